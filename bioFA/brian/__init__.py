@@ -1,0 +1,1 @@
+"""Brian2: the one place that imports it."""

@@ -1,0 +1,178 @@
+"""The base of every described part, and the family that finds parts by name.
+
+A part (`Component`) is a frozen, checked record. Its float fields are parameters, which a
+compiled program takes at run time; everything else about it is structure, which is compiled.
+A `Family` is the set of parts of one kind (plasticity rules, neuron models, ...), found in the
+packages or modules that are its homes; the class name in snake case is the name that model files use.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, Strict, ValidationError
+
+from bioFA.errors import ModelError, suggestion
+from bioFA.units import Unit
+
+Number = Annotated[float, Strict()]
+Count = Annotated[int, Strict(), Field(ge=1)]
+Name = Annotated[str, Strict()]
+
+_COMPARISONS = {"greater_than": (">", "gt"), "greater_than_equal": (">=", "ge"), "less_than": ("<", "lt"), "less_than_equal": ("<=", "le")}
+
+
+class Component(BaseModel):
+    """A frozen, checked record of a description. Wrong fields raise `ModelError`."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, arbitrary_types_allowed=True
+    )
+
+    family_name: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "family_name" not in vars(cls):
+            cls.family_name = snake_case(cls.__name__)
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise ModelError("\n".join(_explain(type(self), item) for item in error.errors())) from None
+        except ModelError as error:
+            raise ModelError(f"{self._place(fields)}{error}") from None
+
+    @classmethod
+    def _place(cls, fields: dict[str, Any]) -> str:
+        return ""
+
+    def parameters(self) -> dict[str, float]:
+        """The float fields by name, in SI: what a compiled program takes at run time."""
+        return {n: float(getattr(self, n)) for n, f in type(self).model_fields.items() if f.annotation is float}
+
+    def structure(self) -> dict[str, Any]:
+        """Everything that is compiled: the fields that are not parameters, and the equations."""
+        numbers = self.parameters()
+        fields = {n: v for n, v in self.model_dump(mode="json").items() if n not in numbers}
+        return {"name": self.family_name, **fields}
+
+    def replace(self, **changes: Any) -> Any:
+        """A copy with some fields changed, checked like a new one."""
+        fields = {n: getattr(self, n) for n in type(self).model_fields}
+        return type(self)(**(fields | changes))
+
+    @classmethod
+    def unit_of(cls, field: str) -> str:
+        """The SI unit that a field declares, or '1'."""
+        units = [m.symbol for m in cls.model_fields[field].metadata if isinstance(m, Unit)]
+        return units[0] if units else "1"
+
+
+C = TypeVar("C", bound=Component)
+
+
+class Family(Generic[C]):
+    """The parts of one kind that its home packages or modules hold, by name."""
+
+    def __init__(self, kind: str, *homes: str, base: type[C]):
+        self.kind = kind
+        self.homes = homes
+        self.base = base
+        self._known: dict[str, type[C]] | None = None
+
+    def _parts(self) -> dict[str, type[C]]:
+        if self._known is None:
+            modules = [importlib.import_module(home) for home in self.homes]
+            for home in list(modules):
+                inside = pkgutil.iter_modules(getattr(home, "__path__", ()))
+                modules += [importlib.import_module(f"{home.__name__}.{module.name}") for module in inside]
+            self._known = {
+                value.family_name: value
+                for module in modules
+                for value in vars(module).values()
+                if isinstance(value, type) and issubclass(value, self.base) and value is not self.base
+                and value.__module__ == module.__name__ and not value.__name__.startswith("_")
+            }
+        return self._known
+
+    def names(self) -> list[str]:
+        """The names that a model file may use, sorted."""
+        return sorted(self._parts())
+
+    def get(self, name: str) -> type[C]:
+        """The class behind a name.
+
+        Raises:
+            ModelError: if there is none, with the nearest known name.
+        """
+        parts = self._parts()
+        if name not in parts:
+            raise ModelError(f"unknown {self.kind} '{name}'.{suggestion(name, parts)}")
+        return parts[name]
+
+    def read(self, value: Any) -> C:
+        """Make a part from a part, a name, or a table with a `name`."""
+        if isinstance(value, self.base):
+            return value
+        if isinstance(value, str):
+            return self.get(value)()
+        if isinstance(value, dict):
+            fields = dict(value)
+            name = fields.pop("name", None)
+            if not isinstance(name, str):
+                raise ModelError(
+                    f"a {self.kind} needs a name; got {_short(value)}. Write name = \"...\" with one of: {', '.join(self.names())}."
+                )
+            return self.get(name)(**fields)
+        raise ModelError(f"a {self.kind} is a name or a table with a name; got {_short(value)}. Known: {', '.join(self.names())}.")
+
+    def member(self) -> Any:
+        """The annotation of a field that holds one part of this family."""
+        return (BeforeValidator(self.read), PlainSerializer(_dump, return_type=dict))
+
+
+def _dump(part: Component) -> dict[str, Any]:
+    return {"name": part.family_name, **part.model_dump(mode="json", exclude_none=True)}
+
+
+def snake_case(name: str) -> str:
+    """`LeakyRate` -> `leaky_rate`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def _short(value: Any) -> str:
+    text = np.array2string(value, threshold=8) if isinstance(value, np.ndarray) else repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _explain(owner: type[Component], error: Any) -> str:
+    """One line for one fault: place, given, expected, what to do."""
+    path = [str(part) for part in error["loc"]]
+    place = ".".join([owner.__name__, *path])
+    kind, given, context = error["type"], error["input"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        return f"unknown field '{path[-1]}' in {owner.__name__}.{suggestion(path[-1], owner.model_fields)}"
+    if kind == "missing":
+        return f"{place} is missing. {owner.__name__} needs: {', '.join(n for n, f in owner.model_fields.items() if f.is_required())}."
+    if kind in _COMPARISONS:
+        sign, key = _COMPARISONS[kind]
+        unit = owner.unit_of(path[0]) if path and path[0] in owner.model_fields else "1"
+        return f"{place} must be {sign} {context[key]:g}{'' if unit == '1' else ' ' + unit}; got {_short(given)}."
+    if kind == "unit":
+        return f"{place} {context['reason']}; got {_short(given)}."
+    if kind == "literal_error":
+        return f"{place} must be {context['expected']}; got {_short(given)}."
+    if kind == "value_error":
+        return f"{owner.__name__}: {context['error']}" if not path else f"{place} {context['error']}; got {_short(given)}."
+    wanted = {"float_type": "a number", "finite_number": "a finite number", "int_type": "a whole number",
+              "int_from_float": "a whole number", "bool_type": "true or false", "string_type": "text",
+              "bool_parsing": "true or false", "tuple_type": "a list", "dict_type": "a table"}.get(kind)
+    if wanted:
+        return f"{place} must be {wanted}; got {_short(given)}."
+    return f"{place}: {error['msg']}; got {_short(given)}."

@@ -1,0 +1,155 @@
+"""A whole experiment as data: circuit, task, protocol, and what to record."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt
+from pydantic import Strict
+
+from bioFA.components import Component, Count, Name, Number
+from bioFA.errors import ModelError, suggestion
+from bioFA.network import CircuitField, Network, Node
+from bioFA.schemes.layered import Layered
+from bioFA.tasks import TaskField
+from bioFA.units import Unit
+
+STATIC_DT = 1e-3
+"""The nominal step of a static network in seconds; nothing depends on it, since T = dt."""
+
+
+class Protocol(Component):
+    """How examples are presented.
+
+    A static network does one presentation in one step and needs no times. A network with
+    stateful neurons holds each example for `presentation`, in steps of `dt`; learning is on
+    from `learning_onset` into the presentation to its end, and T, the learning time per
+    presentation in every rule, is that time.
+    """
+
+    epochs: Count = 1
+    presentations: Count | None = None
+    shuffle: Annotated[bool, Strict()] = True
+    dt: Annotated[Number, Unit("s"), Gt(0)] | None = None
+    presentation: Annotated[Number, Unit("s"), Gt(0)] | None = None
+    learning_onset: Annotated[Number, Unit("s"), Ge(0)] = 0.0
+    snapshots: Count = 20
+
+    def model_post_init(self, context: Any) -> None:
+        """Refuse times that are not whole steps."""
+        if (self.dt is None) != (self.presentation is None):
+            missing = "dt" if self.dt is None else "presentation"
+            raise ModelError(f"Protocol.{missing} is missing: give both dt and presentation, or neither for a static network.")
+        if self.dt is None:
+            if self.learning_onset > 0:
+                raise ModelError(f"Protocol.learning_onset needs dt and presentation; got learning_onset = {self.learning_onset:g} s alone.")
+            return
+        for name in ("presentation", "learning_onset"):
+            _whole_steps(name, getattr(self, name), self.dt)
+        if self.learning_onset >= self.presentation:
+            raise ModelError(
+                f"Protocol.learning_onset must be < presentation = {self.presentation:g} s; got {self.learning_onset:g} s. Nothing would learn."
+            )
+
+    @property
+    def step(self) -> float:
+        """Length of a step in seconds."""
+        return STATIC_DT if self.dt is None else self.dt
+
+    @property
+    def steps(self) -> int:
+        """Steps per presentation."""
+        return 1 if self.dt is None or self.presentation is None else round(self.presentation / self.dt)
+
+    @property
+    def onset_steps(self) -> int:
+        """Steps of a presentation before learning is on."""
+        return round(self.learning_onset / self.step)
+
+    @property
+    def learning_time(self) -> float:
+        """T of the plasticity rules: learning time per presentation in seconds."""
+        return (self.steps - self.onset_steps) * self.step
+
+
+def _whole_steps(name: str, time: float, dt: float) -> None:
+    steps = time / dt
+    if abs(steps - round(steps)) > 1e-6 or (name == "presentation" and round(steps) < 1):
+        nearest = max(round(steps), 1) * dt
+        raise ModelError(f"Protocol.{name} must be a whole number of steps of dt = {dt:g} s; got {time:g} s. The nearest is {nearest:g} s.")
+
+
+class Record(Component):
+    """What a run keeps of every `every`-th presentation, beside the network's own measurements.
+
+    `variables` are names such as `hidden.r`, taken at the last step of a presentation.
+    """
+
+    variables: tuple[Name, ...] = ()
+    every: Count = 1
+
+
+class Experiment(Component):
+    """Network, task, protocol and record under a name; the same description with a seed is an instance.
+
+    Raises:
+        ModelError: where circuit, task and protocol do not fit together.
+    """
+
+    name: Name
+    description: Name = ""
+    circuit: CircuitField
+    task: TaskField
+    protocol: Protocol = Protocol()
+    record: Record = Record()
+
+    def model_post_init(self, context: Any) -> None:
+        """Check what spans the parts."""
+        n_in, n_out = self.task.sizes()
+        for population in self.network.populations:
+            of = getattr(population.neuron, "of", None)
+            wanted = {"inputs": n_in, "targets": n_out}.get(of, population.size)
+            if population.size != wanted:
+                raise ModelError(
+                    f"population '{population.name}' shows the {of} of {type(self.task).__name__}, which have {wanted} values; its size is {population.size}."
+                )
+        if not self.network.is_static() and self.protocol.dt is None:
+            stateful = next(p for p in self.network.populations if p.neuron.state)
+            raise ModelError(
+                f"population '{stateful.name}' has the time constant of {type(stateful.neuron).__name__}, so the protocol needs times. "
+                "Give protocol.dt and protocol.presentation, such as dt = '1 ms', presentation = '100 ms'."
+            )
+        _ = self.network.readout
+        for variable in self.record.variables:
+            self._check_recorded(variable)
+
+    def _check_recorded(self, variable: str) -> None:
+        names = [str(node) for node in self.network.order]
+        if variable not in names:
+            raise ModelError(f"Record.variables: nothing is called '{variable}'.{suggestion(variable, names)}")
+
+    @cached_property
+    def network(self) -> Network:
+        """The circuit, laid out."""
+        return self.circuit.network()
+
+    @property
+    def scheme(self) -> str:
+        """The learning scheme in use, or 'explicit' for a network given pathway by pathway."""
+        return self.circuit.scheme if isinstance(self.circuit, Layered) else "explicit"
+
+    @cached_property
+    def recorded(self) -> tuple[Node, ...]:
+        """What is recorded: the readout, measured feedback with its probes, and what `record` names."""
+        nodes = [self.network.readout]
+        for pathway in self.network.measured_feedback():
+            nodes += [Node(pathway.target, "error"), Node(pathway.target, "probe")]
+        nodes += [Node(*variable.split(".")) for variable in self.record.variables]
+        return tuple(dict.fromkeys(nodes))
+
+    def with_scheme(self, scheme: str) -> Experiment:
+        """The same experiment under another scheme."""
+        if not isinstance(self.circuit, Layered):
+            raise ModelError(f"a scheme can be chosen for a layered circuit only; '{self.name}' is given pathway by pathway.")
+        return self.replace(circuit=self.circuit.replace(scheme=scheme))

@@ -1,0 +1,121 @@
+"""Model files: TOML to experiment and back without loss, and the built-in models by name."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib.resources import files as package_files
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from bioFA.errors import FileError, ModelError, suggestion
+from bioFA.experiment import Experiment
+
+LARGEST = 1_000_000
+"""A model file is read by people: more bytes than this is some other file."""
+
+
+def models_folder() -> Path:
+    """Where the built-in models are: inside the installed package, or beside it in a checkout."""
+    installed = Path(str(package_files("bioFA") / "models"))
+    return installed if installed.is_dir() else Path(__file__).resolve().parent.parent / "models"
+
+
+def builtin_models() -> list[str]:
+    """The names of the built-in models, sorted."""
+    return sorted(path.stem for path in models_folder().glob("*.toml"))
+
+
+def find(model: str | Path) -> Path:
+    """The file of a built-in model's name, or of a path.
+
+    Raises:
+        FileError: if there is none, with the nearest built-in name.
+    """
+    path = Path(model)
+    if path.suffix == ".toml" or len(path.parts) > 1:
+        if not path.is_file():
+            raise FileError(f"there is no model file '{model}'. Give a path to a .toml file, or a built-in name: {', '.join(builtin_models())}.")
+        return path
+    if str(model) not in builtin_models():
+        raise FileError(f"unknown model '{model}'.{suggestion(str(model), builtin_models())} Or give a path to a .toml file.")
+    return models_folder() / f"{model}.toml"
+
+
+def load(model: str | Path, changes: dict[str, Any] | None = None) -> Experiment:
+    """Read an experiment from a built-in name or a TOML file.
+
+    Args:
+        model: a built-in name such as 'digits', or a path.
+        changes: values to put in place of the file's, by dotted key:
+            `{"protocol.epochs": 3, "circuit.schemes.fa.rule.learning_rate": 0.01}`.
+
+    Raises:
+        FileError: if the file is missing or is not TOML.
+        ModelError: if what it describes is wrong.
+    """
+    path = find(model)
+    table = _read_toml(path)
+    for key, value in (changes or {}).items():
+        _put(table, key, value)
+    try:
+        return from_table(table)
+    except (ModelError, FileError) as error:
+        raise type(error)(f"{path.name}: {error}") from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    size = path.stat().st_size
+    if size > LARGEST:
+        raise FileError(f"{path}: a model file has at most {LARGEST} bytes; this one has {size}. Put data into a .npz file and name it in the task.")
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise FileError(f"{path}: is not text in UTF-8. A model file is TOML; see 'biofa show digits' for one.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise FileError(f"{path}: is not valid TOML: {error}. See 'biofa show digits' for a model file.") from None
+
+
+def _put(table: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            raise ModelError(f"cannot set '{key}': '{parent}' holds a single value, not a table. See 'biofa show MODEL' for the keys.")
+    table[last] = value
+
+
+def from_table(table: dict[str, Any]) -> Experiment:
+    """An experiment from the tables of a model file."""
+    return Experiment(**table)
+
+
+def to_table(experiment: Experiment) -> dict[str, Any]:
+    """The tables of a model file, with units written out; `from_table` gives an equal experiment."""
+    return experiment.model_dump(mode="json", exclude_none=True)
+
+
+def dumps(experiment: Experiment) -> str:
+    """An experiment as the text of a model file."""
+    return tomli_w.dumps(to_table(experiment))
+
+
+def loads(text: str) -> Experiment:
+    """An experiment from the text of a model file."""
+    return from_table(tomllib.loads(text))
+
+
+def parse_change(text: str) -> tuple[str, Any]:
+    """Read `key=value` from the command line; the value is read as TOML, or as text where it is none.
+
+    Raises:
+        ModelError: if there is no `=`.
+    """
+    key, sign, value = text.partition("=")
+    if not sign or not key.strip():
+        raise ModelError(f"--set takes key=value; got '{text}'. For example: --set protocol.epochs=5.")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return key.strip(), value.strip()

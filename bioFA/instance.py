@@ -1,0 +1,127 @@
+"""An instance: an experiment and a seed, with every random number drawn.
+
+Each purpose has its own stream, named, not numbered: `weights/input_to_hidden`, `order/3`.
+So adding a pathway leaves all other draws alone, and every scheme sees the same data in the
+same order from the same initial weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bioFA.errors import ModelError
+from bioFA.experiment import Experiment
+from bioFA.network import Network
+from bioFA.neurons.noise_source import NoiseSource
+from bioFA.neurons.rate_source import RateSource
+from bioFA.tasks import Data
+
+Array = np.ndarray
+NOISE_BLOCK = 256
+"""Noise is drawn in blocks of this many presentations, so that any stretch can be drawn alone."""
+
+
+def stream(seed: int, purpose: str) -> np.random.Generator:
+    """The random stream of one purpose under one seed."""
+    return np.random.default_rng([seed, *purpose.encode()])
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What the sources show in a stretch of presentations: `table[row]` for each presentation.
+
+    `tables` maps a source population to a matrix `(n, size)`, `rows` to the row shown in each
+    presentation.
+    """
+
+    presentations: int
+    tables: Mapping[str, Array]
+    rows: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class Instance:
+    """An experiment with its draws. `state` holds `pathway.w` `(n_post, n_pre)` and `population.u` `(size,)`."""
+
+    experiment: Experiment
+    seed: int
+    data: Data
+    state: Mapping[str, Array]
+
+    @property
+    def network(self) -> Network:
+        """The experiment's network."""
+        return self.experiment.network
+
+    def presentations(self) -> int:
+        """How many presentations the training has."""
+        protocol = self.experiment.protocol
+        total = protocol.epochs * len(self.data.train)
+        return total if protocol.presentations is None else min(total, protocol.presentations)
+
+    def order(self, start: int, stop: int) -> Array:
+        """Which training example each presentation from `start` to `stop` shows."""
+        count = len(self.data.train)
+        epochs = range(start // count, -(-stop // count))
+        if self.experiment.protocol.shuffle:
+            parts = [stream(self.seed, f"order/{epoch}").permutation(count) for epoch in epochs]
+        else:
+            parts = [np.arange(count) for _ in epochs]
+        return np.concatenate(parts)[start - epochs[0] * count :][: stop - start]
+
+    def training(self, start: int, stop: int) -> Feed:
+        """The training presentations from `start` to `stop`."""
+        return self._feed("train", self.order(start, stop), start)
+
+    def evaluation(self, split: str) -> Feed:
+        """Every example of a split once, in its order."""
+        return self._feed(split, np.arange(len(self.data.splits()[split])), 0)
+
+    def _feed(self, split: str, shown: Array, start: int) -> Feed:
+        tables: dict[str, Array] = {}
+        rows: dict[str, Array] = {}
+        for population in self.network.populations:
+            neuron = population.neuron
+            if isinstance(neuron, RateSource):
+                tables[population.name] = getattr(self.data.splits()[split], neuron.of)
+                rows[population.name] = shown
+            elif isinstance(neuron, NoiseSource):
+                noise = self._noise(f"noise/{split}/{population.name}", population.size, start, start + len(shown))
+                tables[population.name] = neuron.sigma * noise
+                rows[population.name] = np.arange(len(shown))
+        return Feed(len(shown), tables, rows)
+
+    def _noise(self, purpose: str, size: int, start: int, stop: int) -> Array:
+        blocks = range(start // NOISE_BLOCK, -(-stop // NOISE_BLOCK))
+        drawn = [stream(self.seed, f"{purpose}/{block}").standard_normal((NOISE_BLOCK, size)) for block in blocks]
+        first = start - blocks[0] * NOISE_BLOCK
+        return np.concatenate(drawn)[first : first + stop - start]
+
+
+def draw(experiment: Experiment, seed: int) -> Instance:
+    """Draw every random number of an experiment.
+
+    Args:
+        experiment: the description.
+        seed: a whole number >= 0.
+
+    Raises:
+        ModelError: if the seed is not a whole number >= 0.
+        FileError: if data or weights on disk are missing.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ModelError(f"seed must be a whole number >= 0; got {seed!r}. For example: seed = 1.")
+    seed = int(seed)
+    network = experiment.network
+    state = {
+        f"{pathway.name}.w": np.ascontiguousarray(pathway.weights.draw(stream(seed, f"weights/{pathway.name}"), network.shape(pathway)))
+        for pathway in network.owners()
+    }
+    for population in network.populations:
+        for variable, value in population.neuron.state.items():
+            state[f"{population.name}.{variable}"] = np.full(population.size, value)
+    data = experiment.task.draw(lambda purpose: stream(seed, purpose))
+    return Instance(experiment, seed, data, state)

@@ -1,0 +1,25 @@
+"""Noise source: independent Gaussian noise, drawn anew for every presentation.
+
+    r ~ N(0, sigma^2)
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from annotated_types import Gt
+
+from bioFA.components import Number
+from bioFA.neurons.base import NeuronModel
+
+
+class NoiseSource(NeuronModel):
+    """r ~ N(0, sigma^2), held for a presentation."""
+
+    sigma: Annotated[Number, Gt(0)] = 0.01
+
+    publishes: ClassVar[tuple[str, ...]] = ("r",)
+    shows: ClassVar[str | None] = "noise"
+
+    def r(self) -> None:
+        """Shown, not computed."""

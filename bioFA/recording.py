@@ -1,0 +1,68 @@
+"""What a consumer hands back from a stretch of presentations: the state, and what was recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from bioFA.errors import RunError
+from bioFA.instance import Feed
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Recorded variables: `arrays[name]` has shape `(n, size)`, taken in the presentations `at` `(n,)`."""
+
+    at: Array
+    arrays: Mapping[str, Array]
+
+    @staticmethod
+    def join(parts: list[Recording], starts: list[int]) -> Recording:
+        """Recordings one after the other; `starts` are the presentations at which they began."""
+        at = np.concatenate([part.at + start for part, start in zip(parts, starts, strict=True)])
+        return Recording(at, {name: np.concatenate([part.arrays[name] for part in parts]) for name in parts[0].arrays})
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The end of a stretch: the whole state, and what was recorded on the way."""
+
+    state: Mapping[str, Array]
+    recording: Recording
+
+    def check_finite(self, start: int) -> None:
+        """Refuse numbers that are no longer finite.
+
+        Raises:
+            RunError: naming the first variable and presentation at which the run diverged.
+        """
+        first = None
+        for name, array in self.recording.arrays.items():
+            bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
+            if len(bad) and (first is None or self.recording.at[bad[0]] < first[0]):
+                first = (self.recording.at[bad[0]], name)
+        if first is None:
+            broken = [name for name, array in self.state.items() if not np.isfinite(array).all()]
+            if not broken:
+                return
+            first = (self.recording.at[-1], broken[0])
+        raise RunError(
+            f"the run diverged: {first[1]} is no longer finite in presentation {start + int(first[0])}. "
+            "Lower the learning rate, the initial weights or the feedback weights."
+        )
+
+
+class Consumer(Protocol):
+    """What runs an instance: the NumPy reference, or Brian2 compiled to C++."""
+
+    name: str
+    timing: dict[str, float]
+
+    def segment(self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None) -> Segment:
+        """Run a stretch of presentations from a state; see `Reference.segment`."""
+        ...

@@ -1,0 +1,133 @@
+"""The NumPy reference: it defines what one step of a network is. Brian2 is held to it.
+
+Time runs in steps of dt; presentation k covers the steps k K ... k K + K - 1. One step:
+
+  1. Sources show their row of presentation k. Stateful neurons publish functions of the state
+     that they had when the step began.
+  2. Ports and published variables are computed, each after the ones it depends on
+     (`Network.order`): a port is the sum over arriving pathways of W s, where s `(n_pre,)` is
+     what the pathway carries and W `(n_post, n_pre)` its weights as they were when the step
+     began; shared weights are the owner's W, or its transpose. In a static network this is
+     the forward sweep, the error units, and the feedback sweep.
+  3. In the last step of a presentation the recorded variables are taken, so that a prediction
+     is recorded before its own example has changed any weight.
+  4. Where learning is on (from `learning_onset` into the presentation to its end), every
+     plastic pathway makes one step of its rule, all from the values of 2.
+  5. Stateful neurons advance by one step, from the ports of 2.
+
+Nothing here is derived from the Brian2 strings, and nothing here draws a random number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from bioFA.instance import Feed, Instance
+from bioFA.network import Node, Pathway
+from bioFA.recording import Recording, Segment
+from bioFA.weights import SharedWith
+
+Array = np.ndarray
+
+
+class Reference:
+    """The NumPy consumer of an instance."""
+
+    name = "numpy"
+
+    def __init__(self, instance: Instance):
+        self.network = instance.network
+        self.protocol = instance.experiment.protocol
+        self.recorded = instance.experiment.recorded
+        self.every = instance.experiment.record.every
+        self.timing: dict[str, float] = {}
+
+    def segment(self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None) -> Segment:
+        """Run a stretch of presentations.
+
+        Args:
+            state: `pathway.w` and `population.<state variable>` at the beginning.
+            feed: what the sources show.
+            learning: whether plastic pathways learn.
+            every: record every so many presentations; the experiment's choice where None.
+
+        Returns:
+            The state at the end and what was recorded.
+        """
+        every = every or self.every
+        state = {name: array.copy() for name, array in state.items()}
+        recorded: dict[str, list[Array]] = {str(node): [] for node in self.recorded}
+        for k in range(feed.presentations):
+            for step in range(self.protocol.steps):
+                values = self._sweep(state, feed, k)
+                if step == self.protocol.steps - 1 and k % every == 0:
+                    for node in self.recorded:
+                        recorded[str(node)].append(values[node].copy())
+                changes: dict[str, Array] = {}
+                if learning and step >= self.protocol.onset_steps:
+                    changes |= self._learn(state, values)
+                changes |= self._advance(state, values)
+                state |= changes
+        sizes = {str(node): self.network.population(node.population).size for node in self.recorded}
+        arrays = {name: np.array(rows).reshape(-1, sizes[name]) for name, rows in recorded.items()}
+        return Segment(state, Recording(np.arange(0, feed.presentations, every), arrays))
+
+    def _weights(self, pathway: Pathway, state: Mapping[str, Array]) -> Array:
+        """The weights that a pathway transmits with, its own or shared."""
+        if isinstance(pathway.weights, SharedWith):
+            owner = state[f"{pathway.weights.pathway}.w"]
+            return owner.T if pathway.weights.transposed else owner
+        return state[f"{pathway.name}.w"]
+
+    def _sweep(self, state: Mapping[str, Array], feed: Feed, k: int) -> dict[Node, Array]:
+        """All ports and published variables of one step."""
+        values: dict[Node, Array] = {}
+        for node in self.network.order:
+            population = self.network.population(node.population)
+            neuron = population.neuron
+            if node.variable in neuron.ports:
+                total = np.zeros(population.size)
+                for pathway in self.network.arriving(*node):
+                    total = total + self._weights(pathway, state) @ values[Node(pathway.source, pathway.carries)]
+                values[node] = total
+            elif population.name in feed.tables:
+                values[node] = feed.tables[population.name][feed.rows[population.name][k]]
+            elif neuron.shows == "one":
+                values[node] = np.ones(population.size)
+            else:
+                needs = (
+                    state[f"{node.population}.{need}"] if need in neuron.state else values[Node(node.population, need)]
+                    for need in neuron.needs(node.variable)
+                )
+                values[node] = getattr(neuron, node.variable)(*needs)
+        return values
+
+    def _learn(self, state: Mapping[str, Array], values: Mapping[Node, Array]) -> dict[str, Array]:
+        """The weights after one step of plasticity."""
+        changed = {}
+        for pathway in self.network.plastic():
+            rule = pathway.plasticity
+            pre = {v: self._read(state, values, pathway.source, v) for v in rule.reads_pre}
+            post = {v: self._read(state, values, pathway.target, v) for v in rule.reads_post}
+            new = rule.step({"w": state[f"{pathway.name}.w"]}, pre, post, self.protocol.step, self.protocol.learning_time)
+            changed |= {f"{pathway.name}.{variable}": array for variable, array in new.items()}
+        return changed
+
+    def _advance(self, state: Mapping[str, Array], values: Mapping[Node, Array]) -> dict[str, Array]:
+        """The state of the neurons one step later."""
+        changed = {}
+        for population in self.network.populations:
+            neuron = population.neuron
+            if neuron.state:
+                now = {v: state[f"{population.name}.{v}"] for v in neuron.state}
+                ports = {port: values[Node(population.name, port)] for port in neuron.ports}
+                new = neuron.advance(now, ports, self.protocol.step)
+                changed |= {f"{population.name}.{variable}": array for variable, array in new.items()}
+        return changed
+
+    def _read(self, state: Mapping[str, Array], values: Mapping[Node, Array], population: str, variable: str) -> Array:
+        """A variable of a population, published, arriving or kept."""
+        kept = self.network.population(population).neuron.state
+        return state[f"{population}.{variable}"] if variable in kept else values[Node(population, variable)]

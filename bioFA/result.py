@@ -1,0 +1,211 @@
+"""A result: plain data about one finished run, and its file.
+
+One HDF5 file holds everything: the experiment as TOML, the seed, what was recorded, weight
+snapshots, evaluations, the final state, and provenance. It is written aside, flushed to disk
+and renamed, so a result file is whole or absent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from bioFA import files
+from bioFA.analysis.alignment import alignment_angle, angles, norm_ratio, pseudoinverse_angle
+from bioFA.analysis.learning import nse_curve
+from bioFA.errors import FileError
+from bioFA.experiment import Experiment
+from bioFA.network import Pathway
+from bioFA.recording import Recording
+from bioFA.weights import SharedWith
+
+Array = np.ndarray
+FORMAT = 1
+LAST_EXAMPLES = 50
+"""The training error of a run is taken over this many of its last recorded presentations."""
+LAST_ANGLES = 200
+"""The alignment of a run is the median over its last this many presentations."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One finished run.
+
+    `recording` holds what was recorded, `targets` `(n, n_out)` the targets of those
+    presentations; `snapshots[name]` stacks `pathway.w` at the presentations `snapshots_at`,
+    the first of them 0; `evaluations` are rows `presentation, split, nse, error`.
+    """
+
+    experiment: Experiment
+    seed: int
+    backend: str
+    presentations: int
+    recording: Recording
+    targets: Array
+    snapshots_at: Array
+    snapshots: Mapping[str, Array]
+    evaluations: tuple[Mapping[str, Any], ...]
+    state: Mapping[str, Array]
+    timing: Mapping[str, Any]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def learning_curve(self) -> Array:
+        """NSE of each recorded presentation, before learning from it, `(n,)`."""
+        return nse_curve(self.targets, self.recording.arrays[str(self.experiment.network.readout)])
+
+    @cached_property
+    def feedback_angles(self) -> dict[str, Array]:
+        """For each measured feedback pathway, the angle in degrees between the fed-back error and
+        its probe in each recorded presentation, `(n,)`: B e against W' e."""
+        arrays = self.recording.arrays
+        return {
+            p.name: angles(arrays[f"{p.target}.error"], arrays[f"{p.target}.probe"])
+            for p in self.experiment.network.measured_feedback()
+        }
+
+    @cached_property
+    def alignment_course(self) -> dict[str, dict[str, Array]]:
+        """For each measured feedback pathway, over the snapshots: `alignment` (B against W'),
+        `pseudoinverse` (B against pinv W) in degrees, and `norm_ratio`; NaN while weights are zero."""
+        course = {}
+        for pathway in self.experiment.network.measured_feedback():
+            pairs = [self._pair(pathway, index) for index in range(len(self.snapshots_at))]
+            course[pathway.name] = {
+                name: np.array([measure(b, w) if w.any() and b.any() else np.nan for b, w in pairs])
+                for name, measure in (("alignment", alignment_angle), ("pseudoinverse", pseudoinverse_angle), ("norm_ratio", norm_ratio))
+            }
+        return course
+
+    def _pair(self, pathway: Pathway, index: int) -> tuple[Array, Array]:
+        """The random feedback matrix at a place, and the forward matrix that it stands for, in one snapshot."""
+        network = self.experiment.network
+        forward = self.snapshots[f"{pathway.stands_for}.w"][index]
+        if isinstance(pathway.weights, SharedWith):
+            pathway = network.arriving(pathway.target, "probe")[0]
+        return self.snapshots[f"{pathway.name}.w"][index], forward
+
+    @property
+    def alignment(self) -> dict[str, float]:
+        """Alignment angle of each measured feedback pathway in degrees: B against W', the median
+        over the snapshots of the last 200 presentations."""
+        late = self.snapshots_at >= self.presentations - LAST_ANGLES
+        return {name: float(np.nanmedian(course["alignment"][late])) for name, course in self.alignment_course.items()}
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """The numbers of the run: `nse` over the last 50 recorded training presentations, `nse_first`
+        over the first 50, and `<split>_nse`, `<split>_error` at the end, as fractions."""
+        curve = self.learning_curve
+        found = {"nse_first": float(curve[:LAST_EXAMPLES].mean()), "nse": float(curve[-LAST_EXAMPLES:].mean())}
+        for row in self.evaluations:
+            if row["presentation"] == self.presentations:
+                found[f"{row['split']}_nse"] = row["nse"]
+                if row.get("error") is not None:
+                    found[f"{row['split']}_error"] = row["error"]
+        return found
+
+    def summary(self) -> dict[str, Any]:
+        """What `biofa run --json` prints."""
+        return {
+            "model": self.experiment.name,
+            "scheme": self.experiment.scheme,
+            "seed": self.seed,
+            "backend": self.backend,
+            "presentations": self.presentations,
+            "metrics": self.metrics,
+            "alignment": self.alignment,
+            "feedback_angle": {name: _median_of_last(course) for name, course in self.feedback_angles.items()},
+            "timing": dict(self.timing),
+        }
+
+    def __str__(self) -> str:
+        metrics = self.metrics
+        lines = [
+            f"Result of {self.experiment.name}, scheme {self.experiment.scheme}, seed {self.seed}, {self.backend}, "
+            f"{self.presentations} presentations in {self.timing.get('total_s', 0.0):.1f} s",
+            f"  training NSE       {metrics['nse_first']:.3g} -> {metrics['nse']:.3g}",
+        ]
+        for split in ("validation", "test"):
+            if f"{split}_error" in metrics:
+                lines.append(f"  {split + ' error':<19}{metrics[f'{split}_error']:.1%}")
+            elif f"{split}_nse" in metrics:
+                lines.append(f"  {split + ' NSE':<19}{metrics[f'{split}_nse']:.3g}")
+        for name, course in self.alignment_course.items():
+            finite = course["alignment"][np.isfinite(course["alignment"])]
+            if len(finite):
+                note = "" if self.experiment.scheme != "bp" else "   (random weights that the error does not use: the control)"
+                lines.append(f"  alignment angle    {name}: {finite[0]:.0f} deg -> {self.alignment[name]:.0f} deg{note}")
+        plastic = ", ".join(f"{p.name} {self.experiment.network.shape(p)}" for p in self.experiment.network.plastic())
+        lines.append(f"  learned            {plastic}")
+        return "\n".join(lines)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the result to an HDF5 file that must not exist yet.
+
+        Raises:
+            FileError: if there is a file, or the folder cannot be written.
+        """
+        path = Path(path)
+        if path.exists():
+            raise FileError(f"'{path}' already holds a result. Give another place, or remove it first.")
+        partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with h5py.File(partial, "w") as file:
+                self._write(file)
+            with open(partial, "rb") as written:
+                os.fsync(written.fileno())
+            partial.replace(path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise FileError(f"the result could not be written to '{path}': {error}. Give a folder that can be written, with space left.") from None
+        return path
+
+    def _write(self, file: h5py.File) -> None:
+        file.attrs.update(format=FORMAT, seed=self.seed, backend=self.backend, presentations=self.presentations,
+                          experiment=files.dumps(self.experiment), evaluations=json.dumps(self.evaluations),
+                          timing=json.dumps(self.timing), provenance=json.dumps(self.provenance))
+        for group, arrays in (
+            ("recording", {"at": self.recording.at, "targets": self.targets, **self.recording.arrays}),
+            ("snapshots", {"at": self.snapshots_at, **self.snapshots}),
+            ("state", self.state),
+        ):
+            for name, array in arrays.items():
+                file.create_dataset(f"{group}/{name}", data=array)
+
+
+def load_result(path: str | Path) -> Result:
+    """Read a result file.
+
+    Raises:
+        FileError: if it is missing, damaged or from a newer bioFA.
+    """
+    if not Path(path).is_file():
+        raise FileError(f"there is no result file '{path}'. Give the result.h5 that 'biofa run' wrote.")
+    try:
+        with h5py.File(path, "r") as file:
+            if file.attrs["format"] > FORMAT:
+                raise FileError(f"'{path}' was written by a newer bioFA (format {file.attrs['format']}; this one reads up to {FORMAT}). Update bioFA.")
+            recording, snapshots, state = ({n: file[g][n][()] for n in file[g]} for g in ("recording", "snapshots", "state"))
+            return Result(
+                experiment=files.loads(file.attrs["experiment"]), seed=int(file.attrs["seed"]), backend=str(file.attrs["backend"]),
+                presentations=int(file.attrs["presentations"]), targets=recording.pop("targets"), recording=Recording(recording.pop("at"), recording),
+                snapshots_at=snapshots.pop("at"), snapshots=snapshots, evaluations=tuple(json.loads(file.attrs["evaluations"])),
+                state=state, timing=json.loads(file.attrs["timing"]), provenance=json.loads(file.attrs["provenance"]),
+            )
+    except (OSError, KeyError) as error:
+        raise FileError(f"'{path}' is not a whole result file ({error}). Run the experiment again.") from None
+
+
+def _median_of_last(course: Array) -> float | None:
+    late = course[-LAST_ANGLES:]
+    return float(np.nanmedian(late)) if np.isfinite(late).any() else None

@@ -1,0 +1,133 @@
+"""The layered circuit: an input, hidden layers, an output, an error unit, and a learning scheme.
+
+    input -> hidden -> ... -> output -> mismatch <- target
+                 ^________ scheme ________|
+
+With `biases`, a tonically active unit projects to every layer; its weights learn like the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, Strict, field_validator
+
+from bioFA.components import Count, Name
+from bioFA.errors import ModelError
+from bioFA.network import Circuit, Network, Pathway, Population
+from bioFA.neurons import Neuron
+from bioFA.neurons.constant_source import ConstantSource
+from bioFA.neurons.error_unit import ErrorUnit
+from bioFA.neurons.rate_source import RateSource
+from bioFA.neurons.static_rate import StaticRate
+from bioFA.schemes.base import Layers, Scheme, SchemeField, family
+from bioFA.weights import Constant, Identity, Uniform, Weights, WeightsField
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, (list, tuple)) else (value,)
+
+
+PerPathway = Annotated[tuple[WeightsField, ...], BeforeValidator(_listed)]
+"""Weights for each pathway of a kind, or one entry for all of them."""
+
+
+class Layered(Circuit):
+    """Layers of the given sizes under a learning scheme.
+
+    `weights` are the initial forward weights, from the input upwards; `feedback` the weights
+    of the feedback to each hidden layer, from the lowest upwards; one entry serves all.
+    `schemes` holds each scheme's own settings, `scheme` the one in use.
+    """
+
+    sizes: Annotated[tuple[Count, ...], Field(min_length=2)]
+    hidden: Neuron = StaticRate()
+    output: Neuron = StaticRate()
+    error: Neuron = ErrorUnit()
+    biases: Annotated[bool, Strict()] = False
+    weights: PerPathway = (Uniform(low=-0.01, high=0.01),)
+    bias_weights: WeightsField = Constant()
+    feedback: PerPathway = (Uniform(low=-0.5, high=0.5),)
+    scheme: Name = "fa"
+    schemes: Mapping[str, SchemeField] = Field(default_factory=dict)
+
+    @field_validator("schemes", mode="before")
+    @classmethod
+    def _named(cls, schemes: Any) -> Any:
+        if not isinstance(schemes, Mapping):
+            raise ValueError("must be a table with one entry a scheme, such as schemes.fa = { ... }")
+        return {name: family.get(name)(**value) if isinstance(value, Mapping) and "name" not in value else value for name, value in schemes.items()}
+
+    def model_post_init(self, context: Any) -> None:
+        """Check what spans fields: the scheme's name and the number of weight entries."""
+        for name, scheme in self.schemes.items():
+            if scheme.family_name != name:
+                raise ModelError(f"Layered.schemes.{name} holds the scheme '{scheme.family_name}'. Give it under its own name.")
+        family.get(self.scheme)
+        for field, wanted in (("weights", len(self.sizes) - 1), ("feedback", len(self.sizes) - 2)):
+            if len(getattr(self, field)) not in (1, wanted):
+                raise ModelError(
+                    f"Layered.{field} must have 1 entry or {wanted}, one a pathway, for sizes {list(self.sizes)}; got {len(getattr(self, field))}."
+                )
+
+    def active(self) -> Scheme:
+        """The scheme in use, with its settings."""
+        return self.schemes[self.scheme] if self.scheme in self.schemes else family.get(self.scheme)()
+
+    def layer_names(self) -> tuple[str, ...]:
+        """`input`, `hidden` (or `hidden1`, `hidden2`, ...), `output`."""
+        depth = len(self.sizes) - 2
+        return ("input", *(f"hidden{n + 1}" if depth > 1 else "hidden" for n in range(depth)), "output")
+
+    def network(self) -> Network:
+        """Populations and pathways: the layers, then what the scheme adds."""
+        names, sizes = self.layer_names(), self.sizes
+        forward_weights = _spread(self.weights, len(sizes) - 1)
+        forward = tuple(
+            Pathway(f"{a}_to_{b}", source=a, target=b, weights=w)
+            for a, b, w in zip(names[:-1], names[1:], forward_weights, strict=True)
+        )
+        biases = tuple(
+            Pathway(f"bias_to_{name}", source="bias", target=name, weights=self.bias_weights) for name in names[1:]
+        ) if self.biases else ()
+        layers = Layers(names, sizes, self.hidden, self.output, forward, biases, _spread(self.feedback, len(sizes) - 2))
+        additions = self.active().lay(layers)
+
+        populations = [Population("input", size=sizes[0], neuron=RateSource(of="inputs"))]
+        populations += [Population("bias", size=1, neuron=ConstantSource())] if self.biases else []
+        populations += [Population(name, size=size, neuron=self.hidden) for name, size in zip(names[1:-1], sizes[1:-1], strict=True)]
+        populations += [
+            Population("output", size=sizes[-1], neuron=self.output),
+            Population("target", size=sizes[-1], neuron=RateSource(of="targets")),
+            Population(layers.error_unit, size=sizes[-1], neuron=self.error),
+        ]
+        return Network(
+            populations=(*populations, *additions.populations),
+            pathways=(
+                *(p.replace(plasticity=additions.rules.get(p.name)) for p in (*forward, *biases)),
+                *self._error_pathways(layers.error_unit),
+                *additions.pathways,
+            ),
+        )
+
+    def _error_pathways(self, error_unit: str) -> list[Pathway]:
+        """Target and output meet in the error unit; the output hears of it."""
+        one = {"weights": Identity()}
+        pathways = [
+            Pathway(f"target_to_{error_unit}", source="target", target=error_unit, port="target", **one),
+            Pathway(f"output_to_{error_unit}", source="output", target=error_unit, port="prediction", **one),
+            Pathway(f"{error_unit}_to_output", source=error_unit, target="output", port="error", **one),
+        ]
+        if "gain" in self.error.required_ports():
+            pathways.append(Pathway(f"output_gain_to_{error_unit}", source="output", target=error_unit, port="gain", carries="gain", **one))
+        return pathways
+
+
+def _spread(entries: tuple[Weights, ...], count: int) -> tuple[Weights, ...]:
+    return entries * count if len(entries) == 1 else entries
+
+
+def layered(sizes: list[int] | tuple[int, ...], scheme: str = "fa", **fields: Any) -> Network:
+    """The network of `Layered(sizes=..., scheme=..., ...)`, in one call."""
+    return Layered(sizes=tuple(sizes), scheme=scheme, **fields).network()

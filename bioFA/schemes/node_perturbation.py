@@ -1,0 +1,69 @@
+"""Node perturbation: a perturbed copy of the circuit shows whether noise helped.
+
+    u'_l = W_l h'_{l-1} + xi_l,    R = L - L',    delta_l = R xi_l / sigma^2
+
+The copy shares the forward weights at every moment. One reward unit compares the two losses
+and broadcasts R to all hidden neurons: a global scalar instead of a vector of errors. The
+output layer learns from its own error, as in every scheme.
+
+Source: Lillicrap et al. (2014), arXiv 1411.0247, Fig. 1d (reinforcement learning);
+Werfel, Xie & Seung (2005), Neural Computation 17:2699.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from annotated_types import Gt
+
+from bioFA.components import Number
+from bioFA.network import Pathway, Population
+from bioFA.neurons.error_unit import ErrorUnit
+from bioFA.neurons.noise_source import NoiseSource
+from bioFA.neurons.static_rate import StaticRate
+from bioFA.rules import Rule
+from bioFA.rules.node_perturbation import NodePerturbation as NodePerturbationRule
+from bioFA.schemes.base import Additions, Layers, Scheme
+from bioFA.weights import Constant, Identity, SharedWith
+
+
+class NodePerturbation(Scheme):
+    """Scheme `np`: noise of standard deviation `sigma` on the drive of every hidden neuron."""
+
+    family_name: ClassVar[str] = "np"
+
+    rule: Rule = NodePerturbationRule()
+    sigma: Annotated[Number, Gt(0)] = 0.01
+
+    def lay(self, layers: Layers) -> Additions:
+        """The copy, the noise, the reward unit and its broadcast."""
+        output, mismatch = layers.names[-1], layers.error_unit
+        copy = {layers.names[0]: layers.names[0], "bias": "bias"} | {name: f"{name}_perturbed" for name in layers.names[1:]}
+        populations = [
+            Population(copy[output], size=layers.sizes[-1], neuron=layers.output),
+            Population(f"{mismatch}_perturbed", size=layers.sizes[-1], neuron=ErrorUnit()),
+            Population("reward", size=1, neuron=StaticRate()),
+        ]
+        pathways = [
+            Pathway(f"{p.source}_to_{copy[p.target]}", source=copy[p.source], target=copy[p.target], weights=SharedWith(pathway=p.name))
+            for p in (*layers.forward, *layers.biases)
+        ]
+        pathways += [
+            Pathway(f"target_to_{mismatch}_perturbed", source="target", target=f"{mismatch}_perturbed", port="target", weights=Identity()),
+            Pathway(f"{copy[output]}_to_{mismatch}_perturbed", source=copy[output], target=f"{mismatch}_perturbed", port="prediction", weights=Identity()),
+            Pathway(f"{mismatch}_to_reward", source=mismatch, target="reward", carries="loss", weights=Constant(value=1.0)),
+            Pathway(f"{mismatch}_perturbed_to_reward", source=f"{mismatch}_perturbed", target="reward", carries="loss", weights=Constant(value=-1.0)),
+        ]
+        for layer in layers.hidden_layers():
+            name, size = layers.names[layer], layers.sizes[layer]
+            noise = f"noise_{name}"
+            populations += [
+                Population(copy[name], size=size, neuron=layers.hidden),
+                Population(noise, size=size, neuron=NoiseSource(sigma=self.sigma)),
+            ]
+            pathways += [
+                Pathway(f"{noise}_to_{copy[name]}", source=noise, target=copy[name], weights=Identity()),
+                Pathway(f"{noise}_to_{name}", source=noise, target=name, port="perturbation", weights=Identity(scale=self.sigma**-2)),
+                Pathway(f"reward_to_{name}", source="reward", target=name, port="error", weights=Constant(value=1.0)),
+            ]
+        return Additions(rules=self.every_rule(layers), populations=tuple(populations), pathways=tuple(pathways))

@@ -1,0 +1,69 @@
+"""What a task is: inputs and targets, split into training, validation and test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+
+from bioFA.components import Component, Family
+
+Array = np.ndarray
+Stream = Callable[[str], np.random.Generator]
+"""Gives the random stream of a purpose: equal purposes give equal draws."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Examples: `inputs` `(n, n_in)`, `targets` `(n, n_out)`, and class `labels` `(n,)` where there are any."""
+
+    inputs: Array
+    targets: Array
+    labels: Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+@dataclass(frozen=True)
+class Data:
+    """The splits of a task. Hyper-parameters are chosen on `validation`; `test` is looked at once."""
+
+    train: Split
+    validation: Split | None = None
+    test: Split | None = None
+
+    def splits(self) -> dict[str, Split]:
+        """The splits that exist, by name."""
+        named = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: split for name, split in named.items() if split is not None}
+
+
+class Task(Component):
+    """Base of the tasks."""
+
+    def sizes(self) -> tuple[int, int]:
+        """How many inputs and targets an example has."""
+        raise NotImplementedError(f"{type(self).__name__} does not say its sizes")
+
+    def draw(self, stream: Stream) -> Data:
+        """The examples; generated tasks draw them from `stream`, data sets ignore it.
+
+        Raises:
+            FileError: if data on disk are missing or damaged.
+            MissingError: if a package is missing.
+        """
+        raise NotImplementedError(f"{type(self).__name__} draws no examples")
+
+
+def one_hot(labels: Array, classes: int, off: float = 0.0, on: float = 1.0) -> Array:
+    """Targets `(n, classes)`: `on` at the label, `off` elsewhere."""
+    targets = np.full((len(labels), classes), off)
+    targets[np.arange(len(labels)), labels] = on
+    return targets
+
+
+family: Family[Task] = Family("task", "bioFA.tasks", base=Task)
+TaskField = Annotated[Task, *family.member()]

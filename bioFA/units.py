@@ -1,0 +1,111 @@
+"""Quantities with a unit: '20 ms' in a file or in Python becomes 0.02, and goes back without loss.
+
+Inside bioFA every number is a plain float in SI units; the unit stands on the field
+(`Annotated[float, Unit("s")]`). A field takes a string with a unit, a number in SI, or a
+Brian2 quantity (recognised without importing Brian2).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic_core import PydanticCustomError, core_schema
+
+# unit -> exponents of (length, mass, time, current, temperature, substance, luminosity), Brian2's order
+_BASE = {
+    "s": (0, 0, 1, 0, 0, 0, 0),
+    "Hz": (0, 0, -1, 0, 0, 0, 0),
+    "V": (2, 1, -3, -1, 0, 0, 0),
+    "A": (0, 0, 0, 1, 0, 0, 0),
+    "S": (-2, -1, 3, 2, 0, 0, 0),
+    "F": (-2, -1, 4, 2, 0, 0, 0),
+    "ohm": (2, 1, -3, -2, 0, 0, 0),
+}
+_PREFIXES = {"": 0, "k": 3, "M": 6, "G": 9, "m": -3, "u": -6, "n": -9, "p": -12}
+_UNITS = {p + b: (e, b) for b in _BASE for p, e in _PREFIXES.items()}
+_QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([A-Za-z]*)\s*")
+
+
+def _scaled(digits: str, power: int) -> float:
+    """The float nearest to digits x 10**power, so that '10 ms' is exactly 0.01."""
+    mantissa, _, exponent = digits.lower().partition("e")
+    return float(f"{mantissa}e{int(exponent or 0) + power}")
+
+
+def parse(text: str, unit: str) -> float:
+    """Read `'20 ms'` as a number in SI.
+
+    Args:
+        text: a number and a unit of the same dimension as `unit`.
+        unit: the unit that the field declares, such as `'s'`.
+
+    Raises:
+        ValueError: if there is no number, no unit, or a unit of another dimension.
+    """
+    match = _QUANTITY.fullmatch(text)
+    example = f"give a number in {unit} or text such as '{_example(unit)}'"
+    if match is None:
+        raise ValueError(f"is not a number with a unit; {example}")
+    digits, symbol = match.groups()
+    if not symbol:
+        raise ValueError(f"has no unit; {example}")
+    if symbol not in _UNITS:
+        raise ValueError(f"has the unknown unit '{symbol}'; {example}")
+    power, base = _UNITS[symbol]
+    if _BASE[base] != _BASE[unit]:
+        raise ValueError(f"has the unit '{symbol}', which does not measure what '{unit}' measures; {example}")
+    return _scaled(digits, power)
+
+
+def write(value: float, unit: str) -> str:
+    """Write a number in SI with the prefix that makes it shortest; `parse` gives the same float back."""
+    candidates = [f"{value!r} {unit}"]
+    for prefix, power in _PREFIXES.items():
+        digits = repr(_scaled(repr(value), -power))
+        digits = digits.removesuffix(".0")
+        if "e" not in digits and _scaled(digits, power) == value:
+            candidates.append(f"{digits} {prefix}{unit}")
+    return min(candidates, key=len)
+
+
+def _example(unit: str) -> str:
+    return {"s": "20 ms", "Hz": "5 Hz", "V": "-70 mV"}.get(unit, f"1 {unit}")
+
+
+class Unit:
+    """Annotation that gives a float field its SI unit: `tau: Annotated[float, Unit("s"), Gt(0)]`."""
+
+    def __init__(self, symbol: str):
+        self.symbol = symbol
+        self.exponents = _BASE[symbol]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(
+            self._to_si,
+            handler(source),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                lambda value: write(value, self.symbol), when_used="unless-none"
+            ),
+        )
+
+    def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict:
+        return {"anyOf": [{"type": "number"}, {"type": "string"}], "description": f"e.g. '{_example(self.symbol)}'"}
+
+    def _to_si(self, value: Any) -> Any:
+        if isinstance(value, str):
+            try:
+                return parse(value, self.symbol)
+            except ValueError as error:
+                raise PydanticCustomError("unit", "{reason}", {"reason": str(error)}) from None
+        dimensions = getattr(value, "dim", None)
+        if dimensions is not None and type(value).__module__.startswith("brian2"):
+            if tuple(dimensions._dims) != self.exponents:
+                reason = f"has the unit of {dimensions!r}; expected a quantity in {self.symbol}"
+                raise PydanticCustomError("unit", "{reason}", {"reason": reason})
+            return float(value)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise PydanticCustomError("unit", "{reason}", {"reason": "must be a finite number"})
+        return value

@@ -1,0 +1,116 @@
+"""Hold Brian2's compiled C++ to the NumPy reference, on the same instance, stretch by stretch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bioFA.errors import RunError
+from bioFA.experiment import Experiment
+from bioFA.instance import draw
+from bioFA.recording import Consumer
+from bioFA.reference import Reference
+from bioFA.simulate import Progress, consumer, snapshot_points
+
+TOLERANCE = 1e-10
+"""Largest absolute difference of any weight that rounding in another order may leave (float64)."""
+PRESENTATIONS = 2000
+STRETCHES = 10
+
+
+@dataclass(frozen=True)
+class Verification:
+    """The outcome: largest absolute differences by name, and where each name first exceeded the tolerance."""
+
+    experiment: Experiment
+    seed: int
+    presentations: int
+    differences: Mapping[str, float]
+    recorded: Mapping[str, float]
+    first_excess: Mapping[str, int]
+    moved: Mapping[str, float]
+    tolerance: float = TOLERANCE
+
+    @property
+    def max_abs_difference(self) -> float:
+        """The largest absolute difference of any weight or state."""
+        return max(self.differences.values())
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every weight and state agrees to the tolerance; NaN never does."""
+        return not self.first_excess
+
+    def summary(self) -> dict[str, Any]:
+        """What `biofa verify --json` prints."""
+        return {
+            "model": self.experiment.name, "scheme": self.experiment.scheme, "seed": self.seed, "presentations": self.presentations,
+            "agrees": self.agrees, "max_abs_difference": self.max_abs_difference, "tolerance": self.tolerance,
+            "differences": dict(self.differences), "recorded_differences": dict(self.recorded), "first_excess": dict(self.first_excess),
+            "largest_change": dict(self.moved),
+        }
+
+    def __str__(self) -> str:
+        verdict = "agree" if self.agrees else "DIFFER"
+        lines = [
+            f"{self.experiment.name}, scheme {self.experiment.scheme}, seed {self.seed}: C++ and NumPy {verdict} after "
+            f"{self.presentations} presentations; largest absolute difference {self.max_abs_difference:.2g} (tolerance {self.tolerance:g})"
+        ]
+        for name, difference in self.differences.items():
+            where = f"   exceeds the tolerance within {self.first_excess[name]} presentations" if name in self.first_excess else ""
+            lines.append(f"  {name:<34}{difference:.2g}   (learning moved it by {self.moved[name]:.2g}){where}")
+        return "\n".join(lines)
+
+
+def verify(
+    experiment: Experiment, seed: int = 1, presentations: int = PRESENTATIONS, progress: Progress | None = None, against: Consumer | None = None
+) -> Verification:
+    """Train the same instance in C++ and in NumPy and compare every weight and state.
+
+    Args:
+        experiment: the description; as many epochs are run as `presentations` need.
+        seed: the seed of the instance.
+        presentations: how many, at least.
+        progress: called after every stretch.
+        against: the consumer to check; the compiled one where None.
+
+    Raises:
+        RunError: if nothing learned, so that agreement would say nothing.
+    """
+    protocol = experiment.protocol.replace(epochs=1, presentations=None)
+    examples = len(draw(experiment.replace(protocol=protocol), seed).data.train)
+    protocol = experiment.protocol.replace(epochs=-(-presentations // examples), presentations=presentations)
+    instance = draw(experiment.replace(protocol=protocol), seed)
+    reference, compiled = Reference(instance), against or consumer(instance, "cpp")
+    points = snapshot_points(presentations, STRETCHES)
+    ours = theirs = instance.state
+    differences = {name: 0.0 for name in instance.state}
+    recorded: dict[str, float] = {}
+    first_excess: dict[str, int] = {}
+    for start, stop in zip(points[:-1], points[1:], strict=True):
+        feed = instance.training(start, stop)
+        expected, found = reference.segment(ours, feed, True), compiled.segment(theirs, feed, True)
+        ours, theirs = expected.state, found.state
+        for name in differences:
+            gap = _gap(ours[name], theirs[name])
+            differences[name] = max(differences[name], gap)
+            if not gap <= TOLERANCE:
+                first_excess.setdefault(name, stop)
+        for name, array in expected.recording.arrays.items():
+            recorded[name] = max(recorded.get(name, 0.0), _gap(array, found.recording.arrays[name]))
+        if progress is not None:
+            progress(stop, presentations, {"largest difference": max(differences.values())})
+    moved = {name: float(np.abs(ours[name] - instance.state[name]).max()) for name in ours}
+    still = [p.name for p in instance.network.plastic() if moved[f"{p.name}.w"] == 0.0]
+    if still:
+        raise RunError(f"pathway '{still[0]}' did not change in {presentations} presentations, so agreement would say nothing. Raise its learning rate.")
+    return Verification(experiment, instance.seed, presentations, differences, recorded, first_excess, moved)
+
+
+def _gap(first: np.ndarray, second: np.ndarray) -> float:
+    """Largest absolute difference; infinite where one side is not finite."""
+    gap = float(np.abs(first - second).max(initial=0.0))
+    return gap if np.isfinite(gap) else float("inf")

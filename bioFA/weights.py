@@ -1,0 +1,170 @@
+"""Where weights come from: distributions, given numbers, files, or another pathway's weights.
+
+A draw has shape `(n_post, n_pre)`, so that `u = W @ r`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+from annotated_types import Ge
+from pydantic import Strict, field_validator, model_validator
+
+from bioFA.components import Component, Count, Family, Name, Number
+from bioFA.errors import FileError
+
+Array = np.ndarray
+Shape = tuple[int, int]
+
+
+class Weights(Component):
+    """Base of the ways to make a weight matrix."""
+
+    one_to_one: ClassVar[bool] = False
+
+    def shape(self) -> Shape | None:
+        """The shape that these weights insist on, or None where they fit any pathway."""
+        return None
+
+    def draw(self, rng: np.random.Generator, shape: Shape) -> Array:
+        """A matrix of shape `(n_post, n_pre)`, float64."""
+        raise NotImplementedError(f"{type(self).__name__} draws nothing")
+
+
+class Uniform(Weights):
+    """Independent, uniform on [low, high]."""
+
+    low: Number = -1.0
+    high: Number = 1.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Uniform:
+        if self.high < self.low:
+            raise ValueError(f"high must be >= low; got low = {self.low:g}, high = {self.high:g}.")
+        return self
+
+    def draw(self, rng: np.random.Generator, shape: Shape) -> Array:
+        """U[low, high]."""
+        return rng.uniform(self.low, self.high, shape)
+
+
+class Normal(Weights):
+    """Independent, N(mean, scale^2)."""
+
+    scale: Annotated[Number, Ge(0)] = 1.0
+    mean: Number = 0.0
+
+    def draw(self, rng: np.random.Generator, shape: Shape) -> Array:
+        """N(mean, scale^2)."""
+        return self.mean + self.scale * rng.standard_normal(shape)
+
+
+class Orthogonal(Weights):
+    """Orthonormal rows or columns (whichever are fewer), times scale."""
+
+    scale: Number = 1.0
+
+    def draw(self, rng: np.random.Generator, shape: Shape) -> Array:
+        """Q of a Gaussian matrix, with the signs that make it uniform over such matrices."""
+        tall = (max(shape), min(shape))
+        q, r = np.linalg.qr(rng.standard_normal(tall))
+        q *= np.sign(np.diag(r))
+        return self.scale * (q if shape == tall else q.T.copy())
+
+
+class LowRank(Weights):
+    """A product of two Gaussian factors of inner size `rank`; entries have variance scale^2."""
+
+    rank: Count = 1
+    scale: Annotated[Number, Ge(0)] = 1.0
+
+    def draw(self, rng: np.random.Generator, shape: Shape) -> Array:
+        """scale / sqrt(rank) times U V."""
+        left, right = rng.standard_normal((shape[0], self.rank)), rng.standard_normal((self.rank, shape[1]))
+        return self.scale / np.sqrt(self.rank) * left @ right
+
+
+class Constant(Weights):
+    """Every weight the same."""
+
+    value: Number = 0.0
+
+    def draw(self, rng: np.random.Generator, shape: Shape) -> Array:
+        """The value everywhere; draws nothing."""
+        return np.full(shape, self.value)
+
+
+class Identity(Weights):
+    """One synapse a neuron, from its partner of the same number, with weight `scale`."""
+
+    scale: Number = 1.0
+    one_to_one: ClassVar[bool] = True
+
+    def draw(self, rng: np.random.Generator, shape: Shape) -> Array:
+        """scale on the diagonal."""
+        return self.scale * np.eye(*shape)
+
+
+class Values(Weights):
+    """Given numbers, one row for each postsynaptic neuron."""
+
+    values: tuple[tuple[Number, ...], ...]
+
+    @field_validator("values", mode="before")
+    @classmethod
+    def _rows(cls, values: Any) -> Any:
+        rows = np.asarray(values, dtype=object)
+        if rows.ndim != 2 or rows.size == 0:
+            raise ValueError("must be rows of equal length, one for each postsynaptic neuron")
+        return tuple(tuple(float(x) if isinstance(x, (int, np.number)) and not isinstance(x, bool) else x for x in row) for row in rows)
+
+    def shape(self) -> Shape:
+        """The shape of the given rows."""
+        return len(self.values), len(self.values[0])
+
+    def draw(self, rng: np.random.Generator, shape: Shape) -> Array:
+        """The given numbers; draws nothing."""
+        return np.array(self.values)
+
+
+class FromFile(Weights):
+    """A matrix from a `.npy` file."""
+
+    path: Name
+
+    def _read(self) -> Array:
+        path = Path(self.path)
+        if not path.is_file():
+            raise FileError(f"FromFile.path: there is no file {self.path!r}. Give the path of a .npy file with a matrix (n_post, n_pre).")
+        try:
+            matrix = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, OSError) as error:
+            raise FileError(f"FromFile.path: {self.path!r} is not a .npy file of numbers ({error}). Write it with numpy.save.") from None
+        if matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
+            raise FileError(f"FromFile.path: {self.path!r} must hold a matrix of numbers (n_post, n_pre); it holds {matrix.dtype} of shape {matrix.shape}.")
+        return matrix
+
+    def shape(self) -> Shape:
+        """The shape of the matrix in the file."""
+        rows, columns = self._read().shape
+        return int(rows), int(columns)
+
+    def draw(self, rng: np.random.Generator, shape: Shape) -> Array:
+        """The file's numbers; draws nothing."""
+        matrix = np.array(self._read(), dtype=float)
+        if not np.isfinite(matrix).all():
+            raise FileError(f"FromFile.path: {self.path!r} holds numbers that are not finite. Replace NaN and infinity.")
+        return matrix
+
+
+class SharedWith(Weights):
+    """The weights of another pathway, at every moment; transposed, this is weight transport."""
+
+    pathway: Name
+    transposed: Annotated[bool, Strict()] = False
+
+
+family: Family[Weights] = Family("kind of weights", "bioFA.weights", base=Weights)
+WeightsField = Annotated[Weights, *family.member()]
