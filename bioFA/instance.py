@@ -119,6 +119,7 @@ def draw(experiment: Experiment, seed: int) -> Instance:
     state = {
         f"{pathway.name}.w": np.ascontiguousarray(pathway.weights.draw(stream(seed, f"weights/{pathway.name}"), network.shape(pathway)))
         for pathway in network.owners()
+        if not pathway.weights.one_to_one
     }
     for population in network.populations:
         for variable, value in population.neuron.state.items():

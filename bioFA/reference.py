@@ -27,7 +27,7 @@ import numpy as np
 from bioFA.instance import Feed, Instance
 from bioFA.network import Node, Pathway
 from bioFA.recording import Recording, Segment
-from bioFA.weights import SharedWith
+from bioFA.weights import Identity, SharedWith
 
 Array = np.ndarray
 
@@ -74,12 +74,14 @@ class Reference:
         arrays = {name: np.array(rows).reshape(-1, sizes[name]) for name, rows in recorded.items()}
         return Segment(state, Recording(np.arange(0, feed.presentations, every), arrays))
 
-    def _weights(self, pathway: Pathway, state: Mapping[str, Array]) -> Array:
-        """The weights that a pathway transmits with, its own or shared."""
+    def _transmit(self, pathway: Pathway, state: Mapping[str, Array], carried: Array) -> Array:
+        """W s of one pathway, with its own weights or shared ones."""
+        if isinstance(pathway.weights, Identity):
+            return pathway.weights.scale * carried
         if isinstance(pathway.weights, SharedWith):
             owner = state[f"{pathway.weights.pathway}.w"]
-            return owner.T if pathway.weights.transposed else owner
-        return state[f"{pathway.name}.w"]
+            return (owner.T if pathway.weights.transposed else owner) @ carried
+        return state[f"{pathway.name}.w"] @ carried
 
     def _sweep(self, state: Mapping[str, Array], feed: Feed, k: int) -> dict[Node, Array]:
         """All ports and published variables of one step."""
@@ -90,7 +92,7 @@ class Reference:
             if node.variable in neuron.ports:
                 total = np.zeros(population.size)
                 for pathway in self.network.arriving(*node):
-                    total = total + self._weights(pathway, state) @ values[Node(pathway.source, pathway.carries)]
+                    total = total + self._transmit(pathway, state, values[Node(pathway.source, pathway.carries)])
                 values[node] = total
             elif population.name in feed.tables:
                 values[node] = feed.tables[population.name][feed.rows[population.name][k]]

@@ -95,7 +95,7 @@ def snapshot_points(presentations: int, snapshots: int) -> list[int]:
 
 
 def _weights(instance: Instance, state: Any) -> dict[str, Array]:
-    return {f"{p.name}.w": state[f"{p.name}.w"].copy() for p in instance.network.owners() if not p.weights.one_to_one}
+    return {f"{p.name}.w": state[f"{p.name}.w"].copy() for p in instance.network.owners() if f"{p.name}.w" in state}
 
 
 def _evaluate(instance: Instance, runner: Consumer, state: Any, at: int, final: bool) -> list[dict[str, Any]]:

@@ -1,0 +1,140 @@
+"""Everything in Brian2 that its documentation does not promise, in one place, with a self-test.
+
+bioFA's own code objects use Brian2's templates with a few of ours in front (`templates/`):
+Brian2 checks and translates all equations, only the loops around them are ours. What this
+touches: `Templater.derive`, `CodeRunner`, auxiliary variables as indices, array names in the
+generated C++, and the file names of results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import brian2
+import numpy as np
+from brian2.codegen.targets import codegen_targets
+from brian2.core.variables import Variables
+from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
+from brian2.devices.device import get_device
+from brian2.groups.group import CodeRunner, Group
+
+SUPPORTED = ((2, 9), (2, 12))
+"""Brian2 versions that this module was tested with: at least the first, below the second."""
+
+
+class BioFACodeObject(CPPStandaloneCodeObject):
+    """Brian2's standalone code object, which finds bioFA's templates before Brian2's own."""
+
+    templater = CPPStandaloneCodeObject.templater.derive("bioFA.brian")
+    class_name = "biofa_cpp"
+
+
+codegen_targets.add(BioFACodeObject)
+
+
+def check_version() -> None:
+    """Fail early where this Brian2 is not one that the adapter knows.
+
+    Raises:
+        RuntimeError: naming the version and the supported range.
+    """
+    version = tuple(int(part) for part in brian2.__version__.split(".")[:2])
+    if not SUPPORTED[0] <= version < SUPPORTED[1]:
+        low, high = (".".join(map(str, edge)) for edge in SUPPORTED)
+        raise RuntimeError(f"bioFA knows Brian2 >= {low}, < {high}; this is {brian2.__version__}. Install 'brian2>={low},<{high}'.")
+    missing = [name for name in ("common_group", "stateupdate", "transmit", "learn", "show", "record") if _template(name) is None]
+    if missing:
+        raise RuntimeError(f"Brian2 {brian2.__version__} does not find the templates {', '.join(missing)}; its template lookup has changed.")
+
+
+def _template(name: str) -> Any:
+    try:
+        return getattr(BioFACodeObject.templater, name)
+    except (AttributeError, KeyError):
+        return None
+
+
+def array_name(group: Any, variable: str) -> str:
+    """The C++ pointer to the values of a group's variable."""
+    return get_device().get_array_name(group.variables[variable], access_data=True)
+
+
+def array_file(group: Any, variable: str) -> str:
+    """The name of the file that the finished program writes a variable to."""
+    return get_device().get_array_filename(group.variables[variable])
+
+
+def step_counter(clock: Any) -> str:
+    """The C++ expression of the number of the current step."""
+    return f"{get_device().get_array_name(clock.variables['timestep'], access_data=True)}[0]"
+
+
+class Runner(CodeRunner):
+    """One code object of ours in the step: a template, statements, and a place in the order."""
+
+    def __init__(self, group: Any, template: str, order: int, code: str = "", needs: Iterable[str] = (), **keywords: Any) -> None:
+        super().__init__(
+            group, template, code=code, when="start", order=order, name=f"{group.name}_{template}_{order}", clock=group.clock,
+            template_kwds={f"_{key}": value for key, value in keywords.items()}, needed_variables=list(needs),
+            codeobj_class=BioFACodeObject,
+        )
+
+
+class DensePathway(Group):
+    """All-to-all synapses as one row-major matrix, without index arrays.
+
+    A group whose members are the synapses; `w` has `n_post * n_pre` values, row by row, or is
+    another pathway's array. Presynaptic variables go by `<name>_pre`, postsynaptic ones by
+    `<name>_post`. The strings are Brian2's; the loops are in `templates/`.
+    """
+
+    add_to_magic_network = True
+
+    def __init__(self, name: str, source: Any, target: Any, parameters: Mapping[str, Any], shared: DensePathway | None, clock: Any) -> None:
+        super().__init__(clock=clock, name=name, when="start", order=0)
+        self.codeobj_class = BioFACodeObject
+        self.source, self.target = source, target
+        self.n_pre, self.n_post = len(source), len(target)
+        self.start, self.stop = 0, self.n_pre * self.n_post
+        self.variables = Variables(self)
+        self.variables.add_reference("dt", clock, "dt")
+        self.variables.add_constant("N", self.n_pre * self.n_post)
+        for index in ("_pre_idx", "_post_idx"):
+            self.variables.add_auxiliary_variable(index, dtype=np.int32)
+        if shared is None:
+            self.variables.add_array("w", size=self.n_pre * self.n_post)
+        else:
+            self.variables.add_reference("w", shared, "w")
+        for parameter, unit in parameters.items():
+            self.variables.add_array(parameter, size=1, dimensions=unit.dim, scalar=True, constant=True)
+        self.add_dependency(source)
+        self.add_dependency(target)
+        self._enable_group_attributes()
+
+    def see(self, side: str, variable: str) -> str:
+        """Make a variable of the source (`pre`) or target (`post`) readable, and return its name here."""
+        name = f"{variable}_{side}"
+        self.variables.add_reference(name, self.source if side == "pre" else self.target, variable, index=f"_{side}_idx")
+        return name
+
+    def transmit(self, carries: str, port: str, transposed: bool, accumulate: bool, order: int) -> None:
+        """Sum `w * <carries>_pre` into a port of the target, at a place in the step."""
+        code = f"_transmitted = w*{self.see('pre', carries)}"
+        self.contained_objects.append(Runner(
+            self, "transmit", order, code, port=array_name(self.target, port), transposed=transposed, accumulate=accumulate,
+            n_pre=self.n_pre, n_post=self.n_post,
+        ))
+
+    def learn(self, equations: str, order: int) -> None:
+        """Integrate `dw/dt = ...` by one Euler step, where learning is on."""
+        rates = brian2.Equations(equations).diff_eq_expressions
+        code = "\n".join(f"{variable} += dt*({expression.code})" for variable, expression in rates)
+        self.contained_objects.append(Runner(
+            self, "learn", order, code, step=step_counter(self.clock), n_pre=self.n_pre, n_post=self.n_post,
+        ))
+
+
+def refer(group: Any, name: str, other: Any, variable: str) -> None:
+    """Let a group read a variable of an equally large group, neuron by neuron, under a name of its own."""
+    group.variables.add_reference(name, other, variable)

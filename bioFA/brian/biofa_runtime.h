@@ -1,0 +1,128 @@
+// What a compiled bioFA program needs at run time: the plan of one stretch of presentations.
+//
+// The plan is a text file in the results folder. It names the tables and rows that the sources
+// show (memory-mapped, so data are never copied) and says how many presentations to run, how
+// many steps each lasts, from which step learning is on, and what to record. Everything that can
+// go wrong ends the program with a message and a non-zero exit code; a stretch that ended well
+// leaves "done.txt" behind.
+#ifndef BIOFA_RUNTIME_H
+#define BIOFA_RUNTIME_H
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace biofa {
+
+[[noreturn]] inline void fail(const std::string& message) {
+    std::fprintf(stderr, "bioFA error: %s\n", message.c_str());
+    std::exit(70);
+}
+
+struct Mapped {  // a whole file, read only
+    const char* bytes = nullptr;
+    size_t size = 0;
+    void open(const std::string& path) {
+        const int file = ::open(path.c_str(), O_RDONLY);
+        struct stat info;
+        if (file < 0 || ::fstat(file, &info) != 0) fail("cannot open " + path);
+        size = static_cast<size_t>(info.st_size);
+        if (size > 0) {
+            void* at = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0);
+            if (at == MAP_FAILED) fail("cannot map " + path);
+            bytes = static_cast<const char*>(at);
+        }
+        ::close(file);
+    }
+};
+
+struct Source {
+    Mapped table, rows;
+};
+
+struct Stretch {
+    std::string folder;
+    int64_t presentations = 0, steps = 1, onset = 0, every = 1, learning = 0;
+    std::map<std::string, Source> sources;
+    std::map<std::string, std::FILE*> records;
+    bool finished = false;
+
+    void begin(const std::string& results_folder) {
+        folder = results_folder;
+        std::ifstream plan(folder + "plan.txt");
+        if (!plan) fail("there is no plan in " + folder);
+        std::string word, name;
+        while (plan >> word) {
+            if (word == "presentations") plan >> presentations;
+            else if (word == "steps") plan >> steps;
+            else if (word == "onset") plan >> onset;
+            else if (word == "every") plan >> every;
+            else if (word == "learning") plan >> learning;
+            else if (word == "table") { plan >> name; sources[name].table.open(rest_of_line(plan)); }
+            else if (word == "rows") { plan >> name; sources[name].rows.open(rest_of_line(plan)); }
+            else fail("the plan holds the unknown word " + word);
+            if (!plan) fail("the plan is damaged at " + word);
+        }
+        if (presentations < 1 || steps < 1 || every < 1) fail("the plan is incomplete");
+    }
+
+    static std::string rest_of_line(std::ifstream& plan) {
+        std::string path;
+        std::getline(plan >> std::ws, path);
+        return path;
+    }
+
+    // the presentation of a step, and whether it is that presentation's first or last step
+    int64_t presentation(int64_t step) const { return step / steps; }
+    bool first_step(int64_t step) const { return step % steps == 0; }
+    bool last_step(int64_t step) const { return step % steps == steps - 1; }
+    bool learns(int64_t step) const { return learning && step % steps >= onset; }
+    bool over(int64_t step) const { return step + 1 >= presentations * steps; }
+
+    void show(const char* name, int64_t step, double* rates, size_t count) {
+        if (!first_step(step)) return;
+        const auto found = sources.find(name);
+        if (found == sources.end()) fail(std::string("the plan shows nothing at ") + name);
+        const Source& source = found->second;
+        const int64_t k = presentation(step);
+        if (static_cast<size_t>(k + 1) * sizeof(int64_t) > source.rows.size) fail(std::string("too few rows for ") + name);
+        const int64_t row = reinterpret_cast<const int64_t*>(source.rows.bytes)[k];
+        if (row < 0 || static_cast<size_t>(row + 1) * count * sizeof(double) > source.table.size)
+            fail(std::string("row outside the table of ") + name);
+        std::memcpy(rates, source.table.bytes + static_cast<size_t>(row) * count * sizeof(double), count * sizeof(double));
+    }
+
+    void record(const char* name, int64_t step, const double* values, size_t count) {
+        if (!last_step(step) || presentation(step) % every != 0) return;
+        std::FILE*& file = records[name];
+        if (!file) file = std::fopen((folder + name + ".record").c_str(), "wb");
+        if (!file || std::fwrite(values, sizeof(double), count, file) != count) fail(std::string("cannot write the record of ") + name);
+    }
+
+    void end() {
+        for (auto& record : records)
+            if (std::fclose(record.second) != 0) fail("cannot finish the record of " + record.first);
+        std::ofstream done(folder + "done.txt");
+        done << (finished ? "finished " : "stopped ") << presentations * steps << "\n";
+        done.close();
+        if (!done) fail("cannot write done.txt");
+    }
+};
+
+inline Stretch& stretch() {
+    static Stretch one;
+    return one;
+}
+
+}  // namespace biofa
+
+#endif

@@ -1,0 +1,111 @@
+"""Turn a program into a Brian2 network and let Brian2 write its C++.
+
+Run as a process of its own, `python -m bioFA.brian.build PROGRAM FOLDER`: Brian2's device,
+preferences and clocks are process-wide, and a user's own Brian2 session is not to notice.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import brian2
+
+from bioFA.brian import adapter
+from bioFA.brian.program import GroupSpec, Program
+
+LONGEST = 10**9
+"""Steps that one run of the binary may take; the plan ends it earlier."""
+UNITS = {"1": brian2.Unit(1), "s": brian2.second, "Hz": brian2.Hz, "V": brian2.volt, "A": brian2.amp, "S": brian2.siemens,
+         "F": brian2.farad, "ohm": brian2.ohm}
+_UNIT_NAMES = {"1": "1", "s": "second", "Hz": "Hz", "V": "volt", "A": "amp", "S": "siemens", "F": "farad", "ohm": "ohm"}
+
+
+def generate(program: Program, folder: Path) -> None:
+    """Write the C++ project of a program, and `arrays.json`: which file will hold which variable."""
+    adapter.check_version()
+    brian2.set_device("cpp_standalone", build_on_run=False)
+    brian2.prefs["codegen.cpp.headers"] = ['"biofa_runtime.h"']
+    brian2.defaultclock.dt = program.dt * brian2.second
+    clock = brian2.defaultclock
+    groups = {spec.name: _group(spec) for spec in program.groups}
+    pathways: dict[str, adapter.DensePathway] = {}
+    for spec in sorted(program.pathways, key=lambda spec: spec.owner != spec.name):
+        parameters = {name: UNITS[unit] for name, unit in spec.parameters.items()}
+        parameters |= {"T": UNITS["s"]} if spec.equations else {}
+        pathways[spec.name] = adapter.DensePathway(
+            spec.name, groups[spec.source], groups[spec.target], parameters, pathways.get(spec.owner), clock
+        )
+    _order_steps(program, groups, pathways)
+    network = brian2.Network(*groups.values(), *pathways.values())
+    device = brian2.get_device()
+    device.insert_code("before_start", "biofa::stretch().begin(brian::results_dir);")
+    network.run(LONGEST * program.dt * brian2.second, namespace={})
+    device.insert_code("after_end", "biofa::stretch().end();")
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(Path(__file__).with_name("biofa_runtime.h"), folder / "biofa_runtime.h")
+    device.build(directory=str(folder), compile=False, run=False)
+    owned = {spec.name: "w" for spec in program.pathways if spec.owner == spec.name}
+    arrays = {f"{name}.w": adapter.array_file(pathways[name], "w") for name in owned}
+    for spec in program.groups:
+        for variable in brian2.Equations(spec.dynamics).diff_eq_names if spec.dynamics else ():
+            arrays[f"{spec.name}.{variable}"] = adapter.array_file(groups[spec.name], variable)
+    for owner, group in (*groups.items(), *pathways.items()):
+        for name in _parameters(program, owner):
+            arrays[f"{owner}.{name}"] = adapter.array_file(group, name)
+    (folder / "arrays.json").write_text(json.dumps(arrays))
+
+
+def _parameters(program: Program, owner: str) -> list[str]:
+    for group in program.groups:
+        if group.name == owner:
+            return list(group.parameters)
+    spec = next(p for p in program.pathways if p.name == owner)
+    return [*spec.parameters, *(["T"] if spec.equations else [])]
+
+
+def _group(spec: GroupSpec) -> brian2.NeuronGroup:
+    equations = [spec.dynamics] if spec.dynamics else []
+    equations += [f"{name} : 1" for name in spec.variables]
+    equations += [f"{name} : {_UNIT_NAMES[unit]} (shared, constant)" for name, unit in spec.parameters.items()]
+    return brian2.NeuronGroup(spec.size, "\n".join(equations), method=spec.method, name=spec.name, namespace={})
+
+
+def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, adapter.DensePathway]) -> None:
+    """Give every step of the program its place: all in the slot `start`, so that states advance after them."""
+    specs = {spec.name: spec for spec in program.pathways}
+    clock = brian2.defaultclock
+    for order, step in enumerate(program.steps):
+        if step.kind == "show":
+            group = groups[step.of]
+            group.contained_objects.append(adapter.Runner(
+                group, "show", order, size=len(group), step=adapter.step_counter(clock), rates=adapter.array_name(group, "r"), name=step.of,
+            ))
+        elif step.kind == "evaluate":
+            group = groups[step.of]
+            for name, (population, variable) in step.reads.items():
+                adapter.refer(group, name, groups[population], variable)
+            group.contained_objects.append(adapter.Runner(group, "stateupdate", order, "\n".join(step.statements)))
+        elif step.kind == "transmit":
+            spec = specs[step.of]
+            pathways[step.of].transmit(spec.carries, spec.port, spec.transposed, step.accumulate, order)
+        elif step.kind == "record":
+            owner = groups[program.groups[0].name]
+            records = []
+            for node in step.nodes:
+                population, variable = node.split(".")
+                records.append((node, adapter.array_name(groups[population], variable), len(groups[population])))
+            owner.contained_objects.append(adapter.Runner(owner, "record", order, records=records, step=adapter.step_counter(clock)))
+        else:
+            spec = specs[step.of]
+            for side, names in (("pre", spec.reads_pre), ("post", spec.reads_post)):
+                for name in names:
+                    pathways[step.of].see(side, name)
+            pathways[step.of].learn(spec.equations, order)
+
+
+if __name__ == "__main__":
+    generate(Program.model_validate_json(Path(sys.argv[1]).read_text()), Path(sys.argv[2]))

@@ -1,0 +1,139 @@
+"""Run a compiled program: one process a stretch, the whole state in and out, every stretch proven.
+
+A Brian2 standalone binary exits with 0 when it could not read a parameter, could not write a
+result, or was stopped half way. So a stretch counts only if all of this holds: exit code 0,
+nothing on the error stream, the runtime's own mark that the last step was reached, every file
+of state and record present with its exact size, and every parameter read back as it was given.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from bioFA.brian import cache
+from bioFA.brian.program import make_program, run_parameters
+from bioFA.errors import ModelError, RunError
+from bioFA.instance import Feed, Instance
+from bioFA.recording import Recording, Segment
+
+Array = np.ndarray
+
+
+class Compiled:
+    """The Brian2 consumer of an instance: builds the binary, or finds it, and runs it."""
+
+    name = "cpp"
+
+    def __init__(self, instance: Instance):
+        self.network = instance.network
+        self.protocol = instance.experiment.protocol
+        self.recorded = instance.experiment.recorded
+        self.every = instance.experiment.record.every
+        program = make_program(instance.experiment)
+        self.parameters = run_parameters(instance.experiment, program)
+        for name, value in self.parameters.items():
+            if not math.isfinite(value):
+                raise ModelError(f"the parameter {name} must be a finite number; got {value}.")
+        self.binary = cache.build(program)
+        self.timing: dict[str, float] = {
+            "codegen_s": self.binary.codegen_s, "compile_s": self.binary.compile_s, "cached": self.binary.cached,
+        }
+        self._scratch = tempfile.TemporaryDirectory(prefix="biofa-run-")
+        self._tables: dict[int, tuple[Array, Path]] = {}
+
+    def segment(self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None) -> Segment:
+        """Run a stretch of presentations; arguments and result as `Reference.segment`.
+
+        Raises:
+            RunError: if the stretch is not proven complete.
+        """
+        every = every or self.every
+        with tempfile.TemporaryDirectory(dir=self._scratch.name) as name:
+            folder = Path(name)
+            self._write_plan(folder, feed, learning, every)
+            arguments = [f"{key}={value!r}" for key, value in self.parameters.items()]
+            carried = {key: array for key, array in state.items() if key in self.binary.arrays}
+            for key, array in carried.items():
+                _write(folder / f"{key}.in", array)
+                arguments.append(f"{key}={folder / key}.in")
+            self._call(folder, arguments)
+            self._prove(folder, feed)
+            final = {key: self._read(folder, self.binary.arrays[key], array.shape) for key, array in carried.items()}
+            recording = self._read_records(folder, feed.presentations, every)
+        return Segment({**state, **final}, recording)
+
+    def _write_plan(self, folder: Path, feed: Feed, learning: bool, every: int) -> None:
+        lines = [f"presentations {feed.presentations}", f"steps {self.protocol.steps}", f"onset {self.protocol.onset_steps}",
+                 f"every {every}", f"learning {int(learning)}"]
+        for name, table in feed.tables.items():
+            rows = folder / f"{name}.rows"
+            _write(rows, np.asarray(feed.rows[name], dtype=np.int64))
+            lines += [f"table {name} {self._table(table)}", f"rows {name} {rows}"]
+        (folder / "plan.txt").write_text("\n".join(lines) + "\n")
+
+    def _table(self, table: Array) -> Path:
+        """The file of a table; a table that is shown again is not written again."""
+        known = self._tables.get(id(table))
+        if known is None or known[0] is not table:
+            path = Path(self._scratch.name) / f"table-{len(self._tables)}"
+            _write(path, np.asarray(table, dtype=float))
+            known = self._tables[id(table)] = (table, path)
+        return known[1]
+
+    def _call(self, folder: Path, arguments: list[str]) -> None:
+        command = [str(self.binary.folder / "main"), "--results_dir", f"{folder}/", *arguments]
+        environment = os.environ | {"LD_BIND_NOW": "1"}
+        with subprocess.Popen(
+            command, cwd=self.binary.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                said, complained = process.communicate()
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode == -4:
+            raise RunError(f"the compiled program holds instructions that this processor lacks. Remove {self.binary.folder} to build it anew.")
+        if process.returncode != 0 or complained.strip() or "error" in said.lower():
+            words = (complained.strip() or said.strip() or "no message").splitlines()
+            raise RunError(f"the compiled program failed (exit code {process.returncode}): {words[0]}")
+
+    def _prove(self, folder: Path, feed: Feed) -> None:
+        """Refuse a stretch that did not reach its end, or ran with other parameters than given."""
+        done = folder / "done.txt"
+        if not done.is_file() or done.read_text().split() != ["finished", str(feed.presentations * self.protocol.steps)]:
+            raise RunError(f"the compiled program stopped before the last of {feed.presentations} presentations. Run it again.")
+        for key, value in self.parameters.items():
+            if key in self.binary.arrays:
+                found = self._read(folder, self.binary.arrays[key], (1,))[0]
+                if found != value:
+                    raise RunError(f"the compiled program ran with {key} = {found!r} instead of {value!r}, so its result does not count.")
+
+    def _read_records(self, folder: Path, presentations: int, every: int) -> Recording:
+        at = np.arange(0, presentations, every)
+        sizes = {str(node): self.network.population(node.population).size for node in self.recorded}
+        return Recording(at, {name: self._read(folder, f"{name}.record", (len(at), size)) for name, size in sizes.items()})
+
+    def _read(self, folder: Path, name: str, shape: tuple[int, ...]) -> Array:
+        """An array file of exactly the expected size."""
+        path = folder / name
+        expected = math.prod(shape) * 8
+        size = path.stat().st_size if path.is_file() else None
+        if size != expected:
+            found = "is missing" if size is None else f"has {size} bytes"
+            raise RunError(f"the compiled program did not finish writing: {name} {found}, expected {expected}. Is the disk full?")
+        return np.fromfile(path).reshape(shape)
+
+
+def _write(path: Path, array: Array) -> None:
+    """Write an array row by row, or say why not."""
+    try:
+        np.ascontiguousarray(array).tofile(path)
+    except OSError as error:
+        raise RunError(f"the input of the compiled program could not be written ({error}). Is the disk full?") from None

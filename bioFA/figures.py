@@ -1,0 +1,269 @@
+"""Figures of one result, made for papers: what was learned, how feedback aligned, and the weights.
+
+Each function takes a `Result` and gives a matplotlib `Figure`, drawn without pyplot, so nothing
+needs a display and nothing is left open. Colours are from Okabe & Ito's palette, which
+colour-blind readers tell apart; text stays text in PDF and SVG.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import MaxNLocator
+
+from bioFA.analysis.learning import sliding_mean
+from bioFA.errors import FileError
+from bioFA.network import Pathway
+from bioFA.neurons.rate_source import RateSource
+from bioFA.result import Result
+
+Array = np.ndarray
+
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#7F7F7F"
+STYLE = {
+    "font.size": 8.0, "axes.titlesize": 8.0, "axes.labelsize": 8.0, "legend.fontsize": 7.0, "xtick.labelsize": 7.0, "ytick.labelsize": 7.0,
+    "axes.linewidth": 0.6, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "lines.linewidth": 1.2, "axes.spines.top": False,
+    "axes.spines.right": False, "legend.frameon": False, "pdf.fonttype": 42, "svg.fonttype": "none", "figure.constrained_layout.use": True,
+    "axes.formatter.useoffset": False, "axes.titlelocation": "left",
+}
+COLUMN, PAGE = 3.5, 7.0
+"""Widths in inches of one column and of a page."""
+DOTS_PER_INCH = 300
+SPLITS = {"validation": (ORANGE, "o-"), "test": (GREEN, "D")}
+SHOWN = 4000
+"""At most so many single presentations are drawn."""
+BINS = 100
+"""Courses are summarised in at most this many bins of consecutive presentations."""
+IMAGES = 24
+"""So many receptive fields are shown."""
+SUFFIXES = (".png", ".pdf")
+
+
+@matplotlib.rc_context(STYLE)
+def learning_curve(result: Result) -> Figure:
+    """Squared error of every presentation over the course of learning, and the error rate where there is one.
+
+    The error is each presentation's squared error over the mean power of the targets (NSE),
+    taken before the network learns from it, with its mean over the last presentations.
+    """
+    rates = {split: rows for split in SPLITS if (rows := _evaluations(result, split, "error"))}
+    figure = Figure(figsize=(PAGE if rates else COLUMN, 2.4))
+    axes = figure.subplots(1, 2 if rates else 1, squeeze=False)[0]
+    at, curve = result.recording.at + 1, result.learning_curve
+    window, thin = max(1, len(curve) // 40), -(-len(curve) // SHOWN)
+    mean = sliding_mean(curve, window)
+    label = "one presentation" if thin == 1 else f"one presentation in {thin}"
+    axes[0].plot(at[::thin], curve[::thin], ".", color=BLUE, alpha=0.25, markersize=2.0, markeredgewidth=0.0, rasterized=True, label=label)
+    axes[0].plot(at, mean, color=BLUE, label=f"mean over {window}")
+    lowest = [float(mean[mean > 0].min(initial=np.inf))]
+    for split, (colour, mark) in SPLITS.items():
+        if rows := _evaluations(result, split, "nse"):
+            axes[0].plot(*rows, mark, color=colour, markersize=3.0, linewidth=0.9, label=split, zorder=3)
+            lowest.append(float(rows[1][rows[1] > 0].min(initial=np.inf)))
+    axes[0].set(yscale="log", ylabel="normalised squared error", title=_title(result))
+    if np.isfinite(min(lowest)):  # single presentations far below every mean would squeeze the rest
+        axes[0].set_ylim(bottom=max(float(curve[curve > 0].min(initial=np.inf)) / 2, min(lowest) / 100))
+    dots = axes[0].legend().legend_handles[0]
+    dots.set(alpha=0.6, markersize=4.0)
+    for split, (presentations, values) in rates.items():
+        colour, mark = SPLITS[split]
+        label = f"{split}, {100 * values[-1]:.1f} % at the end"
+        axes[1].plot(presentations, 100 * values, mark, color=colour, markersize=3.0, label=label, clip_on=False, zorder=3)
+    if rates:
+        axes[1].set(ylim=(0, None), ylabel="misclassified (%)")
+        axes[1].legend()
+    for panel in axes:
+        _over_presentations(panel, result)
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def alignment(result: Result) -> Figure:
+    """For each measured feedback pathway, how well what it carries agrees with the transposed forward weights.
+
+    Three angles in degrees over the course of learning: between the fed-back error B e and what
+    the transpose would feed back, W' e (median and the middle 80 % of consecutive presentations);
+    between the matrices B and W'; and between B and the pseudo-inverse of W.
+    """
+    names = list(result.feedback_angles)
+    figure = Figure(figsize=(COLUMN if len(names) < 2 else PAGE, 2.4 * math.ceil(len(names) / 2)))
+    panels = figure.subplots(math.ceil(len(names) / 2), min(len(names), 2), squeeze=False, sharey=True)
+    for panel in panels.flat[len(names) :]:
+        panel.set_axis_off()
+    largest = 90.0
+    for panel, name in zip(panels.flat, names, strict=False):
+        course, at = result.alignment_course[name], result.snapshots_at
+        places, middle, low, high = _summary(result.recording.at + 1, result.feedback_angles[name])
+        panel.axhline(90, color=GREY, linewidth=0.6, linestyle=(0, (4, 3)), zorder=0)
+        panel.fill_between(places, low, high, color=BLUE, alpha=0.2, linewidth=0)
+        panel.plot(places, middle, color=BLUE, label="$Be$ and $W^{\\mathsf{T}}e$")
+        panel.plot(at, course["alignment"], "o-", color=ORANGE, markersize=3.0, label="$B$ and $W^{\\mathsf{T}}$", clip_on=False)
+        panel.plot(at, course["pseudoinverse"], "s--", color=GREEN, markersize=2.5, linewidth=0.9, label="$B$ and $W^{+}$", clip_on=False)
+        seen = np.concatenate([high, course["alignment"], course["pseudoinverse"]])
+        largest = max(largest, float(seen[np.isfinite(seen)].max(initial=0.0)))
+        pathway = result.experiment.network.pathway(name)
+        panel.set_title(f"{name}, for {pathway.stands_for}" + ("" if result.experiment.scheme != "bp" else " (control)"))
+        _over_presentations(panel, result)
+    top = 180 if largest > 115 else 120
+    for panel in panels.flat[: len(names)]:
+        panel.set(ylim=(0, top), yticks=range(0, top + 1, 30))
+    for row in panels:
+        row[0].set_ylabel("angle (degrees)")
+    figure.legend(*panels.flat[0].get_legend_handles_labels(), loc="outside upper left", ncols=3, columnspacing=1.5)
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def weights(result: Result) -> Figure:
+    """The weights of every pathway that learns, before and after.
+
+    Matrices are images `(n_post, n_pre)`, each pathway on one colour scale, beside the fixed
+    feedback that stands for their transpose; vectors and single weights are courses over
+    learning. Pixels to hidden neurons appear once more as receptive fields.
+    """
+    network = result.experiment.network
+    matrices = [p for p in network.plastic() if min(network.shape(p)) > 1]
+    vectors = [p for p in network.plastic() if min(network.shape(p)) == 1]
+    pairs = [vectors[start : start + 2] for start in range(0, len(vectors), 2)]
+    fields = [p for p in matrices if _side(result, p)]
+    heights = ([1.9 * len(matrices)] if matrices else []) + [2.0] * len(pairs) + [1.5] * len(fields)
+    figure = Figure(figsize=(PAGE, sum(heights)))
+    parts = iter(figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0])
+    if matrices:
+        _draw_matrices(next(parts), result, matrices)
+    for pair in pairs:
+        for panel, pathway in zip(next(parts).subplots(1, 2), (*pair, None), strict=False):
+            _draw_courses(panel, result, pathway)
+    for pathway in fields:
+        _draw_fields(next(parts), result, pathway)
+    return figure
+
+
+def save_all(result: Result, folder: str | Path) -> list[Path]:
+    """Write the figures of a result, each as .png and .pdf, and return their paths.
+
+    The alignment is left out where no feedback is measured (schemes without feedback weights).
+
+    Raises:
+        FileError: if the folder cannot be written.
+    """
+    figures = {"learning_curve": learning_curve(result)}
+    if result.feedback_angles:
+        figures["alignment"] = alignment(result)
+    figures["weights"] = weights(result)
+    paths = []
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with matplotlib.rc_context(STYLE):
+            for name, figure in figures.items():
+                for suffix in SUFFIXES:
+                    paths.append(Path(folder) / f"{name}{suffix}")
+                    figure.savefig(paths[-1], dpi=DOTS_PER_INCH, metadata={"CreationDate": None} if suffix == ".pdf" else None)
+                    figure.set_layout_engine("none")  # laid out once, so that both files show the same
+    except OSError as error:
+        raise FileError(f"the figures could not be written to '{folder}': {error}. Give one with space left.") from None
+    return paths
+
+
+def _title(result: Result) -> str:
+    return f"{result.experiment.name}, {result.experiment.scheme}, seed {result.seed}"
+
+
+def _over_presentations(panel: Axes, result: Result) -> None:
+    panel.set(xlabel="presentation", xlim=(0, result.presentations))
+    panel.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
+    panel.margins(x=0)
+
+
+def _evaluations(result: Result, split: str, measure: str) -> tuple[Array, Array] | None:
+    """Presentations and values of one measure on one split, or None where it was never taken."""
+    rows = [(row["presentation"], row[measure]) for row in result.evaluations if row["split"] == split and row[measure] is not None]
+    return (np.array([r[0] for r in rows]), np.array([r[1] for r in rows])) if rows else None
+
+
+def _summary(at: Array, values: Array) -> tuple[Array, Array, Array, Array]:
+    """Places, medians, 10th and 90th percentiles of consecutive bins; NaN where a bin has no finite value."""
+    rows = []
+    for places, bin_ in zip(np.array_split(at, min(BINS, len(at))), np.array_split(values, min(BINS, len(at))), strict=True):
+        finite = bin_[np.isfinite(bin_)]
+        rows.append((places.mean(), *(np.percentile(finite, (50, 10, 90)) if len(finite) else (np.nan,) * 3)))
+    return tuple(np.array(rows).T)
+
+
+def _side(result: Result, pathway: Pathway) -> int | None:
+    """The side of the square image that a pathway receives, or None where it receives none."""
+    source = result.experiment.network.population(pathway.source)
+    side = math.isqrt(source.size)
+    return side if isinstance(source.neuron, RateSource) and side >= 8 and side * side == source.size else None
+
+
+def _draw_matrices(part: SubFigure, result: Result, pathways: list[Pathway]) -> None:
+    """One row a pathway: before, after, their scale; the feedback that stands for the transpose, its scale."""
+    network = result.experiment.network
+    replaced = {p.stands_for: p for p in network.owners()}
+    grid = part.add_gridspec(len(pathways), 5, width_ratios=(1, 1, 0.04, 1, 0.04))
+    for row, pathway in enumerate(pathways):
+        shots = result.snapshots[f"{pathway.name}.w"]
+        limit = float(np.abs(shots[[0, -1]]).max())
+        pre, post = (f"{name} ({network.population(name).size})" for name in (pathway.source, pathway.target))
+        before, after = part.add_subplot(grid[row, 0]), part.add_subplot(grid[row, 1])
+        _show(before, shots[0], limit)
+        image = _show(after, shots[-1], limit)
+        before.set(title=f"{pathway.name}, before", xlabel=pre, ylabel=post)
+        after.set(title="after", xlabel=pre)
+        _scale(part, image, part.add_subplot(grid[row, 2]))
+        if pathway.name in replaced:
+            feedback = replaced[pathway.name]
+            matrix = result.snapshots[f"{feedback.name}.w"][-1].T
+            panel = part.add_subplot(grid[row, 3])
+            image = _show(panel, matrix, float(np.abs(matrix).max()))
+            panel.set(title=f"{feedback.name}, transposed", xlabel=pre)
+            _scale(part, image, part.add_subplot(grid[row, 4]))
+
+
+def _show(panel: Axes, matrix: Array, limit: float) -> AxesImage:
+    limit = limit or 1.0
+    panel.set(xticks=[], yticks=[])
+    panel.spines[:].set_visible(False)
+    return panel.imshow(matrix, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
+
+
+def _scale(part: SubFigure, image: AxesImage, place: Axes) -> None:
+    bar = part.colorbar(image, cax=place, label="weight")
+    bar.outline.set_visible(False)
+    bar.locator = MaxNLocator(nbins=5)
+
+
+def _draw_courses(panel: Axes, result: Result, pathway: Pathway | None) -> None:
+    if pathway is None:
+        panel.set_axis_off()
+        return
+    shots = result.snapshots[f"{pathway.name}.w"]
+    lines = shots.reshape(len(shots), -1)
+    panel.plot(result.snapshots_at, lines, color=BLUE, linewidth=0.8, alpha=1.0 if lines.shape[1] < 10 else 0.5)
+    panel.set(title=pathway.name, ylabel="weight")
+    _over_presentations(panel, result)
+
+
+def _draw_fields(part: SubFigure, result: Result, pathway: Pathway) -> None:
+    """The receptive fields that changed most, tiled on one colour scale."""
+    side = _side(result, pathway) or 1
+    shots = result.snapshots[f"{pathway.name}.w"]
+    chosen = np.argsort(-np.linalg.norm(shots[-1] - shots[0], axis=1), kind="stable")[:IMAGES]
+    columns = IMAGES // 2
+    pitch = side + max(1, side // 8)
+    tiles = np.full((-(-len(chosen) // columns) * pitch, columns * pitch), np.nan)
+    for place, neuron in enumerate(chosen):
+        row, column = divmod(place, columns)
+        tiles[row * pitch :, column * pitch :][:side, :side] = shots[-1][neuron].reshape(side, side)
+    panel, scale = part.subplots(1, 2, width_ratios=(1, 0.015))
+    image = _show(panel, tiles, float(np.abs(shots[-1][chosen]).max()))
+    panel.set(title=f"{pathway.name}, after: receptive fields of the {len(chosen)} neurons of {pathway.target} that changed most")
+    panel.set_aspect("equal", anchor="W")
+    _scale(part, image, scale)
