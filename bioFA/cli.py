@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import re
 import shlex
 import shutil
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from bioFA.errors import BioFAError, FileError, MissingError, suggestion
+from bioFA.errors import BioFAError, FileError, suggestion
 
 if TYPE_CHECKING:
     from bioFA.experiment import Experiment
@@ -33,6 +32,8 @@ if TYPE_CHECKING:
 RESULT = "result.h5"
 FIGURES = ("learning_curve", "alignment", "weights")
 """What `biofa run` writes into its folder: the result, and these figures."""
+WIDTH = 110
+"""Lines are wrapped at the terminal's width, or here."""
 _JSON = "bioFA.json"
 
 
@@ -52,10 +53,12 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except click.UsageError as error:
-            hint = f" See '{error.ctx.command_path} --help'." if error.ctx is not None else ""
-            _fail(ctx, error.format_message() + hint, error.exit_code)
+            command = error.ctx.command_path if error.ctx is not None else "biofa"
+            _fail(ctx, f"{error.format_message().rstrip('.')}. See '{command} --help'.", error.exit_code)
         except BioFAError as error:
             _fail(ctx, str(error), error.exit_code)
+        except MemoryError as error:
+            _fail(ctx, f"the memory of this machine does not suffice ({error}). Describe a smaller network, or record less.", 3)
         except KeyboardInterrupt:
             _fail(ctx, "interrupted.", 130)
 
@@ -87,11 +90,11 @@ class _Whole(click.ParamType):
 _model = click.argument("model")
 _scheme = click.option("--scheme", metavar="NAME", help="Learning scheme: fa, bp, ... ('biofa list'). The model's own where left out.")
 _seed = click.option("--seed", type=_Whole(0), default=1, show_default=True, metavar="N", help="The one number that all draws follow from.")
-_set = click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Put a value in place of the model's, by dotted key; repeatable.")
+_set = click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a value of the model, by dotted key; repeatable.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH})
 @click.version_option(package_name="bioFA", prog_name="biofa")
 def main() -> None:
     """Feedback alignment in populations of neurons, compiled to C++ by Brian2 and checked against NumPy.
@@ -108,7 +111,7 @@ def main() -> None:
     """
 
 
-@main.command("list")
+@main.command("list", short_help="List built-in models and parts.")
 @_json
 def list_(as_json: bool) -> None:
     """List the built-in models, and the parts that a model file can name.
@@ -124,19 +127,22 @@ def list_(as_json: bool) -> None:
     found: dict[str, list[dict[str, str]]] = {
         "models": [{"name": name, "description": files.load(name).description} for name in files.builtin_models()]
     }
-    families = {"schemes": schemes, "rules": rules.family, "neurons": neurons.family, "tasks": tasks.family, "weights": weights.family}
+    families: dict[str, Any] = {
+        "schemes": schemes, "rules": rules.family, "neurons": neurons.family, "tasks": tasks.family, "weights": weights.family
+    }
     for kind, family in families.items():
         found[kind] = [{"name": name, "description": _says(family.get(name))} for name in family.names()]
     if as_json:
         return _print_json(found)
+    width = min(shutil.get_terminal_size().columns, WIDTH)
     for kind, parts in found.items():
-        click.echo(f"{kind}")
+        click.echo(kind)
         for part in parts:
-            click.echo(f"  {part['name']:<21}{part['description']}")
+            click.echo(click.wrap_text(part["description"], width, f"  {part['name']:<20}", " " * 22))
     click.echo("\nSee a model with 'biofa show NAME', run it with 'biofa run NAME'.")
 
 
-@main.command()
+@main.command(short_help="Print a model file and its network.")
 @_model
 @_scheme
 @_set
@@ -174,12 +180,12 @@ def show(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool
     click.echo("\n".join(f"# {line}".rstrip() for line in network.describe().splitlines()))
 
 
-@main.command()
+@main.command(short_help="Train a model; write result and figures.")
 @_model
 @_scheme
 @_seed
 @_set
-@click.option("--backend", default="cpp", show_default=True, metavar="cpp|numpy", help="Brian2 compiled to C++, or the NumPy reference (no compiler).")
+@click.option("--backend", default="cpp", show_default=True, metavar="cpp|numpy", help="Compiled C++, or the NumPy reference.")
 @click.option("--out", metavar="DIR", help="Folder for the result.  [default: results/MODEL_SCHEME_seedN]")
 @_json
 def run(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], backend: str, out: str | None, as_json: bool) -> None:
@@ -203,10 +209,7 @@ def run(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], bac
     _refuse_taken(folder)
     waiting = "compiling" if backend == "cpp" else "starting"
     with _progress(f"{experiment.name}, {experiment.scheme}, seed {seed}", waiting) as progress:
-        try:
-            result = simulate(experiment, seed, backend, progress)
-        except MissingError as error:
-            raise _with_alternative(error, experiment, seed, backend) from None
+        result = simulate(experiment, seed, backend, progress)
     path = result.save(folder / RESULT)
 
     from bioFA import figures
@@ -216,17 +219,17 @@ def run(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], bac
         return _print_json(result.summary() | {"result": str(path)})
     click.echo(str(result))
     click.echo(f"Written to {folder}: {', '.join([RESULT, *(p.name for p in drawn)])}")
-    click.echo(f"Next, hold it to the NumPy reference: {_again('verify', model, scheme, seed, changes)}")
+    click.echo(f"Next, hold the compiled program to NumPy: {_again('verify', model, scheme, seed, changes)}")
 
 
-@main.command()
+@main.command(short_help="Compare C++ and NumPy, weight by weight.")
 @_model
 @_scheme
 @_seed
 @_set
-@click.option("--presentations", type=_Whole(1), metavar="N", help="How many to compare.  [default: 2000]")
+@click.option("--presentations", type=_Whole(1), default=2000, show_default=True, metavar="N", help="How many to compare.")
 @_json
-def verify(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], presentations: int | None, as_json: bool) -> None:
+def verify(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], presentations: int, as_json: bool) -> None:
     """Train a model in C++ and in NumPy and compare every weight; exit 1 where they differ.
 
     \b
@@ -237,9 +240,8 @@ def verify(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], 
     from bioFA.verify import verify as compare
 
     experiment = _load(model, scheme, changes)
-    count = {} if presentations is None else {"presentations": presentations}
     with _progress(f"{experiment.name}, {experiment.scheme}, seed {seed}", "compiling") as progress:
-        outcome = compare(experiment, seed, progress=progress, **count)
+        outcome = compare(experiment, seed, presentations, progress)
     if as_json:
         _print_json(outcome.summary())
     else:
@@ -248,7 +250,7 @@ def verify(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], 
         click.get_current_context().exit(1)
 
 
-@main.command()
+@main.command(short_help="Say what is missing here, if anything.")
 @_json
 def doctor(as_json: bool) -> None:
     """Say whether everything is here that bioFA needs, and how to get what is missing.
@@ -267,16 +269,16 @@ def doctor(as_json: bool) -> None:
     else:
         for check in checks:
             mark = "ok" if check.ok else ("MISSING" if check.needed else "missing")
-            click.echo(f"  {mark:<9}{check.name:<15}{check.found}{'' if check.ok else f'. {check.fix}'}")
+            click.echo(f"  {mark:<9}{check.name:<15}{check.found}{'' if check.ok else f'; to mend it: {check.fix}'}")
         if lacking:
-            click.echo(f"Needed and missing: {', '.join(lacking)}. Without a compiler there is 'biofa run MODEL --backend numpy'.")
+            click.echo(f"Needed and missing: {', '.join(lacking)}. Until then there is 'biofa run MODEL --backend numpy'.")
         else:
             click.echo("Everything needed is here. Next: biofa run digits")
     if lacking:
         click.get_current_context().exit(3)
 
 
-@main.group(cls=_Commands)
+@main.group(cls=_Commands, short_help="Fetch data sets.")
 def data() -> None:
     """Data sets that are not part of bioFA.
 
@@ -320,27 +322,13 @@ def _load(model: str, scheme: str | None, changes: tuple[str, ...]) -> Experimen
 
 def _refuse_taken(folder: Path) -> None:
     """Refuse, before anything runs, a folder that holds a result or cannot be written."""
-    taken = [name for name in (RESULT, *(f"{stem}{suffix}" for stem in FIGURES for suffix in (".png", ".pdf"))) if (folder / name).exists()]
-    if RESULT in taken:
+    figures = [f"{stem}{suffix}" for stem in FIGURES for suffix in (".png", ".pdf")]
+    if (folder / RESULT).exists():
         raise FileError(f"--out: '{folder}' already holds a result ({RESULT}). Give another folder with --out DIR, or remove that one.")
-    if taken:
-        raise FileError(f"--out: '{folder}' already holds {', '.join(taken)}, which would be overwritten. Give an empty or new folder with --out DIR.")
-    parent = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    if not parent.is_dir():
-        raise FileError(f"--out: '{parent}' is a file, not a folder. Give a new or empty folder with --out DIR.")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise FileError(f"--out: '{parent}' cannot be written by you. Give a folder of your own with --out DIR.")
-
-
-def _with_alternative(error: MissingError, experiment: Experiment, seed: int, backend: str) -> MissingError:
-    """The error, with the NumPy backend as a way on, if that would not lack the same thing."""
-    from bioFA.instance import draw
-
-    try:
-        draw(experiment, seed)
-    except MissingError:
-        return error
-    return error if backend != "cpp" else MissingError(f"{error} Or run without a compiler, more slowly: add --backend numpy.")
+    if taken := [name for name in figures if (folder / name).exists()]:
+        raise FileError(f"--out: '{folder}' already holds {', '.join(taken)}. Give an empty or new folder with --out DIR.")
+    if not _writable(folder):
+        raise FileError(f"--out: '{folder}' is not a folder that you can write to. Give one of your own with --out DIR.")
 
 
 @contextlib.contextmanager
@@ -402,38 +390,38 @@ class _Check(NamedTuple):
 
 def _checks() -> list[_Check]:
     """Everything that a run or a data set needs from the machine."""
+    from bioFA.brian.cache import cache_folder, compiler
     from bioFA.data import has_mnist, mnist_folder
     from bioFA.provenance import versions
 
     known = versions()
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
     packages = ", ".join(f"{name} {version}" for name, version in known.items() if name not in ("python", "brian2"))
-    brian2, said = _runs([sys.executable, "-c", "import brian2"])
-    compiler = shlex.split(os.environ.get("CXX", "")) or ["c++" if sys.platform == "darwin" else "g++"]
-    compiles, complaint = _compiles(compiler)
-    make = shutil.which("make")
+    brian2, complaint = _runs([sys.executable, "-c", "import brian2"])
+    program = compiler()[0]
+    compiles, refusal = _compiles(compiler())
+    make = shutil.which("make") is not None
     sklearn, _ = _runs([sys.executable, "-c", "import sklearn.datasets"])
-    cache, place = _writable_cache()
+    mnist = has_mnist()
     return [
-        _Check("Python", (3, 11) <= sys.version_info[:2] <= (3, 13), True, known["python"], f"bioFA is tested on 3.11 to 3.13, not on {python}."),
+        _Check("Python", (3, 11) <= sys.version_info[:2] <= (3, 13), True, known["python"], "install 3.11, 3.12 or 3.13"),
         _Check("packages", "not installed" not in packages, True, packages, "pip install bioFA"),
-        _Check("Brian2", brian2, True, known["brian2"] if brian2 else said, "pip install --upgrade bioFA brings versions that fit together."),
+        _Check("Brian2", brian2, True, known["brian2"] if brian2 else complaint, "pip install 'brian2>=2.9,<2.12'"),
         _Check(
-            "C++ compiler", compiles, True, f"{compiler[0]} compiles and links" if compiles else complaint,
-            "Install one (Debian, Ubuntu: apt install g++; macOS: xcode-select --install; conda: conda install cxx-compiler), or set CXX.",
+            "C++ compiler", compiles, True, f"{program} compiles and links" if compiles else refusal,
+            "apt install g++ (Debian, Ubuntu), xcode-select --install (macOS), conda install -c conda-forge gxx; or set CXX",
         ),
         _Check(
-            "make", make is not None, True, make or "no 'make' on PATH",
-            "Install it (Debian, Ubuntu: apt install make; macOS: xcode-select --install; conda: conda install make).",
+            "make", make, True, "on PATH" if make else "no 'make' on PATH",
+            "apt install make (Debian, Ubuntu), xcode-select --install (macOS), conda install -c conda-forge make",
         ),
-        _Check("cache", cache, True, place, "Make that folder writable, or set XDG_CACHE_HOME to one that is."),
-        _Check("scikit-learn", sklearn, False, "for the model digits" if sklearn else "not there; the model digits needs it", "pip install 'bioFA[digits]'"),
-        _Check("MNIST", has_mnist(), False, f"{'in' if has_mnist() else 'not in'} {mnist_folder()}", "biofa data get mnist"),
+        _Check("cache", _writable(cache_folder()), True, str(cache_folder()), "make it writable, or set BIOFA_CACHE to a folder that is"),
+        _Check("scikit-learn", sklearn, False, "for the model digits", "pip install 'bioFA[digits]'"),
+        _Check("MNIST", mnist, False, f"{'in' if mnist else 'not in'} {mnist_folder()}", "biofa data get mnist"),
     ]
 
 
 def _runs(command: list[str], text: str = "") -> tuple[bool, str]:
-    """Whether a command succeeds, run in an empty folder, and the last line of what it complained."""
+    """Whether a command succeeds, run in an empty folder, and the last line of its complaints."""
     with tempfile.TemporaryDirectory(prefix="biofa-") as folder:
         try:
             done = subprocess.run(command, cwd=folder, input=text, capture_output=True, text=True, timeout=120)
@@ -443,15 +431,18 @@ def _runs(command: list[str], text: str = "") -> tuple[bool, str]:
     return done.returncode == 0, complaints[-1] if complaints else f"exit code {done.returncode}"
 
 
-def _compiles(compiler: list[str]) -> tuple[bool, str]:
-    if shutil.which(compiler[0]) is None:
-        return False, f"no '{compiler[0]}' on PATH"
-    return _runs([*compiler, "-x", "c++", "-", "-o", "program"], "#include <vector>\nint main() { return std::vector<int>(1)[0]; }\n")
+def _compiles(command: list[str]) -> tuple[bool, str]:
+    """Whether the compiler makes a program, and what it complained of."""
+    if shutil.which(command[0]) is None:
+        return False, f"no '{command[0]}' on PATH"
+    return _runs([*command, "-x", "c++", "-", "-o", "program"], "#include <vector>\nint main() { return std::vector<int>(1)[0]; }\n")
 
 
-def _writable_cache() -> tuple[bool, str]:
-    import platformdirs
-
-    place = Path(platformdirs.user_cache_dir("bioFA", appauthor=False))
-    parent = next(folder for folder in (place, *place.parents) if folder.exists())
-    return parent.is_dir() and os.access(parent, os.W_OK | os.X_OK), str(place)
+def _writable(folder: Path) -> bool:
+    """Whether a folder can be written, or made."""
+    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            return True
+    except OSError:
+        return False

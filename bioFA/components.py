@@ -11,18 +11,20 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import re
-from typing import Annotated, Any, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, Strict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, Strict, ValidationError, ValidationInfo
 
-from bioFA.errors import ModelError, suggestion
+from bioFA.errors import FileError, ModelError, suggestion
 from bioFA.units import Unit
 
 Number = Annotated[float, Strict()]
-Count = Annotated[int, Strict(), Field(ge=1)]
+Count = Annotated[int, Strict(), Field(ge=1, le=2**31 - 1)]
 Name = Annotated[str, Strict()]
 
+MOST_FAULTS = 5
+"""So many faults of one part are told; a wrong matrix has one in every entry."""
 _COMPARISONS = {"greater_than": (">", "gt"), "greater_than_equal": (">=", "ge"), "less_than": ("<", "lt"), "less_than_equal": ("<=", "le")}
 
 
@@ -40,11 +42,13 @@ class Component(BaseModel):
         if "family_name" not in vars(cls):
             cls.family_name = snake_case(cls.__name__)
 
-    def __init__(self, **fields: Any) -> None:
+    def __init__(self, /, **fields: Any) -> None:
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            raise ModelError("\n".join(_explain(type(self), item) for item in error.errors())) from None
+            faults = [_explain(type(self), item) for item in error.errors()]
+            more = [f"... and {len(faults) - MOST_FAULTS} more like these."] if len(faults) > MOST_FAULTS else []
+            raise ModelError("\n".join([*faults[:MOST_FAULTS], *more])) from None
         except ModelError as error:
             raise ModelError(f"{self._place(fields)}{error}") from None
 
@@ -70,7 +74,9 @@ class Component(BaseModel):
     @classmethod
     def unit_of(cls, field: str) -> str:
         """The SI unit that a field declares, or '1'."""
-        units = [m.symbol for m in cls.model_fields[field].metadata if isinstance(m, Unit)]
+        described = cls.model_fields[field]
+        metadata = [*described.metadata, *(m for kind in get_args(described.annotation) for m in getattr(kind, "__metadata__", ()))]
+        units = [m.symbol for m in metadata if isinstance(m, Unit)]
         return units[0] if units else "1"
 
 
@@ -134,7 +140,14 @@ class Family(Generic[C]):
 
     def member(self) -> Any:
         """The annotation of a field that holds one part of this family."""
-        return (BeforeValidator(self.read), PlainSerializer(_dump, return_type=dict))
+        return (BeforeValidator(self._read_field), PlainSerializer(_dump, return_type=dict))
+
+    def _read_field(self, value: Any, info: ValidationInfo) -> C:
+        """`read`, with the field's name before whatever is wrong."""
+        try:
+            return self.read(value)
+        except (ModelError, FileError) as error:
+            raise type(error)(f"{info.field_name}: {error}") from None
 
 
 def _dump(part: Component) -> dict[str, Any]:
@@ -163,16 +176,28 @@ def _explain(owner: type[Component], error: Any) -> str:
     if kind in _COMPARISONS:
         sign, key = _COMPARISONS[kind]
         unit = owner.unit_of(path[0]) if path and path[0] in owner.model_fields else "1"
-        return f"{place} must be {sign} {context[key]:g}{'' if unit == '1' else ' ' + unit}; got {_short(given)}."
+        return f"{place} must be {sign} {context[key]:.10g}{'' if unit == '1' else ' ' + unit}; got {_short(given)}."
     if kind == "unit":
         return f"{place} {context['reason']}; got {_short(given)}."
     if kind == "literal_error":
         return f"{place} must be {context['expected']}; got {_short(given)}."
     if kind == "value_error":
         return f"{owner.__name__}: {context['error']}" if not path else f"{place} {context['error']}; got {_short(given)}."
+    if kind == "model_type":
+        return f"{place} must be a table that describes a {context['class_name']}; got {_short(given)}."
+    if kind == "too_short":
+        return f"{place} must have at least {context['min_length']} entries; got {_short(given)}."
     wanted = {"float_type": "a number", "finite_number": "a finite number", "int_type": "a whole number",
               "int_from_float": "a whole number", "bool_type": "true or false", "string_type": "text",
               "bool_parsing": "true or false", "tuple_type": "a list", "dict_type": "a table"}.get(kind)
     if wanted:
-        return f"{place} must be {wanted}; got {_short(given)}."
+        return f"{place} must be {wanted}; got {_short(given)}.{_without_quotes(wanted, given)}"
     return f"{place}: {error['msg']}; got {_short(given)}."
+
+
+def _without_quotes(wanted: str, given: Any) -> str:
+    """What to do about a number, true or false given as text."""
+    numeric = isinstance(given, str) and re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", given)
+    if ("number" in wanted and numeric) or (wanted == "true or false" and given in ("true", "false")):
+        return f" Write it without quotes: {given.strip()}."
+    return ""

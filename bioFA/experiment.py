@@ -41,7 +41,7 @@ class Protocol(Component):
         if (self.dt is None) != (self.presentation is None):
             missing = "dt" if self.dt is None else "presentation"
             raise ModelError(f"Protocol.{missing} is missing: give both dt and presentation, or neither for a static network.")
-        if self.dt is None:
+        if self.dt is None or self.presentation is None:
             if self.learning_onset > 0:
                 raise ModelError(f"Protocol.learning_onset needs dt and presentation; got learning_onset = {self.learning_onset:g} s alone.")
             return
@@ -108,11 +108,12 @@ class Experiment(Component):
         """Check what spans the parts."""
         n_in, n_out = self.task.sizes()
         for population in self.network.populations:
-            of = getattr(population.neuron, "of", None)
+            of = getattr(population.neuron, "of", "")
             wanted = {"inputs": n_in, "targets": n_out}.get(of, population.size)
             if population.size != wanted:
                 raise ModelError(
-                    f"population '{population.name}' shows the {of} of {type(self.task).__name__}, which have {wanted} values; its size is {population.size}."
+                    f"population '{population.name}' shows the {of} of {type(self.task).__name__}, which have {wanted} values; its size is {population.size}. "
+                    f"Give it size {wanted} (in a layered circuit, the {'first' if of == 'inputs' else 'last'} of sizes), or change the task."
                 )
         if not self.network.is_static() and self.protocol.dt is None:
             stateful = next(p for p in self.network.populations if p.neuron.state)

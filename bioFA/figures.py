@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -26,7 +27,7 @@ from bioFA.result import Result
 Array = np.ndarray
 
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#7F7F7F"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 8.0, "axes.titlesize": 8.0, "axes.labelsize": 8.0, "legend.fontsize": 7.0, "xtick.labelsize": 7.0, "ytick.labelsize": 7.0,
     "axes.linewidth": 0.6, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "lines.linewidth": 1.2, "axes.spines.top": False,
     "axes.spines.right": False, "legend.frameon": False, "pdf.fonttype": 42, "svg.fonttype": "none", "figure.constrained_layout.use": True,
@@ -64,7 +65,7 @@ def learning_curve(result: Result) -> Figure:
     lowest = [float(mean[mean > 0].min(initial=np.inf))]
     for split, (colour, mark) in SPLITS.items():
         if rows := _evaluations(result, split, "nse"):
-            axes[0].plot(*rows, mark, color=colour, markersize=3.0, linewidth=0.9, label=split, zorder=3)
+            axes[0].plot(*rows, mark, color=colour, markersize=3.0, linewidth=0.9, label=split, clip_on=False, zorder=3)
             lowest.append(float(rows[1][rows[1] > 0].min(initial=np.inf)))
     axes[0].set(yscale="log", ylabel="normalised squared error", title=_title(result))
     if np.isfinite(min(lowest)):  # single presentations far below every mean would squeeze the rest

@@ -66,14 +66,18 @@ def load(model: str | Path, changes: dict[str, Any] | None = None) -> Experiment
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
-    size = path.stat().st_size
+    try:
+        size = path.stat().st_size
+        raw = path.read_bytes() if size <= LARGEST else b""
+    except OSError as error:
+        raise FileError(f"{path}: cannot be read ({error.strerror}). Give a file that you may read.") from None
     if size > LARGEST:
         raise FileError(f"{path}: a model file has at most {LARGEST} bytes; this one has {size}. Put data into a .npz file and name it in the task.")
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        return tomllib.loads(raw.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise FileError(f"{path}: is not text in UTF-8. A model file is TOML; see 'biofa show digits' for one.") from None
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise FileError(f"{path}: is not valid TOML: {error}. See 'biofa show digits' for a model file.") from None
 
 

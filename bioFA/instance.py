@@ -112,8 +112,8 @@ def draw(experiment: Experiment, seed: int) -> Instance:
         ModelError: if the seed is not a whole number >= 0.
         FileError: if data or weights on disk are missing.
     """
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
-        raise ModelError(f"seed must be a whole number >= 0; got {seed!r}. For example: seed = 1.")
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
+        raise ModelError(f"seed must be a whole number from 0 to 2**63 - 1; got {seed!r}. For example: seed = 1.")
     seed = int(seed)
     network = experiment.network
     state = {

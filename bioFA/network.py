@@ -22,7 +22,7 @@ from bioFA.errors import ModelError, suggestion
 from bioFA.neurons import Neuron
 from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.rate_source import RateSource
-from bioFA.rules import Rule
+from bioFA.rules import PlasticityRule, Rule
 from bioFA.weights import SharedWith, WeightsField
 
 _RESERVED = {"t", "dt", "i", "j", "N", "e", "pi", "inf", "xi", "and", "or", "not", "main", "double", "float", "int", "bool",
@@ -46,7 +46,7 @@ class _Named(Component):
 
     name: Name
 
-    def __init__(self, *args: Any, **fields: Any) -> None:
+    def __init__(self, /, *args: Any, **fields: Any) -> None:
         if len(args) > 1:
             raise ModelError(f"{type(self).__name__} takes only its name without a keyword; got {len(args)} values.")
         super().__init__(**(dict(zip(("name",), args, strict=False)) | fields))
@@ -151,7 +151,7 @@ class Network(Circuit):
             raise ModelError(f"stands_for names the unknown pathway '{pathway.stands_for}'.{suggestion(pathway.stands_for, self._pathways)}")
         self._check_weights(pathway, (target.size, source.size))
         if pathway.plasticity is not None:
-            self._check_plasticity(pathway, source, target)
+            self._check_plasticity(pathway, pathway.plasticity, source, target)
 
     def _check_weights(self, pathway: Pathway, shape: tuple[int, int]) -> None:
         weights = pathway.weights
@@ -173,8 +173,7 @@ class Network(Circuit):
         elif (given := weights.shape()) is not None and given != shape:
             raise ModelError(f"weights must have the shape (n_post, n_pre) = {shape}; got {given}.")
 
-    def _check_plasticity(self, pathway: Pathway, source: Population, target: Population) -> None:
-        rule = pathway.plasticity
+    def _check_plasticity(self, pathway: Pathway, rule: PlasticityRule, source: Population, target: Population) -> None:
         name = type(rule).__name__
         if isinstance(pathway.weights, SharedWith):
             raise ModelError(f"cannot learn, since its weights belong to '{pathway.weights.pathway}'. Put the plasticity there.")

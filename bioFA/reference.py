@@ -108,9 +108,10 @@ class Reference:
 
     def _learn(self, state: Mapping[str, Array], values: Mapping[Node, Array]) -> dict[str, Array]:
         """The weights after one step of plasticity."""
-        changed = {}
+        changed: dict[str, Array] = {}
         for pathway in self.network.plastic():
             rule = pathway.plasticity
+            assert rule is not None
             pre = {v: self._read(state, values, pathway.source, v) for v in rule.reads_pre}
             post = {v: self._read(state, values, pathway.target, v) for v in rule.reads_post}
             new = rule.step({"w": state[f"{pathway.name}.w"]}, pre, post, self.protocol.step, self.protocol.learning_time)
@@ -119,7 +120,7 @@ class Reference:
 
     def _advance(self, state: Mapping[str, Array], values: Mapping[Node, Array]) -> dict[str, Array]:
         """The state of the neurons one step later."""
-        changed = {}
+        changed: dict[str, Array] = {}
         for population in self.network.populations:
             neuron = population.neuron
             if neuron.state:

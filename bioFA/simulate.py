@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -66,7 +67,7 @@ def simulate(experiment: Experiment, seed: int = 1, backend: str = "cpp", progre
     parts: list[Recording] = []
     evaluations: list[dict[str, Any]] = []
     running = time.perf_counter()
-    for start, stop in zip(points[:-1], points[1:], strict=True):
+    for start, stop in pairwise(points):
         segment = runner.segment(state, instance.training(start, stop), learning=True)
         segment.check_finite(start)
         state = segment.state
@@ -77,7 +78,7 @@ def simulate(experiment: Experiment, seed: int = 1, backend: str = "cpp", progre
             progress(stop, total, _latest(evaluations, instance, segment.recording, start))
     finished = time.perf_counter()
     recording = Recording.join(parts, points[:-1])
-    targets = instance.data.train.targets[np.concatenate([instance.order(a, b) for a, b in zip(points[:-1], points[1:], strict=True)])]
+    targets = instance.data.train.targets[np.concatenate([instance.order(a, b) for a, b in pairwise(points)])]
     timing = {"codegen_s": 0.0, "compile_s": 0.0, "cached": False} | runner.timing
     timing |= {"run_s": finished - running, "total_s": finished - began}
     return Result(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -87,10 +88,10 @@ def verify(
     reference, compiled = Reference(instance), against or consumer(instance, "cpp")
     points = snapshot_points(presentations, STRETCHES)
     ours = theirs = instance.state
-    differences = {name: 0.0 for name in instance.state}
+    differences = dict.fromkeys(instance.state, 0.0)
     recorded: dict[str, float] = {}
     first_excess: dict[str, int] = {}
-    for start, stop in zip(points[:-1], points[1:], strict=True):
+    for start, stop in pairwise(points):
         feed = instance.training(start, stop)
         expected, found = reference.segment(ours, feed, True), compiled.segment(theirs, feed, True)
         ours, theirs = expected.state, found.state

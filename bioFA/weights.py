@@ -140,8 +140,11 @@ class FromFile(Weights):
             raise FileError(f"FromFile.path: there is no file {self.path!r}. Give the path of a .npy file with a matrix (n_post, n_pre).")
         try:
             matrix = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, OSError) as error:
-            raise FileError(f"FromFile.path: {self.path!r} is not a .npy file of numbers ({error}). Write it with numpy.save.") from None
+        except (ValueError, EOFError, OSError) as error:
+            reason = str(error) if isinstance(error, OSError) else "it is empty, holds Python objects, or has another format"
+            raise FileError(f"FromFile.path: {self.path!r} is not a .npy file of numbers ({reason}). Write it with numpy.save.") from None
+        if not isinstance(matrix, np.ndarray):
+            raise FileError(f"FromFile.path: {self.path!r} is a .npz file of several arrays; expected a .npy file. Write it with numpy.save.")
         if matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
             raise FileError(f"FromFile.path: {self.path!r} must hold a matrix of numbers (n_post, n_pre); it holds {matrix.dtype} of shape {matrix.shape}.")
         return matrix

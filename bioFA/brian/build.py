@@ -48,11 +48,10 @@ def generate(program: Program, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(Path(__file__).with_name("biofa_runtime.h"), folder / "biofa_runtime.h")
     device.build(directory=str(folder), compile=False, run=False)
-    owned = {spec.name: "w" for spec in program.pathways if spec.owner == spec.name}
-    arrays = {f"{name}.w": adapter.array_file(pathways[name], "w") for name in owned}
-    for spec in program.groups:
-        for variable in brian2.Equations(spec.dynamics).diff_eq_names if spec.dynamics else ():
-            arrays[f"{spec.name}.{variable}"] = adapter.array_file(groups[spec.name], variable)
+    arrays = {f"{p.name}.w": adapter.array_file(pathways[p.name], "w") for p in program.pathways if p.owner == p.name}
+    for population in program.groups:
+        for variable in brian2.Equations(population.dynamics).diff_eq_names if population.dynamics else ():
+            arrays[f"{population.name}.{variable}"] = adapter.array_file(groups[population.name], variable)
     for owner, group in (*groups.items(), *pathways.items()):
         for name in _parameters(program, owner):
             arrays[f"{owner}.{name}"] = adapter.array_file(group, name)

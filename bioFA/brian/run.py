@@ -111,7 +111,7 @@ class Compiled:
             raise RunError(f"the compiled program stopped before the last of {feed.presentations} presentations. Run it again.")
         for key, value in self.parameters.items():
             if key in self.binary.arrays:
-                found = self._read(folder, self.binary.arrays[key], (1,))[0]
+                found = float(self._read(folder, self.binary.arrays[key], (1,))[0])
                 if found != value:
                     raise RunError(f"the compiled program ran with {key} = {found!r} instead of {value!r}, so its result does not count.")
 

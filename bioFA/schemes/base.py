@@ -79,7 +79,7 @@ def feedback_pathway(layers: Layers, layer: int, weights: Weights, port: str = "
     source, carries = layers.above(layer)
     name = f"{source}_to_{layers.names[layer]}{'' if port == 'error' else '_' + port}"
     return Pathway(
-        name, source=source, target=layers.names[layer], port=port, carries=carries, weights=weights,
+        name=name, source=source, target=layers.names[layer], port=port, carries=carries, weights=weights,
         stands_for=layers.forward[layer].name,
     )
 

@@ -57,7 +57,7 @@ class Layered(Circuit):
     def _named(cls, schemes: Any) -> Any:
         if not isinstance(schemes, Mapping):
             raise ValueError("must be a table with one entry a scheme, such as schemes.fa = { ... }")
-        return {name: family.get(name)(**value) if isinstance(value, Mapping) and "name" not in value else value for name, value in schemes.items()}
+        return {name: _read_scheme(name, value) for name, value in schemes.items()}
 
     def model_post_init(self, context: Any) -> None:
         """Check what spans fields: the scheme's name and the number of weight entries."""
@@ -67,9 +67,8 @@ class Layered(Circuit):
         family.get(self.scheme)
         for field, wanted in (("weights", len(self.sizes) - 1), ("feedback", len(self.sizes) - 2)):
             if len(getattr(self, field)) not in (1, wanted):
-                raise ModelError(
-                    f"Layered.{field} must have 1 entry or {wanted}, one a pathway, for sizes {list(self.sizes)}; got {len(getattr(self, field))}."
-                )
+                allowed = f"1 entry for all pathways, or {wanted}, one a pathway" if wanted > 1 else "1 entry"
+                raise ModelError(f"Layered.{field} must have {allowed}, for sizes {list(self.sizes)}; got {len(getattr(self, field))}.")
 
     def active(self) -> Scheme:
         """The scheme in use, with its settings."""
@@ -85,22 +84,22 @@ class Layered(Circuit):
         names, sizes = self.layer_names(), self.sizes
         forward_weights = _spread(self.weights, len(sizes) - 1)
         forward = tuple(
-            Pathway(f"{a}_to_{b}", source=a, target=b, weights=w)
+            Pathway(name=f"{a}_to_{b}", source=a, target=b, weights=w)
             for a, b, w in zip(names[:-1], names[1:], forward_weights, strict=True)
         )
         biases = tuple(
-            Pathway(f"bias_to_{name}", source="bias", target=name, weights=self.bias_weights) for name in names[1:]
+            Pathway(name=f"bias_to_{name}", source="bias", target=name, weights=self.bias_weights) for name in names[1:]
         ) if self.biases else ()
         layers = Layers(names, sizes, self.hidden, self.output, forward, biases, _spread(self.feedback, len(sizes) - 2))
         additions = self.active().lay(layers)
 
-        populations = [Population("input", size=sizes[0], neuron=RateSource(of="inputs"))]
-        populations += [Population("bias", size=1, neuron=ConstantSource())] if self.biases else []
-        populations += [Population(name, size=size, neuron=self.hidden) for name, size in zip(names[1:-1], sizes[1:-1], strict=True)]
+        populations = [Population(name="input", size=sizes[0], neuron=RateSource(of="inputs"))]
+        populations += [Population(name="bias", size=1, neuron=ConstantSource())] if self.biases else []
+        populations += [Population(name=name, size=size, neuron=self.hidden) for name, size in zip(names[1:-1], sizes[1:-1], strict=True)]
         populations += [
-            Population("output", size=sizes[-1], neuron=self.output),
-            Population("target", size=sizes[-1], neuron=RateSource(of="targets")),
-            Population(layers.error_unit, size=sizes[-1], neuron=self.error),
+            Population(name="output", size=sizes[-1], neuron=self.output),
+            Population(name="target", size=sizes[-1], neuron=RateSource(of="targets")),
+            Population(name=layers.error_unit, size=sizes[-1], neuron=self.error),
         ]
         return Network(
             populations=(*populations, *additions.populations),
@@ -113,15 +112,23 @@ class Layered(Circuit):
 
     def _error_pathways(self, error_unit: str) -> list[Pathway]:
         """Target and output meet in the error unit; the output hears of it."""
-        one = {"weights": Identity()}
+        one = Identity()
         pathways = [
-            Pathway(f"target_to_{error_unit}", source="target", target=error_unit, port="target", **one),
-            Pathway(f"output_to_{error_unit}", source="output", target=error_unit, port="prediction", **one),
-            Pathway(f"{error_unit}_to_output", source=error_unit, target="output", port="error", **one),
+            Pathway(name=f"target_to_{error_unit}", source="target", target=error_unit, port="target", weights=one),
+            Pathway(name=f"output_to_{error_unit}", source="output", target=error_unit, port="prediction", weights=one),
+            Pathway(name=f"{error_unit}_to_output", source=error_unit, target="output", port="error", weights=one),
         ]
         if "gain" in self.error.required_ports():
-            pathways.append(Pathway(f"output_gain_to_{error_unit}", source="output", target=error_unit, port="gain", carries="gain", **one))
+            pathways.append(Pathway(name=f"output_gain_to_{error_unit}", source="output", target=error_unit, port="gain", carries="gain", weights=one))
         return pathways
+
+
+def _read_scheme(name: str, value: Any) -> Any:
+    """The settings of the scheme of that name, which need not be repeated inside."""
+    try:
+        return family.get(name)(**value) if isinstance(value, Mapping) and "name" not in value else value
+    except ModelError as error:
+        raise ModelError(f"schemes.{name}: {error}") from None
 
 
 def _spread(entries: tuple[Weights, ...], count: int) -> tuple[Weights, ...]:

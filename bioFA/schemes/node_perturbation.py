@@ -40,30 +40,30 @@ class NodePerturbation(Scheme):
         output, mismatch = layers.names[-1], layers.error_unit
         copy = {layers.names[0]: layers.names[0], "bias": "bias"} | {name: f"{name}_perturbed" for name in layers.names[1:]}
         populations = [
-            Population(copy[output], size=layers.sizes[-1], neuron=layers.output),
-            Population(f"{mismatch}_perturbed", size=layers.sizes[-1], neuron=ErrorUnit()),
-            Population("reward", size=1, neuron=StaticRate()),
+            Population(name=copy[output], size=layers.sizes[-1], neuron=layers.output),
+            Population(name=f"{mismatch}_perturbed", size=layers.sizes[-1], neuron=ErrorUnit()),
+            Population(name="reward", size=1, neuron=StaticRate()),
         ]
         pathways = [
-            Pathway(f"{p.source}_to_{copy[p.target]}", source=copy[p.source], target=copy[p.target], weights=SharedWith(pathway=p.name))
+            Pathway(name=f"{p.source}_to_{copy[p.target]}", source=copy[p.source], target=copy[p.target], weights=SharedWith(pathway=p.name))
             for p in (*layers.forward, *layers.biases)
         ]
         pathways += [
-            Pathway(f"target_to_{mismatch}_perturbed", source="target", target=f"{mismatch}_perturbed", port="target", weights=Identity()),
-            Pathway(f"{copy[output]}_to_{mismatch}_perturbed", source=copy[output], target=f"{mismatch}_perturbed", port="prediction", weights=Identity()),
-            Pathway(f"{mismatch}_to_reward", source=mismatch, target="reward", carries="loss", weights=Constant(value=1.0)),
-            Pathway(f"{mismatch}_perturbed_to_reward", source=f"{mismatch}_perturbed", target="reward", carries="loss", weights=Constant(value=-1.0)),
+            Pathway(name=f"target_to_{mismatch}_perturbed", source="target", target=f"{mismatch}_perturbed", port="target", weights=Identity()),
+            Pathway(name=f"{copy[output]}_to_{mismatch}_perturbed", source=copy[output], target=f"{mismatch}_perturbed", port="prediction", weights=Identity()),
+            Pathway(name=f"{mismatch}_to_reward", source=mismatch, target="reward", carries="loss", weights=Constant(value=1.0)),
+            Pathway(name=f"{mismatch}_perturbed_to_reward", source=f"{mismatch}_perturbed", target="reward", carries="loss", weights=Constant(value=-1.0)),
         ]
         for layer in layers.hidden_layers():
             name, size = layers.names[layer], layers.sizes[layer]
             noise = f"noise_{name}"
             populations += [
-                Population(copy[name], size=size, neuron=layers.hidden),
-                Population(noise, size=size, neuron=NoiseSource(sigma=self.sigma)),
+                Population(name=copy[name], size=size, neuron=layers.hidden),
+                Population(name=noise, size=size, neuron=NoiseSource(sigma=self.sigma)),
             ]
             pathways += [
-                Pathway(f"{noise}_to_{copy[name]}", source=noise, target=copy[name], weights=Identity()),
-                Pathway(f"{noise}_to_{name}", source=noise, target=name, port="perturbation", weights=Identity(scale=self.sigma**-2)),
-                Pathway(f"reward_to_{name}", source="reward", target=name, port="error", weights=Constant(value=1.0)),
+                Pathway(name=f"{noise}_to_{copy[name]}", source=noise, target=copy[name], weights=Identity()),
+                Pathway(name=f"{noise}_to_{name}", source=noise, target=name, port="perturbation", weights=Identity(scale=self.sigma**-2)),
+                Pathway(name=f"reward_to_{name}", source="reward", target=name, port="error", weights=Constant(value=1.0)),
             ]
         return Additions(rules=self.every_rule(layers), populations=tuple(populations), pathways=tuple(pathways))

@@ -8,13 +8,16 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 from bioFA.components import Name
-from bioFA.errors import FileError
+from bioFA.errors import FileError, suggestion
 from bioFA.tasks.base import Array, Data, Split, Stream, Task
+
+NAMES = tuple(f"{split}{name}" for split in ("", "validation_", "test_") for name in ("inputs", "targets", "labels"))
 
 
 class Arrays(Task):
@@ -35,11 +38,27 @@ class Arrays(Task):
         if not Path(self.path).is_file():
             raise FileError(f"Arrays.path: there is no file {self.path!r}. Write one with numpy.savez(path, inputs=..., targets=...).")
         try:
-            with np.load(self.path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-        except (ValueError, OSError, zipfile.BadZipFile) as error:
-            raise FileError(f"Arrays.path: {self.path!r} is not a .npz file of numbers ({error}). Write it with numpy.savez.") from None
-        return Data(self._split(arrays, ""), *(self._split(arrays, f"{n}_") if f"{n}_inputs" in arrays else None for n in ("validation", "test")))
+            loaded = np.load(self.path, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                raise ValueError
+            with loaded:
+                arrays = {name: np.asarray(loaded[name]) for name in loaded.files}
+        except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+            reason = str(error) if isinstance(error, OSError) else "it is damaged, holds Python objects, or has another format"
+            raise FileError(f"Arrays.path: {self.path!r} is not a .npz file of numbers ({reason}). Write it with numpy.savez.") from None
+        for name in arrays:
+            if name not in NAMES:
+                raise FileError(f"{self.path}: unknown array '{name}'.{suggestion(name, NAMES)}")
+        train = self._split(arrays, "")
+        others = []
+        for prefix in ("validation_", "test_"):
+            split = self._split(arrays, prefix) if any(name.startswith(prefix) for name in arrays) else None
+            for name in ("inputs", "targets") if split is not None else ():
+                expected, found = getattr(train, name).shape[1], getattr(split, name).shape[1]
+                if found != expected:
+                    raise FileError(f"{self.path}: '{prefix}{name}' must have as many columns as '{name}', {expected}; got {found}.")
+            others.append(split)
+        return Data(train, *others)
 
     def _split(self, arrays: dict[str, Array], prefix: str) -> Split:
         parts = []
@@ -56,9 +75,12 @@ class Arrays(Task):
             parts.append(array)
         inputs, targets = parts
         labels = arrays.get(f"{prefix}labels")
-        for name, array in (("targets", targets), ("labels", labels)):
-            if array is not None and len(array) != len(inputs):
-                raise FileError(f"{self.path}: '{prefix}{name}' must have as many rows as '{prefix}inputs', {len(inputs)}; got {len(array)}.")
-        if labels is not None and (labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= targets.shape[1]):
-            raise FileError(f"{self.path}: '{prefix}labels' must be whole numbers from 0 to {targets.shape[1] - 1}, one an example.")
+        if len(targets) != len(inputs):
+            raise FileError(f"{self.path}: '{prefix}targets' must have as many rows as '{prefix}inputs', {len(inputs)}; got {len(targets)}.")
+        if labels is not None:
+            wanted = f"{self.path}: '{prefix}labels' must be {len(inputs)} whole numbers from 0 to {targets.shape[1] - 1}, one an example"
+            if labels.shape != (len(inputs),) or labels.dtype.kind not in "iu":
+                raise FileError(f"{wanted}; got {labels.dtype} of shape {labels.shape}.")
+            if labels.min() < 0 or labels.max() >= targets.shape[1]:
+                raise FileError(f"{wanted}; got {labels.min()} to {labels.max()}.")
         return Split(inputs, targets, labels)

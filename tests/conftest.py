@@ -1,0 +1,17 @@
+"""What all tests share: a compile cache of their own, so that each program is built once a session."""
+
+import os
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _binaries(tmp_path_factory):
+    if "BIOFA_CACHE" not in os.environ:
+        os.environ["BIOFA_CACHE"] = str(tmp_path_factory.mktemp("binaries"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -1,0 +1,71 @@
+"""Experiments that between them use every neuron model, activation, weight kind and port: what both consumers must agree on."""
+
+from bioFA import Experiment, Network, Pathway, Population, Protocol, Record
+from bioFA.neurons.error_unit import ErrorUnit
+from bioFA.neurons.leaky_rate import LeakyRate
+from bioFA.neurons.rate_source import RateSource
+from bioFA.neurons.static_rate import StaticRate
+from bioFA.rules.delta_rule import DeltaRule
+from bioFA.rules.local_error import LocalError
+from bioFA.schemes import Layered
+from bioFA.schemes.backpropagation import Backpropagation
+from bioFA.schemes.feedback_alignment import FeedbackAlignment
+from bioFA.schemes.node_perturbation import NodePerturbation
+from bioFA.tasks.linear_teacher import LinearTeacher
+from bioFA.weights import Constant, Identity, LowRank, Normal, Orthogonal, SharedWith, Uniform
+
+RATES = {"rule": LocalError(learning_rate=0.02), "readout_rule": DeltaRule(learning_rate=0.03)}
+TASK = LinearTeacher(n_in=5, n_out=3, examples=40, test_examples=7)
+
+
+def deep(activation: str, scheme: str) -> Experiment:
+    """Two hidden layers with biases; the output has the activation too, and the error unit carries its gain."""
+    circuit = Layered(
+        sizes=(5, 6, 4, 3), hidden=StaticRate(activation=activation), output=StaticRate(activation=activation),
+        error=ErrorUnit(carries_gain=True), biases=True, weights=(Normal(scale=0.5), Orthogonal(), Uniform()), bias_weights=Normal(scale=0.1),
+        feedback=(LowRank(rank=2), Normal()), scheme=scheme, schemes={"fa": FeedbackAlignment(**RATES), "bp": Backpropagation(**RATES)},
+    )
+    return Experiment(name=f"deep_{activation}_{scheme}", circuit=circuit, task=TASK, record=Record(variables=("hidden1.delta", "mismatch.loss"), every=3))
+
+
+def held(scheme: str) -> Experiment:
+    """A static network that is shown each example for five steps, and learns in the last three."""
+    circuit = Layered(
+        sizes=(5, 4, 3), hidden=StaticRate(activation="tanh"), weights=(Normal(scale=0.3),), scheme=scheme,
+        schemes={"np": NodePerturbation(readout_rule=DeltaRule(learning_rate=0.03), sigma=0.1)},
+    )
+    return Experiment(name=f"held_{scheme}", circuit=circuit, task=TASK, protocol=Protocol(dt=1e-3, presentation=5e-3, learning_onset=2e-3))
+
+
+def mixed_tissue() -> Experiment:
+    """Leaky and static units in one loop, recurrence, two pathways and a partner on one port, both decay rules, a broadcast error."""
+    populations = (
+        Population("image", size=5, neuron=RateSource(of="inputs")),
+        Population("wanted", size=3, neuron=RateSource(of="targets")),
+        Population("hidden", size=6, neuron=LeakyRate(tau="8 ms", activation="tanh", decay="exact")),
+        Population("gate", size=6, neuron=StaticRate(activation="logistic")),
+        Population("answer", size=3, neuron=LeakyRate(tau="5 ms", decay="euler")),
+        Population("mismatch", size=3, neuron=ErrorUnit()),
+    )
+    pathways = (
+        Pathway("image_to_hidden", source="image", target="hidden", weights=Normal(scale=0.4), plasticity=LocalError(learning_rate=0.05)),
+        Pathway("hidden_to_hidden", source="hidden", target="hidden", weights=Normal(scale=0.2), plasticity=LocalError(learning_rate=0.02)),
+        Pathway("gate_to_hidden", source="gate", target="hidden", weights=Identity(scale=0.5)),
+        Pathway("hidden_to_gate", source="hidden", target="gate", weights=Normal(scale=0.5)),
+        Pathway("gate_to_answer", source="gate", target="answer", weights=Normal(scale=0.4), plasticity=DeltaRule(learning_rate=0.05)),
+        Pathway("hidden_to_answer", source="hidden", target="answer", weights=Constant(value=0.1), plasticity=DeltaRule(learning_rate=0.05)),
+        Pathway("wanted_to_mismatch", source="wanted", target="mismatch", port="target", weights=Identity()),
+        Pathway("answer_to_mismatch", source="answer", target="mismatch", port="prediction", weights=Identity()),
+        Pathway("mismatch_to_answer", source="mismatch", target="answer", port="error", weights=Identity()),
+        Pathway("mismatch_to_hidden", source="mismatch", target="hidden", port="error", weights=Normal()),
+        Pathway("mismatch_to_hidden_too", source="mismatch", target="hidden", port="error", weights=SharedWith(pathway="gate_to_answer", transposed=True)),
+    )
+    return Experiment(
+        name="mixed_tissue", circuit=Network(populations=populations, pathways=pathways), task=TASK,
+        protocol=Protocol(dt="1 ms", presentation="12 ms", learning_onset="3 ms", epochs=2), record=Record(variables=("hidden.gain", "gate.r")),
+    )
+
+
+ALL = [
+    deep("tanh", "fa"), deep("logistic", "bp"), deep("rectified", "fa"), deep("linear", "bp"), held("np"), mixed_tissue(),
+]

@@ -1,0 +1,92 @@
+"""The compiled network is the reference network: every weight, state and record, on the same instance."""
+
+import numpy as np
+import pytest
+import systems
+
+import bioFA
+from bioFA.instance import draw
+from bioFA.reference import Reference
+from bioFA.rules.delta_rule import DeltaRule
+from bioFA.rules.local_error import LocalError
+from bioFA.rules.node_perturbation import NodePerturbation
+from bioFA.simulate import consumer
+from bioFA.verify import TOLERANCE, verify
+
+pytestmark = pytest.mark.compiled
+
+CASES = [(model, scheme) for model in ("linear", "nonlinear", "digits", "leaky") for scheme in ("fa", "bp")] + [("linear", "np"), ("linear", "shallow"), ("minimal", "fa")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("model", "scheme"), CASES)
+def test_every_built_in_model_agrees_over_2000_presentations(model, scheme):
+    outcome = verify(bioFA.load(model).with_scheme(scheme), seed=3, presentations=2000)
+    assert outcome.agrees
+    assert outcome.max_abs_difference <= 1e-10
+    assert max(outcome.recorded.values()) <= 1e-9
+    assert any(moved > 1e-3 for moved in outcome.moved.values())
+
+
+@pytest.mark.parametrize("experiment", systems.ALL, ids=lambda e: e.name)
+def test_every_kind_of_part_agrees(experiment):
+    outcome = verify(experiment, seed=1, presentations=60)
+    assert outcome.agrees, str(outcome)
+    assert max(outcome.recorded.values()) <= TOLERANCE
+    assert {"hidden.u", "answer.u"} <= set(outcome.differences) or experiment.name != "mixed_tissue"
+
+
+@pytest.mark.parametrize(
+    ("rule", "scheme", "pathway"),
+    [(LocalError, "fa", "input_to_hidden.w"), (DeltaRule, "fa", "hidden_to_output.w"), (NodePerturbation, "np", "input_to_hidden.w")],
+)
+def test_a_flipped_sign_in_a_rule_is_caught_and_its_pathway_named(rule, scheme, pathway, monkeypatch):
+    monkeypatch.setattr(rule, "equations", rule.equations.replace("= learning_rate", "= -learning_rate"))
+    outcome = verify(bioFA.load("linear").with_scheme(scheme), presentations=50)
+    assert not outcome.agrees
+    assert next(iter(outcome.first_excess)) == pathway or pathway in outcome.first_excess
+    assert pathway in str(outcome)
+    assert "DIFFER" in str(outcome)
+
+
+def test_a_wrong_activation_is_caught(monkeypatch):
+    from bioFA.neurons.activations import ACTIVATIONS, Activation
+
+    right = ACTIVATIONS["tanh"]
+    monkeypatch.setitem(ACTIVATIONS, "tanh", Activation(right.rate, right.gain, right.rate_expression, "1 - r"))
+    assert not verify(systems.deep("tanh", "fa"), presentations=20).agrees
+
+
+def test_learning_off_changes_no_weight_in_either():
+    instance = draw(bioFA.load("linear"), 1)
+    for backend in ("numpy", "cpp"):
+        segment = consumer(instance, backend).segment(instance.state, instance.evaluation("test"), learning=False, every=1)
+        for name, array in instance.state.items():
+            np.testing.assert_array_equal(segment.state[name], array)
+        assert len(segment.recording.at) == 500
+
+
+def test_two_stretches_are_one_long_stretch_bit_for_bit():
+    instance = draw(bioFA.load("linear").with_scheme("np"), 2)
+    for runner in (Reference(instance), consumer(instance, "cpp")):
+        whole = runner.segment(instance.state, instance.training(0, 700), learning=True)
+        first = runner.segment(instance.state, instance.training(0, 300), learning=True)
+        second = runner.segment(first.state, instance.training(300, 700), learning=True)
+        for name, array in whole.state.items():
+            np.testing.assert_array_equal(second.state[name], array)
+
+
+def test_recording_more_does_not_change_the_weights():
+    plain = bioFA.load("linear")
+    curious = plain.replace(record=bioFA.Record(variables=("hidden.r", "mismatch.loss"), every=1))
+    results = [bioFA.simulate(experiment, seed=1) for experiment in (plain, curious)]
+    for name, array in results[0].state.items():
+        np.testing.assert_array_equal(results[1].state[name], array)
+    assert results[1].recording.arrays["hidden.r"].shape == (2000, 20)
+
+
+def test_cpp_and_numpy_results_tell_the_same_story():
+    by = {backend: bioFA.simulate(bioFA.load("linear"), seed=4, backend=backend) for backend in ("cpp", "numpy")}
+    assert by["cpp"].metrics["test_nse"] == pytest.approx(by["numpy"].metrics["test_nse"], rel=1e-6)
+    assert by["cpp"].alignment["mismatch_to_hidden"] == pytest.approx(by["numpy"].alignment["mismatch_to_hidden"], abs=1e-9)
+    np.testing.assert_allclose(by["cpp"].learning_curve, by["numpy"].learning_curve, rtol=1e-6, atol=1e-20)

@@ -1,0 +1,175 @@
+"""A stretch that is not proven complete does not count: the faults of a standalone binary, one by one."""
+
+import dataclasses
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import bioFA
+from bioFA.brian import cache
+from bioFA.brian.run import Compiled
+from bioFA.errors import RunError
+from bioFA.instance import draw
+
+pytestmark = pytest.mark.compiled
+
+
+@pytest.fixture(scope="module")
+def instance():
+    return draw(bioFA.load("linear"), 1)
+
+
+@pytest.fixture
+def compiled(instance):
+    return Compiled(instance)
+
+
+def run(compiled, instance, presentations=50):
+    return compiled.segment(instance.state, instance.training(0, presentations), learning=True)
+
+
+def replaced_binary(compiled, tmp_path, script):
+    """A program that runs the real one and then, or instead, does something wrong."""
+    folder = tmp_path / "entry"
+    folder.mkdir()
+    real = compiled.binary.folder / "main"
+    (folder / "main").write_text(f"#!/bin/sh\nRESULTS=$2\n{script}\n".replace("REAL", f"cd {real.parent} && ./main"))
+    (folder / "main").chmod(0o755)
+    compiled.binary = dataclasses.replace(compiled.binary, folder=folder)
+
+
+def test_an_undisturbed_stretch_counts(compiled, instance):
+    assert np.isfinite(run(compiled, instance).state["input_to_hidden.w"]).all()
+
+
+FAULTS = {
+    "exit code": ('REAL "$@"; exit 3', "exit code 3"),
+    "killed": ("kill -9 $$", "exit code -9"),
+    "words on the error stream": ('REAL "$@"; echo "Error reading x: file size 3" >&2', "Error reading x"),
+    "an error on standard output": ('REAL "$@"; echo "Error writing output file for y."', "Error writing output"),
+    "does nothing and exits 0": ("exit 0", "stopped before the last"),
+    "no mark of the end": ('REAL "$@"; rm "$RESULTS/done.txt"', "stopped before the last"),
+    "the mark of another length": ('REAL "$@"; echo "finished 49" > "$RESULTS/done.txt"', "stopped before the last"),
+    "a stopped run": ('REAL "$@"; echo "stopped 50" > "$RESULTS/done.txt"', "stopped before the last"),
+    "a truncated weight file": ('REAL "$@"; truncate -s 100 "$RESULTS"_array_input_to_hidden_w_*', "did not finish writing"),
+    "an empty weight file": ('REAL "$@"; truncate -s 0 "$RESULTS"_array_hidden_to_output_w_*', "has 0 bytes"),
+    "a missing weight file": ('REAL "$@"; rm "$RESULTS"_array_input_to_hidden_w_*', "is missing"),
+    "a truncated record": ('REAL "$@"; truncate -s 80 "$RESULTS"output.r.record', "output.r.record has 80 bytes"),
+    "a missing record": ('REAL "$@"; rm "$RESULTS"hidden.error.record', "hidden.error.record is missing"),
+    "another learning rate": ('REAL "$@" input_to_hidden.learning_rate=0.5', "learning_rate = 0.5 instead of 0.007"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_refused(fault, compiled, instance, tmp_path):
+    script, message = FAULTS[fault]
+    replaced_binary(compiled, tmp_path, script)
+    with pytest.raises(RunError, match=message):
+        run(compiled, instance)
+
+
+def test_a_full_disk_is_refused(compiled, instance):
+    compiled.segment(instance.state, instance.training(0, 5), learning=True)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limit[1]))
+        with pytest.raises(RunError, match=r"finish|written|write|failed"):
+            run(compiled, instance, presentations=1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_stretch_stopped_half_way_by_a_signal_is_refused(compiled, instance, monkeypatch):
+    popen = subprocess.Popen
+
+    def interrupted(*arguments, **keywords):
+        process = popen(*arguments, **keywords)
+
+        def stop():
+            time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+
+        threading.Thread(target=stop).start()
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", interrupted)
+    long = dataclasses.replace(instance, experiment=instance.experiment.replace(protocol=bioFA.Protocol(epochs=500)))
+    with pytest.raises(RunError, match=r"stopped before the last|failed"):
+        compiled.segment(long.state, long.training(0, 1_000_000), learning=True)
+
+
+def test_divergence_names_the_variable_and_the_presentation():
+    wild = bioFA.load("linear", {"circuit.schemes.fa.rule.learning_rate": 5.0, "circuit.schemes.fa.readout_rule.learning_rate": 5.0})
+    for backend in ("cpp", "numpy"):
+        with np.errstate(all="ignore"), pytest.raises(RunError, match=r"diverged: \w+\.\w+ is no longer finite in presentation \d+"):
+            bioFA.simulate(wild, backend=backend)
+
+
+def builds(folder):
+    return [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
+
+
+def test_no_number_recompiles_and_a_new_structure_does(compiled):
+    before = len(builds(cache.cache_folder()))
+    base = bioFA.load("linear")
+    changes = [
+        {"protocol.epochs": 2}, {"protocol.snapshots": 3}, {"task.examples": 123}, {"circuit.schemes.fa.rule.learning_rate": 1e-4},
+        {"circuit.weights": {"name": "normal", "scale": 0.03}}, {"circuit.feedback": {"name": "low_rank", "scale": 0.1}}, {"protocol.shuffle": True},
+        {"record.every": 7}, {"name": "other"},
+    ]
+    for change in changes:
+        result = bioFA.simulate(bioFA.load("linear", change), seed=9)
+        assert result.timing["cached"], change
+    assert len(builds(cache.cache_folder())) == before
+    from bioFA.brian.program import make_program
+
+    wider = bioFA.load("linear", {"circuit.sizes": [30, 21, 10]})
+    assert make_program(wider).digest() != make_program(base).digest()
+
+
+def test_a_damaged_binary_is_built_again(tmp_path, monkeypatch):
+    from bioFA.brian.program import make_program
+
+    monkeypatch.setenv("BIOFA_CACHE", str(tmp_path))
+    program = make_program(bioFA.load("minimal"))
+    first = cache.build(program)
+    assert not first.cached
+    with open(first.folder / "main", "r+b") as main:
+        main.seek(3000)
+        main.write(b"\0" * 64)
+    again = cache.build(program)
+    assert not again.cached
+    assert cache.build(program).cached
+
+
+def test_two_processes_that_need_one_binary_build_it_once(tmp_path):
+    command = [sys.executable, "-c", "import bioFA; print(bioFA.simulate(bioFA.load('minimal'), seed=1).timing['cached'])"]
+    environment = os.environ | {"BIOFA_CACHE": str(tmp_path)}
+    pair = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
+    assert sorted(process.communicate()[0].strip() for process in pair) == ["False", "True"]
+    assert len(builds(tmp_path)) == 1
+
+
+def test_a_warm_run_does_not_import_brian2(compiled):
+    code = "import bioFA, sys; bioFA.simulate(bioFA.load('linear'), seed=5); print('brian2' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+
+
+def test_a_compiler_that_fails_is_quoted_and_leaves_no_entry(tmp_path, monkeypatch):
+    broken = tmp_path / "broken-compiler"
+    broken.write_text("#!/bin/sh\necho 'x.cpp:1: fatal error: no such thing' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("CXX", str(broken))
+    monkeypatch.setenv("BIOFA_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(RunError, match="fatal error: no such thing"):
+        bioFA.simulate(bioFA.load("minimal"))
+    assert builds(tmp_path / "cache") == []
