@@ -8,16 +8,19 @@ generated C++, and the file names of results.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import brian2
 import numpy as np
+from brian2.codegen.generators.cpp_generator import c_data_type
 from brian2.codegen.targets import codegen_targets
 from brian2.core.variables import Variables
 from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.devices.device import get_device
 from brian2.groups.group import CodeRunner, Group
+
+from bioFA.brian.factors import Factors
 
 SUPPORTED = ((2, 9), (2, 12))
 """Brian2 versions that this module was tested with: at least the first, below the second."""
@@ -43,7 +46,7 @@ def check_version() -> None:
     if not SUPPORTED[0] <= version < SUPPORTED[1]:
         low, high = (".".join(map(str, edge)) for edge in SUPPORTED)
         raise RuntimeError(f"bioFA knows Brian2 >= {low}, < {high}; this is {brian2.__version__}. Install 'brian2>={low},<{high}'.")
-    missing = [name for name in ("common_group", "stateupdate", "transmit", "learn", "show", "record") if _template(name) is None]
+    missing = [name for name in ("common_group", "stateupdate", "transmit", "learn", "transmit_block", "learn_block", "show", "record") if _template(name) is None]
     if missing:
         raise RuntimeError(f"Brian2 {brian2.__version__} does not find the templates {', '.join(missing)}; its template lookup has changed.")
 
@@ -73,10 +76,10 @@ def step_counter(clock: Any) -> str:
 class Runner(CodeRunner):
     """One code object of ours in the step: a template, statements, and a place in the order."""
 
-    def __init__(self, group: Any, template: str, order: int, code: str = "", needs: Iterable[str] = (), **keywords: Any) -> None:
+    def __init__(self, group: Any, template: str, order: int, code: str = "", **keywords: Any) -> None:
         super().__init__(
             group, template, code=code, when="start", order=order, name=f"{group.name}_{template}_{order}", clock=group.clock,
-            template_kwds={f"_{key}": value for key, value in keywords.items()}, needed_variables=list(needs),
+            template_kwds={f"_{key}": value for key, value in keywords.items()},
             codeobj_class=BioFACodeObject,
         )
 
@@ -98,7 +101,6 @@ class DensePathway(Group):
         self.n_pre, self.n_post = len(source), len(target)
         self.start, self.stop = 0, self.n_pre * self.n_post
         self.variables = Variables(self)
-        self.variables.add_reference("dt", clock, "dt")
         self.variables.add_constant("N", self.n_pre * self.n_post)
         for index in ("_pre_idx", "_post_idx"):
             self.variables.add_auxiliary_variable(index, dtype=np.int32)
@@ -110,6 +112,7 @@ class DensePathway(Group):
             self.variables.add_array(parameter, size=1, dimensions=unit.dim, scalar=True, constant=True)
         self.add_dependency(source)
         self.add_dependency(target)
+        self.sizes = {"n_pre": self.n_pre, "n_post": self.n_post, "real": c_data_type(self.variables["w"].dtype)}
         self._enable_group_attributes()
 
     def see(self, side: str, variable: str) -> str:
@@ -121,18 +124,26 @@ class DensePathway(Group):
     def transmit(self, carries: str, port: str, transposed: bool, accumulate: bool, order: int) -> None:
         """Sum `w * <carries>_pre` into a port of the target, at a place in the step."""
         code = f"_transmitted = w*{self.see('pre', carries)}"
-        self.contained_objects.append(Runner(
-            self, "transmit", order, code, port=array_name(self.target, port), transposed=transposed, accumulate=accumulate,
-            n_pre=self.n_pre, n_post=self.n_post,
-        ))
+        self._add("transmit", order, code, port=array_name(self.target, port), transposed=transposed, accumulate=accumulate)
 
-    def learn(self, equations: str, order: int) -> None:
-        """Integrate `dw/dt = ...` by one Euler step, where learning is on."""
-        rates = brian2.Equations(equations).diff_eq_expressions
-        code = "\n".join(f"{variable} += dt*({expression.code})" for variable, expression in rates)
-        self.contained_objects.append(Runner(
-            self, "learn", order, code, step=step_counter(self.clock), n_pre=self.n_pre, n_post=self.n_post,
-        ))
+    def learn(self, expression: str, order: int) -> None:
+        """Integrate `dw/dt = expression` by one Euler step, where learning is on."""
+        self._add("learn", order, f"w += dt*({expression})", step=step_counter(self.clock))
+
+    def transmit_block(self, block: str, port: str, accumulate: bool, order: int) -> None:
+        """As `transmit`, for a source that shows the stimulus, several presentations at a time."""
+        self._add(
+            "transmit_block", order, "", block=block, source=self.source.name, port=array_name(self.target, port), accumulate=accumulate,
+            w=array_name(self, "w"), step=step_counter(self.clock),
+        )
+
+    def learn_block(self, block: str, factors: Factors, order: int) -> None:
+        """As `learn`, with `dw/dt = factors.post * r_pre - factors.decay * w`; the weights follow when the block ends."""
+        code = f"_forgotten = dt*({factors.decay})\n_factor = dt*({factors.post})"
+        self._add("learn_block", order, code, block=block, w=array_name(self, "w"), step=step_counter(self.clock))
+
+    def _add(self, template: str, order: int, code: str, **keywords: Any) -> None:
+        self.contained_objects.append(Runner(self, template, order, code, **self.sizes, **keywords))
 
 
 def refer(group: Any, name: str, other: Any, variable: str) -> None:

@@ -88,24 +88,30 @@ struct Stretch {
     bool learns(int64_t step) const { return learning && step % steps >= onset; }
     bool over(int64_t step) const { return step + 1 >= presentations * steps; }
 
-    void show(const char* name, int64_t step, double* rates, size_t count) {
-        if (!first_step(step)) return;
+    // the row that a source shows in a presentation
+    template <class real>
+    const real* row(const char* name, int64_t k, size_t count) const {
         const auto found = sources.find(name);
         if (found == sources.end()) fail(std::string("the plan shows nothing at ") + name);
         const Source& source = found->second;
-        const int64_t k = presentation(step);
         if (static_cast<size_t>(k + 1) * sizeof(int64_t) > source.rows.size) fail(std::string("too few rows for ") + name);
-        const int64_t row = reinterpret_cast<const int64_t*>(source.rows.bytes)[k];
-        if (row < 0 || static_cast<size_t>(row + 1) * count * sizeof(double) > source.table.size)
+        const int64_t index = reinterpret_cast<const int64_t*>(source.rows.bytes)[k];
+        if (index < 0 || static_cast<size_t>(index + 1) * count * sizeof(real) > source.table.size)
             fail(std::string("row outside the table of ") + name);
-        std::memcpy(rates, source.table.bytes + static_cast<size_t>(row) * count * sizeof(double), count * sizeof(double));
+        return reinterpret_cast<const real*>(source.table.bytes) + static_cast<size_t>(index) * count;
     }
 
-    void record(const char* name, int64_t step, const double* values, size_t count) {
+    template <class real>
+    void show(const char* name, int64_t step, real* rates, size_t count) const {
+        if (first_step(step)) std::memcpy(rates, row<real>(name, presentation(step), count), count * sizeof(real));
+    }
+
+    template <class real>
+    void record(const char* name, int64_t step, const real* values, size_t count) {
         if (!last_step(step) || presentation(step) % every != 0) return;
         std::FILE*& file = records[name];
         if (!file) file = std::fopen((folder + name + ".record").c_str(), "wb");
-        if (!file || std::fwrite(values, sizeof(double), count, file) != count) fail(std::string("cannot write the record of ") + name);
+        if (!file || std::fwrite(values, sizeof(real), count, file) != count) fail(std::string("cannot write the record of ") + name);
     }
 
     void end() {

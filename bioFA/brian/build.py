@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import brian2
+import numpy as np
 
 from bioFA.brian import adapter
-from bioFA.brian.program import GroupSpec, Program
+from bioFA.brian.factors import factorise
+from bioFA.brian.program import GroupSpec, PathwaySpec, Program
 
 LONGEST = 10**9
 """Steps that one run of the binary may take; the plan ends it earlier."""
@@ -25,28 +27,31 @@ _UNIT_NAMES = {"1": "1", "s": "second", "Hz": "Hz", "V": "volt", "A": "amp", "S"
 
 
 def generate(program: Program, folder: Path) -> None:
-    """Write the C++ project of a program, and `arrays.json`: which file will hold which variable."""
+    """Write the C++ project of a program, and `written.json`: which file will hold
+    which variable, and how each pathway was compiled."""
     adapter.check_version()
     brian2.set_device("cpp_standalone", build_on_run=False)
-    brian2.prefs["codegen.cpp.headers"] = ['"biofa_runtime.h"']
+    brian2.prefs["codegen.cpp.headers"] = ['"biofa_block.h"']
+    brian2.prefs["core.default_float_dtype"] = getattr(np, program.precision)
     brian2.defaultclock.dt = program.dt * brian2.second
     clock = brian2.defaultclock
     groups = {spec.name: _group(spec) for spec in program.groups}
     pathways: dict[str, adapter.DensePathway] = {}
     for spec in sorted(program.pathways, key=lambda spec: spec.owner != spec.name):
         parameters = {name: UNITS[unit] for name, unit in spec.parameters.items()}
-        parameters |= {"T": UNITS["s"]} if spec.equations else {}
+        parameters |= {"T": UNITS["s"], "dt": UNITS["s"]} if spec.equations else {}
         pathways[spec.name] = adapter.DensePathway(
             spec.name, groups[spec.source], groups[spec.target], parameters, pathways.get(spec.owner), clock
         )
-    _order_steps(program, groups, pathways)
+    how = _order_steps(program, groups, pathways)
     network = brian2.Network(*groups.values(), *pathways.values())
     device = brian2.get_device()
     device.insert_code("before_start", "biofa::stretch().begin(brian::results_dir);")
     network.run(LONGEST * program.dt * brian2.second, namespace={})
     device.insert_code("after_end", "biofa::stretch().end();")
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copy(Path(__file__).with_name("biofa_runtime.h"), folder / "biofa_runtime.h")
+    for header in Path(__file__).parent.glob("*.h"):
+        shutil.copy(header, folder)
     device.build(directory=str(folder), compile=False, run=False)
     arrays = {f"{p.name}.w": adapter.array_file(pathways[p.name], "w") for p in program.pathways if p.owner == p.name}
     for population in program.groups:
@@ -55,7 +60,7 @@ def generate(program: Program, folder: Path) -> None:
     for owner, group in (*groups.items(), *pathways.items()):
         for name in _parameters(program, owner):
             arrays[f"{owner}.{name}"] = adapter.array_file(group, name)
-    (folder / "arrays.json").write_text(json.dumps(arrays))
+    (folder / "written.json").write_text(json.dumps({"arrays": arrays, "pathways": how}))
 
 
 def _parameters(program: Program, owner: str) -> list[str]:
@@ -63,7 +68,7 @@ def _parameters(program: Program, owner: str) -> list[str]:
         if group.name == owner:
             return list(group.parameters)
     spec = next(p for p in program.pathways if p.name == owner)
-    return [*spec.parameters, *(["T"] if spec.equations else [])]
+    return [*spec.parameters, *(["T", "dt"] if spec.equations else [])]
 
 
 def _group(spec: GroupSpec) -> brian2.NeuronGroup:
@@ -73,9 +78,19 @@ def _group(spec: GroupSpec) -> brian2.NeuronGroup:
     return brian2.NeuronGroup(spec.size, "\n".join(equations), method=spec.method, name=spec.name, namespace={})
 
 
-def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, adapter.DensePathway]) -> None:
-    """Give every step of the program its place: all in the slot `start`, so that states advance after them."""
+def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, adapter.DensePathway]) -> dict[str, str]:
+    """Give every step of the program its place: all in the slot `start`, so that states advance after them.
+
+    Returns:
+        How each pathway was compiled: `dense`, or `blocked` where its updates are made in blocks.
+    """
     specs = {spec.name: spec for spec in program.pathways}
+    rates = {spec.name: _rate(spec) for spec in program.pathways if spec.equations}
+    blocks = {
+        spec.name: (f"biofa::block<{pathways[spec.name].sizes['real']}, {number}>()", factors)
+        for number, spec in enumerate(program.pathways)
+        if spec.may_block and (factors := factorise(rates[spec.name], {*spec.parameters, "T", "dt"})) is not None
+    }
     clock = brian2.defaultclock
     for order, step in enumerate(program.steps):
         if step.kind == "show":
@@ -90,7 +105,10 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, a
             group.contained_objects.append(adapter.Runner(group, "stateupdate", order, "\n".join(step.statements)))
         elif step.kind == "transmit":
             spec = specs[step.of]
-            pathways[step.of].transmit(spec.carries, spec.port, spec.transposed, step.accumulate, order)
+            if step.of in blocks:
+                pathways[step.of].transmit_block(blocks[step.of][0], spec.port, step.accumulate, order)
+            else:
+                pathways[step.of].transmit(spec.carries, spec.port, spec.transposed, step.accumulate, order)
         elif step.kind == "record":
             owner = groups[program.groups[0].name]
             records = []
@@ -103,7 +121,16 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, a
             for side, names in (("pre", spec.reads_pre), ("post", spec.reads_post)):
                 for name in names:
                     pathways[step.of].see(side, name)
-            pathways[step.of].learn(spec.equations, order)
+            if step.of in blocks:
+                pathways[step.of].learn_block(*blocks[step.of], order)
+            else:
+                pathways[step.of].learn(rates[step.of], order)
+    return {name: "blocked" if name in blocks else "dense" for name in pathways}
+
+
+def _rate(spec: PathwaySpec) -> str:
+    """The right-hand side of a rule's `dw/dt = ...`."""
+    return str(dict(brian2.Equations(spec.equations).diff_eq_expressions)["w"].code)
 
 
 if __name__ == "__main__":

@@ -31,16 +31,18 @@ from bioFA.brian.program import Program
 from bioFA.errors import MissingError, RunError
 
 HEADERS = ('"objects.h"', '"network.h"', '"brianlib/common_math.h"', '"brianlib/stdint_compat.h"', "<cmath>", "<ctime>",
-           "<iostream>", "<fstream>", "<climits>", '"biofa_runtime.h"')
+           "<iostream>", "<fstream>", "<climits>", '"biofa_block.h"')
 """What every generated file includes: compiled once a program, which shortens a build by half or more."""
 
 
 @dataclass(frozen=True)
 class Binary:
-    """A compiled program: its folder, the file that will hold each variable, and what building it took."""
+    """A compiled program: its folder, the file that will hold each variable, how each pathway was compiled
+    (`dense` or `blocked`), and what building it took."""
 
     folder: Path
     arrays: dict[str, str]
+    pathways: dict[str, str]
     codegen_s: float = 0.0
     compile_s: float = 0.0
     cached: bool = True
@@ -92,7 +94,7 @@ def _open(folder: Path) -> Binary | None:
     try:
         entry = json.loads((folder / "entry.json").read_text())
         if hashlib.sha256((folder / "main").read_bytes()).hexdigest() == entry["sha256"]:
-            return Binary(folder, entry["arrays"])
+            return Binary(folder, entry["arrays"], entry["pathways"])
     except (OSError, ValueError, KeyError):
         pass
     return None
@@ -115,9 +117,9 @@ def _build(program: Program, folder: Path) -> Binary:
         generated = time.perf_counter()
         _compile(work)
         compiled = time.perf_counter()
-        arrays = json.loads((work / "arrays.json").read_text())
+        written = json.loads((work / "written.json").read_text())
         digest = hashlib.sha256((work / "main").read_bytes()).hexdigest()
-        (work / "entry.json").write_text(json.dumps({"sha256": digest, "arrays": arrays}))
+        (work / "entry.json").write_text(json.dumps({"sha256": digest, **written}))
         for leftover in (*work.rglob("*.o"), *work.rglob("*.gch")):
             leftover.unlink()
         shutil.rmtree(folder, ignore_errors=True)
@@ -125,7 +127,7 @@ def _build(program: Program, folder: Path) -> Binary:
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
-    return Binary(folder, arrays, generated - began, compiled - generated, cached=False)
+    return Binary(folder, written["arrays"], written["pathways"], generated - began, compiled - generated, cached=False)
 
 
 def _generate(program: Program, work: Path) -> None:

@@ -21,6 +21,9 @@ from bioFA.neurons import NeuronModel
 from bioFA.weights import SharedWith
 
 
+Precision = Literal["float64", "float32"]
+
+
 class _Data(BaseModel):
     model_config = ConfigDict(frozen=True)
 
@@ -39,7 +42,9 @@ class GroupSpec(_Data):
 class PathwaySpec(_Data):
     """A matrix of synapses: where it reads and writes, whose weights it uses, and how it learns.
 
-    `owner` is the pathway that stores the weights, itself unless they are shared.
+    `owner` is the pathway that stores the weights, itself unless they are shared. `may_block`
+    says that its source is a stimulus, shown anew in every step, and that nobody else uses its
+    weights: then updates may be made in blocks, if the rule has the form for it.
     """
 
     name: str
@@ -53,6 +58,7 @@ class PathwaySpec(_Data):
     equations: str
     reads_pre: tuple[str, ...]
     reads_post: tuple[str, ...]
+    may_block: bool
 
 
 class StepSpec(_Data):
@@ -78,6 +84,7 @@ class Program(_Data):
     """What is compiled."""
 
     dt: float
+    precision: Precision
     groups: tuple[GroupSpec, ...]
     pathways: tuple[PathwaySpec, ...]
     steps: tuple[StepSpec, ...]
@@ -92,15 +99,23 @@ def scale_name(pathway: Pathway) -> str:
     return f"scale_{pathway.name}"
 
 
-def make_program(experiment: Experiment) -> Program:
-    """The program of an experiment's network, for the variables that it records."""
+def make_program(experiment: Experiment, precision: Precision = "float64", blocked: bool = True) -> Program:
+    """The program of an experiment's network, for the variables that it records.
+
+    Args:
+        experiment: the description.
+        precision: of all weights, states and rates.
+        blocked: whether pathways from the stimulus may be updated in blocks.
+    """
     network = experiment.network
+    blocked = blocked and experiment.protocol.steps == 1
     needed = _needed(network, experiment.recorded)
     return Program(
         dt=experiment.protocol.step,
+        precision=precision,
         groups=tuple(_group(network, p.name, needed) for p in network.populations),
         pathways=tuple(
-            _pathway(p) for p in network.pathways if not p.weights.one_to_one and (_is_used(p, needed) or _is_owner(network, p))
+            _pathway(network, p, blocked) for p in network.pathways if not p.weights.one_to_one and (_is_used(p, needed) or _is_owner(network, p))
         ),
         steps=(
             *_sweep(network, needed),
@@ -115,8 +130,15 @@ def _is_used(pathway: Pathway, needed: set[Node]) -> bool:
 
 
 def _is_owner(network: Network, pathway: Pathway) -> bool:
-    sharing = any(isinstance(p.weights, SharedWith) and p.weights.pathway == pathway.name for p in network.pathways)
-    return pathway.plasticity is not None or sharing
+    return pathway.plasticity is not None or _is_shared(network, pathway)
+
+
+def _is_shared(network: Network, pathway: Pathway) -> bool:
+    return any(isinstance(p.weights, SharedWith) and p.weights.pathway == pathway.name for p in network.pathways)
+
+
+def _is_shown(network: Network, population: str) -> bool:
+    return network.population(population).neuron.shows in ("task", "noise")
 
 
 def _needed(network: Network, recorded: tuple[Node, ...]) -> set[Node]:
@@ -161,7 +183,7 @@ def _runtime_parameters(neuron: NeuronModel) -> list[str]:
     return [field for field in neuron.parameters() if field in words]
 
 
-def _pathway(pathway: Pathway) -> PathwaySpec:
+def _pathway(network: Network, pathway: Pathway, blocked: bool) -> PathwaySpec:
     shared = pathway.weights if isinstance(pathway.weights, SharedWith) else None
     rule = pathway.plasticity
     return PathwaySpec(
@@ -170,6 +192,7 @@ def _pathway(pathway: Pathway) -> PathwaySpec:
         parameters={field: type(rule).unit_of(field) for field in rule.parameters()} if rule else {},
         equations=rule.equations if rule else "",
         reads_pre=rule.reads_pre if rule else (), reads_post=rule.reads_post if rule else (),
+        may_block=blocked and rule is not None and not _is_shared(network, pathway) and _is_shown(network, pathway.source),
     )
 
 
@@ -187,7 +210,7 @@ def _sweep(network: Network, needed: set[Node]) -> list[StepSpec]:
                     _evaluate(steps, node.population, statement, {partner: (pathway.source, pathway.carries)})
                 else:
                     steps.append(StepSpec(kind="transmit", of=pathway.name, accumulate=index > 0))
-        elif neuron.shows in ("task", "noise"):
+        elif _is_shown(network, node.population):
             steps.append(StepSpec(kind="show", of=node.population))
         elif neuron.shows is None:
             _evaluate(steps, node.population, f"{node.variable} = {neuron.expressions()[node.variable]}", {})
@@ -217,5 +240,5 @@ def run_parameters(experiment: Experiment, program: Program) -> dict[str, float]
         rule = network.pathway(spec.name).plasticity
         if rule is not None:
             values |= {f"{spec.name}.{name}": value for name, value in rule.parameters().items()}
-            values[f"{spec.name}.T"] = experiment.protocol.learning_time
+            values |= {f"{spec.name}.T": experiment.protocol.learning_time, f"{spec.name}.dt": experiment.protocol.step}
     return values

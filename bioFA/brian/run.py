@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from bioFA.brian import cache
-from bioFA.brian.program import make_program, run_parameters
+from bioFA.brian.program import Precision, make_program, run_parameters
 from bioFA.errors import ModelError, RunError
 from bioFA.instance import Feed, Instance
 from bioFA.recording import Recording, Segment
@@ -31,12 +31,13 @@ class Compiled:
 
     name = "cpp"
 
-    def __init__(self, instance: Instance):
+    def __init__(self, instance: Instance, precision: Precision = "float64", blocked: bool = True):
         self.network = instance.network
         self.protocol = instance.experiment.protocol
         self.recorded = instance.experiment.recorded
         self.every = instance.experiment.record.every
-        program = make_program(instance.experiment)
+        program = make_program(instance.experiment, precision, blocked)
+        self.dtype = np.dtype(precision)
         self.parameters = run_parameters(instance.experiment, program)
         for name, value in self.parameters.items():
             if not math.isfinite(value):
@@ -61,7 +62,7 @@ class Compiled:
             arguments = [f"{key}={value!r}" for key, value in self.parameters.items()]
             carried = {key: array for key, array in state.items() if key in self.binary.arrays}
             for key, array in carried.items():
-                _write(folder / f"{key}.in", array)
+                _write(folder / f"{key}.in", np.asarray(array, dtype=self.dtype))
                 arguments.append(f"{key}={folder / key}.in")
             self._call(folder, arguments)
             self._prove(folder, feed)
@@ -83,7 +84,7 @@ class Compiled:
         known = self._tables.get(id(table))
         if known is None or known[0] is not table:
             path = Path(self._scratch.name) / f"table-{len(self._tables)}"
-            _write(path, np.asarray(table, dtype=float))
+            _write(path, np.asarray(table, dtype=self.dtype))
             known = self._tables[id(table)] = (table, path)
         return known[1]
 
@@ -112,7 +113,7 @@ class Compiled:
         for key, value in self.parameters.items():
             if key in self.binary.arrays:
                 found = float(self._read(folder, self.binary.arrays[key], (1,))[0])
-                if found != value:
+                if found != self.dtype.type(value):
                     raise RunError(f"the compiled program ran with {key} = {found!r} instead of {value!r}, so its result does not count.")
 
     def _read_records(self, folder: Path, presentations: int, every: int) -> Recording:
@@ -123,12 +124,12 @@ class Compiled:
     def _read(self, folder: Path, name: str, shape: tuple[int, ...]) -> Array:
         """An array file of exactly the expected size."""
         path = folder / name
-        expected = math.prod(shape) * 8
+        expected = math.prod(shape) * self.dtype.itemsize
         size = path.stat().st_size if path.is_file() else None
         if size != expected:
             found = "is missing" if size is None else f"has {size} bytes"
             raise RunError(f"the compiled program did not finish writing: {name} {found}, expected {expected}. Is the disk full?")
-        return np.fromfile(path).reshape(shape)
+        return np.fromfile(path, self.dtype).astype(float).reshape(shape)
 
 
 def _write(path: Path, array: Array) -> None:

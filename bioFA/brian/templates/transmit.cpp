@@ -3,7 +3,7 @@
 {% block maincode %}
     const size_t _vectorisation_idx = -1;
     {{scalar_code|autoindent}}
-    double* const _port = {{_port}};
+    {{_real}}* const _port = {{_port}};
     {% if _transposed %}
     // stored as (n_pre, n_post): add one presynaptic neuron's row after the other
     {% if not _accumulate %}
@@ -23,7 +23,7 @@
     // stored as (n_post, n_pre): one sum for each postsynaptic neuron
     for (int _post_idx = 0; _post_idx < {{_n_post}}; _post_idx++)
     {
-        double _sum = 0;
+        {{_real}} _sum = 0;
         for (int _pre_idx = 0; _pre_idx < {{_n_pre}}; _pre_idx++)
         {
             const size_t _idx = (size_t)_post_idx * {{_n_pre}} + _pre_idx;

@@ -1,0 +1,47 @@
+"""Take a plasticity rule apart: what only the postsynaptic side knows, the presynaptic rate, and decay.
+
+A pathway from the stimulus can be updated in blocks if one step of its rule is
+
+    w += post r_pre - decay w
+
+with `post` free of the synapse and of the presynaptic side, and `decay` one number for the
+whole pathway. That is found from the rule's own expression, with SymPy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy
+from brian2.parsing.sympytools import str_to_sympy, sympy_to_str
+
+
+@dataclass(frozen=True)
+class Factors:
+    """Two Brian2 expressions, such that dw/dt = post * r_pre - decay * w."""
+
+    post: str
+    decay: str
+
+
+def factorise(expression: str, parameters: set[str]) -> Factors | None:
+    """The factors of dw/dt, or None where it has not that form.
+
+    Args:
+        expression: the right-hand side of `dw/dt = ...`, in `w`, `r_pre`, `<name>_post` and parameters.
+        parameters: the names that are one number for the whole pathway.
+    """
+    whole = sympy.expand(str_to_sympy(expression))
+    symbols = {symbol.name: symbol for symbol in whole.free_symbols}
+    w, rate = symbols.get("w", sympy.Symbol("w", real=True)), symbols.get("r_pre", sympy.Symbol("r_pre", real=True))
+    decay = -whole.coeff(w, 1)
+    rest = sympy.expand(whole + decay * w)
+    post = rest.coeff(rate, 1)
+    if sympy.simplify(rest - post * rate) != 0 or post == 0:
+        return None
+    if not {symbol.name for symbol in decay.free_symbols} <= parameters:
+        return None
+    known = {name for name in symbols if name.endswith("_post")} | parameters
+    if not {symbol.name for symbol in post.free_symbols} <= known:
+        return None
+    return Factors(sympy_to_str(post), sympy_to_str(decay))
