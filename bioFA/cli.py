@@ -94,7 +94,7 @@ _set = click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH})
+@click.group("biofa", cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH})
 @click.version_option(package_name="bioFA", prog_name="biofa")
 def main() -> None:
     """Feedback alignment in populations of neurons, compiled to C++ by Brian2 and checked against NumPy.
@@ -336,7 +336,7 @@ def _progress(title: str, waiting: str) -> Iterator[Progress]:
     """A progress bar on standard error, where that is a terminal."""
     from tqdm import tqdm
 
-    with tqdm(desc=f"{title}: {waiting}", bar_format="{desc}", leave=False, disable=None) as bar:
+    with tqdm(desc=f"{title}: {waiting}", bar_format="{desc}", unit=" presentations", leave=False, disable=None) as bar:
 
         def report(done: int, total: int, latest: Mapping[str, float]) -> None:
             bar.bar_format, bar.total = None, total

@@ -22,7 +22,7 @@ from bioFA.errors import ModelError, suggestion
 from bioFA.neurons import Neuron
 from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.rate_source import RateSource
-from bioFA.rules import PlasticityRule, Rule
+from bioFA.rules import Rule
 from bioFA.weights import SharedWith, WeightsField
 
 _RESERVED = {"t", "dt", "i", "j", "N", "e", "pi", "inf", "xi", "and", "or", "not", "main", "double", "float", "int", "bool",
@@ -120,11 +120,12 @@ class Network(Circuit):
         for name, count in counts.items():
             if count > 1:
                 raise ModelError(f"the name '{name}' is used {count} times. Give every population and pathway its own name.")
-        for pathway in self.pathways:
-            try:
-                self._check_pathway(pathway)
-            except ModelError as error:
-                raise ModelError(f"pathway '{pathway.name}': {error}") from None
+        for check in (self._check_pathway, self._check_plasticity):  # rules read ports, so every pathway must be right first
+            for pathway in self.pathways:
+                try:
+                    check(pathway)
+                except ModelError as error:
+                    raise ModelError(f"pathway '{pathway.name}': {error}") from None
         for population in self.populations:
             for port in population.neuron.required_ports():
                 if not self.arriving(population.name, port):
@@ -150,8 +151,6 @@ class Network(Circuit):
         if pathway.stands_for is not None and pathway.stands_for not in self._pathways:
             raise ModelError(f"stands_for names the unknown pathway '{pathway.stands_for}'.{suggestion(pathway.stands_for, self._pathways)}")
         self._check_weights(pathway, (target.size, source.size))
-        if pathway.plasticity is not None:
-            self._check_plasticity(pathway, pathway.plasticity, source, target)
 
     def _check_weights(self, pathway: Pathway, shape: tuple[int, int]) -> None:
         weights = pathway.weights
@@ -173,7 +172,11 @@ class Network(Circuit):
         elif (given := weights.shape()) is not None and given != shape:
             raise ModelError(f"weights must have the shape (n_post, n_pre) = {shape}; got {given}.")
 
-    def _check_plasticity(self, pathway: Pathway, rule: PlasticityRule, source: Population, target: Population) -> None:
+    def _check_plasticity(self, pathway: Pathway) -> None:
+        rule = pathway.plasticity
+        if rule is None:
+            return
+        source, target = self.population(pathway.source), self.population(pathway.target)
         name = type(rule).__name__
         if isinstance(pathway.weights, SharedWith):
             raise ModelError(f"cannot learn, since its weights belong to '{pathway.weights.pathway}'. Put the plasticity there.")

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import bioFA
-from bioFA import cli
+from bioFA import cli, figures
 from bioFA.reference import Reference
 from bioFA.result import load_result
 
@@ -78,6 +78,20 @@ def test_run_writes_only_the_files_that_it_would_refuse_to_overwrite(finished):
 def test_figures_are_not_empty(finished):
     _, folder = finished
     assert all(path.stat().st_size > 5000 for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("model", bioFA.builtin_models())
+@pytest.mark.parametrize("presentations", [1, 30])
+def test_every_built_in_model_can_be_drawn(model, presentations):
+    experiment = bioFA.load(model, {"protocol.presentations": presentations})
+    if hasattr(experiment.task, "test_examples"):
+        experiment = experiment.replace(task=experiment.task.replace(test_examples=2))
+    result = bioFA.simulate(experiment, seed=1, backend="numpy")
+    network = result.experiment.network
+    assert len(figures.alignment(result).axes) >= len(network.measured_feedback()) > 0
+    titles = [panel.get_title(loc="left") for part in figures.weights(result).subfigs for panel in part.axes]
+    assert all(any(title.startswith(pathway.name) for title in titles) for pathway in network.plastic())
+    assert figures.learning_curve(result).axes[0].get_ylabel() == "normalised squared error"
 
 
 def test_a_scheme_without_feedback_has_no_alignment_figure():
