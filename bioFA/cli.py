@@ -27,7 +27,7 @@ from bioFA.errors import BioFAError, FileError, suggestion
 
 if TYPE_CHECKING:
     from bioFA.experiment import Experiment
-    from bioFA.simulate import Progress
+    from bioFA.simulation import Progress
 
 RESULT = "result.h5"
 FIGURES = ("learning_curve", "alignment", "weights")
@@ -202,7 +202,7 @@ def run(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], bac
       biofa run linear --set protocol.epochs=5 --set circuit.schemes.fa.rule.learning_rate=0.01
       biofa run linear --backend numpy --json
     """
-    from bioFA.simulate import simulate
+    from bioFA.simulation import simulate
 
     experiment = _load(model, scheme, changes)
     folder = Path(out) if out is not None else Path("results") / f"{_plain(experiment.name)}_{experiment.scheme}_seed{seed}"
@@ -237,7 +237,7 @@ def verify(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], 
       biofa verify digits
       biofa verify linear --scheme np --presentations 500
     """
-    from bioFA.verify import verify as compare
+    from bioFA.verification import verify as compare
 
     experiment = _load(model, scheme, changes)
     with _progress(f"{experiment.name}, {experiment.scheme}, seed {seed}", "compiling") as progress:

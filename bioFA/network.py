@@ -12,10 +12,9 @@ import graphlib
 import keyword
 import re
 from collections import Counter
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Annotated, Any, NamedTuple
-
-import numpy as np
 
 from bioFA.components import Component, Count, Family, Name
 from bioFA.errors import ModelError, suggestion
@@ -290,21 +289,21 @@ class Network(Circuit):
         return tuple(p for p in self.pathways if p.port == "error" and p.stands_for is not None and self.arriving(p.target, "probe"))
 
     def describe(self) -> str:
-        """The network as two short tables."""
-        lines = ["population      size  neuron"]
-        lines += [f"  {p.name:<14}{p.size:>4}  {type(p.neuron).__name__}" for p in self.populations]
-        lines += ["pathway                         from -> to.port              weights         plasticity"]
+        """The network as two tables."""
+        populations = [("population", "size", "neuron")]
+        populations += [(p.name, str(p.size), type(p.neuron).__name__) for p in self.populations]
+        pathways = [("pathway", "from -> to.port", "weights", "plasticity")]
         for p in self.pathways:
-            rule = type(p.plasticity).__name__ if p.plasticity is not None else "-"
             route = f"{p.source}{'' if p.carries == 'r' else '.' + p.carries} -> {p.target}.{p.port}"
-            lines.append(f"  {p.name:<30}{route:<36}{type(p.weights).__name__:<16}{rule}")
-        return "\n".join(lines)
+            pathways.append((p.name, route, type(p.weights).__name__, type(p.plasticity).__name__ if p.plasticity else "-"))
+        return f"{_aligned(populations)}\n\n{_aligned(pathways)}"
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
 family: Family[Circuit] = Family("circuit", "bioFA.network", "bioFA.schemes.layered", base=Circuit)
 CircuitField = Annotated[Circuit, *family.member()]
 
-
-def total_weights(network: Network) -> int:
-    """How many weights a network stores."""
-    return int(sum(np.prod(network.shape(p)) for p in network.owners() if not p.weights.one_to_one))

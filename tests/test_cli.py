@@ -121,7 +121,7 @@ def test_a_folder_that_holds_a_result_is_left_alone(finished):
 
 
 def test_the_folder_is_looked_at_before_anything_runs(monkeypatch, finished):
-    monkeypatch.setattr(sys.modules["bioFA.simulate"], "simulate", lambda *_: pytest.fail("it ran"))
+    monkeypatch.setattr("bioFA.simulation.simulate", lambda *_: pytest.fail("it ran"))
     assert biofa("run", "linear", *SMALL, "--out", str(finished[1])).exit_code == 2
 
 
@@ -150,7 +150,7 @@ def test_an_interrupted_run_says_so_and_writes_nothing(tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["bioFA.simulate"], "simulate", interrupted)
+    monkeypatch.setattr("bioFA.simulation.simulate", interrupted)
     outcome = biofa("run", "linear", *SMALL, "--json")
     assert outcome.exit_code == 130
     assert outcome.stderr == "biofa: interrupted.\n"
@@ -162,7 +162,7 @@ def test_too_little_memory_is_the_environment_s_lack(monkeypatch):
     def large(*_):
         raise MemoryError("cannot allocate 9 TiB")
 
-    monkeypatch.setattr(sys.modules["bioFA.simulate"], "simulate", large)
+    monkeypatch.setattr("bioFA.simulation.simulate", large)
     outcome = biofa("run", "linear", *SMALL)
     assert outcome.exit_code == 3
     assert "cannot allocate 9 TiB" in outcome.stderr
@@ -179,7 +179,7 @@ class Nudged(Reference):
 
 @pytest.mark.parametrize(("other", "code"), [(Reference, 0), (Nudged, 1)])
 def test_verify_fails_where_the_two_differ_and_names_the_pathway(monkeypatch, other, code):
-    monkeypatch.setattr(sys.modules["bioFA.verify"], "consumer", lambda instance, backend: other(instance))
+    monkeypatch.setattr("bioFA.verification.consumer", lambda instance, backend: other(instance))
     outcome = biofa("verify", "linear", "--presentations", "50", "--json")
     assert outcome.exit_code == code, outcome.output
     printed = json.loads(outcome.stdout)
