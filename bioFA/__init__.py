@@ -5,17 +5,36 @@
     result = bioFA.simulate(experiment, seed=1)
     print(result)
     result.save("result.h5")
+
+Names are loaded when they are first used, so that `import bioFA` and `biofa --help` are quick.
 """
 
-from bioFA.errors import BioFAError, FileError, MissingError, ModelError, RunError
-from bioFA.experiment import Experiment, Protocol, Record
-from bioFA.files import builtin_models, dumps, load, loads
-from bioFA.instance import Instance, draw
-from bioFA.network import Network, Pathway, Population
-from bioFA.result import Result, load_result
-from bioFA.schemes.layered import Layered, layered
-from bioFA.simulate import simulate
-from bioFA.verify import Verification, verify
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bioFA.errors import BioFAError, FileError, MissingError, ModelError, RunError
+    from bioFA.experiment import Experiment, Protocol, Record
+    from bioFA.files import builtin_models, dumps, load, loads
+    from bioFA.instance import Instance, draw
+    from bioFA.network import Network, Pathway, Population
+    from bioFA.result import Result, load_result
+    from bioFA.schemes.layered import Layered, layered
+    from bioFA.simulation import simulate
+    from bioFA.verification import Verification, verify
+
+_HOMES = {
+    "bioFA.errors": ("BioFAError", "FileError", "MissingError", "ModelError", "RunError"),
+    "bioFA.experiment": ("Experiment", "Protocol", "Record"),
+    "bioFA.files": ("builtin_models", "dumps", "load", "loads"),
+    "bioFA.instance": ("Instance", "draw"),
+    "bioFA.network": ("Network", "Pathway", "Population"),
+    "bioFA.result": ("Result", "load_result"),
+    "bioFA.schemes.layered": ("Layered", "layered"),
+    "bioFA.simulation": ("simulate",),
+    "bioFA.verification": ("Verification", "verify"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "BioFAError",
@@ -43,3 +62,14 @@ __all__ = [
     "simulate",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'bioFA' has no attribute '{name}'")
+    globals()[name] = getattr(importlib.import_module(_HOME[name]), name)
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

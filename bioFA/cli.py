@@ -27,7 +27,7 @@ from bioFA.errors import BioFAError, FileError, suggestion
 
 if TYPE_CHECKING:
     from bioFA.experiment import Experiment
-    from bioFA.simulate import Progress
+    from bioFA.simulation import Progress
 
 RESULT = "result.h5"
 FIGURES = ("learning_curve", "alignment", "weights")
@@ -94,7 +94,7 @@ _set = click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH})
+@click.group("biofa", cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH})
 @click.version_option(package_name="bioFA", prog_name="biofa")
 def main() -> None:
     """Feedback alignment in populations of neurons, compiled to C++ by Brian2 and checked against NumPy.
@@ -202,7 +202,7 @@ def run(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], bac
       biofa run linear --set protocol.epochs=5 --set circuit.schemes.fa.rule.learning_rate=0.01
       biofa run linear --backend numpy --json
     """
-    from bioFA.simulate import simulate
+    from bioFA.simulation import simulate
 
     experiment = _load(model, scheme, changes)
     folder = Path(out) if out is not None else Path("results") / f"{_plain(experiment.name)}_{experiment.scheme}_seed{seed}"
@@ -237,7 +237,7 @@ def verify(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], 
       biofa verify digits
       biofa verify linear --scheme np --presentations 500
     """
-    from bioFA.verify import verify as compare
+    from bioFA.verification import verify as compare
 
     experiment = _load(model, scheme, changes)
     with _progress(f"{experiment.name}, {experiment.scheme}, seed {seed}", "compiling") as progress:
@@ -336,7 +336,7 @@ def _progress(title: str, waiting: str) -> Iterator[Progress]:
     """A progress bar on standard error, where that is a terminal."""
     from tqdm import tqdm
 
-    with tqdm(desc=f"{title}: {waiting}", bar_format="{desc}", leave=False, disable=None) as bar:
+    with tqdm(desc=f"{title}: {waiting}", bar_format="{desc}", unit=" presentations", leave=False, disable=None) as bar:
 
         def report(done: int, total: int, latest: Mapping[str, float]) -> None:
             bar.bar_format, bar.total = None, total

@@ -96,10 +96,10 @@ def fetch_mnist(folder: str | Path | None = None, copy: str | Path | None = None
         MissingError: if nothing can be downloaded.
     """
     place = Path(folder) if folder is not None else mnist_folder()
-    place.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".biofa-fetch-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="biofa-fetch-") as scratch:
         found = _from_copy(Path(copy), Path(scratch)) if copy is not None else _download(Path(scratch))
         read_mnist(found)
+        place.mkdir(parents=True, exist_ok=True)
         for name in MNIST_SHA256:
             source = _locate(found, name)
             assert source is not None

@@ -59,9 +59,10 @@ def learning_curve(result: Result) -> Figure:
     at, curve = result.recording.at + 1, result.learning_curve
     window, thin = max(1, len(curve) // 40), -(-len(curve) // SHOWN)
     mean = sliding_mean(curve, window)
-    label = "one presentation" if thin == 1 else f"one presentation in {thin}"
+    every = result.experiment.record.every
+    label = "one presentation" if thin * every == 1 else f"one presentation in {thin * every}"
     axes[0].plot(at[::thin], curve[::thin], ".", color=BLUE, alpha=0.25, markersize=2.0, markeredgewidth=0.0, rasterized=True, label=label)
-    axes[0].plot(at, mean, color=BLUE, label=f"mean over {window}")
+    axes[0].plot(at, mean, color=BLUE, label=f"mean over {window * every}")
     lowest = [float(mean[mean > 0].min(initial=np.inf))]
     for split, (colour, mark) in SPLITS.items():
         if rows := _evaluations(result, split, "nse"):

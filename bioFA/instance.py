@@ -125,4 +125,7 @@ def draw(experiment: Experiment, seed: int) -> Instance:
         for variable, value in population.neuron.state.items():
             state[f"{population.name}.{variable}"] = np.full(population.size, value)
     data = experiment.task.draw(lambda purpose: stream(seed, purpose))
+    for name, split in data.splits().items():
+        if not split.targets.any():
+            raise ModelError(f"the {name} targets of {type(experiment.task).__name__} are all zero, so there is nothing to learn. Check the task.")
     return Instance(experiment, seed, data, state)

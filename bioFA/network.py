@@ -12,17 +12,16 @@ import graphlib
 import keyword
 import re
 from collections import Counter
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Annotated, Any, NamedTuple
-
-import numpy as np
 
 from bioFA.components import Component, Count, Family, Name
 from bioFA.errors import ModelError, suggestion
 from bioFA.neurons import Neuron
 from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.rate_source import RateSource
-from bioFA.rules import PlasticityRule, Rule
+from bioFA.rules import Rule
 from bioFA.weights import SharedWith, WeightsField
 
 _RESERVED = {"t", "dt", "i", "j", "N", "e", "pi", "inf", "xi", "and", "or", "not", "main", "double", "float", "int", "bool",
@@ -120,11 +119,12 @@ class Network(Circuit):
         for name, count in counts.items():
             if count > 1:
                 raise ModelError(f"the name '{name}' is used {count} times. Give every population and pathway its own name.")
-        for pathway in self.pathways:
-            try:
-                self._check_pathway(pathway)
-            except ModelError as error:
-                raise ModelError(f"pathway '{pathway.name}': {error}") from None
+        for check in (self._check_pathway, self._check_plasticity):  # rules read ports, so every pathway must be right first
+            for pathway in self.pathways:
+                try:
+                    check(pathway)
+                except ModelError as error:
+                    raise ModelError(f"pathway '{pathway.name}': {error}") from None
         for population in self.populations:
             for port in population.neuron.required_ports():
                 if not self.arriving(population.name, port):
@@ -150,8 +150,6 @@ class Network(Circuit):
         if pathway.stands_for is not None and pathway.stands_for not in self._pathways:
             raise ModelError(f"stands_for names the unknown pathway '{pathway.stands_for}'.{suggestion(pathway.stands_for, self._pathways)}")
         self._check_weights(pathway, (target.size, source.size))
-        if pathway.plasticity is not None:
-            self._check_plasticity(pathway, pathway.plasticity, source, target)
 
     def _check_weights(self, pathway: Pathway, shape: tuple[int, int]) -> None:
         weights = pathway.weights
@@ -173,7 +171,11 @@ class Network(Circuit):
         elif (given := weights.shape()) is not None and given != shape:
             raise ModelError(f"weights must have the shape (n_post, n_pre) = {shape}; got {given}.")
 
-    def _check_plasticity(self, pathway: Pathway, rule: PlasticityRule, source: Population, target: Population) -> None:
+    def _check_plasticity(self, pathway: Pathway) -> None:
+        rule = pathway.plasticity
+        if rule is None:
+            return
+        source, target = self.population(pathway.source), self.population(pathway.target)
         name = type(rule).__name__
         if isinstance(pathway.weights, SharedWith):
             raise ModelError(f"cannot learn, since its weights belong to '{pathway.weights.pathway}'. Put the plasticity there.")
@@ -287,21 +289,21 @@ class Network(Circuit):
         return tuple(p for p in self.pathways if p.port == "error" and p.stands_for is not None and self.arriving(p.target, "probe"))
 
     def describe(self) -> str:
-        """The network as two short tables."""
-        lines = ["population      size  neuron"]
-        lines += [f"  {p.name:<14}{p.size:>4}  {type(p.neuron).__name__}" for p in self.populations]
-        lines += ["pathway                         from -> to.port              weights         plasticity"]
+        """The network as two tables."""
+        populations = [("population", "size", "neuron")]
+        populations += [(p.name, str(p.size), type(p.neuron).__name__) for p in self.populations]
+        pathways = [("pathway", "from -> to.port", "weights", "plasticity")]
         for p in self.pathways:
-            rule = type(p.plasticity).__name__ if p.plasticity is not None else "-"
             route = f"{p.source}{'' if p.carries == 'r' else '.' + p.carries} -> {p.target}.{p.port}"
-            lines.append(f"  {p.name:<30}{route:<36}{type(p.weights).__name__:<16}{rule}")
-        return "\n".join(lines)
+            pathways.append((p.name, route, type(p.weights).__name__, type(p.plasticity).__name__ if p.plasticity else "-"))
+        return f"{_aligned(populations)}\n\n{_aligned(pathways)}"
+
+
+def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
 
 
 family: Family[Circuit] = Family("circuit", "bioFA.network", "bioFA.schemes.layered", base=Circuit)
 CircuitField = Annotated[Circuit, *family.member()]
 
-
-def total_weights(network: Network) -> int:
-    """How many weights a network stores."""
-    return int(sum(np.prod(network.shape(p)) for p in network.owners() if not p.weights.one_to_one))

@@ -56,7 +56,10 @@ class Reference:
         Returns:
             The state at the end and what was recorded.
         """
-        every = every or self.every
+        with np.errstate(all="ignore"):  # a run that diverges is refused by `Segment.check_finite`, with words
+            return self._run(state, feed, learning, every or self.every)
+
+    def _run(self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int) -> Segment:
         state = {name: array.copy() for name, array in state.items()}
         recorded: dict[str, list[Array]] = {str(node): [] for node in self.recorded}
         for k in range(feed.presentations):

@@ -94,11 +94,11 @@ class Result:
         return self.snapshots[f"{pathway.name}.w"][index], forward
 
     @property
-    def alignment(self) -> dict[str, float]:
+    def alignment(self) -> dict[str, float | None]:
         """Alignment angle of each measured feedback pathway in degrees: B against W', the median
         over the snapshots of the last 200 presentations."""
         late = self.snapshots_at >= self.presentations - LAST_ANGLES
-        return {name: float(np.nanmedian(course["alignment"][late])) for name, course in self.alignment_course.items()}
+        return {name: _median(course["alignment"][late]) for name, course in self.alignment_course.items()}
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -123,7 +123,7 @@ class Result:
             "presentations": self.presentations,
             "metrics": self.metrics,
             "alignment": self.alignment,
-            "feedback_angle": {name: _median_of_last(course) for name, course in self.feedback_angles.items()},
+            "feedback_angle": {name: _median(course[-LAST_ANGLES:]) for name, course in self.feedback_angles.items()},
             "timing": dict(self.timing),
         }
 
@@ -166,8 +166,9 @@ class Result:
                 os.fsync(written.fileno())
             partial.replace(path)
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise FileError(f"the result could not be written to '{path}': {error}. Give a folder that can be written, with space left.") from None
+        finally:
+            partial.unlink(missing_ok=True)
         return path
 
     def _write(self, file: h5py.File) -> None:
@@ -206,6 +207,6 @@ def load_result(path: str | Path) -> Result:
         raise FileError(f"'{path}' is not a whole result file ({error}). Run the experiment again.") from None
 
 
-def _median_of_last(course: Array) -> float | None:
-    late = course[-LAST_ANGLES:]
-    return float(np.nanmedian(late)) if np.isfinite(late).any() else None
+def _median(degrees: Array) -> float | None:
+    """The median of the angles that exist, or None where none does."""
+    return float(np.nanmedian(degrees)) if np.isfinite(degrees).any() else None

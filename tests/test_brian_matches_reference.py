@@ -10,8 +10,8 @@ from bioFA.reference import Reference
 from bioFA.rules.delta_rule import DeltaRule
 from bioFA.rules.local_error import LocalError
 from bioFA.rules.node_perturbation import NodePerturbation
-from bioFA.simulate import consumer
-from bioFA.verify import TOLERANCE, verify
+from bioFA.simulation import consumer
+from bioFA.verification import TOLERANCE, verify
 
 pytestmark = pytest.mark.compiled
 

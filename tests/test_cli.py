@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import bioFA
-from bioFA import cli
+from bioFA import cli, figures
 from bioFA.reference import Reference
 from bioFA.result import load_result
 
@@ -80,6 +80,20 @@ def test_figures_are_not_empty(finished):
     assert all(path.stat().st_size > 5000 for path in folder.iterdir())
 
 
+@pytest.mark.parametrize("model", bioFA.builtin_models())
+@pytest.mark.parametrize("presentations", [1, 30])
+def test_every_built_in_model_can_be_drawn(model, presentations):
+    experiment = bioFA.load(model, {"protocol.presentations": presentations})
+    if hasattr(experiment.task, "test_examples"):
+        experiment = experiment.replace(task=experiment.task.replace(test_examples=2))
+    result = bioFA.simulate(experiment, seed=1, backend="numpy")
+    network = result.experiment.network
+    assert len(figures.alignment(result).axes) >= len(network.measured_feedback()) > 0
+    titles = [panel.get_title(loc="left") for part in figures.weights(result).subfigs for panel in part.axes]
+    assert all(any(title.startswith(pathway.name) for title in titles) for pathway in network.plastic())
+    assert figures.learning_curve(result).axes[0].get_ylabel() == "normalised squared error"
+
+
 def test_a_scheme_without_feedback_has_no_alignment_figure():
     outcome = biofa("run", "linear", "--scheme", "shallow", *SMALL, "--out", "run")
     assert outcome.exit_code == 0, outcome.output
@@ -107,7 +121,7 @@ def test_a_folder_that_holds_a_result_is_left_alone(finished):
 
 
 def test_the_folder_is_looked_at_before_anything_runs(monkeypatch, finished):
-    monkeypatch.setattr(sys.modules["bioFA.simulate"], "simulate", lambda *_: pytest.fail("it ran"))
+    monkeypatch.setattr("bioFA.simulation.simulate", lambda *_: pytest.fail("it ran"))
     assert biofa("run", "linear", *SMALL, "--out", str(finished[1])).exit_code == 2
 
 
@@ -136,7 +150,7 @@ def test_an_interrupted_run_says_so_and_writes_nothing(tmp_path, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["bioFA.simulate"], "simulate", interrupted)
+    monkeypatch.setattr("bioFA.simulation.simulate", interrupted)
     outcome = biofa("run", "linear", *SMALL, "--json")
     assert outcome.exit_code == 130
     assert outcome.stderr == "biofa: interrupted.\n"
@@ -148,7 +162,7 @@ def test_too_little_memory_is_the_environment_s_lack(monkeypatch):
     def large(*_):
         raise MemoryError("cannot allocate 9 TiB")
 
-    monkeypatch.setattr(sys.modules["bioFA.simulate"], "simulate", large)
+    monkeypatch.setattr("bioFA.simulation.simulate", large)
     outcome = biofa("run", "linear", *SMALL)
     assert outcome.exit_code == 3
     assert "cannot allocate 9 TiB" in outcome.stderr
@@ -165,7 +179,7 @@ class Nudged(Reference):
 
 @pytest.mark.parametrize(("other", "code"), [(Reference, 0), (Nudged, 1)])
 def test_verify_fails_where_the_two_differ_and_names_the_pathway(monkeypatch, other, code):
-    monkeypatch.setattr(sys.modules["bioFA.verify"], "consumer", lambda instance, backend: other(instance))
+    monkeypatch.setattr("bioFA.verification.consumer", lambda instance, backend: other(instance))
     outcome = biofa("verify", "linear", "--presentations", "50", "--json")
     assert outcome.exit_code == code, outcome.output
     printed = json.loads(outcome.stdout)

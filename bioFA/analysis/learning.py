@@ -47,10 +47,8 @@ def error_rate(labels: Array, predictions: Array) -> float:
 
 def sliding_mean(values: Array, window: int) -> Array:
     """Mean over the last `window` values at each place (fewer at the beginning), `(n,)`."""
-    sums = np.cumsum(np.concatenate([[0.0], values]))
-    stops = np.arange(1, len(values) + 1)
-    starts = np.maximum(stops - window, 0)
-    return (sums[stops] - sums[starts]) / (stops - starts)
+    counts = np.minimum(np.arange(1, len(values) + 1), window)
+    return np.convolve(values, np.ones(window))[: len(values)] / counts
 
 
 def _check(targets: Array, predictions: Array) -> None:

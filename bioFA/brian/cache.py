@@ -69,7 +69,7 @@ def find_tools() -> None:
         if shutil.which(program) is None:
             raise MissingError(
                 f"the C++ backend needs '{program}', which is not on PATH. Install it (Debian, Ubuntu: apt install {package}; conda: "
-                "conda install -c conda-forge gxx make; macOS: xcode-select --install), or run without it: --backend numpy."
+                "conda install -c conda-forge gxx make; macOS: xcode-select --install), or run without it: biofa run MODEL --backend numpy."
             )
 
 
@@ -139,7 +139,7 @@ def _generate(program: Program, work: Path) -> None:
     if done.returncode != 0:
         complaint = done.stderr.strip().splitlines()
         if any("No module named 'brian2'" in line for line in complaint):
-            raise MissingError("the C++ backend needs Brian2: pip install 'brian2>=2.9,<2.12', or run without it: --backend numpy.")
+            raise MissingError("the C++ backend needs Brian2: pip install 'brian2>=2.9,<2.12', or run without it: biofa run MODEL --backend numpy.")
         raise RunError("Brian2 could not translate the network:\n  " + "\n  ".join(complaint[-6:]))
 
 
@@ -168,7 +168,7 @@ def _key(program: Program) -> str:
     try:
         brian2 = importlib.metadata.version("brian2")
     except importlib.metadata.PackageNotFoundError:
-        raise MissingError("the C++ backend needs Brian2: pip install 'brian2>=2.9,<2.12', or run without it: --backend numpy.") from None
+        raise MissingError("the C++ backend needs Brian2: pip install 'brian2>=2.9,<2.12', or run without it: biofa run MODEL --backend numpy.") from None
     version = subprocess.run([*compiler(), "--version"], capture_output=True, text=True).stdout
     parts = [program.digest(), brian2, shlex.join(compiler()), version, _processor(), *(source.read_text() for source in sources)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]

@@ -114,7 +114,10 @@ def _evaluate(instance: Instance, runner: Consumer, state: Any, at: int, final: 
 
 
 def _latest(evaluations: list[dict[str, Any]], instance: Instance, recording: Recording, start: int) -> dict[str, float]:
+    """What progress shows: the latest error rate, or the NSE of the last stretch over the power of all targets."""
     if evaluations and evaluations[-1]["error"] is not None:
         return {f"{evaluations[-1]['split']} error": evaluations[-1]["error"]}
-    shown = instance.data.train.targets[instance.order(start, start + int(recording.at[-1]) + 1)[recording.at]]
-    return {"NSE": nse(shown, recording.arrays[str(instance.network.readout)])}
+    targets = instance.data.train.targets
+    shown = targets[instance.order(start, start + int(recording.at[-1]) + 1)[recording.at]]
+    errors = shown - recording.arrays[str(instance.network.readout)]
+    return {"NSE": float(np.mean(errors**2) / np.mean(targets**2))}

@@ -14,7 +14,7 @@ from bioFA.experiment import Experiment
 from bioFA.instance import draw
 from bioFA.recording import Consumer
 from bioFA.reference import Reference
-from bioFA.simulate import Progress, consumer, snapshot_points
+from bioFA.simulation import Progress, consumer, snapshot_points
 
 TOLERANCE = 1e-10
 """Largest absolute difference of any weight that rounding in another order may leave (float64)."""
