@@ -186,9 +186,12 @@ def show(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool
 @_seed
 @_set
 @click.option("--backend", default="cpp", show_default=True, metavar="cpp|numpy", help="Compiled C++, or the NumPy reference.")
+@click.option("--precision", default="float64", show_default=True, metavar="float64|float32", help="Of weights and rates, in C++.")
 @click.option("--out", metavar="DIR", help="Folder for the result.  [default: results/MODEL_SCHEME_seedN]")
 @_json
-def run(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], backend: str, out: str | None, as_json: bool) -> None:
+def run(
+    model: str, scheme: str | None, seed: int, changes: tuple[str, ...], backend: str, precision: str, out: str | None, as_json: bool
+) -> None:
     """Train a model, and write its result and figures into a folder.
 
     The folder gets result.h5 (everything measured, with the model and the seed) and figures of
@@ -209,7 +212,7 @@ def run(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], bac
     _refuse_taken(folder)
     waiting = "compiling" if backend == "cpp" else "starting"
     with _progress(f"{experiment.name}, {experiment.scheme}, seed {seed}", waiting) as progress:
-        result = simulate(experiment, seed, backend, progress)
+        result = simulate(experiment, seed, backend, progress, precision)
     path = result.save(folder / RESULT)
 
     from bioFA import figures

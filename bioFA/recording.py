@@ -62,6 +62,7 @@ class Consumer(Protocol):
 
     name: str
     timing: dict[str, float]
+    engine: dict[str, object]
 
     def segment(self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None) -> Segment:
         """Run a stretch of presentations from a state; see `Reference.segment`."""

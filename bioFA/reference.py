@@ -43,6 +43,7 @@ class Reference:
         self.recorded = instance.experiment.recorded
         self.every = instance.experiment.record.every
         self.timing: dict[str, float] = {}
+        self.engine: dict[str, object] = {"precision": "float64"}
 
     def segment(self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None) -> Segment:
         """Run a stretch of presentations.

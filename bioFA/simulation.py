@@ -24,25 +24,32 @@ Progress = Callable[[int, int, dict[str, float]], None]
 """Called with presentations done, presentations in all, and the latest measurements."""
 
 BACKENDS = ("cpp", "numpy")
+PRECISIONS = ("float32", "float64")
 
 
-def consumer(instance: Instance, backend: str) -> Consumer:
-    """The consumer of a backend's name: `cpp` (Brian2, compiled) or `numpy` (the reference).
+def consumer(instance: Instance, backend: str, precision: str = "float64") -> Consumer:
+    """The consumer of a backend's name: `cpp` (Brian2, compiled) or `numpy` (the reference, always float64).
 
     Raises:
-        ModelError: if there is no such backend.
+        ModelError: if there is no such backend, or none with that precision.
         MissingError: if the compiler or Brian2 is missing.
     """
+    if precision not in PRECISIONS:
+        raise ModelError(f"unknown precision '{precision}'.{suggestion(precision, PRECISIONS)}")
     if backend == "numpy":
+        if precision != "float64":
+            raise ModelError("the NumPy reference computes in float64 only; got precision 'float32'. Use the backend 'cpp' for float32.")
         return Reference(instance)
     if backend == "cpp":
         from bioFA.brian.run import Compiled
 
-        return Compiled(instance)
+        return Compiled(instance, precision)
     raise ModelError(f"unknown backend '{backend}'.{suggestion(backend, BACKENDS)}")
 
 
-def simulate(experiment: Experiment, seed: int = 1, backend: str = "cpp", progress: Progress | None = None) -> Result:
+def simulate(
+    experiment: Experiment, seed: int = 1, backend: str = "cpp", progress: Progress | None = None, precision: str = "float64"
+) -> Result:
     """Run an experiment from a seed.
 
     Args:
@@ -50,6 +57,7 @@ def simulate(experiment: Experiment, seed: int = 1, backend: str = "cpp", progre
         seed: the one integer that makes the instance.
         backend: `cpp` or `numpy`.
         progress: called after every stretch of presentations.
+        precision: `float64`, or `float32` (C++ only) for half the memory and more speed.
 
     Raises:
         ModelError: if seed or backend are wrong.
@@ -59,7 +67,7 @@ def simulate(experiment: Experiment, seed: int = 1, backend: str = "cpp", progre
     began = time.perf_counter()
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     instance = draw(experiment, seed)
-    runner = consumer(instance, backend)
+    runner = consumer(instance, backend, precision)
     total = instance.presentations()
     points = snapshot_points(total, experiment.protocol.snapshots)
     state = instance.state
@@ -86,7 +94,7 @@ def simulate(experiment: Experiment, seed: int = 1, backend: str = "cpp", progre
         targets=targets[recording.at], snapshots_at=np.array(points),
         snapshots={name: np.stack([shot[name] for shot in snapshots]) for name in snapshots[0]},
         evaluations=tuple(evaluations), state=dict(state), timing=timing,
-        provenance=provenance.collect(experiment, started),
+        provenance=provenance.collect(experiment, started) | {"engine": runner.engine},
     )
 
 

@@ -21,9 +21,6 @@ from bioFA.neurons import NeuronModel
 from bioFA.weights import SharedWith
 
 
-Precision = Literal["float64", "float32"]
-
-
 class _Data(BaseModel):
     model_config = ConfigDict(frozen=True)
 
@@ -84,7 +81,7 @@ class Program(_Data):
     """What is compiled."""
 
     dt: float
-    precision: Precision
+    precision: str
     groups: tuple[GroupSpec, ...]
     pathways: tuple[PathwaySpec, ...]
     steps: tuple[StepSpec, ...]
@@ -99,7 +96,7 @@ def scale_name(pathway: Pathway) -> str:
     return f"scale_{pathway.name}"
 
 
-def make_program(experiment: Experiment, precision: Precision = "float64", blocked: bool = True) -> Program:
+def make_program(experiment: Experiment, precision: str = "float64", blocked: bool = True) -> Program:
     """The program of an experiment's network, for the variables that it records.
 
     Args:

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from bioFA.brian import cache
-from bioFA.brian.program import Precision, make_program, run_parameters
+from bioFA.brian.program import make_program, run_parameters
 from bioFA.errors import ModelError, RunError
 from bioFA.instance import Feed, Instance
 from bioFA.recording import Recording, Segment
@@ -31,7 +31,7 @@ class Compiled:
 
     name = "cpp"
 
-    def __init__(self, instance: Instance, precision: Precision = "float64", blocked: bool = True):
+    def __init__(self, instance: Instance, precision: str = "float64", blocked: bool = True):
         self.network = instance.network
         self.protocol = instance.experiment.protocol
         self.recorded = instance.experiment.recorded
@@ -46,6 +46,7 @@ class Compiled:
         self.timing: dict[str, float] = {
             "codegen_s": self.binary.codegen_s, "compile_s": self.binary.compile_s, "cached": self.binary.cached,
         }
+        self.engine: dict[str, object] = {"precision": precision, "pathways": self.binary.pathways}
         self._scratch = tempfile.TemporaryDirectory(prefix="biofa-run-")
         self._tables: dict[int, tuple[Array, Path]] = {}
 

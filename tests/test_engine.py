@@ -1,0 +1,109 @@
+"""The engine: blocked updates are online learning, float32 is float32, and a rule is taken apart correctly."""
+
+import numpy as np
+import pytest
+import systems
+
+import bioFA
+from bioFA.brian.factors import factorise
+from bioFA.brian.run import Compiled
+from bioFA.instance import draw
+from bioFA.reference import Reference
+from bioFA.rules import family
+
+PARAMETERS = {"learning_rate", "decay", "T", "dt"}
+
+
+@pytest.mark.parametrize("name", family.names())
+def test_every_rule_of_ours_has_the_form_for_blocks(name):
+    rule = family.get(name)()
+    expression = rule.equations.split("=", 1)[1].rsplit(":", 1)[0]
+    factors = factorise(expression, {*rule.parameters(), "T"})
+    assert factors is not None
+    values = dict(zip(("error_post", "gain_post", "perturbation_post", "r_pre", "w", "learning_rate", "decay", "T"),
+                      (0.3, -0.7, 1.9, 0.4, -1.3, 0.02, 0.01, 0.5), strict=True))
+    whole = eval(expression, {}, values)
+    taken = eval(factors.post, {}, values) * values["r_pre"] - eval(factors.decay, {}, values) * values["w"]
+    assert taken == pytest.approx(whole, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "learning_rate*error_post*r_pre**2", "learning_rate*error_post*(r_pre + w)*r_pre", "learning_rate*error_post*tanh(r_pre)",
+        "learning_rate*error_post*r_pre - decay*error_post*w", "learning_rate*error_post", "learning_rate*w*r_pre",
+        "learning_rate*error_post*r_pre*gain_pre", "learning_rate*sign(w)", "learning_rate*error_post*r_pre - decay*w**2",
+        "learning_rate*exp(error_post*r_pre)", "unknown*error_post*r_pre",
+    ],
+)
+def test_a_rule_of_another_form_stays_dense(expression):
+    assert factorise(expression, PARAMETERS) is None
+
+
+@pytest.mark.parametrize("expression", ["learning_rate*r_pre*error_post/T", "r_pre*tanh(error_post)*learning_rate - w*decay/T", "(error_post - 1)*r_pre"])
+def test_a_rule_of_the_form_is_found_however_it_is_written(expression):
+    assert factorise(expression, PARAMETERS) is not None
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("decay", [0.0, 0.02])
+@pytest.mark.parametrize("presentations", [1, 15, 16, 17, 200])
+def test_blocked_updates_are_the_plain_ones_but_for_rounding(decay, presentations):
+    changes = {f"circuit.schemes.fa.{rule}.decay": decay for rule in ("rule", "readout_rule")}
+    instance = draw(bioFA.load("linear", changes), 2)
+    feed = instance.training(0, presentations)
+    blocked, plain = Compiled(instance), Compiled(instance, blocked=False)
+    assert blocked.engine["pathways"]["input_to_hidden"] == "blocked"
+    assert set(plain.engine["pathways"].values()) == {"dense"}
+    results = [runner.segment(instance.state, feed, learning=True) for runner in (blocked, plain, Reference(instance))]
+    for other in results[1:]:
+        for name, array in results[0].state.items():
+            np.testing.assert_allclose(array, other.state[name], rtol=0, atol=1e-13)
+        for name, array in results[0].recording.arrays.items():
+            np.testing.assert_allclose(array, other.recording.arrays[name], rtol=0, atol=1e-12)
+
+
+@pytest.mark.compiled
+def test_blocks_stop_where_a_stretch_stops_and_do_nothing_with_learning_off():
+    instance = draw(bioFA.load("linear"), 2)
+    runner = Compiled(instance)
+    first = runner.segment(instance.state, instance.training(0, 21), learning=True)
+    second = runner.segment(first.state, instance.training(21, 60), learning=True)
+    expected = Reference(instance).segment(instance.state, instance.training(0, 60), learning=True)
+    np.testing.assert_allclose(second.state["input_to_hidden.w"], expected.state["input_to_hidden.w"], rtol=0, atol=1e-13)
+    still = runner.segment(instance.state, instance.training(0, 50), learning=False)
+    np.testing.assert_array_equal(still.state["input_to_hidden.w"], instance.state["input_to_hidden.w"])
+
+
+@pytest.mark.compiled
+def test_shared_weights_and_held_presentations_are_not_blocked():
+    assert set(Compiled(draw(bioFA.load("linear").with_scheme("np"), 1)).engine["pathways"].values()) == {"dense"}
+    assert set(Compiled(draw(systems.held("np"), 1)).engine["pathways"].values()) == {"dense"}
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("blocked", [True, False])
+def test_float32_agrees_with_the_reference_to_its_precision(blocked):
+    instance = draw(bioFA.load("linear"), 1)
+    feed = instance.training(0, 500)
+    single = Compiled(instance, "float32", blocked).segment(instance.state, feed, learning=True)
+    double = Reference(instance).segment(instance.state, feed, learning=True)
+    for name, array in double.state.items():
+        scale = np.abs(array).max()
+        assert 0 < np.abs(single.state[name] - array).max() <= 1e-4 * scale
+
+
+@pytest.mark.compiled
+def test_float32_code_computes_no_synapse_in_double():
+    folder = Compiled(draw(bioFA.load("linear"), 1), "float32", blocked=False).binary.folder
+    for kind in ("learn", "transmit"):
+        for source in (folder / "code_objects").glob(f"*_{kind}_*.cpp"):
+            loops = source.read_text().split("_vectorisation_idx = -1;")[1].split("for (", 1)[1]
+            assert "double" not in loops, f"{source.name}: {loops}"
+
+
+def test_unknown_precision_is_refused_with_a_suggestion():
+    with pytest.raises(bioFA.ModelError, match=r"Did you mean 'float32'"):
+        bioFA.simulate(bioFA.load("minimal"), precision="float23")
+    with pytest.raises(bioFA.ModelError, match=r"float64 only"):
+        bioFA.simulate(bioFA.load("minimal"), precision="float32", backend="numpy")
