@@ -54,7 +54,7 @@ def learning_curve(result: Result) -> Figure:
     taken before the network learns from it, with its mean over the last presentations.
     """
     rates = {split: rows for split in SPLITS if (rows := _evaluations(result, split, "error"))}
-    figure = Figure(figsize=(PAGE if rates else COLUMN, 2.4))
+    figure = Figure(figsize=(PAGE if rates else COLUMN, 2.7))
     axes = figure.subplots(1, 2 if rates else 1, squeeze=False)[0]
     at, curve = result.recording.at + 1, result.learning_curve
     window, thin = max(1, len(curve) // 40), -(-len(curve) // SHOWN)
@@ -68,10 +68,13 @@ def learning_curve(result: Result) -> Figure:
         if rows := _evaluations(result, split, "nse"):
             axes[0].plot(*rows, mark, color=colour, markersize=3.0, linewidth=0.9, label=split, clip_on=False, zorder=3)
             lowest.append(float(rows[1][rows[1] > 0].min(initial=np.inf)))
-    axes[0].set(yscale="log", ylabel="normalised squared error", title=_title(result))
+    axes[0].set(yscale="log", ylabel="normalised squared error")
+    figure.suptitle(_title(result), x=0.02, ha="left", fontsize=8.0)
     if np.isfinite(min(lowest)):  # single presentations far below every mean would squeeze the rest
         axes[0].set_ylim(bottom=max(float(curve[curve > 0].min(initial=np.inf)) / 2, min(lowest) / 100))
-    dots = axes[0].legend().legend_handles[0]
+    # above the panel, since single presentations are everywhere in it
+    above = axes[0].legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, borderaxespad=0.0, columnspacing=1.0)
+    dots = above.legend_handles[0]
     dots.set(alpha=0.6, markersize=4.0)
     for split, (presentations, values) in rates.items():
         colour, mark = SPLITS[split]
