@@ -3,7 +3,7 @@
 bioFA's own code objects use Brian2's templates with a few of ours in front (`templates/`):
 Brian2 checks and translates all equations, only the loops around them are ours. What this
 touches: `Templater.derive`, `CodeRunner`, auxiliary variables as indices, array names in the
-generated C++, and the file names of results.
+generated C++, the objects and clock of the generated network, and the file names of results.
 """
 
 from __future__ import annotations
@@ -71,6 +71,11 @@ def array_file(group: Any, variable: str) -> str:
 def step_counter(clock: Any) -> str:
     """The C++ expression of the number of the current step."""
     return f"{get_device().get_array_name(clock.variables['timestep'], access_data=True)}[0]"
+
+
+def own_loop(network: Any, clock: Any) -> str:
+    """The C++ call that runs all steps in a loop of ours, and leaves Brian2's loop nothing to do (biofa_runtime.h)."""
+    return f"biofa::run(brian::{network.name}, brian::{clock.name});"
 
 
 class Runner(CodeRunner):

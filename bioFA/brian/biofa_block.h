@@ -48,7 +48,7 @@ struct Block {
 
     // put the block's updates into the weights, at its end or at the end of the stretch
     void finish(const Stretch& stretch, int64_t step, real* __restrict w) {
-        if (filled == 0 || (step % K != K - 1 && !stretch.over(step))) return;
+        if (filled == 0 || (step % K != K - 1 && !stretch.last(step))) return;
         std::fill(update.begin() + static_cast<size_t>(filled) * n_post, update.end(), real(0));
         if (scale != 1) for (size_t i = 0; i < static_cast<size_t>(n_post) * n_pre; i++) w[i] *= scale;
         const int piece = static_cast<int>(1024 / sizeof(real));  // a piece of all K inputs stays in the first cache

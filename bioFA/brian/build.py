@@ -19,8 +19,6 @@ from bioFA.brian import adapter
 from bioFA.brian.factors import factorise
 from bioFA.brian.program import GroupSpec, PathwaySpec, Program
 
-LONGEST = 10**9
-"""Steps that one run of the binary may take; the plan ends it earlier."""
 UNITS = {"1": brian2.Unit(1), "s": brian2.second, "Hz": brian2.Hz, "V": brian2.volt, "A": brian2.amp, "S": brian2.siemens,
          "F": brian2.farad, "ohm": brian2.ohm}
 _UNIT_NAMES = {"1": "1", "s": "second", "Hz": "Hz", "V": "volt", "A": "amp", "S": "siemens", "F": "farad", "ohm": "ohm"}
@@ -47,7 +45,9 @@ def generate(program: Program, folder: Path) -> None:
     network = brian2.Network(*groups.values(), *pathways.values())
     device = brian2.get_device()
     device.insert_code("before_start", "biofa::stretch().begin(brian::results_dir);")
-    network.run(LONGEST * program.dt * brian2.second, namespace={})
+    device.apply_run_args()  # the parameters of the command line, before the steps are run
+    device.insert_code("before_network_run", adapter.own_loop(network, clock))
+    network.run(program.dt * brian2.second, namespace={})
     device.insert_code("after_end", "biofa::stretch().end();")
     folder.mkdir(parents=True, exist_ok=True)
     for header in Path(__file__).parent.glob("*.h"):
