@@ -8,13 +8,13 @@ same order from the same initial weights.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from bioFA.errors import ModelError
 from bioFA.experiment import Experiment
-from bioFA.network import Network
+from bioFA.network import Network, Pathway
 from bioFA.neurons.noise_source import NoiseSource
 from bioFA.neurons.rate_source import RateSource
 from bioFA.tasks import Data
@@ -44,12 +44,16 @@ class Feed:
 
 @dataclass(frozen=True)
 class Instance:
-    """An experiment with its draws. `state` holds `pathway.w` `(n_post, n_pre)` and `population.u` `(size,)`."""
+    """An experiment with its draws. `state` holds `pathway.w` `(n_post, n_pre)` and `population.u` `(size,)`.
+
+    `masks[pathway]` `(n_post, n_pre)` says which synapses of a sparse pathway exist.
+    """
 
     experiment: Experiment
     seed: int
     data: Data
     state: Mapping[str, Array]
+    masks: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def network(self) -> Network:
@@ -116,10 +120,13 @@ def draw(experiment: Experiment, seed: int) -> Instance:
         raise ModelError(f"seed must be a whole number from 0 to 2**63 - 1; got {seed!r}. For example: seed = 1.")
     seed = int(seed)
     network = experiment.network
+    masks = {
+        p.name: stream(seed, f"mask/{p.name}").random(network.shape(p)) < p.density for p in network.owners() if p.density < 1
+    }
     state = {
-        f"{pathway.name}.w": np.ascontiguousarray(pathway.weights.draw(stream(seed, f"weights/{pathway.name}"), network.shape(pathway)))
-        for pathway in network.owners()
-        if not pathway.weights.one_to_one
+        f"{p.name}.w": _constrained(p, p.weights.draw(stream(seed, f"weights/{p.name}"), network.shape(p)), masks.get(p.name))
+        for p in network.owners()
+        if not p.weights.one_to_one
     }
     for population in network.populations:
         for variable, value in population.neuron.state.items():
@@ -128,4 +135,11 @@ def draw(experiment: Experiment, seed: int) -> Instance:
     for name, split in data.splits().items():
         if not split.targets.any():
             raise ModelError(f"the {name} targets of {type(experiment.task).__name__} are all zero, so there is nothing to learn. Check the task.")
-    return Instance(experiment, seed, data, state)
+    return Instance(experiment, seed, data, state, masks)
+
+
+def _constrained(pathway: Pathway, weights: Array, mask: Array | None) -> Array:
+    """Drawn weights with the pathway's sign, and 0 where there is no synapse."""
+    if pathway.sign != "any":
+        weights = np.abs(weights) * (1.0 if pathway.sign == "excitatory" else -1.0)
+    return np.ascontiguousarray(weights if mask is None else np.where(mask, weights, 0.0))

@@ -14,9 +14,11 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from bioFA.components import Component, Count, Family, Name
+from annotated_types import Gt, Le
+
+from bioFA.components import Component, Count, Family, Name, Number
 from bioFA.errors import ModelError, suggestion
 from bioFA.neurons import Neuron
 from bioFA.neurons.error_unit import ErrorUnit
@@ -74,6 +76,9 @@ class Population(_Named):
 class Pathway(_Named):
     """All synapses from one population to one port of another.
 
+    `density` is the probability that a synapse exists; an absent one has weight 0 and never
+    learns. `sign` keeps every weight >= 0 (excitatory) or <= 0 (inhibitory): drawn weights take
+    it by their absolute value, learned ones stop at 0.
     `carries` names the published variable of the source that the synapses transmit;
     `stands_for` the feedforward pathway whose transpose a feedback pathway replaces.
     """
@@ -83,6 +88,8 @@ class Pathway(_Named):
     port: Name = "drive"
     carries: Name = "r"
     weights: WeightsField
+    density: Annotated[Number, Gt(0), Le(1)] = 1.0
+    sign: Literal["any", "excitatory", "inhibitory"] = "any"
     plasticity: Rule | None = None
     stands_for: Name | None = None
 
@@ -153,6 +160,11 @@ class Network(Circuit):
 
     def _check_weights(self, pathway: Pathway, shape: tuple[int, int]) -> None:
         weights = pathway.weights
+        if (isinstance(weights, SharedWith) or weights.one_to_one) and (pathway.density < 1 or pathway.sign != "any"):
+            raise ModelError(
+                f"density and sign belong to a pathway that draws its own weights; {type(weights).__name__} draws none. "
+                "Give them to the pathway whose weights these are."
+            )
         if isinstance(weights, SharedWith):
             if weights.pathway not in self._pathways:
                 raise ModelError(f"shares the weights of the unknown pathway '{weights.pathway}'.{suggestion(weights.pathway, self._pathways)}")

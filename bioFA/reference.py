@@ -12,7 +12,8 @@ Time runs in steps of dt; presentation k covers the steps k K ... k K + K - 1. O
   3. In the last step of a presentation the recorded variables are taken, so that a prediction
      is recorded before its own example has changed any weight.
   4. Where learning is on (from `learning_onset` into the presentation to its end), every
-     plastic pathway makes one step of its rule, all from the values of 2.
+     plastic pathway makes one step of its rule, all from the values of 2. Weights of a signed
+     pathway stop at 0, and synapses that a sparse pathway lacks do not change.
   5. Stateful neurons advance by one step, from the ports of 2.
 
 Nothing here is derived from the Brian2 strings, and nothing here draws a random number.
@@ -39,6 +40,7 @@ class Reference:
 
     def __init__(self, instance: Instance):
         self.network = instance.network
+        self.masks = instance.masks
         self.protocol = instance.experiment.protocol
         self.recorded = instance.experiment.recorded
         self.every = instance.experiment.record.every
@@ -119,8 +121,17 @@ class Reference:
             pre = {v: self._read(state, values, pathway.source, v) for v in rule.reads_pre}
             post = {v: self._read(state, values, pathway.target, v) for v in rule.reads_post}
             new = rule.step({"w": state[f"{pathway.name}.w"]}, pre, post, self.protocol.step, self.protocol.learning_time)
+            new["w"] = self._constrain(pathway, state[f"{pathway.name}.w"], new["w"])
             changed |= {f"{pathway.name}.{variable}": array for variable, array in new.items()}
         return changed
+
+    def _constrain(self, pathway: Pathway, before: Array, after: Array) -> Array:
+        """Weights that may not change sign stop at 0; synapses that do not exist stay as they are."""
+        if pathway.sign == "excitatory":
+            after = np.maximum(after, 0.0)
+        elif pathway.sign == "inhibitory":
+            after = np.minimum(after, 0.0)
+        return np.where(self.masks[pathway.name], after, before) if pathway.name in self.masks else after
 
     def _advance(self, state: Mapping[str, Array], values: Mapping[Node, Array]) -> dict[str, Array]:
         """The state of the neurons one step later."""

@@ -66,6 +66,20 @@ def mixed_tissue() -> Experiment:
     )
 
 
+def constrained() -> Experiment:
+    """Sparse pathways, and pathways whose weights keep their sign; the excitatory one meets its bound."""
+    circuit = Layered(sizes=(5, 6, 3), hidden=StaticRate(activation="rectified"), schemes={"fa": FeedbackAlignment(**RATES)})
+    network = circuit.network()
+    change = {
+        "input_to_hidden": {"weights": Normal(scale=0.5), "sign": "excitatory", "density": 0.6},
+        "hidden_to_output": {"weights": Normal(scale=0.5), "sign": "inhibitory"},
+        "mismatch_to_hidden": {"weights": Normal(), "density": 0.5, "sign": "excitatory"},
+    }
+    pathways = tuple(p.replace(**change.get(p.name, {})) for p in network.pathways)
+    return Experiment(name="constrained", circuit=network.replace(pathways=pathways), task=TASK, protocol=Protocol(epochs=3))
+
+
 ALL = [
+    constrained(),
     deep("tanh", "fa"), deep("logistic", "bp"), deep("rectified", "fa"), deep("linear", "bp"), held("np"), mixed_tissue(),
 ]

@@ -107,3 +107,19 @@ def test_unknown_precision_is_refused_with_a_suggestion():
         bioFA.simulate(bioFA.load("minimal"), precision="float23")
     with pytest.raises(bioFA.ModelError, match=r"float64 only"):
         bioFA.simulate(bioFA.load("minimal"), precision="float32", backend="numpy")
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("backend", ["numpy", "cpp"])
+def test_absent_synapses_stay_absent_and_signs_are_kept(backend):
+    instance = draw(systems.constrained(), 4)
+    runner = Compiled(instance) if backend == "cpp" else Reference(instance)
+    state = runner.segment(instance.state, instance.training(0, 120), learning=True).state
+    absent = ~instance.masks["input_to_hidden"]
+    assert 0 < absent.sum() < absent.size
+    assert (state["input_to_hidden.w"][absent] == 0).all()
+    assert (state["input_to_hidden.w"] >= 0).all()
+    assert (state["hidden_to_output.w"] <= 0).all()
+    present = instance.masks["input_to_hidden"] & (instance.state["input_to_hidden.w"] > 0)
+    assert (state["input_to_hidden.w"][present] == 0).any(), "no weight met its bound, so the bound was not tested"
+    assert (state["input_to_hidden.w"][present] != instance.state["input_to_hidden.w"][present]).any()

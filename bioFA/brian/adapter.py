@@ -99,7 +99,9 @@ class DensePathway(Group):
 
     add_to_magic_network = True
 
-    def __init__(self, name: str, source: Any, target: Any, parameters: Mapping[str, Any], shared: DensePathway | None, clock: Any) -> None:
+    def __init__(
+        self, name: str, source: Any, target: Any, parameters: Mapping[str, Any], shared: DensePathway | None, masked: bool, clock: Any
+    ) -> None:
         super().__init__(clock=clock, name=name, when="start", order=0)
         self.codeobj_class = BioFACodeObject
         self.source, self.target = source, target
@@ -113,6 +115,9 @@ class DensePathway(Group):
             self.variables.add_array("w", size=self.n_pre * self.n_post)
         else:
             self.variables.add_reference("w", shared, "w")
+        self.masked = masked
+        if masked:
+            self.variables.add_array("exists", size=self.n_pre * self.n_post, dtype=bool)
         for parameter, unit in parameters.items():
             self.variables.add_array(parameter, size=1, dimensions=unit.dim, scalar=True, constant=True)
         self.add_dependency(source)
@@ -131,9 +136,11 @@ class DensePathway(Group):
         code = f"_transmitted = w*{self.see('pre', carries)}"
         self._add("transmit", order, code, port=array_name(self.target, port), transposed=transposed, accumulate=accumulate)
 
-    def learn(self, expression: str, order: int) -> None:
-        """Integrate `dw/dt = expression` by one Euler step, where learning is on."""
-        self._add("learn", order, f"w += dt*({expression})", step=step_counter(self.clock))
+    def learn(self, expression: str, sign: str, order: int) -> None:
+        """Integrate `dw/dt = expression` by one Euler step, where learning is on and a synapse exists; weights keep their sign."""
+        change = f"dt*({expression})" + ("*int(exists)" if self.masked else "")
+        new = {"any": "w + {}", "excitatory": "clip(w + {}, 0, inf)", "inhibitory": "clip(w + {}, -inf, 0)"}[sign].format(change)
+        self._add("learn", order, f"w = {new}", step=step_counter(self.clock))
 
     def transmit_block(self, block: str, port: str, accumulate: bool, order: int) -> None:
         """As `transmit`, for a source that shows the stimulus, several presentations at a time."""

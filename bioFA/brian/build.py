@@ -39,7 +39,7 @@ def generate(program: Program, folder: Path) -> None:
         parameters = {name: UNITS[unit] for name, unit in spec.parameters.items()}
         parameters |= {"T": UNITS["s"], "dt": UNITS["s"]} if spec.equations else {}
         pathways[spec.name] = adapter.DensePathway(
-            spec.name, groups[spec.source], groups[spec.target], parameters, pathways.get(spec.owner), clock
+            spec.name, groups[spec.source], groups[spec.target], parameters, pathways.get(spec.owner), spec.masked, clock
         )
     how = _order_steps(program, groups, pathways)
     network = brian2.Network(*groups.values(), *pathways.values())
@@ -54,6 +54,7 @@ def generate(program: Program, folder: Path) -> None:
         shutil.copy(header, folder)
     device.build(directory=str(folder), compile=False, run=False)
     arrays = {f"{p.name}.w": adapter.array_file(pathways[p.name], "w") for p in program.pathways if p.owner == p.name}
+    arrays |= {f"{p.name}.exists": adapter.array_file(pathways[p.name], "exists") for p in program.pathways if p.masked}
     for population in program.groups:
         for variable in brian2.Equations(population.dynamics).diff_eq_names if population.dynamics else ():
             arrays[f"{population.name}.{variable}"] = adapter.array_file(groups[population.name], variable)
@@ -124,7 +125,7 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, a
             if step.of in blocks:
                 pathways[step.of].learn_block(*blocks[step.of], order)
             else:
-                pathways[step.of].learn(rates[step.of], order)
+                pathways[step.of].learn(rates[step.of], spec.sign, order)
     return {name: "blocked" if name in blocks else "dense" for name in pathways}
 
 

@@ -39,9 +39,10 @@ class GroupSpec(_Data):
 class PathwaySpec(_Data):
     """A matrix of synapses: where it reads and writes, whose weights it uses, and how it learns.
 
-    `owner` is the pathway that stores the weights, itself unless they are shared. `may_block`
-    says that its source is a stimulus, shown anew in every step, and that nobody else uses its
-    weights: then updates may be made in blocks, if the rule has the form for it.
+    `owner` is the pathway that stores the weights, itself unless they are shared. `masked`
+    says that some synapses do not exist, `sign` which sign weights keep; `may_block`
+    that its source is a stimulus, shown anew in every step, that nobody else uses its
+    weights, and that nothing constrains them: then updates may be made in blocks, if the rule has the form for it.
     """
 
     name: str
@@ -55,6 +56,8 @@ class PathwaySpec(_Data):
     equations: str
     reads_pre: tuple[str, ...]
     reads_post: tuple[str, ...]
+    masked: bool
+    sign: str
     may_block: bool
 
 
@@ -189,7 +192,8 @@ def _pathway(network: Network, pathway: Pathway, blocked: bool) -> PathwaySpec:
         parameters={field: type(rule).unit_of(field) for field in rule.parameters()} if rule else {},
         equations=rule.equations if rule else "",
         reads_pre=rule.reads_pre if rule else (), reads_post=rule.reads_post if rule else (),
-        may_block=blocked and rule is not None and not _is_shared(network, pathway) and _is_shown(network, pathway.source),
+        masked=pathway.density < 1, sign=pathway.sign,
+        may_block=blocked and rule is not None and pathway.density == 1 and pathway.sign == "any" and not _is_shared(network, pathway) and _is_shown(network, pathway.source),
     )
 
 

@@ -49,6 +49,12 @@ class Compiled:
         self.engine: dict[str, object] = {"precision": precision, "pathways": self.binary.pathways}
         self._scratch = tempfile.TemporaryDirectory(prefix="biofa-run-")
         self._tables: dict[int, tuple[Array, Path]] = {}
+        self._masks = []
+        for name, mask in instance.masks.items():
+            if f"{name}.exists" in self.binary.arrays:
+                path = Path(self._scratch.name) / f"{name}.exists"
+                _write(path, np.asarray(mask, dtype=np.int8))
+                self._masks.append(f"{name}.exists={path}")
 
     def segment(self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None) -> Segment:
         """Run a stretch of presentations; arguments and result as `Reference.segment`.
@@ -60,7 +66,7 @@ class Compiled:
         with tempfile.TemporaryDirectory(dir=self._scratch.name) as name:
             folder = Path(name)
             self._write_plan(folder, feed, learning, every)
-            arguments = [f"{key}={value!r}" for key, value in self.parameters.items()]
+            arguments = [f"{key}={value!r}" for key, value in self.parameters.items()] + self._masks
             carried = {key: array for key, array in state.items() if key in self.binary.arrays}
             for key, array in carried.items():
                 _write(folder / f"{key}.in", np.asarray(array, dtype=self.dtype))
