@@ -66,7 +66,7 @@ def write(value: float, unit: str) -> str:
     for prefix, power in _PREFIXES.items():
         digits = repr(_scaled(repr(value), -power))
         digits = digits.removesuffix(".0")
-        if "e" not in digits and _scaled(digits, power) == value:
+        if re.fullmatch(r"-?[0-9.]+", digits) and _scaled(digits, power) == value:
             candidates.append(f"{digits} {prefix}{unit}")
     return min(candidates, key=len)
 
