@@ -287,8 +287,9 @@ def test_noise_has_the_spread_that_its_source_names_and_differs_between_populati
     noise = [feed.tables[name][feed.rows[name]] for feed in feeds for name in ("noise_hidden1", "noise_hidden2")]
     for one in noise:
         assert one.std() == pytest.approx(0.01, rel=0.05)
-    assert abs(np.corrcoef(noise[0][:, 0], noise[1][:, 0])[0, 1]) < 0.1
-    assert abs(np.corrcoef(noise[0][:, 0], noise[2][:, 0])[0, 1]) < 0.1
+    drawn = [one.ravel()[:1000] for one in noise]
+    drawn.append(noise[0][NOISE_BLOCK:].ravel()[:1000])
+    assert np.abs(np.corrcoef(drawn) - np.eye(5)).max() < 0.15  # of each population, split and block its own
 
 
 def test_every_example_is_shown_once_an_epoch_in_a_new_order():

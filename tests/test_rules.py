@@ -121,6 +121,15 @@ def test_the_change_is_in_proportion_to_the_learning_rate(rule, surroundings):
     np.testing.assert_array_equal(change(rule.replace(learning_rate=0.0), *surroundings), np.zeros((N_POST, N_PRE)))
 
 
+def test_without_an_error_a_decay_shrinks_each_weight_by_its_share_of_a_presentation(rule, surroundings):
+    synapses, pre, post = surroundings
+    if "decay" not in rule.parameters():
+        pytest.skip(f"{type(rule).__name__} has no decay")
+    rule, post = rule.replace(decay=0.2), post | {"error": np.zeros(N_POST)}
+    np.testing.assert_allclose(rule.step(synapses, pre, post, DT, DT)["w"], 0.8 * synapses["w"], rtol=1e-12)
+    np.testing.assert_allclose(rule.step(synapses, pre, post, DT, 4 * DT)["w"], 0.95 * synapses["w"], rtol=1e-12)
+
+
 def test_the_equation_uses_what_the_rule_says_it_reads(rule):
     assert set(re.findall(r"\b([a-z]\w*)_post\b", rule.equations)) == set(rule.reads_post)
     assert set(re.findall(r"\b([a-z]\w*)_pre\b", rule.equations)) == set(rule.reads_pre)
@@ -129,7 +138,7 @@ def test_the_equation_uses_what_the_rule_says_it_reads(rule):
 def test_the_equation_and_the_step_say_the_same(rule, surroundings):
     """The Brian2 string, read as plain arithmetic for one synapse after the other."""
     synapses, pre, post = surroundings
-    T = 5 * DT
+    rule, T = rule.replace(**dict.fromkeys(rule.parameters(), 0.3)), 5 * DT
     left, right = rule.equations.split(":")[0].split("=")
     assert left.strip() == "dw/dt"
     found = change(rule, synapses, pre, post, DT, T)
