@@ -3,13 +3,22 @@
 import numpy as np
 import pytest
 import systems
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 import bioFA
+from bioFA import Experiment, Layered
 from bioFA.brian.factors import factorise
 from bioFA.brian.run import Compiled
 from bioFA.instance import draw
+from bioFA.neurons.error_unit import ErrorUnit
+from bioFA.neurons.static_rate import StaticRate
 from bioFA.reference import Reference
 from bioFA.rules import family
+from bioFA.schemes.backpropagation import Backpropagation
+from bioFA.schemes.feedback_alignment import FeedbackAlignment
+from bioFA.tasks.linear_teacher import LinearTeacher
+from bioFA.weights import Normal
 
 PARAMETERS = {"learning_rate", "decay", "T", "dt"}
 
@@ -123,3 +132,58 @@ def test_absent_synapses_stay_absent_and_signs_are_kept(backend):
     present = instance.masks["input_to_hidden"] & (instance.state["input_to_hidden.w"] > 0)
     assert (state["input_to_hidden.w"][present] == 0).any(), "no weight met its bound, so the bound was not tested"
     assert (state["input_to_hidden.w"][present] != instance.state["input_to_hidden.w"][present]).any()
+
+
+def largest_difference(first, second):
+    return max(float(np.abs(first[name] - second[name]).max(initial=0.0)) for name in first)
+
+
+@pytest.mark.compiled
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["linear", "nonlinear", "digits", "leaky", "minimal"])
+def test_dense_pathways_are_stock_synapses_on_every_built_in_model(model):
+    instance = draw(bioFA.load(model), 5)
+    feed = instance.training(0, 150)
+    dense = Compiled(instance, blocked=False).segment(instance.state, feed, learning=True)
+    stock = Compiled(instance, stock=True)
+    assert set(stock.engine["pathways"].values()) == {"stock"}
+    other = stock.segment(instance.state, feed, learning=True)
+    assert largest_difference(dense.state, other.state) <= 1e-10
+    single = Compiled(instance, "float32").segment(instance.state, feed, learning=True)
+    for name, array in dense.state.items():
+        assert np.abs(single.state[name] - array).max() <= 1e-4 * np.abs(array).max()
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("experiment", [systems.constrained(), systems.mixed_tissue()], ids=lambda e: e.name)
+def test_stock_synapses_agree_with_the_reference(experiment):
+    instance = draw(experiment, 2)
+    feed = instance.training(0, 60)
+    stock = Compiled(instance, stock=True).segment(instance.state, feed, learning=True)
+    assert largest_difference(Reference(instance).segment(instance.state, feed, learning=True).state, stock.state) <= 1e-12
+
+
+@st.composite
+def small_experiments(draw_):
+    activation = st.sampled_from(["linear", "tanh", "logistic", "rectified"])
+    depth = draw_(st.integers(1, 2))
+    sizes = (3, *(draw_(st.integers(1, 9)) for _ in range(depth)), 2)
+    circuit = Layered(
+        sizes=sizes, hidden=StaticRate(activation=draw_(activation)), output=StaticRate(activation=draw_(activation)),
+        error=ErrorUnit(carries_gain=draw_(st.booleans())), biases=draw_(st.booleans()), weights=(Normal(scale=0.5),), feedback=(Normal(),),
+        scheme=draw_(st.sampled_from(["fa", "bp"])),
+        schemes={"fa": FeedbackAlignment(**systems.RATES), "bp": Backpropagation(**systems.RATES)},
+    )
+    return Experiment(name="small", circuit=circuit, task=LinearTeacher(n_in=3, n_out=2, examples=50, test_examples=1))
+
+
+@pytest.mark.compiled
+@pytest.mark.slow
+@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@given(experiment=small_experiments())
+def test_dense_blocked_and_numpy_agree_on_random_small_networks(experiment):
+    instance = draw(experiment, 1)
+    feed = instance.training(0, 50)
+    expected = Reference(instance).segment(instance.state, feed, learning=True).state
+    for blocked in (True, False):
+        assert largest_difference(expected, Compiled(instance, blocked=blocked).segment(instance.state, feed, learning=True).state) <= 1e-10

@@ -21,6 +21,7 @@ from brian2.devices.device import get_device
 from brian2.groups.group import CodeRunner, Group
 
 from bioFA.brian.factors import Factors
+from bioFA.brian.program import PathwaySpec
 
 SUPPORTED = ((2, 9), (2, 12))
 """Brian2 versions that this module was tested with: at least the first, below the second."""
@@ -125,6 +126,11 @@ class DensePathway(Group):
         self.sizes = {"n_pre": self.n_pre, "n_post": self.n_post, "real": c_data_type(self.variables["w"].dtype)}
         self._enable_group_attributes()
 
+    @property
+    def group(self) -> DensePathway:
+        """The Brian2 group of the synapses."""
+        return self
+
     def see(self, side: str, variable: str) -> str:
         """Make a variable of the source (`pre`) or target (`post`) readable, and return its name here."""
         name = f"{variable}_{side}"
@@ -138,9 +144,7 @@ class DensePathway(Group):
 
     def learn(self, expression: str, sign: str, order: int) -> None:
         """Integrate `dw/dt = expression` by one Euler step, where learning is on and a synapse exists; weights keep their sign."""
-        change = f"dt*({expression})" + ("*int(exists)" if self.masked else "")
-        new = {"any": "w + {}", "excitatory": "clip(w + {}, 0, inf)", "inhibitory": "clip(w + {}, -inf, 0)"}[sign].format(change)
-        self._add("learn", order, f"w = {new}", step=step_counter(self.clock))
+        self._add("learn", order, f"w = {_changed(expression, sign, self.masked)}", step=step_counter(self.clock))
 
     def transmit_block(self, block: str, port: str, accumulate: bool, order: int) -> None:
         """As `transmit`, for a source that shows the stimulus, several presentations at a time."""
@@ -156,6 +160,62 @@ class DensePathway(Group):
 
     def _add(self, template: str, order: int, code: str, **keywords: Any) -> None:
         self.contained_objects.append(Runner(self, template, order, code, **self.sizes, **keywords))
+
+
+class StockPathway:
+    """The same synapses as Brian2's own `Synapses`, one pair of neurons a synapse, stored by source, then target.
+
+    Slower than `DensePathway` and built from documented parts only: what dense pathways are
+    held to, and what a Brian2 user knows. A sum goes through a variable of its own in the
+    target (`slot`), since Brian2 allows one sum a variable; shared weights are copied from
+    their owner before they transmit.
+    """
+
+    def __init__(self, spec: PathwaySpec, source: Any, target: Any, units: Mapping[str, str], shared: StockPathway | None):
+        model = ["w : 1", f"{slot(spec.name)}_post = w*{spec.carries}_pre : 1 (summed)"]
+        model += ["exists : boolean"] if spec.masked else []
+        model += [f"{name} : {unit} (shared, constant)" for name, unit in units.items()]
+        model += ["place : integer (constant)"] if shared else []
+        self.spec, self.target = spec, target
+        self.group = brian2.Synapses(source, target, "\n".join(model), name=spec.name, namespace={"learns": _learns})
+        self.group.connect()
+        self.shared = shared is not None
+        if shared is not None:
+            self.group.place = "j*N_pre + i" if spec.transposed else "i*N_post + j"
+            self.group.variables.add_reference("w_of_owner", shared.group, "w", index="place")
+
+    def see(self, side: str, variable: str) -> str:
+        """`Synapses` see both sides as they are."""
+        return f"{variable}_{side}"
+
+    def transmit(self, carries: str, port: str, transposed: bool, accumulate: bool, order: int) -> None:
+        """Sum into the slot, and from there into the port, at a place in the step."""
+        if self.shared:
+            self.group.run_regularly("w = w_of_owner", when="start", order=order, name=f"{self.spec.name}_copy")
+        updater = self.group.summed_updaters[f"{slot(self.spec.name)}_post"]
+        updater.when, updater.order = "start", order + 1
+        statement = f"{port} {'+=' if accumulate else '='} {slot(self.spec.name)}"
+        self.target.contained_objects.append(Runner(self.target, "stateupdate", order + 2, statement))
+
+    def learn(self, expression: str, sign: str, order: int) -> None:
+        """One Euler step of `dw/dt = expression`, where learning is on and a synapse exists; weights keep their sign."""
+        self.group.run_regularly(f"w = {_changed(expression, sign, self.spec.masked, 'learns(t_in_timesteps)*')}", when="start", order=order)
+
+
+@brian2.implementation("cpp", "double learns(int64_t step) { return biofa::stretch().learns(step) ? 1.0 : 0.0; }")
+@brian2.check_units(step=1, result=1)
+def _learns(step: int) -> float:
+    raise NotImplementedError("only in compiled code")
+
+
+def slot(pathway: str) -> str:
+    """The variable of the target that a stock pathway sums into."""
+    return f"sum_{pathway}"
+
+
+def _changed(expression: str, sign: str, masked: bool, gate: str = "") -> str:
+    change = f"{gate}dt*({expression})" + ("*int(exists)" if masked else "")
+    return {"any": "w + {}", "excitatory": "clip(w + {}, 0, inf)", "inhibitory": "clip(w + {}, -inf, 0)"}[sign].format(change)
 
 
 def refer(group: Any, name: str, other: Any, variable: str) -> None:

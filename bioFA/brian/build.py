@@ -33,16 +33,18 @@ def generate(program: Program, folder: Path) -> None:
     brian2.prefs["core.default_float_dtype"] = getattr(np, program.precision)
     brian2.defaultclock.dt = program.dt * brian2.second
     clock = brian2.defaultclock
-    groups = {spec.name: _group(spec) for spec in program.groups}
-    pathways: dict[str, adapter.DensePathway] = {}
+    groups = {spec.name: _group(spec, program) for spec in program.groups}
+    pathways: dict[str, Any] = {}
     for spec in sorted(program.pathways, key=lambda spec: spec.owner != spec.name):
-        parameters = {name: UNITS[unit] for name, unit in spec.parameters.items()}
-        parameters |= {"T": UNITS["s"], "dt": UNITS["s"]} if spec.equations else {}
-        pathways[spec.name] = adapter.DensePathway(
-            spec.name, groups[spec.source], groups[spec.target], parameters, pathways.get(spec.owner), spec.masked, clock
-        )
+        source, target, shared = groups[spec.source], groups[spec.target], pathways.get(spec.owner)
+        units = {name: spec.parameters.get(name, "s") for name in _parameters(program, spec)}
+        if program.stock:
+            pathways[spec.name] = adapter.StockPathway(spec, source, target, {n: _UNIT_NAMES[u] for n, u in units.items()}, shared)
+        else:
+            dimensions = {name: UNITS[unit] for name, unit in units.items()}
+            pathways[spec.name] = adapter.DensePathway(spec.name, source, target, dimensions, shared, spec.masked, clock)
     how = _order_steps(program, groups, pathways)
-    network = brian2.Network(*groups.values(), *pathways.values())
+    network = brian2.Network(*groups.values(), *(pathway.group for pathway in pathways.values()))
     device = brian2.get_device()
     device.insert_code("before_start", "biofa::stretch().begin(brian::results_dir);")
     device.apply_run_args()  # the parameters of the command line, before the steps are run
@@ -53,37 +55,37 @@ def generate(program: Program, folder: Path) -> None:
     for header in Path(__file__).parent.glob("*.h"):
         shutil.copy(header, folder)
     device.build(directory=str(folder), compile=False, run=False)
-    arrays = {f"{p.name}.w": adapter.array_file(pathways[p.name], "w") for p in program.pathways if p.owner == p.name}
-    arrays |= {f"{p.name}.exists": adapter.array_file(pathways[p.name], "exists") for p in program.pathways if p.masked}
+    arrays = {}
     for population in program.groups:
-        for variable in brian2.Equations(population.dynamics).diff_eq_names if population.dynamics else ():
-            arrays[f"{population.name}.{variable}"] = adapter.array_file(groups[population.name], variable)
-    for owner, group in (*groups.items(), *pathways.items()):
-        for name in _parameters(program, owner):
-            arrays[f"{owner}.{name}"] = adapter.array_file(group, name)
+        names = [*(brian2.Equations(population.dynamics).diff_eq_names if population.dynamics else ()), *population.parameters]
+        arrays |= {f"{population.name}.{name}": adapter.array_file(groups[population.name], name) for name in names}
+    for pathway in program.pathways:
+        names = [*(["w"] if pathway.owner == pathway.name else []), *(["exists"] if pathway.masked else []), *_parameters(program, pathway)]
+        arrays |= {f"{pathway.name}.{name}": adapter.array_file(pathways[pathway.name].group, name) for name in names}
     (folder / "written.json").write_text(json.dumps({"arrays": arrays, "pathways": how}))
 
 
-def _parameters(program: Program, owner: str) -> list[str]:
-    for group in program.groups:
-        if group.name == owner:
-            return list(group.parameters)
-    spec = next(p for p in program.pathways if p.name == owner)
-    return [*spec.parameters, *(["T", "dt"] if spec.equations else [])]
+def _parameters(program: Program, spec: PathwaySpec) -> list[str]:
+    """The parameters of a pathway: the rule's, the learning time T, and dt, which `Synapses` have from their clock."""
+    if not spec.equations:
+        return []
+    return [*spec.parameters, "T", *([] if program.stock else ["dt"])]
 
 
-def _group(spec: GroupSpec) -> brian2.NeuronGroup:
+def _group(spec: GroupSpec, program: Program) -> brian2.NeuronGroup:
     equations = [spec.dynamics] if spec.dynamics else []
     equations += [f"{name} : 1" for name in spec.variables]
     equations += [f"{name} : {_UNIT_NAMES[unit]} (shared, constant)" for name, unit in spec.parameters.items()]
+    if program.stock:
+        equations += [f"{adapter.slot(p.name)} : 1" for p in program.pathways if p.target == spec.name]
     return brian2.NeuronGroup(spec.size, "\n".join(equations), method=spec.method, name=spec.name, namespace={})
 
 
-def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, adapter.DensePathway]) -> dict[str, str]:
+def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, Any]) -> dict[str, str]:
     """Give every step of the program its place: all in the slot `start`, so that states advance after them.
 
     Returns:
-        How each pathway was compiled: `dense`, or `blocked` where its updates are made in blocks.
+        How each pathway was compiled: `dense`, `blocked` where its updates are made in blocks, or `stock`.
     """
     specs = {spec.name: spec for spec in program.pathways}
     rates = {spec.name: _rate(spec) for spec in program.pathways if spec.equations}
@@ -93,7 +95,7 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, a
         if spec.may_block and (factors := factorise(rates[spec.name], {*spec.parameters, "T", "dt"})) is not None
     }
     clock = brian2.defaultclock
-    for order, step in enumerate(program.steps):
+    for order, step in zip(range(0, 10 * len(program.steps), 10), program.steps, strict=True):
         if step.kind == "show":
             group = groups[step.of]
             group.contained_objects.append(adapter.Runner(
@@ -126,7 +128,7 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, a
                 pathways[step.of].learn_block(*blocks[step.of], order)
             else:
                 pathways[step.of].learn(rates[step.of], spec.sign, order)
-    return {name: "blocked" if name in blocks else "dense" for name in pathways}
+    return {name: "stock" if program.stock else "blocked" if name in blocks else "dense" for name in pathways}
 
 
 def _rate(spec: PathwaySpec) -> str:

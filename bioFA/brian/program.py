@@ -81,10 +81,11 @@ class StepSpec(_Data):
 
 
 class Program(_Data):
-    """What is compiled."""
+    """What is compiled; `stock` means Brian2's own `Synapses` for all pathways."""
 
     dt: float
     precision: str
+    stock: bool
     groups: tuple[GroupSpec, ...]
     pathways: tuple[PathwaySpec, ...]
     steps: tuple[StepSpec, ...]
@@ -99,20 +100,22 @@ def scale_name(pathway: Pathway) -> str:
     return f"scale_{pathway.name}"
 
 
-def make_program(experiment: Experiment, precision: str = "float64", blocked: bool = True) -> Program:
+def make_program(experiment: Experiment, precision: str = "float64", blocked: bool = True, stock: bool = False) -> Program:
     """The program of an experiment's network, for the variables that it records.
 
     Args:
         experiment: the description.
         precision: of all weights, states and rates.
         blocked: whether pathways from the stimulus may be updated in blocks.
+        stock: whether pathways are Brian2's own `Synapses`; slower, for comparison.
     """
     network = experiment.network
-    blocked = blocked and experiment.protocol.steps == 1
+    blocked = blocked and not stock and experiment.protocol.steps == 1
     needed = _needed(network, experiment.recorded)
     return Program(
         dt=experiment.protocol.step,
         precision=precision,
+        stock=stock,
         groups=tuple(_group(network, p.name, needed) for p in network.populations),
         pathways=tuple(
             _pathway(network, p, blocked) for p in network.pathways if not p.weights.one_to_one and (_is_used(p, needed) or _is_owner(network, p))

@@ -31,12 +31,12 @@ class Compiled:
 
     name = "cpp"
 
-    def __init__(self, instance: Instance, precision: str = "float64", blocked: bool = True):
+    def __init__(self, instance: Instance, precision: str = "float64", blocked: bool = True, stock: bool = False):
         self.network = instance.network
         self.protocol = instance.experiment.protocol
         self.recorded = instance.experiment.recorded
         self.every = instance.experiment.record.every
-        program = make_program(instance.experiment, precision, blocked)
+        program = make_program(instance.experiment, precision, blocked, stock)
         self.dtype = np.dtype(precision)
         self.parameters = run_parameters(instance.experiment, program)
         for name, value in self.parameters.items():
@@ -53,7 +53,7 @@ class Compiled:
         for name, mask in instance.masks.items():
             if f"{name}.exists" in self.binary.arrays:
                 path = Path(self._scratch.name) / f"{name}.exists"
-                _write(path, np.asarray(mask, dtype=np.int8))
+                _write(path, np.asarray(self._stored(f"{name}.exists", mask), dtype=np.int8))
                 self._masks.append(f"{name}.exists={path}")
 
     def segment(self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None) -> Segment:
@@ -66,16 +66,24 @@ class Compiled:
         with tempfile.TemporaryDirectory(dir=self._scratch.name) as name:
             folder = Path(name)
             self._write_plan(folder, feed, learning, every)
-            arguments = [f"{key}={value!r}" for key, value in self.parameters.items()] + self._masks
+            arguments = [f"{key}={value!r}" for key, value in self.parameters.items() if key in self.binary.arrays or key.endswith(".r")]
+            arguments += self._masks
             carried = {key: array for key, array in state.items() if key in self.binary.arrays}
             for key, array in carried.items():
-                _write(folder / f"{key}.in", np.asarray(array, dtype=self.dtype))
+                _write(folder / f"{key}.in", np.asarray(self._stored(key, array), dtype=self.dtype))
                 arguments.append(f"{key}={folder / key}.in")
             self._call(folder, arguments)
             self._prove(folder, feed)
-            final = {key: self._read(folder, self.binary.arrays[key], array.shape) for key, array in carried.items()}
+            final = {
+                key: self._stored(key, self._read(folder, self.binary.arrays[key], self._stored(key, array).shape))
+                for key, array in carried.items()
+            }
             recording = self._read_records(folder, feed.presentations, every)
         return Segment({**state, **final}, recording)
+
+    def _stored(self, key: str, array: Array) -> Array:
+        """A matrix as the program stores it, and back: `Synapses` are stored by source, then target."""
+        return array.T if array.ndim == 2 and self.binary.pathways.get(key.rpartition(".")[0]) == "stock" else array
 
     def _write_plan(self, folder: Path, feed: Feed, learning: bool, every: int) -> None:
         lines = [f"presentations {feed.presentations}", f"steps {self.protocol.steps}", f"onset {self.protocol.onset_steps}",
