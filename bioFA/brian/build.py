@@ -55,7 +55,7 @@ def generate(program: Program, folder: Path) -> None:
     for header in Path(__file__).parent.glob("*.h"):
         shutil.copy(header, folder)
     device.build(directory=str(folder), compile=False, run=False)
-    arrays = {}
+    arrays: dict[str, str] = {}
     for population in program.groups:
         names = [*(brian2.Equations(population.dynamics).diff_eq_names if population.dynamics else ()), *population.parameters]
         arrays |= {f"{population.name}.{name}": adapter.array_file(groups[population.name], name) for name in names}
