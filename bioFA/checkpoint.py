@@ -8,17 +8,20 @@
 
 Each file is written aside, flushed and renamed, and carries a checksum: what a kill, a full disk
 or a decaying one damaged is recognised, and the run goes on from the last stretch before it.
+Short stretches are written together, once a second (INTERVAL), so that keeping them costs little.
 Since every random stream belongs to the seed and a presentation, never to a process, a run that
 went on gives the same numbers, bit for bit, as one that was not stopped.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import shlex
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -41,6 +44,8 @@ FORMAT = 1
 FOLDER, LOCK, RUN = "checkpoint", "lock", "run.json"
 DECIDING = ("bioFA", "brian2", "numpy")
 """Packages whose version decides the numbers of a run."""
+INTERVAL, LARGEST = 1.0, 16 * 1024**2
+"""A stretch waits to be written for at most so many seconds, while those that wait have at most so many bytes."""
 _USER_BLOCK = 512
 
 
@@ -85,6 +90,8 @@ class Checkpoint:
         self.count = count
         self.resumed = resumed
         self._made = made or []
+        self._waiting: list[Stretch] = []
+        self._written = time.monotonic()
 
     @property
     def place(self) -> Path:
@@ -100,22 +107,41 @@ class Checkpoint:
             yield stretch
 
     def keep(self, stretch: Stretch) -> None:
-        """Write one more stretch; when this returns it is on disk.
+        """Keep one more stretch: on disk when this returns, or within INTERVAL.
+
+        Raises:
+            FileError: if it cannot be written; all earlier ones are still there.
+        """
+        self._waiting.append(stretch)
+        if time.monotonic() - self._written >= INTERVAL or sum(map(_size, self._waiting)) >= LARGEST:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits to be written.
 
         Raises:
             FileError: if it cannot be written; all earlier ones are still there.
         """
         try:
-            with written_whole(_path(self.place, self.count)) as partial:
-                _write_stretch(partial, stretch)
+            while self._waiting:
+                with written_whole(_path(self.place, self.count)) as partial:
+                    _write_stretch(partial, self._waiting[0])
+                del self._waiting[0]
+                self.count += 1
         except OSError as error:
             raise FileError(
                 f"the run's state could not be kept in '{self.place}': {error}. Make space; then 'biofa resume {shlex.quote(str(self.folder))}' goes on."
             ) from None
-        self.count += 1
+        self._written = time.monotonic()
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing has run here yet."""
+        return not self.resumed and self.count + len(self._waiting) == 1
 
     def remove(self) -> None:
         """Take the checkpoint folder away: the run has its result, or can have none."""
+        self._waiting.clear()
         (self.place / RUN).unlink(missing_ok=True)  # first, so that a kill in between leaves no run that cannot go on
         shutil.rmtree(self.place, ignore_errors=True)
 
@@ -123,7 +149,7 @@ class Checkpoint:
         """Take away everything that `begin` made."""
         self.remove()
         for folder in self._made:
-            with _ignored_if_not_empty():
+            with contextlib.suppress(OSError):  # not empty
                 folder.rmdir()
 
 
@@ -147,13 +173,15 @@ def begin(folder: Path, run: Run, state: Mapping[str, Array]) -> Iterator[Checkp
         try:
             _clean(folder, 0)
             checkpoint.keep(Stretch(0, state))
+            checkpoint.flush()
             _write_run(folder, run)
             for place in (folder, *folder.parents)[: len(made) + 1]:
                 sync(place)
         except BaseException:
             checkpoint.undo()
             raise
-        yield checkpoint
+        with _flushed(checkpoint):
+            yield checkpoint
 
 
 @contextmanager
@@ -181,7 +209,8 @@ def reopen(folder: Path) -> Iterator[Checkpoint]:
         run = dataclasses.replace(run, resumed=run.resumed + 1)
         _clean(folder, count)
         _write_run(folder, run)
-        yield Checkpoint(folder, run, count, resumed=True)
+        with _flushed(checkpoint := Checkpoint(folder, run, count, resumed=True)):
+            yield checkpoint
 
 
 def is_unfinished(folder: Path) -> bool:
@@ -210,11 +239,19 @@ def _or_refused(lock: IO[str] | None, folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _ignored_if_not_empty() -> Iterator[None]:
+def _flushed(checkpoint: Checkpoint) -> Iterator[None]:
+    """Write what still waits, however the run is left."""
     try:
         yield
-    except OSError:
-        pass
+    except BaseException:
+        with contextlib.suppress(FileError):  # what stopped the run is what there is to tell
+            checkpoint.flush()
+        raise
+
+
+def _size(stretch: Stretch) -> int:
+    recorded = stretch.recording.arrays.values() if stretch.recording is not None else ()
+    return sum(array.nbytes for array in (*stretch.state.values(), *recorded))
 
 
 def _path(place: Path, number: int) -> Path:

@@ -135,7 +135,7 @@ def _run_in_folder(instance: Instance, kept: Checkpoint, progress: Progress | No
         if finish is not None:
             finish(result)
     except BioFAError as error:
-        if isinstance(error, DivergedError) or (kept.count == 1 and not kept.resumed):  # nothing there that could go on
+        if isinstance(error, DivergedError) or kept.is_new:  # nothing there that could go on
             kept.undo()
         raise
     kept.remove()

@@ -55,7 +55,7 @@ class Compiled:
         self.engine: dict[str, object] = {"precision": precision, "pathways": self.binary.pathways}
         self._scratch = tempfile.TemporaryDirectory(prefix=SCRATCH, dir=scratch)
         self._lasting = {id(table): table for split in instance.data.splits().values() for table in (split.inputs, split.targets)}
-        self._tables: dict[int, list[str]] = {}
+        self._tables: dict[int, list[tuple[str, Path]]] = {}
 
     def segment(
         self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None, only: tuple[str, ...] | None = None
