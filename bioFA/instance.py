@@ -130,7 +130,7 @@ class Instance:
             for table in (split.inputs, split.targets, split.labels):
                 for part in (table.bytes, table.levels) if isinstance(table, ByteTable) else () if table is None else (table,):
                     digest.update(f"{name} {part.dtype} {part.shape}".encode())
-                    digest.update(memoryview(np.ascontiguousarray(part)))
+                    digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()
 
 

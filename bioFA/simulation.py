@@ -100,7 +100,9 @@ def simulate(
     if folder is None:
         return _run(instance, run, progress)
     with checkpoint.begin(Path(folder), run, instance.state) as kept:
-        return _run_in_folder(instance, kept, progress, finish)
+        result = _run_in_folder(instance, kept, progress)
+        del instance  # its data, which what follows does not need
+        return _finished(result, kept, finish)
 
 
 def resume(folder: str | Path, progress: Progress | None = None, finish: Finish | None = None) -> Result:
@@ -120,24 +122,30 @@ def resume(folder: str | Path, progress: Progress | None = None, finish: Finish 
         instance = draw(kept.run.experiment, kept.run.seed)
         if instance.data_sha256() != kept.run.data_sha256:
             raise FileError(f"the data of the run in '{folder}' have changed since it began. Put them back, or run it again in another folder.")
-        return _run_in_folder(instance, kept, progress, finish)
+        result = _run_in_folder(instance, kept, progress)
+        del instance
+        return _finished(result, kept, finish)
 
 
-def _run_in_folder(instance: Instance, kept: Checkpoint, progress: Progress | None, finish: Finish | None) -> Result:
-    """Run to the end, write the result, and take the checkpoints away."""
+def _run_in_folder(instance: Instance, kept: Checkpoint, progress: Progress | None) -> Result:
+    """Run to the end and write the result."""
     path = kept.folder / RESULT
+    if path.exists():  # stopped after its result was written, before it counted as finished
+        return load_result(path)
     try:
-        if path.exists():  # stopped after its result was written, before it counted as finished
-            result = load_result(path)
-        else:
-            result = _run(instance, kept.run, progress, kept)
-            result.save(path)
-        if finish is not None:
-            finish(result)
+        result = _run(instance, kept.run, progress, kept)
     except BioFAError as error:
         if isinstance(error, DivergedError) or kept.is_new:  # nothing there that could go on
             kept.undo()
         raise
+    result.save(path)
+    return result
+
+
+def _finished(result: Result, kept: Checkpoint, finish: Finish | None) -> Result:
+    """Do what is left to do with a result, then take the checkpoints away."""
+    if finish is not None:
+        finish(result)
     kept.remove()
     return result
 
