@@ -35,7 +35,7 @@ from bioFA import files, provenance
 from bioFA.durable import remove_partial, sync, written_whole
 from bioFA.errors import FileError
 from bioFA.experiment import Experiment
-from bioFA.locks import hold
+from bioFA.locks import Held, hold
 from bioFA.recording import Recording
 from bioFA.result import RESULT
 
@@ -231,7 +231,7 @@ def refuse_taken(folder: Path) -> None:
 
 
 @contextmanager
-def _or_refused(lock: IO[str] | None, folder: Path) -> Iterator[None]:
+def _or_refused(lock: Held | None, folder: Path) -> Iterator[None]:
     if lock is None:
         raise FileError(f"another process is running in '{folder}' now. Wait for it, or give another folder.")
     with lock:

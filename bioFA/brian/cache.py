@@ -25,14 +25,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 import platformdirs
 
 from bioFA.brian.processes import call
 from bioFA.brian.program import Program
 from bioFA.errors import FileError, MissingError, RunError
-from bioFA.locks import hold
+from bioFA.locks import Held, hold
 
 HEADERS = ('"objects.h"', '"network.h"', '"brianlib/common_math.h"', '"brianlib/stdint_compat.h"', "<cmath>", "<ctime>",
            "<iostream>", "<fstream>", "<climits>", '"biofa_block.h"')
@@ -54,7 +54,7 @@ class Binary:
     codegen_s: float = 0.0
     compile_s: float = 0.0
     cached: bool = True
-    use: IO[str] | None = field(default=None, repr=False, compare=False)
+    use: Held | None = field(default=None, repr=False, compare=False)
 
 
 def cache_folder() -> Path:
@@ -164,7 +164,7 @@ def _remove_unfinished(folder: Path) -> None:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _open(folder: Path, use: IO[str] | None) -> Binary | None:
+def _open(folder: Path, use: Held | None) -> Binary | None:
     """A finished entry, or nothing where it is absent or damaged."""
     try:
         entry = json.loads((folder / "entry.json").read_text())
@@ -186,7 +186,7 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _build(program: Program, folder: Path, use: IO[str] | None) -> Binary:
+def _build(program: Program, folder: Path, use: Held | None) -> Binary:
     _remove_unfinished(folder)
     work = Path(tempfile.mkdtemp(prefix=f"{BUILDING}{folder.name}-", dir=folder.parent))
     try:
