@@ -14,24 +14,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bioFA.errors import BioFAError, FileError, MissingError, ModelError, RunError
-    from bioFA.experiment import Experiment, Protocol, Record
+    from bioFA.experiment import Experiment, Protocol, Record, Stop
     from bioFA.files import builtin_models, dumps, load, loads
     from bioFA.instance import Instance, draw
     from bioFA.network import Network, Pathway, Population
     from bioFA.result import Result, load_result
     from bioFA.schemes.layered import Layered, layered
-    from bioFA.simulation import simulate
+    from bioFA.simulation import resume, simulate
     from bioFA.verification import Verification, verify
 
 _HOMES = {
     "bioFA.errors": ("BioFAError", "FileError", "MissingError", "ModelError", "RunError"),
-    "bioFA.experiment": ("Experiment", "Protocol", "Record"),
+    "bioFA.experiment": ("Experiment", "Protocol", "Record", "Stop"),
     "bioFA.files": ("builtin_models", "dumps", "load", "loads"),
     "bioFA.instance": ("Instance", "draw"),
     "bioFA.network": ("Network", "Pathway", "Population"),
     "bioFA.result": ("Result", "load_result"),
     "bioFA.schemes.layered": ("Layered", "layered"),
-    "bioFA.simulation": ("simulate",),
+    "bioFA.simulation": ("resume", "simulate"),
     "bioFA.verification": ("Verification", "verify"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
@@ -51,6 +51,7 @@ __all__ = [
     "Record",
     "Result",
     "RunError",
+    "Stop",
     "Verification",
     "builtin_models",
     "draw",
@@ -59,6 +60,7 @@ __all__ = [
     "load",
     "load_result",
     "loads",
+    "resume",
     "simulate",
     "verify",
 ]

@@ -1,7 +1,7 @@
 """The command line: read, call one function, print.
 
 Exit codes: 0 done; 1 a check or a run failed; 2 the input is wrong; 3 the machine lacks
-something; 130 interrupted. With `--json`, standard output holds one JSON object and nothing
+something; 130 interrupted (Ctrl-C), 143 ended by SIGTERM. With `--json`, standard output holds one JSON object and nothing
 else, also when something went wrong. Whatever takes time to import is imported inside the
 command that needs it, so that `biofa --help` answers at once.
 """
@@ -9,15 +9,17 @@ command that needs it, so that `biofa --help` answers at once.
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import math
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,11 +29,11 @@ from bioFA.errors import BioFAError, FileError, suggestion
 
 if TYPE_CHECKING:
     from bioFA.experiment import Experiment
+    from bioFA.result import Result
     from bioFA.simulation import Progress
 
-RESULT = "result.h5"
 FIGURES = ("learning_curve", "alignment", "weights")
-"""What `biofa run` writes into its folder: the result, and these figures."""
+"""What `biofa run` writes into its folder beside the result."""
 WIDTH = 110
 """Lines are wrapped at the terminal's width, or here."""
 _JSON = "bioFA.json"
@@ -59,6 +61,8 @@ class _Commands(click.Group):
             _fail(ctx, str(error), error.exit_code)
         except MemoryError as error:
             _fail(ctx, f"the memory of this machine does not suffice ({error}). Describe a smaller network, or record less.", 3)
+        except _Stopped as stopped:
+            _fail(ctx, str(stopped), stopped.code)
         except KeyboardInterrupt:
             _fail(ctx, "interrupted.", 130)
 
@@ -68,6 +72,18 @@ def _fail(ctx: click.Context, message: str, code: int) -> None:
     if ctx.meta[_JSON]:
         _print_json({"error": message, "exit_code": code})
     ctx.exit(code)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which ends a run as cleanly as Ctrl-C does."""
+
+
+class _Stopped(Exception):
+    """A run that was stopped from outside: what to do next, and the exit code."""
+
+    def __init__(self, message: str, code: int):
+        super().__init__(message)
+        self.code = code
 
 
 class _Whole(click.ParamType):
@@ -187,16 +203,19 @@ def show(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool
 @_set
 @click.option("--backend", default="cpp", show_default=True, metavar="cpp|numpy", help="Compiled C++, or the NumPy reference.")
 @click.option("--precision", default="float64", show_default=True, metavar="float64|float32", help="Of weights and rates, in C++.")
+@click.option("--weights", metavar="RESULT.h5", help="Start from the weights of another run; all else starts anew.")
 @click.option("--out", metavar="DIR", help="Folder for the result.  [default: results/MODEL_SCHEME_seedN]")
 @_json
 def run(
-    model: str, scheme: str | None, seed: int, changes: tuple[str, ...], backend: str, precision: str, out: str | None, as_json: bool
+    model: str, scheme: str | None, seed: int, changes: tuple[str, ...], backend: str, precision: str, weights: str | None, out: str | None,
+    as_json: bool,
 ) -> None:
     """Train a model, and write its result and figures into a folder.
 
     The folder gets result.h5 (everything measured, with the model and the seed) and figures of
     the learning curve, the alignment of feedback and forward weights, and the weights, each as
-    .png and .pdf. A folder that already holds a result is refused.
+    .png and .pdf. A folder that already holds a result is refused. While it runs, the folder
+    also keeps all that 'biofa resume' needs to go on after Ctrl-C, SIGTERM, or a kill.
 
     \b
     Examples:
@@ -204,6 +223,8 @@ def run(
       biofa run linear --scheme bp --seed 3 --out results/control
       biofa run linear --set protocol.epochs=5 --set circuit.schemes.fa.rule.learning_rate=0.01
       biofa run linear --backend numpy --json
+      biofa run linear --set protocol.stop.measure=nse --set protocol.stop.below=0.01
+      biofa run linear --weights results/linear_fa_seed1/result.h5 --out results/onwards
     """
     from bioFA.simulation import simulate
 
@@ -211,18 +232,65 @@ def run(
     folder = Path(out) if out is not None else Path("results") / f"{_plain(experiment.name)}_{experiment.scheme}_seed{seed}"
     _refuse_taken(folder)
     waiting = "compiling" if backend == "cpp" else "starting"
-    with _progress(f"{experiment.name}, {experiment.scheme}, seed {seed}", waiting) as progress:
-        result = simulate(experiment, seed, backend, progress, precision)
-    path = result.save(folder / RESULT)
+    with _stoppable(folder), _progress(f"{experiment.name}, {experiment.scheme}, seed {seed}", waiting) as progress:
+        result = simulate(experiment, seed, backend, progress, precision, weights=weights, folder=folder, finish=_draw(folder))
+    _tell(result, folder, as_json)
+    if not as_json:
+        click.echo(f"Next, hold the compiled program to NumPy: {_again('verify', model, scheme, seed, changes)}")
 
-    from bioFA import figures
 
-    drawn = figures.save_all(result, folder)
+@main.command(short_help="Go on with a run that was stopped.")
+@click.argument("folder", metavar="DIR")
+@_json
+def resume(folder: str, as_json: bool) -> None:
+    """Go on with a run that was stopped, and write the result and figures that it would have had.
+
+    DIR is the folder of a 'biofa run' that ended by Ctrl-C, by SIGTERM, by a kill, or with the
+    machine. Every number of the result is that of a run that was never stopped, bit for bit;
+    only its timing and its provenance say that it was.
+
+    \b
+    Examples:
+      biofa resume results/digits_fa_seed1
+      biofa resume results/digits_fa_seed1 --json
+    """
+    from bioFA.simulation import resume as go_on
+
+    place = Path(folder)
+    with _stoppable(place), _progress(str(place), "going on") as progress:
+        result = go_on(place, progress, _draw(place))
+    _tell(result, place, as_json)
+
+
+@main.command(short_help="Show or clear the compiled programs.")
+@click.option("--clear", is_flag=True, help="Remove every compiled program that no process uses or builds now.")
+@_json
+def cache(clear: bool, as_json: bool) -> None:
+    """Show the compile cache: its folder, how many programs it holds, their size and last use.
+
+    A program that is missing is compiled again when it is needed, so clearing loses only time.
+
+    \b
+    Examples:
+      biofa cache
+      biofa cache --clear
+      biofa cache --json
+    """
+    from bioFA.brian import cache as binaries
+
+    removed, busy = binaries.clear() if clear else (0, 0)
+    entries = binaries.kept()
+    size = sum(entry.size for entry in entries)
     if as_json:
-        return _print_json(result.summary() | {"result": str(path)})
-    click.echo(str(result))
-    click.echo(f"Written to {folder}: {', '.join([RESULT, *(p.name for p in drawn)])}")
-    click.echo(f"Next, hold the compiled program to NumPy: {_again('verify', model, scheme, seed, changes)}")
+        return _print_json({
+            "folder": str(binaries.cache_folder()), "binaries": len(entries), "bytes": size, "removed": removed, "in_use": busy if clear else None,
+            "entries": [{"name": e.name, "bytes": e.size, "last_used": _moment(e.last_used)} for e in entries],
+        })
+    if clear:
+        click.echo(f"Removed {removed} compiled programs{f'; {busy} are in use and stay' if busy else ''}.")
+    click.echo(f"{binaries.cache_folder()}: {len(entries)} compiled programs, {size / 1e6:.1f} MB")
+    for entry in entries:
+        click.echo(f"  {entry.name}  {entry.size / 1e6:6.1f} MB  last used {_moment(entry.last_used)}")
 
 
 @main.command(short_help="Compare C++ and NumPy, weight by weight.")
@@ -325,13 +393,64 @@ def _load(model: str, scheme: str | None, changes: tuple[str, ...]) -> Experimen
 
 def _refuse_taken(folder: Path) -> None:
     """Refuse, before anything runs, a folder that holds a result or cannot be written."""
+    from bioFA.checkpoint import refuse_taken
+
     figures = [f"{stem}{suffix}" for stem in FIGURES for suffix in (".png", ".pdf")]
-    if (folder / RESULT).exists():
-        raise FileError(f"--out: '{folder}' already holds a result ({RESULT}). Give another folder with --out DIR, or remove that one.")
+    try:
+        refuse_taken(folder)
+    except FileError as error:
+        raise FileError(f"--out: {error}") from None
     if taken := [name for name in figures if (folder / name).exists()]:
         raise FileError(f"--out: '{folder}' already holds {', '.join(taken)}. Give an empty or new folder with --out DIR.")
     if not _writable(folder):
         raise FileError(f"--out: '{folder}' is not a folder that you can write to. Give one of your own with --out DIR.")
+
+
+@contextlib.contextmanager
+def _stoppable(folder: Path) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM end a run cleanly, and say how it can go on."""
+
+    def terminate(*_: object) -> None:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        from bioFA.checkpoint import is_unfinished
+
+        further = f" Go on with: biofa resume {shlex.quote(str(folder))}" if is_unfinished(folder) else ""
+        ended = isinstance(error, _Terminated)
+        raise _Stopped(f"{'ended by SIGTERM' if ended else 'interrupted'}.{further}", 143 if ended else 130) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _draw(folder: Path) -> Callable[[Result], None]:
+    """Draw the figures of a result into a folder."""
+
+    def draw(result: Result) -> None:
+        from bioFA import figures
+
+        figures.save_all(result, folder)
+
+    return draw
+
+
+def _tell(result: Result, folder: Path, as_json: bool) -> None:
+    """Say what came out, and where it is."""
+    from bioFA.result import RESULT
+
+    if as_json:
+        return _print_json(result.summary() | {"result": str(folder / RESULT)})
+    drawn = [path.name for stem in FIGURES for suffix in (".png", ".pdf") if (path := folder / f"{stem}{suffix}").exists()]
+    click.echo(str(result))
+    click.echo(f"Written to {folder}: {', '.join([RESULT, *drawn])}")
+    return None
+
+
+def _moment(seconds: float) -> str:
+    return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="seconds")
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@
       FileError         a file or folder is missing, wrong or taken exit code 2
       MissingError      the machine lacks a program or a package    exit code 3
       RunError          a run failed, is incomplete or diverged     exit code 1
+        DivergedError   its numbers are no longer finite            exit code 1
 
 Every message says where, what was given, what was expected and what to do.
 """
@@ -43,6 +44,10 @@ class RunError(BioFAError):
     """A run that failed, did not finish, or whose numbers are no longer finite."""
 
     exit_code = 1
+
+
+class DivergedError(RunError):
+    """A run whose numbers are no longer finite: begun again, it would only come to the same end."""
 
 
 def suggestion(given: str, known: Iterable[str]) -> str:

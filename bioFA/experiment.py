@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt
 from pydantic import Strict
@@ -17,6 +18,35 @@ from bioFA.units import Unit
 
 STATIC_DT = 1e-3
 """The nominal step of a static network in seconds; nothing depends on it, since T = dt."""
+
+
+class Stop(Component):
+    """When to end a run before its last presentation. Looked at after every stretch; test data are never looked at for it.
+
+    `measure` is the error rate or the NSE on validation data, or, as `nse`, the NSE of the
+    training presentations recorded in the last stretch. The run ends when the measure is
+    `below` a value, or when it has set no new minimum in the last `patience` stretches.
+    """
+
+    measure: Literal["validation_error", "validation_nse", "nse"] = "validation_error"
+    below: Annotated[Number, Ge(0)] | None = None
+    patience: Count | None = None
+
+    def model_post_init(self, context: Any) -> None:
+        """Refuse a stop that would never come."""
+        if self.below is None and self.patience is None:
+            raise ModelError("Stop needs below, patience, or both, or it would never end a run. For example: below = 0.05.")
+
+    def reason(self, measured: Sequence[float]) -> str | None:
+        """Why a run ends now, from the measure after each stretch so far; None where it goes on."""
+        if not measured:
+            return None
+        if self.below is not None and measured[-1] < self.below:
+            return f"{self.measure} {measured[-1]:.4g} is below {self.below:g}"
+        best = measured.index(min(measured))
+        if self.patience is not None and len(measured) - 1 - best >= self.patience:
+            return f"{self.measure} has not fallen below {measured[best]:.4g} in {self.patience} stretches"
+        return None
 
 
 class Protocol(Component):
@@ -35,6 +65,7 @@ class Protocol(Component):
     presentation: Annotated[Number, Unit("s"), Gt(0)] | None = None
     learning_onset: Annotated[Number, Unit("s"), Ge(0)] = 0.0
     snapshots: Count = 20
+    stop: Stop | None = None
 
     def model_post_init(self, context: Any) -> None:
         """Refuse times that are not whole steps."""

@@ -19,6 +19,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from bioFA.analysis.learning import sliding_mean
+from bioFA.durable import written_whole
 from bioFA.errors import FileError
 from bioFA.network import Pathway
 from bioFA.neurons.rate_source import RateSource
@@ -169,7 +170,8 @@ def save_all(result: Result, folder: str | Path) -> list[Path]:
             for name, figure in figures.items():
                 for suffix in SUFFIXES:
                     paths.append(Path(folder) / f"{name}{suffix}")
-                    figure.savefig(paths[-1], dpi=DOTS_PER_INCH, metadata={"CreationDate": None} if suffix == ".pdf" else None)
+                    with written_whole(paths[-1]) as partial:
+                        figure.savefig(partial, format=suffix[1:], dpi=DOTS_PER_INCH, metadata={"CreationDate": None} if suffix == ".pdf" else None)
                     figure.set_layout_engine("none")  # laid out once, so that both files show the same
     except OSError as error:
         raise FileError(f"the figures could not be written to '{folder}': {error}. Give one with space left.") from None

@@ -7,8 +7,9 @@ same order from the same initial weights.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from bioFA.experiment import Experiment
 from bioFA.network import Network, Pathway
 from bioFA.neurons.noise_source import NoiseSource
 from bioFA.neurons.rate_source import RateSource
-from bioFA.tasks import Data
+from bioFA.tasks import ByteTable, Data, Table
 
 Array = np.ndarray
 NOISE_BLOCK = 256
@@ -38,7 +39,7 @@ class Feed:
     """
 
     presentations: int
-    tables: Mapping[str, Array]
+    tables: Mapping[str, Table]
     rows: Mapping[str, Array]
 
 
@@ -85,7 +86,7 @@ class Instance:
         return self._feed(split, np.arange(len(self.data.splits()[split])), 0)
 
     def _feed(self, split: str, shown: Array, start: int) -> Feed:
-        tables: dict[str, Array] = {}
+        tables: dict[str, Table] = {}
         rows: dict[str, Array] = {}
         for population in self.network.populations:
             neuron = population.neuron
@@ -103,6 +104,38 @@ class Instance:
         drawn = [stream(self.seed, f"{purpose}/{block}").standard_normal((NOISE_BLOCK, size)) for block in blocks]
         first = start - blocks[0] * NOISE_BLOCK
         return np.concatenate(drawn)[first : first + stop - start]
+
+
+    def with_weights(self, weights: Mapping[str, Array]) -> tuple[Instance, list[str]]:
+        """The same instance with given weights in place of drawn ones, by `pathway.w`, and the names of the pathways that took some.
+
+        Everything else is drawn: neuron state, order, noise, and pathways that nothing is given for.
+
+        Raises:
+            ModelError: if a pathway has another shape than its weights, or nothing given has a pathway here.
+        """
+        taken = [name for name in self.state if name in weights]
+        for name in taken:
+            if weights[name].shape != self.state[name].shape:
+                raise ModelError(
+                    f"pathway '{name.removesuffix('.w')}' has weights of shape {self.state[name].shape} here; those given have {weights[name].shape}. "
+                    "Give weights of a network with the same sizes."
+                )
+        if not taken:
+            ours, given = (", ".join(sorted(n.removesuffix(".w") for n in names if n.endswith(".w"))) or "none" for names in (self.state, weights))
+            raise ModelError(f"no pathway here has the name of given weights. Pathways here: {ours}; given: {given}.")
+        state = {**self.state, **{name: np.ascontiguousarray(weights[name], dtype=float) for name in taken}}
+        return replace(self, state=state), [name.removesuffix(".w") for name in taken]
+
+    def data_sha256(self) -> str:
+        """A hash of all examples, to tell whether data on disk have changed."""
+        digest = hashlib.sha256()
+        for name, split in self.data.splits().items():
+            for table in (split.inputs, split.targets, split.labels):
+                for part in (table.bytes, table.levels) if isinstance(table, ByteTable) else () if table is None else (table,):
+                    digest.update(f"{name} {part.dtype} {part.shape}".encode())
+                    digest.update(np.ascontiguousarray(part).data)
+        return digest.hexdigest()
 
 
 def draw(experiment: Experiment, seed: int) -> Instance:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from bioFA.errors import RunError
+from bioFA.errors import DivergedError
 from bioFA.instance import Feed
 
 Array = np.ndarray
@@ -39,7 +39,7 @@ class Segment:
         """Refuse numbers that are no longer finite.
 
         Raises:
-            RunError: naming the first variable and presentation at which the run diverged.
+            DivergedError: naming the first variable and presentation at which the run diverged.
         """
         first = None
         for name, array in self.recording.arrays.items():
@@ -51,7 +51,7 @@ class Segment:
             if not broken:
                 return
             first = (self.recording.at[-1], broken[0])
-        raise RunError(
+        raise DivergedError(
             f"the run diverged: {first[1]} is no longer finite in presentation {start + int(first[0])}. "
             "Lower the learning rate, the initial weights or the feedback weights."
         )
@@ -64,6 +64,8 @@ class Consumer(Protocol):
     timing: dict[str, float]
     engine: dict[str, object]
 
-    def segment(self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None) -> Segment:
+    def segment(
+        self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None, only: tuple[str, ...] | None = None
+    ) -> Segment:
         """Run a stretch of presentations from a state; see `Reference.segment`."""
         ...

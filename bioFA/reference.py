@@ -47,7 +47,9 @@ class Reference:
         self.timing: dict[str, float] = {}
         self.engine: dict[str, object] = {"precision": "float64"}
 
-    def segment(self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None) -> Segment:
+    def segment(
+        self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None, only: tuple[str, ...] | None = None
+    ) -> Segment:
         """Run a stretch of presentations.
 
         Args:
@@ -55,28 +57,29 @@ class Reference:
             feed: what the sources show.
             learning: whether plastic pathways learn.
             every: record every so many presentations; the experiment's choice where None.
+            only: which of the experiment's recorded variables to keep; all where None.
 
         Returns:
             The state at the end and what was recorded.
         """
         with np.errstate(all="ignore"):  # a run that diverges is refused by `Segment.check_finite`, with words
-            return self._run(state, feed, learning, every or self.every)
+            return self._run(state, feed, learning, every or self.every, [n for n in self.recorded if only is None or str(n) in only])
 
-    def _run(self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int) -> Segment:
+    def _run(self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int, nodes: list[Node]) -> Segment:
         state = {name: array.copy() for name, array in state.items()}
-        recorded: dict[str, list[Array]] = {str(node): [] for node in self.recorded}
+        recorded: dict[str, list[Array]] = {str(node): [] for node in nodes}
         for k in range(feed.presentations):
             for step in range(self.protocol.steps):
                 values = self._sweep(state, feed, k)
                 if step == self.protocol.steps - 1 and k % every == 0:
-                    for node in self.recorded:
+                    for node in nodes:
                         recorded[str(node)].append(values[node].copy())
                 changes: dict[str, Array] = {}
                 if learning and step >= self.protocol.onset_steps:
                     changes |= self._learn(state, values)
                 changes |= self._advance(state, values)
                 state |= changes
-        sizes = {str(node): self.network.population(node.population).size for node in self.recorded}
+        sizes = {str(node): self.network.population(node.population).size for node in nodes}
         arrays = {name: np.array(rows).reshape(-1, sizes[name]) for name, rows in recorded.items()}
         return Segment(state, Recording(np.arange(0, feed.presentations, every), arrays))
 

@@ -1,14 +1,13 @@
 """A result: plain data about one finished run, and its file.
 
 One HDF5 file holds everything: the experiment as TOML, the seed, what was recorded, weight
-snapshots, evaluations, the final state, and provenance. It is written aside, flushed to disk
-and renamed, so a result file is whole or absent.
+snapshots, evaluations, the final state, and provenance. A result file is whole or absent.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +20,7 @@ import numpy as np
 from bioFA import files
 from bioFA.analysis.alignment import alignment_angle, angles, norm_ratio, pseudoinverse_angle
 from bioFA.analysis.learning import nse_curve
+from bioFA.durable import written_whole
 from bioFA.errors import FileError
 from bioFA.experiment import Experiment
 from bioFA.network import Pathway
@@ -29,6 +29,8 @@ from bioFA.weights import SharedWith
 
 Array = np.ndarray
 FORMAT = 1
+RESULT = "result.h5"
+"""What a run's result is called in its folder."""
 LAST_EXAMPLES = 50
 """The training error of a run is taken over this many of its last recorded presentations."""
 LAST_ANGLES = 200
@@ -113,6 +115,11 @@ class Result:
                     found[f"{row['split']}_error"] = row["error"]
         return found
 
+    @property
+    def ended_early(self) -> str | None:
+        """Why the run ended before its last presentation (`Protocol.stop`), or None."""
+        return self.provenance.get("ended_early")
+
     def summary(self) -> dict[str, Any]:
         """What `biofa run --json` prints."""
         return {
@@ -121,6 +128,7 @@ class Result:
             "seed": self.seed,
             "backend": self.backend,
             "presentations": self.presentations,
+            "ended_early": self.ended_early,
             "metrics": self.metrics,
             "alignment": self.alignment,
             "feedback_angle": {name: _median(course[-LAST_ANGLES:]) for name, course in self.feedback_angles.items()},
@@ -146,6 +154,8 @@ class Result:
                 lines.append(f"  alignment angle    {name}: {finite[0]:.0f} deg -> {self.alignment[name]:.0f} deg{note}")
         plastic = ", ".join(f"{p.name} {self.experiment.network.shape(p)}" for p in self.experiment.network.plastic())
         lines.append(f"  learned            {plastic}")
+        if self.ended_early is not None:
+            lines.append(f"  ended early        {self.ended_early}")
         return "\n".join(lines)
 
     def save(self, path: str | Path) -> Path:
@@ -157,18 +167,12 @@ class Result:
         path = Path(path)
         if path.exists():
             raise FileError(f"'{path}' already holds a result. Give another place, or remove it first.")
-        partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with h5py.File(partial, "w") as file:
+            with written_whole(path) as partial, h5py.File(partial, "w") as file:
                 self._write(file)
-            with open(partial, "rb") as written:
-                os.fsync(written.fileno())
-            partial.replace(path)
         except OSError as error:
             raise FileError(f"the result could not be written to '{path}': {error}. Give a folder that can be written, with space left.") from None
-        finally:
-            partial.unlink(missing_ok=True)
         return path
 
     def _write(self, file: h5py.File) -> None:
@@ -205,6 +209,24 @@ def load_result(path: str | Path) -> Result:
             )
     except (OSError, KeyError) as error:
         raise FileError(f"'{path}' is not a whole result file ({error}). Run the experiment again.") from None
+
+
+def read_weights(path: str | Path) -> tuple[dict[str, Array], str]:
+    """The weights at the end of a run, by `pathway.w`, and the SHA-256 of their file.
+
+    Raises:
+        FileError: if it is no result file, or a damaged one.
+    """
+    if not Path(path).is_file():
+        raise FileError(f"there is no result file '{path}'. Give the {RESULT} that 'biofa run' wrote.")
+    try:
+        with open(path, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        with h5py.File(path, "r") as file:
+            weights = {name: array[()] for name, array in file["state"].items() if name.endswith(".w")}
+    except (OSError, KeyError) as error:
+        raise FileError(f"'{path}' is not a whole result file ({error}). Give the {RESULT} that 'biofa run' wrote.") from None
+    return weights, digest
 
 
 def _median(degrees: Array) -> float | None:

@@ -1,54 +1,73 @@
-"""Run an experiment: draw the instance, run it stretch by stretch, measure, and hand back a result."""
+"""Run an experiment: draw the instance, run it stretch by stretch, measure, and hand back a result.
+
+In a folder, every stretch is kept as it ends (`checkpoint.py`), and `resume` goes on from there.
+"""
 
 from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bioFA import provenance
+from bioFA import checkpoint, provenance
 from bioFA.analysis.learning import error_rate, nse
-from bioFA.errors import ModelError, suggestion
+from bioFA.checkpoint import Checkpoint, Run, Stretch
+from bioFA.errors import BioFAError, DivergedError, FileError, ModelError, suggestion
 from bioFA.experiment import Experiment
 from bioFA.instance import Instance, draw
 from bioFA.recording import Consumer, Recording
 from bioFA.reference import Reference
-from bioFA.result import Result
+from bioFA.result import RESULT, Result, load_result, read_weights
 
 Array = np.ndarray
 Progress = Callable[[int, int, dict[str, float]], None]
 """Called with presentations done, presentations in all, and the latest measurements."""
 
+Finish = Callable[[Result], None]
+
 BACKENDS = ("cpp", "numpy")
 PRECISIONS = ("float32", "float64")
 
 
-def consumer(instance: Instance, backend: str, precision: str = "float64") -> Consumer:
+def _check_backend(backend: str, precision: str) -> None:
+    """Refuse a backend or a precision that there is not.
+
+    Raises:
+        ModelError: with the nearest known name.
+    """
+    if precision not in PRECISIONS:
+        raise ModelError(f"unknown precision '{precision}'.{suggestion(precision, PRECISIONS)}")
+    if backend not in BACKENDS:
+        raise ModelError(f"unknown backend '{backend}'.{suggestion(backend, BACKENDS)}")
+    if backend == "numpy" and precision != "float64":
+        raise ModelError(f"the NumPy reference computes in float64 only; got precision '{precision}'. Use the backend 'cpp' for {precision}.")
+
+
+def consumer(instance: Instance, backend: str, precision: str = "float64", scratch: Path | None = None) -> Consumer:
     """The consumer of a backend's name: `cpp` (Brian2, compiled) or `numpy` (the reference, always float64).
+
+    `scratch` is a folder for what passes through files while it runs; the system's where None.
 
     Raises:
         ModelError: if there is no such backend, or none with that precision.
         MissingError: if the compiler or Brian2 is missing.
     """
-    if precision not in PRECISIONS:
-        raise ModelError(f"unknown precision '{precision}'.{suggestion(precision, PRECISIONS)}")
+    _check_backend(backend, precision)
     if backend == "numpy":
-        if precision != "float64":
-            raise ModelError("the NumPy reference computes in float64 only; got precision 'float32'. Use the backend 'cpp' for float32.")
         return Reference(instance)
-    if backend == "cpp":
-        from bioFA.brian.run import Compiled
+    from bioFA.brian.run import Compiled
 
-        return Compiled(instance, precision)
-    raise ModelError(f"unknown backend '{backend}'.{suggestion(backend, BACKENDS)}")
+    return Compiled(instance, precision, scratch=scratch.resolve() if scratch is not None else None)
 
 
 def simulate(
-    experiment: Experiment, seed: int = 1, backend: str = "cpp", progress: Progress | None = None, precision: str = "float64"
+    experiment: Experiment, seed: int = 1, backend: str = "cpp", progress: Progress | None = None, precision: str = "float64",
+    weights: str | Path | None = None, folder: str | Path | None = None, finish: Finish | None = None,
 ) -> Result:
     """Run an experiment from a seed.
 
@@ -58,44 +77,219 @@ def simulate(
         backend: `cpp` or `numpy`.
         progress: called after every stretch of presentations.
         precision: `float64`, or `float32` (C++ only) for half the memory and more speed.
+        weights: a result file; pathways of the same name start from its weights, all else starts anew.
+        folder: where to write `result.h5`. The run is kept there stretch by stretch, and `resume` goes on with it if it is stopped.
+        finish: called with the result when it is written to `folder`, before the run counts as finished, such as to draw figures.
 
     Raises:
-        ModelError: if seed or backend are wrong.
+        ModelError: if seed, backend or weights are wrong.
+        FileError: if the folder is taken or cannot be written.
         MissingError: if the machine lacks what the backend needs.
         RunError: if the run failed, did not finish, or diverged.
     """
-    began = time.perf_counter()
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    _check_backend(backend, precision)
     instance = draw(experiment, seed)
-    runner = consumer(instance, backend, precision)
-    total = instance.presentations()
-    points = snapshot_points(total, experiment.protocol.snapshots)
-    state = instance.state
-    snapshots = [_weights(instance, state)]
-    parts: list[Recording] = []
-    evaluations: list[dict[str, Any]] = []
-    running = time.perf_counter()
-    for start, stop in pairwise(points):
-        segment = runner.segment(state, instance.training(start, stop), learning=True)
-        segment.check_finite(start)
-        state = segment.state
-        parts.append(segment.recording)
-        snapshots.append(_weights(instance, state))
-        evaluations += _evaluate(instance, runner, state, stop, final=stop == total)
+    _check_stop(instance)
+    origin: dict[str, Any] | None = None
+    if weights is not None:
+        given, digest = read_weights(weights)
+        instance, taken = instance.with_weights(given)
+        origin = {"file_sha256": digest, "pathways": taken}
+    run = Run(experiment, instance.seed, backend, precision, instance.data_sha256() if folder is not None else "", origin, started)
+    if folder is None:
+        return _run(instance, run, progress)
+    with checkpoint.begin(Path(folder), run, instance.state) as kept:
+        result = _run_in_folder(instance, kept, progress)
+        del instance  # its data, which what follows does not need
+        return _finished(result, kept, finish)
+
+
+def resume(folder: str | Path, progress: Progress | None = None, finish: Finish | None = None) -> Result:
+    """Go on with a run that was stopped, from its last whole stretch; the result is that of a run that was not.
+
+    Args:
+        folder: where the run is.
+        progress: as in `simulate`.
+        finish: as in `simulate`.
+
+    Raises:
+        FileError: if there is no unfinished run, it is damaged, its data have changed, or a process runs it now.
+        MissingError: if the machine lacks what the backend needs.
+        RunError: if the run failed, did not finish, or diverged.
+    """
+    with checkpoint.reopen(Path(folder)) as kept:
+        instance = draw(kept.run.experiment, kept.run.seed)
+        if instance.data_sha256() != kept.run.data_sha256:
+            raise FileError(f"the data of the run in '{folder}' have changed since it began. Put them back, or run it again in another folder.")
+        result = _run_in_folder(instance, kept, progress)
+        del instance
+        return _finished(result, kept, finish)
+
+
+def _run_in_folder(instance: Instance, kept: Checkpoint, progress: Progress | None) -> Result:
+    """Run to the end and write the result."""
+    path = kept.folder / RESULT
+    if path.exists():  # stopped after its result was written, before it counted as finished
+        return load_result(path)
+    try:
+        result = _run(instance, kept.run, progress, kept)
+    except BioFAError as error:
+        if isinstance(error, DivergedError) or kept.is_new:  # nothing there that could go on
+            kept.undo()
+        raise
+    result.save(path)
+    return result
+
+
+def _finished(result: Result, kept: Checkpoint, finish: Finish | None) -> Result:
+    """Do what is left to do with a result, then take the checkpoints away."""
+    if finish is not None:
+        finish(result)
+    kept.remove()
+    return result
+
+
+def _run(instance: Instance, run: Run, progress: Progress | None, kept: Checkpoint | None = None) -> Result:
+    """Stretch by stretch to the end: those that are kept are read, the others are run and kept."""
+    began = time.perf_counter()
+    course = _Course(instance)
+    for stretch in kept.stretches() if kept is not None else (Stretch(0, instance.state),):
+        course.add(stretch)
+    known = course.seconds
+    runner = consumer(instance, run.backend, run.precision, kept.place if kept is not None else None)
+    while not course.ended:
+        stretch = _next_stretch(course, instance, runner)
+        course.add(stretch)
+        if kept is not None:
+            kept.keep(stretch)
         if progress is not None:
-            progress(stop, total, _latest(evaluations, instance, segment.recording, start))
-    finished = time.perf_counter()
-    recording = Recording.join(parts, points[:-1])
-    targets = instance.data.train.targets[np.concatenate([instance.order(a, b) for a, b in pairwise(points)])]
+            progress(course.stop, course.total, _latest(stretch, course.nse))
     timing = {"codegen_s": 0.0, "compile_s": 0.0, "cached": False} | runner.timing
-    timing |= {"run_s": finished - running, "total_s": finished - began}
-    return Result(
-        experiment=experiment, seed=instance.seed, backend=runner.name, presentations=total, recording=recording,
-        targets=targets[recording.at], snapshots_at=np.array(points),
-        snapshots={name: np.stack([shot[name] for shot in snapshots]) for name in snapshots[0]},
-        evaluations=tuple(evaluations), state=dict(state), timing=timing,
-        provenance=provenance.collect(experiment, started) | {"engine": runner.engine},
-    )
+    timing |= {"run_s": course.seconds, "total_s": time.perf_counter() - began + known}
+    record = provenance.collect(run.experiment, run.started) | {"engine": runner.engine, "resumed": run.resumed}
+    if run.weights is not None:
+        record["weights"] = dict(run.weights)
+    if course.reason is not None:
+        record["ended_early"] = course.reason
+    if len(course.engines) > 1:
+        record["engines"] = course.engines
+    return course.result(run, runner.name, timing, record)
+
+
+def _next_stretch(course: _Course, instance: Instance, runner: Consumer) -> Stretch:
+    """Learn up to the next point, then measure with learning off."""
+    began = time.perf_counter()
+    start, stop = course.next()
+    segment = runner.segment(course.state, instance.training(start, stop), learning=True)
+    segment.check_finite(start)
+    recording = Recording(segment.recording.at + start, segment.recording.arrays)
+    rows = _evaluate(instance, runner, segment.state, stop, "validation")
+    rule = instance.experiment.protocol.stop
+    measured = None
+    if rule is not None:
+        row = rows[0] if rows else {}
+        measured = {"validation_error": row.get("error"), "validation_nse": row.get("nse"), "nse": course.training_nse(recording)}[rule.measure]
+    if course.reason_after(measured) is not None or stop == course.total:
+        rows += _evaluate(instance, runner, segment.state, stop, "test")
+    return Stretch(stop, segment.state, recording, tuple(rows), measured, time.perf_counter() - began, runner.engine)
+
+
+class _Course:
+    """A run up to some stretch: everything that its result will hold, each array at its place once."""
+
+    def __init__(self, instance: Instance):
+        self.instance = instance
+        self.total = instance.presentations()
+        self.points = snapshot_points(self.total, instance.experiment.protocol.snapshots)
+        self.state: Mapping[str, Array] = instance.state
+        self.place = -1
+        self.seconds = 0.0
+        self.nse = float("nan")
+        self.engines: list[Mapping[str, Any]] = []
+        self.evaluations: list[Mapping[str, Any]] = []
+        self.measured: list[float] = []
+        every = instance.experiment.record.every
+        self.recorded = 0
+        self.at = np.empty(sum(len(range(start, stop, every)) for start, stop in pairwise(self.points)), dtype=int)
+        self.arrays: dict[str, Array] = {}
+        self.snapshots: dict[str, Array] = {}
+
+    @property
+    def stop(self) -> int:
+        """How many presentations there were."""
+        return self.points[self.place]
+
+    @property
+    def reason(self) -> str | None:
+        """Why the run ended before its last presentation, if it did."""
+        reason = self.reason_after(None)
+        return None if reason is None or self.stop == self.total else f"after {self.stop} of {self.total} presentations: {reason}"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to run."""
+        return self.stop == self.total or self.reason is not None
+
+    def reason_after(self, measured: float | None) -> str | None:
+        """Why the run would end with one more measurement."""
+        rule = self.instance.experiment.protocol.stop
+        return None if rule is None else rule.reason([*self.measured, *([] if measured is None else [measured])])
+
+    def next(self) -> tuple[int, int]:
+        """The presentations from which and to which the next stretch goes."""
+        return self.stop, self.points[self.place + 1]
+
+    def targets(self, at: Array) -> Array:
+        """The targets of some presentations, `(n, n_out)`."""
+        first, last = int(at[0]), int(at[-1]) + 1
+        return self.instance.data.train.targets[self.instance.order(first, last)[at - first]]
+
+    def training_nse(self, recording: Recording) -> float:
+        """NSE of recorded training presentations, over the power of all training targets."""
+        errors = self.targets(recording.at) - recording.arrays[str(self.instance.network.readout)]
+        return float(np.mean(errors**2) / np.mean(self.instance.data.train.targets**2))
+
+    def add(self, stretch: Stretch) -> None:
+        """Take in one more stretch, the first being the state before the first presentation."""
+        self.place += 1
+        if stretch.stop != self.stop:
+            raise FileError(f"a kept stretch ends at presentation {stretch.stop}, where one to {self.stop} is due: it is of another run.")
+        self.state = stretch.state
+        self.seconds += stretch.seconds
+        self.evaluations += stretch.evaluations
+        if stretch.measured is not None:
+            self.measured.append(stretch.measured)
+        for pathway in self.instance.network.owners():
+            name = f"{pathway.name}.w"
+            if name in stretch.state:
+                _put(self.snapshots, name, stretch.state[name], len(self.points), self.place)
+        if stretch.recording is not None:
+            self.nse = self.training_nse(stretch.recording)
+            if stretch.engine not in self.engines:
+                self.engines.append(stretch.engine)
+            after = self.recorded + len(stretch.recording.at)
+            self.at[self.recorded : after] = stretch.recording.at
+            for name, array in stretch.recording.arrays.items():
+                _put(self.arrays, name, array, len(self.at), slice(self.recorded, after))
+            self.recorded = after
+
+    def result(self, run: Run, backend: str, timing: Mapping[str, Any], record: Mapping[str, Any]) -> Result:
+        """All of it."""
+        at, shots = self.at[: self.recorded], self.place + 1
+        return Result(
+            experiment=run.experiment, seed=run.seed, backend=backend, presentations=self.stop,
+            recording=Recording(at, {name: array[: self.recorded] for name, array in self.arrays.items()}), targets=self.targets(at),
+            snapshots_at=np.array(self.points[:shots]), snapshots={name: array[:shots] for name, array in self.snapshots.items()},
+            evaluations=tuple(self.evaluations), state=dict(self.state), timing=timing, provenance=record,
+        )
+
+
+def _put(arrays: dict[str, Array], name: str, values: Array, length: int, place: int | slice) -> None:
+    """Put values at their place in an array that has room for all to come."""
+    if name not in arrays:
+        arrays[name] = np.empty((length, *(values.shape if isinstance(place, int) else values.shape[1:])))
+    arrays[name][place] = values
 
 
 def snapshot_points(presentations: int, snapshots: int) -> list[int]:
@@ -103,29 +297,38 @@ def snapshot_points(presentations: int, snapshots: int) -> list[int]:
     return sorted({0, *(round(presentations * k / snapshots) for k in range(1, snapshots + 1))})
 
 
-def _weights(instance: Instance, state: Any) -> dict[str, Array]:
-    return {f"{p.name}.w": state[f"{p.name}.w"].copy() for p in instance.network.owners() if f"{p.name}.w" in state}
+def _check_stop(instance: Instance) -> None:
+    """Refuse an early stop that looks at what the task does not have.
+
+    Raises:
+        ModelError: naming the measure and the task.
+    """
+    rule, validation = instance.experiment.protocol.stop, instance.data.validation
+    if rule is None or rule.measure == "nse":
+        return
+    lacking = "validation data" if validation is None else "class labels" if validation.labels is None and rule.measure == "validation_error" else ""
+    if lacking:
+        raise ModelError(
+            f"Protocol.stop looks at {rule.measure}, but {type(instance.experiment.task).__name__} has no {lacking}. "
+            f"Use measure = '{'nse' if validation is None else 'validation_nse'}', or another task."
+        )
 
 
-def _evaluate(instance: Instance, runner: Consumer, state: Any, at: int, final: bool) -> list[dict[str, Any]]:
-    """Answers of the network with learning off: on validation data, and at the end on the test data."""
-    splits = instance.data.splits()
-    wanted = [name for name in ("validation", "test") if name in splits and (final or name == "validation")]
-    rows = []
-    for name in wanted:
-        segment = runner.segment(state, instance.evaluation(name), learning=False, every=1)
-        segment.check_finite(at)
-        answers, split = segment.recording.arrays[str(instance.network.readout)], splits[name]
-        error = None if split.labels is None else error_rate(split.labels, answers)
-        rows.append({"presentation": at, "split": name, "nse": nse(split.targets, answers), "error": error})
-    return rows
+def _evaluate(instance: Instance, runner: Consumer, state: Mapping[str, Array], at: int, name: str) -> list[dict[str, Any]]:
+    """Answers of the network on one split, with learning off: no row where there is no such split."""
+    split = instance.data.splits().get(name)
+    if split is None:
+        return []
+    readout = str(instance.network.readout)
+    segment = runner.segment(state, instance.evaluation(name), learning=False, every=1, only=(readout,))
+    segment.check_finite(at)
+    answers = segment.recording.arrays[readout]
+    error = None if split.labels is None else error_rate(split.labels, answers)
+    return [{"presentation": at, "split": name, "nse": nse(split.targets, answers), "error": error}]
 
 
-def _latest(evaluations: list[dict[str, Any]], instance: Instance, recording: Recording, start: int) -> dict[str, float]:
+def _latest(stretch: Stretch, training_nse: float) -> dict[str, float]:
     """What progress shows: the latest error rate, or the NSE of the last stretch over the power of all targets."""
-    if evaluations and evaluations[-1]["error"] is not None:
-        return {f"{evaluations[-1]['split']} error": evaluations[-1]["error"]}
-    targets = instance.data.train.targets
-    shown = targets[instance.order(start, start + int(recording.at[-1]) + 1)[recording.at]]
-    errors = shown - recording.arrays[str(instance.network.readout)]
-    return {"NSE": float(np.mean(errors**2) / np.mean(targets**2))}
+    if stretch.evaluations and stretch.evaluations[-1]["error"] is not None:
+        return {f"{stretch.evaluations[-1]['split']} error": stretch.evaluations[-1]["error"]}
+    return {"NSE": training_nse}

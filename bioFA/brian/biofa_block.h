@@ -72,7 +72,7 @@ private:
         drive.resize(static_cast<size_t>(K) * n_post);
         update.resize(static_cast<size_t>(K) * n_post);
         for (int k = 0; k < K && step + k < stretch.presentations; k++)
-            std::memcpy(&x[static_cast<size_t>(k) * n_pre], stretch.row<real>(source, step + k, n_pre), n_pre * sizeof(real));
+            stretch.show_row(source, step + k, &x[static_cast<size_t>(k) * n_pre], n_pre);
         for (int k = 0; k < K; k++)
             for (int m = 0; m < k; m++) {
                 const real *__restrict a = &x[static_cast<size_t>(m) * n_pre], *__restrict b = &x[static_cast<size_t>(k) * n_pre];

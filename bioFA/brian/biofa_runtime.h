@@ -1,10 +1,10 @@
 // What a compiled bioFA program needs at run time: the plan of one stretch of presentations.
 //
 // The plan is a text file in the results folder. It names the tables and rows that the sources
-// show (memory-mapped, so data are never copied) and says how many presentations to run, how
-// many steps each lasts, from which step learning is on, and what to record. Everything that can
-// go wrong ends the program with a message and a non-zero exit code; a stretch that ended well
-// leaves "done.txt" behind.
+// show (memory-mapped, so data are never copied; numbers, or bytes that stand for 256 levels) and
+// says how many presentations to run, how many steps each lasts, from which step learning is on,
+// and what to record. Everything that can go wrong ends the program with a message and a non-zero
+// exit code; a stretch that ended well leaves "done.txt" behind. The program ends with its parent.
 #ifndef BIOFA_RUNTIME_H
 #define BIOFA_RUNTIME_H
 
@@ -20,6 +20,10 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <csignal>
+#include <sys/prctl.h>
+#endif
 
 namespace biofa {
 
@@ -46,8 +50,16 @@ struct Mapped {  // a whole file, read only
 };
 
 struct Source {
-    Mapped table, rows;
+    Mapped table, rows, levels;  // with levels, the table holds bytes and levels[byte] is shown
 };
+
+// a parent that is killed cannot end its child, so the child asks to be ended with it
+inline void end_with(long parent) {
+#ifdef __linux__
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+#endif
+    if (static_cast<long>(::getppid()) != parent) fail("the process that started this one is gone");
+}
 
 struct Stretch {
     std::string folder;
@@ -61,12 +73,16 @@ struct Stretch {
         std::ifstream plan(folder + "plan.txt");
         if (!plan) fail("there is no plan in " + folder);
         std::string word, name;
+        long parent = 0;
         while (plan >> word) {
             if (word == "presentations") plan >> presentations;
             else if (word == "steps") plan >> steps;
             else if (word == "onset") plan >> onset;
             else if (word == "every") plan >> every;
             else if (word == "learning") plan >> learning;
+            else if (word == "parent") { plan >> parent; end_with(parent); }
+            else if (word == "record") { plan >> name; records[name] = nullptr; }
+            else if (word == "levels") { plan >> name; sources[name].levels.open(rest_of_line(plan)); }
             else if (word == "table") { plan >> name; sources[name].table.open(rest_of_line(plan)); }
             else if (word == "rows") { plan >> name; sources[name].rows.open(rest_of_line(plan)); }
             else fail("the plan holds the unknown word " + word);
@@ -88,35 +104,42 @@ struct Stretch {
     bool learns(int64_t step) const { return learning && step % steps >= onset; }
     bool last(int64_t step) const { return step + 1 >= presentations * steps; }
 
-    // the row that a source shows in a presentation
+    // copy the row that a source shows in a presentation
     template <class real>
-    const real* row(const char* name, int64_t k, size_t count) const {
+    void show_row(const char* name, int64_t k, real* rates, size_t count) const {
         const auto found = sources.find(name);
         if (found == sources.end()) fail(std::string("the plan shows nothing at ") + name);
         const Source& source = found->second;
         if (static_cast<size_t>(k + 1) * sizeof(int64_t) > source.rows.size) fail(std::string("too few rows for ") + name);
         const int64_t index = reinterpret_cast<const int64_t*>(source.rows.bytes)[k];
-        if (index < 0 || static_cast<size_t>(index + 1) * count * sizeof(real) > source.table.size)
+        const size_t width = count * (source.levels.bytes ? 1 : sizeof(real));
+        if (index < 0 || static_cast<size_t>(index + 1) * width > source.table.size)
             fail(std::string("row outside the table of ") + name);
-        return reinterpret_cast<const real*>(source.table.bytes) + static_cast<size_t>(index) * count;
+        const char* row = source.table.bytes + static_cast<size_t>(index) * width;
+        if (!source.levels.bytes) { std::memcpy(rates, row, width); return; }
+        if (source.levels.size != 256 * sizeof(real)) fail(std::string("not 256 levels for ") + name);
+        const real* levels = reinterpret_cast<const real*>(source.levels.bytes);
+        for (size_t i = 0; i < count; i++) rates[i] = levels[static_cast<unsigned char>(row[i])];
     }
 
     template <class real>
     void show(const char* name, int64_t step, real* rates, size_t count) const {
-        if (first_step(step)) std::memcpy(rates, row<real>(name, presentation(step), count), count * sizeof(real));
+        if (first_step(step)) show_row(name, presentation(step), rates, count);
     }
 
     template <class real>
     void record(const char* name, int64_t step, const real* values, size_t count) {
         if (!last_step(step) || presentation(step) % every != 0) return;
-        std::FILE*& file = records[name];
+        const auto found = records.find(name);
+        if (found == records.end()) return;
+        std::FILE*& file = found->second;
         if (!file) file = std::fopen((folder + name + ".record").c_str(), "wb");
         if (!file || std::fwrite(values, sizeof(real), count, file) != count) fail(std::string("cannot write the record of ") + name);
     }
 
     void end() {
         for (auto& record : records)
-            if (std::fclose(record.second) != 0) fail("cannot finish the record of " + record.first);
+            if (record.second && std::fclose(record.second) != 0) fail("cannot finish the record of " + record.first);
         std::ofstream done(folder + "done.txt");
         done << (finished ? "finished " : "stopped ") << presentations * steps << "\n";
         done.close();

@@ -1,13 +1,14 @@
 """The compile cache: one folder per program, built aside, renamed into place, locked while built.
 
-The key is a hash of the program, of the code that writes the C++, and of everything else that
+Whoever runs a binary holds a shared lock on its entry, so that clearing the cache takes nothing
+away from a running process. The key is a hash of the program, of the code that writes the C++, and of everything else that
 decides the binary: Brian2, compiler, processor. Weights, parameters, data and lengths are no
 part of it, so they never recompile. The folder is `BIOFA_CACHE`, or the user's cache folder.
 """
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import hashlib
 import importlib.metadata
 import json
@@ -22,23 +23,30 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import platformdirs
 
+from bioFA.brian.processes import call
 from bioFA.brian.program import Program
-from bioFA.errors import MissingError, RunError
+from bioFA.errors import FileError, MissingError, RunError
+from bioFA.locks import Held, hold
 
 HEADERS = ('"objects.h"', '"network.h"', '"brianlib/common_math.h"', '"brianlib/stdint_compat.h"', "<cmath>", "<ctime>",
            "<iostream>", "<fstream>", "<climits>", '"biofa_block.h"')
 """What every generated file includes: compiled once a program, which shortens a build by half or more."""
 
 
+LOCK, USE, BUILDING = ".lock", ".use", ".building-"
+"""Beside an entry: the lock of its build, the lock of its users; before its name: where it is being built."""
+
+
 @dataclass(frozen=True)
 class Binary:
     """A compiled program: its folder, the file that will hold each variable, how each pathway was compiled
-    (`dense` or `blocked`), and what building it took."""
+    (`dense` or `blocked`), what building it took, and the lock that says that it is in use."""
 
     folder: Path
     arrays: dict[str, str]
@@ -46,6 +54,7 @@ class Binary:
     codegen_s: float = 0.0
     compile_s: float = 0.0
     cached: bool = True
+    use: Held | None = field(default=None, repr=False, compare=False)
 
 
 def cache_folder() -> Path:
@@ -82,19 +91,87 @@ def build(program: Program) -> Binary:
     """
     find_tools()
     folder = cache_folder() / _key(program)
-    found = _open(folder)
+    use = None
+    with contextlib.suppress(OSError):  # a cache that others fill may be read only
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        use = hold(folder.with_suffix(USE), shared=True)
+    found = _open(folder, use)
     if found is not None:
         return found
+    if use is None:
+        raise FileError(f"the compile cache '{folder.parent}' cannot be written. Set BIOFA_CACHE to a folder that can.")
     with _locked(folder):
-        return _open(folder) or _build(program, folder)
+        return _open(folder, use) or _build(program, folder, use)
 
 
-def _open(folder: Path) -> Binary | None:
+class Kept(NamedTuple):
+    """What the cache holds of one program: its name, its size in bytes, and when it was last used (seconds since 1970)."""
+
+    name: str
+    size: int
+    last_used: float
+
+
+def kept() -> list[Kept]:
+    """The finished entries, the one used last first."""
+    found = []
+    for folder in _folders():
+        try:
+            used = (folder / "entry.json").stat().st_mtime
+            found.append(Kept(folder.name, sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()), used))
+        except FileNotFoundError:  # removed meanwhile
+            continue
+    return sorted(found, key=lambda entry: -entry.last_used)
+
+
+def clear() -> tuple[int, int]:
+    """Remove every entry that no process uses or builds, and what killed builds left behind.
+
+    Returns:
+        How many entries were removed, and how many are in use and stay.
+    """
+    place = cache_folder()
+    names = {path.name for path in _folders()} | {path.name.split("-")[1] for path in place.glob(f"{BUILDING}*")}
+    names |= {path.stem for suffix in (LOCK, USE) for path in place.glob(f"*{suffix}")}
+    removed = busy = 0
+    for name in sorted(names):
+        folder = place / name
+        entry = folder.is_dir()
+        use = hold(folder.with_suffix(USE), wait=False)
+        building = use and hold(folder.with_suffix(LOCK), wait=False)
+        if use and building:
+            _remove_unfinished(folder)
+            shutil.rmtree(folder, ignore_errors=True)
+            for suffix in (LOCK, USE):
+                folder.with_suffix(suffix).unlink(missing_ok=True)
+            removed += entry
+        else:
+            busy += 1
+        for lock in (building, use):
+            if lock:
+                lock.close()
+    return removed, busy
+
+
+def _folders() -> list[Path]:
+    place = cache_folder()
+    return [path.parent for path in place.glob("*/entry.json") if not path.parent.name.startswith(".")] if place.is_dir() else []
+
+
+def _remove_unfinished(folder: Path) -> None:
+    """Remove what a killed build of this entry left; whoever holds its lock may do so."""
+    for work in folder.parent.glob(f"{BUILDING}{folder.name}-*"):
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _open(folder: Path, use: Held | None) -> Binary | None:
     """A finished entry, or nothing where it is absent or damaged."""
     try:
         entry = json.loads((folder / "entry.json").read_text())
         if hashlib.sha256((folder / "main").read_bytes()).hexdigest() == entry["sha256"]:
-            return Binary(folder, entry["arrays"], entry["pathways"])
+            with contextlib.suppress(OSError):
+                os.utime(folder / "entry.json")
+            return Binary(folder, entry["arrays"], entry["pathways"], use=use)
     except (OSError, ValueError, KeyError):
         pass
     return None
@@ -103,14 +180,15 @@ def _open(folder: Path) -> Binary | None:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Hold the lock of one entry; another process that wants the same binary waits, then finds it."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with open(folder.with_suffix(".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    lock = hold(folder.with_suffix(LOCK))
+    assert lock is not None
+    with lock:
         yield
 
 
-def _build(program: Program, folder: Path) -> Binary:
-    work = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))
+def _build(program: Program, folder: Path, use: Held | None) -> Binary:
+    _remove_unfinished(folder)
+    work = Path(tempfile.mkdtemp(prefix=f"{BUILDING}{folder.name}-", dir=folder.parent))
     try:
         began = time.perf_counter()
         _generate(program, work)
@@ -127,7 +205,7 @@ def _build(program: Program, folder: Path) -> Binary:
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
-    return Binary(folder, written["arrays"], written["pathways"], generated - began, compiled - generated, cached=False)
+    return Binary(folder, written["arrays"], written["pathways"], generated - began, compiled - generated, cached=False, use=use)
 
 
 def _generate(program: Program, work: Path) -> None:
@@ -135,7 +213,7 @@ def _generate(program: Program, work: Path) -> None:
     (work / "program.json").write_text(program.model_dump_json())
     command = [sys.executable, "-m", "bioFA.brian.build", "program.json", "."]
     path = os.pathsep.join([str(Path(__file__).resolve().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = subprocess.run(command, cwd=work, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path})
+    done = call(command, work, {"PYTHONPATH": path})
     if done.returncode != 0:
         complaint = done.stderr.strip().splitlines()
         if any("No module named 'brian2'" in line for line in complaint):
@@ -155,7 +233,7 @@ def _compile(work: Path) -> None:
 
 
 def _call(command: list[str], work: Path) -> None:
-    done = subprocess.run(command, cwd=work, capture_output=True, text=True)
+    done = call(command, work)
     if done.returncode != 0:
         lines = (done.stderr + done.stdout).splitlines()
         first = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "no message")

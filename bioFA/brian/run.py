@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import os
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,12 +17,19 @@ from pathlib import Path
 import numpy as np
 
 from bioFA.brian import cache
+from bioFA.brian.processes import call
 from bioFA.brian.program import make_program, run_parameters
 from bioFA.errors import ModelError, RunError
 from bioFA.instance import Feed, Instance
+from bioFA.network import Node
 from bioFA.recording import Recording, Segment
+from bioFA.tasks import ByteTable, Table
 
 Array = np.ndarray
+SCRATCH = "biofa-run-"
+"""How the folder begins in which a run's inputs and outputs pass by."""
+ROWS = 4096
+"""So many rows are converted at a time on the way to disk."""
 
 
 class Compiled:
@@ -31,7 +37,9 @@ class Compiled:
 
     name = "cpp"
 
-    def __init__(self, instance: Instance, precision: str = "float64", blocked: bool = True, stock: bool = False):
+    def __init__(
+        self, instance: Instance, precision: str = "float64", blocked: bool = True, stock: bool = False, scratch: Path | None = None
+    ):
         self.network = instance.network
         self.protocol = instance.experiment.protocol
         self.recorded = instance.experiment.recorded
@@ -47,8 +55,9 @@ class Compiled:
             "codegen_s": self.binary.codegen_s, "compile_s": self.binary.compile_s, "cached": self.binary.cached,
         }
         self.engine: dict[str, object] = {"precision": precision, "pathways": self.binary.pathways}
-        self._scratch = tempfile.TemporaryDirectory(prefix="biofa-run-")
-        self._tables: dict[int, tuple[Array, Path]] = {}
+        self._scratch = tempfile.TemporaryDirectory(prefix=SCRATCH, dir=scratch)
+        self._lasting = {id(table): table for split in instance.data.splits().values() for table in (split.inputs, split.targets)}
+        self._tables: dict[int, list[tuple[str, Path]]] = {}
         self._masks = []
         for name, mask in instance.masks.items():
             if f"{name}.exists" in self.binary.arrays:
@@ -56,16 +65,19 @@ class Compiled:
                 _write(path, np.asarray(self._stored(f"{name}.exists", mask), dtype=np.int8))
                 self._masks.append(f"{name}.exists={path}")
 
-    def segment(self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None) -> Segment:
+    def segment(
+        self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None, only: tuple[str, ...] | None = None
+    ) -> Segment:
         """Run a stretch of presentations; arguments and result as `Reference.segment`.
 
         Raises:
             RunError: if the stretch is not proven complete.
         """
         every = every or self.every
+        nodes = [node for node in self.recorded if only is None or str(node) in only]
         with tempfile.TemporaryDirectory(dir=self._scratch.name) as name:
             folder = Path(name)
-            self._write_plan(folder, feed, learning, every)
+            self._write_plan(folder, feed, learning, every, nodes)
             arguments = [f"{key}={value!r}" for key, value in self.parameters.items() if key in self.binary.arrays or key.endswith(".r")]
             arguments += self._masks
             carried = {key: array for key, array in state.items() if key in self.binary.arrays}
@@ -78,47 +90,47 @@ class Compiled:
                 key: self._stored(key, self._read(folder, self.binary.arrays[key], self._stored(key, array).shape))
                 for key, array in carried.items()
             }
-            recording = self._read_records(folder, feed.presentations, every)
+            recording = self._read_records(folder, feed.presentations, every, nodes)
         return Segment({**state, **final}, recording)
 
     def _stored(self, key: str, array: Array) -> Array:
         """A matrix as the program stores it, and back: `Synapses` are stored by source, then target."""
         return array.T if array.ndim == 2 and self.binary.pathways.get(key.rpartition(".")[0]) == "stock" else array
 
-    def _write_plan(self, folder: Path, feed: Feed, learning: bool, every: int) -> None:
-        lines = [f"presentations {feed.presentations}", f"steps {self.protocol.steps}", f"onset {self.protocol.onset_steps}",
-                 f"every {every}", f"learning {int(learning)}"]
+    def _write_plan(self, folder: Path, feed: Feed, learning: bool, every: int, nodes: list[Node]) -> None:
+        lines = [f"parent {os.getpid()}", f"presentations {feed.presentations}", f"steps {self.protocol.steps}", f"onset {self.protocol.onset_steps}",
+                 f"every {every}", f"learning {int(learning)}", *(f"record {node}" for node in nodes)]
         for name, table in feed.tables.items():
             rows = folder / f"{name}.rows"
             _write(rows, np.asarray(feed.rows[name], dtype=np.int64))
-            lines += [f"table {name} {self._table(table)}", f"rows {name} {rows}"]
+            lines += [f"rows {name} {rows}", *(f"{part} {name} {path}" for part, path in self._table(folder / name, table))]
         (folder / "plan.txt").write_text("\n".join(lines) + "\n")
 
-    def _table(self, table: Array) -> Path:
-        """The file of a table; a table that is shown again is not written again."""
-        known = self._tables.get(id(table))
-        if known is None or known[0] is not table:
-            path = Path(self._scratch.name) / f"table-{len(self._tables)}"
-            _write(path, np.asarray(table, dtype=self.dtype))
-            known = self._tables[id(table)] = (table, path)
-        return known[1]
+    def _table(self, place: Path, table: Table) -> list[tuple[str, Path]]:
+        """The files of a table: the data's are written once, others (noise) last as long as their stretch."""
+        if id(table) not in self._lasting:
+            return self._write_table(place, table)
+        if id(table) not in self._tables:
+            self._tables[id(table)] = self._write_table(Path(self._scratch.name) / f"data-{len(self._tables)}", table)
+        return self._tables[id(table)]
+
+    def _write_table(self, place: Path, table: Table) -> list[tuple[str, Path]]:
+        path, levels = place.with_name(f"{place.name}.table"), place.with_name(f"{place.name}.levels")
+        if isinstance(table, ByteTable):
+            _write(path, table.bytes)
+            _write(levels, np.asarray(table.levels, dtype=self.dtype))
+            return [("table", path), ("levels", levels)]
+        _write(path, table, self.dtype)
+        return [("table", path)]
 
     def _call(self, folder: Path, arguments: list[str]) -> None:
         command = [str(self.binary.folder / "main"), "--results_dir", f"{folder}/", *arguments]
-        environment = os.environ | {"LD_BIND_NOW": "1"}
-        with subprocess.Popen(
-            command, cwd=self.binary.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as process:
-            try:
-                said, complained = process.communicate()
-            except BaseException:
-                process.kill()
-                raise
-        if process.returncode == -4:
+        done = call(command, self.binary.folder, {"LD_BIND_NOW": "1"})
+        if done.returncode == -4:
             raise RunError(f"the compiled program holds instructions that this processor lacks. Remove {self.binary.folder} to build it anew.")
-        if process.returncode != 0 or complained.strip() or "error" in said.lower():
-            words = (complained.strip() or said.strip() or "no message").splitlines()
-            raise RunError(f"the compiled program failed (exit code {process.returncode}): {words[0]}")
+        if done.returncode != 0 or done.stderr.strip() or "error" in done.stdout.lower():
+            words = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()
+            raise RunError(f"the compiled program failed (exit code {done.returncode}): {words[0]}")
 
     def _prove(self, folder: Path, feed: Feed) -> None:
         """Refuse a stretch that did not reach its end, or ran with other parameters than given."""
@@ -131,9 +143,9 @@ class Compiled:
                 if found != self.dtype.type(value):
                     raise RunError(f"the compiled program ran with {key} = {found!r} instead of {value!r}, so its result does not count.")
 
-    def _read_records(self, folder: Path, presentations: int, every: int) -> Recording:
+    def _read_records(self, folder: Path, presentations: int, every: int, nodes: list[Node]) -> Recording:
         at = np.arange(0, presentations, every)
-        sizes = {str(node): self.network.population(node.population).size for node in self.recorded}
+        sizes = {str(node): self.network.population(node.population).size for node in nodes}
         return Recording(at, {name: self._read(folder, f"{name}.record", (len(at), size)) for name, size in sizes.items()})
 
     def _read(self, folder: Path, name: str, shape: tuple[int, ...]) -> Array:
@@ -144,12 +156,14 @@ class Compiled:
         if size != expected:
             found = "is missing" if size is None else f"has {size} bytes"
             raise RunError(f"the compiled program did not finish writing: {name} {found}, expected {expected}. Is the disk full?")
-        return np.fromfile(path, self.dtype).astype(float).reshape(shape)
+        return np.fromfile(path, self.dtype).astype(float, copy=False).reshape(shape)
 
 
-def _write(path: Path, array: Array) -> None:
-    """Write an array row by row, or say why not."""
+def _write(path: Path, array: Array, dtype: np.dtype | None = None) -> None:
+    """Write an array row by row, some rows at a time, or say why not."""
     try:
-        np.ascontiguousarray(array).tofile(path)
+        with open(path, "wb") as file:
+            for start in range(0, len(array), ROWS):
+                np.ascontiguousarray(array[start : start + ROWS], dtype=dtype).tofile(file)
     except OSError as error:
         raise RunError(f"the input of the compiled program could not be written ({error}). Is the disk full?") from None

@@ -1,5 +1,5 @@
 """Tasks, one a file: generated teachers, real data sets, arrays on disk."""
 
-from bioFA.tasks.base import Data, Split, Task, TaskField, family
+from bioFA.tasks.base import ByteTable, Data, Split, Table, Task, TaskField, family
 
-__all__ = ["Data", "Split", "Task", "TaskField", "family"]
+__all__ = ["ByteTable", "Data", "Split", "Table", "Task", "TaskField", "family"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -16,10 +16,39 @@ Stream = Callable[[str], np.random.Generator]
 
 
 @dataclass(frozen=True)
+class ByteTable:
+    """A matrix of bytes that stand for numbers, `levels[bytes]`: an eighth of the memory of float64.
+
+    `bytes` is `(n, size)` uint8, `levels` `(256,)`. Rows are read, and come out, as numbers.
+    """
+
+    bytes: Array
+    levels: Array
+
+    def __len__(self) -> int:
+        return len(self.bytes)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """`(n, size)`."""
+        return self.bytes.shape
+
+    def __getitem__(self, rows: Any) -> Array:
+        return self.levels[self.bytes[rows]]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return self[:].astype(dtype, copy=False)
+
+
+Table = Array | ByteTable
+"""Rows that a source shows: numbers, or bytes that stand for numbers."""
+
+
+@dataclass(frozen=True)
 class Split:
     """Examples: `inputs` `(n, n_in)`, `targets` `(n, n_out)`, and class `labels` `(n,)` where there are any."""
 
-    inputs: Array
+    inputs: Table
     targets: Array
     labels: Array | None = None
 

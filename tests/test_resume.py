@@ -1,0 +1,689 @@
+"""A run that was stopped, however, goes on to the result that it would have had, bit for bit."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import bioFA
+from bioFA import checkpoint, cli, files
+from bioFA.checkpoint import FOLDER
+from bioFA.errors import DivergedError, FileError, ModelError
+from bioFA.locks import hold
+from bioFA.recording import Recording
+from bioFA.result import RESULT, load_result
+
+SMALL = {"task.examples": 60, "task.test_examples": 20, "protocol.snapshots": 4}
+LONG = ("linear", "--set", "protocol.epochs=100", "--set", "protocol.snapshots=40", "--set", "record.every=20")
+
+
+@pytest.fixture(autouse=True)
+def _every_stretch_is_written_at_once(monkeypatch):
+    monkeypatch.setattr(checkpoint, "INTERVAL", 0.0)
+
+
+def small(scheme="np", **changes):
+    return bioFA.load("linear", SMALL | {key.replace("__", "."): value for key, value in changes.items()}).with_scheme(scheme)
+
+
+def stopper(stretches):
+    """A progress report that stops the run, as Ctrl-C would, after so many stretches."""
+
+    def report(done, total, latest):
+        nonlocal stretches
+        stretches -= 1
+        if stretches == 0:
+            raise KeyboardInterrupt
+
+    return report
+
+
+def stopped(experiment, folder, stretches=2, **keywords):
+    with pytest.raises(KeyboardInterrupt):
+        bioFA.simulate(experiment, seed=3, backend="numpy", progress=stopper(stretches), folder=folder, **keywords)
+    return folder
+
+
+def same(first, second):
+    """Whether two results hold the same numbers, bit for bit: everything but timing and provenance."""
+    pairs = [(first.state, second.state), (first.snapshots, second.snapshots), (first.recording.arrays, second.recording.arrays)]
+    arrays = [(a[name], b[name]) for a, b in pairs for name in a if a.keys() == b.keys() or pytest.fail(f"{a.keys()} and {b.keys()}")]
+    arrays += [(first.recording.at, second.recording.at), (first.targets, second.targets), (first.snapshots_at, second.snapshots_at)]
+    return (
+        all(a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes() for a, b in arrays)
+        and list(first.evaluations) == list(second.evaluations) and first.presentations == second.presentations
+    )
+
+
+@pytest.mark.parametrize("stretches", [1, 2, 3, 4])
+@pytest.mark.parametrize("scheme", ["fa", "np"])
+def test_a_stopped_run_goes_on_to_the_same_result(tmp_path, scheme, stretches):
+    whole = bioFA.simulate(small(scheme), seed=3, backend="numpy")
+    stopped(small(scheme), tmp_path / "run", stretches)
+    reports = []
+    result = bioFA.resume(tmp_path / "run", progress=lambda done, total, latest: reports.append(done))
+    assert same(result, whole)
+    assert same(load_result(tmp_path / "run" / RESULT), whole)
+    assert reports == [15 * (k + 1) for k in range(stretches, 4)], "only what was missing is run"
+    assert result.provenance["resumed"] == 1
+    assert os.listdir(tmp_path / "run") == [RESULT]
+
+
+def test_neurons_that_keep_a_state_go_on_from_it(tmp_path):
+    leaky = bioFA.load("leaky", SMALL)
+    stopped(leaky, tmp_path)
+    assert same(bioFA.resume(tmp_path), bioFA.simulate(leaky, seed=3, backend="numpy"))
+
+
+def test_a_run_may_be_stopped_again_and_again(tmp_path):
+    stopped(small(), tmp_path, 1)
+    for times in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            bioFA.resume(tmp_path, progress=stopper(1))
+        assert len(list((tmp_path / FOLDER).glob("*.h5"))) == times + 2
+    result = bioFA.resume(tmp_path)
+    assert same(result, bioFA.simulate(small(), seed=3, backend="numpy"))
+    assert result.provenance["resumed"] == 3
+
+
+def test_a_run_in_a_folder_is_the_run_without_one(tmp_path):
+    assert same(bioFA.simulate(small(), seed=3, backend="numpy", folder=tmp_path / "a b=c" / "run"), bioFA.simulate(small(), seed=3, backend="numpy"))
+
+
+def test_short_stretches_wait_for_each_other_but_not_when_the_run_is_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "INTERVAL", 3600.0)
+    seen = []
+
+    def report(done, total, latest):
+        seen.append(len(list((tmp_path / FOLDER).glob("*.h5"))))
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bioFA.simulate(small(), seed=3, backend="numpy", progress=report, folder=tmp_path)
+    assert seen == [1, 1, 1]
+    assert len(list((tmp_path / FOLDER).glob("*.h5"))) == 4
+    monkeypatch.setattr(checkpoint, "LARGEST", 1)
+    seen.clear()
+    bioFA.resume(tmp_path, progress=lambda *_: seen.append(len(list((tmp_path / FOLDER).glob("*.h5")))))
+    assert seen == [5], "what has grown large is not kept waiting"
+
+
+def test_memory_and_disk_do_not_hold_a_stretch_twice(tmp_path):
+    stopped(small("fa"), tmp_path, 3)
+    sizes = [path.stat().st_size for path in sorted((tmp_path / FOLDER).glob("*.h5"))]
+    assert max(sizes[1:]) < 1.2 * min(sizes[1:]), "each file holds its own stretch only"
+
+
+# what goes wrong while a checkpoint is written
+
+REPLACED = {1: "stretch 0", 2: "run.json", 3: "stretch 1", 4: "stretch 2", 5: "stretch 3", 6: "stretch 4", 7: "the result"}
+
+
+def dies(folder, number, moment):
+    """Run in a process of its own that dies, without any cleaning up, around its so-manieth renaming."""
+    child = os.fork()
+    if child == 0:
+        real, calls = os.replace, [0]
+
+        def replace(source, target):
+            calls[0] += 1
+            if calls[0] == number:
+                if moment == "half":
+                    os.truncate(source, os.stat(source).st_size // 2)
+                if moment != "before":
+                    real(source, target)
+                os._exit(77)
+            real(source, target)
+
+        os.replace = replace
+        try:
+            bioFA.simulate(small(), seed=3, backend="numpy", folder=folder)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 77
+
+
+@pytest.mark.parametrize("moment", ["before", "after", "half"])
+@pytest.mark.parametrize("number", REPLACED, ids=REPLACED.get)
+def test_death_during_a_checkpoint_leaves_the_old_state_or_the_new_never_one_between(tmp_path, number, moment):
+    dies(tmp_path, number, moment)
+    kept = [checkpoint._read_stretch(path) for path in sorted((tmp_path / FOLDER).glob("stretch-*.h5"))]
+    if number > 2:
+        whole = [stretch.stop for stretch in kept if stretch is not None]
+        done = min(number - 2, 5) - (moment != "after" and number < 7)
+        assert whole == [0, 15, 30, 45, 60][: done + 1 if number < 7 else 5]
+    if (number, moment) in ((2, "half"), (7, "half")):  # only a disk that lies about having written does this
+        with pytest.raises(FileError, match=r"damaged|not a whole result"):
+            bioFA.resume(tmp_path)
+        return
+    if number == 1 or (number == 2 and moment == "before"):
+        with pytest.raises(FileError, match="there is no run"):
+            bioFA.resume(tmp_path)
+        result = bioFA.simulate(small(), seed=3, backend="numpy", folder=tmp_path)
+    else:
+        with pytest.raises(FileError, match="biofa resume"):
+            bioFA.simulate(small(), seed=3, backend="numpy", folder=tmp_path)
+        result = bioFA.resume(tmp_path)
+    assert same(result, bioFA.simulate(small(), seed=3, backend="numpy"))
+    assert os.listdir(tmp_path) == [RESULT]
+
+
+def damage_truncated(path):
+    os.truncate(path, path.stat().st_size - 100)
+
+
+def damage_one_bit(path):
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 4
+    path.write_bytes(raw)
+
+
+def damage_emptied(path):
+    path.write_bytes(b"")
+
+
+def damage_removed(path):
+    path.unlink()
+
+
+@pytest.mark.parametrize("damage", [damage_truncated, damage_one_bit, damage_emptied, damage_removed])
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_damaged_stretch_is_run_again(tmp_path, number, damage):
+    stopped(small(), tmp_path, 3)
+    damage(tmp_path / FOLDER / f"stretch-{number:05d}.h5")
+    reports = []
+    result = bioFA.resume(tmp_path, progress=lambda done, *_: reports.append(done))
+    assert reports[0] == 15 * number
+    assert same(result, bioFA.simulate(small(), seed=3, backend="numpy"))
+
+
+@pytest.mark.parametrize("damage", [damage_truncated, damage_one_bit, damage_emptied])
+@pytest.mark.parametrize("name", ["run.json", "stretch-00000.h5"])
+def test_a_run_whose_beginning_is_damaged_is_refused(tmp_path, name, damage):
+    stopped(small(), tmp_path)
+    damage(tmp_path / FOLDER / name)
+    with pytest.raises(FileError, match=r"damaged.*Remove"):
+        bioFA.resume(tmp_path)
+
+
+def test_a_full_disk_stops_the_run_and_leaves_it_resumable(tmp_path, monkeypatch):
+    real = checkpoint._write_stretch
+
+    def full(path, stretch):
+        if stretch.stop == 45:
+            path.write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+        real(path, stretch)
+
+    monkeypatch.setattr(checkpoint, "_write_stretch", full)
+    with pytest.raises(FileError, match=r"No space left.*biofa resume"):
+        bioFA.simulate(small(), seed=3, backend="numpy", folder=tmp_path)
+    monkeypatch.undo()
+    assert same(bioFA.resume(tmp_path), bioFA.simulate(small(), seed=3, backend="numpy"))
+
+
+# who may go on, and where
+
+
+def test_what_cannot_be_resumed_is_refused_with_words(tmp_path):
+    with pytest.raises(FileError, match=r"there is no run in .*nowhere"):
+        bioFA.resume(tmp_path / "nowhere")
+    bioFA.simulate(small(), seed=3, backend="numpy", folder=tmp_path / "done")
+    with pytest.raises(FileError, match=r"is finished; its result is .*result\.h5"):
+        bioFA.resume(tmp_path / "done")
+    with pytest.raises(FileError, match="already holds a result"):
+        bioFA.simulate(small(), seed=3, backend="numpy", folder=tmp_path / "done")
+
+
+def changed_entry(folder, **changes):
+    path = folder / FOLDER / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_run_of_another_bioFA_is_refused(tmp_path):
+    changed_entry(stopped(small(), tmp_path), format=checkpoint.FORMAT + 1)
+    with pytest.raises(FileError, match=r"another bioFA \(format 2; this one reads 1\)"):
+        bioFA.resume(tmp_path)
+
+
+@pytest.mark.parametrize("package", ["bioFA", "numpy", "brian2"])
+def test_a_run_begun_with_other_packages_is_refused_where_they_decide_its_numbers(tmp_path, monkeypatch, package):
+    stopped(small(), tmp_path)
+    known = bioFA.provenance.versions()
+    monkeypatch.setattr("bioFA.provenance.versions", lambda: known | {package: "0.0.1"})
+    if package == "brian2":
+        assert same(bioFA.resume(tmp_path), bioFA.simulate(small(), seed=3, backend="numpy"))
+    else:
+        with pytest.raises(FileError, match=rf"begun with {package} .*; here is 0\.0\.1"):
+            bioFA.resume(tmp_path)
+
+
+def test_data_that_changed_meanwhile_are_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(1)
+    inputs, targets = rng.normal(size=(40, 3)), rng.normal(size=(40, 2))
+    np.savez("data.npz", inputs=inputs, targets=targets)
+    experiment = bioFA.load("linear", {"circuit.sizes": [3, 4, 2], "task": {"name": "arrays", "path": "data.npz"}})
+    stopped(experiment, tmp_path / "run")
+    np.savez("data.npz", inputs=inputs, targets=targets + 1e-12)
+    with pytest.raises(FileError, match=r"data of the run .* have changed"):
+        bioFA.resume(tmp_path / "run")
+    np.savez("data.npz", inputs=inputs, targets=targets)
+    assert same(bioFA.resume(tmp_path / "run"), bioFA.simulate(experiment, seed=3, backend="numpy"))
+
+
+def test_a_second_process_is_refused_while_the_first_runs(tmp_path):
+    stopped(small(), tmp_path)
+    with hold(tmp_path / FOLDER / "lock"), pytest.raises(FileError, match="another process is running"):
+        bioFA.resume(tmp_path)
+    assert same(bioFA.resume(tmp_path), bioFA.simulate(small(), seed=3, backend="numpy"))
+
+
+def test_two_processes_that_begin_in_one_folder_do_not_mix(tmp_path):
+    def second(done, *_):
+        with pytest.raises(FileError, match="unfinished run"):
+            bioFA.simulate(small("fa"), seed=9, backend="numpy", folder=tmp_path)
+        with pytest.raises(FileError, match="another process"):
+            bioFA.resume(tmp_path)
+
+    result = bioFA.simulate(small(), seed=3, backend="numpy", folder=tmp_path, progress=second)
+    assert same(result, bioFA.simulate(small(), seed=3, backend="numpy"))
+
+
+def test_a_lock_whose_file_was_removed_guards_nothing(tmp_path):
+    first = hold(tmp_path / "lock")
+    (tmp_path / "lock").unlink()
+    with hold(tmp_path / "lock", wait=False) as second:
+        assert second is not None
+        assert hold(tmp_path / "lock", wait=False) is None
+    first.close()
+
+
+def test_a_run_that_diverges_leaves_nothing_even_when_resumed(tmp_path):
+    wild = small("fa", circuit__schemes__fa__readout_rule__learning_rate=1e200)
+    with pytest.raises(DivergedError):
+        bioFA.simulate(wild, seed=3, backend="numpy", folder=tmp_path / "a" / "b")
+    assert list(tmp_path.iterdir()) == []
+
+
+# the command line, and real processes
+
+
+def biofa(*arguments):
+    return CliRunner().invoke(cli.main, arguments)
+
+
+def process(*arguments):
+    program = "from bioFA import checkpoint; checkpoint.INTERVAL = 0.0; from bioFA.cli import main; main(prog_name='biofa')"
+    return subprocess.Popen([sys.executable, "-c", program, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(what, seconds=120.0):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.002)
+
+
+def begun(folder, stretches=1):
+    return lambda: (folder / FOLDER / f"stretch-{stretches:05d}.h5").exists() and (folder / FOLDER / "run.json").exists()
+
+
+def running_in(folder):
+    """Processes whose command line names the folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if str(folder).encode() in entry.read_bytes():
+                found.append(int(entry.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A long run that nothing stopped, its folder, and the seconds from its first checkpoint to its end."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    first = biofa("run", "linear", "--set", "protocol.presentations=10", "--out", str(folder.parent / "warm"))
+    assert first.exit_code == 0, first.output
+    runner = process("run", *LONG, "--out", folder)
+    wait_for(begun(folder, 0))
+    began = time.monotonic()
+    wait_for(lambda: (folder / RESULT).exists())
+    seconds = time.monotonic() - began
+    assert runner.wait() == 0
+    return load_result(folder / RESULT), folder, seconds
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize(("number", "code", "words"), [(signal.SIGTERM, 143, "ended by SIGTERM"), (signal.SIGINT, 130, "interrupted")])
+@pytest.mark.parametrize("resumed", [False, True], ids=["run", "resume"])
+def test_a_signal_stops_a_run_cleanly_and_it_goes_on(tmp_path, whole, number, code, words, resumed):
+    folder = tmp_path / "it's a run"
+    runner = process("run", *LONG, "--out", folder, "--json")
+    wait_for(begun(folder, 3))
+    if resumed:
+        runner.kill()
+        runner.communicate()
+        runner = process("resume", folder, "--json")
+        wait_for(begun(folder, 6))
+    runner.send_signal(number)
+    said, complained = runner.communicate(timeout=60)
+    assert runner.returncode == code
+    further = f"{words}. Go on with: biofa resume '{folder.parent}/it'\"'\"'s a run'"
+    assert complained.splitlines()[-1] == f"biofa: {further}"
+    assert json.loads(said) == {"error": further, "exit_code": code}
+    assert running_in(folder) == []
+    assert not (folder / RESULT).exists()
+    assert not [path for path in (folder / FOLDER).iterdir() if path.is_dir()], "no passing files are left"
+    outcome = biofa("resume", str(folder), "--json")
+    assert outcome.exit_code == 0, outcome.output
+    assert json.loads(outcome.stdout)["result"] == str(folder / RESULT)
+    assert same(load_result(folder / RESULT), whole[0])
+    assert sorted(os.listdir(folder)) == sorted(os.listdir(whole[1]))
+
+
+@pytest.mark.compiled
+@pytest.mark.slow
+def test_twenty_kills_at_random_moments_are_survived_bit_for_bit(tmp_path, whole):
+    moments = random.Random(2016)
+    expected, _, seconds = whole
+    identical = killed = 0
+    resumed_at = []
+    while killed < 20:
+        folder = tmp_path / f"run{killed}"
+        runner = process("run", *LONG, "--out", folder)
+        wait_for(begun(folder, 0))
+        time.sleep(moments.uniform(0, 0.95 * seconds))
+        runner.kill()
+        runner.communicate()
+        if not checkpoint.is_unfinished(folder):  # it was faster than the kill
+            seconds *= 0.95
+            subprocess.run(["rm", "-r", str(folder)], check=True)
+            continue
+        killed += 1
+        wait_for(lambda place=folder: running_in(place) == [], 5)
+        resumed_at.append(len(list((folder / FOLDER).glob("*.h5"))) - 1)
+        outcome = biofa("resume", str(folder))
+        assert outcome.exit_code == 0, outcome.output
+        identical += same(load_result(folder / RESULT), expected)
+    print(f"{identical}/{killed} bit-identical after kill -9; stretches kept when killed: {resumed_at}")
+    assert identical == killed == 20
+    assert len(set(resumed_at)) > 5
+
+
+def test_run_refuses_an_unfinished_run_and_resume_finishes_it_with_its_figures(tmp_path):
+    stopped(small("fa"), tmp_path / "run")
+    outcome = biofa("run", "linear", "--backend", "numpy", "--out", str(tmp_path / "run"))
+    assert outcome.exit_code == 2
+    assert f"biofa resume {tmp_path / 'run'}" in outcome.stderr
+    outcome = biofa("resume", str(tmp_path / "run"))
+    assert outcome.exit_code == 0, outcome.output
+    assert outcome.stdout.splitlines()[-1].startswith(f"Written to {tmp_path / 'run'}: result.h5, learning_curve.png")
+    assert len(os.listdir(tmp_path / "run")) == 7
+    outcome = biofa("resume", str(tmp_path / "run"), "--json")
+    assert outcome.exit_code == 2
+    assert "is finished" in json.loads(outcome.stdout)["error"]
+
+
+def test_a_run_stopped_while_its_figures_are_drawn_only_draws_them(tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bioFA.simulate(small("fa"), seed=3, backend="numpy", folder=tmp_path / "run", finish=interrupted)
+    before = (tmp_path / "run" / RESULT).read_bytes()
+    monkeypatch.setattr("bioFA.simulation._run", lambda *_: pytest.fail("it ran again"))
+    outcome = biofa("resume", str(tmp_path / "run"))
+    assert outcome.exit_code == 0, outcome.output
+    assert (tmp_path / "run" / RESULT).read_bytes() == before
+    assert len(os.listdir(tmp_path / "run")) == 7
+
+
+# early stop
+
+
+def test_an_early_stop_ends_the_run_there_and_measures_there(tmp_path):
+    plain = bioFA.simulate(small("fa", protocol__epochs=5, protocol__snapshots=10), seed=3, backend="numpy")
+    limit = 1.001 * min(np.mean(plain.learning_curve[k * 30 : k * 30 + 30]) for k in range(5))
+    stopping = small("fa", protocol__epochs=5, protocol__snapshots=10, protocol__stop={"measure": "nse", "below": float(limit)})
+    result = bioFA.simulate(stopping, seed=3, backend="numpy")
+    assert 0 < result.presentations < plain.presentations
+    assert result.presentations % 30 == 0
+    assert result.presentations == result.snapshots_at[-1] == result.recording.at[-1] + 1
+    assert [row["presentation"] for row in result.evaluations if row["split"] == "test"] == [result.presentations]
+    assert "test_nse" in result.metrics
+    assert result.ended_early.startswith(f"after {result.presentations} of 300 presentations: nse ")
+    assert "ended early" in str(result)
+    shots = len(result.snapshots_at)
+    for name, array in result.snapshots.items():
+        np.testing.assert_array_equal(array, plain.snapshots[name][:shots])
+    for name, array in result.state.items():
+        np.testing.assert_array_equal(array, result.snapshots[name][-1] if name in result.snapshots else array)
+    stopped(stopping, tmp_path, result.presentations // 30)
+    again = bioFA.resume(tmp_path, progress=lambda *_: pytest.fail("it ran past its end"))
+    assert same(again, result)
+    assert again.ended_early == result.ended_early
+
+
+def test_an_early_stop_on_validation_error_looks_at_no_test_data(monkeypatch):
+    changes = {"circuit.sizes": [64, 30, 10], "task": {"name": "digits"}, "protocol.presentations": 1600, "protocol.snapshots": 16}
+    digits = bioFA.load("linear", changes | {"protocol.stop": {"below": 0.5}, "protocol.shuffle": True})
+    seen = []
+    real = bioFA.simulation._evaluate
+    monkeypatch.setattr("bioFA.simulation._evaluate", lambda *a: seen.append((a[3], a[4])) or real(*a))
+    result = bioFA.simulate(digits, seed=1, backend="numpy")
+    rows = [row for row in result.evaluations if row["split"] == "validation"]
+    assert all(row["error"] >= 0.5 for row in rows[:-1])
+    assert rows[-1]["error"] < 0.5
+    assert result.presentations < 1600
+    assert [at for at, split in seen if split == "test"] == [result.presentations]
+
+
+@pytest.mark.parametrize(
+    ("stop", "measured", "ends"),
+    [
+        ({"below": 0.1}, [], False), ({"below": 0.1}, [0.1], False), ({"below": 0.1}, [0.05, 0.2], False), ({"below": 0.1}, [0.2, 0.05], True),
+        ({"patience": 2}, [0.3, 0.2, 0.2], False), ({"patience": 2}, [0.3, 0.2, 0.2, 0.2], True), ({"patience": 2}, [0.3, 0.2, 0.25, 0.1], False),
+        ({"patience": 1}, [0.3], False), ({"patience": 1}, [0.3, 0.3], True), ({"below": 0.1, "patience": 1}, [0.3, 0.4], True),
+        ({"below": 0.1, "patience": 9}, [0.3, 0.05], True),
+    ],
+)
+def test_when_a_run_ends_early(stop, measured, ends):
+    assert (bioFA.Stop(**stop).reason(measured) is not None) is ends
+
+
+def test_an_early_stop_survives_its_file():
+    experiment = small("fa", protocol__stop={"measure": "nse", "below": 0.01, "patience": 3})
+    assert experiment.protocol.stop == bioFA.Stop(measure="nse", below=0.01, patience=3)
+    assert files.loads(files.dumps(experiment)) == experiment
+    assert "stop" not in files.to_table(small("fa"))["protocol"]
+
+
+@pytest.mark.parametrize(
+    ("stop", "message"),
+    [
+        ({}, "Stop needs below, patience, or both"), ({"below": -0.1}, "Stop.below must be >= 0"), ({"patience": 0}, "patience must be >= 1"),
+        ({"measure": "test_error", "below": 0.1}, "'validation_error', 'validation_nse' or 'nse'.*got 'test_error'"), ({"belw": 0.1}, "Did you mean 'below'"),
+        ({"below": 0.1}, "validation_error, but LinearTeacher has no validation data.*measure = 'nse'"),
+    ],
+)
+def test_an_early_stop_that_makes_no_sense_is_refused(stop, message):
+    with pytest.raises(ModelError, match=message):
+        bioFA.simulate(small("fa", protocol__stop=stop), seed=3, backend="numpy")
+
+
+# weights of another run
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    return bioFA.simulate(bioFA.load("leaky", SMALL), seed=3, backend="numpy", folder=folder), folder / RESULT
+
+
+def test_a_run_starts_from_given_weights_and_everything_else_starts_anew(trained, tmp_path):
+    first, path = trained
+    leaky = bioFA.load("leaky", SMALL)
+    result = bioFA.simulate(leaky, seed=4, backend="numpy", weights=path)
+    fresh = bioFA.draw(leaky, 4)
+    for name, shots in result.snapshots.items():
+        np.testing.assert_array_equal(shots[0], first.state[name])
+    given, _ = bioFA.result.read_weights(path)
+    start, taken = fresh.with_weights(given)
+    assert sorted(taken) == sorted(name.removesuffix(".w") for name in first.snapshots)
+    assert all(first.state[name].any() and not array.any() for name, array in start.state.items() if name.endswith(".u"))
+    np.testing.assert_array_equal(result.targets, bioFA.simulate(leaky, seed=4, backend="numpy").targets)
+    assert result.provenance["weights"]["file_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert sorted(result.provenance["weights"]["pathways"]) == sorted(taken)
+    stopped(leaky, tmp_path, weights=path)
+    again = bioFA.resume(tmp_path)
+    assert same(again, bioFA.simulate(leaky, seed=3, backend="numpy", weights=path))
+    assert again.provenance["weights"] == result.provenance["weights"]
+
+
+def test_pathways_without_given_weights_are_drawn(trained):
+    first, path = trained
+    biased = bioFA.load("leaky", SMALL | {"circuit.biases": True})
+    result = bioFA.simulate(biased, seed=4, backend="numpy", weights=path)
+    np.testing.assert_array_equal(result.snapshots["input_to_hidden.w"][0], first.state["input_to_hidden.w"])
+    np.testing.assert_array_equal(result.snapshots["bias_to_hidden.w"][0], bioFA.draw(biased, 4).state["bias_to_hidden.w"])
+    assert "bias_to_hidden" not in result.provenance["weights"]["pathways"]
+
+
+def test_weights_that_do_not_fit_are_refused(trained, tmp_path):
+    _, path = trained
+    with pytest.raises(ModelError, match=r"'input_to_hidden' has weights of shape \(21, 30\) here; those given have \(20, 30\)"):
+        bioFA.simulate(bioFA.load("linear", {"circuit.sizes": [30, 21, 10]}), backend="numpy", weights=path)
+    with pytest.raises(ModelError, match=r"no pathway here has the name.*given: .*input_to_hidden"):
+        bioFA.draw(bioFA.load("linear", {"circuit.sizes": [30, 7, 7, 10]}), 1).with_weights({"input_to_hidden.w": np.zeros((20, 30))})
+    (tmp_path / "no.h5").write_text("nothing")
+    outcome = biofa("run", "linear", "--backend", "numpy", "--weights", str(tmp_path / "no.h5"), "--out", str(tmp_path / "run"))
+    assert outcome.exit_code == 2
+    assert "not a whole result file" in outcome.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_command_line_takes_weights(trained, tmp_path):
+    arguments = [word for key, value in SMALL.items() for word in ("--set", f"{key}={value}")]
+    outcome = biofa("run", "linear", *arguments, "--backend", "numpy", "--weights", str(trained[1]), "--out", str(tmp_path / "run"))
+    assert outcome.exit_code == 0, outcome.output
+    np.testing.assert_array_equal(load_result(tmp_path / "run" / RESULT).snapshots["input_to_hidden.w"][0], trained[0].state["input_to_hidden.w"])
+
+
+# the compile cache
+
+
+@pytest.fixture
+def cached(tmp_path, monkeypatch):
+    """A cache with two entries, what a killed build of the second left, and what is none of its business."""
+    monkeypatch.setenv("BIOFA_CACHE", str(tmp_path))
+    for name in ("aaaa", "bbbb", ".building-bbbb-x"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "main").write_bytes(b"\0" * 1000)
+    for name, used in (("aaaa", 1e9), ("bbbb", 2e9)):
+        (tmp_path / name / "entry.json").write_text("{}")
+        os.utime(tmp_path / name / "entry.json", (used, used))
+        (tmp_path / f"{name}.lock").touch()
+    (tmp_path / "notes.txt").write_text("mine")
+    return tmp_path
+
+
+def test_cache_shows_what_it_holds(cached):
+    printed = json.loads(biofa("cache", "--json").stdout)
+    assert (printed["folder"], printed["binaries"], printed["bytes"]) == (str(cached), 2, 2004)
+    assert [entry["name"] for entry in printed["entries"]] == ["bbbb", "aaaa"]
+    assert printed["entries"][1]["last_used"] == "2001-09-09T01:46:40+00:00"
+    assert "2 compiled programs" in biofa("cache").stdout
+
+
+def test_cache_is_cleared_but_for_what_is_in_use_or_being_built(cached):
+    with hold(cached / "aaaa.use", shared=True), hold(cached / "bbbb.lock"):
+        printed = json.loads(biofa("cache", "--clear", "--json").stdout)
+        assert (printed["removed"], printed["in_use"], printed["binaries"]) == (0, 2, 2)
+        assert (cached / ".building-bbbb-x").exists()
+    assert json.loads(biofa("cache", "--clear", "--json").stdout)["removed"] == 2
+    assert os.listdir(cached) == ["notes.txt"]
+
+
+def test_an_absent_cache_is_an_empty_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("BIOFA_CACHE", str(tmp_path / "none"))
+    assert json.loads(biofa("cache", "--clear", "--json").stdout)["binaries"] == 0
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.compiled
+def test_a_running_process_keeps_its_binary_from_being_cleared():
+    from bioFA.brian import cache
+    from bioFA.brian.run import Compiled
+
+    before = time.time()
+    compiled = Compiled(bioFA.draw(bioFA.load("linear"), 1))
+    name = compiled.binary.folder.name
+    assert next(entry.last_used for entry in cache.kept() if entry.name == name) >= before - 1
+    assert hold(compiled.binary.folder.with_suffix(cache.USE), wait=False) is None
+    del compiled
+    with hold(cache.cache_folder() / f"{name}{cache.USE}", wait=False) as free:
+        assert free is not None
+
+
+# bytes for numbers
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize(("backend", "precision"), [("numpy", "float64"), ("cpp", "float64"), ("cpp", "float32")])
+def test_bytes_that_stand_for_numbers_are_those_numbers(backend, precision):
+    from bioFA.simulation import consumer
+    from bioFA.tasks import ByteTable
+
+    instance = bioFA.draw(bioFA.load("linear"), 1)
+    levels = np.random.default_rng(1).normal(size=256)
+    codes = np.random.default_rng(2).integers(0, 256, (300, 30), dtype=np.uint8)
+    results = []
+    for inputs in (ByteTable(codes, levels), levels[codes]):
+        split = dataclasses.replace(instance.data.train, inputs=inputs, targets=instance.data.train.targets[:300])
+        other = dataclasses.replace(instance, data=dataclasses.replace(instance.data, train=split))
+        results.append(consumer(other, backend, precision).segment(other.state, other.training(0, 300), learning=True))
+    assert np.asarray(ByteTable(codes, levels)).tobytes() == levels[codes].tobytes()
+    for name, array in results[0].state.items():
+        np.testing.assert_array_equal(array, results[1].state[name])
+    np.testing.assert_array_equal(results[0].recording.arrays["output.r"], results[1].recording.arrays["output.r"])
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("backend", ["numpy", "cpp"])
+def test_only_what_is_asked_for_is_recorded(backend):
+    from bioFA.simulation import consumer
+
+    instance = bioFA.draw(bioFA.load("linear"), 1)
+    feed = instance.training(0, 30)
+    everything, only = (consumer(instance, backend).segment(instance.state, feed, True, only=names) for names in (None, ("output.r",)))
+    assert list(only.recording.arrays) == ["output.r"]
+    assert len(everything.recording.arrays) == 3
+    np.testing.assert_array_equal(only.recording.arrays["output.r"], everything.recording.arrays["output.r"])
+    assert isinstance(only.recording, Recording)
+
+
+@pytest.mark.compiled
+def test_noise_of_a_past_stretch_is_not_kept():
+    from bioFA.simulation import consumer
+
+    instance = bioFA.draw(small(protocol__epochs=9), 1)
+    runner = consumer(instance, "cpp")
+    state, counts = instance.state, []
+    for start in range(0, 540, 60):
+        state = runner.segment(state, instance.training(start, start + 60), learning=True).state
+        counts.append(len(os.listdir(runner._scratch.name)))
+    assert counts[0] == counts[-1] <= 4
