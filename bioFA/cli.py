@@ -107,6 +107,7 @@ _model = click.argument("model")
 _scheme = click.option("--scheme", metavar="NAME", help="Learning scheme: fa, bp, ... ('biofa list'). The model's own where left out.")
 _seed = click.option("--seed", type=_Whole(0), default=1, show_default=True, metavar="N", help="The one number that all draws follow from.")
 _set = click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a value of the model, by dotted key; repeatable.")
+_figures = click.option("--figures/--no-figures", default=None, help="Draw the figures.  [default: yes, but not with --json]")
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 
 
@@ -205,16 +206,18 @@ def show(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool
 @click.option("--precision", default="float64", show_default=True, metavar="float64|float32", help="Of weights and rates, in C++.")
 @click.option("--weights", metavar="RESULT.h5", help="Start from the weights of another run; all else starts anew.")
 @click.option("--out", metavar="DIR", help="Folder for the result.  [default: results/MODEL_SCHEME_seedN]")
+@_figures
 @_json
 def run(
     model: str, scheme: str | None, seed: int, changes: tuple[str, ...], backend: str, precision: str, weights: str | None, out: str | None,
-    as_json: bool,
+    figures: bool | None, as_json: bool,
 ) -> None:
     """Train a model, and write its result and figures into a folder.
 
     The folder gets result.h5 (everything measured, with the model and the seed) and figures of
     the learning curve, the alignment of feedback and forward weights, and the weights, each as
-    .png and .pdf. A folder that already holds a result is refused. While it runs, the folder
+    .png and .pdf; drawing takes longer than a short run, so --json leaves them out unless
+    --figures is given. A folder that already holds a result is refused. While it runs, the folder
     also keeps all that 'biofa resume' needs to go on after Ctrl-C, SIGTERM, or a kill.
 
     \b
@@ -233,7 +236,7 @@ def run(
     _refuse_taken(folder)
     waiting = "compiling" if backend == "cpp" else "starting"
     with _stoppable(folder), _progress(f"{experiment.name}, {experiment.scheme}, seed {seed}", waiting) as progress:
-        result = simulate(experiment, seed, backend, progress, precision, weights=weights, folder=folder, finish=_draw(folder))
+        result = simulate(experiment, seed, backend, progress, precision, weights=weights, folder=folder, finish=_draw(folder, figures, as_json))
     _tell(result, folder, as_json)
     if not as_json:
         click.echo(f"Next, hold the compiled program to NumPy: {_again('verify', model, scheme, seed, changes)}")
@@ -241,8 +244,9 @@ def run(
 
 @main.command(short_help="Go on with a run that was stopped.")
 @click.argument("folder", metavar="DIR")
+@_figures
 @_json
-def resume(folder: str, as_json: bool) -> None:
+def resume(folder: str, figures: bool | None, as_json: bool) -> None:
     """Go on with a run that was stopped, and write the result and figures that it would have had.
 
     DIR is the folder of a 'biofa run' that ended by Ctrl-C, by SIGTERM, by a kill, or with the
@@ -258,7 +262,7 @@ def resume(folder: str, as_json: bool) -> None:
 
     place = Path(folder)
     with _stoppable(place), _progress(str(place), "going on") as progress:
-        result = go_on(place, progress, _draw(place))
+        result = go_on(place, progress, _draw(place, figures, as_json))
     _tell(result, place, as_json)
 
 
@@ -426,15 +430,15 @@ def _stoppable(folder: Path) -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _draw(folder: Path) -> Callable[[Result], None]:
-    """Draw the figures of a result into a folder."""
+def _draw(folder: Path, wanted: bool | None, as_json: bool) -> Callable[[Result], None] | None:
+    """What draws the figures of a result into a folder, if they are wanted."""
 
     def draw(result: Result) -> None:
         from bioFA import figures
 
         figures.save_all(result, folder)
 
-    return draw
+    return draw if (not as_json if wanted is None else wanted) else None
 
 
 def _tell(result: Result, folder: Path, as_json: bool) -> None:

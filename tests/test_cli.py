@@ -44,7 +44,7 @@ def _here(tmp_path, monkeypatch):
 def finished(tmp_path_factory):
     """One small run under --json: its output and its folder."""
     folder = tmp_path_factory.mktemp("finished") / "run"
-    outcome = biofa("run", "linear", "--seed", "3", *SMALL, "--out", str(folder), "--json")
+    outcome = biofa("run", "linear", "--seed", "3", *SMALL, "--out", str(folder), "--figures", "--json")
     assert outcome.exit_code == 0, outcome.output
     return outcome, folder
 
@@ -73,6 +73,11 @@ def test_run_writes_only_the_files_that_it_would_refuse_to_overwrite(finished):
     _, folder = finished
     expected = {"result.h5", *(f"{name}{suffix}" for name in cli.FIGURES for suffix in (".png", ".pdf"))}
     assert {path.name for path in folder.iterdir()} == expected
+
+
+def test_json_leaves_the_figures_out_unless_they_are_asked_for(tmp_path):
+    assert biofa("run", "linear", *SMALL, "--out", str(tmp_path / "run"), "--json").exit_code == 0
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["result.h5"]
 
 
 def test_figures_are_not_empty(finished):
