@@ -53,7 +53,7 @@ def test_run_prints_one_json_object_and_nothing_else(finished):
     outcome, folder = finished
     printed = json.loads(outcome.stdout)
     assert list(printed) == [
-        "model", "scheme", "seed", "backend", "presentations", "metrics", "alignment", "feedback_angle", "timing", "result",
+        "model", "scheme", "seed", "backend", "presentations", "ended_early", "metrics", "alignment", "feedback_angle", "timing", "result",
     ]
     assert (printed["model"], printed["scheme"], printed["seed"], printed["backend"], printed["presentations"]) == ("linear", "fa", 3, "numpy", 60)
     assert {"nse", "test_nse"} <= set(printed["metrics"])
@@ -126,7 +126,7 @@ def test_a_folder_that_holds_a_result_is_left_alone(finished):
 
 
 def test_the_folder_is_looked_at_before_anything_runs(monkeypatch, finished):
-    monkeypatch.setattr("bioFA.simulation.simulate", lambda *_: pytest.fail("it ran"))
+    monkeypatch.setattr("bioFA.simulation.simulate", lambda *_, **__: pytest.fail("it ran"))
     assert biofa("run", "linear", *SMALL, "--out", str(finished[1])).exit_code == 2
 
 
@@ -152,7 +152,7 @@ def test_json_says_null_for_an_angle_that_does_not_exist():
 
 
 def test_an_interrupted_run_says_so_and_writes_nothing(tmp_path, monkeypatch):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("bioFA.simulation.simulate", interrupted)
@@ -164,7 +164,7 @@ def test_an_interrupted_run_says_so_and_writes_nothing(tmp_path, monkeypatch):
 
 
 def test_too_little_memory_is_the_environment_s_lack(monkeypatch):
-    def large(*_):
+    def large(*_, **__):
         raise MemoryError("cannot allocate 9 TiB")
 
     monkeypatch.setattr("bioFA.simulation.simulate", large)
