@@ -30,7 +30,7 @@ GAIN = {"linear": "1.0", "logistic": "r*(1.0 - r)"}
 def prepare(case: Case, precision: str, options: list[str], scratch: Path) -> Peer:
     """Write the model and have ANNarchy compile it."""
     network = ann.Network(dt=1.0)
-    network.config(precision={"float64": "double", "float32": "float"}[precision], num_threads=1)
+    network.config(dtype=getattr(ann, precision), num_threads=1)
     phi, gain = PHI[case.activation], GAIN[case.activation]
     n_in, n_hidden, n_out = case.sizes
     times = {"schedule": float(STEPS), "period": float(STEPS * len(case.inputs))}

@@ -5,6 +5,7 @@ It measures what a user's run measures (readout and feedback angle), here in the
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -25,7 +26,6 @@ from bioFA.schemes.layered import Layered
 from bioFA.tasks.arrays import Arrays
 
 PATHWAYS = {"w0": "input_to_hidden.w", "w1": "hidden_to_output.w", "feedback": "mismatch_to_hidden.w"}
-FLAGS = "-w -O3 -ffast-math -fno-finite-math-only -march=native -std=c++11"
 NEVER = 10**12
 
 
@@ -43,12 +43,16 @@ def prepare(case: Case, precision: str, options: list[str], scratch: Path) -> Pe
     instance = draw(experiment(case, scratch / "data.npz"), 1)
     state = {**instance.state, **{there: getattr(case, here) for here, there in PATHWAYS.items()}}
     runner: Consumer
+    flags = note = ""
     if "reference" in options:
         runner = Reference(instance)
     else:
         from bioFA.brian.run import Compiled
 
-        runner = Compiled(instance, precision, blocked="dense" not in options)
+        runner = compiled = Compiled(instance, precision, blocked="dense" not in options)
+        makefile = (compiled.binary.folder / "makefile").read_text()
+        found = re.search(r"^OPTIMISATIONS = (?:-I\S+ )?(.*)$", makefile, re.MULTILINE)
+        flags, note = found[1] if found else "", f"first pathway {compiled.binary.pathways['input_to_hidden']}"
 
     def run(presentations: int) -> tuple[float, Weights]:
         feed = instance.training(0, presentations)
@@ -57,12 +61,7 @@ def prepare(case: Case, precision: str, options: list[str], scratch: Path) -> Pe
         seconds = time.perf_counter() - began
         return seconds, (segment.state[PATHWAYS["w0"]], segment.state[PATHWAYS["w1"]])
 
-    return Peer(run, versions(), "" if "reference" in options else FLAGS, _compiled_as(runner))
-
-
-def _compiled_as(runner: Consumer) -> str:
-    pathways = runner.engine.get("pathways")
-    return f"input_to_hidden {pathways['input_to_hidden']}" if isinstance(pathways, dict) else ""
+    return Peer(run, versions(), flags, note)
 
 
 if __name__ == "__main__":
