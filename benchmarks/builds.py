@@ -25,7 +25,7 @@ WARM = (
 def cold(repeats: int, say: Say) -> list[dict[str, Any]]:
     """Seconds from nothing (an empty compile cache) to ready, in turns."""
     case = cases.logistic(rows=100)
-    rows = [{"case": case.name, "name": variant.name, "seconds": [], "reason": ""} for variant in (BLOCKED, DENSE, STOCK)]
+    rows: list[dict[str, Any]] = [{"case": case.name, "name": variant.name, "seconds": [], "reason": ""} for variant in (BLOCKED, DENSE, STOCK)]
     for repeat in range(repeats):
         for row, variant in zip(rows, (BLOCKED, DENSE, STOCK), strict=True):
             with tempfile.TemporaryDirectory(prefix="biofa-cold-") as scratch:

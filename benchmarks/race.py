@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -66,7 +67,7 @@ class Contestant:
     def answer(self) -> dict[str, Any]:
         """The peer's next line."""
         assert self.process.stdout is not None
-        line = self.process.stdout.readline()
+        line = next((line for line in self.process.stdout if line.startswith("{")), "")  # a package may greet on being imported
         if not line:
             self.process.wait()
             self.errors.seek(0)
@@ -243,7 +244,5 @@ def race(
 
 def prepare_environment(variant: Variant, environments: Path) -> None:
     """Make a peer's environment before several threads ask for it; a failure shows again at its start."""
-    try:
+    with contextlib.suppress(Absent):
         python_of(variant, environments)
-    except Absent:
-        pass

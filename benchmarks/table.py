@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 PLAIN = "plain C++ loop"
@@ -20,7 +20,7 @@ def markdown(results: dict[str, Any]) -> str:
         f"Machine: {machine['processor']}, {machine['cores']} cores, caches {cached}, {machine['memory_gb']} GB, {machine['system']}, "
         f"{machine['compiler']}; load at the start {machine['load'][0]}. Versions: {versions}.",
     ]
-    sections = {"race": race, "builds": builds, "widths": widths, "lengths": lengths, "sweep": sweep, "memory": memory}
+    sections: dict[str, Callable[[Any], str]] = {"race": race, "builds": builds, "widths": widths, "lengths": lengths, "sweep": sweep, "memory": memory}
     parts += [section(results[name]) for name, section in sections.items() if name in results]
     return "\n\n".join(parts) + "\n"
 

@@ -32,7 +32,7 @@ def prepare(case: Case, precision: str, options: list[str], scratch: Path) -> Pe
     network = ann.Network(dt=1.0)
     network.config(dtype=getattr(ann, precision), num_threads=1)
     phi, gain = PHI[case.activation], GAIN[case.activation]
-    n_in, n_hidden, n_out = case.sizes
+    _, n_hidden, n_out = case.sizes
     times = {"schedule": float(STEPS), "period": float(STEPS * len(case.inputs))}
     image, target = (network.create(ann.TimedArray(rates=array, **times)) for array in (case.inputs, case.targets))
     hidden = network.create(n_hidden, ann.Neuron(equations=f"r = {phi}\nback = sum(down)\ndelta = back*{gain}"))
