@@ -4,7 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from benchmarks import table
+
+from benchmarks import cases, table
 from benchmarks.case import Case
 from benchmarks.race import Variant, blank, hold, race
 from benchmarks.scaling import flatness
@@ -28,8 +29,9 @@ def timed(variant, case, microseconds):
 
 
 @pytest.mark.compiled
-def test_plain_loop_bioFA_and_reference_give_the_same_weights_and_are_timed(case):  # noqa: N802
-    rows = race([PLAIN, PLAIN32, BLOCKED, DENSE, BLOCKED32, REFERENCE], [case], repeats=1, seconds=1e-3, check=40, environments=None, say=print)
+def test_plain_loop_bioFA_and_reference_give_the_same_weights_and_are_timed():
+    peers = [PLAIN, PLAIN32, BLOCKED, DENSE, BLOCKED32, REFERENCE]
+    rows = race(peers, [cases.linear()], repeats=1, seconds=1e-3, check=40, environments=None, say=print)
     assert [row["status"] for row in rows] == ["timed"] * 6, [row["reason"] for row in rows]
     for row in rows:
         assert row["difference"] < (1e-13 if row["precision"] == "float64" else 1e-5)
