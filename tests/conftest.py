@@ -1,8 +1,12 @@
 """What all tests share: a compile cache of their own, so that each program is built once a session."""
 
 import os
+import sys
+from pathlib import Path
 
 import pytest
+
+sys.path.append(str(Path(__file__).resolve().parent.parent))  # `benchmarks`, which is not installed; last, so that an installed bioFA is the one tested
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,0 +1,71 @@
+"""`python -m benchmarks`: run every part and write results.md and results.json."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import builds, cases, machine, memory, scaling, sweep, table
+from benchmarks.race import THREADS, race
+from benchmarks.variants import RACE
+
+PARTS = ("race", "builds", "widths", "lengths", "sweep", "memory")
+
+
+def main() -> None:
+    """Read the command line, run, write."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Time bioFA beside other ways to run the same learning network.")
+    parser.add_argument("--quick", action="store_true", help="few and short samples: minutes instead of an hour")
+    parser.add_argument("--only", action="append", choices=PARTS, metavar="NAME", help=f"one part; may be repeated: {', '.join(PARTS)}")
+    parser.add_argument("--environments", type=Path, metavar="DIR", help="folder for the environments of peers from the package index; made on the first use")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent, metavar="DIR", help="where results.md and results.json go")
+    options = parser.parse_args()
+    os.environ.update(THREADS)
+    began = time.perf_counter()
+
+    def say(message: str) -> None:
+        print(f"[{time.perf_counter() - began:5.0f} s] {message}", file=sys.stderr, flush=True)
+
+    repeats = 3 if options.quick else 7
+    command = shlex.join(["python", "-m", "benchmarks", *(["--quick"] if options.quick else []), *(f"--only={name}" for name in options.only or ())])
+    results: dict[str, Any] = {
+        "command": command, "date": datetime.date.today().isoformat(), "repeats": repeats, "quick": options.quick, "machine": machine.describe()
+    }
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name, work in parts(options.quick, repeats, options.environments, say).items():
+        if not options.only or name in options.only:
+            say(f"{name}:")
+            results[name] = work()
+            (options.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+            (options.out / "results.md").write_text(table.markdown(results))
+    print(table.markdown(results))
+
+
+def parts(quick: bool, repeats: int, environments: Path | None, say: Callable[[str], None]) -> dict[str, Callable[[], Any]]:
+    """The parts of the benchmark by name."""
+    sizes = (100, 1000, 3000) if quick else (100, 200, 300, 500, 1000, 1500, 2000, 3000, 4500, 6000, 9000)
+    counts = (10, 1000, 100_000) if quick else (10, 100, 1000, 10_000, 100_000, 1_000_000)
+    few = 1 if quick else 3
+    return {
+        "builds": lambda: {"cold": builds.cold(few, say), "warm": builds.warm(repeats, say)},
+        "race": lambda: race(
+            [variant for variant in RACE if variant.quick or not quick], [cases.linear(), cases.logistic()], repeats,
+            0.3 if quick else 2.0, 200 if quick else 2000, environments, say,
+        ),
+        "widths": lambda: scaling.widths(sizes, 1 if quick else repeats, 0.2 if quick else 1.5, say),
+        "lengths": lambda: scaling.lengths(counts, few, say),
+        "sweep": lambda: sweep.sweep(10 if quick else 50, few, say),
+        "memory": lambda: memory.memory(2000 if quick else 60_000, say),
+    }
+
+
+if __name__ == "__main__":
+    main()

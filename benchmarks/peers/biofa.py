@@ -1,0 +1,68 @@
+"""bioFA itself: compiled by Brian2, with blocked updates or (`dense`) without, or (`reference`) the NumPy reference.
+
+It measures what a user's run measures (readout and feedback angle), here in the first presentation only.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.case import Case
+from benchmarks.serve import Peer, Weights, serve
+from bioFA.experiment import Experiment, Protocol
+from bioFA.instance import draw
+from bioFA.neurons.static_rate import StaticRate
+from bioFA.provenance import versions
+from bioFA.recording import Consumer
+from bioFA.reference import Reference
+from bioFA.rules.delta_rule import DeltaRule
+from bioFA.rules.local_error import LocalError
+from bioFA.schemes.feedback_alignment import FeedbackAlignment
+from bioFA.schemes.layered import Layered
+from bioFA.tasks.arrays import Arrays
+
+PATHWAYS = {"w0": "input_to_hidden.w", "w1": "hidden_to_output.w", "feedback": "mismatch_to_hidden.w"}
+NEVER = 10**12
+
+
+def experiment(case: Case, data: Path) -> Experiment:
+    """The case as a description; its data go through a file."""
+    np.savez(data, inputs=case.inputs, targets=case.targets)
+    unit = StaticRate(activation=case.activation)
+    scheme = FeedbackAlignment(rule=LocalError(learning_rate=case.rate), readout_rule=DeltaRule(learning_rate=case.rate))
+    circuit = Layered(sizes=case.sizes, hidden=unit, output=unit, scheme="fa", schemes={"fa": scheme})
+    return Experiment(name=case.name, circuit=circuit, task=Arrays(path=str(data)), protocol=Protocol(shuffle=False))
+
+
+def prepare(case: Case, precision: str, options: list[str], scratch: Path) -> Peer:
+    """Build the binary, or find it in the compile cache."""
+    instance = draw(experiment(case, scratch / "data.npz"), 1)
+    state = {**instance.state, **{there: getattr(case, here) for here, there in PATHWAYS.items()}}
+    runner: Consumer
+    flags = note = ""
+    if "reference" in options:
+        runner = Reference(instance)
+    else:
+        from bioFA.brian.run import Compiled
+
+        runner = compiled = Compiled(instance, precision, blocked="dense" not in options)
+        makefile = (compiled.binary.folder / "makefile").read_text()
+        found = re.search(r"^OPTIMISATIONS = (?:-I\S+ )?(.*)$", makefile, re.MULTILINE)
+        flags, note = found[1] if found else "", f"first pathway {compiled.binary.pathways['input_to_hidden']}"
+
+    def run(presentations: int) -> tuple[float, Weights]:
+        feed = instance.training(0, presentations)
+        began = time.perf_counter()
+        segment = runner.segment(state, feed, learning=True, every=NEVER)
+        seconds = time.perf_counter() - began
+        return seconds, (segment.state[PATHWAYS["w0"]], segment.state[PATHWAYS["w1"]])
+
+    return Peer(run, versions(), flags, note)
+
+
+if __name__ == "__main__":
+    serve(prepare)

@@ -1,0 +1,66 @@
+"""The side of a peer: prepare once, then run as many presentations as asked, always from the initial weights.
+
+A peer's file holds one function,
+
+    def prepare(case: Case, precision: str, options: list[str], scratch: Path) -> Peer
+
+and ends with `serve(prepare)`. It is started as `python -m benchmarks.peers.NAME CASE PRECISION [OPTION ...]`
+and speaks JSON, a line each way: it says that it is ready, reads a number of presentations, answers
+with seconds and the file of the final weights. Whatever else it prints goes to the error stream.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.case import Case
+
+Weights = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass
+class Peer:
+    """`run(presentations)` returns seconds and the final `(w0, w1)`; start-up in the seconds cancels out in `measure`."""
+
+    run: Callable[[int], tuple[float, Weights]]
+    versions: dict[str, str] = field(default_factory=dict)
+    flags: str = ""
+    note: str = ""
+
+
+def loop(start: Callable[[], Weights], learn: Callable[[Weights, int], None]) -> Callable[[int], tuple[float, Weights]]:
+    """A `run` that learns within this process: `learn` changes the weights, and only it is timed."""
+
+    def run(presentations: int) -> tuple[float, Weights]:
+        weights = start()
+        began = time.perf_counter()
+        learn(weights, presentations)
+        return time.perf_counter() - began, weights
+
+    return run
+
+
+def serve(prepare: Callable[[Case, str, list[str], Path], Peer]) -> None:
+    """Answer requests until the input ends."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    folder, precision, *options = sys.argv[1:]
+    with tempfile.TemporaryDirectory(prefix="biofa-peer-") as scratch:
+        peer = prepare(Case.read(Path(folder)), precision, options, Path(scratch))
+        print(json.dumps({"versions": peer.versions, "flags": peer.flags, "note": peer.note}), file=answers)
+        for line in sys.stdin:
+            seconds, (w0, w1) = peer.run(int(line))
+            path = Path(scratch) / "weights.npz"
+            np.savez(path, w0=w0, w1=w1)
+            peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+            print(json.dumps({"seconds": seconds, "weights": str(path), "peak_kb": peak}), file=answers)

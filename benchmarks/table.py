@@ -1,0 +1,124 @@
+"""Results as one Markdown page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+PLAIN = "plain C++ loop"
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """The page: machine, then a table for each part that was run."""
+    machine = results["machine"]
+    cached = ", ".join(f"{level} {size // 1024} KB" for level, size in machine["caches"].items())
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    parts = [
+        "# Benchmark results",
+        f"`{results['command']}`, {results['date']}. Medians of {results['repeats']} interleaved samples on one thread, with smallest and largest; "
+        "raw values are in `results.json`.",
+        f"Machine: {machine['processor']}, {machine['cores']} cores, caches {cached}, {machine['memory_gb']} GB, {machine['system']}, "
+        f"{machine['compiler']}; load at the start {machine['load'][0]}. Versions: {versions}.",
+    ]
+    sections: dict[str, Callable[[Any], str]] = {"race": race, "builds": builds, "widths": widths, "lengths": lengths, "sweep": sweep, "memory": memory}
+    parts += [section(results[name]) for name, section in sections.items() if name in results]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; the first two columns are text, the others numbers."""
+    rule = ["---" if column < 2 else "---:" for column in range(len(head))]
+    return "\n".join("| " + " | ".join(one) + " |" for one in (head, rule, *rows))
+
+
+def race(rows: list[dict[str, Any]]) -> str:
+    """Cost of a presentation, case by case; who is missing or disagrees says so instead."""
+    parts = ["## Online learning by feedback alignment: cost of one presentation, start-up excluded"]
+    for case in dict.fromkeys(row["case"] for row in rows):
+        here = [row for row in rows if row["case"] == case]
+        lines = [_racer(row, here) for row in here]
+        head = ("peer", "precision", "us a presentation", "min to max", "x plain loop, float64", "x plain loop, same precision", "difference from reference",
+                "peak MB", "remark")
+        parts += [f"### {case} ({here[0]['data']})", table(head, lines)]
+    flags = sorted({(row["name"], row["flags"]) for row in rows if row.get("flags")})
+    parts.append("Flags: " + "; ".join(f"{name}: `{given}`" for name, given in flags) + ".")
+    others = sorted({f"{name} {version}" for row in rows for name, version in row.get("versions", {}).items()})
+    parts.append(f"Versions of the peers: {', '.join(others)}.")
+    parts.append("A peer is timed only if its weights after the same presentations are the reference's, to 1e-10 (float64) or 1e-4 (float32) of the largest.")
+    return "\n\n".join(parts)
+
+
+def _racer(row: dict[str, Any], here: list[dict[str, Any]]) -> tuple[str, ...]:
+    gap = f"{row['difference']:.1e} ({row['checked']})" if "difference" in row else ""
+    peak = f"{row['peak_kb'] / 1024:.0f}" if "peak_kb" in row else ""
+    if row["status"] != "timed":
+        return row["name"], row["precision"], f"**{row['status']}**", "", "", "", gap, peak, row["reason"]
+    ratios = [_ratio(row, here, precision) for precision in ("float64", row["precision"])]
+    spread = f"{min(row['ns']) / 1e3:.3g} to {max(row['ns']) / 1e3:.3g}"
+    return row["name"], row["precision"], f"{row['median_ns'] / 1e3:.3g}", spread, *ratios, gap, peak, row.get("note", "")
+
+
+def _ratio(row: dict[str, Any], here: list[dict[str, Any]], precision: str) -> str:
+    base = [one["median_ns"] for one in here if one["name"] == PLAIN and one["precision"] == precision and one["status"] == "timed"]
+    return f"{row['median_ns'] / base[0]:.2f}" if base else ""
+
+
+def builds(found: dict[str, Any]) -> str:
+    """Cold builds and warm runs."""
+    rows = [*found["cold"], *found["warm"]]
+    lines = [(row["case"], row["name"], *_seconds(row), _cached(row)) for row in rows]
+    return "## Builds\n\n" + table(("what", "by", "s", "min to max", "remark"), lines)
+
+
+def _cached(row: dict[str, Any]) -> str:
+    if row["reason"]:
+        return str(row["reason"])
+    if "cached" not in row:
+        return "cold: Python's start to a binary that is ready"
+    return f"warm, whole process; cached in {sum(row['cached'])} of {len(row['cached'])} runs with another seed, rate, epochs or length"
+
+
+def _seconds(row: dict[str, Any]) -> tuple[str, str]:
+    taken = row.get("seconds")
+    return (f"{row['median_s']:.3g}", f"{min(taken):.3g} to {max(taken):.3g}") if taken else ("**missing**", "")
+
+
+def widths(found: dict[str, Any]) -> str:
+    """ns a synapse against width, and where the last-level cache ends."""
+    rows = found["rows"]
+    names = list(dict.fromkeys(row["name"] for row in rows))
+    sizes = sorted({row["width"] for row in rows})
+    cost = {(row["name"], row["width"]): f"{row['ns_per_synapse']:.3f}" if row["status"] == "timed" else f"**{row['status']}**" for row in rows}
+    lines = [(str(size), f"{784 * size * 8 / 2**20:.1f}", *(cost[name, size] for name in names)) for size in sizes]
+    end = found["last_level_cache"]
+    words = [f"The last-level cache ({end['cache']}, {end['bytes'] / 2**20:.0f} MB) is full of first-layer weights at a width of {end['width_float64']}."] if end else []
+    for name, flat in found["flatness"].items():
+        if flat:
+            later = flat["half_as_much_again_from"]
+            slower = f"half as much again from width {later}" if later else "nowhere half as much again"
+            words.append(f"{name}: {flat['ratio_300_to_3000']:.2f} between its dearest and cheapest from 300 to 3,000; {slower}.")
+    return "\n\n".join((
+        "## Cost against width: 784-width-10, float64, ns a synapse and presentation", table(("width", "weights MB", *names), lines), " ".join(words)
+    ))
+
+
+def lengths(rows: list[dict[str, Any]]) -> str:
+    """Seconds against the number of presentations."""
+    lines = [(row["name"], str(row.get("presentations", "")), *_seconds(row), row["reason"]) for row in rows]
+    return "## Whole runs of 30-20-10 against their length, start of the program included (the plain loop: its loop alone)\n\n" + table(
+        ("peer", "presentations", "s", "min to max", "remark"), lines
+    )
+
+
+def sweep(rows: list[dict[str, Any]]) -> str:
+    """Runs an hour."""
+    lines = [(row["name"], f"{row['runs']} runs", *_seconds(row), f"{row['runs_per_hour']:,.0f}", f"{row['overhead_ms']:.1f}") for row in rows]
+    return "## A sweep of short runs: `linear`, seed after seed\n\n" + table(("how", "size", "s", "min to max", "runs an hour", "ms a run above the shell"), lines)
+
+
+def memory(found: dict[str, Any]) -> str:
+    """Peak memory."""
+    if found["reason"]:
+        return f"## Memory\n\nnot measured: {found['reason']}"
+    line = (f"{found['presentations']} presentations", found["data"], *(f"{found[name]:.0f}" for name in ("data_mb", "python_mb", "program_mb")))
+    return "## Peak memory of a run of `mnist`\n\n" + table(("run", "data", "data file MB", "Python MB", "compiled program MB"), [line])

@@ -1,0 +1,23 @@
+"""Who takes part. A new peer is a file in `peers/` and a line here."""
+
+from benchmarks.race import Variant
+
+PLAIN, PLAIN32 = Variant("plain C++ loop", "plain_cpp"), Variant("plain C++ loop", "plain_cpp", "float32")
+BLOCKED, DENSE = Variant("bioFA, blocked", "biofa"), Variant("bioFA, dense", "biofa", options=("dense",))
+BLOCKED32, DENSE32 = Variant("bioFA, blocked", "biofa", "float32"), Variant("bioFA, dense", "biofa", "float32", ("dense",))
+REFERENCE = Variant("NumPy reference", "biofa", options=("reference",))
+STOCK = Variant("stock Brian2 standalone", "brian2_stock")
+TORCH = ("torch==2.13.0", "numpy")
+
+RACE = (
+    PLAIN, PLAIN32, BLOCKED, DENSE, BLOCKED32, DENSE32, REFERENCE,
+    Variant("NumPy, BLAS rank-1", "numpy_blas"),
+    Variant("NumPy, BLAS rank-1", "numpy_blas", "float32", quick=False),
+    STOCK,
+    Variant("PyTorch, batch 1", "pytorch", packages=TORCH),
+    Variant("PyTorch, batch 1", "pytorch", "float32", packages=TORCH, quick=False),
+    Variant("ANNarchy", "annarchy", packages=("annarchy",)),
+    Variant("ANNarchy", "annarchy", "float32", packages=("annarchy",), quick=False),
+)
+WIDTHS = (PLAIN, DENSE, BLOCKED)
+LENGTHS = (PLAIN, BLOCKED, STOCK)

@@ -1,0 +1,104 @@
+"""The benchmark: peers that it may compare compute the same weights, and its table tells who is missing or wrong."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from benchmarks import cases, table
+from benchmarks.case import Case
+from benchmarks.race import Variant, blank, hold, race
+from benchmarks.scaling import flatness
+from benchmarks.variants import BLOCKED, BLOCKED32, DENSE, PLAIN, PLAIN32, RACE, REFERENCE
+
+MACHINE = {"caches": {"L1": 32768}, "versions": {"python": "3"}, "processor": "one", "cores": 1, "memory_gb": 1, "system": "s", "compiler": "c", "load": [0.0]}
+
+
+@pytest.fixture
+def case():
+    generator = np.random.default_rng(3)
+    return Case(
+        "7-5-3 logistic", "logistic", 0.1, "generated", generator.random((11, 7)), generator.random((11, 3)),
+        generator.normal(size=(5, 7)), generator.normal(size=(3, 5)), generator.normal(size=(5, 3)),
+    )
+
+
+def timed(variant, case, microseconds):
+    spent = [1e3 * microseconds] * 3
+    return blank(variant, case) | {"status": "timed", "ns": spent, "median_ns": spent[0], "difference": 1e-16, "checked": 40, "peak_kb": 2048}
+
+
+@pytest.mark.compiled
+def test_plain_loop_bioFA_and_reference_give_the_same_weights_and_are_timed():
+    peers = [PLAIN, PLAIN32, BLOCKED, DENSE, BLOCKED32, REFERENCE]
+    rows = race(peers, [cases.linear()], repeats=1, seconds=1e-3, check=40, environments=None, say=print)
+    assert [row["status"] for row in rows] == ["timed"] * 6, [row["reason"] for row in rows]
+    for row in rows:
+        assert row["difference"] < (1e-13 if row["precision"] == "float64" else 1e-5)
+    assert rows[2]["note"] == "first pathway blocked"
+    assert rows[3]["note"] == "first pathway dense"
+
+
+def test_a_peer_without_an_environment_is_reported_missing_and_the_others_go_on(case):
+    absent = Variant("far away", "pytorch", packages=("torch",))
+    rows = race([absent, REFERENCE], [case], repeats=1, seconds=1e-4, check=5, environments=None, say=print)
+    assert [row["status"] for row in rows] == ["missing", "timed"]
+    assert "--environments" in rows[0]["reason"]
+    assert "| far away | float64 | **missing** |" in table.race(rows)
+
+
+def test_a_peer_that_disagrees_is_not_timed_and_the_table_says_so(case):
+    class Wrong:
+        variant, row = REFERENCE, blank(REFERENCE, case)
+
+        def run(self, presentations):
+            return 0.0, case.w0 + 1e-9, case.w1
+
+    wrong = Wrong()
+    assert not hold(wrong, (case.w0, case.w1), 40)
+    page = table.race([wrong.row, timed(PLAIN, case, 1.0)])
+    assert "| NumPy reference | float64 | **disagrees** |" in page
+    assert "so it is not timed" in page
+
+
+def test_weights_that_are_not_finite_disagree(case):
+    class Diverged:
+        variant, row = PLAIN32, blank(PLAIN32, case)
+
+        def run(self, presentations):
+            return 0.0, np.full_like(case.w0, np.nan), case.w1
+
+    assert not hold(Diverged(), (case.w0, case.w1), 40)
+
+
+def test_ratios_are_to_the_plain_loop_in_float64_and_in_the_same_precision(case):
+    rows = [timed(PLAIN, case, 4.0), timed(PLAIN32, case, 2.0), timed(BLOCKED32, case, 1.0)]
+    line = next(line for line in table.race(rows).splitlines() if line.startswith("| bioFA, blocked"))
+    assert line.split(" | ")[2:6] == ["1", "1 to 1", "0.25", "0.50"]
+
+
+def test_the_page_holds_a_table_for_every_part_that_was_run(case):
+    results = {"machine": MACHINE, "command": "python -m benchmarks", "date": "today", "repeats": 3, "race": [timed(PLAIN, case, 1.0)]}
+    page = table.markdown(results)
+    assert "## Online learning" in page
+    assert "## Builds" not in page
+
+
+def test_the_width_where_a_synapse_costs_half_as_much_again_is_named():
+    rows = [{"width": width, "name": "a", "status": "timed", "ns_per_synapse": cost} for width, cost in ((100, 9.0), (300, 1.0), (3000, 1.2), (6000, 1.6))]
+    assert flatness(rows, "a") == {"ratio_300_to_3000": 1.2, "half_as_much_again_from": 6000}
+
+
+def test_a_case_survives_its_folder(case, tmp_path):
+    case.write(tmp_path)
+    for name, value in dataclasses.asdict(Case.read(tmp_path)).items():
+        np.testing.assert_array_equal(value, getattr(case, name))
+
+
+def test_every_peer_file_takes_part():
+    from pathlib import Path
+
+    import benchmarks.peers
+
+    files = {path.stem for path in Path(benchmarks.peers.__file__).parent.glob("*.py")} - {"__init__"}
+    assert files == {variant.module for variant in RACE}
