@@ -18,7 +18,7 @@ def linear() -> Case:
     instance = draw(bioFA.load("linear"), 1)
     state, train = instance.state, instance.data.train
     return Case(
-        "30-20-10 linear", "linear", 7e-3, "generated (linear teacher)", train.inputs, train.targets,
+        "30-20-10 linear", "linear", 7e-3, "generated (linear teacher)", np.asarray(train.inputs), train.targets,
         state["input_to_hidden.w"], state["hidden_to_output.w"], state["mismatch_to_hidden.w"],
     )
 
