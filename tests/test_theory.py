@@ -187,6 +187,7 @@ def test_a_second_hidden_layer_pays_under_feedback_alignment():
     model = bioFA.load("nonlinear").replace(record=Record(every=100))
     three_layers = model.with_scheme("bp")
     three_layers = three_layers.replace(circuit=three_layers.circuit.replace(sizes=(30, 20, 10)))
-    deep = [run(model, seed).metrics["test_nse"] for seed in (1, 2, 3)]
-    flat = [run(three_layers, seed).metrics["test_nse"] for seed in (1, 2, 3)]
+    seeds = (21, 22, 23)  # the model's numbers were chosen on seeds 1 to 6
+    deep = [run(model, seed).metrics["test_nse"] for seed in seeds]
+    flat = [run(three_layers, seed).metrics["test_nse"] for seed in seeds]
     assert np.mean(deep) < np.mean(flat)
