@@ -215,6 +215,11 @@ class Network(Circuit):
     def _pathways(self) -> dict[str, Pathway]:
         return {pathway.name: pathway for pathway in self.pathways}
 
+    @cached_property
+    def _arriving(self) -> dict[tuple[str, str], tuple[Pathway, ...]]:
+        ends = dict.fromkeys((p.target, p.port) for p in self.pathways)
+        return {end: tuple(p for p in self.pathways if (p.target, p.port) == end) for end in ends}
+
     def population(self, name: str) -> Population:
         """The population of that name."""
         return self._populations[name]
@@ -229,7 +234,7 @@ class Network(Circuit):
 
     def arriving(self, population: str, port: str) -> tuple[Pathway, ...]:
         """The pathways that arrive at one port, in the order of their description."""
-        return tuple(p for p in self.pathways if p.target == population and p.port == port)
+        return self._arriving.get((population, port), ())
 
     def owners(self) -> tuple[Pathway, ...]:
         """The pathways that have weights of their own."""

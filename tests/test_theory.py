@@ -183,11 +183,11 @@ def test_the_linear_model_learns_and_aligns_as_in_figure_1():
 
 
 @pytest.mark.slow
+@pytest.mark.compiled
 def test_a_second_hidden_layer_pays_under_feedback_alignment():
     model = bioFA.load("nonlinear").replace(record=Record(every=100))
     three_layers = model.with_scheme("bp")
     three_layers = three_layers.replace(circuit=three_layers.circuit.replace(sizes=(30, 20, 10)))
     seeds = (21, 22, 23)  # the model's numbers were chosen on seeds 1 to 6
-    deep = [run(model, seed).metrics["test_nse"] for seed in seeds]
-    flat = [run(three_layers, seed).metrics["test_nse"] for seed in seeds]
+    deep, flat = ([bioFA.simulate(e, seed).metrics["test_nse"] for seed in seeds] for e in (model, three_layers))
     assert np.mean(deep) < np.mean(flat)
