@@ -1,6 +1,7 @@
 """A run that was stopped, however, goes on to the result that it would have had, bit for bit."""
 
 import dataclasses
+import fcntl
 import hashlib
 import json
 import os
@@ -217,6 +218,13 @@ def test_a_run_whose_beginning_is_damaged_is_refused(tmp_path, name, damage):
         bioFA.resume(tmp_path)
 
 
+def test_a_run_whose_seed_was_changed_by_a_failing_disk_is_refused(tmp_path):
+    path = stopped(small(), tmp_path) / FOLDER / "run.json"
+    path.write_text(path.read_text().replace(r'\"seed\": 3', r'\"seed\": 7'))
+    with pytest.raises(FileError, match=r"damaged \(its checksum is wrong\)"):
+        bioFA.resume(tmp_path)
+
+
 def test_a_full_disk_stops_the_run_and_leaves_it_resumable(tmp_path, monkeypatch):
     real = checkpoint._write_stretch
 
@@ -299,6 +307,19 @@ def test_two_processes_that_begin_in_one_folder_do_not_mix(tmp_path):
 
     result = bioFA.simulate(small(), seed=3, backend="numpy", folder=tmp_path, progress=second)
     assert same(result, bioFA.simulate(small(), seed=3, backend="numpy"))
+
+
+def test_a_lock_taken_on_a_file_that_has_just_been_removed_is_taken_again(tmp_path, monkeypatch):
+    path, real = tmp_path / "lock", fcntl.flock
+
+    def flock(opened, kind):
+        monkeypatch.setattr(fcntl, "flock", real)
+        path.unlink()  # whoever held the lock removes the file before giving it back
+        real(opened, kind)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with hold(path):
+        assert hold(path, wait=False) is None
 
 
 def test_a_lock_whose_file_was_removed_guards_nothing(tmp_path):
