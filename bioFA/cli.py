@@ -232,6 +232,8 @@ def run(
     from bioFA.simulation import simulate
 
     experiment = _load(model, scheme, changes)
+    if out == "":
+        raise FileError("--out: the folder has no name; got ''. Give one, such as --out results/mine.")
     folder = Path(out) if out is not None else Path("results") / f"{_plain(experiment.name)}_{experiment.scheme}_seed{seed}"
     _refuse_taken(folder)
     waiting = "compiling" if backend == "cpp" else "starting"
@@ -404,6 +406,8 @@ def _refuse_taken(folder: Path) -> None:
         refuse_taken(folder)
     except FileError as error:
         raise FileError(f"--out: {error}") from None
+    except OSError as error:
+        raise FileError(f"--out: '{str(folder)[:80]}' cannot be a folder ({error.strerror}). Give another with --out DIR.") from None
     if taken := [name for name in figures if (folder / name).exists()]:
         raise FileError(f"--out: '{folder}' already holds {', '.join(taken)}. Give an empty or new folder with --out DIR.")
     if not _writable(folder):
@@ -483,7 +487,7 @@ def _again(command: str, model: str, scheme: str | None, seed: int, changes: tup
 
 def _plain(name: str) -> str:
     """A model's name as the name of a folder."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-") or "model"
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:80] or "model"
 
 
 def _says(part: type) -> str:

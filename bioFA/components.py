@@ -20,7 +20,9 @@ from bioFA.errors import FileError, ModelError, suggestion
 from bioFA.units import Unit
 
 Number = Annotated[float, Strict()]
-Count = Annotated[int, Strict(), Field(ge=1, le=2**31 - 1)]
+Count = Annotated[
+    int, Strict(), Field(ge=1, le=2**31 - 1), BeforeValidator(lambda value: int(value) if isinstance(value, np.integer) else value)
+]
 Name = Annotated[str, Strict()]
 
 MOST_FAULTS = 5

@@ -16,6 +16,8 @@ from bioFA.schemes.layered import Layered
 from bioFA.tasks import TaskField
 from bioFA.units import Unit
 
+MOST_STEPS = 10**9
+"""A presentation has fewer steps than this."""
 STATIC_DT = 1e-3
 """The nominal step of a static network in seconds; nothing depends on it, since T = dt."""
 
@@ -106,13 +108,15 @@ class Protocol(Component):
 
 def _whole_steps(name: str, time: float, dt: float) -> None:
     steps = time / dt
+    if not steps < MOST_STEPS:
+        raise ModelError(f"Protocol.{name} must be fewer than {MOST_STEPS} steps of dt = {dt:g} s; got {time:g} s. Give a larger dt.")
     if abs(steps - round(steps)) > 1e-6 or (name == "presentation" and round(steps) < 1):
         nearest = max(round(steps), 1) * dt
         raise ModelError(f"Protocol.{name} must be a whole number of steps of dt = {dt:g} s; got {time:g} s. The nearest is {nearest:g} s.")
 
 
 class Record(Component):
-    """What a run keeps of every `every`-th presentation, beside the network's own measurements.
+    """What a run keeps of the presentations 0, `every`, 2 `every`, ..., beside the network's own measurements.
 
     `variables` are names such as `hidden.r`, taken at the last step of a presentation.
     """
@@ -137,6 +141,8 @@ class Experiment(Component):
 
     def model_post_init(self, context: Any) -> None:
         """Check what spans the parts."""
+        if not self.name.isprintable() or not self.name:
+            raise ModelError(f"Experiment.name must be printable text; got {self.name!r}. For example: name = 'digits'.")
         n_in, n_out = self.task.sizes()
         for population in self.network.populations:
             of = getattr(population.neuron, "of", "")

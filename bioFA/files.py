@@ -35,12 +35,19 @@ def find(model: str | Path) -> Path:
     """
     path = Path(model)
     if path.suffix == ".toml" or len(path.parts) > 1:
-        if not path.is_file():
+        if not _is_file(path):
             raise FileError(f"there is no model file '{model}'. Give a path to a .toml file, or a built-in name: {', '.join(builtin_models())}.")
         return path
     if str(model) not in builtin_models():
         raise FileError(f"unknown model '{model}'.{suggestion(str(model), builtin_models())} Or give a path to a .toml file.")
     return models_folder() / f"{model}.toml"
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def load(model: str | Path, changes: dict[str, Any] | None = None) -> Experiment:
@@ -77,7 +84,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(raw.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise FileError(f"{path}: is not text in UTF-8. A model file is TOML; see 'biofa show digits' for one.") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise FileError(f"{path}: is not valid TOML: {error}. See 'biofa show digits' for a model file.") from None
 
 
@@ -106,8 +113,16 @@ def dumps(experiment: Experiment) -> str:
 
 
 def loads(text: str) -> Experiment:
-    """An experiment from the text of a model file."""
-    return from_table(tomllib.loads(text))
+    """An experiment from the text of a model file.
+
+    Raises:
+        ModelError: if the text is not TOML, or what it describes is wrong.
+    """
+    try:
+        table = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"the text is not valid TOML: {error}. See 'biofa show digits' for a model file.") from None
+    return from_table(table)
 
 
 def parse_change(text: str) -> tuple[str, Any]:
@@ -121,5 +136,5 @@ def parse_change(text: str) -> tuple[str, Any]:
         raise ModelError(f"--set takes key=value; got '{text}'. For example: --set protocol.epochs=5.")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # not TOML, or too deep or long for its reader
         return key.strip(), value.strip()

@@ -35,12 +35,17 @@ class Feed:
     """What the sources show in a stretch of presentations: `table[row]` for each presentation.
 
     `tables` maps a source population to a matrix `(n, size)`, `rows` to the row shown in each
-    presentation.
+    presentation; `start` is the number of the first presentation in the whole run.
     """
 
     presentations: int
     tables: Mapping[str, Table]
     rows: Mapping[str, Array]
+    start: int = 0
+
+    def recorded(self, every: int) -> Array:
+        """The presentations of this stretch, counted from its beginning, that the run records: every so many of the whole run."""
+        return np.arange(-self.start % every, self.presentations, every)
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ class Instance:
                 noise = self._noise(f"noise/{split}/{population.name}", population.size, start, start + len(shown))
                 tables[population.name] = neuron.sigma * noise
                 rows[population.name] = np.arange(len(shown))
-        return Feed(len(shown), tables, rows)
+        return Feed(len(shown), tables, rows, start)
 
     def _noise(self, purpose: str, size: int, start: int, stop: int) -> Array:
         blocks = range(start // NOISE_BLOCK, -(-stop // NOISE_BLOCK))

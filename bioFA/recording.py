@@ -21,12 +21,6 @@ class Recording:
     at: Array
     arrays: Mapping[str, Array]
 
-    @staticmethod
-    def join(parts: list[Recording], starts: list[int]) -> Recording:
-        """Recordings one after the other; `starts` are the presentations at which they began."""
-        at = np.concatenate([part.at + start for part, start in zip(parts, starts, strict=True)])
-        return Recording(at, {name: np.concatenate([part.arrays[name] for part in parts]) for name in parts[0].arrays})
-
 
 @dataclass(frozen=True)
 class Segment:
@@ -50,7 +44,7 @@ class Segment:
             broken = [name for name, array in self.state.items() if not np.isfinite(array).all()]
             if not broken:
                 return
-            first = (self.recording.at[-1], broken[0])
+            first = (self.recording.at[-1] if len(self.recording.at) else 0, broken[0])
         raise DivergedError(
             f"the run diverged: {first[1]} is no longer finite in presentation {start + int(first[0])}. "
             "Lower the learning rate, the initial weights or the feedback weights."

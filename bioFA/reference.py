@@ -71,7 +71,7 @@ class Reference:
         for k in range(feed.presentations):
             for step in range(self.protocol.steps):
                 values = self._sweep(state, feed, k)
-                if step == self.protocol.steps - 1 and k % every == 0:
+                if step == self.protocol.steps - 1 and (feed.start + k) % every == 0:
                     for node in nodes:
                         recorded[str(node)].append(values[node].copy())
                 changes: dict[str, Array] = {}
@@ -81,7 +81,7 @@ class Reference:
                 state |= changes
         sizes = {str(node): self.network.population(node.population).size for node in nodes}
         arrays = {name: np.array(rows).reshape(-1, sizes[name]) for name, rows in recorded.items()}
-        return Segment(state, Recording(np.arange(0, feed.presentations, every), arrays))
+        return Segment(state, Recording(feed.recorded(every), arrays))
 
     def _transmit(self, pathway: Pathway, state: Mapping[str, Array], carried: Array) -> Array:
         """W s of one pathway, with its own weights or shared ones."""

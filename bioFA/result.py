@@ -21,7 +21,7 @@ from bioFA import files
 from bioFA.analysis.alignment import alignment_angle, angles, norm_ratio, pseudoinverse_angle
 from bioFA.analysis.learning import nse_curve
 from bioFA.durable import written_whole
-from bioFA.errors import FileError
+from bioFA.errors import FileError, ModelError
 from bioFA.experiment import Experiment
 from bioFA.network import Pathway
 from bioFA.recording import Recording
@@ -207,7 +207,7 @@ def load_result(path: str | Path) -> Result:
                 snapshots_at=snapshots.pop("at"), snapshots=snapshots, evaluations=tuple(json.loads(file.attrs["evaluations"])),
                 state=state, timing=json.loads(file.attrs["timing"]), provenance=json.loads(file.attrs["provenance"]),
             )
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, TypeError, ValueError, ModelError) as error:
         raise FileError(f"'{path}' is not a whole result file ({error}). Run the experiment again.") from None
 
 

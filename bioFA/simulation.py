@@ -8,7 +8,6 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable, Mapping
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +87,8 @@ def simulate(
         RunError: if the run failed, did not finish, or diverged.
     """
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    if not isinstance(experiment, Experiment):
+        raise ModelError(f"simulate takes an Experiment; got {experiment!r}. Load one: bioFA.simulate(bioFA.load('digits')).")
     _check_backend(backend, precision)
     instance = draw(experiment, seed)
     _check_stop(instance)
@@ -189,7 +190,7 @@ def _next_stretch(course: _Course, instance: Instance, runner: Consumer) -> Stre
     measured = None
     if rule is not None:
         row = rows[0] if rows else {}
-        measured = {"validation_error": row.get("error"), "validation_nse": row.get("nse"), "nse": course.training_nse(recording)}[rule.measure]
+        measured = {"validation_error": row.get("error"), "validation_nse": row.get("nse"), "nse": course.training_nse(recording) if len(recording.at) else None}[rule.measure]
     if course.reason_after(measured) is not None or stop == course.total:
         rows += _evaluate(instance, runner, segment.state, stop, "test")
     return Stretch(stop, segment.state, recording, tuple(rows), measured, time.perf_counter() - began, runner.engine)
@@ -211,7 +212,7 @@ class _Course:
         self.measured: list[float] = []
         every = instance.experiment.record.every
         self.recorded = 0
-        self.at = np.empty(sum(len(range(start, stop, every)) for start, stop in pairwise(self.points)), dtype=int)
+        self.at = np.empty(len(range(0, self.total, every)), dtype=int)
         self.arrays: dict[str, Array] = {}
         self.snapshots: dict[str, Array] = {}
 
@@ -265,7 +266,7 @@ class _Course:
             if name in stretch.state:
                 _put(self.snapshots, name, stretch.state[name], len(self.points), self.place)
         if stretch.recording is not None:
-            self.nse = self.training_nse(stretch.recording)
+            self.nse = self.training_nse(stretch.recording) if len(stretch.recording.at) else self.nse
             if stretch.engine not in self.engines:
                 self.engines.append(stretch.engine)
             after = self.recorded + len(stretch.recording.at)
@@ -294,6 +295,7 @@ def _put(arrays: dict[str, Array], name: str, values: Array, length: int, place:
 
 def snapshot_points(presentations: int, snapshots: int) -> list[int]:
     """Where stretches begin and end: 0, then at most `snapshots` further points, the last the end."""
+    snapshots = min(snapshots, presentations)
     return sorted({0, *(round(presentations * k / snapshots) for k in range(1, snapshots + 1))})
 
 

@@ -24,7 +24,8 @@ STRETCHES = 10
 
 @dataclass(frozen=True)
 class Verification:
-    """The outcome: largest absolute differences by name, and where each name first exceeded the tolerance."""
+    """The outcome: largest absolute differences of weights and states, largest differences of what was
+    recorded (relative to its largest value where that is above 1), and where each first exceeded the tolerance."""
 
     experiment: Experiment
     seed: int
@@ -42,7 +43,7 @@ class Verification:
 
     @property
     def agrees(self) -> bool:
-        """Whether every weight and state agrees to the tolerance; NaN never does."""
+        """Whether every weight, state and recorded variable agrees to the tolerance; NaN never does."""
         return not self.first_excess
 
     def summary(self) -> dict[str, Any]:
@@ -60,6 +61,9 @@ class Verification:
             f"{self.experiment.name}, scheme {self.experiment.scheme}, seed {self.seed}: C++ and NumPy {verdict} after "
             f"{self.presentations} presentations; largest absolute difference {self.max_abs_difference:.2g} (tolerance {self.tolerance:g})"
         ]
+        for name, difference in self.recorded.items():
+            if name in self.first_excess:
+                lines.append(f"  {name:<34}{difference:.2g}   as recorded, exceeds the tolerance within {self.first_excess[name]} presentations")
         for name, difference in self.differences.items():
             where = f"   exceeds the tolerance within {self.first_excess[name]} presentations" if name in self.first_excess else ""
             lines.append(f"  {name:<34}{difference:.2g}   (learning moved it by {self.moved[name]:.2g}){where}")
@@ -79,7 +83,7 @@ def verify(
         against: the consumer to check; the compiled one where None.
 
     Raises:
-        RunError: if nothing learned, so that agreement would say nothing.
+        RunError: if the reference diverges, or a plastic pathway did not learn, so that agreement would say nothing.
     """
     protocol = experiment.protocol.replace(epochs=1, presentations=None)
     examples = len(draw(experiment.replace(protocol=protocol), seed).data.train)
@@ -94,6 +98,7 @@ def verify(
     for start, stop in pairwise(points):
         feed = instance.training(start, stop)
         expected, found = reference.segment(ours, feed, True), compiled.segment(theirs, feed, True)
+        expected.check_finite(start)
         ours, theirs = expected.state, found.state
         for name in differences:
             gap = _gap(ours[name], theirs[name])
@@ -101,17 +106,21 @@ def verify(
             if not gap <= TOLERANCE:
                 first_excess.setdefault(name, stop)
         for name, array in expected.recording.arrays.items():
-            recorded[name] = max(recorded.get(name, 0.0), _gap(array, found.recording.arrays[name]))
+            gap = _gap(array, found.recording.arrays[name]) / max(1.0, float(np.abs(array).max(initial=0.0)))
+            recorded[name] = max(recorded.get(name, 0.0), gap)
+            if not gap <= TOLERANCE:
+                first_excess.setdefault(name, stop)
         if progress is not None:
             progress(stop, presentations, {"largest difference": max(differences.values())})
     moved = {name: float(np.abs(ours[name] - instance.state[name]).max()) for name in ours}
     still = [p.name for p in instance.network.plastic() if moved[f"{p.name}.w"] == 0.0]
-    if still:
+    if still and not first_excess:
         raise RunError(f"pathway '{still[0]}' did not change in {presentations} presentations, so agreement would say nothing. Raise its learning rate.")
     return Verification(experiment, instance.seed, presentations, differences, recorded, first_excess, moved)
 
 
 def _gap(first: np.ndarray, second: np.ndarray) -> float:
     """Largest absolute difference; infinite where one side is not finite."""
-    gap = float(np.abs(first - second).max(initial=0.0))
+    with np.errstate(all="ignore"):
+        gap = float(np.abs(first - second).max(initial=0.0))
     return gap if np.isfinite(gap) else float("inf")

@@ -43,6 +43,8 @@ class Uniform(Weights):
     def _ordered(self) -> Uniform:
         if self.high < self.low:
             raise ValueError(f"high must be >= low; got low = {self.low:g}, high = {self.high:g}.")
+        if not np.isfinite(self.high - self.low):
+            raise ValueError(f"high - low must be a finite number; got low = {self.low:g}, high = {self.high:g}.")
         return self
 
     def draw(self, rng: np.random.Generator, shape: Shape) -> Array:

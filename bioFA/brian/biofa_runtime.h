@@ -63,7 +63,7 @@ inline void end_with(long parent) {
 
 struct Stretch {
     std::string folder;
-    int64_t presentations = 0, steps = 1, onset = 0, every = 1, learning = 0;
+    int64_t presentations = 0, steps = 1, onset = 0, first = 0, every = 1, learning = 0;
     std::map<std::string, Source> sources;
     std::map<std::string, std::FILE*> records;
     bool finished = false;
@@ -78,6 +78,7 @@ struct Stretch {
             if (word == "presentations") plan >> presentations;
             else if (word == "steps") plan >> steps;
             else if (word == "onset") plan >> onset;
+            else if (word == "first") plan >> first;
             else if (word == "every") plan >> every;
             else if (word == "learning") plan >> learning;
             else if (word == "parent") { plan >> parent; end_with(parent); }
@@ -129,7 +130,7 @@ struct Stretch {
 
     template <class real>
     void record(const char* name, int64_t step, const real* values, size_t count) {
-        if (!last_step(step) || presentation(step) % every != 0) return;
+        if (!last_step(step) || (first + presentation(step)) % every != 0) return;
         const auto found = records.find(name);
         if (found == records.end()) return;
         std::FILE*& file = found->second;

@@ -60,12 +60,15 @@ class Binary:
 def cache_folder() -> Path:
     """Where binaries are kept."""
     named = os.environ.get("BIOFA_CACHE")
-    return Path(named) if named else Path(platformdirs.user_cache_dir("bioFA", appauthor=False)) / "binaries"
+    return Path(named).resolve() if named else Path(platformdirs.user_cache_dir("bioFA", appauthor=False)) / "binaries"
 
 
 def compiler() -> list[str]:
     """The C++ compiler's command: the environment variable CXX, or g++."""
-    return shlex.split(os.environ.get("CXX", "")) or ["g++"]
+    try:
+        return shlex.split(os.environ.get("CXX", "")) or ["g++"]
+    except ValueError as error:
+        raise MissingError(f"the variable CXX is not a command: {os.environ['CXX']!r} ({error}). Set it to a compiler, or unset it.") from None
 
 
 def find_tools() -> None:
@@ -212,8 +215,10 @@ def _generate(program: Program, work: Path) -> None:
     """Have Brian2 write the C++, in a process of its own and in a folder of ours."""
     (work / "program.json").write_text(program.model_dump_json())
     command = [sys.executable, "-m", "bioFA.brian.build", "program.json", "."]
-    path = os.pathsep.join([str(Path(__file__).resolve().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = call(command, work, {"PYTHONPATH": path})
+    home = Path(__file__).resolve().parents[2]
+    ours = [str(home)] if (home / "pyproject.toml").is_file() else []  # a checkout; an installed package is found as it is
+    path = os.pathsep.join([*ours, *filter(None, [os.environ.get("PYTHONPATH")])])
+    done = call(command, work, {"PYTHONPATH": path, "HOME": str(work)})  # where no Brian2 preferences of the user are
     if done.returncode != 0:
         complaint = done.stderr.strip().splitlines()
         if any("No module named 'brian2'" in line for line in complaint):
@@ -233,7 +238,7 @@ def _compile(work: Path) -> None:
 
 
 def _call(command: list[str], work: Path) -> None:
-    done = call(command, work)
+    done = call(command, work, {"LC_ALL": "C"})
     if done.returncode != 0:
         lines = (done.stderr + done.stdout).splitlines()
         first = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "no message")

@@ -9,6 +9,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from bioFA.errors import MissingError
+
 
 def call(command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command in a folder to its end; if we are interrupted, end it with everything that it started.
@@ -16,10 +18,16 @@ def call(command: Sequence[str], folder: Path, environment: Mapping[str, str] | 
     It runs in a process group of its own, so that Ctrl-C reaches it only through us: a program
     stopped by itself half way could look finished.
     """
-    with subprocess.Popen(
-        command, cwd=folder, env=os.environ | dict(environment or {}), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True,
-    ) as process:
+    try:
+        started = subprocess.Popen(
+            command, cwd=folder, env=os.environ | dict(environment or {}), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise MissingError(
+            f"'{command[0]}' cannot be run here ({error.strerror}). If its folder forbids programs, set BIOFA_CACHE to one that allows them."
+        ) from None
+    with started as process:
         try:
             said, complained = process.communicate()
         except BaseException:

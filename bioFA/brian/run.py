@@ -90,7 +90,7 @@ class Compiled:
                 key: self._stored(key, self._read(folder, self.binary.arrays[key], self._stored(key, array).shape))
                 for key, array in carried.items()
             }
-            recording = self._read_records(folder, feed.presentations, every, nodes)
+            recording = self._read_records(folder, feed.recorded(every), nodes)
         return Segment({**state, **final}, recording)
 
     def _stored(self, key: str, array: Array) -> Array:
@@ -99,7 +99,7 @@ class Compiled:
 
     def _write_plan(self, folder: Path, feed: Feed, learning: bool, every: int, nodes: list[Node]) -> None:
         lines = [f"parent {os.getpid()}", f"presentations {feed.presentations}", f"steps {self.protocol.steps}", f"onset {self.protocol.onset_steps}",
-                 f"every {every}", f"learning {int(learning)}", *(f"record {node}" for node in nodes)]
+                 f"first {feed.start}", f"every {every}", f"learning {int(learning)}", *(f"record {node}" for node in nodes)]
         for name, table in feed.tables.items():
             rows = folder / f"{name}.rows"
             _write(rows, np.asarray(feed.rows[name], dtype=np.int64))
@@ -143,14 +143,15 @@ class Compiled:
                 if found != self.dtype.type(value):
                     raise RunError(f"the compiled program ran with {key} = {found!r} instead of {value!r}, so its result does not count.")
 
-    def _read_records(self, folder: Path, presentations: int, every: int, nodes: list[Node]) -> Recording:
-        at = np.arange(0, presentations, every)
+    def _read_records(self, folder: Path, at: Array, nodes: list[Node]) -> Recording:
         sizes = {str(node): self.network.population(node.population).size for node in nodes}
         return Recording(at, {name: self._read(folder, f"{name}.record", (len(at), size)) for name, size in sizes.items()})
 
     def _read(self, folder: Path, name: str, shape: tuple[int, ...]) -> Array:
         """An array file of exactly the expected size."""
         path = folder / name
+        if 0 in shape:
+            return np.empty(shape)
         expected = math.prod(shape) * self.dtype.itemsize
         size = path.stat().st_size if path.is_file() else None
         if size != expected:

@@ -59,7 +59,7 @@ class NeuronModel(Component):
         return _arguments(cls, variable)
 
     def readable(self) -> tuple[str, ...]:
-        """Everything that a plasticity rule or a record may read."""
+        """Everything that a plasticity rule may read; a record may name what is published, and ports."""
         return (*self.publishes, *self.ports, *self.state)
 
 
@@ -70,10 +70,3 @@ def _arguments(model: type[NeuronModel], variable: str) -> tuple[str, ...]:
 
 family: Family[NeuronModel] = Family("neuron model", "bioFA.neurons", base=NeuronModel)
 Neuron = Annotated[NeuronModel, *family.member()]
-
-
-def is_static(model: NeuronModel) -> bool:
-    """Whether the model keeps nothing from one step to the next."""
-    return not model.state
-
-

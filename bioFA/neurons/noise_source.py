@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from annotated_types import Gt
+from annotated_types import Ge
 
 from bioFA.components import Number
 from bioFA.neurons.base import NeuronModel
@@ -16,7 +16,7 @@ from bioFA.neurons.base import NeuronModel
 class NoiseSource(NeuronModel):
     """r ~ N(0, sigma^2), held for a presentation."""
 
-    sigma: Annotated[Number, Gt(0)] = 0.01
+    sigma: Annotated[Number, Ge(1e-100)] = 0.01
 
     publishes: ClassVar[tuple[str, ...]] = ("r",)
     shows: ClassVar[str | None] = "noise"

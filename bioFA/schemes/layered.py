@@ -9,9 +9,10 @@ With `biases`, a tonically active unit projects to every layer; its weights lear
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, Strict, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Strict, field_validator
 
 from bioFA.components import Count, Name
 from bioFA.errors import ModelError
@@ -33,6 +34,10 @@ PerPathway = Annotated[tuple[WeightsField, ...], BeforeValidator(_listed)]
 """Weights for each pathway of a kind, or one entry for all of them."""
 
 
+def _dump_schemes(schemes: Mapping[str, Scheme]) -> dict[str, Any]:
+    return {name: {"name": name, **scheme.model_dump(mode="json", exclude_none=True)} for name, scheme in schemes.items()}
+
+
 class Layered(Circuit):
     """Layers of the given sizes under a learning scheme.
 
@@ -50,7 +55,9 @@ class Layered(Circuit):
     bias_weights: WeightsField = Constant()
     feedback: PerPathway = (Uniform(low=-0.5, high=0.5),)
     scheme: Name = "fa"
-    schemes: Mapping[str, SchemeField] = Field(default_factory=dict)
+    schemes: Annotated[Mapping[str, SchemeField], AfterValidator(MappingProxyType), PlainSerializer(_dump_schemes)] = Field(
+        default_factory=dict, validate_default=True
+    )
 
     @field_validator("schemes", mode="before")
     @classmethod

@@ -4,7 +4,9 @@
 
 The copy shares the forward weights at every moment. One reward unit compares the two losses
 and broadcasts R to all hidden neurons: a global scalar instead of a vector of errors. The
-output layer learns from its own error, as in every scheme.
+output layer learns from its own error, as in every scheme. L is half the squared error, whatever
+the error unit carries: with logistic outputs and `carries_gain = false` the hidden layer descends
+the squared error and the output layer the cross-entropy.
 
 Source: Lillicrap et al. (2014), arXiv 1411.0247, Fig. 1d (reinforcement learning);
 Werfel, Xie & Seung (2005), Neural Computation 17:2699.
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from annotated_types import Gt
+from annotated_types import Ge
 
 from bioFA.components import Number
 from bioFA.network import Pathway, Population
@@ -33,7 +35,7 @@ class NodePerturbation(Scheme):
     family_name: ClassVar[str] = "np"
 
     rule: Rule = NodePerturbationRule()
-    sigma: Annotated[Number, Gt(0)] = 0.01
+    sigma: Annotated[Number, Ge(1e-100)] = 0.01
 
     def lay(self, layers: Layers) -> Additions:
         """The copy, the noise, the reward unit and its broadcast."""
