@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ import numpy as np
 
 from benchmarks import cases
 from benchmarks.race import ROOT, THREADS, Say
+from benchmarks.watch import watched
 
 
 def memory(presentations: int, say: Say) -> dict[str, Any]:
@@ -42,9 +42,9 @@ def _run(presentations: int) -> dict[str, Any]:
             np.savez(path, inputs=inputs, targets=targets)
             del inputs, targets
             size, changes = path.stat().st_size, changes | {"task": {"name": "arrays", "path": str(path)}}
-        bioFA.simulate(bioFA.load("mnist", changes), seed=1)
-    peak = {who: resource.getrusage(flag).ru_maxrss / 1024 for who, flag in
-            (("python_mb", resource.RUSAGE_SELF), ("program_mb", resource.RUSAGE_CHILDREN))}
+        with watched(os.getpid()) as peaks:
+            bioFA.simulate(bioFA.load("mnist", changes), seed=1)
+    peak = {"python_mb": peaks["own"] / 1024, "program_mb": peaks["programs"] / 1024}
     return {"presentations": presentations, "data": data, "data_mb": size / 2**20, **peak}
 
 

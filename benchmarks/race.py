@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.case import Array, Case
+from benchmarks.watch import watched
 
 ROOT = Path(__file__).resolve().parent.parent
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1")
@@ -60,7 +61,6 @@ class Contestant:
         self.process.stdin.write(f"{presentations}\n")
         self.process.stdin.flush()
         answer = self.answer()
-        self.row["peak_kb"] = answer["peak_kb"]
         with np.load(answer["weights"]) as weights:
             return answer["seconds"], weights["w0"].astype(float), weights["w1"].astype(float)
 
@@ -147,17 +147,21 @@ def hold(contestant: Contestant, expected: Sequence[Array], presentations: int) 
 
 
 def calibrate(contestant: Contestant, seconds: float) -> None:
-    """Choose a short and a long run whose difference lasts about `seconds`."""
-    few, many = 10, 20
-    first = contestant.run(few)[0]
-    while True:
-        spent = contestant.run(many)[0] - first
-        if spent > seconds / 8 or many >= MOST:
-            break
+    """Choose a short and a long run whose difference lasts about `seconds`, and see how much memory the long one takes."""
+    few, many = 10, 30
+
+    def fastest(presentations: int) -> float:
+        return min(contestant.run(presentations)[0] for _ in range(2))
+
+    first = fastest(few)
+    while (spent := fastest(many) - first) < max(seconds / 4, first / 4) and many < MOST:
         many *= 4
     each = max(spent / (many - few), 1e-9)
     long = int(min(max(seconds / each, 50), MOST))
     contestant.row["short"], contestant.row["long"] = max(long // 10, 1), long
+    with watched(contestant.process.pid) as peaks:
+        contestant.run(long)
+    contestant.row |= {"peak_kb": peaks["own"], "program_kb": peaks["programs"]}
 
 
 def time_once(contestant: Contestant) -> None:

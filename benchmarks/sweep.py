@@ -27,6 +27,8 @@ class Kept(Compiled):
 
     def _call(self, folder: Path, arguments: list[str]) -> None:
         shutil.copytree(folder, self.kept)
+        plan = self.kept / "plan.txt"
+        plan.write_text(plan.read_text().replace(str(folder), str(self.kept)))
         self.repeated = [argument.replace(str(folder), str(self.kept)) for argument in arguments]
         super()._call(folder, arguments)
 

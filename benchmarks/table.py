@@ -38,7 +38,7 @@ def race(rows: list[dict[str, Any]]) -> str:
         here = [row for row in rows if row["case"] == case]
         lines = [_racer(row, here) for row in here]
         head = ("peer", "precision", "us a presentation", "min to max", "x plain loop, float64", "x plain loop, same precision", "difference from reference",
-                "peak MB", "remark")
+                "peak MB (Python + program)", "remark")
         parts += [f"### {case} ({here[0]['data']})", table(head, lines)]
     flags = sorted({(row["name"], row["flags"]) for row in rows if row.get("flags")})
     parts.append("Flags: " + "; ".join(f"{name}: `{given}`" for name, given in flags) + ".")
@@ -50,7 +50,7 @@ def race(rows: list[dict[str, Any]]) -> str:
 
 def _racer(row: dict[str, Any], here: list[dict[str, Any]]) -> tuple[str, ...]:
     gap = f"{row['difference']:.1e} ({row['checked']})" if "difference" in row else ""
-    peak = f"{row['peak_kb'] / 1024:.0f}" if "peak_kb" in row else ""
+    peak = " + ".join(f"{row[name] / 1024:.0f}" for name in ("peak_kb", "program_kb") if row.get(name))
     if row["status"] != "timed":
         return row["name"], row["precision"], f"**{row['status']}**", "", "", "", gap, peak, row["reason"]
     ratios = [_ratio(row, here, precision) for precision in ("float64", row["precision"])]
