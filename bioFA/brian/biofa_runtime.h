@@ -8,6 +8,8 @@
 #ifndef BIOFA_RUNTIME_H
 #define BIOFA_RUNTIME_H
 
+#include <cerrno>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -21,7 +23,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #ifdef __linux__
-#include <csignal>
 #include <sys/prctl.h>
 #endif
 
@@ -58,7 +59,7 @@ inline void end_with(long parent) {
 #ifdef __linux__
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
 #endif
-    if (static_cast<long>(::getppid()) != parent) fail("the process that started this one is gone");
+    if (::kill(static_cast<pid_t>(parent), 0) != 0 && errno == ESRCH) fail("the process that started this one is gone");
 }
 
 struct Stretch {
