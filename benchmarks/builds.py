@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -23,15 +24,15 @@ WARM = (
 
 
 def cold(repeats: int, say: Say) -> list[dict[str, Any]]:
-    """Seconds from nothing (an empty compile cache) to ready, in turns."""
+    """Seconds from nothing (an empty compile cache) to ready, in turns; and of processor time, compilers included."""
     case = cases.logistic(rows=100)
-    rows: list[dict[str, Any]] = [{"case": case.name, "name": variant.name, "seconds": [], "reason": ""} for variant in (BLOCKED, DENSE, STOCK)]
+    rows: list[dict[str, Any]] = [{"case": case.name, "name": variant.name, "seconds": [], "cpu": [], "reason": ""} for variant in (BLOCKED, DENSE, STOCK)]
     for repeat in range(repeats):
         for row, variant in zip(rows, (BLOCKED, DENSE, STOCK), strict=True):
             with tempfile.TemporaryDirectory(prefix="biofa-cold-") as scratch:
                 folder = Path(scratch) / "case"
                 case.write(folder)
-                began = time.perf_counter()
+                began, before = time.perf_counter(), _cpu_of_children()
                 try:
                     contestant = start(variant, case, folder, changes={"BIOFA_CACHE": f"{scratch}/cache"})
                 except Absent as reason:
@@ -39,6 +40,7 @@ def cold(repeats: int, say: Say) -> list[dict[str, Any]]:
                     continue
                 row["seconds"].append(time.perf_counter() - began)
                 contestant.stop()
+                row["cpu"].append(_cpu_of_children() - before)
             say(f"cold build {repeat + 1} of {repeats}: {variant.name} took {row['seconds'][-1]:.1f} s")
     return _with_medians(rows)
 
@@ -61,6 +63,11 @@ def warm(repeats: int, say: Say) -> list[dict[str, Any]]:
                 row["cached"].append(json.loads(done.stdout)["timing"]["cached"])
     say(f"warm runs took {', '.join(f'{one:.2f}' for one in row['seconds'])} s")
     return _with_medians([row])
+
+
+def _cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _with_medians(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from statistics import median
 from typing import Any
 
 PLAIN = "plain C++ loop"
@@ -74,7 +75,7 @@ def _cached(row: dict[str, Any]) -> str:
     if row["reason"]:
         return str(row["reason"])
     if "cached" not in row:
-        return "cold: Python's start to a binary that is ready"
+        return f"cold: Python's start to a binary that can run; {median(row['cpu']):.3g} s of processor time"
     return f"warm, whole process; cached in {sum(row['cached'])} of {len(row['cached'])} runs with another seed, rate, epochs or length"
 
 
