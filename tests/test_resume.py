@@ -384,7 +384,8 @@ def whole(tmp_path_factory):
     began = time.monotonic()
     wait_for(lambda: (folder / RESULT).exists())
     seconds = time.monotonic() - began
-    assert runner.wait() == 0
+    runner.communicate()
+    assert runner.returncode == 0
     return load_result(folder / RESULT), folder, seconds
 
 
