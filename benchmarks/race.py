@@ -154,10 +154,10 @@ def calibrate(contestant: Contestant, seconds: float) -> None:
         return min(contestant.run(presentations)[0] for _ in range(2))
 
     first = fastest(few)
-    while (spent := fastest(many) - first) < max(seconds / 4, first / 4) and many < MOST:
+    while (spent := fastest(many) - first) < max(seconds / 4, first) and many < MOST:
         many *= 4
     each = max(spent / (many - few), 1e-9)
-    long = int(min(max(seconds / each, 50), MOST))
+    long = int(min(max(max(seconds, 2 * first) / each, 50), MOST))  # longer than the start-up whose noise is to cancel out
     contestant.row["short"], contestant.row["long"] = max(long // 10, 1), long
     with watched(contestant.process.pid) as peaks:
         contestant.run(long)
