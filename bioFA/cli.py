@@ -529,7 +529,6 @@ def _checks() -> list[_Check]:
     brian2, complaint = _runs([sys.executable, "-c", "import brian2"])
     program = compiler()[0]
     compiles, refusal = _compiles(compiler())
-    make = shutil.which("make") is not None
     sklearn, _ = _runs([sys.executable, "-c", "import sklearn.datasets"])
     mnist = has_mnist()
     return [
@@ -539,10 +538,6 @@ def _checks() -> list[_Check]:
         _Check(
             "C++ compiler", compiles, True, f"{program} compiles and links" if compiles else refusal,
             "apt install g++ (Debian, Ubuntu), xcode-select --install (macOS), conda install -c conda-forge gxx; or set CXX",
-        ),
-        _Check(
-            "make", make, True, "on PATH" if make else "no 'make' on PATH",
-            "apt install make (Debian, Ubuntu), xcode-select --install (macOS), conda install -c conda-forge make",
         ),
         _Check("cache", _writable(cache_folder()), True, str(cache_folder()), "make it writable, or set BIOFA_CACHE to a folder that is"),
         _Check("scikit-learn", sklearn, False, "for the model digits", "pip install 'bioFA[digits]'"),

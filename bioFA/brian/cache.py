@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,11 +34,6 @@ from bioFA.brian.processes import call
 from bioFA.brian.program import Program
 from bioFA.errors import FileError, MissingError, RunError
 from bioFA.locks import Held, hold
-
-HEADERS = ('"objects.h"', '"network.h"', '"brianlib/common_math.h"', '"brianlib/stdint_compat.h"', "<cmath>", "<ctime>",
-           "<iostream>", "<fstream>", "<climits>", '"biofa_block.h"')
-"""What every generated file includes: compiled once a program, which shortens a build by half or more."""
-
 
 LOCK, USE, BUILDING = ".lock", ".use", ".building-"
 """Beside an entry: the lock of its build, the lock of its users; before its name: where it is being built."""
@@ -72,24 +68,24 @@ def compiler() -> list[str]:
 
 
 def find_tools() -> None:
-    """Refuse to go on without a compiler and make.
+    """Refuse to go on without a compiler.
 
     Raises:
         MissingError: naming the missing program.
     """
-    for program, package in ((compiler()[0], "g++"), ("make", "make")):
-        if shutil.which(program) is None:
-            raise MissingError(
-                f"the C++ backend needs '{program}', which is not on PATH. Install it (Debian, Ubuntu: apt install {package}; conda: "
-                "conda install -c conda-forge gxx make; macOS: xcode-select --install), or run without it: biofa run MODEL --backend numpy."
-            )
+    program = compiler()[0]
+    if shutil.which(program) is None:
+        raise MissingError(
+            f"the C++ backend needs '{program}', which is not on PATH. Install it (Debian, Ubuntu: apt install g++; conda: "
+            "conda install -c conda-forge gxx; macOS: xcode-select --install), or run without it: biofa run MODEL --backend numpy."
+        )
 
 
 def build(program: Program) -> Binary:
     """The binary of a program, from the cache or built now.
 
     Raises:
-        MissingError: if compiler, make or Brian2 are missing.
+        MissingError: if compiler or Brian2 are missing.
         RunError: if Brian2 or the compiler refuse the program; the message quotes their first complaint.
     """
     find_tools()
@@ -227,15 +223,35 @@ def _generate(program: Program, work: Path) -> None:
 
 
 def _compile(work: Path) -> None:
-    """Run Brian2's makefile, with the common headers compiled once."""
-    command = ["make", "-j2", f"CXX={shlex.join(compiler())}"]
-    flags = re.search(r"^OPTIMISATIONS *= *(.*)$", (work / "makefile").read_text(), re.MULTILINE)
-    if flags:
-        (work / "common.h").write_text("".join(f"#include {header}\n" for header in HEADERS))
-        _call([*compiler(), *shlex.split(flags[1]), "-Wno-write-strings", "-I.", "-x", "c++-header", "common.h", "-o", "common.h.gch"], work)
-        command.append(f"OPTIMISATIONS={flags[1]} -include common.h")
-    (work / "make.deps").touch()  # built once from nothing, a project needs no list of which file depends on which
-    _call(command, work)
+    """Compile Brian2's project as two files, side by side: its steps, and the rest.
+
+    The headers, which cost most of a small file's compilation, are so read twice and not once a
+    file. Flags and sources are those of Brian2's makefile.
+    """
+    makefile = (work / "makefile").read_text()
+    found = [re.search(rf"^{name} *= *(.*)$", makefile, re.MULTILINE) for name in ("OPTIMISATIONS", "SRCS", "LFLAGS")]
+    if found[0] is None or found[1] is None:
+        raise RunError("Brian2's makefile names no flags or sources, so this Brian2 is one that bioFA does not know. See 'biofa doctor'.")
+    flags, sources, link = (shlex.split(match[1]) if match else [] for match in found)
+    steps = sorted(source for source in sources if source.startswith("code_objects/"))
+    (work / "steps.cpp").write_text(_together([(work / source).read_text() for source in steps], steps))
+    (work / "rest.cpp").write_text("".join(f'#include "{source}"\n' for source in sources if source not in steps))
+    with ThreadPoolExecutor(2) as pool:
+        objects = ("steps", "rest")
+        commands = [[*compiler(), *flags, "-Wno-write-strings", "-I.", "-c", f"{name}.cpp", "-o", f"{name}.o"] for name in objects]
+        list(pool.map(lambda command: _call(command, work), commands))
+    _call([*compiler(), *(f"{name}.o" for name in objects), "-o", "main", *link], work)
+
+
+def _together(texts: list[str], names: list[str]) -> str:
+    """Source files as one: each in a namespace of its own, since their helpers have equal names."""
+    includes = sorted({line for text in texts for line in re.findall(r"^ *#include *(.*?) *$", text, re.MULTILINE)})
+    lines = [f"#include {header}" for header in includes]
+    for number, (text, name) in enumerate(zip(texts, names, strict=True)):
+        functions = re.findall(r"^void (\w+)\(\)", text, re.MULTILINE)
+        lines += [f"namespace step_{number} {{", f'#include "{name}"', "}"]
+        lines += [f"void {function}() {{ step_{number}::{function}(); }}" for function in functions]
+    return "\n".join(lines) + "\n"
 
 
 def _call(command: list[str], work: Path) -> None:
