@@ -35,6 +35,7 @@ positive = st.floats(min_value=1e-12, max_value=1e12)
 sizes = st.integers(min_value=1, max_value=5)
 names = st.from_regex(r"[a-z][a-z0-9]{2,5}_[a-z0-9]{1,3}", fullmatch=True)
 texts = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=20)
+titles = st.text(alphabet=st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20).filter(str.isprintable)
 activations = st.sampled_from(["linear", "tanh", "logistic", "rectified"])
 learning_rates = st.floats(min_value=0, allow_infinity=False)
 
@@ -105,7 +106,7 @@ def layered_experiments(draw_):
     )
     record = Record(variables=draw_(st.lists(st.sampled_from(["output.r", "output.gain", "mismatch.loss", "input.r"]), max_size=3)), every=draw_(sizes))
     return Experiment(
-        name=draw_(texts), description=draw_(texts), circuit=circuit if draw_(st.booleans()) else circuit.network(), task=task, protocol=protocol, record=record
+        name=draw_(titles), description=draw_(texts), circuit=circuit if draw_(st.booleans()) else circuit.network(), task=task, protocol=protocol, record=record
     )
 
 

@@ -410,7 +410,7 @@ def test_a_signal_stops_a_run_cleanly_and_it_goes_on(tmp_path, whole, number, co
     assert running_in(folder) == []
     assert not (folder / RESULT).exists()
     assert not [path for path in (folder / FOLDER).iterdir() if path.is_dir()], "no passing files are left"
-    outcome = biofa("resume", str(folder), "--json")
+    outcome = biofa("resume", str(folder), "--figures", "--json")
     assert outcome.exit_code == 0, outcome.output
     assert json.loads(outcome.stdout)["result"] == str(folder / RESULT)
     assert same(load_result(folder / RESULT), whole[0])
