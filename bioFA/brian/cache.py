@@ -197,7 +197,7 @@ def _build(program: Program, folder: Path, use: Held | None) -> Binary:
         written = json.loads((work / "written.json").read_text())
         digest = hashlib.sha256((work / "main").read_bytes()).hexdigest()
         (work / "entry.json").write_text(json.dumps({"sha256": digest, **written}))
-        for leftover in (*work.rglob("*.o"), *work.rglob("*.gch")):
+        for leftover in work.glob("*.o"):
             leftover.unlink()
         shutil.rmtree(folder, ignore_errors=True)
         work.rename(folder)
