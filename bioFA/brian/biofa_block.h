@@ -9,17 +9,31 @@
 #define BIOFA_BLOCK_H
 
 #include <algorithm>
+#include <cstring>
 #include <vector>
 #include "biofa_runtime.h"
 
 namespace biofa {
 
+// 32 bytes of numbers, which the compiler keeps in one vector register (or in two)
+template <class real>
+struct Lanes {
+    typedef real type __attribute__((vector_size(32)));
+    static const int count = 32 / sizeof(real);
+    static type load(const real* from) { type all; std::memcpy(&all, from, sizeof all); return all; }
+    static void store(real* to, const type& all) { std::memcpy(to, &all, sizeof all); }
+};
+
 template <class real>
 struct Block {
-    static const int K = 16;
+    typedef typename Lanes<real>::type vec;
+    static const int K = 16, L = Lanes<real>::count, V = K / L;
+    static const int ROWS = sizeof(real) == 8 ? 3 : 6;  // rows of the product whose sums fill the registers
     int n_pre = 0, n_post = 0, filled = 0;
     real scale = 1;                       // s to the power of the updates made in this block
     std::vector<real> x, drive, update;   // K x n_pre, K x n_post, K x n_post
+    std::vector<real> columns, turned;    // the inputs and the updates again, all K beside each other
+    std::vector<int> active;              // inputs that are not zero in all K presentations: only they count
     real dot[K][K];
 
     // the drive of one step, added to the port or put in its place
@@ -50,14 +64,12 @@ struct Block {
     void finish(const Stretch& stretch, int64_t step, real* __restrict w) {
         if (filled == 0 || (step % K != K - 1 && !stretch.last(step))) return;
         std::fill(update.begin() + static_cast<size_t>(filled) * n_post, update.end(), real(0));
+        for (int k = 0; k < K; k++)
+            for (int i = 0; i < n_post; i++) turned[static_cast<size_t>(i) * K + k] = update[static_cast<size_t>(k) * n_post + i];
         if (scale != 1) for (size_t i = 0; i < static_cast<size_t>(n_post) * n_pre; i++) w[i] *= scale;
-        const int piece = static_cast<int>(1024 / sizeof(real));  // a piece of all K inputs stays in the first cache
-        for (int from = 0; from < n_pre; from += piece) {
-            const int width = std::min(piece, n_pre - from);
-            int i = 0;
-            for (; i + 2 <= n_post; i += 2) add<2>(w, i, from, width);
-            for (; i < n_post; i++) add<1>(w, i, from, width);
-        }
+        int i = 0;
+        for (; i + 4 <= n_post; i += 4) add_rows<4>(w, i);
+        for (; i < n_post; i++) add_rows<1>(w, i);
         filled = 0;
         scale = 1;
     }
@@ -69,8 +81,10 @@ private:
         filled = 0;
         scale = 1;
         x.assign(static_cast<size_t>(K) * n_pre, 0);
+        columns.resize(static_cast<size_t>(K) * n_pre);
         drive.resize(static_cast<size_t>(K) * n_post);
         update.resize(static_cast<size_t>(K) * n_post);
+        turned.resize(static_cast<size_t>(K) * n_post);
         for (int k = 0; k < K && step + k < stretch.presentations; k++)
             stretch.show_row(source, step + k, &x[static_cast<size_t>(k) * n_pre], n_pre);
         for (int k = 0; k < K; k++)
@@ -80,53 +94,81 @@ private:
                 for (int j = 0; j < n_pre; j++) sum += a[j] * b[j];
                 dot[m][k] = sum;
             }
+        active.clear();
+        for (int j = 0; j < n_pre; j++) {
+            real* __restrict column = &columns[active.size() * K];
+            bool any = false;
+            for (int k = 0; k < K; k++) {
+                column[k] = x[static_cast<size_t>(k) * n_pre + j];
+                any |= column[k] != 0;
+            }
+            if (any) active.push_back(j);
+        }
         int i = 0;
-        for (; i + 2 <= n_post; i += 2) product<2>(w, i);
+        for (; i + ROWS <= n_post; i += ROWS) product<ROWS>(w, i);
         for (; i < n_post; i++) product<1>(w, i);
     }
 
+    // drive[k][i..] for all k at once: each weight is read once
     template <int rows>
-    void product(const real* __restrict w, int i) {  // drive[k][i..] for all k, four inputs at a time
-        const real *__restrict w0 = w + static_cast<size_t>(i) * n_pre, *__restrict w1 = w0 + (rows > 1 ? n_pre : 0);
-        for (int k = 0; k < K; k += 4) {
-            const real *__restrict x0 = &x[static_cast<size_t>(k) * n_pre], *__restrict x1 = x0 + n_pre, *__restrict x2 = x1 + n_pre,
-                       *__restrict x3 = x2 + n_pre;
-            real a0 = 0, a1 = 0, a2 = 0, a3 = 0, b0 = 0, b1 = 0, b2 = 0, b3 = 0;
-            for (int j = 0; j < n_pre; j++) {
-                const real u = w0[j];
-                a0 += u * x0[j]; a1 += u * x1[j]; a2 += u * x2[j]; a3 += u * x3[j];
-                if (rows > 1) {
-                    const real v = w1[j];
-                    b0 += v * x0[j]; b1 += v * x1[j]; b2 += v * x2[j]; b3 += v * x3[j];
-                }
+    void product(const real* __restrict w, int i) {
+        vec sum[rows][V];
+        for (int r = 0; r < rows; r++)
+            for (int v = 0; v < V; v++) sum[r][v] = vec{};
+        const real* __restrict row = w + static_cast<size_t>(i) * n_pre;
+        const real* __restrict column = columns.data();
+        for (const int j : active) {
+            vec input[V];
+            for (int v = 0; v < V; v++) input[v] = Lanes<real>::load(column + v * L);
+            for (int r = 0; r < rows; r++) {
+                const vec weight = vec{} + row[static_cast<size_t>(r) * n_pre + j];
+                for (int v = 0; v < V; v++) sum[r][v] += weight * input[v];
             }
-            real* out = &drive[static_cast<size_t>(k) * n_post + i];
-            out[0] = a0; out[n_post] = a1; out[2 * static_cast<size_t>(n_post)] = a2; out[3 * static_cast<size_t>(n_post)] = a3;
-            if (rows > 1) {
-                out[1] = b0; out[n_post + 1] = b1; out[2 * static_cast<size_t>(n_post) + 1] = b2; out[3 * static_cast<size_t>(n_post) + 1] = b3;
+            column += K;
+        }
+        for (int r = 0; r < rows; r++)
+            for (int v = 0; v < V; v++)
+                for (int l = 0; l < L; l++) drive[static_cast<size_t>(v * L + l) * n_post + i + r] = sum[r][v][l];
+    }
+
+    // w[i..] += sum over k of update[k][i..] x[k], where an input was active
+    template <int rows>
+    void add_rows(real* __restrict w, int i) {
+        const int *next = active.data(), *end = next + active.size();
+        while (next != end) {
+            const int j = *next;
+            if (j + 2 * L <= n_pre) {
+                add<rows, 2>(w, i, j);
+                while (next != end && *next < j + 2 * L) ++next;
+            } else {
+                for (int r = 0; r < rows; r++) {
+                    real sum = 0;
+                    for (int k = 0; k < K; k++) sum += turned[static_cast<size_t>(i + r) * K + k] * x[static_cast<size_t>(k) * n_pre + j];
+                    w[static_cast<size_t>(i + r) * n_pre + j] += sum;
+                }
+                ++next;
             }
         }
     }
 
-    template <int rows>
-    void add(real* __restrict w, int i, int from, int width) {  // w[i..] += sum over k of update[k][i..] x[k], four inputs at a time
-        real *__restrict w0 = w + static_cast<size_t>(i) * n_pre + from, *__restrict w1 = w0 + (rows > 1 ? n_pre : 0);
-        for (int k = 0; k < filled; k += 4) {
-            const real *__restrict x0 = &x[static_cast<size_t>(k) * n_pre + from], *__restrict x1 = x0 + n_pre, *__restrict x2 = x1 + n_pre,
-                       *__restrict x3 = x2 + n_pre;
-            const real* a = &update[static_cast<size_t>(k) * n_post + i];
-            const size_t next = n_post;
-            const real p0 = a[0], p1 = a[next], p2 = a[2 * next], p3 = a[3 * next];
-            if (rows > 1) {
-                const real q0 = a[1], q1 = a[next + 1], q2 = a[2 * next + 1], q3 = a[3 * next + 1];
-                for (int j = 0; j < width; j++) {
-                    w0[j] += p0 * x0[j] + p1 * x1[j] + p2 * x2[j] + p3 * x3[j];
-                    w1[j] += q0 * x0[j] + q1 * x1[j] + q2 * x2[j] + q3 * x3[j];
-                }
-            } else {
-                for (int j = 0; j < width; j++) w0[j] += p0 * x0[j] + p1 * x1[j] + p2 * x2[j] + p3 * x3[j];
+    // a patch of weights stays in registers while all K updates are added
+    template <int rows, int width>
+    void add(real* __restrict w, int i, int j) {
+        vec patch[rows][width];
+        for (int r = 0; r < rows; r++)
+            for (int v = 0; v < width; v++) patch[r][v] = Lanes<real>::load(w + static_cast<size_t>(i + r) * n_pre + j + v * L);
+        const real* __restrict a = &turned[static_cast<size_t>(i) * K];
+        const real* __restrict shown = &x[j];
+        for (int k = 0; k < K; k++) {
+            vec input[width];
+            for (int v = 0; v < width; v++) input[v] = Lanes<real>::load(shown + static_cast<size_t>(k) * n_pre + v * L);
+            for (int r = 0; r < rows; r++) {
+                const vec factor = vec{} + a[r * K + k];
+                for (int v = 0; v < width; v++) patch[r][v] += factor * input[v];
             }
         }
+        for (int r = 0; r < rows; r++)
+            for (int v = 0; v < width; v++) Lanes<real>::store(w + static_cast<size_t>(i + r) * n_pre + j + v * L, patch[r][v]);
     }
 };
 
