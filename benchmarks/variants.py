@@ -3,8 +3,8 @@
 from benchmarks.race import Variant
 
 PLAIN, PLAIN32 = Variant("plain C++ loop", "plain_cpp"), Variant("plain C++ loop", "plain_cpp", "float32")
-BLOCKED, DENSE = Variant("bioFA, blocked", "biofa"), Variant("bioFA, dense", "biofa", options=("dense",))
-BLOCKED32, DENSE32 = Variant("bioFA, blocked", "biofa", "float32"), Variant("bioFA, dense", "biofa", "float32", ("dense",))
+BLOCKED, DENSE = Variant("bioFA, blocked", "biofa", options=("blocked",)), Variant("bioFA, dense", "biofa", options=("dense",))
+BLOCKED32, DENSE32 = Variant("bioFA, blocked", "biofa", "float32", ("blocked",)), Variant("bioFA, dense", "biofa", "float32", ("dense",))
 REFERENCE = Variant("NumPy reference", "biofa", options=("reference",))
 STOCK = Variant("stock Brian2 standalone", "brian2_stock")
 TORCH = ("torch==2.13.0", "numpy")

@@ -14,8 +14,9 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from bioFA.analysis.learning import sliding_mean
@@ -36,12 +37,14 @@ STYLE: dict[Any, Any] = {
 }
 COLUMN, PAGE = 3.5, 7.0
 """Widths in inches of one column and of a page."""
-DOTS_PER_INCH = 300
+DOTS_PER_INCH = 200
 SPLITS = {"validation": (ORANGE, "o-"), "test": (GREEN, "D")}
 SHOWN = 4000
 """At most so many single presentations are drawn."""
 BINS = 100
 """Courses are summarised in at most this many bins of consecutive presentations."""
+PIXELS = 600
+"""Of a larger matrix, every second (third, ...) row and column is drawn."""
 IMAGES = 24
 """So many receptive fields are shown."""
 SUFFIXES = (".png", ".pdf")
@@ -159,17 +162,15 @@ def save_all(result: Result, folder: str | Path) -> list[Path]:
     Raises:
         FileError: if the folder cannot be written.
     """
-    figures = {"learning_curve": learning_curve(result)}
-    if result.feedback_angles:
-        figures["alignment"] = alignment(result)
-    figures["weights"] = weights(result)
+    drawn = [learning_curve, *([alignment] if result.feedback_angles else []), weights]
     paths = []
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         with matplotlib.rc_context(STYLE):
-            for name, figure in figures.items():
+            for draw in drawn:
+                figure = draw(result)
                 for suffix in SUFFIXES:
-                    paths.append(Path(folder) / f"{name}{suffix}")
+                    paths.append(Path(folder) / f"{draw.__name__}{suffix}")
                     with written_whole(paths[-1]) as partial:
                         figure.savefig(partial, format=suffix[1:], dpi=DOTS_PER_INCH, metadata={"CreationDate": None} if suffix == ".pdf" else None)
                     figure.set_layout_engine("none")  # laid out once, so that both files show the same
@@ -217,7 +218,7 @@ def _draw_matrices(part: SubFigure, result: Result, pathways: list[Pathway]) -> 
     grid = part.add_gridspec(len(pathways), 5, width_ratios=(1, 1, 0.04, 1, 0.04))
     for row, pathway in enumerate(pathways):
         shots = result.snapshots[f"{pathway.name}.w"]
-        limit = float(np.abs(shots[[0, -1]]).max())
+        limit = max(_largest(shots[0]), _largest(shots[-1]))
         pre, post = (f"{name} ({network.population(name).size})" for name in (pathway.source, pathway.target))
         before, after = part.add_subplot(grid[row, 0]), part.add_subplot(grid[row, 1])
         _show(before, shots[0], limit)
@@ -229,20 +230,31 @@ def _draw_matrices(part: SubFigure, result: Result, pathways: list[Pathway]) -> 
             feedback = replaced[pathway.name]
             matrix = result.snapshots[f"{feedback.name}.w"][-1].T
             panel = part.add_subplot(grid[row, 3])
-            image = _show(panel, matrix, float(np.abs(matrix).max()))
+            image = _show(panel, matrix, _largest(matrix))
             panel.set(title=f"{feedback.name}, transposed", xlabel=pre)
             _scale(part, image, part.add_subplot(grid[row, 4]))
 
 
-def _show(panel: Axes, matrix: Array, limit: float) -> AxesImage:
-    limit = limit or 1.0
+def _show(panel: Axes, matrix: Array, limit: float) -> ScalarMappable:
+    """Draw a matrix, zero in the middle of the colours, and return their scale.
+
+    Thinned to what a panel can show and coloured before it is drawn, which saves most of the memory.
+    """
+    rows, columns = (-(-size // PIXELS) for size in matrix.shape)
+    matrix = matrix[::rows, ::columns]
+    scale = ScalarMappable(Normalize(-(limit or 1.0), limit or 1.0), "RdBu_r")
     panel.set(xticks=[], yticks=[])
     panel.spines[:].set_visible(False)
-    return panel.imshow(matrix, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", interpolation="nearest")
+    panel.imshow(scale.to_rgba(matrix, bytes=True), aspect="auto", interpolation="nearest")
+    return scale
 
 
-def _scale(part: SubFigure, image: AxesImage, place: Axes) -> None:
-    bar = part.colorbar(image, cax=place, label="weight")
+def _largest(matrix: Array) -> float:
+    return float(max(matrix.max(), -matrix.min()))
+
+
+def _scale(part: SubFigure, colours: ScalarMappable, place: Axes) -> None:
+    bar = part.colorbar(colours, cax=place, label="weight")
     bar.outline.set_visible(False)
     bar.locator = MaxNLocator(nbins=5)
 
@@ -270,7 +282,7 @@ def _draw_fields(part: SubFigure, result: Result, pathway: Pathway) -> None:
         row, column = divmod(place, columns)
         tiles[row * pitch :, column * pitch :][:side, :side] = shots[-1][neuron].reshape(side, side)
     panel, scale = part.subplots(1, 2, width_ratios=(1, 0.015))
-    image = _show(panel, tiles, float(np.abs(shots[-1][chosen]).max()))
+    image = _show(panel, tiles, _largest(shots[-1][chosen]))
     panel.set(title=f"{pathway.name}, after: receptive fields of the {len(chosen)} neurons of {pathway.target} that changed most")
     panel.set_aspect("equal", anchor="W")
     _scale(part, image, scale)

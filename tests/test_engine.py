@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import bioFA
 from bioFA import Experiment, Layered
 from bioFA.brian.factors import factorise
+from bioFA.brian.program import make_program
 from bioFA.brian.run import Compiled
 from bioFA.instance import draw
 from bioFA.neurons.error_unit import ErrorUnit
@@ -61,7 +62,7 @@ def test_blocked_updates_are_the_plain_ones_but_for_rounding(decay, presentation
     changes = {f"circuit.schemes.fa.{rule}.decay": decay for rule in ("rule", "readout_rule")}
     instance = draw(bioFA.load("linear", changes), 2)
     feed = instance.training(0, presentations)
-    blocked, plain = Compiled(instance), Compiled(instance, blocked=False)
+    blocked, plain = Compiled(instance, blocked=True), Compiled(instance, blocked=False)
     assert blocked.engine["pathways"]["input_to_hidden"] == "blocked"
     assert set(plain.engine["pathways"].values()) == {"dense"}
     results = [runner.segment(instance.state, feed, learning=True) for runner in (blocked, plain, Reference(instance))]
@@ -75,7 +76,7 @@ def test_blocked_updates_are_the_plain_ones_but_for_rounding(decay, presentation
 @pytest.mark.compiled
 def test_blocks_stop_where_a_stretch_stops_and_do_nothing_with_learning_off():
     instance = draw(bioFA.load("linear"), 2)
-    runner = Compiled(instance)
+    runner = Compiled(instance, blocked=True)
     first = runner.segment(instance.state, instance.training(0, 21), learning=True)
     second = runner.segment(first.state, instance.training(21, 60), learning=True)
     expected = Reference(instance).segment(instance.state, instance.training(0, 60), learning=True)
@@ -86,8 +87,16 @@ def test_blocks_stop_where_a_stretch_stops_and_do_nothing_with_learning_off():
 
 @pytest.mark.compiled
 def test_shared_weights_and_held_presentations_are_not_blocked():
-    assert set(Compiled(draw(bioFA.load("linear").with_scheme("np"), 1)).engine["pathways"].values()) == {"dense"}
-    assert set(Compiled(draw(systems.held("np"), 1)).engine["pathways"].values()) == {"dense"}
+    assert set(Compiled(draw(bioFA.load("linear").with_scheme("np"), 1), blocked=True).engine["pathways"].values()) == {"dense"}
+    assert set(Compiled(draw(systems.held("np"), 1), blocked=True).engine["pathways"].values()) == {"dense"}
+
+
+@pytest.mark.parametrize(("model", "may_block"), [("linear", []), ("digits", ["input_to_hidden"])])
+def test_blocks_are_for_matrices_beyond_the_first_cache(model, may_block):
+    experiment = bioFA.load(model)
+    assert [p.name for p in make_program(experiment).pathways if p.may_block] == may_block
+    assert [p.name for p in make_program(experiment, blocked=True).pathways if p.may_block] == ["input_to_hidden"]
+    assert not any(p.may_block for p in make_program(experiment, blocked=False).pathways)
 
 
 @pytest.mark.compiled

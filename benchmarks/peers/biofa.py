@@ -1,4 +1,4 @@
-"""bioFA itself: compiled by Brian2, with blocked updates or (`dense`) without, or (`reference`) the NumPy reference.
+"""bioFA itself: compiled by Brian2, with updates in blocks where that pays, or (`blocked`) always, or (`dense`) never, or (`reference`) the NumPy reference.
 
 It measures what a user's run measures (readout and feedback angle), here in the first presentation only.
 """
@@ -49,7 +49,7 @@ def prepare(case: Case, precision: str, options: list[str], scratch: Path) -> Pe
     else:
         from bioFA.brian.run import Compiled
 
-        runner = compiled = Compiled(instance, precision, blocked="dense" not in options)
+        runner = compiled = Compiled(instance, precision, blocked={"dense": False, "blocked": True}.get(options[0]) if options else None)
         makefile = (compiled.binary.folder / "makefile").read_text()
         found = re.search(r"^OPTIMISATIONS = (?:-I\S+ )?(.*)$", makefile, re.MULTILINE)
         flags, note = found[1] if found else "", f"first pathway {compiled.binary.pathways['input_to_hidden']}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from typing import Any, Literal
 
@@ -19,6 +20,9 @@ from bioFA.experiment import Experiment
 from bioFA.network import Network, Node, Pathway
 from bioFA.neurons import NeuronModel
 from bioFA.weights import SharedWith
+
+BLOCKED_FROM = 4096
+"""Smaller matrices stay in the first cache, where a block saves nothing and costs its bookkeeping."""
 
 
 class _Data(BaseModel):
@@ -41,8 +45,8 @@ class PathwaySpec(_Data):
 
     `owner` is the pathway that stores the weights, itself unless they are shared. `masked`
     says that some synapses do not exist, `sign` which sign weights keep; `may_block`
-    that its source is a stimulus, shown anew in every step, that nobody else uses its
-    weights, and that nothing constrains them: then updates may be made in blocks, if the rule has the form for it.
+    that it is large enough, that its source is a stimulus, shown anew in every step, that nobody else uses
+    its weights, and that nothing constrains them: then updates may be made in blocks, if the rule has the form for it.
     """
 
     name: str
@@ -100,17 +104,17 @@ def scale_name(pathway: Pathway) -> str:
     return f"scale_{pathway.name}"
 
 
-def make_program(experiment: Experiment, precision: str = "float64", blocked: bool = True, stock: bool = False) -> Program:
+def make_program(experiment: Experiment, precision: str = "float64", blocked: bool | None = None, stock: bool = False) -> Program:
     """The program of an experiment's network, for the variables that it records.
 
     Args:
         experiment: the description.
         precision: of all weights, states and rates.
-        blocked: whether pathways from the stimulus may be updated in blocks.
+        blocked: whether pathways from the stimulus may be updated in blocks; None: those of at least `BLOCKED_FROM` synapses.
         stock: whether pathways are Brian2's own `Synapses`; slower, for comparison.
     """
     network = experiment.network
-    blocked = blocked and not stock and experiment.protocol.steps == 1
+    smallest = None if blocked is False or stock or experiment.protocol.steps > 1 else 1 if blocked else BLOCKED_FROM
     needed = _needed(network, experiment.recorded)
     return Program(
         dt=experiment.protocol.step,
@@ -118,7 +122,7 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
         stock=stock,
         groups=tuple(_group(network, p.name, needed) for p in network.populations),
         pathways=tuple(
-            _pathway(network, p, blocked) for p in network.pathways if not p.weights.one_to_one and (_is_used(p, needed) or _is_owner(network, p))
+            _pathway(network, p, smallest) for p in network.pathways if not p.weights.one_to_one and (_is_used(p, needed) or _is_owner(network, p))
         ),
         steps=(
             *_sweep(network, needed),
@@ -186,7 +190,8 @@ def _runtime_parameters(neuron: NeuronModel) -> list[str]:
     return [field for field in neuron.parameters() if field in words]
 
 
-def _pathway(network: Network, pathway: Pathway, blocked: bool) -> PathwaySpec:
+def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> PathwaySpec:
+    """`smallest`: from how many synapses on updates may be made in blocks; None for never."""
     shared = pathway.weights if isinstance(pathway.weights, SharedWith) else None
     rule = pathway.plasticity
     return PathwaySpec(
@@ -196,7 +201,8 @@ def _pathway(network: Network, pathway: Pathway, blocked: bool) -> PathwaySpec:
         equations=rule.equations if rule else "",
         reads_pre=rule.reads_pre if rule else (), reads_post=rule.reads_post if rule else (),
         masked=pathway.density < 1, sign=pathway.sign,
-        may_block=blocked and rule is not None and pathway.density == 1 and pathway.sign == "any" and not _is_shared(network, pathway) and _is_shown(network, pathway.source),
+        may_block=smallest is not None and math.prod(network.shape(pathway)) >= smallest and rule is not None and pathway.density == 1
+        and pathway.sign == "any" and not _is_shared(network, pathway) and _is_shown(network, pathway.source),
     )
 
 

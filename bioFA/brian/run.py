@@ -38,7 +38,7 @@ class Compiled:
     name = "cpp"
 
     def __init__(
-        self, instance: Instance, precision: str = "float64", blocked: bool = True, stock: bool = False, scratch: Path | None = None
+        self, instance: Instance, precision: str = "float64", blocked: bool | None = None, stock: bool = False, scratch: Path | None = None
     ):
         self.network = instance.network
         self.protocol = instance.experiment.protocol
