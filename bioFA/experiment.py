@@ -57,7 +57,8 @@ class Protocol(Component):
     A static network does one presentation in one step and needs no times. A network with
     stateful neurons holds each example for `presentation`, in steps of `dt`; learning is on
     from `learning_onset` into the presentation to its end, and T, the learning time per
-    presentation in every rule, is that time.
+    presentation in every rule, is that time. After each presentation sources show zero for
+    `blank`; with `reset`, neurons (not weights) return to their first state as a presentation begins.
     """
 
     epochs: Count = 1
@@ -66,6 +67,8 @@ class Protocol(Component):
     dt: Annotated[Number, Unit("s"), Gt(0)] | None = None
     presentation: Annotated[Number, Unit("s"), Gt(0)] | None = None
     learning_onset: Annotated[Number, Unit("s"), Ge(0)] = 0.0
+    blank: Annotated[Number, Unit("s"), Ge(0)] = 0.0
+    reset: Annotated[bool, Strict()] = False
     snapshots: Count = 20
     stop: Stop | None = None
 
@@ -77,8 +80,10 @@ class Protocol(Component):
         if self.dt is None or self.presentation is None:
             if self.learning_onset > 0:
                 raise ModelError(f"Protocol.learning_onset needs dt and presentation; got learning_onset = {self.learning_onset:g} s alone.")
+            if self.blank > 0:
+                raise ModelError(f"Protocol.blank needs dt and presentation; got blank = {self.blank:g} s alone.")
             return
-        for name in ("presentation", "learning_onset"):
+        for name in ("presentation", "learning_onset", "blank"):
             _whole_steps(name, getattr(self, name), self.dt)
         if self.learning_onset >= self.presentation:
             raise ModelError(
@@ -91,9 +96,14 @@ class Protocol(Component):
         return STATIC_DT if self.dt is None else self.dt
 
     @property
-    def steps(self) -> int:
-        """Steps per presentation."""
+    def shown_steps(self) -> int:
+        """Steps of a presentation in which its example is shown."""
         return 1 if self.dt is None or self.presentation is None else round(self.presentation / self.dt)
+
+    @property
+    def steps(self) -> int:
+        """Steps per presentation, with the blank after it."""
+        return self.shown_steps + round(self.blank / self.step)
 
     @property
     def onset_steps(self) -> int:
@@ -103,7 +113,7 @@ class Protocol(Component):
     @property
     def learning_time(self) -> float:
         """T of the plasticity rules: learning time per presentation in seconds."""
-        return (self.steps - self.onset_steps) * self.step
+        return (self.shown_steps - self.onset_steps) * self.step
 
 
 def _whole_steps(name: str, time: float, dt: float) -> None:

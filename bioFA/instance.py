@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from bioFA import draws
 from bioFA.errors import ModelError
 from bioFA.experiment import Experiment
 from bioFA.network import Network, Pathway
 from bioFA.neurons.noise_source import NoiseSource
-from bioFA.neurons.rate_source import RateSource
 from bioFA.tasks import ByteTable, Data, Table
 
 Array = np.ndarray
@@ -35,13 +35,15 @@ class Feed:
     """What the sources show in a stretch of presentations: `table[row]` for each presentation.
 
     `tables` maps a source population to a matrix `(n, size)`, `rows` to the row shown in each
-    presentation; `start` is the number of the first presentation in the whole run.
+    presentation; `start` is the number of the first presentation in the whole run. `keys` maps
+    a population that draws random numbers to the key of its numbers (`bioFA.draws`).
     """
 
     presentations: int
     tables: Mapping[str, Table]
     rows: Mapping[str, Array]
     start: int = 0
+    keys: Mapping[str, int] = field(default_factory=dict)
 
     def recorded(self, every: int) -> Array:
         """The presentations of this stretch, counted from its beginning, that the run records: every so many of the whole run."""
@@ -95,14 +97,15 @@ class Instance:
         rows: dict[str, Array] = {}
         for population in self.network.populations:
             neuron = population.neuron
-            if isinstance(neuron, RateSource):
+            if neuron.shows == "task":
                 tables[population.name] = getattr(self.data.splits()[split], neuron.of)
                 rows[population.name] = shown
             elif isinstance(neuron, NoiseSource):
                 noise = self._noise(f"noise/{split}/{population.name}", population.size, start, start + len(shown))
                 tables[population.name] = neuron.sigma * noise
                 rows[population.name] = np.arange(len(shown))
-        return Feed(len(shown), tables, rows, start)
+        keys = {p.name: draws.key(self.seed, f"draws/{split}/{p.name}") for p in self.network.populations if p.neuron.draws}
+        return Feed(len(shown), tables, rows, start, keys)
 
     def _noise(self, purpose: str, size: int, start: int, stop: int) -> Array:
         blocks = range(start // NOISE_BLOCK, -(-stop // NOISE_BLOCK))

@@ -8,6 +8,7 @@
 #ifndef BIOFA_RUNTIME_H
 #define BIOFA_RUNTIME_H
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
@@ -64,8 +65,9 @@ inline void end_with(long parent) {
 
 struct Stretch {
     std::string folder;
-    int64_t presentations = 0, steps = 1, onset = 0, first = 0, every = 1, learning = 0;
+    int64_t presentations = 0, steps = 1, shown = 1, onset = 0, first = 0, every = 1, learning = 0, rasters = 0;
     std::map<std::string, Source> sources;
+    std::map<std::string, uint64_t> keys;
     std::map<std::string, std::FILE*> records;
     bool finished = false;
 
@@ -78,7 +80,10 @@ struct Stretch {
         while (plan >> word) {
             if (word == "presentations") plan >> presentations;
             else if (word == "steps") plan >> steps;
+            else if (word == "shown") plan >> shown;
             else if (word == "onset") plan >> onset;
+            else if (word == "rasters") plan >> rasters;
+            else if (word == "key") { plan >> name; plan >> keys[name]; }
             else if (word == "first") plan >> first;
             else if (word == "every") plan >> every;
             else if (word == "learning") plan >> learning;
@@ -90,7 +95,7 @@ struct Stretch {
             else fail("the plan holds the unknown word " + word);
             if (!plan) fail("the plan is damaged at " + word);
         }
-        if (presentations < 1 || steps < 1 || every < 1) fail("the plan is incomplete");
+        if (presentations < 1 || steps < 1 || shown < 1 || shown > steps || every < 1) fail("the plan is incomplete");
     }
 
     static std::string rest_of_line(std::ifstream& plan) {
@@ -99,11 +104,11 @@ struct Stretch {
         return path;
     }
 
-    // the presentation of a step, and whether it is that presentation's first or last step
+    // the presentation of a step, and whether it is that presentation's first step, or the last before its blank
     int64_t presentation(int64_t step) const { return step / steps; }
     bool first_step(int64_t step) const { return step % steps == 0; }
-    bool last_step(int64_t step) const { return step % steps == steps - 1; }
-    bool learns(int64_t step) const { return learning && step % steps >= onset; }
+    bool last_step(int64_t step) const { return step % steps == shown - 1; }
+    bool learns(int64_t step) const { return learning && step % steps >= onset && step % steps < shown; }
     bool last(int64_t step) const { return step + 1 >= presentations * steps; }
 
     // copy the row that a source shows in a presentation
@@ -127,6 +132,37 @@ struct Stretch {
     template <class real>
     void show(const char* name, int64_t step, real* rates, size_t count) const {
         if (first_step(step)) show_row(name, presentation(step), rates, count);
+        else if (step % steps == shown) std::fill(rates, rates + count, real(0));
+    }
+
+    // uniform numbers in [0, 1) for one step: a hash of key, presentation, step and neuron (bioFA/draws.py)
+    static uint64_t mix(uint64_t z) {
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+        return z ^ (z >> 31);
+    }
+
+    template <class real>
+    void draw(const char* name, int64_t step, real* numbers, size_t count) const {
+        const uint64_t golden = 0x9E3779B97F4A7C15ull;
+        const auto found = keys.find(name);
+        if (found == keys.end()) fail(std::string("the plan has no key for ") + name);
+        const int bits = sizeof(real) == 8 ? 53 : 24;
+        const real unit = real(1) / real(uint64_t(1) << bits);
+        uint64_t place = mix(found->second + golden * static_cast<uint64_t>(first + presentation(step) + 1));
+        place = mix(place + golden * static_cast<uint64_t>(step % steps + 1));
+        for (size_t i = 0; i < count; i++) numbers[i] = real(mix(place + golden * (i + 1)) >> (64 - bits)) * unit;
+    }
+
+    // every spike of this step, as one byte a neuron
+    template <class real>
+    void raster(const char* name, const real* spikes, size_t count) {
+        if (!rasters) return;
+        std::FILE*& file = records[std::string(name) + " raster"];
+        if (!file) file = std::fopen((folder + name + ".raster").c_str(), "wb");
+        std::vector<unsigned char> bytes(count);
+        for (size_t i = 0; i < count; i++) bytes[i] = spikes[i] != 0;
+        if (!file || std::fwrite(bytes.data(), 1, count, file) != count) fail(std::string("cannot write the raster of ") + name);
     }
 
     template <class real>

@@ -42,7 +42,7 @@ def generate(program: Program, folder: Path) -> None:
             pathways[spec.name] = adapter.StockPathway(spec, source, target, {n: _UNIT_NAMES[u] for n, u in units.items()}, shared)
         else:
             dimensions = {name: UNITS[unit] for name, unit in units.items()}
-            pathways[spec.name] = adapter.DensePathway(spec.name, source, target, dimensions, shared, spec.masked, clock)
+            pathways[spec.name] = adapter.DensePathway(spec.name, source, target, dimensions, shared, spec.masked, clock, spec.carries, spec.event, spec.by_pre)
     how = _order_steps(program, groups, pathways)
     network = brian2.Network(*groups.values(), *(pathway.group for pathway in pathways.values()))
     device = brian2.get_device()
@@ -57,7 +57,7 @@ def generate(program: Program, folder: Path) -> None:
     device.build(directory=str(folder), compile=False, run=False)
     arrays: dict[str, str] = {}
     for population in program.groups:
-        names = [*(brian2.Equations(population.dynamics).diff_eq_names if population.dynamics else ()), *population.parameters]
+        names = [*(brian2.Equations(population.dynamics).diff_eq_names if population.dynamics else ()), *population.kept, *population.parameters]
         arrays |= {f"{population.name}.{name}": adapter.array_file(groups[population.name], name) for name in names}
     for pathway in program.pathways:
         names = [*(["w"] if pathway.owner == pathway.name else []), *(["exists"] if pathway.masked else []), *_parameters(program, pathway)]
@@ -74,7 +74,7 @@ def _parameters(program: Program, spec: PathwaySpec) -> list[str]:
 
 def _group(spec: GroupSpec, program: Program) -> brian2.NeuronGroup:
     equations = [spec.dynamics] if spec.dynamics else []
-    equations += [f"{name} : 1" for name in spec.variables]
+    equations += [f"{name} : 1" for name in (*spec.variables, *spec.kept)]
     equations += [f"{name} : {_UNIT_NAMES[unit]} (shared, constant)" for name, unit in spec.parameters.items()]
     if program.stock:
         equations += [f"{adapter.slot(p.name)} : 1" for p in program.pathways if p.target == spec.name]
@@ -82,10 +82,11 @@ def _group(spec: GroupSpec, program: Program) -> brian2.NeuronGroup:
 
 
 def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, Any]) -> dict[str, str]:
-    """Give every step of the program its place: all in the slot `start`, so that states advance after them.
+    """Give every step of the program its place: all in the slot `start`, so that states advance after them; threshold tests come last.
 
     Returns:
-        How each pathway was compiled: `dense`, `blocked` where its updates are made in blocks, or `stock`.
+        How each pathway was compiled: `dense`, `blocked` where its updates are made in blocks, `events`
+        where its matrix is stored by presynaptic neuron, or `stock`.
     """
     specs = {spec.name: spec for spec in program.pathways}
     rates = {spec.name: _rate(spec) for spec in program.pathways if spec.equations}
@@ -99,8 +100,19 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, A
         if step.kind == "show":
             group = groups[step.of]
             group.contained_objects.append(adapter.Runner(
-                group, "show", order, size=len(group), step=adapter.step_counter(clock), rates=adapter.array_name(group, "r"), name=step.of,
+                group, "show", order, size=len(group), step=adapter.step_counter(clock), rates=adapter.array_name(group, step.nodes[0]), name=step.of,
             ))
+        elif step.kind == "draw":
+            group = groups[step.of]
+            arrays = [adapter.array_name(group, variable) for variable in step.nodes]
+            group.contained_objects.append(adapter.Runner(group, "draw", order, arrays=arrays, size=len(group), step=adapter.step_counter(clock), name=step.of))
+        elif step.kind == "restart":
+            group = groups[step.of]
+            values = [(adapter.array_name(group, variable), value) for variable, value in step.values.items()]
+            group.contained_objects.append(adapter.Runner(group, "restart", order, values=values, size=len(group), step=adapter.step_counter(clock)))
+        elif step.kind == "test":
+            group = groups[step.of]
+            group.contained_objects.append(adapter.Runner(group, "stateupdate", order, "\n".join(step.statements), when="thresholds"))
         elif step.kind == "evaluate":
             group = groups[step.of]
             for name, (population, variable) in step.reads.items():
@@ -114,11 +126,8 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, A
                 pathways[step.of].transmit(spec.carries, spec.port, spec.transposed, step.accumulate, order)
         elif step.kind == "record":
             owner = groups[program.groups[0].name]
-            records = []
-            for node in step.nodes:
-                population, variable = node.split(".")
-                records.append((node, adapter.array_name(groups[population], variable), len(groups[population])))
-            owner.contained_objects.append(adapter.Runner(owner, "record", order, records=records, step=adapter.step_counter(clock)))
+            records, rasters = ([(node, *_array(groups, node)) for node in nodes] for nodes in (step.nodes, step.rasters))
+            owner.contained_objects.append(adapter.Runner(owner, "record", order, records=records, rasters=rasters, step=adapter.step_counter(clock)))
         else:
             spec = specs[step.of]
             for side, names in (("pre", spec.reads_pre), ("post", spec.reads_post)):
@@ -128,7 +137,13 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, A
                 pathways[step.of].learn_block(*blocks[step.of], order)
             else:
                 pathways[step.of].learn(rates[step.of], spec.sign, order)
-    return {name: "stock" if program.stock else "blocked" if name in blocks else "dense" for name in pathways}
+    return {spec.name: "stock" if program.stock else "blocked" if spec.name in blocks else "events" if spec.by_pre else "dense" for spec in program.pathways}
+
+
+def _array(groups: dict[str, Any], node: str) -> tuple[str, int]:
+    """The C++ pointer to a population's variable, and how many values it has."""
+    population, variable = node.split(".")
+    return adapter.array_name(groups[population], variable), len(groups[population])
 
 
 def _rate(spec: PathwaySpec) -> str:

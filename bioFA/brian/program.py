@@ -30,11 +30,15 @@ class _Data(BaseModel):
 
 
 class GroupSpec(_Data):
-    """A population: its variables (dimensionless, one a neuron), parameters with units, and dynamics."""
+    """A population: its variables (dimensionless, one a neuron), parameters with units, and dynamics.
+
+    `kept` are the state variables that no differential equation describes.
+    """
 
     name: str
     size: int
     variables: tuple[str, ...]
+    kept: tuple[str, ...]
     parameters: dict[str, str]
     dynamics: str
     method: str
@@ -47,6 +51,8 @@ class PathwaySpec(_Data):
     says that some synapses do not exist, `sign` which sign weights keep; `may_block`
     that it is large enough, that its source is a stimulus, shown anew in every step, that nobody else uses
     its weights, and that nothing constrains them: then updates may be made in blocks, if the rule has the form for it.
+    `event` says that only neurons that spike have anything to transmit, `by_pre` that the owner's
+    matrix is stored with one row a presynaptic neuron, because the owner transmits events.
     """
 
     name: str
@@ -63,25 +69,32 @@ class PathwaySpec(_Data):
     masked: bool
     sign: str
     may_block: bool
+    event: bool
+    by_pre: bool
 
 
 class StepSpec(_Data):
     """One thing that is done in every time step.
 
-    show      load the row of this presentation into a source
+    restart   put a population's state (`values`) back to its beginning as a presentation begins
+    draw      fill a population's random numbers (`nodes`) for this step
+    show      load the row of this presentation into a source's variable (`nodes`)
     evaluate  run statements for every neuron of a population, which may read one-to-one
               partners in other populations (`reads`: local name -> population and variable)
+    test      run statements after the integration of the step: threshold test and reset
     transmit  sum a pathway's synapses into a port, in place of what was there or on top
-    record    keep variables at the end of a presentation
+    record    keep variables (`nodes`) at the end of a presentation, and spikes (`rasters`) in every step
     learn     one step of a pathway's plasticity rule
     """
 
-    kind: Literal["show", "evaluate", "transmit", "record", "learn"]
+    kind: Literal["restart", "draw", "show", "evaluate", "test", "transmit", "record", "learn"]
     of: str = ""
     statements: tuple[str, ...] = ()
     reads: dict[str, tuple[str, str]] = {}
     accumulate: bool = False
     nodes: tuple[str, ...] = ()
+    rasters: tuple[str, ...] = ()
+    values: dict[str, float] = {}
 
 
 class Program(_Data):
@@ -125,9 +138,15 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
             _pathway(network, p, smallest) for p in network.pathways if not p.weights.one_to_one and (_is_used(p, needed) or _is_owner(network, p))
         ),
         steps=(
+            *(StepSpec(kind="restart", of=p.name, values=dict(p.neuron.state)) for p in network.populations if p.neuron.state and experiment.protocol.reset),
+            *(StepSpec(kind="draw", of=p.name, nodes=p.neuron.draws) for p in network.populations if p.neuron.draws),
             *_sweep(network, needed),
-            StepSpec(kind="record", nodes=tuple(str(node) for node in experiment.recorded)),
+            StepSpec(
+                kind="record", nodes=tuple(str(node) for node in experiment.recorded), rasters=tuple(f"{p.name}.s" for p in network.spiking())
+            ),
             *(StepSpec(kind="learn", of=p.name) for p in network.plastic()),
+            *(StepSpec(kind="evaluate", of=p.name, statements=(p.neuron.arrival(),)) for p in network.populations if p.neuron.arrival()),
+            *(StepSpec(kind="test", of=p.name, statements=(p.neuron.spiking(),)) for p in network.populations if p.neuron.spiking()),
         ),
     )
 
@@ -144,6 +163,10 @@ def _is_shared(network: Network, pathway: Pathway) -> bool:
     return any(isinstance(p.weights, SharedWith) and p.weights.pathway == pathway.name for p in network.pathways)
 
 
+def _is_event(network: Network, pathway: Pathway) -> bool:
+    return pathway.carries in network.population(pathway.source).neuron.events
+
+
 def _is_shown(network: Network, population: str) -> bool:
     return network.population(population).neuron.shows in ("task", "noise")
 
@@ -156,8 +179,9 @@ def _needed(network: Network, recorded: tuple[Node, ...]) -> set[Node]:
         wanted += [Node(pathway.source, v) for v in pathway.plasticity.reads_pre]
         wanted += [Node(pathway.target, v) for v in pathway.plasticity.reads_post]
     for population in network.populations:
-        words = _identifiers(population.neuron.dynamics())
-        wanted += [Node(population.name, port) for port in population.neuron.ports if port in words]
+        words = _identifiers(_advance(population.neuron))
+        wanted += [Node(population.name, variable) for variable in (*population.neuron.ports, *population.neuron.publishes) if variable in words]
+    wanted += [Node(population.name, "s") for population in network.spiking()]
     needed: set[Node] = set()
     while wanted:
         node = wanted.pop()
@@ -165,6 +189,11 @@ def _needed(network: Network, recorded: tuple[Node, ...]) -> set[Node]:
             needed.add(node)
             wanted += network.dependencies(node)
     return needed
+
+
+def _advance(neuron: NeuronModel) -> str:
+    """All that moves the state."""
+    return "\n".join((neuron.arrival(), neuron.dynamics(), neuron.spiking()))
 
 
 def _identifiers(text: str) -> set[str]:
@@ -178,7 +207,7 @@ def _group(network: Network, name: str, needed: set[Node]) -> GroupSpec:
     stateless = [node.variable for node in network.order if node in needed and node.population == name]
     parameters = {field: type(neuron).unit_of(field) for field in _runtime_parameters(neuron)}
     return GroupSpec(
-        name=name, size=population.size, variables=tuple(stateless),
+        name=name, size=population.size, variables=(*stateless, *neuron.draws), kept=tuple(v for v in neuron.state if f"d{v}/dt" not in neuron.dynamics()),
         parameters=parameters | {scale_name(p): "1" for p in one_to_one},
         dynamics=neuron.dynamics(), method=neuron.integration(),
     )
@@ -186,7 +215,7 @@ def _group(network: Network, name: str, needed: set[Node]) -> GroupSpec:
 
 def _runtime_parameters(neuron: NeuronModel) -> list[str]:
     """The float fields that the equations name."""
-    words = _identifiers(neuron.dynamics()).union(*(_identifiers(e) for e in neuron.expressions().values()))
+    words = _identifiers(_advance(neuron)).union(*(_identifiers(e) for e in neuron.expressions().values()))
     return [field for field in neuron.parameters() if field in words]
 
 
@@ -194,6 +223,7 @@ def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> Pathwa
     """`smallest`: from how many synapses on updates may be made in blocks; None for never."""
     shared = pathway.weights if isinstance(pathway.weights, SharedWith) else None
     rule = pathway.plasticity
+    owner = network.pathway(shared.pathway) if shared else pathway
     return PathwaySpec(
         name=pathway.name, source=pathway.source, target=pathway.target, carries=pathway.carries, port=pathway.port,
         owner=shared.pathway if shared else pathway.name, transposed=shared.transposed if shared else False,
@@ -202,7 +232,8 @@ def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> Pathwa
         reads_pre=rule.reads_pre if rule else (), reads_post=rule.reads_post if rule else (),
         masked=pathway.density < 1, sign=pathway.sign,
         may_block=smallest is not None and math.prod(network.shape(pathway)) >= smallest and rule is not None and pathway.density == 1
-        and pathway.sign == "any" and not _is_shared(network, pathway) and _is_shown(network, pathway.source),
+        and pathway.sign == "any" and not _is_shared(network, pathway) and _is_shown(network, pathway.source) and pathway.carries == network.population(pathway.source).neuron.shown,
+        event=_is_event(network, pathway), by_pre=_is_event(network, owner),
     )
 
 
@@ -220,9 +251,9 @@ def _sweep(network: Network, needed: set[Node]) -> list[StepSpec]:
                     _evaluate(steps, node.population, statement, {partner: (pathway.source, pathway.carries)})
                 else:
                     steps.append(StepSpec(kind="transmit", of=pathway.name, accumulate=index > 0))
-        elif _is_shown(network, node.population):
-            steps.append(StepSpec(kind="show", of=node.population))
-        elif neuron.shows is None:
+        elif _is_shown(network, node.population) and node.variable == neuron.shown:
+            steps.append(StepSpec(kind="show", of=node.population, nodes=(node.variable,)))
+        elif neuron.shows != "one":
             _evaluate(steps, node.population, f"{node.variable} = {neuron.expressions()[node.variable]}", {})
     return steps
 

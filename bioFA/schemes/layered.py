@@ -47,6 +47,7 @@ class Layered(Circuit):
     """
 
     sizes: Annotated[tuple[Count, ...], Field(min_length=2)]
+    input: Neuron = RateSource()
     hidden: Neuron = StaticRate()
     output: Neuron = StaticRate()
     error: Neuron = ErrorUnit()
@@ -91,8 +92,8 @@ class Layered(Circuit):
         names, sizes = self.layer_names(), self.sizes
         forward_weights = _spread(self.weights, len(sizes) - 1)
         forward = tuple(
-            Pathway(name=f"{a}_to_{b}", source=a, target=b, weights=w)
-            for a, b, w in zip(names[:-1], names[1:], forward_weights, strict=True)
+            Pathway(name=f"{a}_to_{b}", source=a, target=b, carries=neuron.sends, weights=w)
+            for a, b, neuron, w in zip(names[:-1], names[1:], (self.input, *[self.hidden] * (len(sizes) - 2)), forward_weights, strict=True)
         )
         biases = tuple(
             Pathway(name=f"bias_to_{name}", source="bias", target=name, weights=self.bias_weights) for name in names[1:]
@@ -100,7 +101,7 @@ class Layered(Circuit):
         layers = Layers(names, sizes, self.hidden, self.output, forward, biases, _spread(self.feedback, len(sizes) - 2))
         additions = self.active().lay(layers)
 
-        populations = [Population(name="input", size=sizes[0], neuron=RateSource(of="inputs"))]
+        populations = [Population(name="input", size=sizes[0], neuron=self.input)]
         populations += [Population(name="bias", size=1, neuron=ConstantSource())] if self.biases else []
         populations += [Population(name=name, size=size, neuron=self.hidden) for name, size in zip(names[1:-1], sizes[1:-1], strict=True)]
         populations += [
