@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bioFA.errors import BioFAError, FileError, MissingError, ModelError, RunError
-    from bioFA.experiment import Experiment, Protocol, Record, Stop
+    from bioFA.experiment import Experiment, Phase, Protocol, Record, Stop
     from bioFA.files import builtin_models, dumps, load, loads
     from bioFA.instance import Instance, draw
     from bioFA.network import Network, Pathway, Population
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "bioFA.errors": ("BioFAError", "FileError", "MissingError", "ModelError", "RunError"),
-    "bioFA.experiment": ("Experiment", "Protocol", "Record", "Stop"),
+    "bioFA.experiment": ("Experiment", "Phase", "Protocol", "Record", "Stop"),
     "bioFA.files": ("builtin_models", "dumps", "load", "loads"),
     "bioFA.instance": ("Instance", "draw"),
     "bioFA.network": ("Network", "Pathway", "Population"),
@@ -46,6 +46,7 @@ __all__ = [
     "ModelError",
     "Network",
     "Pathway",
+    "Phase",
     "Population",
     "Protocol",
     "Record",

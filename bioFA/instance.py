@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bioFA.errors import ModelError
-from bioFA.experiment import Experiment
+from bioFA.experiment import Experiment, Phase
 from bioFA.network import Network, Pathway
 from bioFA.neurons.noise_source import NoiseSource
 from bioFA.neurons.rate_source import RateSource
@@ -35,13 +35,24 @@ class Feed:
     """What the sources show in a stretch of presentations: `table[row]` for each presentation.
 
     `tables` maps a source population to a matrix `(n, size)`, `rows` to the row shown in each
-    presentation; `start` is the number of the first presentation in the whole run.
+    presentation; `start` is the number of the first presentation in the whole run, `phase` says
+    which pathways learn and how fast, where the training has phases.
     """
 
     presentations: int
     tables: Mapping[str, Table]
     rows: Mapping[str, Array]
     start: int = 0
+    phase: Phase | None = None
+
+    def learns(self, pathway: str) -> bool:
+        """Whether a plastic pathway learns in this stretch."""
+        return self.phase is None or self.phase.learns is None or pathway in self.phase.learns
+
+    @property
+    def rate(self) -> float:
+        """What every learning rate is multiplied by."""
+        return 1.0 if self.phase is None else self.phase.rate
 
     def recorded(self, every: int) -> Array:
         """The presentations of this stretch, counted from its beginning, that the run records: every so many of the whole run."""
@@ -69,8 +80,13 @@ class Instance:
     def presentations(self) -> int:
         """How many presentations the training has."""
         protocol = self.experiment.protocol
-        total = protocol.epochs * len(self.data.train)
+        total = self.phase_ends()[-1] if protocol.phases else protocol.epochs * len(self.data.train)
         return total if protocol.presentations is None else min(total, protocol.presentations)
+
+    def phase_ends(self) -> list[int]:
+        """After how many presentations each phase ends; empty where the training has none."""
+        lengths = [phase.presentations or (phase.epochs or 0) * len(self.data.train) for phase in self.experiment.protocol.phases]
+        return [sum(lengths[: number + 1]) for number in range(len(lengths))]
 
     def order(self, start: int, stop: int) -> Array:
         """Which training example each presentation from `start` to `stop` shows."""
@@ -83,8 +99,17 @@ class Instance:
         return np.concatenate(parts)[start - epochs[0] * count :][: stop - start]
 
     def training(self, start: int, stop: int) -> Feed:
-        """The training presentations from `start` to `stop`."""
-        return self._feed("train", self.order(start, stop), start)
+        """The training presentations from `start` to `stop`, all of one phase.
+
+        Raises:
+            ValueError: if a phase ends between them.
+        """
+        feed, ends = self._feed("train", self.order(start, stop), start), self.phase_ends()
+        if not ends:
+            return feed
+        if any(start < end < stop for end in ends):
+            raise ValueError(f"a phase ends between presentations {start} and {stop}: its ends are {ends}")
+        return replace(feed, phase=self.experiment.protocol.phases[next(number for number, end in enumerate(ends) if stop <= end)])
 
     def evaluation(self, split: str) -> Feed:
         """Every example of a split once, in its order."""

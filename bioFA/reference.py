@@ -12,7 +12,8 @@ Time runs in steps of dt; presentation k covers the steps k K ... k K + K - 1. O
   3. In the last step of a presentation the recorded variables are taken, so that a prediction
      is recorded before its own example has changed any weight.
   4. Where learning is on (from `learning_onset` into the presentation to its end), every
-     plastic pathway makes one step of its rule, all from the values of 2. Weights of a signed
+     plastic pathway that learns in this phase makes one step of its rule, at its learning rate
+     times the phase's, all from the values of 2. Weights of a signed
      pathway stop at 0, and synapses that a sparse pathway lacks do not change.
   5. Stateful neurons advance by one step, from the ports of 2.
 
@@ -76,7 +77,7 @@ class Reference:
                         recorded[str(node)].append(values[node].copy())
                 changes: dict[str, Array] = {}
                 if learning and step >= self.protocol.onset_steps:
-                    changes |= self._learn(state, values)
+                    changes |= self._learn(state, values, feed)
                 changes |= self._advance(state, values)
                 state |= changes
         sizes = {str(node): self.network.population(node.population).size for node in nodes}
@@ -115,12 +116,14 @@ class Reference:
                 values[node] = getattr(neuron, node.variable)(*needs)
         return values
 
-    def _learn(self, state: Mapping[str, Array], values: Mapping[Node, Array]) -> dict[str, Array]:
-        """The weights after one step of plasticity."""
+    def _learn(self, state: Mapping[str, Array], values: Mapping[Node, Array], feed: Feed) -> dict[str, Array]:
+        """The weights after one step of plasticity, of the pathways that learn in this phase and at its rate."""
         changed: dict[str, Array] = {}
-        for pathway in self.network.plastic():
+        for pathway in (pathway for pathway in self.network.plastic() if feed.learns(pathway.name)):
             rule = pathway.plasticity
             assert rule is not None
+            if feed.rate != 1.0:
+                rule = rule.replace(learning_rate=feed.rate * rule.parameters()["learning_rate"])
             pre = {v: self._read(state, values, pathway.source, v) for v in rule.reads_pre}
             post = {v: self._read(state, values, pathway.target, v) for v in rule.reads_post}
             new = rule.step({"w": state[f"{pathway.name}.w"]}, pre, post, self.protocol.step, self.protocol.learning_time)

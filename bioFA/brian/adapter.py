@@ -101,7 +101,7 @@ class DensePathway(Group):
     add_to_magic_network = True
 
     def __init__(
-        self, name: str, source: Any, target: Any, parameters: Mapping[str, Any], shared: DensePathway | None, masked: bool, clock: Any
+        self, name: str, source: Any, target: Any, parameters: Mapping[str, Any], shared: DensePathway | None, masked: bool, number: int, clock: Any
     ) -> None:
         super().__init__(clock=clock, name=name, when="start", order=0)
         self.codeobj_class = BioFACodeObject
@@ -116,7 +116,7 @@ class DensePathway(Group):
             self.variables.add_array("w", size=self.n_pre * self.n_post)
         else:
             self.variables.add_reference("w", shared, "w")
-        self.masked = masked
+        self.masked, self.number = masked, number
         if masked:
             self.variables.add_array("exists", size=self.n_pre * self.n_post, dtype=bool)
         for parameter, unit in parameters.items():
@@ -144,7 +144,7 @@ class DensePathway(Group):
 
     def learn(self, expression: str, sign: str, order: int) -> None:
         """Integrate `dw/dt = expression` by one Euler step, where learning is on and a synapse exists; weights keep their sign."""
-        self._add("learn", order, f"w = {_changed(expression, sign, self.masked)}", step=step_counter(self.clock))
+        self._add("learn", order, f"w = {_changed(expression, sign, self.masked)}", step=step_counter(self.clock), number=self.number)
 
     def transmit_block(self, block: str, port: str, accumulate: bool, order: int) -> None:
         """As `transmit`, for a source that shows the stimulus, several presentations at a time."""
@@ -156,7 +156,7 @@ class DensePathway(Group):
     def learn_block(self, block: str, factors: Factors, order: int) -> None:
         """As `learn`, with `dw/dt = factors.post * r_pre - factors.decay * w`; the weights follow when the block ends."""
         code = f"_forgotten = dt*({factors.decay})\n_factor = dt*({factors.post})"
-        self._add("learn_block", order, code, block=block, w=array_name(self, "w"), step=step_counter(self.clock))
+        self._add("learn_block", order, code, block=block, w=array_name(self, "w"), step=step_counter(self.clock), number=self.number)
 
     def _add(self, template: str, order: int, code: str, **keywords: Any) -> None:
         self.contained_objects.append(Runner(self, template, order, code, **self.sizes, **keywords))
@@ -171,12 +171,12 @@ class StockPathway:
     their owner before they transmit.
     """
 
-    def __init__(self, spec: PathwaySpec, source: Any, target: Any, units: Mapping[str, str], shared: StockPathway | None):
+    def __init__(self, spec: PathwaySpec, source: Any, target: Any, units: Mapping[str, str], shared: StockPathway | None, number: int):
         model = ["w : 1", f"{slot(spec.name)}_post = w*{spec.carries}_pre : 1 (summed)"]
         model += ["exists : boolean"] if spec.masked else []
         model += [f"{name} : {unit} (shared, constant)" for name, unit in units.items()]
         model += ["place : integer (constant)"] if shared else []
-        self.spec, self.target = spec, target
+        self.spec, self.target, self.number = spec, target, number
         self.group = brian2.Synapses(source, target, "\n".join(model), name=spec.name, namespace={"learns": _learns})
         self.group.connect()
         self.shared = shared is not None
@@ -199,12 +199,12 @@ class StockPathway:
 
     def learn(self, expression: str, sign: str, order: int) -> None:
         """One Euler step of `dw/dt = expression`, where learning is on and a synapse exists; weights keep their sign."""
-        self.group.run_regularly(f"w = {_changed(expression, sign, self.spec.masked, 'learns(t_in_timesteps)*')}", when="start", order=order)
+        self.group.run_regularly(f"w = {_changed(expression, sign, self.spec.masked, f'learns(t_in_timesteps, {self.number})*')}", when="start", order=order)
 
 
-@brian2.implementation("cpp", "double learns(int64_t step) { return biofa::stretch().learns(step) ? 1.0 : 0.0; }")
-@brian2.check_units(step=1, result=1)
-def _learns(step: int) -> float:
+@brian2.implementation("cpp", "double learns(int64_t step, int number) { return biofa::stretch().learns(step, number) ? 1.0 : 0.0; }")
+@brian2.check_units(step=1, number=1, result=1)
+def _learns(step: int, number: int) -> float:
     raise NotImplementedError("only in compiled code")
 
 

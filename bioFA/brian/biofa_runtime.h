@@ -3,11 +3,12 @@
 // The plan is a text file in the results folder. It names the tables and rows that the sources
 // show (memory-mapped, so data are never copied; numbers, or bytes that stand for 256 levels) and
 // says how many presentations to run, how many steps each lasts, from which step learning is on,
-// and what to record. Everything that can go wrong ends the program with a message and a non-zero
+// which pathways do not learn, and what to record. Everything that can go wrong ends the program with a message and a non-zero
 // exit code; a stretch that ended well leaves "done.txt" behind. The program ends with its parent.
 #ifndef BIOFA_RUNTIME_H
 #define BIOFA_RUNTIME_H
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
@@ -67,6 +68,7 @@ struct Stretch {
     int64_t presentations = 0, steps = 1, onset = 0, first = 0, every = 1, learning = 0;
     std::map<std::string, Source> sources;
     std::map<std::string, std::FILE*> records;
+    std::vector<char> frozen;  // by the number of a pathway: whether its learning is off
     bool finished = false;
 
     void begin(const std::string& results_folder) {
@@ -83,6 +85,7 @@ struct Stretch {
             else if (word == "every") plan >> every;
             else if (word == "learning") plan >> learning;
             else if (word == "parent") { plan >> parent; end_with(parent); }
+            else if (word == "frozen") { size_t number = 0; plan >> number; frozen.resize(std::max(frozen.size(), number + 1)); frozen[number] = 1; }
             else if (word == "record") { plan >> name; records[name] = nullptr; }
             else if (word == "levels") { plan >> name; sources[name].levels.open(rest_of_line(plan)); }
             else if (word == "table") { plan >> name; sources[name].table.open(rest_of_line(plan)); }
@@ -103,7 +106,9 @@ struct Stretch {
     int64_t presentation(int64_t step) const { return step / steps; }
     bool first_step(int64_t step) const { return step % steps == 0; }
     bool last_step(int64_t step) const { return step % steps == steps - 1; }
-    bool learns(int64_t step) const { return learning && step % steps >= onset; }
+    bool learns(int64_t step, size_t pathway) const {
+        return learning && step % steps >= onset && !(pathway < frozen.size() && frozen[pathway]);
+    }
     bool last(int64_t step) const { return step + 1 >= presentations * steps; }
 
     // copy the row that a source shows in a presentation

@@ -35,14 +35,15 @@ def generate(program: Program, folder: Path) -> None:
     clock = brian2.defaultclock
     groups = {spec.name: _group(spec, program) for spec in program.groups}
     pathways: dict[str, Any] = {}
+    numbers = program.numbers()
     for spec in sorted(program.pathways, key=lambda spec: spec.owner != spec.name):
         source, target, shared = groups[spec.source], groups[spec.target], pathways.get(spec.owner)
         units = {name: spec.parameters.get(name, "s") for name in _parameters(program, spec)}
         if program.stock:
-            pathways[spec.name] = adapter.StockPathway(spec, source, target, {n: _UNIT_NAMES[u] for n, u in units.items()}, shared)
+            pathways[spec.name] = adapter.StockPathway(spec, source, target, {n: _UNIT_NAMES[u] for n, u in units.items()}, shared, numbers[spec.name])
         else:
             dimensions = {name: UNITS[unit] for name, unit in units.items()}
-            pathways[spec.name] = adapter.DensePathway(spec.name, source, target, dimensions, shared, spec.masked, clock)
+            pathways[spec.name] = adapter.DensePathway(spec.name, source, target, dimensions, shared, spec.masked, numbers[spec.name], clock)
     how = _order_steps(program, groups, pathways)
     network = brian2.Network(*groups.values(), *(pathway.group for pathway in pathways.values()))
     device = brian2.get_device()

@@ -94,6 +94,10 @@ class Program(_Data):
     pathways: tuple[PathwaySpec, ...]
     steps: tuple[StepSpec, ...]
 
+    def numbers(self) -> dict[str, int]:
+        """The number of each pathway, by which a plan speaks of it."""
+        return {pathway.name: number for number, pathway in enumerate(self.pathways)}
+
     def digest(self) -> str:
         """A hash of the program: equal programs can share a binary."""
         return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()

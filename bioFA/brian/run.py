@@ -47,6 +47,7 @@ class Compiled:
         program = make_program(instance.experiment, precision, blocked, stock)
         self.dtype = np.dtype(precision)
         self.parameters = run_parameters(instance.experiment, program)
+        self.numbers = program.numbers()
         for name, value in self.parameters.items():
             if not math.isfinite(value):
                 raise ModelError(f"the parameter {name} must be a finite number; got {value}.")
@@ -78,14 +79,15 @@ class Compiled:
         with tempfile.TemporaryDirectory(dir=self._scratch.name) as name:
             folder = Path(name)
             self._write_plan(folder, feed, learning, every, nodes)
-            arguments = [f"{key}={value!r}" for key, value in self.parameters.items() if key in self.binary.arrays or key.endswith(".r")]
+            parameters = {key: value * feed.rate if key.endswith(".learning_rate") else value for key, value in self.parameters.items()}
+            arguments = [f"{key}={value!r}" for key, value in parameters.items() if key in self.binary.arrays or key.endswith(".r")]
             arguments += self._masks
             carried = {key: array for key, array in state.items() if key in self.binary.arrays}
             for key, array in carried.items():
                 _write(folder / f"{key}.in", np.asarray(self._stored(key, array), dtype=self.dtype))
                 arguments.append(f"{key}={folder / key}.in")
             self._call(folder, arguments)
-            self._prove(folder, feed)
+            self._prove(folder, feed, parameters)
             final = {
                 key: self._stored(key, self._read(folder, self.binary.arrays[key], self._stored(key, array).shape))
                 for key, array in carried.items()
@@ -100,6 +102,7 @@ class Compiled:
     def _write_plan(self, folder: Path, feed: Feed, learning: bool, every: int, nodes: list[Node]) -> None:
         lines = [f"parent {os.getpid()}", f"presentations {feed.presentations}", f"steps {self.protocol.steps}", f"onset {self.protocol.onset_steps}",
                  f"first {feed.start}", f"every {every}", f"learning {int(learning)}", *(f"record {node}" for node in nodes)]
+        lines += [f"frozen {self.numbers[pathway.name]}" for pathway in self.network.plastic() if not feed.learns(pathway.name)]
         for name, table in feed.tables.items():
             rows = folder / f"{name}.rows"
             _write(rows, np.asarray(feed.rows[name], dtype=np.int64))
@@ -132,12 +135,12 @@ class Compiled:
             words = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()
             raise RunError(f"the compiled program failed (exit code {done.returncode}): {words[0]}")
 
-    def _prove(self, folder: Path, feed: Feed) -> None:
+    def _prove(self, folder: Path, feed: Feed, parameters: Mapping[str, float]) -> None:
         """Refuse a stretch that did not reach its end, or ran with other parameters than given."""
         done = folder / "done.txt"
         if not done.is_file() or done.read_text().split() != ["finished", str(feed.presentations * self.protocol.steps)]:
             raise RunError(f"the compiled program stopped before the last of {feed.presentations} presentations. Run it again.")
-        for key, value in self.parameters.items():
+        for key, value in parameters.items():
             if key in self.binary.arrays:
                 found = float(self._read(folder, self.binary.arrays[key], (1,))[0])
                 if found != self.dtype.type(value):
