@@ -23,6 +23,7 @@ Number = Annotated[float, Strict()]
 Count = Annotated[
     int, Strict(), Field(ge=1, le=2**31 - 1), BeforeValidator(lambda value: int(value) if isinstance(value, np.integer) else value)
 ]
+Amount = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1)]
 Name = Annotated[str, Strict()]
 
 MOST_FAULTS = 5
