@@ -1,6 +1,6 @@
 """Turn a program into a Brian2 network and let Brian2 write its C++.
 
-Run as a process of its own, `python -m bioFA.brian.build PROGRAM FOLDER`: Brian2's device,
+Run as a process of its own (`__main__.py`): Brian2's device,
 preferences and clocks are process-wide, and a user's own Brian2 session is not to notice.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +28,7 @@ def generate(program: Program, folder: Path) -> None:
     which variable, and how each pathway was compiled."""
     adapter.check_version()
     brian2.set_device("cpp_standalone", build_on_run=False)
+    brian2.prefs["codegen.cpp.extra_compile_args"] = []  # bioFA compiles, with flags of its own (cache.py)
     brian2.prefs["codegen.cpp.headers"] = ['"biofa_block.h"']
     brian2.prefs["core.default_float_dtype"] = getattr(np, program.precision)
     brian2.defaultclock.dt = program.dt * brian2.second
@@ -135,7 +135,3 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, A
 def _rate(spec: PathwaySpec) -> str:
     """The right-hand side of a rule's `dw/dt = ...`."""
     return str(dict(brian2.Equations(spec.equations).diff_eq_expressions)["w"].code)
-
-
-if __name__ == "__main__":
-    generate(Program.model_validate_json(Path(sys.argv[1]).read_text()), Path(sys.argv[2]))
