@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 import bioFA
 from bioFA import Experiment, Layered
+from bioFA.brian.compose import make_program
 from bioFA.brian.factors import factorise
-from bioFA.brian.program import make_program
 from bioFA.brian.run import Compiled
 from bioFA.instance import draw
 from bioFA.neurons.error_unit import ErrorUnit

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from bioFA.brian import cache
+from bioFA.brian.compose import make_program, run_parameters
 from bioFA.brian.processes import call
-from bioFA.brian.program import make_program, run_parameters
 from bioFA.errors import ModelError, RunError
 from bioFA.instance import Feed, Instance
 from bioFA.network import Node
