@@ -108,6 +108,8 @@ _model = click.argument("model")
 _scheme = click.option("--scheme", metavar="NAME", help="Learning scheme: fa, bp, ... ('biofa list'). The model's own where left out.")
 _seed = click.option("--seed", type=_Whole(0), default=1, show_default=True, metavar="N", help="The one number that all draws follow from.")
 _set = click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a value of the model, by dotted key; repeatable.")
+_backend = click.option("--backend", default="cpp", show_default=True, metavar="cpp|numpy", help="Compiled C++, or the NumPy reference.")
+_precision = click.option("--precision", default="float64", show_default=True, metavar="float64|float32", help="Of weights and rates, in C++.")
 _figures = click.option("--figures/--no-figures", default=None, help="Draw the figures.  [default: yes, but not with --json]")
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 
@@ -229,8 +231,8 @@ def show(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool
 @_scheme
 @_seed
 @_set
-@click.option("--backend", default="cpp", show_default=True, metavar="cpp|numpy", help="Compiled C++, or the NumPy reference.")
-@click.option("--precision", default="float64", show_default=True, metavar="float64|float32", help="Of weights and rates, in C++.")
+@_backend
+@_precision
 @click.option("--weights", metavar="RESULT.h5", help="Start from the weights of another run; all else starts anew.")
 @click.option("--out", metavar="DIR", help="Folder for the result.  [default: results/MODEL_SCHEME_seedN]")
 @_figures
@@ -279,8 +281,8 @@ def run(
 def resume(folder: str, figures: bool | None, as_json: bool, **driving: Any) -> None:
     """Go on with a run or a comparison that was stopped, to what it would have come to.
 
-    DIR is the folder of a 'biofa run' or 'biofa compare' (for which -j and what follows it are) that ended by Ctrl-C, by SIGTERM, by a kill, or with the
-    machine. Every number of the result is that of a run that was never stopped, bit for bit;
+    DIR is the folder of a 'biofa run' or 'biofa compare' (for which -j and what follows it are) that
+    ended by Ctrl-C, by SIGTERM, by a kill, or with the machine. Every number of the result is that of a run that was never stopped, bit for bit;
     only its timing and its provenance say that it was.
 
     \b
@@ -289,11 +291,10 @@ def resume(folder: str, figures: bool | None, as_json: bool, **driving: Any) -> 
       biofa resume results/digits_fa_seed1 --json
     """
     from bioFA.simulation import resume as go_on
+    from bioFA.sweep import holds_sweep, read
 
     place = Path(folder)
-    if (place / "sweep.json").is_file():
-        from bioFA.sweep import read
-
+    if holds_sweep(place):
         return _drive(read(place), as_json, **driving)
     with _stoppable(place), _progress(str(place), "going on") as progress:
         result = go_on(place, progress, _draw(place, figures, as_json))
@@ -307,8 +308,8 @@ def resume(folder: str, figures: bool | None, as_json: bool, **driving: Any) -> 
 @click.option("--seeds", type=_Whole(1), default=5, show_default=True, metavar="N", help="Run each from the seeds 1 to N.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=V1,V2", help="Change a value of the models, or sweep several; repeatable.")
 @click.option("--tune", is_flag=True, help="First choose each scheme's learning rates on validation data, all on the same grid.")
-@click.option("--backend", default="cpp", show_default=True, metavar="cpp|numpy", help="Compiled C++, or the NumPy reference.")
-@click.option("--precision", default="float64", show_default=True, metavar="float64|float32", help="Of weights and rates, in C++.")
+@_backend
+@_precision
 @click.option("--out", metavar="DIR", required=True, help="Folder for the comparison; the same command goes on with it.")
 @_driving
 @_json
@@ -330,11 +331,11 @@ def compare(
       biofa compare linear --schemes fa,bp --shard 1/4 --out results/shared
     """
     from bioFA.compare import Request, begin
-    from bioFA.simulation import _check_backend
+    from bioFA.simulation import check_backend
 
     if (model is None) == (models is None):
         raise click.UsageError("give one MODEL, or several with --models a,b", click.get_current_context())
-    _check_backend(backend, precision)
+    check_backend(backend, precision)
     names = [tuple(part.strip() for part in text.split(",") if part.strip()) if text else () for text in (models or model, schemes)]
     _drive(begin(Request(names[0], names[1], seeds, changes, tune, backend, precision), Path(out)), as_json, **driving)
 

@@ -68,6 +68,10 @@ class Phase(Component):
         if (self.presentations is None) == (self.epochs is None):
             raise ModelError("Phase needs presentations or epochs, and not both. For example: phases = [{ epochs = 10 }, { epochs = 5, rate = 0.1 }].")
 
+    def length(self, examples: int) -> int:
+        """How many presentations it lasts, with so many training examples."""
+        return self.presentations or (self.epochs or 0) * examples
+
 
 class Protocol(Component):
     """How examples are presented.

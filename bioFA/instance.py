@@ -8,6 +8,7 @@ same order from the same initial weights.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -85,8 +86,7 @@ class Instance:
 
     def phase_ends(self) -> list[int]:
         """After how many presentations each phase ends; empty where the training has none."""
-        lengths = [phase.presentations or (phase.epochs or 0) * len(self.data.train) for phase in self.experiment.protocol.phases]
-        return [sum(lengths[: number + 1]) for number in range(len(lengths))]
+        return list(itertools.accumulate(phase.length(len(self.data.train)) for phase in self.experiment.protocol.phases))
 
     def order(self, start: int, stop: int) -> Array:
         """Which training example each presentation from `start` to `stop` shows."""

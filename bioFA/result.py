@@ -36,9 +36,6 @@ LAST_EXAMPLES = 50
 LAST_ANGLES = 200
 """The alignment of a run is the median over its last this many presentations."""
 
-BINS = 100
-"""A learning curve is summarised in at most this many bins."""
-
 
 @dataclass(frozen=True)
 class Result:
@@ -137,17 +134,6 @@ class Result:
             "feedback_angle": {name: _median(course[-LAST_ANGLES:]) for name, course in self.feedback_angles.items()},
             "timing": dict(self.timing),
         }
-
-    def binned_curve(self) -> dict[str, list[float]]:
-        """The learning curve as means of at most 100 consecutive bins: `at` (presentations) and `nse`."""
-        count = min(BINS, len(self.learning_curve))
-        at, values = (np.array_split(a, count) for a in (self.recording.at + 1, self.learning_curve))
-        return {"at": [float(b.mean()) for b in at], "nse": [float(b.mean()) for b in values]}
-
-    def binned_alignment(self) -> dict[str, Any]:
-        """The alignment angle of each measured feedback pathway at the snapshots `at`; None while weights are zero."""
-        angles_of = {name: [float(a) if np.isfinite(a) else None for a in course["alignment"]] for name, course in self.alignment_course.items()}
-        return {"at": self.snapshots_at.tolist(), "angles": angles_of}
 
     def __str__(self) -> str:
         metrics = self.metrics

@@ -33,7 +33,7 @@ BACKENDS = ("cpp", "numpy")
 PRECISIONS = ("float32", "float64")
 
 
-def _check_backend(backend: str, precision: str) -> None:
+def check_backend(backend: str, precision: str) -> None:
     """Refuse a backend or a precision that there is not.
 
     Raises:
@@ -56,7 +56,7 @@ def consumer(instance: Instance, backend: str, precision: str = "float64", scrat
         ModelError: if there is no such backend, or none with that precision.
         MissingError: if the compiler or Brian2 is missing.
     """
-    _check_backend(backend, precision)
+    check_backend(backend, precision)
     if backend == "numpy":
         return Reference(instance)
     from bioFA.brian.run import Compiled
@@ -89,7 +89,7 @@ def simulate(
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     if not isinstance(experiment, Experiment):
         raise ModelError(f"simulate takes an Experiment; got {experiment!r}. Load one: bioFA.simulate(bioFA.load('digits')).")
-    _check_backend(backend, precision)
+    check_backend(backend, precision)
     instance = draw(experiment, seed)
     _check_stop(instance)
     origin: dict[str, Any] | None = None

@@ -37,6 +37,7 @@ from bioFA.durable import written_whole
 from bioFA.errors import BioFAError, DivergedError, FileError, MissingError
 from bioFA.experiment import Experiment
 from bioFA.locks import Held, hold
+from bioFA.result import RESULT
 
 FORMAT = 1
 TABLE, RUNS, OUTCOME, LOCK = "sweep.json", "runs", "outcome.json", "lock"
@@ -84,6 +85,7 @@ class Sweep:
         self.conditions = [Condition(**row) for row in table["conditions"]]
         self.jobs = [Job(**row) for row in table["jobs"]]
         self._chosen: dict[int, dict[str, Any]] = {}
+        self._proven: dict[str, dict[str, Any]] = {}
 
     @cached_property
     def experiments(self) -> list[Experiment]:
@@ -125,7 +127,12 @@ class Sweep:
         return self.folder / RUNS / job.name
 
     def outcome(self, job: Job) -> dict[str, Any] | None:
-        """What a job came to, or None where it is not proven done."""
+        """What a job came to, or None where it is not proven done. Proven once, it is not read again: results are large."""
+        if job.name not in self._proven and (outcome := self._prove(job)) is not None:
+            self._proven[job.name] = outcome
+        return self._proven.get(job.name)
+
+    def _prove(self, job: Job) -> dict[str, Any] | None:
         try:
             entry = json.loads((self.place(job) / OUTCOME).read_bytes())
             if entry["sha256"] != _sha256(entry["outcome"].encode()):
@@ -134,7 +141,7 @@ class Sweep:
             experiment = self.experiment(job)
             if experiment is None or (outcome["experiment_sha256"], outcome["seed"]) != (_digest(experiment), job.seed):
                 return None
-            result = self.place(job) / "result.h5"
+            result = self.place(job) / RESULT
             if outcome["result_sha256"] is not None and _sha256(result.read_bytes()) != outcome["result_sha256"]:
                 return None
         except (OSError, ValueError, KeyError, TypeError):
@@ -401,12 +408,12 @@ def _perform(sweep: Sweep, job: Job, began: float) -> None:
             outcome |= {"status": "diverged", "message": str(error), "metrics": {}, "timing": {}, "presentations": 0}
     if result is not None:
         outcome |= {name: value for name, value in result.summary().items() if name not in ("model", "scheme", "seed", "backend")}
-        outcome |= {"curve": result.binned_curve(), "alignment_course": result.binned_alignment(), "versions": provenance.versions()}
+        outcome |= {"versions": provenance.versions()}
         if job.factor is None:
-            outcome["result_sha256"] = _sha256((place / "result.h5").read_bytes())
+            outcome["result_sha256"] = _sha256((place / RESULT).read_bytes())
         else:  # what tuning looks at is validation data alone
             outcome["metrics"] = {name: value for name, value in result.metrics.items() if not name.startswith("test")}
-            (place / "result.h5").unlink()
+            (place / RESULT).unlink()
     place.mkdir(parents=True, exist_ok=True)
     text = json.dumps(outcome | {"wall_s": time.monotonic() - began})
     with written_whole(place / OUTCOME) as partial:

@@ -123,7 +123,7 @@ def verify(
 
 def _shortened(phases: tuple[Phase, ...], presentations: int, examples: int) -> tuple[Phase, ...]:
     """The same phases in the same proportions, which together last for so many presentations, at least one each."""
-    lengths = np.array([phase.presentations or (phase.epochs or 0) * examples for phase in phases], dtype=float)
+    lengths = np.array([phase.length(examples) for phase in phases], dtype=float)
     ends = np.round(np.cumsum(lengths) * presentations / max(lengths.sum(), 1.0)).astype(int)
     return tuple(
         phase.replace(presentations=max(1, int(length)), epochs=None) for phase, length in zip(phases, np.diff(ends, prepend=0), strict=True)

@@ -230,8 +230,8 @@ def _compile(work: Path) -> None:
     """Compile Brian2's project as two files, side by side: its steps, and the rest.
 
     The headers, which cost most of a small file's compilation, are so read twice and not once a
-    file. Sources are those of Brian2's makefile. The rest runs once a stretch, so that optimising
-    it fully would cost more than it could save.
+    file. Sources are those of Brian2's makefile. All that the rest does in a step is to call the
+    steps, so that optimising it fully would cost more than it could save.
     """
     makefile = (work / "makefile").read_text()
     found = [re.search(rf"^{name} *= *(.*)$", makefile, re.MULTILINE) for name in ("OPTIMISATIONS", "SRCS", "LFLAGS")]
