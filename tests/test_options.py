@@ -242,7 +242,11 @@ def test_bounds_are_met_and_kept(backend):
 @pytest.mark.parametrize("learning", [{"batch": 7}, {"step": 1e-3}, {"batch": 5, "step": 1e-3, "low": -0.5, "high": 0.5}, {"normalised": True, "batch": 2}], ids=str)
 @pytest.mark.parametrize("scheme", ["fa", "kp", "wp"])
 def test_cpp_and_numpy_agree_on_every_way_to_learn(scheme, learning):
-    given = experiment(scheme, learning=learning, feedback_density=0.7, **({} if "normalised" in learning else {"inhibitory": 0.25}))
+    """Rewards that are 0 but for rounding have a sign of their own in each consumer, so no unit here is silent."""
+    given = experiment(
+        scheme, learning=learning, feedback_density=0.7, hidden=StaticRate(activation="tanh"), weights=(Normal(scale=0.2),), feedback=(Normal(scale=0.3),),
+        **({} if "normalised" in learning else {"inhibitory": 0.4}),
+    )
     outcome = bioFA.verify(given, presentations=60)
     assert outcome.agrees, str(outcome)
 
