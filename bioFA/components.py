@@ -125,6 +125,20 @@ class Family(Generic[C]):
             raise ModelError(f"unknown {self.kind} '{name}'.{suggestion(name, parts)}")
         return parts[name]
 
+    def add(self, part: type[C]) -> type[C]:
+        """Make a part of one's own known by its name, so that model files and results can name it; a decorator of its class.
+
+        Raises:
+            ModelError: if it is no such part, or the name is taken.
+        """
+        if not (isinstance(part, type) and issubclass(part, self.base)):
+            raise ModelError(f"a {self.kind} is a class derived from {self.base.__name__}; got {part!r}.")
+        known = self._parts()
+        if part.family_name in known and known[part.family_name].__qualname__ != part.__qualname__:
+            raise ModelError(f"there is a {self.kind} '{part.family_name}' already. Give the class another name.")
+        known[part.family_name] = part
+        return part
+
     def read(self, value: Any) -> C:
         """Make a part from a part, a name, or a table with a `name`."""
         if isinstance(value, self.base):

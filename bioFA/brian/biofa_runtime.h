@@ -109,6 +109,9 @@ struct Stretch {
     bool learns(int64_t step, size_t pathway) const {
         return learning && step % steps >= onset && !(pathway < frozen.size() && frozen[pathway]);
     }
+    bool ends_batch(int64_t step, size_t pathway, double batch) const {
+        return learns(step, pathway) && last_step(step) && (first + presentation(step) + 1) % static_cast<int64_t>(batch) == 0;
+    }
     bool last(int64_t step) const { return step + 1 >= presentations * steps; }
 
     // copy the row that a source shows in a presentation

@@ -7,10 +7,11 @@ import re
 from typing import Any
 
 from bioFA.brian.program import GroupSpec, PathwaySpec, Program, StepSpec
+from bioFA.errors import ModelError
 from bioFA.experiment import Experiment
-from bioFA.network import Network, Node, Pathway
+from bioFA.network import Learning, Network, Node, Pathway
 from bioFA.neurons import NeuronModel
-from bioFA.weights import SharedWith
+from bioFA.weights import PseudoInverseOf, Redrawn, SharedWith
 
 BLOCKED_FROM = 4096
 """Smaller matrices stay in the first cache, where a block saves nothing and costs its bookkeeping."""
@@ -31,6 +32,9 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
         stock: whether pathways are Brian2's own `Synapses`; slower, for comparison.
     """
     network = experiment.network
+    unknown = [p.name for p in network.pathways if p.sign == "concordant" or p.partner or p.learning.gathers or isinstance(p.weights, (PseudoInverseOf, Redrawn))]
+    if stock and unknown:
+        raise ModelError(f"Brian2's own Synapses cannot follow or redraw the weights of pathway '{unknown[0]}', or gather their changes. Leave stock out.")
     smallest = None if blocked is False or stock or experiment.protocol.steps > 1 else 1 if blocked else BLOCKED_FROM
     needed = _needed(network, experiment.recorded)
     return Program(
@@ -42,9 +46,10 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
             _pathway(network, p, smallest) for p in network.pathways if not p.weights.one_to_one and (_is_used(p, needed) or _is_owner(network, p))
         ),
         steps=(
+            *(StepSpec(kind="show", of=p.name) for p in network.redrawn()),
             *_sweep(network, needed),
             StepSpec(kind="record", nodes=tuple(str(node) for node in experiment.recorded)),
-            *(StepSpec(kind="learn", of=p.name) for p in network.plastic()),
+            *(StepSpec(kind=kind, of=p.name) for p in network.plastic() for kind in ("learn", *(("apply",) if p.learning.gathers else ()))),
         ),
     )
 
@@ -58,7 +63,7 @@ def _is_owner(network: Network, pathway: Pathway) -> bool:
 
 
 def _is_shared(network: Network, pathway: Pathway) -> bool:
-    return any(isinstance(p.weights, SharedWith) and p.weights.pathway == pathway.name for p in network.pathways)
+    return any(pathway.name in p.refers_to() for p in network.pathways)
 
 
 def _is_shown(network: Network, population: str) -> bool:
@@ -70,7 +75,7 @@ def _needed(network: Network, recorded: tuple[Node, ...]) -> set[Node]:
     wanted = list(recorded)
     for pathway in network.plastic():
         assert pathway.plasticity is not None
-        wanted += [Node(pathway.source, v) for v in pathway.plasticity.reads_pre]
+        wanted += [Node(pathway.source, v) for v in pathway.reads_pre()]
         wanted += [Node(pathway.target, v) for v in pathway.plasticity.reads_post]
     for population in network.populations:
         words = _identifiers(population.neuron.dynamics())
@@ -93,11 +98,11 @@ def _group(network: Network, name: str, needed: set[Node]) -> GroupSpec:
     neuron = population.neuron
     one_to_one = [p for p in network.pathways if p.target == name and p.weights.one_to_one and _is_used(p, needed)]
     stateless = [node.variable for node in network.order if node in needed and node.population == name]
-    parameters = {field: type(neuron).unit_of(field) for field in _runtime_parameters(neuron)}
+    parameters = {field: neuron.unit_of(field) for field in _runtime_parameters(neuron)}
     return GroupSpec(
         name=name, size=population.size, variables=tuple(stateless),
         parameters=parameters | {scale_name(p): "1" for p in one_to_one},
-        dynamics=neuron.dynamics(), method=neuron.integration(),
+        dynamics=neuron.dynamics(), method=neuron.integration(), dale=population.inhibitory is not None,
     )
 
 
@@ -110,16 +115,21 @@ def _runtime_parameters(neuron: NeuronModel) -> list[str]:
 def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> PathwaySpec:
     """`smallest`: from how many synapses on updates may be made in blocks; None for never."""
     shared = pathway.weights if isinstance(pathway.weights, SharedWith) else None
+    inverse = pathway.weights if isinstance(pathway.weights, PseudoInverseOf) else None
     rule = pathway.plasticity
+    sign, bounded = pathway.sign if network.signs(pathway) is None else "dale", pathway.learning.bounded
     return PathwaySpec(
         name=pathway.name, source=pathway.source, target=pathway.target, carries=pathway.carries, port=pathway.port,
         owner=shared.pathway if shared else pathway.name, transposed=shared.transposed if shared else False,
-        parameters={field: type(rule).unit_of(field) for field in rule.parameters()} if rule else {},
-        equations=rule.equations if rule else "",
-        reads_pre=rule.reads_pre if rule else (), reads_post=rule.reads_post if rule else (),
-        masked=pathway.density < 1, sign=pathway.sign,
-        may_block=smallest is not None and math.prod(network.shape(pathway)) >= smallest and rule is not None and pathway.density == 1
-        and pathway.sign == "any" and not _is_shared(network, pathway) and _is_shown(network, pathway.source),
+        parameters={field: rule.unit_of(field) for field in rule.parameters()} if rule else {},
+        equations=rule.equations.replace("carried_pre", f"{pathway.carries}_pre") if rule else "",
+        reads_pre=tuple(dict.fromkeys(pathway.reads_pre())), reads_post=rule.reads_post if rule else (),
+        masked=pathway.sparse, sign=sign, bounded=bounded, gathers=pathway.learning.gathers,
+        steps=pathway.learning.step is not None, normalised=pathway.learning.normalised,
+        may_block=smallest is not None and math.prod(network.shape(pathway)) >= smallest and rule is not None and not pathway.sparse
+        and sign == "any" and not bounded and not pathway.learning.gathers and not _is_shared(network, pathway) and _is_shown(network, pathway.source),
+        redrawn=isinstance(pathway.weights, Redrawn), inverse_of=inverse.pathway if inverse else "",
+        follows=pathway.stands_for or "" if pathway.sign == "concordant" else "", partner=pathway.partner or "" if rule and rule.needs_partner else "",
     )
 
 
@@ -136,6 +146,8 @@ def _sweep(network: Network, needed: set[Node]) -> list[StepSpec]:
                     statement = f"{node.variable} {sign} {scale_name(pathway)}*{partner}"
                     _evaluate(steps, node.population, statement, {partner: (pathway.source, pathway.carries)})
                 else:
+                    if isinstance(pathway.weights, PseudoInverseOf):
+                        steps.append(StepSpec(kind="invert", of=pathway.name))
                     steps.append(StepSpec(kind="transmit", of=pathway.name, accumulate=index > 0))
         elif _is_shown(network, node.population):
             steps.append(StepSpec(kind="show", of=node.population))
@@ -152,6 +164,13 @@ def _evaluate(steps: list[StepSpec], population: str, statement: str, reads: dic
         steps.append(StepSpec(kind="evaluate", of=population, statements=(statement,), reads=reads))
 
 
+def learning_parameters(spec: PathwaySpec, learning: Learning) -> dict[str, float]:
+    """The values of the parameters by which changes reach the weights, by `pathway.parameter`."""
+    low, high = learning.bounds()
+    given = {"low": low, "high": high, "batch": float(learning.batch), "sign_step": learning.step or 0.0}
+    return {f"{spec.name}.{name}": given[name] for name in spec.learning_parameters()}
+
+
 def run_parameters(experiment: Experiment, program: Program) -> dict[str, float]:
     """The values of all parameters that the binary takes, by `group.parameter`."""
     network = experiment.network
@@ -165,7 +184,10 @@ def run_parameters(experiment: Experiment, program: Program) -> dict[str, float]
             values[f"{group.name}.r"] = 1.0
     for spec in program.pathways:
         rule = network.pathway(spec.name).plasticity
+        if spec.inverse_of:
+            values[f"{spec.name}.ridge"] = network.pathway(spec.name).weights.parameters()["ridge"]
         if rule is not None:
             values |= {f"{spec.name}.{name}": value for name, value in rule.parameters().items()}
+            values |= learning_parameters(spec, network.pathway(spec.name).learning)
             values |= {f"{spec.name}.T": experiment.protocol.learning_time, f"{spec.name}.dt": experiment.protocol.step}
     return values

@@ -20,7 +20,7 @@ class _Data(BaseModel):
 
 
 class GroupSpec(_Data):
-    """A population: its variables (dimensionless, one a neuron), parameters with units, and dynamics."""
+    """A population: its variables (dimensionless, one a neuron), parameters with units, dynamics, and whether cells are excitatory or inhibitory."""
 
     name: str
     size: int
@@ -28,12 +28,16 @@ class GroupSpec(_Data):
     parameters: dict[str, str]
     dynamics: str
     method: str
+    dale: bool = False
 
 
 class PathwaySpec(_Data):
     """A matrix of synapses: where it reads and writes, whose weights it uses, and how it learns.
 
-    `owner` is the pathway that stores the weights, itself unless they are shared. `masked`
+    `owner` is the pathway that stores the weights, itself unless they are shared; `inverse_of` the one whose
+    pseudo-inverse is stored here, `follows` the one whose signs are taken, transposed, `partner` the one whose
+    weights the rule reads; `redrawn` says that the weights are shown like a stimulus; `bounded`, `gathers`,
+    `steps` (by the sign of what is gathered) and `normalised` how changes reach the weights. `masked`
     says that some synapses do not exist, `sign` which sign weights keep; `may_block`
     that it is large enough, that its source is a stimulus, shown anew in every step, that nobody else uses
     its weights, and that nothing constrains them: then updates may be made in blocks, if the rule has the form for it.
@@ -53,20 +57,34 @@ class PathwaySpec(_Data):
     masked: bool
     sign: str
     may_block: bool
+    redrawn: bool = False
+    inverse_of: str = ""
+    follows: str = ""
+    partner: str = ""
+    bounded: bool = False
+    gathers: bool = False
+    steps: bool = False
+    normalised: bool = False
+
+    def learning_parameters(self) -> list[str]:
+        """The parameters by which changes reach the weights."""
+        return [*(("low", "high") if self.bounded else ()), *(("batch",) if self.gathers else ()), *(("sign_step",) if self.steps else ())]
 
 
 class StepSpec(_Data):
     """One thing that is done in every time step.
 
-    show      load the row of this presentation into a source
+    show      load the row of this presentation into a source, or into the weights of a pathway
+    invert    compute a pathway's weights as the pseudo-inverse of another's
     evaluate  run statements for every neuron of a population, which may read one-to-one
               partners in other populations (`reads`: local name -> population and variable)
     transmit  sum a pathway's synapses into a port, in place of what was there or on top
     record    keep variables at the end of a presentation
     learn     one step of a pathway's plasticity rule
+    apply     make the changes that were gathered, where a batch ends
     """
 
-    kind: Literal["show", "evaluate", "transmit", "record", "learn"]
+    kind: Literal["show", "invert", "evaluate", "transmit", "record", "learn", "apply"]
     of: str = ""
     statements: tuple[str, ...] = ()
     reads: dict[str, tuple[str, str]] = {}

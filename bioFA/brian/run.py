@@ -66,6 +66,12 @@ class Compiled:
                 _write(path, np.asarray(self._stored(f"{name}.exists", mask), dtype=np.int8))
                 self._masks.append(f"{name}.exists={path}")
 
+        for population in self.network.populations:
+            if f"{population.name}.cell" in self.binary.arrays:
+                path = Path(self._scratch.name) / f"{population.name}.cell"
+                _write(path, np.asarray(population.cells(), dtype=self.dtype))
+                self._masks.append(f"{population.name}.cell={path}")
+
     def segment(
         self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None, only: tuple[str, ...] | None = None
     ) -> Segment:
@@ -79,7 +85,7 @@ class Compiled:
         with tempfile.TemporaryDirectory(dir=self._scratch.name) as name:
             folder = Path(name)
             self._write_plan(folder, feed, learning, every, nodes)
-            parameters = {key: value * feed.rate if key.endswith(".learning_rate") else value for key, value in self.parameters.items()}
+            parameters = {key: value * feed.rate if key.endswith((".learning_rate", ".sign_step")) else value for key, value in self.parameters.items()}
             arguments = [f"{key}={value!r}" for key, value in parameters.items() if key in self.binary.arrays or key.endswith(".r")]
             arguments += self._masks
             carried = {key: array for key, array in state.items() if key in self.binary.arrays}
