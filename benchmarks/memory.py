@@ -32,7 +32,7 @@ def _run(presentations: int) -> dict[str, Any]:
     import bioFA
     from bioFA.data import has_mnist, mnist_folder
 
-    changes: dict[str, Any] = {"protocol.presentations": presentations, "protocol.epochs": -(-presentations // 50000), "protocol.snapshots": 1}
+    changes: dict[str, Any] = {"protocol.presentations": presentations, "protocol.snapshots": 1}
     with tempfile.TemporaryDirectory(prefix="biofa-memory-") as scratch:
         if has_mnist():
             size, data = sum(file.stat().st_size for file in mnist_folder().rglob("*") if file.is_file()), "MNIST, as bytes"

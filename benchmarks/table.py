@@ -20,6 +20,7 @@ def markdown(results: dict[str, Any]) -> str:
         "raw values are in `results.json`.",
         f"Machine: {machine['processor']}, {machine['cores']} cores, caches {cached}, {machine['memory_gb']} GB, {machine['system']}, "
         f"{machine['compiler']}; load at the start {machine['load'][0]}. Versions: {versions}.",
+        *([results["remark"]] if "remark" in results else []),
     ]
     sections: dict[str, Callable[[Any], str]] = {"race": race, "builds": builds, "widths": widths, "lengths": lengths, "sweep": sweep, "memory": memory}
     parts += [section(results[name]) for name, section in sections.items() if name in results]

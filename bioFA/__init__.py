@@ -13,22 +13,24 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bioFA.checks import RuleCheck, check_rule
     from bioFA.errors import BioFAError, FileError, MissingError, ModelError, RunError
-    from bioFA.experiment import Experiment, Protocol, Record, Stop
+    from bioFA.experiment import Experiment, Phase, Protocol, Record, Stop
     from bioFA.files import builtin_models, dumps, load, loads
     from bioFA.instance import Instance, draw
-    from bioFA.network import Network, Pathway, Population
+    from bioFA.network import Learning, Network, Pathway, Population
     from bioFA.result import Result, load_result
     from bioFA.schemes.layered import Layered, layered
     from bioFA.simulation import resume, simulate
     from bioFA.verification import Verification, verify
 
 _HOMES = {
+    "bioFA.checks": ("RuleCheck", "check_rule"),
     "bioFA.errors": ("BioFAError", "FileError", "MissingError", "ModelError", "RunError"),
-    "bioFA.experiment": ("Experiment", "Protocol", "Record", "Stop"),
+    "bioFA.experiment": ("Experiment", "Phase", "Protocol", "Record", "Stop"),
     "bioFA.files": ("builtin_models", "dumps", "load", "loads"),
     "bioFA.instance": ("Instance", "draw"),
-    "bioFA.network": ("Network", "Pathway", "Population"),
+    "bioFA.network": ("Learning", "Network", "Pathway", "Population"),
     "bioFA.result": ("Result", "load_result"),
     "bioFA.schemes.layered": ("Layered", "layered"),
     "bioFA.simulation": ("resume", "simulate"),
@@ -42,18 +44,22 @@ __all__ = [
     "FileError",
     "Instance",
     "Layered",
+    "Learning",
     "MissingError",
     "ModelError",
     "Network",
     "Pathway",
+    "Phase",
     "Population",
     "Protocol",
     "Record",
     "Result",
+    "RuleCheck",
     "RunError",
     "Stop",
     "Verification",
     "builtin_models",
+    "check_rule",
     "draw",
     "dumps",
     "layered",

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bioFA.experiment import Experiment
     from bioFA.result import Result
     from bioFA.simulation import Progress
+    from bioFA.sweep import Sweep
 
 FIGURES = ("learning_curve", "alignment", "weights")
 """What `biofa run` writes into its folder beside the result."""
@@ -107,8 +108,36 @@ _model = click.argument("model")
 _scheme = click.option("--scheme", metavar="NAME", help="Learning scheme: fa, bp, ... ('biofa list'). The model's own where left out.")
 _seed = click.option("--seed", type=_Whole(0), default=1, show_default=True, metavar="N", help="The one number that all draws follow from.")
 _set = click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a value of the model, by dotted key; repeatable.")
+_backend = click.option("--backend", default="cpp", show_default=True, metavar="cpp|numpy", help="Compiled C++, or the NumPy reference.")
+_precision = click.option("--precision", default="float64", show_default=True, metavar="float64|float32", help="Of weights and rates, in C++.")
 _figures = click.option("--figures/--no-figures", default=None, help="Draw the figures.  [default: yes, but not with --json]")
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
+
+
+class _Shard(click.ParamType):
+    """`k/K`: the k-th of K equal parts."""
+
+    name = "k/K"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        match = re.fullmatch(r"(\d+)/(\d+)", value) if isinstance(value, str) else None
+        if match is None or not 1 <= int(match[1]) <= int(match[2]):
+            self.fail(f"must be k/K with 1 <= k <= K; got '{value}'. For example: --shard 1/8.", param, ctx)
+        return int(match[1]), int(match[2])
+
+
+def _driving(command: Callable[..., None]) -> Callable[..., None]:
+    """The options of whatever drives many runs."""
+    options = (
+        click.option("-j", "processes", type=_Whole(1), default=1, show_default=True, metavar="J", help="Runs at once."),
+        click.option("--scheduler", metavar="ADDRESS", help="Run on the workers of a Dask scheduler that see the same folder."),
+        click.option("--shard", type=_Shard(), metavar="k/K", help="Run the k-th of K parts, for array jobs."),
+        click.option("--time-limit", "limit", type=_Whole(1), metavar="SECONDS", help="End a run that takes longer; it counts as failed."),
+        click.option("--max-failures", "failures", type=_Whole(0), default=5, show_default=True, metavar="N", help="Begin no more after this many."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 @click.group("biofa", cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH})
@@ -202,8 +231,8 @@ def show(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool
 @_scheme
 @_seed
 @_set
-@click.option("--backend", default="cpp", show_default=True, metavar="cpp|numpy", help="Compiled C++, or the NumPy reference.")
-@click.option("--precision", default="float64", show_default=True, metavar="float64|float32", help="Of weights and rates, in C++.")
+@_backend
+@_precision
 @click.option("--weights", metavar="RESULT.h5", help="Start from the weights of another run; all else starts anew.")
 @click.option("--out", metavar="DIR", help="Folder for the result.  [default: results/MODEL_SCHEME_seedN]")
 @_figures
@@ -247,12 +276,13 @@ def run(
 @main.command(short_help="Go on with a run that was stopped.")
 @click.argument("folder", metavar="DIR")
 @_figures
+@_driving
 @_json
-def resume(folder: str, figures: bool | None, as_json: bool) -> None:
-    """Go on with a run that was stopped, and write the result and figures that it would have had.
+def resume(folder: str, figures: bool | None, as_json: bool, **driving: Any) -> None:
+    """Go on with a run or a comparison that was stopped, to what it would have come to.
 
-    DIR is the folder of a 'biofa run' that ended by Ctrl-C, by SIGTERM, by a kill, or with the
-    machine. Every number of the result is that of a run that was never stopped, bit for bit;
+    DIR is the folder of a 'biofa run' or 'biofa compare' (for which -j and what follows it are) that
+    ended by Ctrl-C, by SIGTERM, by a kill, or with the machine. Every number of the result is that of a run that was never stopped, bit for bit;
     only its timing and its provenance say that it was.
 
     \b
@@ -261,11 +291,75 @@ def resume(folder: str, figures: bool | None, as_json: bool) -> None:
       biofa resume results/digits_fa_seed1 --json
     """
     from bioFA.simulation import resume as go_on
+    from bioFA.sweep import holds_sweep, read
 
     place = Path(folder)
+    if holds_sweep(place):
+        return _drive(read(place), as_json, **driving)
     with _stoppable(place), _progress(str(place), "going on") as progress:
         result = go_on(place, progress, _draw(place, figures, as_json))
-    _tell(result, place, as_json)
+    return _tell(result, place, as_json)
+
+
+@main.command(short_help="Compare schemes and models over seeds.")
+@click.argument("model", required=False)
+@click.option("--models", metavar="A,B", help="Several models, in place of MODEL.")
+@click.option("--schemes", metavar="A,B", help="Learning schemes; each model's own where left out.")
+@click.option("--seeds", type=_Whole(1), default=5, show_default=True, metavar="N", help="Run each from the seeds 1 to N.")
+@click.option("--set", "changes", multiple=True, metavar="KEY=V1,V2", help="Change a value of the models, or sweep several; repeatable.")
+@click.option("--tune", is_flag=True, help="First choose each scheme's learning rates on validation data, all on the same grid.")
+@_backend
+@_precision
+@click.option("--out", metavar="DIR", required=True, help="Folder for the comparison; the same command goes on with it.")
+@_driving
+@_json
+def compare(
+    model: str | None, models: str | None, schemes: str | None, seeds: int, changes: tuple[str, ...], tune: bool, backend: str, precision: str, out: str,
+    as_json: bool, **driving: Any,
+) -> None:
+    """Run schemes x models x seeds (x swept values), and compare them pair by pair.
+
+    Every run is proven complete and kept; run the same command again, or 'biofa resume DIR', and
+    only what is not done is run. A run that diverges is counted and shown. A value of --set with
+    commas is swept.
+
+    \b
+    Examples:
+      biofa compare linear --schemes shallow,np,bp,fa --seeds 8 --out results/rules
+      biofa compare digits --schemes bp,fa --seeds 10 --tune -j 2 --out results/tuned
+      biofa compare linear --schemes fa,bp --set circuit.sizes=[30,10,10],[30,20,10] --out results/sizes
+      biofa compare linear --schemes fa,bp --shard 1/4 --out results/shared
+    """
+    from bioFA.compare import Request, begin
+    from bioFA.simulation import check_backend
+
+    if (model is None) == (models is None):
+        raise click.UsageError("give one MODEL, or several with --models a,b", click.get_current_context())
+    check_backend(backend, precision)
+    names = [tuple(part.strip() for part in text.split(",") if part.strip()) if text else () for text in (models or model, schemes)]
+    _drive(begin(Request(names[0], names[1], seeds, changes, tune, backend, precision), Path(out)), as_json, **driving)
+
+
+def _drive(found: Sweep, as_json: bool, processes: int, scheduler: str | None, shard: tuple[int, int] | None, limit: float | None, failures: int) -> None:
+    """Run what is left of a comparison, and say what came out."""
+    from bioFA import compare as comparison
+    from bioFA.sweep import Limits
+
+    with _stoppable(found.folder), _progress(str(found.folder), "starting", "runs") as progress:
+
+        def report(done: int, total: int, failed: int) -> None:
+            progress(done, total, {"failed": failed} if failed else {})
+
+        outcome = comparison.run(found, processes, scheduler, shard, Limits(limit, failures), report)
+    if as_json:
+        _print_json(outcome)
+    else:
+        click.echo(comparison.told(outcome))
+        click.echo(f"Written to {found.folder}: {comparison.TIDY}, {comparison.PAIRS}")
+    complaint = comparison.failure(outcome)
+    if complaint is not None:
+        click.echo(f"biofa: {complaint}", err=True)
+        click.get_current_context().exit(complaint.exit_code)
 
 
 @main.command(short_help="Show or clear the compiled programs.")
@@ -426,8 +520,9 @@ def _stoppable(folder: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt as error:
         from bioFA.checkpoint import is_unfinished
+        from bioFA.sweep import holds_sweep
 
-        further = f" Go on with: biofa resume {shlex.quote(str(folder))}" if is_unfinished(folder) else ""
+        further = f" Go on with: biofa resume {shlex.quote(str(folder))}" if is_unfinished(folder) or holds_sweep(folder) else ""
         ended = isinstance(error, _Terminated)
         raise _Stopped(f"{'ended by SIGTERM' if ended else 'interrupted'}.{further}", 143 if ended else 130) from None
     finally:
@@ -462,11 +557,11 @@ def _moment(seconds: float) -> str:
 
 
 @contextlib.contextmanager
-def _progress(title: str, waiting: str) -> Iterator[Progress]:
+def _progress(title: str, waiting: str, unit: str = "presentations") -> Iterator[Progress]:
     """A progress bar on standard error, where that is a terminal."""
     from tqdm import tqdm
 
-    with tqdm(desc=f"{title}: {waiting}", bar_format="{desc}", unit=" presentations", leave=False, disable=None) as bar:
+    with tqdm(desc=f"{title}: {waiting}", bar_format="{desc}", unit=f" {unit}", leave=False, disable=None) as bar:
 
         def report(done: int, total: int, latest: Mapping[str, float]) -> None:
             bar.bar_format, bar.total = None, total

@@ -23,6 +23,7 @@ Number = Annotated[float, Strict()]
 Count = Annotated[
     int, Strict(), Field(ge=1, le=2**31 - 1), BeforeValidator(lambda value: int(value) if isinstance(value, np.integer) else value)
 ]
+Amount = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1)]
 Name = Annotated[str, Strict()]
 
 MOST_FAULTS = 5
@@ -38,6 +39,7 @@ class Component(BaseModel):
     )
 
     family_name: ClassVar[str] = ""
+    """What a model file calls it; a class that only serves as a base of others says ""."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -104,7 +106,7 @@ class Family(Generic[C]):
                 value.family_name: value
                 for module in modules
                 for value in vars(module).values()
-                if isinstance(value, type) and issubclass(value, self.base) and value is not self.base
+                if isinstance(value, type) and issubclass(value, self.base) and value is not self.base and value.family_name
                 and value.__module__ == module.__name__ and not value.__name__.startswith("_")
             }
         return self._known
@@ -123,6 +125,20 @@ class Family(Generic[C]):
         if name not in parts:
             raise ModelError(f"unknown {self.kind} '{name}'.{suggestion(name, parts)}")
         return parts[name]
+
+    def add(self, part: type[C]) -> type[C]:
+        """Make a part of one's own known by its name, so that model files and results can name it; a decorator of its class.
+
+        Raises:
+            ModelError: if it is no such part, or the name is taken.
+        """
+        if not (isinstance(part, type) and issubclass(part, self.base)):
+            raise ModelError(f"a {self.kind} is a class derived from {self.base.__name__}; got {part!r}.")
+        known = self._parts()
+        if part.family_name in known and known[part.family_name].__qualname__ != part.__qualname__:
+            raise ModelError(f"there is a {self.kind} '{part.family_name}' already. Give the class another name.")
+        known[part.family_name] = part
+        return part
 
     def read(self, value: Any) -> C:
         """Make a part from a part, a name, or a table with a `name`."""

@@ -51,6 +51,28 @@ class Stop(Component):
         return None
 
 
+class Phase(Component):
+    """A part of learning: how long it lasts, which pathways learn in it, and how fast.
+
+    It lasts for `presentations`, or for `epochs`. `learns` names the plastic pathways that learn,
+    all of them where it is left out; `rate` multiplies every learning rate.
+    """
+
+    presentations: Count | None = None
+    epochs: Count | None = None
+    learns: tuple[Name, ...] | None = None
+    rate: Annotated[Number, Ge(0)] = 1.0
+
+    def model_post_init(self, context: Any) -> None:
+        """Refuse a phase without one length."""
+        if (self.presentations is None) == (self.epochs is None):
+            raise ModelError("Phase needs presentations or epochs, and not both. For example: phases = [{ epochs = 10 }, { epochs = 5, rate = 0.1 }].")
+
+    def length(self, examples: int) -> int:
+        """How many presentations it lasts, with so many training examples."""
+        return self.presentations or (self.epochs or 0) * examples
+
+
 class Protocol(Component):
     """How examples are presented.
 
@@ -59,6 +81,8 @@ class Protocol(Component):
     from `learning_onset` into the presentation to its end, and T, the learning time per
     presentation in every rule, is that time. After each presentation sources show zero for
     `blank`; with `reset`, neurons (not weights) return to their first state as a presentation begins.
+    Training lasts for `epochs`, or for `presentations` if
+    those are fewer; with `phases`, one after the other, for as long as they last together.
     """
 
     epochs: Count = 1
@@ -70,6 +94,7 @@ class Protocol(Component):
     blank: Annotated[Number, Unit("s"), Ge(0)] = 0.0
     reset: Annotated[bool, Strict()] = False
     snapshots: Count = 20
+    phases: tuple[Phase, ...] = ()
     stop: Stop | None = None
 
     def model_post_init(self, context: Any) -> None:
@@ -169,8 +194,19 @@ class Experiment(Component):
                 "Give protocol.dt and protocol.presentation, such as dt = '1 ms', presentation = '100 ms'."
             )
         _ = self.network.readout
+        for phase in self.protocol.phases:
+            self._check_phase(phase)
         for variable in self.record.variables:
             self._check_recorded(variable)
+
+    def _check_phase(self, phase: Phase) -> None:
+        plastic = [pathway.name for pathway in self.network.plastic()]
+        for name in phase.learns or ():
+            if name not in plastic:
+                raise ModelError(f"Phase.learns: no plastic pathway is called '{name}'.{suggestion(name, plastic)}")
+        for pathway in self.network.plastic():
+            if phase.rate != 1.0 and pathway.plasticity is not None and "learning_rate" not in pathway.plasticity.parameters():
+                raise ModelError(f"Phase.rate: the rule of pathway '{pathway.name}', {pathway.plasticity.family_name}, has no learning_rate. Leave rate out.")
 
     def _check_recorded(self, variable: str) -> None:
         names = [str(node) for node in self.network.order]

@@ -8,17 +8,20 @@ same order from the same initial weights.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from bioFA import draws
 from bioFA.errors import ModelError
-from bioFA.experiment import Experiment
+from bioFA.experiment import Experiment, Phase
 from bioFA.network import Network, Pathway
+from bioFA.neurons.base import TaskSource
 from bioFA.neurons.noise_source import NoiseSource
 from bioFA.tasks import ByteTable, Data, Table
+from bioFA.weights import Redrawn
 
 Array = np.ndarray
 NOISE_BLOCK = 256
@@ -34,8 +37,9 @@ def stream(seed: int, purpose: str) -> np.random.Generator:
 class Feed:
     """What the sources show in a stretch of presentations: `table[row]` for each presentation.
 
-    `tables` maps a source population to a matrix `(n, size)`, `rows` to the row shown in each
-    presentation; `start` is the number of the first presentation in the whole run. `keys` maps
+    `tables` maps a source population to a matrix `(n, size)`, or a pathway that is redrawn to its weights as rows, `rows` to the row shown in each
+    presentation; `start` is the number of the first presentation in the whole run, `phase` says
+    which pathways learn and how fast, where the training has phases. `keys` maps
     a population that draws random numbers to the key of its numbers (`bioFA.draws`).
     """
 
@@ -44,6 +48,16 @@ class Feed:
     rows: Mapping[str, Array]
     start: int = 0
     keys: Mapping[str, int] = field(default_factory=dict)
+    phase: Phase | None = None
+
+    def learns(self, pathway: str) -> bool:
+        """Whether a plastic pathway learns in this stretch."""
+        return self.phase is None or self.phase.learns is None or pathway in self.phase.learns
+
+    @property
+    def rate(self) -> float:
+        """What every learning rate is multiplied by."""
+        return 1.0 if self.phase is None else self.phase.rate
 
     def recorded(self, every: int) -> Array:
         """The presentations of this stretch, counted from its beginning, that the run records: every so many of the whole run."""
@@ -71,8 +85,12 @@ class Instance:
     def presentations(self) -> int:
         """How many presentations the training has."""
         protocol = self.experiment.protocol
-        total = protocol.epochs * len(self.data.train)
+        total = self.phase_ends()[-1] if protocol.phases else protocol.epochs * len(self.data.train)
         return total if protocol.presentations is None else min(total, protocol.presentations)
+
+    def phase_ends(self) -> list[int]:
+        """After how many presentations each phase ends; empty where the training has none."""
+        return list(itertools.accumulate(phase.length(len(self.data.train)) for phase in self.experiment.protocol.phases))
 
     def order(self, start: int, stop: int) -> Array:
         """Which training example each presentation from `start` to `stop` shows."""
@@ -85,8 +103,17 @@ class Instance:
         return np.concatenate(parts)[start - epochs[0] * count :][: stop - start]
 
     def training(self, start: int, stop: int) -> Feed:
-        """The training presentations from `start` to `stop`."""
-        return self._feed("train", self.order(start, stop), start)
+        """The training presentations from `start` to `stop`, all of one phase.
+
+        Raises:
+            ValueError: if a phase ends between them.
+        """
+        feed, ends = self._feed("train", self.order(start, stop), start), self.phase_ends()
+        if not ends:
+            return feed
+        if any(start < end < stop for end in ends):
+            raise ValueError(f"a phase ends between presentations {start} and {stop}: its ends are {ends}")
+        return replace(feed, phase=self.experiment.protocol.phases[next(number for number, end in enumerate(ends) if stop <= end)])
 
     def evaluation(self, split: str) -> Feed:
         """Every example of a split once, in its order."""
@@ -97,7 +124,7 @@ class Instance:
         rows: dict[str, Array] = {}
         for population in self.network.populations:
             neuron = population.neuron
-            if neuron.shows == "task":
+            if isinstance(neuron, TaskSource):
                 tables[population.name] = getattr(self.data.splits()[split], neuron.of)
                 rows[population.name] = shown
             elif isinstance(neuron, NoiseSource):
@@ -105,14 +132,28 @@ class Instance:
                 tables[population.name] = neuron.sigma * noise
                 rows[population.name] = np.arange(len(shown))
         keys = {p.name: draws.key(self.seed, f"draws/{split}/{p.name}") for p in self.network.populations if p.neuron.draws}
+        for pathway in self.network.redrawn():
+            tables[pathway.name] = self._redrawn(f"weights/{split}/{pathway.name}", pathway, start, start + len(shown))
+            rows[pathway.name] = np.arange(len(shown))
         return Feed(len(shown), tables, rows, start, keys)
 
     def _noise(self, purpose: str, size: int, start: int, stop: int) -> Array:
+        return self._blocks(purpose, start, stop, lambda rng: rng.standard_normal((NOISE_BLOCK, size)))
+
+    def _redrawn(self, purpose: str, pathway: Pathway, start: int, stop: int) -> Array:
+        """A pathway's weights in each presentation, as rows `(n, n_post * n_pre)`."""
+        shape, mask = self.network.shape(pathway), self.masks.get(pathway.name)
+        return self._blocks(
+            purpose, start, stop,
+            lambda rng: np.array([_constrained(self.network, pathway, pathway.weights.draw(rng, shape), mask).ravel() for _ in range(NOISE_BLOCK)]),
+        )
+
+    def _blocks(self, purpose: str, start: int, stop: int, draw_block: Callable[[np.random.Generator], Array]) -> Array:
+        """The rows of the presentations from `start` to `stop`, drawn block by block."""
         blocks = range(start // NOISE_BLOCK, -(-stop // NOISE_BLOCK))
-        drawn = [stream(self.seed, f"{purpose}/{block}").standard_normal((NOISE_BLOCK, size)) for block in blocks]
+        drawn = [draw_block(stream(self.seed, f"{purpose}/{block}")) for block in blocks]
         first = start - blocks[0] * NOISE_BLOCK
         return np.concatenate(drawn)[first : first + stop - start]
-
 
     def with_weights(self, weights: Mapping[str, Array]) -> tuple[Instance, list[str]]:
         """The same instance with given weights in place of drawn ones, by `pathway.w`, and the names of the pathways that took some.
@@ -133,6 +174,9 @@ class Instance:
             ours, given = (", ".join(sorted(n.removesuffix(".w") for n in names if n.endswith(".w"))) or "none" for names in (self.state, weights))
             raise ModelError(f"no pathway here has the name of given weights. Pathways here: {ours}; given: {given}.")
         state = {**self.state, **{name: np.ascontiguousarray(weights[name], dtype=float) for name in taken}}
+        for pathway in self.network.plastic():
+            if f"{pathway.name}.w" in taken:
+                state |= _gathering(pathway, state[f"{pathway.name}.w"])
         return replace(self, state=state), [name.removesuffix(".w") for name in taken]
 
     def data_sha256(self) -> str:
@@ -162,13 +206,15 @@ def draw(experiment: Experiment, seed: int) -> Instance:
     seed = int(seed)
     network = experiment.network
     masks = {
-        p.name: stream(seed, f"mask/{p.name}").random(network.shape(p)) < p.density for p in network.owners() if p.density < 1
+        p.name: _mask(p, stream(seed, f"mask/{p.name}").random(network.shape(p))) for p in network.owners() if p.sparse
     }
     state = {
-        f"{p.name}.w": _constrained(p, p.weights.draw(stream(seed, f"weights/{p.name}"), network.shape(p)), masks.get(p.name))
+        f"{p.name}.w": _constrained(network, p, p.weights.draw(stream(seed, f"weights/{p.name}"), network.shape(p)), masks.get(p.name))
         for p in network.owners()
-        if not p.weights.one_to_one
+        if not p.weights.one_to_one and not isinstance(p.weights, Redrawn)
     }
+    for pathway in network.plastic():
+        state |= _gathering(pathway, state[f"{pathway.name}.w"])
     for population in network.populations:
         for variable, value in population.neuron.state.items():
             state[f"{population.name}.{variable}"] = np.full(population.size, value)
@@ -179,8 +225,37 @@ def draw(experiment: Experiment, seed: int) -> Instance:
     return Instance(experiment, seed, data, state, masks)
 
 
-def _constrained(pathway: Pathway, weights: Array, mask: Array | None) -> Array:
-    """Drawn weights with the pathway's sign, and 0 where there is no synapse."""
-    if pathway.sign != "any":
+def _mask(pathway: Pathway, chances: Array) -> Array:
+    """Which synapses exist: each by its chance, or the `fan_in` of each row with the smallest ones."""
+    return chances < pathway.density if pathway.fan_in is None else chances.argsort(axis=1).argsort(axis=1) < pathway.fan_in
+
+
+def _gathering(pathway: Pathway, weights: Array) -> dict[str, Array]:
+    """What a pathway keeps beside its weights: the changes that wait, `(n_post, n_pre)`, and the norms to hold, `(n_post,)`.
+
+    Raises:
+        ModelError: if weights that are to keep their norm have none.
+    """
+    kept: dict[str, Array] = {}
+    if pathway.learning.gathers:
+        kept[f"{pathway.name}.gathered"] = np.zeros_like(weights)
+    if pathway.learning.normalised:
+        kept[f"{pathway.name}.norm"] = norms = np.linalg.norm(weights, axis=1)
+        if not norms.all():
+            raise ModelError(
+                f"pathway '{pathway.name}': learning.normalised keeps the norm of the weights that enter a neuron, but neuron {int(norms.argmin())} "
+                "begins with none. Draw other weights, or leave normalised out."
+            )
+    return kept
+
+
+def _constrained(network: Network, pathway: Pathway, weights: Array, mask: Array | None) -> Array:
+    """Drawn weights with the pathway's sign or those of Dale's law, within its bounds, and 0 where there is no synapse."""
+    cells = network.signs(pathway)
+    if cells is not None:
+        fewer = (cells > 0).sum() / max((cells < 0).sum(), 1)  # in balance: sum of excitation = sum of inhibition
+        weights = np.abs(weights) * np.where(cells > 0, 1.0, -fewer if fewer > 0 else -1.0)
+    if pathway.sign in ("excitatory", "inhibitory"):
         weights = np.abs(weights) * (1.0 if pathway.sign == "excitatory" else -1.0)
+    weights = np.clip(weights, *pathway.learning.bounds())
     return np.ascontiguousarray(weights if mask is None else np.where(mask, weights, 0.0))

@@ -12,22 +12,25 @@ import graphlib
 import keyword
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple
 
-from annotated_types import Gt, Le
+import numpy as np
+from annotated_types import Ge, Gt, Le
+from pydantic import Strict
 
 from bioFA.components import Component, Count, Family, Name, Number
 from bioFA.errors import ModelError, suggestion
+from bioFA.expressions import RESERVED
 from bioFA.neurons import Neuron
 from bioFA.rules import Rule
-from bioFA.weights import SharedWith, WeightsField
+from bioFA.weights import PseudoInverseOf, Redrawn, SharedWith, WeightsField
 
-_RESERVED = {"t", "dt", "i", "j", "N", "e", "pi", "inf", "xi", "and", "or", "not", "main", "double", "float", "int", "bool",
-             "char", "long", "short", "signed", "unsigned", "void", "auto", "const", "static", "struct", "union", "enum",
-             "template", "namespace", "new", "delete", "this", "operator", "private", "public", "protected", "switch",
-             "case", "default", "do", "goto", "register", "sizeof", "typedef", "virtual", "volatile", "brian", "biofa"}
+Array = np.ndarray
+NO_BOUND = 1e38
+"""A weight that is larger than any: finite in float32 too."""
+
 
 
 class Node(NamedTuple):
@@ -57,7 +60,7 @@ class _Named(Component):
     def model_post_init(self, context: Any) -> None:
         """Refuse names that cannot stand in equations, files and C++."""
         good = re.fullmatch(r"[a-z]([a-z0-9_]*[a-z0-9])?", self.name)
-        if not good or keyword.iskeyword(self.name) or self.name in _RESERVED:
+        if not good or keyword.iskeyword(self.name) or self.name in RESERVED:
             raise ModelError(
                 f"{type(self).__name__}.name must be lower-case letters, digits and inner underscores, begin with a letter, "
                 f"and not be a reserved word; got {self.name!r}. For example: 'hidden', 'hidden2', 'image_to_hidden'."
@@ -65,20 +68,76 @@ class _Named(Component):
 
 
 class Population(_Named):
-    """Neurons that share one neuron model."""
+    """Neurons that share one neuron model.
+
+    With `inhibitory`, a fraction, the population obeys Dale's law: its last cells, so many of all, are
+    inhibitory and the others excitatory, and a weight that leaves a cell never changes to the other sign.
+    Weights are then drawn in balance: by their absolute value, with the inhibitory ones stronger by as
+    much as there are fewer of them, so that a uniform rate of the population drives nobody on average.
+    """
 
     size: Count
     neuron: Neuron
+    inhibitory: Annotated[Number, Ge(0), Le(1)] | None = None
+
+    def cells(self) -> Array | None:
+        """+1 for an excitatory cell, -1 for an inhibitory one, `(size,)`; None where Dale's law is not asked for."""
+        if self.inhibitory is None:
+            return None
+        return np.where(np.arange(self.size) < self.size - round(self.inhibitory * self.size), 1.0, -1.0)
+
+
+class Learning(Component):
+    """How the changes that a rule asks for reach the weights of a pathway.
+
+    Changes are gathered over `batch` presentations and made together at the end of the last; their sum,
+    or, with `step`, a step of that size in the direction of their sum ("Manhattan"). Weights stay between
+    `low` and `high`. With `normalised`, the weights that enter a neuron are rescaled, after every change,
+    to the Euclidean norm that they were drawn with.
+
+    Source: for `step`, Liao, Leibo & Poggio (2016), arXiv 1510.05067 (Batch Manhattan); for
+    `normalised`, Moskovitz, Litwin-Kumar & Abbott (2018), arXiv 1812.06488, there for whole layers.
+    """
+
+    batch: Count = 1
+    step: Annotated[Number, Gt(0)] | None = None
+    low: Number | None = None
+    high: Number | None = None
+    normalised: Annotated[bool, Strict()] = False
+
+    def model_post_init(self, context: Any) -> None:
+        """Refuse what contradicts itself."""
+        low, high = self.bounds()
+        if low >= high:
+            raise ModelError(f"Learning.low must be < high; got low = {self.low}, high = {self.high}.")
+        if self.normalised and self.bounded:
+            raise ModelError("Learning: weights that keep their norm cannot also be held within bounds. Give low and high, or normalised.")
+
+    def bounds(self) -> tuple[float, float]:
+        """The least and the largest weight, as far out as numbers go where there is none."""
+        return (-NO_BOUND if self.low is None else self.low, NO_BOUND if self.high is None else self.high)
+
+    @property
+    def bounded(self) -> bool:
+        """Whether there are bounds."""
+        return self.low is not None or self.high is not None
+
+    @property
+    def gathers(self) -> bool:
+        """Whether changes wait for the end of their presentation or batch."""
+        return self.batch > 1 or self.step is not None or self.normalised
 
 
 class Pathway(_Named):
     """All synapses from one population to one port of another.
 
-    `density` is the probability that a synapse exists; an absent one has weight 0 and never
-    learns. `sign` keeps every weight >= 0 (excitatory) or <= 0 (inhibitory): drawn weights take
-    it by their absolute value, learned ones stop at 0.
-    `carries` names the published variable of the source that the synapses transmit;
-    `stands_for` the feedforward pathway whose transpose a feedback pathway replaces.
+    `density` is the probability that a synapse exists, `fan_in` how many each postsynaptic neuron has,
+    from different neurons; an absent one has weight 0 and never learns. `sign` keeps every weight >= 0 (excitatory) or <= 0 (inhibitory): drawn weights take
+    it by their absolute value, learned ones stop at 0. With `sign = "concordant"` a feedback pathway
+    transmits with |w| sign(W'), W being the weights that it `stands_for`: magnitudes of its own, their signs.
+    `carries` names what of the source the synapses transmit: a published variable, or what arrives
+    at one of its ports, passed on as it is; `stands_for` the feedforward pathway whose transpose a
+    feedback pathway replaces. `partner` names a pathway of the same shape whose weight, synapse by synapse, the rule can read.
     """
 
     source: Name
@@ -87,9 +146,26 @@ class Pathway(_Named):
     carries: Name = "r"
     weights: WeightsField
     density: Annotated[Number, Gt(0), Le(1)] = 1.0
-    sign: Literal["any", "excitatory", "inhibitory"] = "any"
+    fan_in: Count | None = None
+    sign: Literal["any", "excitatory", "inhibitory", "concordant"] = "any"
     plasticity: Rule | None = None
+    learning: Learning = Learning()
     stands_for: Name | None = None
+    partner: Name | None = None
+
+    @property
+    def sparse(self) -> bool:
+        """Whether some synapses do not exist."""
+        return self.density < 1 or self.fan_in is not None
+
+    def reads_pre(self) -> tuple[str, ...]:
+        """The presynaptic variables that the rule reads; `carried` is whatever the pathway carries."""
+        return tuple(self.carries if v == "carried" else v for v in self.plasticity.reads_pre) if self.plasticity else ()
+
+    def refers_to(self) -> tuple[str, ...]:
+        """The pathways whose weights this one cannot do without."""
+        borrowed = () if self.weights.owns else (self.weights.pathway,)  # type: ignore[attr-defined]
+        return (*borrowed, *((self.stands_for or "",) if self.sign == "concordant" else ()), *((self.partner,) if self.partner else ()))
 
 
 class Circuit(Component):
@@ -148,29 +224,39 @@ class Network(Circuit):
             raise ModelError(f"{type(target.neuron).__name__} has no port '{pathway.port}'.{suggestion(pathway.port, target.neuron.ports)}")
         if pathway.port in target.neuron.unread_ports():
             raise ModelError(f"{type(target.neuron).__name__} of '{target.name}' is set up so that nothing reads its port '{pathway.port}'. Drop the pathway or change the neuron.")
-        if pathway.carries not in source.neuron.publishes:
+        if pathway.carries not in (*source.neuron.publishes, *source.neuron.ports) or pathway.carries == "probe":
             raise ModelError(
                 f"cannot carry '{pathway.carries}': {type(source.neuron).__name__} publishes only: {', '.join(source.neuron.publishes)}."
             )
         if pathway.stands_for is not None and pathway.stands_for not in self._pathways:
             raise ModelError(f"stands_for names the unknown pathway '{pathway.stands_for}'.{suggestion(pathway.stands_for, self._pathways)}")
+        if pathway.partner is not None and pathway.partner not in self._pathways:
+            raise ModelError(f"partner names the unknown pathway '{pathway.partner}'.{suggestion(pathway.partner, self._pathways)}")
         self._check_weights(pathway, (target.size, source.size))
 
     def _check_weights(self, pathway: Pathway, shape: tuple[int, int]) -> None:
         weights = pathway.weights
-        if (isinstance(weights, SharedWith) or weights.one_to_one) and (pathway.density < 1 or pathway.sign != "any"):
+        if (not weights.owns or weights.one_to_one) and (pathway.sparse or pathway.sign != "any"):
             raise ModelError(
-                f"density and sign belong to a pathway that draws its own weights; {type(weights).__name__} draws none. "
+                f"density, fan_in and sign belong to a pathway that draws its own weights; {type(weights).__name__} draws none. "
                 "Give them to the pathway whose weights these are."
             )
-        if isinstance(weights, SharedWith):
+        if pathway.fan_in is not None and (pathway.density < 1 or pathway.fan_in > shape[1]):
+            raise ModelError(f"fan_in must be at most {shape[1]}, the size of '{pathway.source}', and excludes density; got {pathway.fan_in} with density {pathway.density:g}.")
+        if pathway.sign in ("excitatory", "inhibitory") and self.population(pathway.source).inhibitory is not None:
+            raise ModelError(f"sign = '{pathway.sign}' contradicts Dale's law of '{pathway.source}', whose cells decide the signs. Leave sign out.")
+        if pathway.sign == "concordant":
+            if pathway.stands_for is None:
+                raise ModelError("has no signs to take: sign = 'concordant' follows the pathway that it stands for. Give stands_for.")
+            self._check_stored(self.pathway(pathway.stands_for), "takes the signs of")
+            if (followed := self.shape(self.pathway(pathway.stands_for))[::-1]) != shape:
+                raise ModelError(f"weights must have the shape (n_post, n_pre) = {shape}; '{pathway.stands_for}' transposed has {followed}.")
+        if not weights.owns:
+            assert isinstance(weights, (SharedWith, PseudoInverseOf))
             if weights.pathway not in self._pathways:
                 raise ModelError(f"shares the weights of the unknown pathway '{weights.pathway}'.{suggestion(weights.pathway, self._pathways)}")
             owner = self.pathway(weights.pathway)
-            if isinstance(owner.weights, SharedWith):
-                raise ModelError(f"shares with '{owner.name}', which has no weights of its own. Share with '{owner.weights.pathway}'.")
-            if owner.weights.one_to_one:
-                raise ModelError(f"shares with '{owner.name}', which is one to one. Use the same Identity weights instead.")
+            self._check_stored(owner, "shares with")
             owned = self.shape(owner)
             offered = owned[::-1] if weights.transposed else owned
             if offered != shape:
@@ -181,17 +267,35 @@ class Network(Circuit):
         elif (given := weights.shape()) is not None and given != shape:
             raise ModelError(f"weights must have the shape (n_post, n_pre) = {shape}; got {given}.")
 
+    @staticmethod
+    def _check_stored(owner: Pathway, verb: str) -> None:
+        if isinstance(owner.weights, (SharedWith, PseudoInverseOf)):
+            raise ModelError(f"{verb} '{owner.name}', which has no weights of its own. Name '{owner.weights.pathway}' instead.")
+        if owner.weights.one_to_one:
+            raise ModelError(f"{verb} '{owner.name}', which is one to one. Use the same Identity weights instead.")
+
     def _check_plasticity(self, pathway: Pathway) -> None:
         rule = pathway.plasticity
         if rule is None:
             return
         source, target = self.population(pathway.source), self.population(pathway.target)
         name = type(rule).__name__
-        if isinstance(pathway.weights, SharedWith):
+        if isinstance(pathway.weights, (SharedWith, PseudoInverseOf)):
             raise ModelError(f"cannot learn, since its weights belong to '{pathway.weights.pathway}'. Put the plasticity there.")
+        if isinstance(pathway.weights, Redrawn):
+            raise ModelError("cannot learn: Redrawn weights last for one presentation. Use weights that are drawn once.")
+        if pathway.sign == "concordant":
+            raise ModelError("cannot learn: its signs are those of another pathway. Use another sign for a plastic pathway.")
+        if rule.needs_partner:
+            if pathway.partner is None:
+                raise ModelError(f"{name} reads the weights of a partner. Give partner, the name of a pathway of the same shape.")
+            partner = self.pathway(pathway.partner)
+            self._check_stored(partner, "has the partner")
+            if self.shape(partner) != self.shape(pathway):
+                raise ModelError(f"its partner must have the shape (n_post, n_pre) = {self.shape(pathway)}; '{partner.name}' has {self.shape(partner)}.")
         if pathway.weights.one_to_one:
             raise ModelError("cannot learn: Identity weights are fixed. Use Values or Normal weights for a plastic pathway.")
-        for reads, population, side in ((rule.reads_pre, source, "presynaptic"), (rule.reads_post, target, "postsynaptic")):
+        for reads, population, side in ((pathway.reads_pre(), source, "presynaptic"), (rule.reads_post, target, "postsynaptic")):
             neuron = population.neuron
             for variable in reads:
                 if variable not in neuron.readable() or variable == "probe":
@@ -236,7 +340,23 @@ class Network(Circuit):
 
     def owners(self) -> tuple[Pathway, ...]:
         """The pathways that have weights of their own."""
-        return tuple(p for p in self.pathways if not isinstance(p.weights, SharedWith))
+        return tuple(p for p in self.pathways if p.weights.owns)
+
+    def redrawn(self) -> tuple[Pathway, ...]:
+        """The pathways whose weights are drawn anew for every presentation."""
+        return tuple(p for p in self.pathways if isinstance(p.weights, Redrawn))
+
+    def signs(self, pathway: Pathway) -> Array | None:
+        """The sign that each presynaptic cell gives its synapses by Dale's law, `(n_pre,)`, or None."""
+        lawful = pathway.weights.owns and not pathway.weights.one_to_one and pathway.sign == "any" and not isinstance(pathway.weights, Redrawn)
+        return self.population(pathway.source).cells() if lawful else None
+
+    def effective(self, pathway: Pathway, weights: Mapping[str, Any]) -> Any:
+        """The matrix with which a pathway transmits, `(n_post, n_pre)`, from the stored ones by `pathway.w`."""
+        if isinstance(pathway.weights, (SharedWith, PseudoInverseOf)):
+            return pathway.weights.of(weights[f"{pathway.weights.pathway}.w"])
+        own = weights[f"{pathway.name}.w"]
+        return np.abs(own) * np.sign(weights[f"{pathway.stands_for}.w"].T) if pathway.sign == "concordant" else own
 
     def plastic(self) -> tuple[Pathway, ...]:
         """The pathways that learn."""

@@ -11,13 +11,17 @@ Time runs in steps of dt; presentation k covers the steps k K ... k K + K - 1. O
   2. Ports and published variables are computed, each after the ones it depends on
      (`Network.order`): a port is the sum over arriving pathways of W s, where s `(n_pre,)` is
      what the pathway carries and W `(n_post, n_pre)` its weights as they were when the step
-     began; shared weights are the owner's W, or its transpose. In a static network this is
-     the forward sweep, the error units, and the feedback sweep.
-  3. In the last step of a presentation, before the blank, the recorded variables are taken, so that a prediction
-     is recorded before its own example has changed any weight.
+     began (`Network.effective`): its own; those drawn for this presentation; the owner's, their
+     transpose or pseudo-inverse; or its own magnitudes with another pathway's signs. In a static
+     network this is the forward sweep, the error units, and the feedback sweep.
+  3. In the last step of a presentation, before the blank, the recorded variables are taken, so that a
+     prediction is recorded before its own example has changed any weight.
   4. Where learning is on (from `learning_onset` into the presentation to its end, not in the blank), every
-     plastic pathway makes one step of its rule, all from the values of 2. Weights of a signed
-     pathway stop at 0, and synapses that a sparse pathway lacks do not change.
+     plastic pathway that learns in this phase makes one step of its rule, at its learning rate
+     times the phase's, all from the values of 2. Where a pathway gathers changes (`Learning`), they wait
+     and are made together in the last step of the last presentation of their batch. Weights of a signed
+     pathway, or of a cell under Dale's law, stop at 0, others at their bounds; synapses that a sparse
+     pathway lacks do not change; then weights that keep their norm are rescaled.
   5. Stateful neurons advance by one step, from the values of 2. A spiking neuron does it in this
      order: arriving spikes are delivered; the state decays for dt; the threshold is tested; the
      neurons that passed it are reset. So spikes are delivered before the threshold test, a spike
@@ -36,7 +40,7 @@ from bioFA import draws
 from bioFA.instance import Feed, Instance
 from bioFA.network import Node, Pathway, Population
 from bioFA.recording import Recording, Segment
-from bioFA.weights import Identity, SharedWith
+from bioFA.weights import Identity
 
 Array = np.ndarray
 
@@ -80,18 +84,20 @@ class Reference:
         recorded: dict[str, list[Array]] = {str(node): [] for node in nodes}
         spikes: dict[str, list[Array]] = {p.name: [] for p in self.network.spiking()} if rasters else {}
         for k in range(feed.presentations):
+            shown = {f"{p.name}.w": feed.tables[p.name][feed.rows[p.name][k]].reshape(self.network.shape(p)) for p in self.network.redrawn()}
             for step in range(self.protocol.steps):
                 if step == 0 and self.protocol.reset:
                     state |= self._beginning()
-                values = self._sweep(state, feed, k, step)
+                values = self._sweep(state | shown, feed, k, step)
                 for population, rows in spikes.items():
                     rows.append(values[Node(population, "s")].astype(np.uint8))
-                if step == self.protocol.shown_steps - 1 and (feed.start + k) % every == 0:
+                due = step == self.protocol.shown_steps - 1
+                if due and (feed.start + k) % every == 0:
                     for node in nodes:
                         recorded[str(node)].append(values[node].copy())
                 changes: dict[str, Array] = {}
                 if learning and self.protocol.onset_steps <= step < self.protocol.shown_steps:
-                    changes |= self._learn(state, values)
+                    changes |= self._learn(state | shown, values, feed, feed.start + k + 1 if due else None)
                 changes |= self._advance(state, values)
                 state |= changes
         sizes = {str(node): self.network.population(node.population).size for node in nodes}
@@ -104,13 +110,10 @@ class Reference:
         return {f"{p.name}.{variable}": np.full(p.size, value) for p in self.network.populations for variable, value in p.neuron.state.items()}
 
     def _transmit(self, pathway: Pathway, state: Mapping[str, Array], carried: Array) -> Array:
-        """W s of one pathway, with its own weights or shared ones."""
+        """W s of one pathway."""
         if isinstance(pathway.weights, Identity):
             return pathway.weights.scale * carried
-        if isinstance(pathway.weights, SharedWith):
-            owner = state[f"{pathway.weights.pathway}.w"]
-            return (owner.T if pathway.weights.transposed else owner) @ carried
-        return state[f"{pathway.name}.w"] @ carried
+        return self.network.effective(pathway, state) @ carried
 
     def _sweep(self, state: Mapping[str, Array], feed: Feed, k: int, step: int) -> dict[Node, Array]:
         """All ports and published variables of one step."""
@@ -145,21 +148,50 @@ class Reference:
             return draws.uniform(feed.keys[population.name], feed.start + k, step, population.size)
         return values[Node(population.name, need)]
 
-    def _learn(self, state: Mapping[str, Array], values: Mapping[Node, Array]) -> dict[str, Array]:
-        """The weights after one step of plasticity."""
+    def _learn(self, state: Mapping[str, Array], values: Mapping[Node, Array], feed: Feed, ended: int | None) -> dict[str, Array]:
+        """The weights after one step of plasticity, of the pathways that learn in this phase and at its rate.
+
+        `ended`: how many presentations end with this step, or None where none does.
+        """
         changed: dict[str, Array] = {}
-        for pathway in self.network.plastic():
+        for pathway in (pathway for pathway in self.network.plastic() if feed.learns(pathway.name)):
             rule = pathway.plasticity
             assert rule is not None
-            pre = {v: self._read(state, values, pathway.source, v) for v in rule.reads_pre}
+            if feed.rate != 1.0:
+                rule = rule.replace(learning_rate=feed.rate * rule.parameters()["learning_rate"])
+            pre = {v: self._read(state, values, pathway.source, at) for v, at in zip(rule.reads_pre, pathway.reads_pre(), strict=True)}
             post = {v: self._read(state, values, pathway.target, v) for v in rule.reads_post}
-            new = rule.step({"w": state[f"{pathway.name}.w"]}, pre, post, self.protocol.step, self.protocol.learning_time)
+            synapses = {"w": state[f"{pathway.name}.w"]}
+            if rule.needs_partner:
+                synapses["w_partner"] = state[f"{pathway.partner}.w"]
+            new = rule.step(synapses, pre, post, self.protocol.step, self.protocol.learning_time)
+            if pathway.learning.gathers:
+                new = self._gather(pathway, synapses["w"], state[f"{pathway.name}.gathered"] + new["w"] - synapses["w"], feed.rate, ended)
             new["w"] = self._constrain(pathway, state[f"{pathway.name}.w"], new["w"])
+            if pathway.learning.normalised and not np.array_equal(new["w"], synapses["w"]):
+                length = np.linalg.norm(new["w"], axis=1)
+                scale = np.divide(state[f"{pathway.name}.norm"], length, out=np.ones_like(length), where=length > 0)
+                new["w"] = scale[:, np.newaxis] * new["w"]
             changed |= {f"{pathway.name}.{variable}": array for variable, array in new.items()}
         return changed
 
+    def _gather(self, pathway: Pathway, before: Array, gathered: Array, rate: float, ended: int | None) -> dict[str, Array]:
+        """Let changes wait, or make them at the end of their batch: their sum, or a step in its direction."""
+        exists = self.masks.get(pathway.name, True)
+        gathered = np.where(exists, gathered, 0.0)
+        learning = pathway.learning
+        if ended is None or ended % learning.batch != 0:
+            return {"w": before, "gathered": gathered}
+        change = gathered if learning.step is None else rate * learning.step * np.sign(gathered)
+        return {"w": before + change, "gathered": np.zeros_like(gathered)}
+
     def _constrain(self, pathway: Pathway, before: Array, after: Array) -> Array:
-        """Weights that may not change sign stop at 0; synapses that do not exist stay as they are."""
+        """Weights that may not change sign stop at 0, bounded ones at their bounds; synapses that do not exist stay as they are."""
+        cells = self.network.signs(pathway)
+        if cells is not None:
+            after = cells * np.maximum(cells * after, 0.0)
+        if pathway.learning.bounded:
+            after = np.clip(after, *pathway.learning.bounds())
         if pathway.sign == "excitatory":
             after = np.maximum(after, 0.0)
         elif pathway.sign == "inhibitory":

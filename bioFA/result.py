@@ -25,7 +25,7 @@ from bioFA.errors import FileError, ModelError
 from bioFA.experiment import Experiment
 from bioFA.network import Pathway
 from bioFA.recording import Recording
-from bioFA.weights import SharedWith
+from bioFA.weights import Redrawn, SharedWith
 
 Array = np.ndarray
 FORMAT = 1
@@ -88,12 +88,15 @@ class Result:
         return course
 
     def _pair(self, pathway: Pathway, index: int) -> tuple[Array, Array]:
-        """The random feedback matrix at a place, and the forward matrix that it stands for, in one snapshot."""
+        """The feedback matrix at a place, and the forward matrix that it stands for, in one snapshot."""
         network = self.experiment.network
         forward = self.snapshots[f"{pathway.stands_for}.w"][index]
-        if isinstance(pathway.weights, SharedWith):
+        if isinstance(pathway.weights, SharedWith) and pathway.weights.pathway == pathway.stands_for:
             pathway = network.arriving(pathway.target, "probe")[0]
-        return self.snapshots[f"{pathway.name}.w"][index], forward
+        weights = {name: array[index] for name, array in self.snapshots.items()}
+        if isinstance(pathway.weights, Redrawn):  # another matrix in every presentation, so none to keep: their mean magnitudes are equal
+            weights[f"{pathway.name}.w"] = np.ones(network.shape(pathway))
+        return network.effective(pathway, weights), forward
 
     @property
     def alignment(self) -> dict[str, float | None]:

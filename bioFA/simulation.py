@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ BACKENDS = ("cpp", "numpy")
 PRECISIONS = ("float32", "float64")
 
 
-def _check_backend(backend: str, precision: str) -> None:
+def check_backend(backend: str, precision: str) -> None:
     """Refuse a backend or a precision that there is not.
 
     Raises:
@@ -56,7 +56,7 @@ def consumer(instance: Instance, backend: str, precision: str = "float64", scrat
         ModelError: if there is no such backend, or none with that precision.
         MissingError: if the compiler or Brian2 is missing.
     """
-    _check_backend(backend, precision)
+    check_backend(backend, precision)
     if backend == "numpy":
         return Reference(instance)
     from bioFA.brian.run import Compiled
@@ -89,7 +89,7 @@ def simulate(
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     if not isinstance(experiment, Experiment):
         raise ModelError(f"simulate takes an Experiment; got {experiment!r}. Load one: bioFA.simulate(bioFA.load('digits')).")
-    _check_backend(backend, precision)
+    check_backend(backend, precision)
     instance = draw(experiment, seed)
     _check_stop(instance)
     origin: dict[str, Any] | None = None
@@ -202,7 +202,7 @@ class _Course:
     def __init__(self, instance: Instance):
         self.instance = instance
         self.total = instance.presentations()
-        self.points = snapshot_points(self.total, instance.experiment.protocol.snapshots)
+        self.points = snapshot_points(self.total, instance.experiment.protocol.snapshots, instance.phase_ends())
         self.state: Mapping[str, Array] = instance.state
         self.place = -1
         self.seconds = 0.0
@@ -293,10 +293,10 @@ def _put(arrays: dict[str, Array], name: str, values: Array, length: int, place:
     arrays[name][place] = values
 
 
-def snapshot_points(presentations: int, snapshots: int) -> list[int]:
-    """Where stretches begin and end: 0, then at most `snapshots` further points, the last the end."""
+def snapshot_points(presentations: int, snapshots: int, ends: Sequence[int] = ()) -> list[int]:
+    """Where stretches begin and end: 0, then at most `snapshots` further points, the last the end, and the ends of phases."""
     snapshots = min(snapshots, presentations)
-    return sorted({0, *(round(presentations * k / snapshots) for k in range(1, snapshots + 1))})
+    return sorted({0, *(round(presentations * k / snapshots) for k in range(1, snapshots + 1)), *(end for end in ends if end < presentations)})
 
 
 def _check_stop(instance: Instance) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bioFA.errors import RunError
-from bioFA.experiment import Experiment
+from bioFA.experiment import Experiment, Phase
 from bioFA.instance import draw
 from bioFA.recording import Consumer
 from bioFA.reference import Reference
@@ -94,10 +94,12 @@ def verify(
     """
     protocol = experiment.protocol.replace(epochs=1, presentations=None)
     examples = len(draw(experiment.replace(protocol=protocol), seed).data.train)
-    protocol = experiment.protocol.replace(epochs=-(-presentations // examples), presentations=presentations)
+    protocol = experiment.protocol.replace(
+        epochs=-(-presentations // examples), presentations=presentations, phases=_shortened(experiment.protocol.phases, presentations, examples)
+    )
     instance = draw(experiment.replace(protocol=protocol), seed)
     reference, compiled = Reference(instance), against or consumer(instance, "cpp")
-    points = snapshot_points(presentations, STRETCHES)
+    points = snapshot_points(presentations, STRETCHES, instance.phase_ends())
     ours = theirs = instance.state
     differences = dict.fromkeys(instance.state, 0.0)
     recorded: dict[str, float] = {}
@@ -133,6 +135,15 @@ def verify(
     if silent and not first_excess:
         raise RunError(f"population '{silent[0]}' did not spike in {presentations} presentations, so agreement would say nothing. Give it more drive.")
     return Verification(experiment, instance.seed, presentations, differences, recorded, first_excess, spikes, moved)
+
+
+def _shortened(phases: tuple[Phase, ...], presentations: int, examples: int) -> tuple[Phase, ...]:
+    """The same phases in the same proportions, which together last for so many presentations, at least one each."""
+    lengths = np.array([phase.length(examples) for phase in phases], dtype=float)
+    ends = np.round(np.cumsum(lengths) * presentations / max(lengths.sum(), 1.0)).astype(int)
+    return tuple(
+        phase.replace(presentations=max(1, int(length)), epochs=None) for phase, length in zip(phases, np.diff(ends, prepend=0), strict=True)
+    )
 
 
 def _gap(first: np.ndarray, second: np.ndarray) -> float:

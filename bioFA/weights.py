@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Gt
 from pydantic import Strict, field_validator, model_validator
 
 from bioFA.components import Component, Count, Family, Name, Number
@@ -23,6 +23,8 @@ class Weights(Component):
     """Base of the ways to make a weight matrix."""
 
     one_to_one: ClassVar[bool] = False
+    owns: ClassVar[bool] = True
+    """Whether a pathway with these weights stores them; otherwise they are a function of another pathway's, `of`."""
 
     def shape(self) -> Shape | None:
         """The shape that these weights insist on, or None where they fit any pathway."""
@@ -31,6 +33,10 @@ class Weights(Component):
     def draw(self, rng: np.random.Generator, shape: Shape) -> Array:
         """A matrix of shape `(n_post, n_pre)`, float64."""
         raise NotImplementedError(f"{type(self).__name__} draws nothing")
+
+    def of(self, owner: Array) -> Array:
+        """These weights as they follow from those of the pathway that they name, where they are not owned."""
+        raise NotImplementedError(f"{type(self).__name__} follows no other weights")
 
 
 class Uniform(Weights):
@@ -61,6 +67,16 @@ class Normal(Weights):
     def draw(self, rng: np.random.Generator, shape: Shape) -> Array:
         """N(mean, scale^2)."""
         return self.mean + self.scale * rng.standard_normal(shape)
+
+
+class Binary(Weights):
+    """Every weight scale or -scale, with equal chances."""
+
+    scale: Annotated[Number, Ge(0)] = 1.0
+
+    def draw(self, rng: np.random.Generator, shape: Shape) -> Array:
+        """Signs, times scale."""
+        return self.scale * rng.choice([-1.0, 1.0], shape)
 
 
 class Orthogonal(Weights):
@@ -169,7 +185,48 @@ class SharedWith(Weights):
 
     pathway: Name
     transposed: Annotated[bool, Strict()] = False
+    owns: ClassVar[bool] = False
+
+    def of(self, owner: Array) -> Array:
+        """The same matrix, or its transpose."""
+        return owner.T if self.transposed else owner
+
+
+class PseudoInverseOf(Weights):
+    """W' (W W' + ridge I)^-1 of another pathway's weights W, at every moment: the pseudo-inverse as ridge goes to 0.
+
+    Its shape is that of W transposed. A small ridge makes it the damped (Levenberg-Marquardt) inverse,
+    which exists for every W.
+    """
+
+    pathway: Name
+    ridge: Annotated[Number, Gt(0)] = 1e-9
+    owns: ClassVar[bool] = False
+    transposed: ClassVar[bool] = True
+
+    def of(self, owner: Array) -> Array:
+        """The smaller of the two equal forms, W' (W W' + ridge I)^-1 and (W' W + ridge I)^-1 W'."""
+        rows, columns = owner.shape
+        if not np.isfinite(owner).all():
+            return np.full((columns, rows), np.nan)
+        if rows <= columns:
+            return np.linalg.solve(owner @ owner.T + self.ridge * np.eye(rows), owner).T
+        return np.linalg.solve(owner.T @ owner + self.ridge * np.eye(columns), owner.T)
 
 
 family: Family[Weights] = Family("kind of weights", "bioFA.weights", base=Weights)
 WeightsField = Annotated[Weights, *family.member()]
+
+
+class Redrawn(Weights):
+    """Drawn anew for every presentation, from `weights`: synapses that are noise."""
+
+    weights: WeightsField
+
+    def shape(self) -> Shape | None:
+        """That of the weights to draw."""
+        return self.weights.shape()
+
+    def draw(self, rng: np.random.Generator, shape: Shape) -> Array:
+        """One of the draws."""
+        return self.weights.draw(rng, shape)

@@ -130,14 +130,14 @@ def test_no_number_recompiles_and_a_new_structure_does(compiled):
         result = bioFA.simulate(bioFA.load("linear", change), seed=9)
         assert result.timing["cached"], change
     assert len(builds(cache.cache_folder())) == before
-    from bioFA.brian.program import make_program
+    from bioFA.brian.compose import make_program
 
     wider = bioFA.load("linear", {"circuit.sizes": [30, 21, 10]})
     assert make_program(wider).digest() != make_program(base).digest()
 
 
 def test_a_damaged_binary_is_built_again(tmp_path, monkeypatch):
-    from bioFA.brian.program import make_program
+    from bioFA.brian.compose import make_program
 
     monkeypatch.setenv("BIOFA_CACHE", str(tmp_path))
     program = make_program(bioFA.load("minimal"))

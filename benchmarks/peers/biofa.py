@@ -5,7 +5,6 @@ It measures what a user's run measures (readout and feedback angle), here in the
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path
 
@@ -47,12 +46,11 @@ def prepare(case: Case, precision: str, options: list[str], scratch: Path) -> Pe
     if "reference" in options:
         runner = Reference(instance)
     else:
+        from bioFA.brian.cache import FLAGS
         from bioFA.brian.run import Compiled
 
         runner = compiled = Compiled(instance, precision, blocked={"dense": False, "blocked": True}.get(options[0]) if options else None)
-        makefile = (compiled.binary.folder / "makefile").read_text()
-        found = re.search(r"^OPTIMISATIONS = (?:-I\S+ )?(.*)$", makefile, re.MULTILINE)
-        flags, note = found[1] if found else "", f"first pathway {compiled.binary.pathways['input_to_hidden']}"
+        flags, note = " ".join(FLAGS), f"first pathway {compiled.binary.pathways['input_to_hidden']}"
 
     def run(presentations: int) -> tuple[float, Weights]:
         feed = instance.training(0, presentations)

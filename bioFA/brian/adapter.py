@@ -47,7 +47,7 @@ def check_version() -> None:
     if not SUPPORTED[0] <= version < SUPPORTED[1]:
         low, high = (".".join(map(str, edge)) for edge in SUPPORTED)
         raise RuntimeError(f"bioFA knows Brian2 >= {low}, < {high}; this is {brian2.__version__}. Install 'brian2>={low},<{high}'.")
-    missing = [name for name in ("common_group", "stateupdate", "transmit", "learn", "transmit_block", "learn_block", "show", "draw", "restart", "record") if _template(name) is None]
+    missing = [name for name in ("common_group", "stateupdate", "transmit", "learn", "transmit_block", "learn_block", "show", "draw", "restart", "record", "invert", "apply") if _template(name) is None]
     if missing:
         raise RuntimeError(f"Brian2 {brian2.__version__} does not find the templates {', '.join(missing)}; its template lookup has changed.")
 
@@ -102,24 +102,27 @@ class DensePathway(Group):
     add_to_magic_network = True
 
     def __init__(
-        self, name: str, source: Any, target: Any, parameters: Mapping[str, Any], shared: DensePathway | None, masked: bool, clock: Any,
-        carries: str = "", event: bool = False, by_pre: bool = False,
+        self, spec: PathwaySpec, source: Any, target: Any, parameters: Mapping[str, Any], shared: DensePathway | None, number: int, clock: Any
     ) -> None:
-        super().__init__(clock=clock, name=name, when="start", order=0)
+        super().__init__(clock=clock, name=spec.name, when="start", order=0)
         self.codeobj_class = BioFACodeObject
         self.source, self.target = source, target
         self.n_pre, self.n_post = len(source), len(target)
         self.start, self.stop = 0, self.n_pre * self.n_post
         self.variables = Variables(self)
         self.variables.add_constant("N", self.n_pre * self.n_post)
-        for index in ("_pre_idx", "_post_idx"):
+        for index in ("_pre_idx", "_post_idx", "_turned_idx"):
             self.variables.add_auxiliary_variable(index, dtype=np.int32)
         if shared is None:
             self.variables.add_array("w", size=self.n_pre * self.n_post)
         else:
             self.variables.add_reference("w", shared, "w")
-        self.masked, self.carries, self.event, self.by_pre = masked, carries, event, by_pre
-        if masked:
+        self.spec, self.number = spec, number
+        if spec.gathers:
+            self.variables.add_array("gathered", size=self.n_pre * self.n_post)
+        if spec.normalised:
+            self.variables.add_array("norm", size=self.n_post)
+        if spec.masked:
             self.variables.add_array("exists", size=self.n_pre * self.n_post, dtype=bool)
         for parameter, unit in parameters.items():
             self.variables.add_array(parameter, size=1, dimensions=unit.dim, scalar=True, constant=True)
@@ -139,20 +142,41 @@ class DensePathway(Group):
         self.variables.add_reference(name, self.source if side == "pre" else self.target, variable, index=f"_{side}_idx")
         return name
 
-    def transmit(self, carries: str, port: str, transposed: bool, accumulate: bool, order: int) -> None:
-        """Sum `w * <carries>_pre` into a port of the target, at a place in the step."""
-        code = f"_transmitted = w*{self.see('pre', carries)}"
+    def show(self, order: int) -> None:
+        """Load the weights of this presentation."""
+        self._add("show", order, "", size=self.n_pre * self.n_post, step=step_counter(self.clock), rates=array_name(self, "w"), name=self.name)
+
+    def invert(self, owner: DensePathway, order: int) -> None:
+        """Compute the weights as the pseudo-inverse of another pathway's."""
+        names = {"w": array_name(self, "w"), "owner": array_name(owner, "w"), "ridge": array_name(self, "ridge")}
+        self._add("invert", order, "", rows=owner.n_post, columns=owner.n_pre, **names)
+
+    def transmit(self, carries: str, port: str, transposed: bool, accumulate: bool, follows: bool, order: int) -> None:
+        """Sum `w * <carries>_pre` into a port of the target, at a place in the step; with `follows`, w takes the signs of `w_followed`."""
+        weight = "abs(w)*sign(w_followed)" if follows else "w"
+        code = f"_transmitted = {weight}*{self.see('pre', carries)}"
         self._add(
-            "transmit", order, code, port=array_name(self.target, port), rows_of_pre=transposed != self.by_pre, accumulate=accumulate,
-            sent=array_name(self.source, carries) if self.event else "",
+            "transmit", order, code, port=array_name(self.target, port), rows_of_pre=transposed != self.spec.by_pre, accumulate=accumulate,
+            follows=follows, sent=array_name(self.source, carries) if self.spec.event else "",
         )
 
-    def learn(self, expression: str, sign: str, order: int) -> None:
-        """Integrate `dw/dt = expression` by one Euler step, where learning is on and a synapse exists; weights keep their sign."""
-        event = self.carries if self.event and needs(expression, f"{self.carries}_pre") else ""
+    def learn(self, expression: str, order: int) -> None:
+        """Integrate `dw/dt = expression` by one Euler step, where learning is on and a synapse exists; or gather the change."""
+        change = _change(expression, self.spec)
+        code = f"gathered = gathered + {change}" if self.spec.gathers else f"w = {_held(f'w + {change}', self.spec)}"
+        event = self.spec.carries if self.spec.event and needs(expression, f"{self.spec.carries}_pre") else ""
         self._add(
-            "learn", order, f"w = {_changed(expression, sign, self.masked)}", step=step_counter(self.clock), by_pre=self.by_pre,
+            "learn", order, code, step=step_counter(self.clock), number=self.number, by_pre=self.spec.by_pre,
             sent=array_name(self.source, event) if event else "",
+        )
+
+    def apply(self, order: int) -> None:
+        """Make the changes that were gathered where their batch ends, and rescale the weights that keep their norm."""
+        change = "sign_step*sign(gathered)" if self.spec.steps else "gathered"
+        norm = array_name(self, "norm") if self.spec.normalised else ""
+        self._add(
+            "apply", order, f"w = {_held(f'w + {change}', self.spec)}\ngathered = 0", step=step_counter(self.clock), number=self.number,
+            batch=array_name(self, "batch"), norm=norm, w=array_name(self, "w"),
         )
 
     def transmit_block(self, block: str, port: str, accumulate: bool, order: int) -> None:
@@ -165,7 +189,7 @@ class DensePathway(Group):
     def learn_block(self, block: str, factors: Factors, order: int) -> None:
         """As `learn`, with `dw/dt = factors.post * r_pre - factors.decay * w`; the weights follow when the block ends."""
         code = f"_forgotten = dt*({factors.decay})\n_factor = dt*({factors.post})"
-        self._add("learn_block", order, code, block=block, w=array_name(self, "w"), step=step_counter(self.clock))
+        self._add("learn_block", order, code, block=block, w=array_name(self, "w"), step=step_counter(self.clock), number=self.number)
 
     def _add(self, template: str, order: int, code: str, **keywords: Any) -> None:
         self.contained_objects.append(Runner(self, template, order, code, **self.sizes, **keywords))
@@ -180,12 +204,12 @@ class StockPathway:
     their owner before they transmit.
     """
 
-    def __init__(self, spec: PathwaySpec, source: Any, target: Any, units: Mapping[str, str], shared: StockPathway | None):
+    def __init__(self, spec: PathwaySpec, source: Any, target: Any, units: Mapping[str, str], shared: StockPathway | None, number: int):
         model = ["w : 1", f"{slot(spec.name)}_post = w*{spec.carries}_pre : 1 (summed)"]
         model += ["exists : boolean"] if spec.masked else []
         model += [f"{name} : {unit} (shared, constant)" for name, unit in units.items()]
         model += ["place : integer (constant)"] if shared else []
-        self.spec, self.target = spec, target
+        self.spec, self.target, self.number = spec, target, number
         self.group = brian2.Synapses(source, target, "\n".join(model), name=spec.name, namespace={"learns": _learns})
         self.group.connect()
         self.shared = shared is not None
@@ -197,7 +221,7 @@ class StockPathway:
         """`Synapses` see both sides as they are."""
         return f"{variable}_{side}"
 
-    def transmit(self, carries: str, port: str, transposed: bool, accumulate: bool, order: int) -> None:
+    def transmit(self, carries: str, port: str, transposed: bool, accumulate: bool, follows: bool, order: int) -> None:
         """Sum into the slot, and from there into the port, at a place in the step."""
         if self.shared:
             self.group.run_regularly("w = w_of_owner", when="start", order=order, name=f"{self.spec.name}_copy")
@@ -206,14 +230,14 @@ class StockPathway:
         statement = f"{port} {'+=' if accumulate else '='} {slot(self.spec.name)}"
         self.target.contained_objects.append(Runner(self.target, "stateupdate", order + 2, statement))
 
-    def learn(self, expression: str, sign: str, order: int) -> None:
+    def learn(self, expression: str, order: int) -> None:
         """One Euler step of `dw/dt = expression`, where learning is on and a synapse exists; weights keep their sign."""
-        self.group.run_regularly(f"w = {_changed(expression, sign, self.spec.masked, 'learns(t_in_timesteps)*')}", when="start", order=order)
+        self.group.run_regularly(f"w = {_held('w + ' + _change(expression, self.spec, f'learns(t_in_timesteps, {self.number})*'), self.spec)}", when="start", order=order)
 
 
-@brian2.implementation("cpp", "double learns(int64_t step) { return biofa::stretch().learns(step) ? 1.0 : 0.0; }")
-@brian2.check_units(step=1, result=1)
-def _learns(step: int) -> float:
+@brian2.implementation("cpp", "double learns(int64_t step, int number) { return biofa::stretch().learns(step, number) ? 1.0 : 0.0; }")
+@brian2.check_units(step=1, number=1, result=1)
+def _learns(step: int, number: int) -> float:
     raise NotImplementedError("only in compiled code")
 
 
@@ -222,9 +246,21 @@ def slot(pathway: str) -> str:
     return f"sum_{pathway}"
 
 
-def _changed(expression: str, sign: str, masked: bool, gate: str = "") -> str:
-    change = f"{gate}dt*({expression})" + ("*int(exists)" if masked else "")
-    return {"any": "w + {}", "excitatory": "clip(w + {}, 0, inf)", "inhibitory": "clip(w + {}, -inf, 0)"}[sign].format(change)
+def _change(expression: str, spec: PathwaySpec, gate: str = "") -> str:
+    """The change of one step, none where there is no synapse."""
+    return f"{gate}dt*({expression})" + ("*int(exists)" if spec.masked else "")
+
+
+def _held(weight: str, spec: PathwaySpec) -> str:
+    """A weight with the sign that it must have, within its bounds."""
+    signed = {"any": "{}", "excitatory": "clip({}, 0, inf)", "inhibitory": "clip({}, -inf, 0)", "dale": "cell_pre*clip(cell_pre*({}), 0, inf)"}
+    weight = signed[spec.sign].format(weight)
+    return f"clip({weight}, low, high)" if spec.bounded else weight
+
+
+def read_weights(pathway: Any, name: str, other: Any, index: str) -> None:
+    """Let a dense pathway read the weights of another: `_idx` synapse by synapse, `_turned_idx` those of its transpose."""
+    pathway.variables.add_reference(name, other, "w", index=index)
 
 
 def refer(group: Any, name: str, other: Any, variable: str) -> None:

@@ -29,6 +29,7 @@ struct Block {
     typedef typename Lanes<real>::type vec;
     static const int K = 16, L = Lanes<real>::count, V = K / L;
     static const int ROWS = sizeof(real) == 8 ? 3 : 6;  // rows of the product whose sums fill the registers
+    static const int WIDE = 2;                          // vectors in a row of the patch that takes up the updates
     int n_pre = 0, n_post = 0, filled = 0;
     real scale = 1;                       // s to the power of the updates made in this block
     std::vector<real> x, drive, update;   // K x n_pre, K x n_post, K x n_post
@@ -137,9 +138,9 @@ private:
         const int *next = active.data(), *end = next + active.size();
         while (next != end) {
             const int j = *next;
-            if (j + 2 * L <= n_pre) {
-                add<rows, 2>(w, i, j);
-                while (next != end && *next < j + 2 * L) ++next;
+            if (j + WIDE * L <= n_pre) {
+                add<rows>(w, i, j);
+                while (next != end && *next < j + WIDE * L) ++next;
             } else {
                 for (int r = 0; r < rows; r++) {
                     real sum = 0;
@@ -152,23 +153,23 @@ private:
     }
 
     // a patch of weights stays in registers while all K updates are added
-    template <int rows, int width>
+    template <int rows>
     void add(real* __restrict w, int i, int j) {
-        vec patch[rows][width];
+        vec patch[rows][WIDE];
         for (int r = 0; r < rows; r++)
-            for (int v = 0; v < width; v++) patch[r][v] = Lanes<real>::load(w + static_cast<size_t>(i + r) * n_pre + j + v * L);
+            for (int v = 0; v < WIDE; v++) patch[r][v] = Lanes<real>::load(w + static_cast<size_t>(i + r) * n_pre + j + v * L);
         const real* __restrict a = &turned[static_cast<size_t>(i) * K];
         const real* __restrict shown = &x[j];
         for (int k = 0; k < K; k++) {
-            vec input[width];
-            for (int v = 0; v < width; v++) input[v] = Lanes<real>::load(shown + static_cast<size_t>(k) * n_pre + v * L);
+            vec input[WIDE];
+            for (int v = 0; v < WIDE; v++) input[v] = Lanes<real>::load(shown + static_cast<size_t>(k) * n_pre + v * L);
             for (int r = 0; r < rows; r++) {
                 const vec factor = vec{} + a[r * K + k];
-                for (int v = 0; v < width; v++) patch[r][v] += factor * input[v];
+                for (int v = 0; v < WIDE; v++) patch[r][v] += factor * input[v];
             }
         }
         for (int r = 0; r < rows; r++)
-            for (int v = 0; v < width; v++) Lanes<real>::store(w + static_cast<size_t>(i + r) * n_pre + j + v * L, patch[r][v]);
+            for (int v = 0; v < WIDE; v++) Lanes<real>::store(w + static_cast<size_t>(i + r) * n_pre + j + v * L, patch[r][v]);
     }
 };
 

@@ -3,7 +3,7 @@
 // The plan is a text file in the results folder. It names the tables and rows that the sources
 // show (memory-mapped, so data are never copied; numbers, or bytes that stand for 256 levels) and
 // says how many presentations to run, how many steps each lasts, from which step learning is on,
-// and what to record. Everything that can go wrong ends the program with a message and a non-zero
+// which pathways do not learn, and what to record. Everything that can go wrong ends the program with a message and a non-zero
 // exit code; a stretch that ended well leaves "done.txt" behind. The program ends with its parent.
 #ifndef BIOFA_RUNTIME_H
 #define BIOFA_RUNTIME_H
@@ -69,6 +69,7 @@ struct Stretch {
     std::map<std::string, Source> sources;
     std::map<std::string, uint64_t> keys;
     std::map<std::string, std::FILE*> records;
+    std::vector<char> frozen;  // by the number of a pathway: whether its learning is off
     bool finished = false;
 
     void begin(const std::string& results_folder) {
@@ -88,6 +89,7 @@ struct Stretch {
             else if (word == "every") plan >> every;
             else if (word == "learning") plan >> learning;
             else if (word == "parent") { plan >> parent; end_with(parent); }
+            else if (word == "frozen") { size_t number = 0; plan >> number; frozen.resize(std::max(frozen.size(), number + 1)); frozen[number] = 1; }
             else if (word == "record") { plan >> name; records[name] = nullptr; }
             else if (word == "levels") { plan >> name; sources[name].levels.open(rest_of_line(plan)); }
             else if (word == "table") { plan >> name; sources[name].table.open(rest_of_line(plan)); }
@@ -108,7 +110,12 @@ struct Stretch {
     int64_t presentation(int64_t step) const { return step / steps; }
     bool first_step(int64_t step) const { return step % steps == 0; }
     bool last_step(int64_t step) const { return step % steps == shown - 1; }
-    bool learns(int64_t step) const { return learning && step % steps >= onset && step % steps < shown; }
+    bool learns(int64_t step, size_t pathway) const {
+        return learning && step % steps >= onset && step % steps < shown && !(pathway < frozen.size() && frozen[pathway]);
+    }
+    bool ends_batch(int64_t step, size_t pathway, double batch) const {
+        return learns(step, pathway) && last_step(step) && (first + presentation(step) + 1) % static_cast<int64_t>(batch) == 0;
+    }
     bool last(int64_t step) const { return step + 1 >= presentations * steps; }
 
     // copy the row that a source shows in a presentation

@@ -1,6 +1,6 @@
 """Turn a program into a Brian2 network and let Brian2 write its C++.
 
-Run as a process of its own, `python -m bioFA.brian.build PROGRAM FOLDER`: Brian2's device,
+Run as a process of its own (`__main__.py`): Brian2's device,
 preferences and clocks are process-wide, and a user's own Brian2 session is not to notice.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -29,20 +28,26 @@ def generate(program: Program, folder: Path) -> None:
     which variable, and how each pathway was compiled."""
     adapter.check_version()
     brian2.set_device("cpp_standalone", build_on_run=False)
-    brian2.prefs["codegen.cpp.headers"] = ['"biofa_block.h"']
+    brian2.prefs["codegen.cpp.extra_compile_args"] = []  # bioFA compiles, with flags of its own (cache.py)
+    brian2.prefs["codegen.cpp.headers"] = ['"biofa_block.h"', '"biofa_inverse.h"']
     brian2.prefs["core.default_float_dtype"] = getattr(np, program.precision)
     brian2.defaultclock.dt = program.dt * brian2.second
     clock = brian2.defaultclock
     groups = {spec.name: _group(spec, program) for spec in program.groups}
     pathways: dict[str, Any] = {}
+    numbers = program.numbers()
     for spec in sorted(program.pathways, key=lambda spec: spec.owner != spec.name):
         source, target, shared = groups[spec.source], groups[spec.target], pathways.get(spec.owner)
-        units = {name: spec.parameters.get(name, "s") for name in _parameters(program, spec)}
+        units = {name: {"T": "s", "dt": "s"}.get(name, spec.parameters.get(name, "1")) for name in _parameters(program, spec)}
         if program.stock:
-            pathways[spec.name] = adapter.StockPathway(spec, source, target, {n: _UNIT_NAMES[u] for n, u in units.items()}, shared)
+            pathways[spec.name] = adapter.StockPathway(spec, source, target, {n: _UNIT_NAMES[u] for n, u in units.items()}, shared, numbers[spec.name])
         else:
             dimensions = {name: UNITS[unit] for name, unit in units.items()}
-            pathways[spec.name] = adapter.DensePathway(spec.name, source, target, dimensions, shared, spec.masked, clock, spec.carries, spec.event, spec.by_pre)
+            pathways[spec.name] = adapter.DensePathway(spec, source, target, dimensions, shared, numbers[spec.name], clock)
+    for spec in program.pathways:
+        for other, name, index in ((spec.follows, "w_followed", "_turned_idx"), (spec.partner, "w_partner", "_idx")):
+            if other:
+                adapter.read_weights(pathways[spec.name], name, pathways[other], index)
     how = _order_steps(program, groups, pathways)
     network = brian2.Network(*groups.values(), *(pathway.group for pathway in pathways.values()))
     device = brian2.get_device()
@@ -58,24 +63,27 @@ def generate(program: Program, folder: Path) -> None:
     arrays: dict[str, str] = {}
     for population in program.groups:
         names = [*(brian2.Equations(population.dynamics).diff_eq_names if population.dynamics else ()), *population.kept, *population.parameters]
+        names += ["cell"] if population.dale else []
         arrays |= {f"{population.name}.{name}": adapter.array_file(groups[population.name], name) for name in names}
     for pathway in program.pathways:
         names = [*(["w"] if pathway.owner == pathway.name else []), *(["exists"] if pathway.masked else []), *_parameters(program, pathway)]
+        names += [*(["gathered"] if pathway.gathers else []), *(["norm"] if pathway.normalised else [])]
         arrays |= {f"{pathway.name}.{name}": adapter.array_file(pathways[pathway.name].group, name) for name in names}
     (folder / "written.json").write_text(json.dumps({"arrays": arrays, "pathways": how}))
 
 
 def _parameters(program: Program, spec: PathwaySpec) -> list[str]:
-    """The parameters of a pathway: the rule's, the learning time T, and dt, which `Synapses` have from their clock."""
+    """The parameters of a pathway: the ridge of a pseudo-inverse, or the rule's, the learning time T, and dt, which `Synapses` have from their clock."""
     if not spec.equations:
-        return []
-    return [*spec.parameters, "T", *([] if program.stock else ["dt"])]
+        return ["ridge"] if spec.inverse_of else []
+    return [*spec.parameters, *spec.learning_parameters(), "T", *([] if program.stock else ["dt"])]
 
 
 def _group(spec: GroupSpec, program: Program) -> brian2.NeuronGroup:
     equations = [spec.dynamics] if spec.dynamics else []
     equations += [f"{name} : 1" for name in (*spec.variables, *spec.kept)]
     equations += [f"{name} : {_UNIT_NAMES[unit]} (shared, constant)" for name, unit in spec.parameters.items()]
+    equations += ["cell : 1 (constant)"] if spec.dale else []
     if program.stock:
         equations += [f"{adapter.slot(p.name)} : 1" for p in program.pathways if p.target == spec.name]
     return brian2.NeuronGroup(spec.size, "\n".join(equations), method=spec.method, name=spec.name, namespace={})
@@ -97,7 +105,11 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, A
     }
     clock = brian2.defaultclock
     for order, step in zip(range(0, 10 * len(program.steps), 10), program.steps, strict=True):
-        if step.kind == "show":
+        if step.kind == "show" and step.of in specs:
+            pathways[step.of].show(order)
+        elif step.kind == "invert":
+            pathways[step.of].invert(pathways[specs[step.of].inverse_of], order)
+        elif step.kind == "show":
             group = groups[step.of]
             group.contained_objects.append(adapter.Runner(
                 group, "show", order, size=len(group), step=adapter.step_counter(clock), rates=adapter.array_name(group, step.nodes[0]), name=step.of,
@@ -123,21 +135,25 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, A
             if step.of in blocks:
                 pathways[step.of].transmit_block(blocks[step.of][0], spec.port, step.accumulate, order)
             else:
-                pathways[step.of].transmit(spec.carries, spec.port, spec.transposed, step.accumulate, order)
+                pathways[step.of].transmit(spec.carries, spec.port, spec.transposed, step.accumulate, bool(spec.follows), order)
         elif step.kind == "record":
             owner = groups[program.groups[0].name]
             records, rasters = ([(node, *_array(groups, node)) for node in nodes] for nodes in (step.nodes, step.rasters))
             owner.contained_objects.append(adapter.Runner(owner, "record", order, records=records, rasters=rasters, step=adapter.step_counter(clock)))
+        elif step.kind == "apply":
+            pathways[step.of].apply(order)
         else:
             spec = specs[step.of]
             for side, names in (("pre", spec.reads_pre), ("post", spec.reads_post)):
                 for name in names:
                     pathways[step.of].see(side, name)
+            if spec.sign == "dale":
+                pathways[step.of].see("pre", "cell")
             if step.of in blocks:
                 pathways[step.of].learn_block(*blocks[step.of], order)
             else:
-                pathways[step.of].learn(rates[step.of], spec.sign, order)
-    return {spec.name: "stock" if program.stock else "blocked" if spec.name in blocks else "events" if spec.by_pre else "dense" for spec in program.pathways}
+                pathways[step.of].learn(rates[step.of], order)
+    return {name: "stock" if program.stock else "blocked" if name in blocks else "events" if specs[name].by_pre else "dense" for name in pathways}
 
 
 def _array(groups: dict[str, Any], node: str) -> tuple[str, int]:
@@ -149,7 +165,3 @@ def _array(groups: dict[str, Any], node: str) -> tuple[str, int]:
 def _rate(spec: PathwaySpec) -> str:
     """The right-hand side of a rule's `dw/dt = ...`."""
     return str(dict(brian2.Equations(spec.equations).diff_eq_expressions)["w"].code)
-
-
-if __name__ == "__main__":
-    generate(Program.model_validate_json(Path(sys.argv[1]).read_text()), Path(sys.argv[2]))

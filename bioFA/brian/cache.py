@@ -39,6 +39,10 @@ LOCK, USE, BUILDING = ".lock", ".use", ".building-"
 """Beside an entry: the lock of its build, the lock of its users; before its name: where it is being built."""
 
 
+FLAGS = ("-w", "-O3", "-ffast-math", "-fno-finite-math-only", "-march=native", "-std=c++11")
+"""Brian2's own; given here, since Brian2 would try each with the compiler in every build."""
+
+
 @dataclass(frozen=True)
 class Binary:
     """A compiled program: its folder, the file that will hold each variable, how each pathway was compiled
@@ -210,7 +214,7 @@ def _build(program: Program, folder: Path, use: Held | None) -> Binary:
 def _generate(program: Program, work: Path) -> None:
     """Have Brian2 write the C++, in a process of its own and in a folder of ours."""
     (work / "program.json").write_text(program.model_dump_json())
-    command = [sys.executable, "-m", "bioFA.brian.build", "program.json", "."]
+    command = [sys.executable, "-m", "bioFA.brian", "program.json", "."]
     home = Path(__file__).resolve().parents[2]
     ours = [str(home)] if (home / "pyproject.toml").is_file() else []  # a checkout; an installed package is found as it is
     path = os.pathsep.join([*ours, *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -226,19 +230,23 @@ def _compile(work: Path) -> None:
     """Compile Brian2's project as two files, side by side: its steps, and the rest.
 
     The headers, which cost most of a small file's compilation, are so read twice and not once a
-    file. Flags and sources are those of Brian2's makefile.
+    file. Sources are those of Brian2's makefile. All that the rest does in a step is to call the
+    steps, so that optimising it fully would cost more than it could save.
     """
     makefile = (work / "makefile").read_text()
     found = [re.search(rf"^{name} *= *(.*)$", makefile, re.MULTILINE) for name in ("OPTIMISATIONS", "SRCS", "LFLAGS")]
     if found[0] is None or found[1] is None:
         raise RunError("Brian2's makefile names no flags or sources, so this Brian2 is one that bioFA does not know. See 'biofa doctor'.")
-    flags, sources, link = (shlex.split(match[1]) if match else [] for match in found)
+    include, sources, link = (shlex.split(match[1]) if match else [] for match in found)
     steps = sorted(source for source in sources if source.startswith("code_objects/"))
     (work / "steps.cpp").write_text(_together([(work / source).read_text() for source in steps], steps))
     (work / "rest.cpp").write_text("".join(f'#include "{source}"\n' for source in sources if source not in steps))
     with ThreadPoolExecutor(2) as pool:
         objects = ("steps", "rest")
-        commands = [[*compiler(), *flags, "-Wno-write-strings", "-I.", "-c", f"{name}.cpp", "-o", f"{name}.o"] for name in objects]
+        commands = [
+            [*compiler(), *include, *FLAGS, *extra, "-I.", "-c", f"{name}.cpp", "-o", f"{name}.o"]
+            for name, extra in zip(objects, ([], ["-O1"]), strict=True)
+        ]
         list(pool.map(lambda command: _call(command, work), commands))
     _call([*compiler(), *(f"{name}.o" for name in objects), "-o", "main", *link], work)
 

@@ -3,26 +3,16 @@
 A `Program` lists the groups, the pathways and the steps of one time step in their order. It
 holds structure only: sizes, equations, who reads whom. Weights, parameters, data and lengths
 come in at run time, so two experiments that differ only in those have equal programs and
-share one binary. Nothing here imports Brian2.
+share one binary. `compose.py` makes it from an experiment, `build.py` has Brian2 write its C++.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
-import re
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
-
-from bioFA.experiment import Experiment
-from bioFA.network import Network, Node, Pathway
-from bioFA.neurons import NeuronModel
-from bioFA.weights import SharedWith
-
-BLOCKED_FROM = 4096
-"""Smaller matrices stay in the first cache, where a block saves nothing and costs its bookkeeping."""
 
 
 class _Data(BaseModel):
@@ -30,7 +20,7 @@ class _Data(BaseModel):
 
 
 class GroupSpec(_Data):
-    """A population: its variables (dimensionless, one a neuron), parameters with units, and dynamics.
+    """A population: its variables (dimensionless, one a neuron), parameters with units, dynamics, and whether cells are excitatory or inhibitory.
 
     `kept` are the state variables that no differential equation describes.
     """
@@ -42,12 +32,16 @@ class GroupSpec(_Data):
     parameters: dict[str, str]
     dynamics: str
     method: str
+    dale: bool = False
 
 
 class PathwaySpec(_Data):
     """A matrix of synapses: where it reads and writes, whose weights it uses, and how it learns.
 
-    `owner` is the pathway that stores the weights, itself unless they are shared. `masked`
+    `owner` is the pathway that stores the weights, itself unless they are shared; `inverse_of` the one whose
+    pseudo-inverse is stored here, `follows` the one whose signs are taken, transposed, `partner` the one whose
+    weights the rule reads; `redrawn` says that the weights are shown like a stimulus; `bounded`, `gathers`,
+    `steps` (by the sign of what is gathered) and `normalised` how changes reach the weights. `masked`
     says that some synapses do not exist, `sign` which sign weights keep; `may_block`
     that it is large enough, that its source is a stimulus, shown anew in every step, that nobody else uses
     its weights, and that nothing constrains them: then updates may be made in blocks, if the rule has the form for it.
@@ -71,6 +65,18 @@ class PathwaySpec(_Data):
     may_block: bool
     event: bool
     by_pre: bool
+    redrawn: bool = False
+    inverse_of: str = ""
+    follows: str = ""
+    partner: str = ""
+    bounded: bool = False
+    gathers: bool = False
+    steps: bool = False
+    normalised: bool = False
+
+    def learning_parameters(self) -> list[str]:
+        """The parameters by which changes reach the weights."""
+        return [*(("low", "high") if self.bounded else ()), *(("batch",) if self.gathers else ()), *(("sign_step",) if self.steps else ())]
 
 
 class StepSpec(_Data):
@@ -78,16 +84,18 @@ class StepSpec(_Data):
 
     restart   put a population's state (`values`) back to its beginning as a presentation begins
     draw      fill a population's random numbers (`nodes`) for this step
-    show      load the row of this presentation into a source's variable (`nodes`)
+    show      load the row of this presentation into a source's variable (`nodes`), or into the weights of a pathway
+    invert    compute a pathway's weights as the pseudo-inverse of another's
     evaluate  run statements for every neuron of a population, which may read one-to-one
               partners in other populations (`reads`: local name -> population and variable)
     test      run statements after the integration of the step: threshold test and reset
     transmit  sum a pathway's synapses into a port, in place of what was there or on top
     record    keep variables (`nodes`) at the end of a presentation, and spikes (`rasters`) in every step
     learn     one step of a pathway's plasticity rule
+    apply     make the changes that were gathered, where a batch ends
     """
 
-    kind: Literal["restart", "draw", "show", "evaluate", "test", "transmit", "record", "learn"]
+    kind: Literal["restart", "draw", "show", "invert", "evaluate", "test", "transmit", "record", "learn", "apply"]
     of: str = ""
     statements: tuple[str, ...] = ()
     reads: dict[str, tuple[str, str]] = {}
@@ -107,179 +115,10 @@ class Program(_Data):
     pathways: tuple[PathwaySpec, ...]
     steps: tuple[StepSpec, ...]
 
+    def numbers(self) -> dict[str, int]:
+        """The number of each pathway, by which a plan speaks of it."""
+        return {pathway.name: number for number, pathway in enumerate(self.pathways)}
+
     def digest(self) -> str:
         """A hash of the program: equal programs can share a binary."""
         return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
-
-
-def scale_name(pathway: Pathway) -> str:
-    """The parameter that holds the weight of a one-to-one pathway, at its target."""
-    return f"scale_{pathway.name}"
-
-
-def make_program(experiment: Experiment, precision: str = "float64", blocked: bool | None = None, stock: bool = False) -> Program:
-    """The program of an experiment's network, for the variables that it records.
-
-    Args:
-        experiment: the description.
-        precision: of all weights, states and rates.
-        blocked: whether pathways from the stimulus may be updated in blocks; None: those of at least `BLOCKED_FROM` synapses.
-        stock: whether pathways are Brian2's own `Synapses`; slower, for comparison.
-    """
-    network = experiment.network
-    smallest = None if blocked is False or stock or experiment.protocol.steps > 1 else 1 if blocked else BLOCKED_FROM
-    needed = _needed(network, experiment.recorded)
-    return Program(
-        dt=experiment.protocol.step,
-        precision=precision,
-        stock=stock,
-        groups=tuple(_group(network, p.name, needed) for p in network.populations),
-        pathways=tuple(
-            _pathway(network, p, smallest) for p in network.pathways if not p.weights.one_to_one and (_is_used(p, needed) or _is_owner(network, p))
-        ),
-        steps=(
-            *(StepSpec(kind="restart", of=p.name, values=dict(p.neuron.state)) for p in network.populations if p.neuron.state and experiment.protocol.reset),
-            *(StepSpec(kind="draw", of=p.name, nodes=p.neuron.draws) for p in network.populations if p.neuron.draws),
-            *_sweep(network, needed),
-            StepSpec(
-                kind="record", nodes=tuple(str(node) for node in experiment.recorded), rasters=tuple(f"{p.name}.s" for p in network.spiking())
-            ),
-            *(StepSpec(kind="learn", of=p.name) for p in network.plastic()),
-            *(StepSpec(kind="evaluate", of=p.name, statements=(p.neuron.arrival(),)) for p in network.populations if p.neuron.arrival()),
-            *(StepSpec(kind="test", of=p.name, statements=(p.neuron.spiking(),)) for p in network.populations if p.neuron.spiking()),
-        ),
-    )
-
-
-def _is_used(pathway: Pathway, needed: set[Node]) -> bool:
-    return Node(pathway.target, pathway.port) in needed
-
-
-def _is_owner(network: Network, pathway: Pathway) -> bool:
-    return pathway.plasticity is not None or _is_shared(network, pathway)
-
-
-def _is_shared(network: Network, pathway: Pathway) -> bool:
-    return any(isinstance(p.weights, SharedWith) and p.weights.pathway == pathway.name for p in network.pathways)
-
-
-def _is_event(network: Network, pathway: Pathway) -> bool:
-    return pathway.carries in network.population(pathway.source).neuron.events
-
-
-def _is_shown(network: Network, population: str) -> bool:
-    return network.population(population).neuron.shows in ("task", "noise")
-
-
-def _needed(network: Network, recorded: tuple[Node, ...]) -> set[Node]:
-    """The nodes that something reads in the end: a record, a plastic synapse, a neuron's state."""
-    wanted = list(recorded)
-    for pathway in network.plastic():
-        assert pathway.plasticity is not None
-        wanted += [Node(pathway.source, v) for v in pathway.plasticity.reads_pre]
-        wanted += [Node(pathway.target, v) for v in pathway.plasticity.reads_post]
-    for population in network.populations:
-        words = _identifiers(_advance(population.neuron))
-        wanted += [Node(population.name, variable) for variable in (*population.neuron.ports, *population.neuron.publishes) if variable in words]
-    wanted += [Node(population.name, "s") for population in network.spiking()]
-    needed: set[Node] = set()
-    while wanted:
-        node = wanted.pop()
-        if node not in needed and node.variable not in network.population(node.population).neuron.state:
-            needed.add(node)
-            wanted += network.dependencies(node)
-    return needed
-
-
-def _advance(neuron: NeuronModel) -> str:
-    """All that moves the state."""
-    return "\n".join((neuron.arrival(), neuron.dynamics(), neuron.spiking()))
-
-
-def _identifiers(text: str) -> set[str]:
-    return set(re.findall(r"[A-Za-z_]\w*", text))
-
-
-def _group(network: Network, name: str, needed: set[Node]) -> GroupSpec:
-    population = network.population(name)
-    neuron = population.neuron
-    one_to_one = [p for p in network.pathways if p.target == name and p.weights.one_to_one and _is_used(p, needed)]
-    stateless = [node.variable for node in network.order if node in needed and node.population == name]
-    parameters = {field: type(neuron).unit_of(field) for field in _runtime_parameters(neuron)}
-    return GroupSpec(
-        name=name, size=population.size, variables=(*stateless, *neuron.draws), kept=tuple(v for v in neuron.state if f"d{v}/dt" not in neuron.dynamics()),
-        parameters=parameters | {scale_name(p): "1" for p in one_to_one},
-        dynamics=neuron.dynamics(), method=neuron.integration(),
-    )
-
-
-def _runtime_parameters(neuron: NeuronModel) -> list[str]:
-    """The float fields that the equations name."""
-    words = _identifiers(_advance(neuron)).union(*(_identifiers(e) for e in neuron.expressions().values()))
-    return [field for field in neuron.parameters() if field in words]
-
-
-def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> PathwaySpec:
-    """`smallest`: from how many synapses on updates may be made in blocks; None for never."""
-    shared = pathway.weights if isinstance(pathway.weights, SharedWith) else None
-    rule = pathway.plasticity
-    owner = network.pathway(shared.pathway) if shared else pathway
-    return PathwaySpec(
-        name=pathway.name, source=pathway.source, target=pathway.target, carries=pathway.carries, port=pathway.port,
-        owner=shared.pathway if shared else pathway.name, transposed=shared.transposed if shared else False,
-        parameters={field: type(rule).unit_of(field) for field in rule.parameters()} if rule else {},
-        equations=rule.equations if rule else "",
-        reads_pre=rule.reads_pre if rule else (), reads_post=rule.reads_post if rule else (),
-        masked=pathway.density < 1, sign=pathway.sign,
-        may_block=smallest is not None and math.prod(network.shape(pathway)) >= smallest and rule is not None and pathway.density == 1
-        and pathway.sign == "any" and not _is_shared(network, pathway) and _is_shown(network, pathway.source) and pathway.carries == network.population(pathway.source).neuron.shown,
-        event=_is_event(network, pathway), by_pre=_is_event(network, owner),
-    )
-
-
-def _sweep(network: Network, needed: set[Node]) -> list[StepSpec]:
-    """The walk of a step; neighbouring work on one population becomes one step."""
-    steps: list[StepSpec] = []
-    for node in (n for n in network.order if n in needed):
-        neuron = network.population(node.population).neuron
-        if node.variable in neuron.ports:
-            for index, pathway in enumerate(network.arriving(*node)):
-                if pathway.weights.one_to_one:
-                    partner = f"from_{pathway.source}_{pathway.carries}"
-                    sign = "+=" if index else "="
-                    statement = f"{node.variable} {sign} {scale_name(pathway)}*{partner}"
-                    _evaluate(steps, node.population, statement, {partner: (pathway.source, pathway.carries)})
-                else:
-                    steps.append(StepSpec(kind="transmit", of=pathway.name, accumulate=index > 0))
-        elif _is_shown(network, node.population) and node.variable == neuron.shown:
-            steps.append(StepSpec(kind="show", of=node.population, nodes=(node.variable,)))
-        elif neuron.shows != "one":
-            _evaluate(steps, node.population, f"{node.variable} = {neuron.expressions()[node.variable]}", {})
-    return steps
-
-
-def _evaluate(steps: list[StepSpec], population: str, statement: str, reads: dict[str, tuple[str, str]]) -> None:
-    if steps and steps[-1].kind == "evaluate" and steps[-1].of == population:
-        last = steps.pop()
-        steps.append(last.model_copy(update={"statements": (*last.statements, statement), "reads": last.reads | reads}))
-    else:
-        steps.append(StepSpec(kind="evaluate", of=population, statements=(statement,), reads=reads))
-
-
-def run_parameters(experiment: Experiment, program: Program) -> dict[str, float]:
-    """The values of all parameters that the binary takes, by `group.parameter`."""
-    network = experiment.network
-    values: dict[str, Any] = {}
-    for group in program.groups:
-        neuron = network.population(group.name).neuron
-        scales = {scale_name(p): p.weights.parameters()["scale"] for p in network.pathways if p.weights.one_to_one}
-        known = neuron.parameters() | scales
-        values |= {f"{group.name}.{name}": known[name] for name in group.parameters}
-        if neuron.shows == "one" and "r" in group.variables:
-            values[f"{group.name}.r"] = 1.0
-    for spec in program.pathways:
-        rule = network.pathway(spec.name).plasticity
-        if rule is not None:
-            values |= {f"{spec.name}.{name}": value for name, value in rule.parameters().items()}
-            values |= {f"{spec.name}.T": experiment.protocol.learning_time, f"{spec.name}.dt": experiment.protocol.step}
-    return values

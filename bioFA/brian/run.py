@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from bioFA.brian import cache
+from bioFA.brian.compose import make_program, run_parameters
 from bioFA.brian.processes import call
-from bioFA.brian.program import make_program, run_parameters
 from bioFA.errors import ModelError, RunError
 from bioFA.instance import Feed, Instance
 from bioFA.network import Node, Population
@@ -47,6 +47,7 @@ class Compiled:
         program = make_program(instance.experiment, precision, blocked, stock)
         self.dtype = np.dtype(precision)
         self.parameters = run_parameters(instance.experiment, program)
+        self.numbers = program.numbers()
         for name, value in self.parameters.items():
             if not math.isfinite(value):
                 raise ModelError(f"the parameter {name} must be a finite number; got {value}.")
@@ -65,6 +66,12 @@ class Compiled:
                 _write(path, np.asarray(self._stored(f"{name}.exists", mask), dtype=np.int8))
                 self._masks.append(f"{name}.exists={path}")
 
+        for population in self.network.populations:
+            if f"{population.name}.cell" in self.binary.arrays:
+                path = Path(self._scratch.name) / f"{population.name}.cell"
+                _write(path, np.asarray(population.cells(), dtype=self.dtype))
+                self._masks.append(f"{population.name}.cell={path}")
+
     def segment(
         self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None, only: tuple[str, ...] | None = None,
         rasters: bool = False,
@@ -79,14 +86,15 @@ class Compiled:
         with tempfile.TemporaryDirectory(dir=self._scratch.name) as name:
             folder = Path(name)
             self._write_plan(folder, feed, learning, every, nodes, rasters)
-            arguments = [f"{key}={value!r}" for key, value in self.parameters.items() if key in self.binary.arrays or key.endswith(".r")]
+            parameters = {key: value * feed.rate if key.endswith((".learning_rate", ".sign_step")) else value for key, value in self.parameters.items()}
+            arguments = [f"{key}={value!r}" for key, value in parameters.items() if key in self.binary.arrays or key.endswith(".r")]
             arguments += self._masks
             carried = {key: array for key, array in state.items() if key in self.binary.arrays}
             for key, array in carried.items():
                 _write(folder / f"{key}.in", np.asarray(self._stored(key, array), dtype=self.dtype))
                 arguments.append(f"{key}={folder / key}.in")
             self._call(folder, arguments)
-            self._prove(folder, feed)
+            self._prove(folder, feed, parameters)
             final = {
                 key: self._stored(key, self._read(folder, self.binary.arrays[key], self._stored(key, array).shape))
                 for key, array in carried.items()
@@ -104,6 +112,7 @@ class Compiled:
                  f"shown {self.protocol.shown_steps}", f"rasters {int(rasters)}", *(f"key {name} {key}" for name, key in feed.keys.items()),
                  f"onset {self.protocol.onset_steps}",
                  f"first {feed.start}", f"every {every}", f"learning {int(learning)}", *(f"record {node}" for node in nodes)]
+        lines += [f"frozen {self.numbers[pathway.name]}" for pathway in self.network.plastic() if not feed.learns(pathway.name)]
         for name, table in feed.tables.items():
             rows = folder / f"{name}.rows"
             _write(rows, np.asarray(feed.rows[name], dtype=np.int64))
@@ -136,12 +145,12 @@ class Compiled:
             words = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()
             raise RunError(f"the compiled program failed (exit code {done.returncode}): {words[0]}")
 
-    def _prove(self, folder: Path, feed: Feed) -> None:
+    def _prove(self, folder: Path, feed: Feed, parameters: Mapping[str, float]) -> None:
         """Refuse a stretch that did not reach its end, or ran with other parameters than given."""
         done = folder / "done.txt"
         if not done.is_file() or done.read_text().split() != ["finished", str(feed.presentations * self.protocol.steps)]:
             raise RunError(f"the compiled program stopped before the last of {feed.presentations} presentations. Run it again.")
-        for key, value in self.parameters.items():
+        for key, value in parameters.items():
             if key in self.binary.arrays:
                 found = float(self._read(folder, self.binary.arrays[key], (1,))[0])
                 if found != self.dtype.type(value):

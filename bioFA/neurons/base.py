@@ -16,7 +16,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -87,6 +87,15 @@ class NeuronModel(Component):
     def readable(self) -> tuple[str, ...]:
         """Everything that a plasticity rule may read; a record may name what is published, and ports."""
         return (*self.publishes, *self.ports, *self.state)
+
+
+class TaskSource(NeuronModel):
+    """Base of the neurons that show the task: the row of `of` that belongs to this presentation."""
+
+    of: Literal["inputs", "targets"] = "inputs"
+
+    family_name: ClassVar[str] = ""
+    shows: ClassVar[str | None] = "task"
 
 
 @lru_cache

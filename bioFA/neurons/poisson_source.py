@@ -14,35 +14,21 @@ Source: Dayan & Abbott (2001), section 1.4 (Poisson spike generator, one Bernoul
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from annotated_types import Gt
 
 from bioFA.components import Number
-from bioFA.neurons.base import Array, NeuronModel
+from bioFA.neurons.base import Array
+from bioFA.neurons.spiking_source import SpikingSource
 from bioFA.units import Unit
 
 
-class PoissonSource(NeuronModel):
+class PoissonSource(SpikingSource):
     """Spikes at the rate max_rate x."""
 
-    of: Literal["inputs", "targets"] = "inputs"
     polarity: Literal["on", "off"] = "on"
     max_rate: Annotated[Number, Unit("Hz"), Gt(0)] = 100.0
-    tau_trace: Annotated[Number, Unit("s"), Gt(0)] = 10e-3
-
-    publishes: ClassVar[tuple[str, ...]] = ("value", "s", "train", "r")
-    state: ClassVar[Mapping[str, float]] = {"filtered": 0.0}
-    shows: ClassVar[str | None] = "task"
-    shown: ClassVar[str] = "value"
-    draws: ClassVar[tuple[str, ...]] = ("chance",)
-    events: ClassVar[tuple[str, ...]] = ("s", "train")
-    sends: ClassVar[str] = "train"
-
-    def value(self) -> None:
-        """Shown, not computed."""
 
     def s(self, value: Array, chance: Array, dt: float) -> Array:
         """1 where the neuron spikes in this step, else 0."""
@@ -53,23 +39,7 @@ class PoissonSource(NeuronModel):
         """The spike train over max_rate."""
         return s / (self.max_rate * dt)
 
-    def r(self, filtered: Array) -> Array:
-        """The low-passed spike train."""
-        return filtered.copy()
-
-    def advance(self, state: Mapping[str, Array], now: Mapping[str, Array], dt: float) -> dict[str, Array]:
-        """The trace decays exactly, towards the train of this step."""
-        return {"filtered": state["filtered"] - math.expm1(-dt / self.tau_trace) * (now["train"] - state["filtered"])}
-
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the published variables."""
         sign = "" if self.polarity == "on" else "-"
         return {"s": f"1.0*int(chance < {sign}value*max_rate*dt)", "train": "s/(max_rate*dt)", "r": "filtered"}
-
-    def dynamics(self) -> str:
-        """Brian2's reading of the trace."""
-        return "dfiltered/dt = (train - filtered)/tau_trace : 1"
-
-    def integration(self) -> str:
-        """Exact for a train that is constant within the step."""
-        return "exponential_euler"

@@ -26,6 +26,10 @@ class PlasticityRule(Component):
     reads_pre: ClassVar[tuple[str, ...]] = ()
     reads_post: ClassVar[tuple[str, ...]] = ()
     equations: ClassVar[str] = ""
+    error_driven: ClassVar[bool] = True
+    """Whether a rule that reads an error changes nothing without one, apart from a decay; `check_rule` holds it to that."""
+    needs_partner: ClassVar[bool] = False
+    """Whether a synapse reads the weight of its counterpart in another pathway (`Pathway.partner`), as `w_partner`."""
 
     def step(
         self, synapses: Mapping[str, Array], pre: Mapping[str, Array], post: Mapping[str, Array], dt: float, T: float
@@ -33,8 +37,8 @@ class PlasticityRule(Component):
         """The synapses one step later (NumPy, by hand).
 
         Args:
-            synapses: `w` of shape `(n_post, n_pre)`.
-            pre: presynaptic variables named in `reads_pre`, each `(n_pre,)`.
+            synapses: `w` of shape `(n_post, n_pre)`, and `w_partner` where the rule needs a partner.
+            pre: presynaptic variables named in `reads_pre`, each `(n_pre,)`; `carried` is what the pathway carries.
             post: postsynaptic variables named in `reads_post`, each `(n_post,)`.
             dt: length of the step in seconds.
             T: learning time per presentation in seconds.

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from bioFA.schemes.base import Additions, Layers, Scheme, feedback_pathway, transport
+from bioFA.schemes.base import Additions, Layers, Scheme, feedback_pathway, probe, transport
 
 
 class Backpropagation(Scheme):
@@ -26,5 +26,5 @@ class Backpropagation(Scheme):
         pathways = []
         for layer in layers.hidden_layers():
             pathways.append(feedback_pathway(layers, layer, transport(layers, layer)))
-            pathways.append(feedback_pathway(layers, layer, layers.feedback[layer - 1], port="probe"))
+            pathways.append(probe(layers, layer, layers.feedback[layer - 1]))
         return Additions(rules=self.every_rule(layers), pathways=tuple(pathways))

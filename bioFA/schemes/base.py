@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 from bioFA.components import Component, Family
+from bioFA.errors import ModelError
 from bioFA.network import Pathway, Population
 from bioFA.neurons import NeuronModel
 from bioFA.rules import PlasticityRule, Rule
 from bioFA.rules.delta_rule import DeltaRule
+from bioFA.rules.hebbian import Hebbian
 from bioFA.rules.local_error import LocalError
 from bioFA.weights import SharedWith, Weights
 
@@ -22,7 +24,8 @@ class Layers:
     `names` and `sizes` run from the input to the output; `forward[l]` goes from layer l to
     l + 1, `biases[l]`, where there are any, to layer l + 1; `feedback[l]` are the weights that
     the description gives for feedback to hidden layer l + 1, of shape (size of that layer,
-    size of the layer above).
+    size of the layer above); `feedback_options` their sparsity and sign. `error_unit` compares
+    output and target, `error_source` is the population that sends errors down.
     """
 
     names: tuple[str, ...]
@@ -33,11 +36,13 @@ class Layers:
     biases: tuple[Pathway, ...]
     feedback: tuple[Weights, ...]
     error_unit: str = "mismatch"
+    error_source: str = "mismatch"
+    feedback_options: Mapping[str, Any] = field(default_factory=dict)
 
-    def above(self, layer: int) -> tuple[str, str]:
-        """Where the error for a hidden layer comes from: population and published variable."""
+    def above(self, layer: int) -> tuple[str, bool]:
+        """Where the error for a hidden layer comes from: the population, and whether that is the error unit."""
         top = layer == len(self.names) - 2
-        return (self.error_unit, "r") if top else (self.names[layer + 1], "delta")
+        return (self.error_source if top else self.names[layer + 1], top)
 
     def hidden_layers(self) -> range:
         """The numbers of the hidden layers."""
@@ -46,11 +51,12 @@ class Layers:
 
 @dataclass(frozen=True)
 class Additions:
-    """What a scheme adds to the layers: populations, pathways, and a rule for each pathway that learns."""
+    """What a scheme adds to the layers: populations, pathways, a rule for each pathway that learns, and the partner of each that needs one."""
 
     rules: Mapping[str, PlasticityRule]
     populations: tuple[Population, ...] = ()
     pathways: tuple[Pathway, ...] = field(default=())
+    partners: Mapping[str, str] = field(default_factory=dict)
 
 
 class Scheme(Component):
@@ -74,14 +80,70 @@ def transport(layers: Layers, layer: int) -> SharedWith:
     return SharedWith(pathway=layers.forward[layer].name, transposed=True)
 
 
-def feedback_pathway(layers: Layers, layer: int, weights: Weights, port: str = "error") -> Pathway:
-    """The pathway that brings the error of the layer above to one hidden layer."""
-    source, carries = layers.above(layer)
+def feedback_pathway(layers: Layers, layer: int, weights: Weights, port: str = "error", carries: str = "delta", **options: Any) -> Pathway:
+    """The pathway that brings the error of the layer above to one hidden layer.
+
+    A hidden layer passes on `carries`; the error unit, above the last of them, its rate.
+    """
+    source, top = layers.above(layer)
     name = f"{source}_to_{layers.names[layer]}{'' if port == 'error' else '_' + port}"
-    return Pathway(
-        name=name, source=source, target=layers.names[layer], port=port, carries=carries, weights=weights,
-        stands_for=layers.forward[layer].name,
+    return random_pathway(
+        layers, name=name, source=source, target=layers.names[layer], port=port, carries="r" if top else carries, weights=weights,
+        stands_for=layers.forward[layer].name, **options,
     )
+
+
+def random_pathway(layers: Layers, **fields: Any) -> Pathway:
+    """A feedback pathway, with the sparsity and sign that the description asks for where its weights are its own.
+
+    Raises:
+        ModelError: if the scheme has signs of its own and the description asks for others.
+    """
+    options = layers.feedback_options if fields["weights"].owns else {}
+    if both := options.keys() & fields.keys():
+        raise ModelError(f"pathway '{fields['name']}': the scheme decides the {' and '.join(sorted(both))} of its feedback. Leave feedback_{sorted(both)[0]} out.")
+    return Pathway(**fields, **options)
+
+
+def direct_pathway(layers: Layers, layer: int) -> Pathway:
+    """Random weights from the error unit straight to one hidden layer; they stand for a pathway where it is the last."""
+    if layers.above(layer)[1]:
+        return feedback_pathway(layers, layer, layers.feedback[layer - 1])
+    name, source = layers.names[layer], layers.error_source
+    return random_pathway(layers, name=f"{source}_to_{name}", source=source, target=name, port="error", weights=layers.feedback[layer - 1])
+
+
+def probe(layers: Layers, layer: int, weights: Weights | None = None) -> Pathway:
+    """An electrode at one hidden layer: what the transpose, or other weights, would have carried there."""
+    return feedback_pathway(layers, layer, transport(layers, layer) if weights is None else weights, port="probe")
+
+
+def concordant_feedback(scheme: Scheme, layers: Layers, magnitudes: Sequence[Weights]) -> Additions:
+    """Feedback with these magnitudes and the signs of the forward weights, one a hidden layer, and the probes."""
+    pathways = [
+        feedback_pathway(layers, layer, weights, sign="concordant") for layer, weights in zip(layers.hidden_layers(), magnitudes, strict=True)
+    ]
+    return Additions(rules=scheme.every_rule(layers), pathways=(*pathways, *(probe(layers, layer) for layer in layers.hidden_layers())))
+
+
+def plastic_feedback(scheme: Scheme, layers: Layers, rates: Sequence[tuple[float, float]]) -> Additions:
+    """Random feedback that learns by Hebb's rule with these rates and decays, one pair a hidden layer, and the probes."""
+    pathways = [
+        feedback_pathway(layers, layer, layers.feedback[layer - 1], plasticity=Hebbian(learning_rate=rate, decay=decay))
+        for layer, (rate, decay) in zip(layers.hidden_layers(), rates, strict=True)
+    ]
+    return Additions(rules=scheme.every_rule(layers), pathways=(*pathways, *(probe(layers, layer) for layer in layers.hidden_layers())))
+
+
+def number_of(rule: PlasticityRule, parameter: str) -> float:
+    """A parameter of a forward rule that the feedback's rule shares.
+
+    Raises:
+        ModelError: if the rule has none of that name.
+    """
+    if parameter not in rule.parameters():
+        raise ModelError(f"{type(rule).__name__} has no {parameter}, which feedback and forward weights share. Use local_error and delta_rule.")
+    return rule.parameters()[parameter]
 
 
 family: Family[Scheme] = Family("learning scheme", "bioFA.schemes", base=Scheme)

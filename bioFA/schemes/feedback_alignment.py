@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from bioFA.schemes.base import Additions, Layers, Scheme, feedback_pathway, transport
+from bioFA.schemes.base import Additions, Layers, Scheme, feedback_pathway, probe
 
 
 class FeedbackAlignment(Scheme):
@@ -25,5 +25,5 @@ class FeedbackAlignment(Scheme):
         pathways = []
         for layer in layers.hidden_layers():
             pathways.append(feedback_pathway(layers, layer, layers.feedback[layer - 1]))
-            pathways.append(feedback_pathway(layers, layer, transport(layers, layer), port="probe"))
+            pathways.append(probe(layers, layer))
         return Additions(rules=self.every_rule(layers), pathways=tuple(pathways))

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Strict, field_validator
 
-from bioFA.components import Count, Name
+from bioFA.components import Count, Name, Number
 from bioFA.errors import ModelError
-from bioFA.network import Circuit, Network, Pathway, Population
+from bioFA.network import Circuit, Learning, Network, Pathway, Population
 from bioFA.neurons import Neuron
 from bioFA.neurons.constant_source import ConstantSource
 from bioFA.neurons.error_unit import ErrorUnit
@@ -43,6 +44,11 @@ class Layered(Circuit):
 
     `weights` are the initial forward weights, from the input upwards; `feedback` the weights
     of the feedback to each hidden layer, from the lowest upwards; one entry serves all.
+    `feedback_density`, `feedback_fan_in` and `feedback_sign` hold for every feedback pathway that draws its
+    weights (see `Pathway`). With `centred_error` what is fed back is the error minus its mean over the
+    outputs; the output itself learns from the whole. `inhibitory` puts input and hidden layers under Dale's
+    law (see `Population`). `learning` says how changes reach the weights of all pathways that learn;
+    biases, which may begin at 0, are not normalised.
     `schemes` holds each scheme's own settings, `scheme` the one in use.
     """
 
@@ -55,6 +61,12 @@ class Layered(Circuit):
     weights: PerPathway = (Uniform(low=-0.01, high=0.01),)
     bias_weights: WeightsField = Constant()
     feedback: PerPathway = (Uniform(low=-0.5, high=0.5),)
+    feedback_density: Annotated[Number, Gt(0), Le(1)] = 1.0
+    feedback_fan_in: Count | None = None
+    feedback_sign: Literal["any", "excitatory", "inhibitory"] = "any"
+    centred_error: Annotated[bool, Strict()] = False
+    inhibitory: Annotated[Number, Ge(0), Le(1)] | None = None
+    learning: Learning = Learning()
     scheme: Name = "fa"
     schemes: Annotated[Mapping[str, SchemeField], AfterValidator(MappingProxyType), PlainSerializer(_dump_schemes)] = Field(
         default_factory=dict, validate_default=True
@@ -98,25 +110,37 @@ class Layered(Circuit):
         biases = tuple(
             Pathway(name=f"bias_to_{name}", source="bias", target=name, weights=self.bias_weights) for name in names[1:]
         ) if self.biases else ()
-        layers = Layers(names, sizes, self.hidden, self.output, forward, biases, _spread(self.feedback, len(sizes) - 2))
+        layers = Layers(names, sizes, self.hidden, self.output, forward, biases, _spread(self.feedback, len(sizes) - 2),
+                        error_source="centred" if self.centred_error else "mismatch", feedback_options=self._feedback_options())
         additions = self.active().lay(layers)
 
-        populations = [Population(name="input", size=sizes[0], neuron=self.input)]
+        populations = [Population(name="input", size=sizes[0], neuron=self.input, inhibitory=self.inhibitory)]
         populations += [Population(name="bias", size=1, neuron=ConstantSource())] if self.biases else []
-        populations += [Population(name=name, size=size, neuron=self.hidden) for name, size in zip(names[1:-1], sizes[1:-1], strict=True)]
+        populations += [
+            Population(name=name, size=size, neuron=self.hidden, inhibitory=self.inhibitory) for name, size in zip(names[1:-1], sizes[1:-1], strict=True)
+        ]
         populations += [
             Population(name="output", size=sizes[-1], neuron=self.output),
             Population(name="target", size=sizes[-1], neuron=RateSource(of="targets")),
             Population(name=layers.error_unit, size=sizes[-1], neuron=self.error),
         ]
+        populations += [Population(name="centred", size=sizes[-1], neuron=StaticRate())] if self.centred_error else []
+        learning = dict.fromkeys((p.name for p in biases), self.learning.replace(normalised=False))
+        pathways = (
+            *(p.replace(plasticity=additions.rules.get(p.name), partner=additions.partners.get(p.name)) for p in (*forward, *biases)),
+            *self._error_pathways(layers.error_unit),
+            *additions.pathways,
+        )
         return Network(
             populations=(*populations, *additions.populations),
-            pathways=(
-                *(p.replace(plasticity=additions.rules.get(p.name)) for p in (*forward, *biases)),
-                *self._error_pathways(layers.error_unit),
-                *additions.pathways,
-            ),
+            pathways=tuple(p.replace(learning=learning.get(p.name, self.learning)) if p.plasticity is not None else p for p in pathways),
         )
+
+    def _feedback_options(self) -> dict[str, Any]:
+        """What is asked of feedback pathways and is not what every pathway is like."""
+        fields = type(self).model_fields
+        given = {name: getattr(self, f"feedback_{name}") for name in ("density", "fan_in", "sign")}
+        return {name: value for name, value in given.items() if value != fields[f"feedback_{name}"].default}
 
     def _error_pathways(self, error_unit: str) -> list[Pathway]:
         """Target and output meet in the error unit; the output hears of it."""
@@ -126,6 +150,10 @@ class Layered(Circuit):
             Pathway(name=f"output_to_{error_unit}", source="output", target=error_unit, port="prediction", weights=one),
             Pathway(name=f"{error_unit}_to_output", source=error_unit, target="output", port="error", weights=one),
         ]
+        if self.centred_error:
+            mean = Constant(value=-1.0 / self.sizes[-1])
+            pathways.append(Pathway(name=f"{error_unit}_to_centred", source=error_unit, target="centred", weights=one))
+            pathways.append(Pathway(name=f"{error_unit}_mean_to_centred", source=error_unit, target="centred", weights=mean))
         if "gain" in self.error.required_ports():
             pathways.append(Pathway(name=f"output_gain_to_{error_unit}", source="output", target=error_unit, port="gain", carries="gain", weights=one))
         return pathways

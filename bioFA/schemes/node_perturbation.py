@@ -20,13 +20,12 @@ from annotated_types import Ge
 
 from bioFA.components import Number
 from bioFA.network import Pathway, Population
-from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.noise_source import NoiseSource
-from bioFA.neurons.static_rate import StaticRate
 from bioFA.rules import Rule
 from bioFA.rules.node_perturbation import NodePerturbation as NodePerturbationRule
 from bioFA.schemes.base import Additions, Layers, Scheme
-from bioFA.weights import Constant, Identity, SharedWith
+from bioFA.schemes.perturbed_copy import perturbed_copy
+from bioFA.weights import Constant, Identity
 
 
 class NodePerturbation(Scheme):
@@ -39,32 +38,13 @@ class NodePerturbation(Scheme):
 
     def lay(self, layers: Layers) -> Additions:
         """The copy, the noise, the reward unit and its broadcast."""
-        output, mismatch = layers.names[-1], layers.error_unit
-        copy = {layers.names[0]: layers.names[0], "bias": "bias"} | {name: f"{name}_perturbed" for name in layers.names[1:]}
-        populations = [
-            Population(name=copy[output], size=layers.sizes[-1], neuron=layers.output),
-            Population(name=f"{mismatch}_perturbed", size=layers.sizes[-1], neuron=ErrorUnit()),
-            Population(name="reward", size=1, neuron=StaticRate()),
-        ]
-        pathways = [
-            Pathway(name=f"{p.source}_to_{copy[p.target]}", source=copy[p.source], target=copy[p.target], weights=SharedWith(pathway=p.name))
-            for p in (*layers.forward, *layers.biases)
-        ]
-        pathways += [
-            Pathway(name=f"target_to_{mismatch}_perturbed", source="target", target=f"{mismatch}_perturbed", port="target", weights=Identity()),
-            Pathway(name=f"{copy[output]}_to_{mismatch}_perturbed", source=copy[output], target=f"{mismatch}_perturbed", port="prediction", weights=Identity()),
-            Pathway(name=f"{mismatch}_to_reward", source=mismatch, target="reward", carries="loss", weights=Constant(value=1.0)),
-            Pathway(name=f"{mismatch}_perturbed_to_reward", source=f"{mismatch}_perturbed", target="reward", carries="loss", weights=Constant(value=-1.0)),
-        ]
+        copied, populations, pathways = perturbed_copy(layers)
         for layer in layers.hidden_layers():
             name, size = layers.names[layer], layers.sizes[layer]
             noise = f"noise_{name}"
-            populations += [
-                Population(name=copy[name], size=size, neuron=layers.hidden),
-                Population(name=noise, size=size, neuron=NoiseSource(sigma=self.sigma)),
-            ]
+            populations.append(Population(name=noise, size=size, neuron=NoiseSource(sigma=self.sigma)))
             pathways += [
-                Pathway(name=f"{noise}_to_{copy[name]}", source=noise, target=copy[name], weights=Identity()),
+                Pathway(name=f"{noise}_to_{copied[name]}", source=noise, target=copied[name], weights=Identity()),
                 Pathway(name=f"{noise}_to_{name}", source=noise, target=name, port="perturbation", weights=Identity(scale=self.sigma**-2)),
                 Pathway(name=f"reward_to_{name}", source="reward", target=name, port="error", weights=Constant(value=1.0)),
             ]

@@ -8,7 +8,9 @@ examples generated once.
 
 from __future__ import annotations
 
-from bioFA.components import Count
+from typing import Any
+
+from bioFA.components import Amount, Count
 from bioFA.tasks.base import Data, Split, Stream, Task
 from bioFA.weights import Normal, Uniform, WeightsField
 
@@ -20,6 +22,7 @@ class LinearTeacher(Task):
     n_out: Count = 10
     examples: Count = 2000
     test_examples: Count = 500
+    validation_examples: Amount = 0
     teacher: WeightsField = Uniform()
     inputs: WeightsField = Normal()
 
@@ -28,10 +31,10 @@ class LinearTeacher(Task):
         return self.n_in, self.n_out
 
     def draw(self, stream: Stream) -> Data:
-        """Training and test examples of one teacher."""
+        """Training, validation and test examples of one teacher."""
         matrix = self.teacher.draw(stream("task/teacher"), (self.n_out, self.n_in))
-        splits = []
-        for name, count in (("train", self.examples), ("test", self.test_examples)):
+        splits: dict[str, Any] = {}
+        for name, count in (("train", self.examples), ("validation", self.validation_examples), ("test", self.test_examples)):
             x = self.inputs.draw(stream(f"task/inputs/{name}"), (count, self.n_in))
-            splits.append(Split(x, x @ matrix.T))
-        return Data(train=splits[0], test=splits[1])
+            splits[name] = Split(x, x @ matrix.T) if count else None
+        return Data(**splits)

@@ -11,13 +11,13 @@ The paper does not print its scales.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from annotated_types import Gt
 from pydantic import Field
 
-from bioFA.components import Count, Number
+from bioFA.components import Amount, Count, Number
 from bioFA.tasks.base import Array, Data, Split, Stream, Task
 
 
@@ -28,13 +28,14 @@ class TanhTeacher(Task):
     scale: Annotated[Number, Gt(0)] = 1.0
     examples: Count = 20000
     test_examples: Count = 5000
+    validation_examples: Amount = 0
 
     def sizes(self) -> tuple[int, int]:
         """The teacher's first and last layer."""
         return self.sizes_of_teacher[0], self.sizes_of_teacher[-1]
 
     def draw(self, stream: Stream) -> Data:
-        """Training and test examples of one teacher."""
+        """Training, validation and test examples of one teacher."""
         rng = stream("task/teacher")
         layers = [
             (rng.uniform(-self.scale, self.scale, (n_post, n_pre)), rng.uniform(-self.scale, self.scale, n_post))
@@ -47,8 +48,8 @@ class TanhTeacher(Task):
             weights, bias = layers[-1]
             return x @ weights.T + bias
 
-        splits = []
-        for name, count in (("train", self.examples), ("test", self.test_examples)):
+        splits: dict[str, Any] = {}
+        for name, count in (("train", self.examples), ("validation", self.validation_examples), ("test", self.test_examples)):
             x = stream(f"task/inputs/{name}").standard_normal((count, self.sizes_of_teacher[0]))
-            splits.append(Split(x, answer(x)))
-        return Data(train=splits[0], test=splits[1])
+            splits[name] = Split(x, answer(x)) if count else None
+        return Data(**splits)

@@ -2,7 +2,7 @@
 {% extends 'common_group.cpp' %}
 {% block maincode %}
     auto& _block = {{_block}};
-    if (biofa::stretch().learns({{_step}}))
+    if (biofa::stretch().learns({{_step}}, {{_number}}))
     {
         const size_t _vectorisation_idx = -1;
         {{scalar_code|autoindent}}

@@ -30,6 +30,9 @@
         for (int _pre_idx = 0; _pre_idx < {{_n_pre}}; _pre_idx++)
         {
             const size_t _idx = (size_t)_post_idx * {{_n_pre}} + _pre_idx;
+            {% if _follows %}
+            const size_t _turned_idx = (size_t)_pre_idx * {{_n_post}} + _post_idx;
+            {% endif %}
             const size_t _vectorisation_idx = _idx;
             {{vector_code|autoindent}}
             _sum += _transmitted;

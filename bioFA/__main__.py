@@ -1,0 +1,5 @@
+"""`python -m bioFA` is `biofa`."""
+
+from bioFA.cli import main
+
+main()

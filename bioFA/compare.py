@@ -1,0 +1,311 @@
+"""A comparison: schemes x models x seeds x swept values, run as one sweep, told as tables.
+
+    DIR/table.csv          one row a run: the tidy table
+    DIR/comparisons.csv    one row a pair of conditions that differ in one thing
+
+Seeds are 1 to N for every condition, so that runs are paired by seed. Error rates are compared as
+they are, squared errors (NSE) by their decimal logarithm, since they span decades; a run that
+diverged is infinitely bad. All pairs of one comparison share one Holm correction.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bioFA import files, sweep, tuning
+from bioFA.analysis import statistics
+from bioFA.durable import written_whole
+from bioFA.errors import FileError, ModelError, RunError
+from bioFA.instance import draw
+from bioFA.sweep import Condition, Job, Limits, Report, Sweep
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+TIDY, PAIRS = "table.csv", "comparisons.csv"
+MEASURES = ("test_error", "test_nse", "nse")
+"""What conditions are compared by: the first of these that all finished runs of a model have."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be compared. `schemes` may be empty for each model's own; `changes` are `key=value` or `key=v1,v2`."""
+
+    models: tuple[str, ...]
+    schemes: tuple[str, ...]
+    seeds: int
+    changes: tuple[str, ...] = ()
+    tune: bool = False
+    backend: str = "cpp"
+    precision: str = "float64"
+
+
+def plan(request: Request) -> tuple[list[Condition], list[Job]]:
+    """The conditions and jobs of a request, every description checked.
+
+    Raises:
+        ModelError: if a model, scheme or value is wrong, or there are no validation data to tune on.
+    """
+    for kind in ("models", "schemes"):
+        names = getattr(request, kind)
+        if doubled := [name for name in names if names.count(name) > 1]:
+            raise ModelError(f"--{kind} names '{doubled[0]}' twice. Name each once.")
+    axes = [parse_axis(change) for change in request.changes]
+    conditions: list[Condition] = []
+    for model, scheme in itertools.product(request.models, request.schemes or (None,)):
+        name = files.load(model).scheme if scheme is None else scheme
+        own = [axis for axis in axes if not _of_another_scheme(axis[0], name)]
+        swept = [key for key, values in own if len(values) > 1]
+        for values in itertools.product(*(values for _, values in own)):
+            chosen = dict(zip((key for key, _ in own), values, strict=True))
+            experiment = files.load(model, chosen)
+            experiment = experiment if scheme is None else experiment.with_scheme(scheme)
+            conditions.append(Condition(experiment.name, experiment.scheme, {key: chosen[key] for key in swept}, files.dumps(experiment)))
+        _check(files.loads(conditions[-1].experiment), request)
+    names = [_name(condition) for condition in conditions]
+    if doubled := [name for name in names if names.count(name) > 1]:
+        raise ModelError(f"two of the models compared have the same name; got '{doubled[0]}' twice. Give one another name in its file.")
+    jobs: list[Job] = []
+    if request.tune:
+        for number, condition in enumerate(conditions):
+            for factor, seed in itertools.product(tuning.GRID, range(request.seeds + 1, request.seeds + 1 + tuning.SEEDS)):
+                jobs.append(Job(f"{len(jobs):05d}_{_plain(condition)}_x{factor:g}_seed{seed}", number, seed, factor))
+    for seed, (number, condition) in itertools.product(range(1, request.seeds + 1), enumerate(conditions)):
+        jobs.append(Job(f"{len(jobs):05d}_{_plain(condition)}_seed{seed}", number, seed))
+    return conditions, jobs
+
+
+def _check(experiment: Any, request: Request) -> None:
+    data = draw(experiment, 1).data
+    if request.tune:
+        if data.validation is None:
+            task = experiment.task
+            remedy = "--set task.validation_examples=500" if "validation_examples" in type(task).model_fields else "a task that has some"
+            raise ModelError(f"--tune chooses on validation data, never on test data, and {type(task).__name__} of '{experiment.name}' has none. Give {remedy}.")
+        tuning.scaled(experiment, 2.0)
+
+
+def parse_axis(text: str) -> tuple[str, list[Any]]:
+    """Read `key=value` or `key=v1,v2,...`; each value is TOML, or text where it is none.
+
+    Raises:
+        ModelError: if there is no `=`, or a value comes twice.
+    """
+    key, value = files.parse_change(text)
+    if not isinstance(value, str) or "," not in value or value != text.partition("=")[2].strip():
+        return key, [value]
+    try:
+        values = tomllib.loads(f"values = [{value}]")["values"]
+    except ValueError:
+        values = [files.parse_change(f"{key}={part}")[1] for part in value.split(",")]
+    if any(values.count(v) > 1 for v in values):
+        raise ModelError(f"--set {key} has a value twice; got '{value}'. Give each once.")
+    return key, values
+
+
+def _of_another_scheme(key: str, scheme: str) -> bool:
+    parts = key.split(".")
+    return parts[:2] == ["circuit", "schemes"] and len(parts) > 2 and parts[2] != scheme
+
+
+def _name(condition: Condition) -> str:
+    return json.dumps([condition.model, condition.scheme, condition.settings], sort_keys=True)
+
+
+def label(condition: Condition) -> str:
+    """A condition in words: model, scheme, and what is swept."""
+    return ", ".join([condition.model, condition.scheme, *(f"{key.rpartition('.')[2]} {_short(value)}" for key, value in condition.settings.items())])
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
+
+
+def _plain(condition: Condition) -> str:
+    return "_".join("".join(c if c.isalnum() and c.isascii() else "-" for c in word)[:40] for word in (condition.model, condition.scheme))
+
+
+def begin(request: Request, folder: Path) -> Sweep:
+    """The sweep of a request in a folder: written now, or taken up again.
+
+    Raises:
+        ModelError, FileError: as `plan` and `sweep.write`.
+    """
+    conditions, jobs = plan(request)
+    table = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(request).items()}
+    return sweep.write(folder, table, conditions, jobs)
+
+
+def run(
+    found: Sweep, processes: int = 1, scheduler: str | None = None, shard: tuple[int, int] | None = None, limits: Limits | None = None,
+    report: Report | None = None,
+) -> dict[str, Any]:
+    """Run what is not proven done, write the tables, and say what came out (as `summary`).
+
+    Raises:
+        FileError: if another process runs the same comparison, or the disk will not hold what is left.
+    """
+    with sweep.driving(found.folder, shared=shard is not None):
+        left = sum(found.outcome(job) is None for job in found.jobs)
+        failed: dict[str, str] = {}
+        if left >= sweep.MANY:
+            failed = sweep.execute(found, processes, scheduler, shard, limits, report, sweep.pilots(found))
+            expected = sweep.estimate(found, processes)
+            if expected is not None and expected["bytes"] > expected["free"]:
+                raise FileError(
+                    f"'{found.folder}': the {expected['left']:.0f} runs left need about {expected['bytes'] / 1e9:.1f} GB; "
+                    f"{expected['free'] / 1e9:.1f} GB are free. Record less (record.every), or give a folder on a larger disk."
+                )
+        failed |= sweep.execute(found, processes, scheduler, shard, limits, report)
+    write_tables(found)
+    return summary(found, failed)
+
+
+def tidy(found: Sweep) -> DataFrame:
+    """One row a compared run: model, scheme, swept values, seed, status, every measure, every alignment angle in degrees.
+
+    Nothing in it depends on when, where, or in what order runs were made.
+    """
+    import pandas
+
+    rows = []
+    swept = sorted({key for condition in found.conditions for key in condition.settings})
+    outcomes = {job.name: found.outcome(job) or {} for job in found.compared}
+    metrics = sorted({name for outcome in outcomes.values() for name in outcome.get("metrics", {})})
+    pathways = sorted({name for outcome in outcomes.values() for name in outcome.get("alignment", {})})
+    for job in sorted(found.compared, key=lambda job: (job.condition, job.seed)):
+        condition, outcome = found.conditions[job.condition], outcomes[job.name]
+        row: dict[str, Any] = {"model": condition.model, "scheme": condition.scheme}
+        row |= {key: _cell(condition.settings.get(key)) for key in swept}
+        row |= {"seed": job.seed, "status": outcome.get("status", "not finished"), "presentations": outcome.get("presentations")}
+        if found.request["tune"]:
+            row["learning_rate_factor"] = (found.chosen(job.condition) or {}).get("factor")
+        row |= {name: outcome.get("metrics", {}).get(name) for name in metrics}
+        row |= {f"alignment.{name}": outcome.get("alignment", {}).get(name) for name in pathways}
+        rows.append(row)
+    return pandas.DataFrame(rows).astype({"presentations": "Int64"})
+
+
+def _cell(value: Any) -> Any:
+    return json.dumps(value) if isinstance(value, (dict, list)) else value
+
+
+def measure_of(found: Sweep, model: str) -> str:
+    """What the conditions of a model are compared by."""
+    outcomes = [o for job in found.compared if found.conditions[job.condition].model == model and (o := found.outcome(job))]
+    finished = [outcome["metrics"] for outcome in outcomes if outcome["status"] == "finished"]
+    return next((m for m in MEASURES if finished and all(m in metrics for metrics in finished)), MEASURES[-1])
+
+
+def values(found: Sweep, condition: int, measure: str) -> dict[int, float]:
+    """One measure by seed: infinity for a run that diverged; runs that are not done are absent."""
+    outcomes = {job.seed: found.outcome(job) for job in found.compared if job.condition == condition}
+    return {
+        seed: outcome["metrics"][measure] if outcome["status"] == "finished" else float("inf")
+        for seed, outcome in sorted(outcomes.items()) if outcome is not None
+    }
+
+
+def _comparable(values: Mapping[int, float], measure: str) -> dict[int, float]:
+    """NSE as its logarithm."""
+    return {s: float(np.log10(max(v, 1e-300))) if measure.endswith("nse") and np.isfinite(v) else v for s, v in values.items()}
+
+
+def describe(found: Sweep) -> list[dict[str, Any]]:
+    """Each condition: its measure from every seed, mean and interval over those that ended, and how many diverged or are missing."""
+    rows = []
+    for number, condition in enumerate(found.conditions):
+        measure = measure_of(found, condition.model)
+        raw = values(found, number, measure)
+        ended = [v for v in _comparable(raw, measure).values() if np.isfinite(v)]
+        interval = statistics.bootstrap_mean(ended)
+        back = (lambda x: float(10**x)) if measure.endswith("nse") else float
+        rows.append({
+            "model": condition.model, "scheme": condition.scheme, "settings": dict(condition.settings), "label": label(condition),
+            "measure": measure, "mean": "geometric" if measure.endswith("nse") else "arithmetic",
+            "value": back(interval.mean), "low": back(interval.low), "high": back(interval.high),
+            "seeds": list(raw), "values": list(raw.values()), "diverged": sum(not np.isfinite(v) for v in raw.values()),
+            "missing": found.request["seeds"] - len(raw),
+        })
+    return rows
+
+
+def compare_pairs(found: Sweep) -> list[dict[str, Any]]:
+    """Every two conditions that differ in one thing (scheme, model, or swept values), over the seeds that both have."""
+    rows: list[dict[str, Any]] = []
+    for first, second in itertools.combinations(range(len(found.conditions)), 2):
+        a, b = found.conditions[first], found.conditions[second]
+        if (a.model != b.model) + (a.scheme != b.scheme) + (dict(a.settings) != dict(b.settings)) != 1:
+            continue
+        measure = measure_of(found, a.model)
+        if measure_of(found, b.model) != measure:
+            continue
+        of_a, of_b = (_comparable(values(found, number, measure), measure) for number in (first, second))
+        seeds = sorted(of_a.keys() & of_b.keys())
+        outcome = statistics.paired([of_a[s] for s in seeds], [of_b[s] for s in seeds])
+        rows.append({
+            "first": label(a), "second": label(b), "measure": measure, "scale": "log10" if measure.endswith("nse") else "fraction",
+            "n": outcome.n, "n_finite": outcome.n_finite, "difference": outcome.difference.mean, "low": outcome.difference.low,
+            "high": outcome.difference.high, "effect_size": outcome.effect_size, "superiority": outcome.superiority, "p": outcome.p, "_": outcome,
+        })
+    for row, corrected in zip(rows, statistics.holm([row["p"] for row in rows]), strict=True):
+        row |= {"p_holm": corrected, "differs": statistics.differs(row.pop("_"), corrected)}
+    return rows
+
+
+def write_tables(found: Sweep) -> None:
+    """Write the tidy table and the pairs as CSV."""
+    import pandas
+
+    for name, table in ((TIDY, tidy(found)), (PAIRS, pandas.DataFrame(compare_pairs(found)))):
+        with written_whole(found.folder / name) as partial:
+            table.to_csv(partial, index=False)
+
+
+def summary(found: Sweep, failed: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What `biofa compare --json` prints."""
+    outcomes = [found.outcome(job) for job in found.jobs]
+    done = [outcome for outcome in outcomes if outcome is not None]
+    return {
+        "request": dict(found.request), "runs": len(found.jobs), "finished": sum(o["status"] == "finished" for o in done),
+        "diverged": sum(o["status"] == "diverged" for o in done), "failed": dict(failed or {}), "left": len(found.jobs) - len(done),
+        "compiled": sum(not o["timing"]["cached"] for o in done if o["timing"].get("compile_s")),
+        "tuning": [{"condition": label(c)} | (found.chosen(n) or {}) for n, c in enumerate(found.conditions)] if found.request["tune"] else [],
+        "conditions": describe(found), "comparisons": compare_pairs(found), "table": str(found.folder / TIDY), "pairs": str(found.folder / PAIRS),
+    }
+
+
+def told(outcome: Mapping[str, Any]) -> str:
+    """A summary in words, for a terminal."""
+    lines = [f"{outcome['finished']} of {outcome['runs']} runs finished, {outcome['diverged']} diverged, {outcome['left']} are left."]
+    for row in outcome["tuning"]:
+        if "factor" in row:
+            edge = "   (the edge of the grid: a better one may lie beyond)" if row["at_edge"] else ""
+            grid = ", ".join(f"{point['factor']:g}" for point in row["grid"])
+            lines.append(f"  tuned      {row['condition']}: learning rates x {row['factor']:g} of {grid}{edge}")
+    for row in outcome["conditions"]:
+        note = f"; {row['diverged']} diverged" if row["diverged"] else ""
+        lines.append(f"  {row['measure']:<11}{row['label']}: {row['value']:.4g} [{row['low']:.4g}, {row['high']:.4g}], n = {len(row['values'])}{note}")
+    for row in outcome["comparisons"]:
+        verdict = "differ" if row["differs"] else "no difference shown" if row["n"] >= statistics.FEWEST else f"fewer than {statistics.FEWEST} seeds, so nothing is claimed"
+        lines.append(
+            f"  pair       {row['first']} - {row['second']}: {row['difference']:+.3g} [{row['low']:+.3g}, {row['high']:+.3g}] "
+            f"({row['scale']}), p = {row['p_holm']:.3g} (Holm): {verdict}"
+        )
+    return "\n".join(lines)
+
+
+def failure(outcome: Mapping[str, Any]) -> RunError | None:
+    """What there is to complain of, if runs failed."""
+    failed: Sequence[tuple[str, str]] = list(outcome["failed"].items())
+    if not failed:
+        return None
+    return RunError(f"{len(failed)} runs failed; the first, {failed[0][0]}: {failed[0][1]} Run the same command again to try those that are left.")

@@ -1,0 +1,461 @@
+"""Many runs over one written table of jobs: in a local pool, on a Dask cluster, or shard by shard.
+
+    DIR/sweep.json                the request, the conditions and the jobs; written once
+    DIR/runs/NAME/result.h5       the result of one job
+    DIR/runs/NAME/outcome.json    what it came to, with the SHA-256 of the result; written last
+    DIR/runs/NAME.log             what a failed run complained of
+
+A job is a process of its own, `python -m bioFA.sweep DIR NAME`, which reads the table, so every way
+of running them does the same. It counts as done if its outcome is whole, is that of the experiment
+and seed asked for, and its result has the recorded hash; anything else is run again, from its last
+whole stretch where there is one. A process lives as long as its standard input is open: a driver
+that is killed takes its runs with it. A run that diverges is an outcome; one that fails is not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bioFA import files, provenance, tuning
+from bioFA.checkpoint import DECIDING, is_unfinished
+from bioFA.durable import written_whole
+from bioFA.errors import BioFAError, DivergedError, FileError, MissingError
+from bioFA.experiment import Experiment
+from bioFA.locks import Held, hold
+from bioFA.result import RESULT
+
+FORMAT = 1
+TABLE, RUNS, OUTCOME, LOCK = "sweep.json", "runs", "outcome.json", "lock"
+MANY = 1000
+"""Before this many runs, one of each condition is run and the time and disk of all are estimated."""
+
+Report = Callable[[int, int, int], None]
+"""Called with jobs done, jobs in all, and jobs that failed."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is compared: an experiment, as the text of a model file, under the names that tell it from the others."""
+
+    model: str
+    scheme: str
+    settings: Mapping[str, Any]
+    experiment: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run of a condition; `factor` is the grid point of a run that only tunes."""
+
+    name: str
+    condition: int
+    seed: int
+    factor: float | None = None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds that a run may take, and how many may fail before no more are begun."""
+
+    time: float | None = None
+    failures: int = 5
+
+
+class Sweep:
+    """The table of jobs in a folder, and what has become of them."""
+
+    def __init__(self, folder: Path, table: Mapping[str, Any]):
+        self.folder = folder
+        self.request: Mapping[str, Any] = table["request"]
+        self.conditions = [Condition(**row) for row in table["conditions"]]
+        self.jobs = [Job(**row) for row in table["jobs"]]
+        self._chosen: dict[int, dict[str, Any]] = {}
+        self._proven: dict[str, dict[str, Any]] = {}
+
+    @cached_property
+    def experiments(self) -> list[Experiment]:
+        """The experiment of each condition, as it was before tuning."""
+        return [files.loads(condition.experiment) for condition in self.conditions]
+
+    @property
+    def compared(self) -> list[Job]:
+        """The jobs that are compared: all but those that tune."""
+        return [job for job in self.jobs if job.factor is None]
+
+    def chosen(self, condition: int) -> dict[str, Any] | None:
+        """What tuning chose for a condition, or None while it is not finished; a factor of 1 without tuning."""
+        if condition not in self._chosen:
+            values: dict[float, list[float]] = {}
+            for job in self.jobs:
+                if job.condition == condition and job.factor is not None:
+                    outcome = self.outcome(job)
+                    if outcome is None:
+                        return None
+                    diverged = outcome["status"] == "diverged"
+                    values.setdefault(job.factor, []).append(float("inf") if diverged else tuning.validation_measure(outcome["metrics"]))
+            self._chosen[condition] = tuning.choose(values) if values else {"factor": 1.0, "at_edge": False, "grid": []}
+        return self._chosen[condition]
+
+    def experiment(self, job: Job) -> Experiment | None:
+        """What a job runs, or None while its tuning is not finished."""
+        factor = job.factor
+        if factor is None:
+            choice = self.chosen(job.condition)
+            if choice is None:
+                return None
+            factor = choice["factor"]
+        experiment = self.experiments[job.condition]
+        return experiment if factor == 1.0 else tuning.scaled(experiment, factor)
+
+    def place(self, job: Job) -> Path:
+        """The folder of a job."""
+        return self.folder / RUNS / job.name
+
+    def outcome(self, job: Job) -> dict[str, Any] | None:
+        """What a job came to, or None where it is not proven done. Proven once, it is not read again: results are large."""
+        if job.name not in self._proven and (outcome := self._prove(job)) is not None:
+            self._proven[job.name] = outcome
+        return self._proven.get(job.name)
+
+    def _prove(self, job: Job) -> dict[str, Any] | None:
+        try:
+            entry = json.loads((self.place(job) / OUTCOME).read_bytes())
+            if entry["sha256"] != _sha256(entry["outcome"].encode()):
+                return None
+            outcome = json.loads(entry["outcome"])
+            experiment = self.experiment(job)
+            if experiment is None or (outcome["experiment_sha256"], outcome["seed"]) != (_digest(experiment), job.seed):
+                return None
+            result = self.place(job) / RESULT
+            if outcome["result_sha256"] is not None and _sha256(result.read_bytes()) != outcome["result_sha256"]:
+                return None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return outcome
+
+    def complaint(self, job: Job) -> str | None:
+        """The last line of what a failed run complained of."""
+        with contextlib.suppress(OSError):
+            lines = (self.folder / RUNS / f"{job.name}.log").read_text(errors="replace").strip().splitlines()
+            return lines[-1] if lines else None
+        return None
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _digest(experiment: Experiment) -> str:
+    return _sha256(files.dumps(experiment).encode())
+
+
+def write(folder: Path, request: Mapping[str, Any], conditions: Sequence[Condition], jobs: Sequence[Job]) -> Sweep:
+    """Write the table of jobs, or take up the same one where it is there already.
+
+    Raises:
+        FileError: if the folder holds another table, something else, or cannot be written.
+    """
+    table = {"request": dict(request), "conditions": [asdict(c) for c in conditions], "jobs": [asdict(j) for j in jobs]}
+    table = json.loads(json.dumps(table))
+    path = folder / TABLE
+    if not path.exists():
+        if folder.is_dir() and any(entry.name != LOCK for entry in folder.iterdir()):
+            raise FileError(f"--out: '{folder}' already holds something else. Give a new folder.")
+        try:
+            (folder / RUNS).mkdir(parents=True, exist_ok=True)
+            with written_whole(path) as partial:
+                text = json.dumps(table)
+                partial.write_text(json.dumps({"format": FORMAT, "versions": provenance.versions(), "sha256": _sha256(text.encode()), "table": text}))
+        except OSError as error:
+            raise FileError(f"--out: '{folder}' cannot be written ({error.strerror}). Give a folder of your own.") from None
+    found = read(folder)
+    if json.loads(json.dumps([found.request, [asdict(c) for c in found.conditions], [asdict(j) for j in found.jobs]])) != list(table.values()):
+        raise FileError(f"--out: '{folder}' holds another comparison. Give another folder; 'biofa resume {folder}' goes on with that one.")
+    return found
+
+
+def read(folder: Path) -> Sweep:
+    """The sweep that a folder holds.
+
+    Raises:
+        FileError: if there is none, it is damaged, or other versions began it.
+    """
+    path = folder / TABLE
+    if not path.is_file():
+        raise FileError(f"there is no comparison in '{folder}'. Begin one with 'biofa compare MODEL --schemes a,b --seeds N --out {folder}'.")
+    try:
+        entry = json.loads(path.read_bytes())
+        if entry["format"] != FORMAT or _sha256(entry["table"].encode()) != entry["sha256"]:
+            raise ValueError("its checksum or format is wrong")
+        sweep = Sweep(folder, json.loads(entry["table"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FileError(f"'{path}' is damaged ({error}). Begin the comparison again in another folder.") from None
+    here = provenance.versions()
+    for package in DECIDING:
+        if entry["versions"].get(package) != here[package]:
+            raise FileError(
+                f"the comparison in '{folder}' was begun with {package} {entry['versions'].get(package)}; here is {here[package]}, which may give "
+                f"other numbers. Go on with {package} {entry['versions'].get(package)}, or begin again in another folder."
+            )
+    return sweep
+
+
+def holds_sweep(folder: Path) -> bool:
+    """Whether a folder holds a table of jobs."""
+    return (folder / TABLE).is_file()
+
+
+@contextlib.contextmanager
+def driving(folder: Path, shared: bool) -> Iterator[None]:
+    """Hold a folder for one driver, or for several shards.
+
+    Raises:
+        FileError: if another driver has it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    held = hold(folder / LOCK, shared=shared, wait=False)
+    if held is None:
+        raise FileError(f"another process runs the comparison in '{folder}' now. Wait for it, or give another folder.")
+    with held:
+        yield
+
+
+def attempt(folder: str, name: str, limit: float | None, directory: str, stop: threading.Event | None = None) -> str | None:
+    """Run one job as a process of its own; None where it went well, else what went wrong. Whether it is done, its outcome says."""
+    runs = Path(folder) / RUNS
+    log = runs / f"{name}.log"
+    runs.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    began = time.monotonic()
+    with open(log, "wb") as complaints:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "bioFA.sweep", folder, name], cwd=directory, env=environment, stdin=subprocess.PIPE,
+            stdout=complaints, stderr=complaints, start_new_session=True,
+        )
+        while process.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.05)
+            late = limit is not None and time.monotonic() - began > limit
+            if process.returncode is None and (late or (stop is not None and stop.is_set())):
+                _end(process)
+                if late:
+                    log.write_text(f"it was ended after its time limit of {limit:g} s. Give more with --time-limit, then run the same command again.")
+                    return log.read_text()
+                return "interrupted"
+        if process.stdin is not None:
+            process.stdin.close()
+    if process.returncode == 0:
+        log.unlink(missing_ok=True)
+        return None
+    said = log.read_text(errors="replace").strip().splitlines()
+    if not said:
+        log.write_text(f"it ended with exit code {process.returncode} and said nothing.")
+        return log.read_text()
+    return said[-1]
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a run: cleanly, so that it keeps its last stretch, or else by force."""
+    process.terminate()
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def execute(
+    sweep: Sweep, processes: int = 1, scheduler: str | None = None, shard: tuple[int, int] | None = None, limits: Limits | None = None,
+    report: Report | None = None, only: Sequence[Job] | None = None,
+) -> dict[str, str]:
+    """Run every job that is not proven done, tuning first; what failed, by the job's name.
+
+    Args:
+        sweep: the table.
+        processes: how many at once, here.
+        scheduler: the address of a Dask scheduler, whose workers share the folder, in place of a local pool.
+        shard: `(k, K)`: only every K-th job, from the k-th on.
+        limits: of time and of failures.
+        report: called as jobs end.
+        only: these jobs only.
+    """
+    limits = limits or Limits()
+    jobs = list(only if only is not None else sweep.jobs)
+    if shard is not None:
+        jobs = jobs[shard[0] - 1 :: shard[1]]
+    failed: dict[str, str] = {}
+    done = 0
+    with _pool(processes, scheduler) as (pool, width, stop):
+        for stage in ([j for j in jobs if j.factor is not None], [j for j in jobs if j.factor is None]):
+            left = [job for job in stage if sweep.outcome(job) is None and sweep.experiment(job) is not None]
+            done += len(stage) - len(left)
+            running: dict[Future[str | None], Job] = {}
+            try:
+                while left or running:
+                    while left and len(running) < width and len(failed) <= limits.failures:
+                        job = left.pop(0)
+                        keywords = {"stop": stop} if stop is not None else {}
+                        running[pool.submit(attempt, str(sweep.folder.absolute()), job.name, limits.time, os.getcwd(), **keywords)] = job
+                    if not running:
+                        break
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        job = running.pop(future)
+                        wrong = _what_went_wrong(future) or (None if sweep.outcome(job) is not None else "its outcome is damaged. Look to the disk.")
+                        if wrong is not None:
+                            failed[job.name] = wrong
+                        done += 1
+                    if report is not None:
+                        report(done, len(jobs), len(failed))
+            except BaseException:
+                for future in running:
+                    future.cancel()
+                raise
+    return failed
+
+
+def _what_went_wrong(future: Future[str | None]) -> str | None:
+    try:
+        return future.result()
+    except Exception as error:  # of the cluster: the worker died too often, or cannot import bioFA
+        return f"{type(error).__name__}: {error}"
+
+
+@contextlib.contextmanager
+def _pool(processes: int, scheduler: str | None) -> Iterator[tuple[Executor, int, threading.Event | None]]:
+    """What runs jobs, how many at once, and what stops them."""
+    if scheduler is None:
+        stop = threading.Event()
+        with ThreadPoolExecutor(processes) as pool:
+            try:
+                yield pool, processes, stop
+            except BaseException:
+                stop.set()
+                raise
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise MissingError("--scheduler needs the package 'distributed': pip install 'bioFA[cluster]'.") from None
+    try:
+        client = Client(scheduler, timeout=10, set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise FileError(f"--scheduler: there is no Dask scheduler at '{scheduler}' ({error}). Start one with 'dask scheduler'.") from None
+    with client, client.get_executor(pure=False, retries=3) as pool:
+        yield pool, max(1, sum(client.nthreads().values())), None
+
+
+def estimate(sweep: Sweep, processes: int = 1) -> dict[str, float] | None:
+    """What the jobs that are not done will take, from those that are; None where no compared job is.
+
+    Returns:
+        `left` runs, `seconds` with so many processes, `bytes` of disk, and the bytes that are `free`.
+    """
+    known = [(job, outcome) for job in sweep.jobs if (outcome := sweep.outcome(job)) is not None]
+    if not known:
+        return None
+    left = [job for job in sweep.jobs if job not in {j for j, _ in known}]
+    kept = [_size(sweep.place(job)) for job, _ in known if job.factor is None]
+    seconds = sum(outcome["wall_s"] for _, outcome in known) / len(known) * len(left) / processes
+    compared = sum(job.factor is None for job in left)
+    return {"left": len(left), "seconds": seconds, "bytes": sum(kept) / max(1, len(kept)) * compared, "free": shutil.disk_usage(sweep.folder).free}
+
+
+def pilots(sweep: Sweep) -> list[Job]:
+    """One job of each condition."""
+    first: dict[int, Job] = {}
+    for job in sweep.jobs:
+        first.setdefault(job.condition, job)
+    return list(first.values())
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _perform(sweep: Sweep, job: Job, began: float) -> None:
+    """Run one job to its outcome; called in its own process."""
+    from bioFA.simulation import resume, simulate
+
+    experiment, place = sweep.experiment(job), sweep.place(job)
+    if experiment is None:
+        raise FileError(f"the tuning of '{job.name}' is not finished. Run the same command again when it is.")
+    outcome: dict[str, Any] = {"status": "finished", "experiment_sha256": _digest(experiment), "seed": job.seed, "result_sha256": None}
+    result = None
+    if is_unfinished(place):
+        with contextlib.suppress(FileError):
+            result = resume(place)
+    if result is None or result.experiment != experiment or result.seed != job.seed:
+        shutil.rmtree(place, ignore_errors=True)
+        try:
+            result = simulate(experiment, job.seed, sweep.request["backend"], precision=sweep.request["precision"], folder=place)
+        except DivergedError as error:
+            result = None
+            outcome |= {"status": "diverged", "message": str(error), "metrics": {}, "timing": {}, "presentations": 0}
+    if result is not None:
+        outcome |= {name: value for name, value in result.summary().items() if name not in ("model", "scheme", "seed", "backend")}
+        outcome |= {"versions": provenance.versions()}
+        if job.factor is None:
+            outcome["result_sha256"] = _sha256((place / RESULT).read_bytes())
+        else:  # what tuning looks at is validation data alone
+            outcome["metrics"] = {name: value for name, value in result.metrics.items() if not name.startswith("test")}
+            (place / RESULT).unlink()
+    place.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(outcome | {"wall_s": time.monotonic() - began})
+    with written_whole(place / OUTCOME) as partial:
+        partial.write_text(json.dumps({"sha256": _sha256(text.encode()), "outcome": text}))
+
+
+def _live_with_driver() -> None:
+    """End this process when its standard input is closed, which a driver does by dying."""
+
+    def watch() -> None:
+        while os.read(0, 1):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(3)
+        os._exit(143)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _main(folder: str, name: str) -> int:
+    began = time.monotonic()
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    _live_with_driver()
+    try:
+        sweep = read(Path(folder))
+        job = next(job for job in sweep.jobs if job.name == name)
+        lock: Held | None = hold(sweep.folder / RUNS / f".{name}.lock")  # another driver's run of it may still be ending
+        assert lock is not None
+        with lock:
+            if sweep.outcome(job) is None:
+                _perform(sweep, job, began)
+    except BioFAError as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(*sys.argv[1:]))

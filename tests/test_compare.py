@@ -1,0 +1,189 @@
+"""Comparisons: one written table of jobs, whoever runs it and however it is stopped, and the same tidy table."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import bioFA
+from bioFA import cli, compare, sweep, tuning
+from bioFA.compare import Request, parse_axis
+from bioFA.errors import FileError, ModelError
+
+SMALL = ("task.examples=120", "task.test_examples=20", "task.validation_examples=20")
+
+
+def request(**changes):
+    return Request(**({"models": ("linear",), "schemes": ("shallow", "fa"), "seeds": 2, "changes": SMALL, "backend": "numpy"} | changes))
+
+
+def biofa(*arguments):
+    return CliRunner().invoke(cli.main, arguments)
+
+
+def command(folder, *more):
+    changes = [word for change in SMALL for word in ("--set", change)]
+    return ["compare", "linear", "--schemes", "shallow,fa", "--seeds", "2", *changes, "--backend", "numpy", "--tune", "--out", str(folder), *more]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A small tuned comparison: its folder and what it printed."""
+    folder = tmp_path_factory.mktemp("compared") / "out"
+    outcome = biofa(*command(folder, "-j", "2", "--json"))
+    assert outcome.exit_code == 0, outcome.output
+    return folder, json.loads(outcome.stdout)
+
+
+def test_every_condition_has_the_seeds_1_to_n_so_that_runs_are_paired(finished):
+    _, printed = finished
+    assert [row["seeds"] for row in printed["conditions"]] == [[1, 2], [1, 2]]
+    assert (printed["finished"] + printed["diverged"], printed["left"], printed["failed"]) == (printed["runs"], 0, {})
+
+
+def test_a_compared_run_is_that_of_the_same_seed_run_alone(finished):
+    folder, printed = finished
+    found = sweep.read(folder)
+    job = found.compared[-1]
+    alone = bioFA.simulate(found.experiment(job), job.seed, "numpy")
+    assert printed["conditions"][job.condition]["values"][-1] == alone.metrics["test_nse"]
+
+
+def test_fewer_than_five_seeds_claim_nothing(finished):
+    _, printed = finished
+    assert [row["differs"] for row in printed["comparisons"]] == [False]
+
+
+def test_tuning_gives_every_scheme_the_same_effort_on_other_seeds_and_never_sees_test_data(finished):
+    folder, printed = finished
+    found = sweep.read(folder)
+    effort = {}
+    for job in found.jobs:
+        if job.factor is not None:
+            effort.setdefault(job.condition, []).append((job.factor, job.seed))
+            assert not any(name.startswith("test") for name in found.outcome(job)["metrics"])
+            assert job.seed > 2
+    assert len(effort) == 2
+    assert effort[0] == effort[1]
+    assert all(len(row["grid"]) == len(tuning.GRID) for row in printed["tuning"])
+
+
+def test_the_same_command_again_runs_nothing(finished):
+    folder, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in (folder / "runs").rglob("*.json")}
+    assert biofa(*command(folder)).exit_code == 0
+    assert {path: path.stat().st_mtime_ns for path in (folder / "runs").rglob("*.json")} == before
+
+
+def test_another_comparison_in_the_same_folder_is_refused(finished):
+    folder, _ = finished
+    outcome = biofa(*command(folder), "--set", "protocol.snapshots=3")
+    assert outcome.exit_code == 2
+    assert "holds another comparison" in outcome.stderr
+
+
+@pytest.mark.parametrize("damage", ["result.h5", "outcome.json"])
+def test_what_is_damaged_is_run_again_and_nothing_else(finished, damage):
+    folder, _ = finished
+    table = (folder / "table.csv").read_bytes()
+    found = sweep.read(folder)
+    path = found.place(found.compared[1]) / damage
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert [job.name for job in found.jobs if sweep.read(folder).outcome(job) is None] == [found.compared[1].name]
+    (folder / "table.csv").unlink()
+    assert biofa("resume", str(folder)).exit_code == 0
+    assert (folder / "table.csv").read_bytes() == table
+
+
+def test_shards_together_do_what_one_driver_does(finished, tmp_path):
+    folder, _ = finished
+    for shard in ("2/2", "1/2", "2/2"):  # the first cannot know what tuning will choose
+        assert biofa(*command(tmp_path / "out", "--shard", shard)).exit_code == 0
+    assert (tmp_path / "out" / "table.csv").read_bytes() == (folder / "table.csv").read_bytes()
+
+
+def test_a_driver_killed_at_random_and_resumed_ends_at_the_same_table(finished, tmp_path):
+    folder, _ = finished
+    rng = random.Random(3)
+    for _ in range(2):
+        driver = subprocess.Popen([sys.executable, "-m", "bioFA", *command(tmp_path / "out", "-j", "2")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(rng.uniform(3.0, 7.0))
+        driver.send_signal(signal.SIGKILL)
+        driver.wait()
+    assert not (tmp_path / "out" / "table.csv").exists()
+    assert biofa("resume", str(tmp_path / "out"), "-j", "2").exit_code == 0
+    assert (tmp_path / "out" / "table.csv").read_bytes() == (folder / "table.csv").read_bytes()
+
+
+def test_a_run_that_diverges_is_counted_and_shown(tmp_path):
+    changes = (*SMALL, "circuit.schemes.fa.rule.learning_rate=1e3")
+    outcome = compare.run(compare.begin(request(changes=changes), tmp_path / "out"), 2)
+    assert outcome["diverged"] == 2
+    assert [row["diverged"] for row in outcome["conditions"]] == [0, 2]
+    assert list(compare.tidy(sweep.read(tmp_path / "out"))["status"]) == ["finished"] * 2 + ["diverged"] * 2
+    assert np.isinf(outcome["conditions"][1]["values"]).all()
+
+
+def test_a_run_past_its_time_limit_fails_and_the_failure_budget_stops_the_rest(tmp_path):
+    found = compare.begin(request(changes=(*SMALL, "protocol.epochs=5000")), tmp_path / "out")
+    outcome = compare.run(found, 1, limits=sweep.Limits(time=2, failures=1))
+    assert len(outcome["failed"]) == 2
+    assert all("time limit" in text for text in outcome["failed"].values())
+    assert outcome["left"] == 4
+
+
+def test_a_second_driver_in_the_same_folder_is_refused(tmp_path):
+    found = compare.begin(request(), tmp_path / "out")
+    with sweep.driving(found.folder, shared=False), pytest.raises(FileError, match="another process"):
+        compare.run(found)
+
+
+def test_swept_values_multiply_and_another_schemes_settings_do_not():
+    conditions, jobs = compare.plan(request(changes=("circuit.sizes=[30,10,10],[30,20,10]", "circuit.schemes.fa.rule.learning_rate=0.001,0.002,0.003")))
+    assert [c.scheme for c in conditions] == ["shallow"] * 2 + ["fa"] * 6
+    assert len(jobs) == 2 * 8
+
+
+@pytest.mark.parametrize(("text", "values"), [
+    ("a=1,2", [1, 2]), ("a=0.1,x", [0.1, "x"]), ("a=[1,2]", [[1, 2]]), ("a=[1],[2]", [[1], [2]]), ("a=tanh,linear", ["tanh", "linear"]), ('a="x,y"', ["x,y"]),
+])
+def test_values_with_commas_are_swept(text, values):
+    assert parse_axis(text) == ("a", values)
+
+
+def test_tuning_without_validation_data_is_refused_with_the_remedy():
+    with pytest.raises(ModelError, match=r"task\.validation_examples=500"):
+        compare.plan(request(tune=True, changes=()))
+
+
+def test_the_lowest_mean_is_chosen_a_diverged_point_never_and_an_edge_is_told():
+    choice = tuning.choose({0.1: [3.0, 3.0], 1.0: [2.0, 2.0], 10.0: [0.0, np.inf]})
+    assert (choice["factor"], choice["at_edge"]) == (1.0, False)
+    assert tuning.choose({0.1: [1.0], 1.0: [2.0]})["at_edge"]
+
+
+def test_dask_finishes_all_runs_though_a_worker_is_killed(finished, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    folder, _ = finished
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        killed = []
+
+        def kill_one(done, total, failed):
+            if done >= 5 and not killed:
+                killed.append(cluster.workers[0].pid)
+                os.kill(killed[0], signal.SIGKILL)
+
+        found = compare.begin(request(tune=True), tmp_path / "out")
+        outcome = compare.run(found, scheduler=cluster.scheduler_address, report=kill_one)
+    assert killed
+    assert (outcome["left"], outcome["failed"]) == (0, {})
+    assert (tmp_path / "out" / "table.csv").read_bytes() == (folder / "table.csv").read_bytes()

@@ -1,0 +1,54 @@
+"""The model `mnist` on the real images, where BIOFA_DATA names a folder with them."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import bioFA
+from bioFA.brian.run import Compiled
+from bioFA.cli import main
+from bioFA.instance import draw
+from bioFA.reference import Reference
+
+pytestmark = [pytest.mark.skipif("BIOFA_DATA" not in os.environ, reason="BIOFA_DATA names no folder with MNIST"), pytest.mark.compiled]
+
+
+def test_one_command_trains_draws_and_reports(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    outcome = CliRunner().invoke(
+        main, ["run", "mnist", "--precision", "float32", "--set", "protocol.presentations=3000", "--set", "protocol.snapshots=1", "--json", "--figures", "--out", "out"]
+    )
+    assert outcome.exit_code == 0, outcome.output
+    found = json.loads(outcome.stdout)
+    assert found["presentations"] == 3000
+    assert 0.05 < found["metrics"]["test_error"] < 0.25  # 3,000 of 60,000 images: far from chance, far from done
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"result.h5", "weights.png", "alignment.pdf"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["fa", "bp"])
+def test_blocked_updates_are_the_unblocked_and_the_numpy_ones(scheme):
+    instance = draw(bioFA.load("mnist").with_scheme(scheme), 1)
+    feed = instance.training(0, 2000)
+    blocked, dense = Compiled(instance), Compiled(instance, blocked=False)
+    assert blocked.engine["pathways"]["input_to_hidden"] == "blocked"
+    assert dense.engine["pathways"]["input_to_hidden"] == "dense"
+    ours, theirs = (runner.segment(instance.state, feed, learning=True).state for runner in (blocked, dense))
+    for name, array in theirs.items():
+        np.testing.assert_allclose(ours[name], array, rtol=0, atol=1e-12)
+    few = instance.training(0, 200)
+    expected = Reference(instance).segment(instance.state, few, learning=True).state
+    for name, array in blocked.segment(instance.state, few, learning=True).state.items():
+        np.testing.assert_allclose(array, expected[name], rtol=0, atol=1e-12)
+
+
+@pytest.mark.slow
+def test_dense_pathways_are_stock_synapses_on_mnist():
+    instance = draw(bioFA.load("mnist"), 5)
+    feed = instance.training(0, 150)
+    dense, stock = (Compiled(instance, **options).segment(instance.state, feed, learning=True).state for options in ({}, {"stock": True}))
+    for name, array in dense.items():
+        np.testing.assert_allclose(stock[name], array, rtol=0, atol=1e-10)

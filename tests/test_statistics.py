@@ -1,0 +1,118 @@
+"""The statistics find a known difference, do not claim a known tie, and their intervals hold what they promise."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bioFA.analysis import statistics
+from bioFA.analysis.statistics import bootstrap_mean, differs, holm, paired, signed_rank_p
+from bioFA.errors import ModelError
+
+
+def seeds(n, difference, seed=0, spread=1.0):
+    """Two conditions whose runs share most of their variation with their seed."""
+    rng = np.random.default_rng(seed)
+    shared = 5.0 * rng.standard_normal(n)
+    return shared + difference + spread * rng.standard_normal(n), shared + spread * rng.standard_normal(n)
+
+
+def test_a_known_difference_is_found_through_what_seeds_share():
+    first, second = seeds(10, 3.0, spread=0.5)
+    outcome = paired(first, second)
+    assert differs(outcome, outcome.p)
+    assert outcome.difference.low < 3.0 < outcome.difference.high
+    assert outcome.difference.low > 0
+    assert outcome.superiority == 0.0
+    assert outcome.effect_size > 1
+    assert stats.ttest_ind(first, second).pvalue > 0.05  # unpaired, it would be missed
+
+
+def test_a_known_tie_is_claimed_as_a_difference_no_more_often_than_promised():
+    claims = [differs(outcome, outcome.p) for outcome in (paired(*seeds(10, 0.0, seed)) for seed in range(400))]
+    assert np.mean(claims) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
+    assert any(claims)  # the other side of the same promise: 5 %, not never
+
+
+@pytest.mark.parametrize("n", [5, 10])
+@pytest.mark.parametrize("draw", ["normal", "counts"])
+def test_the_interval_holds_the_true_difference_in_95_of_100_comparisons(n, draw, monkeypatch):
+    monkeypatch.setattr(statistics, "RESAMPLES", 1999)
+    rng = np.random.default_rng(11)
+    if draw == "normal":
+        differences = 3.0 + rng.standard_normal((2000, n))
+    else:  # error rates on 360 test images, which come in steps
+        differences = 3.0 + (rng.binomial(360, 0.03, (2000, n)) - rng.binomial(360, 0.03, (2000, n))) / 360
+    intervals = [bootstrap_mean(row) for row in differences]
+    coverage = np.mean([i.low <= 3.0 <= i.high for i in intervals])
+    assert 0.93 <= coverage <= 0.97
+
+
+def test_equal_values_give_equal_intervals():
+    values = np.random.default_rng(1).standard_normal(8)
+    assert bootstrap_mean(values) == bootstrap_mean(values.copy())
+
+
+@pytest.mark.parametrize("values", [[0.25], [0.25] * 6, [0.0] * 6, []])
+def test_values_without_spread_have_no_invented_interval(values):
+    interval = bootstrap_mean(values)
+    assert np.isnan(interval.low) if len(values) < 2 else interval.low == interval.high == values[0]
+
+
+def test_an_interval_of_tied_values_is_finite():
+    interval = bootstrap_mean([0, 0, 0, 0, 1])
+    assert -1.0 < interval.low < 0.2 < interval.high < 3.0
+
+
+def test_the_interval_scales_with_the_values():
+    values = np.random.default_rng(2).standard_normal(7)
+    one, thousand = bootstrap_mean(values), bootstrap_mean(1000 * values)
+    np.testing.assert_allclose([thousand.low, thousand.high], [1000 * one.low, 1000 * one.high])
+
+
+def test_a_run_that_diverged_counts_as_the_worst_there_is():
+    good, bad = np.full(8, 0.1) + 0.001 * np.arange(8), np.full(8, 0.09)
+    finished = paired(good, bad)
+    bad[:6] = np.inf
+    outcome = paired(good, bad)
+    assert (outcome.n, outcome.n_finite) == (8, 2)
+    assert finished.superiority == 0.0
+    assert outcome.superiority == 0.75
+    assert outcome.p > finished.p
+
+
+def test_two_runs_that_both_diverged_are_a_tie():
+    outcome = paired([np.inf] * 6, [np.inf] * 6)
+    assert (outcome.p, outcome.superiority, outcome.n_finite) == (1.0, 0.5, 0)
+
+
+def test_fewer_than_five_seeds_claim_nothing():
+    outcome = paired([1.0, 1.1, 1.2, 1.3], [9.0, 9.2, 9.1, 9.3])
+    assert not differs(outcome, 0.0)
+
+
+def test_all_seeds_on_one_side_reach_the_smallest_p_there_is():
+    assert signed_rank_p(np.arange(1.0, 9.0)) == pytest.approx(2 / 2**8)
+    assert signed_rank_p(-np.arange(1.0, 7.0)) == pytest.approx(2 / 2**6)
+
+
+def test_the_test_is_wilcoxons_where_nothing_is_tied():
+    differences = np.random.default_rng(5).standard_normal(11) + 0.4
+    assert signed_rank_p(differences) == pytest.approx(stats.wilcoxon(differences, method="exact").pvalue)
+
+
+def test_many_seeds_are_tested_by_drawn_sign_flips():
+    differences = np.random.default_rng(6).standard_normal(40) + 0.2
+    assert signed_rank_p(differences) == pytest.approx(stats.wilcoxon(differences).pvalue, abs=0.02)
+
+
+def test_holm_corrects_as_in_a_worked_example():
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_a_missing_run_is_refused():
+    with pytest.raises(ModelError, match="missing"):
+        paired([1.0, np.nan], [1.0, 2.0])
+    with pytest.raises(ModelError, match="paired by seed"):
+        paired([1.0], [1.0, 2.0])
