@@ -27,6 +27,7 @@ from bioFA.console import (
     figures_option,
     json_option,
     model_argument,
+    note,
     precision_option,
     print_json,
     progress_bar,
@@ -261,7 +262,7 @@ def _drive(found: Sweep, as_json: bool, processes: int, scheduler: str | None, s
         def report(done: int, total: int, failed: int) -> None:
             progress(done, total, {"failed": failed} if failed else {})
 
-        outcome = comparison.run(found, processes, scheduler, shard, Limits(limit, failures), report)
+        outcome = comparison.run(found, processes, scheduler, shard, Limits(limit, failures), report, note)
     if as_json:
         print_json(outcome)
     else:

@@ -8,6 +8,7 @@ import math
 import re
 import shlex
 import signal
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -161,6 +162,13 @@ def progress_bar(title: str, waiting: str, unit: str = "presentations") -> Itera
             bar.update(done - bar.n)
 
         yield report
+
+
+def note(text: str) -> None:
+    """A line on standard error, above the progress bar where there is one."""
+    from tqdm import tqdm
+
+    tqdm.write(text, file=sys.stderr)
 
 
 def print_json(value: Mapping[str, Any]) -> None:
