@@ -12,7 +12,6 @@ import datetime
 import re
 import shlex
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +43,9 @@ if TYPE_CHECKING:
     from bioFA.sweep import Sweep
 
 FIGURES = ("learning_curve", "alignment", "weights")
-"""What `biofa run` writes into its folder beside the result."""
+"""What `biofa run` draws into its folder beside the result,"""
+SUFFIXES = (".png", ".pdf", ".svg")
+"""each as these."""
 WIDTH = 110
 """Lines are wrapped at the terminal's width, or here."""
 _JSON = "bioFA.json"
@@ -80,6 +81,7 @@ def list_(as_json: bool) -> None:
       biofa list --json
     """
     from bioFA import files, neurons, rules, tasks, weights
+    from bioFA.components import headline
     from bioFA.schemes import family as schemes
 
     found: dict[str, list[dict[str, str]]] = {
@@ -89,7 +91,7 @@ def list_(as_json: bool) -> None:
         "schemes": schemes, "rules": rules.family, "neurons": neurons.family, "tasks": tasks.family, "weights": weights.family
     }
     for kind, family in families.items():
-        found[kind] = [{"name": name, "description": _says(family.get(name))} for name in family.names()]
+        found[kind] = [{"name": name, "description": headline(family.get(name))} for name in family.names()]
     if as_json:
         return print_json(found)
     width = min(shutil.get_terminal_size().columns, WIDTH)
@@ -157,7 +159,7 @@ def run(
 
     The folder gets result.h5 (everything measured, with the model and the seed) and figures of
     the learning curve, the alignment of feedback and forward weights, and the weights, each as
-    .png and .pdf; drawing takes longer than a short run, so --json leaves them out unless
+    .png, .pdf and .svg; drawing takes longer than a short run, so --json leaves them out unless
     --figures is given. A folder that already holds a result is refused. While it runs, the folder
     also keeps all that 'biofa resume' needs to go on after Ctrl-C, SIGTERM, or a kill.
 
@@ -255,6 +257,7 @@ def compare(
 def _drive(found: Sweep, as_json: bool, processes: int, scheduler: str | None, shard: tuple[int, int] | None, limit: float | None, failures: int) -> None:
     """Run what is left of a comparison, and say what came out."""
     from bioFA import compare as comparison
+    from bioFA import report as pages
     from bioFA.sweep import Limits
 
     with stoppable(found.folder), progress_bar(str(found.folder), "starting", "runs") as progress:
@@ -263,15 +266,40 @@ def _drive(found: Sweep, as_json: bool, processes: int, scheduler: str | None, s
             progress(done, total, {"failed": failed} if failed else {})
 
         outcome = comparison.run(found, processes, scheduler, shard, Limits(limit, failures), report, note)
+        page = pages.of_comparison(found)
     if as_json:
-        print_json(outcome)
+        print_json(outcome | {"report": str(page)})
     else:
         click.echo(comparison.told(outcome))
-        click.echo(f"Written to {found.folder}: {comparison.TIDY}, {comparison.PAIRS}")
+        click.echo(f"Written to {found.folder}: {page.name}, {comparison.TIDY}, {comparison.PAIRS}")
     complaint = comparison.failure(outcome)
     if complaint is not None:
         click.echo(f"biofa: {complaint}", err=True)
         click.get_current_context().exit(complaint.exit_code)
+
+
+@main.command(short_help="Write the report of a comparison or a run.")
+@click.argument("folder", metavar="DIR")
+@json_option
+def report(folder: str, as_json: bool) -> None:
+    """Write DIR/report.html, one page about a comparison or a run that stands for itself.
+
+    It holds the question, the model as tables, every seed's learning curve and alignment angles, the
+    measures with their intervals, pairs, tuning, what is wrong, and the command that makes it
+    again. DIR is the folder of a 'biofa compare', which writes the page by itself, or of a 'biofa run'.
+    Figures are written beside it as .svg and .pdf, with text that can be edited.
+
+    \b
+    Examples:
+      biofa report results/rules
+      biofa report results/digits_fa_seed1
+    """
+    from bioFA import report as pages
+
+    page = pages.write(Path(folder))
+    if as_json:
+        return print_json({"report": str(page)})
+    click.echo(f"Written: {page}")
 
 
 @main.command(short_help="Show or clear the compiled programs.")
@@ -410,7 +438,7 @@ def _refuse_taken(folder: Path) -> None:
     from bioFA.checkpoint import refuse_taken
     from bioFA.doctor import writable
 
-    figures = [f"{stem}{suffix}" for stem in FIGURES for suffix in (".png", ".pdf")]
+    figures = [f"{stem}{suffix}" for stem in FIGURES for suffix in SUFFIXES]
     try:
         refuse_taken(folder)
     except FileError as error:
@@ -440,7 +468,7 @@ def _tell(result: Result, folder: Path, as_json: bool) -> None:
 
     if as_json:
         return print_json(result.summary() | {"result": str(folder / RESULT)})
-    drawn = [path.name for stem in FIGURES for suffix in (".png", ".pdf") if (path := folder / f"{stem}{suffix}").exists()]
+    drawn = [path.name for stem in FIGURES for suffix in SUFFIXES if (path := folder / f"{stem}{suffix}").exists()]
     click.echo(str(result))
     click.echo(f"Written to {folder}: {', '.join([RESULT, *drawn])}")
     return None
@@ -462,11 +490,5 @@ def _plain(name: str) -> str:
     """A model's name as the name of a folder."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:80] or "model"
 
-
-def _says(part: type) -> str:
-    """The first line of a part's own file, or of its class where a file holds several parts."""
-    module = sys.modules[part.__module__]
-    several = sum(isinstance(v, type) and v.__module__ == part.__module__ and not n.startswith("_") for n, v in vars(module).items()) > 1
-    return ((part.__doc__ if several else module.__doc__) or "").strip().splitlines()[0]
 
 

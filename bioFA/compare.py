@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shlex
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -81,6 +82,17 @@ def plan(request: Request) -> tuple[list[Condition], list[Job]]:
     for seed, (number, condition) in itertools.product(range(1, request.seeds + 1), enumerate(conditions)):
         jobs.append(Job(f"{len(jobs):05d}_{_plain(condition)}_seed{seed}", number, seed))
     return conditions, jobs
+
+
+def command(request: Mapping[str, Any], folder: str = "DIR") -> str:
+    """The command line that makes a comparison, from its table's request."""
+    models, changes = request["models"], request["changes"]
+    words = ["biofa", "compare", *(models if len(models) == 1 else ["--models", ",".join(models)])]
+    words += ["--schemes", ",".join(request["schemes"])] if request["schemes"] else []
+    words += ["--seeds", str(request["seeds"]), *(word for change in changes for word in ("--set", change))]
+    words += ["--tune"] if request["tune"] else []
+    words += [word for name, usual in (("backend", "cpp"), ("precision", "float64")) if request[name] != usual for word in (f"--{name}", request[name])]
+    return shlex.join([*words, "--out", folder])
 
 
 def _check(experiment: Any, request: Request) -> None:
