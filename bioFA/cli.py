@@ -8,139 +8,52 @@ command that needs it, so that `biofa --help` answers at once.
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-import json
-import math
 import re
 import shlex
 import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from bioFA.errors import BioFAError, FileError, suggestion
+from bioFA.console import (
+    Commands,
+    Whole,
+    backend_option,
+    driving_options,
+    figures_option,
+    json_option,
+    model_argument,
+    note,
+    precision_option,
+    print_json,
+    progress_bar,
+    scheme_option,
+    seed_option,
+    set_option,
+    stoppable,
+)
+from bioFA.errors import FileError, suggestion
 
 if TYPE_CHECKING:
     from bioFA.experiment import Experiment
     from bioFA.result import Result
-    from bioFA.simulation import Progress
     from bioFA.sweep import Sweep
 
 FIGURES = ("learning_curve", "alignment", "weights")
-"""What `biofa run` writes into its folder beside the result."""
+"""What `biofa run` draws into its folder beside the result,"""
+SUFFIXES = (".png", ".pdf", ".svg")
+"""each as these."""
 WIDTH = 110
 """Lines are wrapped at the terminal's width, or here."""
 _JSON = "bioFA.json"
 
 
-class _Commands(click.Group):
-    """Commands whose errors are one message on standard error and an exit code."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.meta[_JSON] = "--json" in args
-        return super().parse_args(ctx, args)
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            raise click.UsageError(f"unknown command '{args[0]}'.{suggestion(args[0], self.list_commands(ctx))}", ctx)
-        return super().resolve_command(ctx, args)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except click.UsageError as error:
-            command = error.ctx.command_path if error.ctx is not None else "biofa"
-            _fail(ctx, f"{error.format_message().rstrip('.')}. See '{command} --help'.", error.exit_code)
-        except BioFAError as error:
-            _fail(ctx, str(error), error.exit_code)
-        except MemoryError as error:
-            _fail(ctx, f"the memory of this machine does not suffice ({error}). Describe a smaller network, or record less.", 3)
-        except _Stopped as stopped:
-            _fail(ctx, str(stopped), stopped.code)
-        except KeyboardInterrupt:
-            _fail(ctx, "interrupted.", 130)
 
 
-def _fail(ctx: click.Context, message: str, code: int) -> None:
-    click.echo(f"biofa: {message}", err=True)
-    if ctx.meta[_JSON]:
-        _print_json({"error": message, "exit_code": code})
-    ctx.exit(code)
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, which ends a run as cleanly as Ctrl-C does."""
-
-
-class _Stopped(Exception):
-    """A run that was stopped from outside: what to do next, and the exit code."""
-
-    def __init__(self, message: str, code: int):
-        super().__init__(message)
-        self.code = code
-
-
-class _Whole(click.ParamType):
-    """A whole number that is not below `least`."""
-
-    name = "whole number"
-
-    def __init__(self, least: int):
-        self.least = least
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        if not re.fullmatch(r"[+-]?\d+", value) or int(value) < self.least:
-            example = f"{param.opts[0]} {max(self.least, 1)}" if param else ""
-            self.fail(f"must be a whole number >= {self.least}; got '{value}'. For example: {example}.", param, ctx)
-        return int(value)
-
-
-_model = click.argument("model")
-_scheme = click.option("--scheme", metavar="NAME", help="Learning scheme: fa, bp, ... ('biofa list'). The model's own where left out.")
-_seed = click.option("--seed", type=_Whole(0), default=1, show_default=True, metavar="N", help="The one number that all draws follow from.")
-_set = click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a value of the model, by dotted key; repeatable.")
-_backend = click.option("--backend", default="cpp", show_default=True, metavar="cpp|numpy", help="Compiled C++, or the NumPy reference.")
-_precision = click.option("--precision", default="float64", show_default=True, metavar="float64|float32", help="Of weights and rates, in C++.")
-_figures = click.option("--figures/--no-figures", default=None, help="Draw the figures.  [default: yes, but not with --json]")
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
-
-
-class _Shard(click.ParamType):
-    """`k/K`: the k-th of K equal parts."""
-
-    name = "k/K"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
-        match = re.fullmatch(r"(\d+)/(\d+)", value) if isinstance(value, str) else None
-        if match is None or not 1 <= int(match[1]) <= int(match[2]):
-            self.fail(f"must be k/K with 1 <= k <= K; got '{value}'. For example: --shard 1/8.", param, ctx)
-        return int(match[1]), int(match[2])
-
-
-def _driving(command: Callable[..., None]) -> Callable[..., None]:
-    """The options of whatever drives many runs."""
-    options = (
-        click.option("-j", "processes", type=_Whole(1), default=1, show_default=True, metavar="J", help="Runs at once."),
-        click.option("--scheduler", metavar="ADDRESS", help="Run on the workers of a Dask scheduler that see the same folder."),
-        click.option("--shard", type=_Shard(), metavar="k/K", help="Run the k-th of K parts, for array jobs."),
-        click.option("--time-limit", "limit", type=_Whole(1), metavar="SECONDS", help="End a run that takes longer; it counts as failed."),
-        click.option("--max-failures", "failures", type=_Whole(0), default=5, show_default=True, metavar="N", help="Begin no more after this many."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-@click.group("biofa", cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH})
+@click.group("biofa", cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH})
 @click.version_option(package_name="bioFA", prog_name="biofa")
 def main() -> None:
     """Feedback alignment in populations of neurons, compiled to C++ by Brian2 and checked against NumPy.
@@ -158,7 +71,7 @@ def main() -> None:
 
 
 @main.command("list", short_help="List built-in models and parts.")
-@_json
+@json_option
 def list_(as_json: bool) -> None:
     """List the built-in models, and the parts that a model file can name.
 
@@ -168,6 +81,7 @@ def list_(as_json: bool) -> None:
       biofa list --json
     """
     from bioFA import files, neurons, rules, tasks, weights
+    from bioFA.components import headline
     from bioFA.schemes import family as schemes
 
     found: dict[str, list[dict[str, str]]] = {
@@ -177,9 +91,9 @@ def list_(as_json: bool) -> None:
         "schemes": schemes, "rules": rules.family, "neurons": neurons.family, "tasks": tasks.family, "weights": weights.family
     }
     for kind, family in families.items():
-        found[kind] = [{"name": name, "description": _says(family.get(name))} for name in family.names()]
+        found[kind] = [{"name": name, "description": headline(family.get(name))} for name in family.names()]
     if as_json:
-        return _print_json(found)
+        return print_json(found)
     width = min(shutil.get_terminal_size().columns, WIDTH)
     for kind, parts in found.items():
         click.echo(kind)
@@ -189,10 +103,10 @@ def list_(as_json: bool) -> None:
 
 
 @main.command(short_help="Print a model file and its network.")
-@_model
-@_scheme
-@_set
-@_json
+@model_argument
+@scheme_option
+@set_option
+@json_option
 def show(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool) -> None:
     """Print a model file, and the network that it lays out.
 
@@ -209,7 +123,7 @@ def show(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool
     experiment = _load(model, scheme, changes)
     network = experiment.network
     if as_json:
-        return _print_json({
+        return print_json({
             "model": experiment.name, "scheme": experiment.scheme, "experiment": files.to_table(experiment),
             "populations": [{"name": p.name, "size": p.size, "neuron": p.neuron.family_name} for p in network.populations],
             "pathways": [
@@ -227,16 +141,16 @@ def show(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool
 
 
 @main.command(short_help="Train a model; write result and figures.")
-@_model
-@_scheme
-@_seed
-@_set
-@_backend
-@_precision
+@model_argument
+@scheme_option
+@seed_option
+@set_option
+@backend_option
+@precision_option
 @click.option("--weights", metavar="RESULT.h5", help="Start from the weights of another run; all else starts anew.")
 @click.option("--out", metavar="DIR", help="Folder for the result.  [default: results/MODEL_SCHEME_seedN]")
-@_figures
-@_json
+@figures_option
+@json_option
 def run(
     model: str, scheme: str | None, seed: int, changes: tuple[str, ...], backend: str, precision: str, weights: str | None, out: str | None,
     figures: bool | None, as_json: bool,
@@ -245,7 +159,7 @@ def run(
 
     The folder gets result.h5 (everything measured, with the model and the seed) and figures of
     the learning curve, the alignment of feedback and forward weights, and the weights, each as
-    .png and .pdf; drawing takes longer than a short run, so --json leaves them out unless
+    .png, .pdf and .svg; drawing takes longer than a short run, so --json leaves them out unless
     --figures is given. A folder that already holds a result is refused. While it runs, the folder
     also keeps all that 'biofa resume' needs to go on after Ctrl-C, SIGTERM, or a kill.
 
@@ -266,7 +180,7 @@ def run(
     folder = Path(out) if out is not None else Path("results") / f"{_plain(experiment.name)}_{experiment.scheme}_seed{seed}"
     _refuse_taken(folder)
     waiting = "compiling" if backend == "cpp" else "starting"
-    with _stoppable(folder), _progress(f"{experiment.name}, {experiment.scheme}, seed {seed}", waiting) as progress:
+    with stoppable(folder), progress_bar(f"{experiment.name}, {experiment.scheme}, seed {seed}", waiting) as progress:
         result = simulate(experiment, seed, backend, progress, precision, weights=weights, folder=folder, finish=_draw(folder, figures, as_json))
     _tell(result, folder, as_json)
     if not as_json:
@@ -275,9 +189,9 @@ def run(
 
 @main.command(short_help="Go on with a run that was stopped.")
 @click.argument("folder", metavar="DIR")
-@_figures
-@_driving
-@_json
+@figures_option
+@driving_options
+@json_option
 def resume(folder: str, figures: bool | None, as_json: bool, **driving: Any) -> None:
     """Go on with a run or a comparison that was stopped, to what it would have come to.
 
@@ -296,7 +210,7 @@ def resume(folder: str, figures: bool | None, as_json: bool, **driving: Any) -> 
     place = Path(folder)
     if holds_sweep(place):
         return _drive(read(place), as_json, **driving)
-    with _stoppable(place), _progress(str(place), "going on") as progress:
+    with stoppable(place), progress_bar(str(place), "going on") as progress:
         result = go_on(place, progress, _draw(place, figures, as_json))
     return _tell(result, place, as_json)
 
@@ -305,14 +219,14 @@ def resume(folder: str, figures: bool | None, as_json: bool, **driving: Any) -> 
 @click.argument("model", required=False)
 @click.option("--models", metavar="A,B", help="Several models, in place of MODEL.")
 @click.option("--schemes", metavar="A,B", help="Learning schemes; each model's own where left out.")
-@click.option("--seeds", type=_Whole(1), default=5, show_default=True, metavar="N", help="Run each from the seeds 1 to N.")
+@click.option("--seeds", type=Whole(1), default=5, show_default=True, metavar="N", help="Run each from the seeds 1 to N.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=V1,V2", help="Change a value of the models, or sweep several; repeatable.")
 @click.option("--tune", is_flag=True, help="First choose each scheme's learning rates on validation data, all on the same grid.")
-@_backend
-@_precision
+@backend_option
+@precision_option
 @click.option("--out", metavar="DIR", required=True, help="Folder for the comparison; the same command goes on with it.")
-@_driving
-@_json
+@driving_options
+@json_option
 def compare(
     model: str | None, models: str | None, schemes: str | None, seeds: int, changes: tuple[str, ...], tune: bool, backend: str, precision: str, out: str,
     as_json: bool, **driving: Any,
@@ -343,28 +257,54 @@ def compare(
 def _drive(found: Sweep, as_json: bool, processes: int, scheduler: str | None, shard: tuple[int, int] | None, limit: float | None, failures: int) -> None:
     """Run what is left of a comparison, and say what came out."""
     from bioFA import compare as comparison
+    from bioFA import report as pages
     from bioFA.sweep import Limits
 
-    with _stoppable(found.folder), _progress(str(found.folder), "starting", "runs") as progress:
+    with stoppable(found.folder), progress_bar(str(found.folder), "starting", "runs") as progress:
 
         def report(done: int, total: int, failed: int) -> None:
             progress(done, total, {"failed": failed} if failed else {})
 
-        outcome = comparison.run(found, processes, scheduler, shard, Limits(limit, failures), report)
+        outcome = comparison.run(found, processes, scheduler, shard, Limits(limit, failures), report, note)
+        page = pages.of_comparison(found)
     if as_json:
-        _print_json(outcome)
+        print_json(outcome | {"report": str(page)})
     else:
         click.echo(comparison.told(outcome))
-        click.echo(f"Written to {found.folder}: {comparison.TIDY}, {comparison.PAIRS}")
+        click.echo(f"Written to {found.folder}: {page.name}, {comparison.TIDY}, {comparison.PAIRS}")
     complaint = comparison.failure(outcome)
     if complaint is not None:
         click.echo(f"biofa: {complaint}", err=True)
         click.get_current_context().exit(complaint.exit_code)
 
 
+@main.command(short_help="Write the report of a comparison or a run.")
+@click.argument("folder", metavar="DIR")
+@json_option
+def report(folder: str, as_json: bool) -> None:
+    """Write DIR/report.html, one page about a comparison or a run that stands for itself.
+
+    It holds the question, the model as tables, every seed's learning curve and alignment angles, the
+    measures with their intervals, pairs, tuning, what is wrong, and the command that makes it
+    again. DIR is the folder of a 'biofa compare', which writes the page by itself, or of a 'biofa run'.
+    Figures are written beside it as .svg and .pdf, with text that can be edited.
+
+    \b
+    Examples:
+      biofa report results/rules
+      biofa report results/digits_fa_seed1
+    """
+    from bioFA import report as pages
+
+    page = pages.write(Path(folder))
+    if as_json:
+        return print_json({"report": str(page)})
+    click.echo(f"Written: {page}")
+
+
 @main.command(short_help="Show or clear the compiled programs.")
 @click.option("--clear", is_flag=True, help="Remove every compiled program that no process uses or builds now.")
-@_json
+@json_option
 def cache(clear: bool, as_json: bool) -> None:
     """Show the compile cache: its folder, how many programs it holds, their size and last use.
 
@@ -382,7 +322,7 @@ def cache(clear: bool, as_json: bool) -> None:
     entries = binaries.kept()
     size = sum(entry.size for entry in entries)
     if as_json:
-        return _print_json({
+        return print_json({
             "folder": str(binaries.cache_folder()), "binaries": len(entries), "bytes": size, "removed": removed, "in_use": busy if clear else None,
             "entries": [{"name": e.name, "bytes": e.size, "last_used": _moment(e.last_used)} for e in entries],
         })
@@ -394,15 +334,15 @@ def cache(clear: bool, as_json: bool) -> None:
 
 
 @main.command(short_help="Compare C++ and NumPy, weight by weight.")
-@_model
-@_scheme
-@_seed
-@_set
+@model_argument
+@scheme_option
+@seed_option
+@set_option
 @click.option(
-    "--presentations", type=_Whole(1), metavar="N", help="How many to compare.  [default: 2000; for spiking neurons those that take 10,000 steps, at least 40]"
+    "--presentations", type=Whole(1), metavar="N", help="How many to compare.  [default: 2000; for spiking neurons those that take 10,000 steps, at least 40]"
 )
 @click.option("--exact-only", is_flag=True, help="Leave out the comparison of spikes with the rate network.")
-@_json
+@json_option
 def verify(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], presentations: int | None, exact_only: bool, as_json: bool) -> None:
     """Train a model in C++ and in NumPy and compare every spike and weight; exit 1 where they differ.
 
@@ -419,10 +359,10 @@ def verify(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], 
     from bioFA.verification import verify as compare
 
     experiment = _load(model, scheme, changes)
-    with _progress(f"{experiment.name}, {experiment.scheme}, seed {seed}", "compiling") as progress:
+    with progress_bar(f"{experiment.name}, {experiment.scheme}, seed {seed}", "compiling") as progress:
         outcome = compare(experiment, seed, presentations, progress, limit=not exact_only)
     if as_json:
-        _print_json(outcome.summary())
+        print_json(outcome.summary())
     else:
         click.echo(str(outcome))
     if not outcome.passes:
@@ -430,7 +370,7 @@ def verify(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], 
 
 
 @main.command(short_help="Say what is missing here, if anything.")
-@_json
+@json_option
 def doctor(as_json: bool) -> None:
     """Say whether everything is here that bioFA needs, and how to get what is missing.
 
@@ -441,10 +381,12 @@ def doctor(as_json: bool) -> None:
       biofa doctor
       biofa doctor --json
     """
-    checks = _checks()
+    from bioFA import doctor as machine
+
+    checks = machine.checks()
     lacking = [check.name for check in checks if check.needed and not check.ok]
     if as_json:
-        _print_json({"ok": not lacking, "checks": [check._asdict() for check in checks]})
+        print_json({"ok": not lacking, "checks": [check._asdict() for check in checks]})
     else:
         for check in checks:
             mark = "ok" if check.ok else ("MISSING" if check.needed else "missing")
@@ -457,7 +399,7 @@ def doctor(as_json: bool) -> None:
         click.get_current_context().exit(3)
 
 
-@main.group(cls=_Commands, short_help="Fetch data sets.")
+@main.group(cls=Commands, short_help="Fetch data sets.")
 def data() -> None:
     """Data sets that are not part of bioFA.
 
@@ -502,8 +444,9 @@ def _load(model: str, scheme: str | None, changes: tuple[str, ...]) -> Experimen
 def _refuse_taken(folder: Path) -> None:
     """Refuse, before anything runs, a folder that holds a result or cannot be written."""
     from bioFA.checkpoint import refuse_taken
+    from bioFA.doctor import writable
 
-    figures = [f"{stem}{suffix}" for stem in FIGURES for suffix in (".png", ".pdf")]
+    figures = [f"{stem}{suffix}" for stem in FIGURES for suffix in SUFFIXES]
     try:
         refuse_taken(folder)
     except FileError as error:
@@ -512,29 +455,8 @@ def _refuse_taken(folder: Path) -> None:
         raise FileError(f"--out: '{str(folder)[:80]}' cannot be a folder ({error.strerror}). Give another with --out DIR.") from None
     if taken := [name for name in figures if (folder / name).exists()]:
         raise FileError(f"--out: '{folder}' already holds {', '.join(taken)}. Give an empty or new folder with --out DIR.")
-    if not _writable(folder):
+    if not writable(folder):
         raise FileError(f"--out: '{folder}' is not a folder that you can write to. Give one of your own with --out DIR.")
-
-
-@contextlib.contextmanager
-def _stoppable(folder: Path) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end a run cleanly, and say how it can go on."""
-
-    def terminate(*_: object) -> None:
-        raise _Terminated
-
-    before = signal.signal(signal.SIGTERM, terminate)
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        from bioFA.checkpoint import is_unfinished
-        from bioFA.sweep import holds_sweep
-
-        further = f" Go on with: biofa resume {shlex.quote(str(folder))}" if is_unfinished(folder) or holds_sweep(folder) else ""
-        ended = isinstance(error, _Terminated)
-        raise _Stopped(f"{'ended by SIGTERM' if ended else 'interrupted'}.{further}", 143 if ended else 130) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _draw(folder: Path, wanted: bool | None, as_json: bool) -> Callable[[Result], None] | None:
@@ -553,8 +475,8 @@ def _tell(result: Result, folder: Path, as_json: bool) -> None:
     from bioFA.result import RESULT
 
     if as_json:
-        return _print_json(result.summary() | {"result": str(folder / RESULT)})
-    drawn = [path.name for stem in FIGURES for suffix in (".png", ".pdf") if (path := folder / f"{stem}{suffix}").exists()]
+        return print_json(result.summary() | {"result": str(folder / RESULT)})
+    drawn = [path.name for stem in FIGURES for suffix in SUFFIXES if (path := folder / f"{stem}{suffix}").exists()]
     click.echo(str(result))
     click.echo(f"Written to {folder}: {', '.join([RESULT, *drawn])}")
     return None
@@ -562,22 +484,6 @@ def _tell(result: Result, folder: Path, as_json: bool) -> None:
 
 def _moment(seconds: float) -> str:
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC).isoformat(timespec="seconds")
-
-
-@contextlib.contextmanager
-def _progress(title: str, waiting: str, unit: str = "presentations") -> Iterator[Progress]:
-    """A progress bar on standard error, where that is a terminal."""
-    from tqdm import tqdm
-
-    with tqdm(desc=f"{title}: {waiting}", bar_format="{desc}", unit=f" {unit}", leave=False, disable=None) as bar:
-
-        def report(done: int, total: int, latest: Mapping[str, float]) -> None:
-            bar.bar_format, bar.total = None, total
-            bar.set_description_str(title, refresh=False)
-            bar.set_postfix_str(", ".join(f"{name} {value:.3g}" for name, value in latest.items()), refresh=False)
-            bar.update(done - bar.n)
-
-        yield report
 
 
 def _again(command: str, model: str, scheme: str | None, seed: int, changes: tuple[str, ...]) -> str:
@@ -593,84 +499,4 @@ def _plain(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:80] or "model"
 
 
-def _says(part: type) -> str:
-    """The first line of a part's own file, or of its class where a file holds several parts."""
-    module = sys.modules[part.__module__]
-    several = sum(isinstance(v, type) and v.__module__ == part.__module__ and not n.startswith("_") for n, v in vars(module).items()) > 1
-    return ((part.__doc__ if several else module.__doc__) or "").strip().splitlines()[0]
 
-
-def _print_json(value: Mapping[str, Any]) -> None:
-    click.echo(json.dumps(_finite(value), allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN and no infinity: null stands for them."""
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-class _Check(NamedTuple):
-    name: str
-    ok: bool
-    needed: bool
-    found: str
-    fix: str
-
-
-def _checks() -> list[_Check]:
-    """Everything that a run or a data set needs from the machine."""
-    from bioFA.brian.cache import cache_folder, compiler
-    from bioFA.data import has_mnist, mnist_folder
-    from bioFA.provenance import versions
-
-    known = versions()
-    packages = ", ".join(f"{name} {version}" for name, version in known.items() if name not in ("python", "brian2"))
-    brian2, complaint = _runs([sys.executable, "-c", "import brian2"])
-    program = compiler()[0]
-    compiles, refusal = _compiles(compiler())
-    sklearn, _ = _runs([sys.executable, "-c", "import sklearn.datasets"])
-    mnist = has_mnist()
-    return [
-        _Check("Python", (3, 11) <= sys.version_info[:2] <= (3, 13), True, known["python"], "install 3.11, 3.12 or 3.13"),
-        _Check("packages", "not installed" not in packages, True, packages, "pip install bioFA"),
-        _Check("Brian2", brian2, True, known["brian2"] if brian2 else complaint, "pip install 'brian2>=2.9,<2.12'"),
-        _Check(
-            "C++ compiler", compiles, True, f"{program} compiles and links" if compiles else refusal,
-            "apt install g++ (Debian, Ubuntu), xcode-select --install (macOS), conda install -c conda-forge gxx; or set CXX",
-        ),
-        _Check("cache", _writable(cache_folder()), True, str(cache_folder()), "make it writable, or set BIOFA_CACHE to a folder that is"),
-        _Check("scikit-learn", sklearn, False, "for the model digits", "pip install 'bioFA[digits]'"),
-        _Check("MNIST", mnist, False, f"{'in' if mnist else 'not in'} {mnist_folder()}", "biofa data get mnist"),
-    ]
-
-
-def _runs(command: list[str], text: str = "") -> tuple[bool, str]:
-    """Whether a command succeeds, run in an empty folder, and the last line of its complaints."""
-    with tempfile.TemporaryDirectory(prefix="biofa-") as folder:
-        try:
-            done = subprocess.run(command, cwd=folder, input=text, capture_output=True, text=True, timeout=120)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return False, str(error)
-    complaints = done.stderr.strip().splitlines()
-    return done.returncode == 0, complaints[-1] if complaints else f"exit code {done.returncode}"
-
-
-def _compiles(command: list[str]) -> tuple[bool, str]:
-    """Whether the compiler makes a program, and what it complained of."""
-    if shutil.which(command[0]) is None:
-        return False, f"no '{command[0]}' on PATH"
-    return _runs([*command, "-x", "c++", "-", "-o", "program"], "#include <vector>\nint main() { return std::vector<int>(1)[0]; }\n")
-
-
-def _writable(folder: Path) -> bool:
-    """Whether a folder can be written, or made."""
-    nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    try:
-        with tempfile.TemporaryFile(dir=nearest):
-            return True
-    except OSError:
-        return False

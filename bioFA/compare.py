@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import shlex
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,6 +84,17 @@ def plan(request: Request) -> tuple[list[Condition], list[Job]]:
     return conditions, jobs
 
 
+def command(request: Mapping[str, Any], folder: str = "DIR") -> str:
+    """The command line that makes a comparison, from its table's request."""
+    models, changes = request["models"], request["changes"]
+    words = ["biofa", "compare", *(models if len(models) == 1 else ["--models", ",".join(models)])]
+    words += ["--schemes", ",".join(request["schemes"])] if request["schemes"] else []
+    words += ["--seeds", str(request["seeds"]), *(word for change in changes for word in ("--set", change))]
+    words += ["--tune"] if request["tune"] else []
+    words += [word for name, usual in (("backend", "cpp"), ("precision", "float64")) if request[name] != usual for word in (f"--{name}", request[name])]
+    return shlex.join([*words, "--out", folder])
+
+
 def _check(experiment: Any, request: Request) -> None:
     data = draw(experiment, 1).data
     if request.tune:
@@ -146,27 +158,51 @@ def begin(request: Request, folder: Path) -> Sweep:
 
 def run(
     found: Sweep, processes: int = 1, scheduler: str | None = None, shard: tuple[int, int] | None = None, limits: Limits | None = None,
-    report: Report | None = None,
+    report: Report | None = None, foretell: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
-    """Run what is not proven done, write the tables, and say what came out (as `summary`).
+    """Run what is not proven done, write the tables and the report, and say what came out (as `summary`).
+
+    Where 50 runs or more are left, one of each condition is run first, and `foretell` is called with what the others will take.
 
     Raises:
         FileError: if another process runs the same comparison, or the disk will not hold what is left.
     """
+    limits = limits or Limits()
     with sweep.driving(found.folder, shared=shard is not None):
-        left = sum(found.outcome(job) is None for job in found.jobs)
+        part = found.part(shard)
         failed: dict[str, str] = {}
-        if left >= sweep.MANY:
-            failed = sweep.execute(found, processes, scheduler, shard, limits, report, sweep.pilots(found))
-            expected = sweep.estimate(found, processes)
+        if sum(found.outcome(job) is None for job in part) >= sweep.MANY:
+            failed = sweep.execute(found, processes, scheduler, shard, limits, report, sweep.pilots(part))
+            expected = sweep.estimate(found, part, processes)
+            if expected is not None and foretell is not None:
+                foretell(_expectation(expected, processes, scheduler))
             if expected is not None and expected["bytes"] > expected["free"]:
                 raise FileError(
-                    f"'{found.folder}': the {expected['left']:.0f} runs left need about {expected['bytes'] / 1e9:.1f} GB; "
-                    f"{expected['free'] / 1e9:.1f} GB are free. Record less (record.every), or give a folder on a larger disk."
+                    f"'{found.folder}': the {expected['left']:.0f} runs left need about {_size(expected['bytes'])}; {_size(expected['free'])} are free. "
+                    "Record less (record.every), or give a folder on a larger disk."
                 )
-        failed |= sweep.execute(found, processes, scheduler, shard, limits, report)
+        if len(failed) <= limits.failures:
+            failed |= sweep.execute(found, processes, scheduler, shard, limits, report)
     write_tables(found)
-    return summary(found, failed)
+    done = {job.name for job in found.jobs if found.outcome(job) is not None}
+    return summary(found, {name: why for name, why in failed.items() if name not in done})
+
+
+def _expectation(expected: Mapping[str, float], processes: int, scheduler: str | None) -> str:
+    """An estimate in words."""
+    width = "over all workers together" if scheduler is not None else f"with {processes} at once" if processes > 1 else "one at a time"
+    return (
+        f"{expected['left']:.0f} runs are left: about {_duration(expected['seconds'])} {width}, and {_size(expected['bytes'])} of disk "
+        f"({_size(expected['free'])} are free)."
+    )
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e6:.1f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
 
 
 def tidy(found: Sweep) -> DataFrame:
@@ -233,9 +269,23 @@ def describe(found: Sweep) -> list[dict[str, Any]]:
             "measure": measure, "mean": "geometric" if measure.endswith("nse") else "arithmetic",
             "value": back(interval.mean), "low": back(interval.low), "high": back(interval.high),
             "seeds": list(raw), "values": list(raw.values()), "diverged": sum(not np.isfinite(v) for v in raw.values()),
-            "missing": found.request["seeds"] - len(raw),
+            "missing": found.request["seeds"] - len(raw), "findings": findings(found, number),
         })
     return rows
+
+
+def findings(found: Sweep, condition: int) -> list[dict[str, Any]]:
+    """What is wrong with the runs of a condition (`diagnosis.py`), each kind and place once: in how many, and the words of the first."""
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for job in found.compared:
+        outcome = found.outcome(job) if job.condition == condition else None
+        if outcome is None:
+            continue
+        told = outcome["findings"] if outcome["status"] == "finished" else [{"kind": "diverged", "place": "", "says": outcome["message"]}]
+        for finding in told:
+            row = rows.setdefault((finding["kind"], finding["place"]), dict(finding) | {"seeds": []})
+            row["seeds"].append(job.seed)
+    return list(rows.values())
 
 
 def compare_pairs(found: Sweep) -> list[dict[str, Any]]:
@@ -283,6 +333,12 @@ def summary(found: Sweep, failed: Mapping[str, str] | None = None) -> dict[str, 
     }
 
 
+def in_runs(finding: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    """In which of a condition's runs something was found."""
+    seeds = finding["seeds"]
+    return f"all {len(seeds)} runs" if len(seeds) == len(row["values"]) else f"{len(seeds)} of {len(row['values'])} runs (seed {', '.join(map(str, seeds))})"
+
+
 def told(outcome: Mapping[str, Any]) -> str:
     """A summary in words, for a terminal."""
     lines = [f"{outcome['finished']} of {outcome['runs']} runs finished, {outcome['diverged']} diverged, {outcome['left']} are left."]
@@ -294,6 +350,7 @@ def told(outcome: Mapping[str, Any]) -> str:
     for row in outcome["conditions"]:
         note = f"; {row['diverged']} diverged" if row["diverged"] else ""
         lines.append(f"  {row['measure']:<11}{row['label']}: {row['value']:.4g} [{row['low']:.4g}, {row['high']:.4g}], n = {len(row['values'])}{note}")
+        lines += [f"  WARNING    {row['label']}, {in_runs(finding, row)}: {finding['says']}" for finding in row["findings"]]
     for row in outcome["comparisons"]:
         verdict = "differ" if row["differs"] else "no difference shown" if row["n"] >= statistics.FEWEST else f"fewer than {statistics.FEWEST} seeds, so nothing is claimed"
         lines.append(

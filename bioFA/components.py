@@ -9,8 +9,10 @@ packages or modules that are its homes; the class name in snake case is the name
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 import re
+import sys
 from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args
 
 import numpy as np
@@ -170,6 +172,23 @@ class Family(Generic[C]):
 
 def _dump(part: Component) -> dict[str, Any]:
     return {"name": part.family_name, **part.model_dump(mode="json", exclude_none=True)}
+
+
+def headline(part: type) -> str:
+    """The first line of a part's own file, or of its class where a file holds several parts."""
+    return next(iter(_said(part).strip().splitlines()), "")
+
+
+def mathematics(part: type) -> str:
+    """The formulae in a part's docstring: what is indented in it."""
+    lines = inspect.cleandoc(_said(part)).splitlines()
+    return inspect.cleandoc("\n".join(line for line in lines if line.startswith("    ")))
+
+
+def _said(part: type) -> str:
+    module = sys.modules[part.__module__]
+    several = sum(isinstance(v, type) and v.__module__ == part.__module__ and not n.startswith("_") for n, v in vars(module).items()) > 1
+    return (part.__doc__ if several else module.__doc__) or ""
 
 
 def snake_case(name: str) -> str:

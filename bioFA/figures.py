@@ -8,6 +8,7 @@ colour-blind readers tell apart; text stays text in PDF and SVG.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,8 @@ PIXELS = 600
 """Of a larger matrix, every second (third, ...) row and column is drawn."""
 IMAGES = 24
 """So many receptive fields are shown."""
-SUFFIXES = (".png", ".pdf")
+SUFFIXES = (".png", ".pdf", ".svg")
+_UNDATED: dict[str, dict[str, Any]] = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 
 
 @matplotlib.rc_context(STYLE)
@@ -155,7 +157,7 @@ def weights(result: Result) -> Figure:
 
 
 def save_all(result: Result, folder: str | Path) -> list[Path]:
-    """Write the figures of a result, each as .png and .pdf, and return their paths.
+    """Write the figures of a result, each as .png, .pdf and .svg, and return their paths.
 
     The alignment is left out where no feedback is measured (schemes without feedback weights).
 
@@ -163,24 +165,35 @@ def save_all(result: Result, folder: str | Path) -> list[Path]:
         FileError: if the folder cannot be written.
     """
     drawn = [learning_curve, *([alignment] if result.feedback_angles else []), weights]
-    paths = []
+    return [path for draw in drawn for path in write(draw(result), Path(folder), draw.__name__)]
+
+
+def write(figure: Figure, folder: Path, name: str, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
+    """Write one figure under every suffix, the same bytes for the same figure, and return the paths.
+
+    Raises:
+        FileError: if the folder cannot be written.
+    """
+    paths = [folder / f"{name}{suffix}" for suffix in suffixes]
     try:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        with matplotlib.rc_context(STYLE):
-            for draw in drawn:
-                figure = draw(result)
-                for suffix in SUFFIXES:
-                    paths.append(Path(folder) / f"{draw.__name__}{suffix}")
-                    with written_whole(paths[-1]) as partial:
-                        figure.savefig(partial, format=suffix[1:], dpi=DOTS_PER_INCH, metadata={"CreationDate": None} if suffix == ".pdf" else None)
-                    figure.set_layout_engine("none")  # laid out once, so that both files show the same
+        folder.mkdir(parents=True, exist_ok=True)
+        with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
+            for path in paths:
+                with written_whole(path) as partial:
+                    figure.savefig(partial, format=path.suffix[1:], dpi=DOTS_PER_INCH, metadata=_UNDATED.get(path.suffix))
+                figure.set_layout_engine("none")  # laid out once, so that all files show the same
     except OSError as error:
         raise FileError(f"the figures could not be written to '{folder}': {error}. Give one with space left.") from None
     return paths
 
 
+def as_text(text: str) -> str:
+    """Text of a model as matplotlib shows it unchanged: a dollar is no mathematics."""
+    return text.replace("$", r"\$")
+
+
 def _title(result: Result) -> str:
-    return f"{result.experiment.name}, {result.experiment.scheme}, seed {result.seed}"
+    return as_text(f"{result.experiment.name}, {result.experiment.scheme}, seed {result.seed}")
 
 
 def _over_presentations(panel: Axes, result: Result) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,17 @@ LAST_EXAMPLES = 50
 """The training error of a run is taken over this many of its last recorded presentations."""
 LAST_ANGLES = 200
 """The alignment of a run is the median over its last this many presentations."""
+BINS = 100
+"""For a comparison a learning curve is thinned to at most this many means."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong with a run (`diagnosis.py`): its kind, the population, pathway or variable, and the words for it."""
+
+    kind: str
+    place: str
+    says: str
 
 
 @dataclass(frozen=True)
@@ -43,7 +54,8 @@ class Result:
 
     `recording` holds what was recorded, `targets` `(n, n_out)` the targets of those
     presentations; `snapshots[name]` stacks `pathway.w` at the presentations `snapshots_at`,
-    the first of them 0; `evaluations` are rows `presentation, split, nse, error`.
+    the first of them 0; `evaluations` are rows `presentation, split, nse, error`; `findings` say what is wrong with the run;
+    `firing_rates` are the mean rates in Hz of spiking populations at its end.
     """
 
     experiment: Experiment
@@ -58,6 +70,8 @@ class Result:
     state: Mapping[str, Array]
     timing: Mapping[str, Any]
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    firing_rates: Mapping[str, float] = field(default_factory=dict)
 
     @cached_property
     def learning_curve(self) -> Array:
@@ -135,7 +149,26 @@ class Result:
             "metrics": self.metrics,
             "alignment": self.alignment,
             "feedback_angle": {name: _median(course[-LAST_ANGLES:]) for name, course in self.feedback_angles.items()},
+            "findings": [asdict(finding) for finding in self.findings],
+            "firing_rates_hz": dict(self.firing_rates),
             "timing": dict(self.timing),
+        }
+
+    def course(self) -> dict[str, Any]:
+        """The way of the run in a few hundred numbers, for a comparison.
+
+        `nse` are the means of at most 100 bins of consecutive recorded presentations, at the presentations `at`;
+        `alignment` holds the alignment angle of each measured feedback pathway in degrees, None while weights are zero, at the
+        presentations `snapshots_at`; `evaluations` are as they were taken.
+        """
+        count = min(BINS, len(self.learning_curve))
+        at, nse = (np.array_split(a, count) for a in (self.recording.at + 1, self.learning_curve))
+        return {
+            "at": [float(b.mean()) for b in at], "nse": [float(b.mean()) for b in nse], "snapshots_at": self.snapshots_at.tolist(),
+            "alignment": {
+                name: [float(a) if np.isfinite(a) else None for a in course["alignment"]] for name, course in self.alignment_course.items()
+            },
+            "evaluations": [dict(row) for row in self.evaluations],
         }
 
     def __str__(self) -> str:
@@ -159,6 +192,9 @@ class Result:
         lines.append(f"  learned            {plastic}")
         if self.ended_early is not None:
             lines.append(f"  ended early        {self.ended_early}")
+        if self.firing_rates:
+            lines.append("  firing rates       " + ", ".join(f"{name} {rate:.0f} Hz" for name, rate in self.firing_rates.items()))
+        lines += [f"  WARNING            {finding.says}" for finding in self.findings]
         return "\n".join(lines)
 
     def save(self, path: str | Path) -> Path:
@@ -181,7 +217,8 @@ class Result:
     def _write(self, file: h5py.File) -> None:
         file.attrs.update(format=FORMAT, seed=self.seed, backend=self.backend, presentations=self.presentations,
                           experiment=files.dumps(self.experiment), evaluations=json.dumps(self.evaluations),
-                          timing=json.dumps(self.timing), provenance=json.dumps(self.provenance))
+                          timing=json.dumps(self.timing), provenance=json.dumps(self.provenance),
+                          findings=json.dumps([asdict(finding) for finding in self.findings]), firing_rates=json.dumps(dict(self.firing_rates)))
         for group, arrays in (
             ("recording", {"at": self.recording.at, "targets": self.targets, **self.recording.arrays}),
             ("snapshots", {"at": self.snapshots_at, **self.snapshots}),
@@ -209,6 +246,8 @@ def load_result(path: str | Path) -> Result:
                 presentations=int(file.attrs["presentations"]), targets=recording.pop("targets"), recording=Recording(recording.pop("at"), recording),
                 snapshots_at=snapshots.pop("at"), snapshots=snapshots, evaluations=tuple(json.loads(file.attrs["evaluations"])),
                 state=state, timing=json.loads(file.attrs["timing"]), provenance=json.loads(file.attrs["provenance"]),
+                findings=tuple(Finding(**row) for row in json.loads(file.attrs.get("findings", "[]"))),
+                firing_rates=json.loads(file.attrs.get("firing_rates", "{}")),
             )
     except (OSError, KeyError, TypeError, ValueError, ModelError) as error:
         raise FileError(f"'{path}' is not a whole result file ({error}). Run the experiment again.") from None

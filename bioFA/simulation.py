@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import numpy as np
 from bioFA import checkpoint, provenance
 from bioFA.analysis.learning import error_rate, nse
 from bioFA.checkpoint import Checkpoint, Run, Stretch
+from bioFA.diagnosis import diagnose, gather
 from bioFA.errors import BioFAError, DivergedError, FileError, ModelError, suggestion
 from bioFA.experiment import Experiment
 from bioFA.instance import Instance, draw
@@ -175,7 +177,9 @@ def _run(instance: Instance, run: Run, progress: Progress | None, kept: Checkpoi
         record["ended_early"] = course.reason
     if len(course.engines) > 1:
         record["engines"] = course.engines
-    return course.result(run, runner.name, timing, record)
+    result = course.result(run, runner.name, timing, record)
+    evidence = gather(result, instance)
+    return replace(result, findings=diagnose(evidence), firing_rates=evidence.firing_rates())
 
 
 def _next_stretch(course: _Course, instance: Instance, runner: Consumer) -> Stretch:

@@ -24,7 +24,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -41,7 +41,7 @@ from bioFA.result import RESULT
 
 FORMAT = 1
 TABLE, RUNS, OUTCOME, LOCK = "sweep.json", "runs", "outcome.json", "lock"
-MANY = 1000
+MANY = 50
 """Before this many runs, one of each condition is run and the time and disk of all are estimated."""
 
 Report = Callable[[int, int, int], None]
@@ -96,6 +96,10 @@ class Sweep:
     def compared(self) -> list[Job]:
         """The jobs that are compared: all but those that tune."""
         return [job for job in self.jobs if job.factor is None]
+
+    def part(self, shard: tuple[int, int] | None) -> list[Job]:
+        """The jobs of the k-th of K shards, `(k, K)`, or all."""
+        return self.jobs if shard is None else self.jobs[shard[0] - 1 :: shard[1]]
 
     def chosen(self, condition: int) -> dict[str, Any] | None:
         """What tuning chose for a condition, or None while it is not finished; a factor of 1 without tuning."""
@@ -292,12 +296,10 @@ def execute(
         shard: `(k, K)`: only every K-th job, from the k-th on.
         limits: of time and of failures.
         report: called as jobs end.
-        only: these jobs only.
+        only: these jobs only, and not those of the shard.
     """
     limits = limits or Limits()
-    jobs = list(only if only is not None else sweep.jobs)
-    if shard is not None:
-        jobs = jobs[shard[0] - 1 :: shard[1]]
+    jobs = list(only if only is not None else sweep.part(shard))
     failed: dict[str, str] = {}
     done = 0
     with _pool(processes, scheduler) as (pool, width, stop):
@@ -359,32 +361,47 @@ def _pool(processes: int, scheduler: str | None) -> Iterator[tuple[Executor, int
         yield pool, max(1, sum(client.nthreads().values())), None
 
 
-def estimate(sweep: Sweep, processes: int = 1) -> dict[str, float] | None:
-    """What the jobs that are not done will take, from those that are; None where no compared job is.
+def estimate(sweep: Sweep, jobs: Sequence[Job], processes: int = 1) -> dict[str, float] | None:
+    """What those of some jobs that are not done will take, from what is done; None where nothing is.
+
+    Each is taken to last as long as those of its condition that are done, without what they compiled,
+    or as the mean of all where none is.
 
     Returns:
         `left` runs, `seconds` with so many processes, `bytes` of disk, and the bytes that are `free`.
     """
-    known = [(job, outcome) for job in sweep.jobs if (outcome := sweep.outcome(job)) is not None]
+    known: dict[int, list[dict[str, Any]]] = {}
+    for job in sweep.jobs:
+        if (outcome := sweep.outcome(job)) is not None and outcome["status"] == "finished":
+            known.setdefault(job.condition, []).append(outcome)
     if not known:
         return None
-    left = [job for job in sweep.jobs if job not in {j for j, _ in known}]
-    kept = [_size(sweep.place(job)) for job, _ in known if job.factor is None]
-    seconds = sum(outcome["wall_s"] for _, outcome in known) / len(known) * len(left) / processes
-    compared = sum(job.factor is None for job in left)
-    return {"left": len(left), "seconds": seconds, "bytes": sum(kept) / max(1, len(kept)) * compared, "free": shutil.disk_usage(sweep.folder).free}
+    everything = [outcome for outcomes in known.values() for outcome in outcomes]
+    left = [job for job in jobs if sweep.outcome(job) is None]
+    seconds = sum(_mean(_running(o) for o in known.get(job.condition, everything)) for job in left)
+    kept = sum(_mean(o["result_bytes"] for o in known.get(job.condition, everything)) for job in left if job.factor is None)
+    return {
+        "left": len(left), "seconds": seconds / min(processes, max(1, len(left))), "bytes": kept, "free": shutil.disk_usage(sweep.folder).free,
+    }
 
 
-def pilots(sweep: Sweep) -> list[Job]:
-    """One job of each condition."""
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return sum(found) / len(found)
+
+
+def _running(outcome: Mapping[str, Any]) -> float:
+    """How long a run took that found its program compiled."""
+    timing = outcome["timing"]
+    return max(0.0, outcome["wall_s"] - (0.0 if timing["cached"] else timing["codegen_s"] + timing["compile_s"]))
+
+
+def pilots(jobs: Sequence[Job]) -> list[Job]:
+    """The first job of each condition."""
     first: dict[int, Job] = {}
-    for job in sweep.jobs:
+    for job in jobs:
         first.setdefault(job.condition, job)
     return list(first.values())
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _perform(sweep: Sweep, job: Job, began: float) -> None:
@@ -408,9 +425,9 @@ def _perform(sweep: Sweep, job: Job, began: float) -> None:
             outcome |= {"status": "diverged", "message": str(error), "metrics": {}, "timing": {}, "presentations": 0}
     if result is not None:
         outcome |= {name: value for name, value in result.summary().items() if name not in ("model", "scheme", "seed", "backend")}
-        outcome |= {"versions": provenance.versions()}
+        outcome |= {"result_bytes": (place / RESULT).stat().st_size}
         if job.factor is None:
-            outcome["result_sha256"] = _sha256((place / RESULT).read_bytes())
+            outcome |= {"result_sha256": _sha256((place / RESULT).read_bytes()), "course": result.course(), "provenance": dict(result.provenance)}
         else:  # what tuning looks at is validation data alone
             outcome["metrics"] = {name: value for name, value in result.metrics.items() if not name.startswith("test")}
             (place / RESULT).unlink()

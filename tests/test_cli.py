@@ -53,7 +53,7 @@ def test_run_prints_one_json_object_and_nothing_else(finished):
     outcome, folder = finished
     printed = json.loads(outcome.stdout)
     assert list(printed) == [
-        "model", "scheme", "seed", "backend", "presentations", "ended_early", "metrics", "alignment", "feedback_angle", "timing", "result",
+        "model", "scheme", "seed", "backend", "presentations", "ended_early", "metrics", "alignment", "feedback_angle", "findings", "timing", "result",
     ]
     assert (printed["model"], printed["scheme"], printed["seed"], printed["backend"], printed["presentations"]) == ("linear", "fa", 3, "numpy", 60)
     assert {"nse", "test_nse"} <= set(printed["metrics"])
@@ -71,7 +71,7 @@ def test_run_writes_a_result_that_says_the_same(finished):
 
 def test_run_writes_only_the_files_that_it_would_refuse_to_overwrite(finished):
     _, folder = finished
-    expected = {"result.h5", *(f"{name}{suffix}" for name in cli.FIGURES for suffix in (".png", ".pdf"))}
+    expected = {"result.h5", *(f"{name}{suffix}" for name in cli.FIGURES for suffix in cli.SUFFIXES)}
     assert {path.name for path in folder.iterdir()} == expected
 
 

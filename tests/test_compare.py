@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -129,6 +130,9 @@ def test_a_run_that_diverges_is_counted_and_shown(tmp_path):
     outcome = compare.run(compare.begin(request(changes=changes), tmp_path / "out"), 2)
     assert outcome["diverged"] == 2
     assert [row["diverged"] for row in outcome["conditions"]] == [0, 2]
+    found = outcome["conditions"][1]["findings"]
+    assert [(row["kind"], row["seeds"]) for row in found] == [("diverged", [1, 2])]
+    assert f"WARNING    linear, fa, all 2 runs: {found[0]['says']}" in compare.told(outcome)
     assert list(compare.tidy(sweep.read(tmp_path / "out"))["status"]) == ["finished"] * 2 + ["diverged"] * 2
     assert np.isinf(outcome["conditions"][1]["values"]).all()
 
@@ -139,6 +143,41 @@ def test_a_run_past_its_time_limit_fails_and_the_failure_budget_stops_the_rest(t
     assert len(outcome["failed"]) == 2
     assert all("time limit" in text for text in outcome["failed"].values())
     assert outcome["left"] == 4
+
+
+def test_before_many_runs_their_time_and_disk_are_told_from_one_of_each_condition(tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep, "MANY", 6)
+    found = compare.begin(request(seeds=3), tmp_path / "out")
+    told = []
+
+    def foretell(words):
+        done = [outcome for job in found.jobs if (outcome := found.outcome(job))]
+        expected = sweep.estimate(found, found.jobs, 2)
+        told.append(words)
+        assert [job.condition for job in found.jobs if found.outcome(job)] == [0, 1]
+        assert expected["left"] == 4
+        assert expected["seconds"] == pytest.approx(sum(outcome["wall_s"] for outcome in done))  # two left of each, two at once
+        told.append(expected["bytes"])
+
+    compare.run(found, 2, foretell=foretell)
+    assert told[0].startswith("4 runs are left: about ")
+    results = [(found.place(job) / "result.h5").stat().st_size for job in found.jobs[2:]]
+    assert told[1] == pytest.approx(sum(results), rel=0.1)
+
+
+def test_few_runs_are_run_without_an_estimate(tmp_path):
+    told = []
+    compare.run(compare.begin(request(seeds=1), tmp_path / "out"), 2, foretell=told.append)
+    assert told == []
+
+
+def test_a_comparison_for_which_the_disk_is_too_small_is_refused_after_one_of_each(tmp_path, monkeypatch):
+    monkeypatch.setattr(sweep, "MANY", 4)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10))
+    found = compare.begin(request(), tmp_path / "out")
+    with pytest.raises(FileError, match=r"the 2 runs left need about .* MB; 0\.0 MB are free"):
+        compare.run(found)
+    assert sum(found.outcome(job) is not None for job in found.jobs) == 2
 
 
 def test_a_second_driver_in_the_same_folder_is_refused(tmp_path):

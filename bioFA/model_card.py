@@ -1,0 +1,209 @@
+"""The model card: an experiment as tables, in the style of Nordlie et al. (2009).
+
+    A summary, B populations, C connectivity, D neuron models, E plasticity, F task, G protocol, H measurements
+
+Everything is read from the description: equations are those that are simulated, and the
+mathematics above them the formulae in the part's own docstring.
+
+Source: Nordlie, Gewaltig & Plesser (2009), PLoS Comput. Biol. 5:e1000456, tables 1 to 3.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from bioFA.components import Component, headline, mathematics
+from bioFA.experiment import Experiment
+from bioFA.network import Learning, Network, Pathway
+from bioFA.rules import PlasticityRule
+from bioFA.schemes.layered import Layered
+from bioFA.weights import Redrawn, SharedWith
+
+LONGEST = 120
+"""Longer values, such as matrices that are given number by number, are cut."""
+P = TypeVar("P", bound=Component)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under headings; a cell of several lines keeps them."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+
+
+def card(experiment: Experiment) -> list[Table]:
+    """All tables of an experiment."""
+    network = experiment.network
+    return [
+        _summary(experiment), _populations(network), _connectivity(network), *_neurons(network), *_plasticity(network), _task(experiment),
+        _protocol(experiment), _measurements(experiment),
+    ]
+
+
+def parameters(part: Component) -> list[tuple[str, str, str]]:
+    """Every field of a part: name, value, unit; `-` for what is not a quantity."""
+    rows = []
+    for name, value in part.model_dump(mode="json", exclude_none=True).items():
+        if value in ([], {}, ""):
+            continue
+        unit = type(part).unit_of(name)
+        if isinstance(value, str) and unit != "1" and (match := re.fullmatch(r"(\S+) (\S+)", value)):
+            rows.append((name, match[1], match[2]))
+        else:
+            rows.append((name, _value(value), unit if isinstance(value, float) else "-"))
+    return rows
+
+
+def _value(value: Any) -> str:
+    text = f"{value:.10g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= LONGEST else text[: LONGEST - 4] + " ..."
+
+
+def _in_words(part: Component) -> str:
+    """A part and its values in one line."""
+    fields = part.model_dump(mode="json", exclude_none=True)
+    return ", ".join([part.family_name, *(f"{name} = {_value(value)}" for name, value in fields.items())])
+
+
+def _summary(experiment: Experiment) -> Table:
+    network, circuit = experiment.network, experiment.circuit
+    topology = "explicit: every pathway is given"
+    if isinstance(circuit, Layered):
+        topology = f"layered, {'-'.join(map(str, circuit.sizes))}{', with biases' if circuit.biases else ''}"
+    plastic = network.plastic()
+    rows = [
+        ("Model", f"{experiment.name}: {experiment.description}" if experiment.description else experiment.name),
+        ("Populations", ", ".join(p.name for p in network.populations)),
+        ("Topology", topology),
+        ("Learning scheme", f"{experiment.scheme}: {headline(type(circuit.active()))}" if isinstance(circuit, Layered) else experiment.scheme),
+        ("Connectivity", f"{len(network.pathways)} pathways, {len(plastic)} of which learn"),
+        ("Neuron models", ", ".join(dict.fromkeys(p.neuron.family_name for p in network.populations))),
+        ("Plasticity", ", ".join(dict.fromkeys(p.plasticity.family_name for p in plastic if p.plasticity)) or "none"),
+        ("Task", f"{experiment.task.family_name}: {headline(type(experiment.task))}"),
+        ("Measurements", f"{experiment.network.readout} against the targets; {len(network.measured_feedback())} feedback pathways against their probes"),
+    ]
+    return Table("A  Model summary", ("", ""), rows)
+
+
+def _populations(network: Network) -> Table:
+    lawful = any(p.inhibitory is not None for p in network.populations)
+    rows = []
+    for p in network.populations:
+        cells = p.cells()
+        signs = () if not lawful else ("any",) if cells is None else (f"{int((cells > 0).sum())} excitatory, {int((cells < 0).sum())} inhibitory",)
+        rows.append((p.name, p.neuron.family_name, str(p.size), *signs))
+    return Table("B  Populations", ("Name", "Neuron model", "Size", *(("Cells (Dale's law)",) if lawful else ())), rows)
+
+
+def _connectivity(network: Network) -> Table:
+    rows = []
+    for p in network.pathways:
+        carried = "" if p.carries == "r" else f" ({p.carries})"
+        rows.append((
+            p.name, f"{p.source}{carried}", f"{p.target}.{p.port}", _pattern(network, p), _weights(p),
+            p.plasticity.family_name if p.plasticity else "fixed", p.stands_for or "-",
+        ))
+    return Table("C  Connectivity", ("Name", "Source", "Target", "Pattern", "Weights", "Plasticity", "Stands for"), rows)
+
+
+def _pattern(network: Network, pathway: Pathway) -> str:
+    post, pre = network.shape(pathway)
+    if pathway.weights.one_to_one:
+        return f"one to one, {post} synapses"
+    if pathway.fan_in is not None:
+        return f"fan-in {pathway.fan_in}, {post * pathway.fan_in} synapses"
+    if pathway.density < 1:
+        return f"random, p = {pathway.density:g}, about {post * pre * pathway.density:.0f} synapses"
+    return f"all to all, {post * pre} synapses"
+
+
+def _weights(pathway: Pathway) -> str:
+    weights = pathway.weights
+    if isinstance(weights, SharedWith):
+        text = f"those of {weights.pathway}{', transposed' if weights.transposed else ''}"
+    elif isinstance(weights, Redrawn):
+        text = f"redrawn in every presentation: {_in_words(weights.weights)}"
+    else:
+        text = _in_words(weights)
+    sign = "" if pathway.sign == "any" else f"; signs of {pathway.stands_for}" if pathway.sign == "concordant" else f"; {pathway.sign}"
+    return text + sign
+
+
+def _groups(parts: Iterable[tuple[str, P]]) -> list[tuple[P, list[str]]]:
+    """Equal parts together, each with the names of those that have it."""
+    groups: list[tuple[P, list[str]]] = []
+    for name, part in parts:
+        known = next((names for other, names in groups if type(other) is type(part) and other == part), None)
+        if known is None:
+            groups.append((part, [name]))
+        else:
+            known.append(name)
+    return groups
+
+
+def _part_rows(part: Component, equations: list[tuple[str, str]]) -> list[tuple[str, str, str]]:
+    text = headline(type(part))
+    written = mathematics(type(part))
+    return [
+        *([("description", text, "")] if text else []), *([("mathematics", written, "")] if written else []),
+        *((name, equation, "") for name, equation in equations), *parameters(part),
+    ]
+
+
+def _neurons(network: Network) -> list[Table]:
+    tables = []
+    for neuron, names in _groups((p.name, p.neuron) for p in network.populations):
+        equations = [(f"as simulated: {name}", f"{name} = {text}") for name, text in neuron.expressions().items()]
+        if dynamics := neuron.dynamics():
+            equations.insert(0, ("as simulated: state", f"{_plain(dynamics)}    ({neuron.integration()})"))
+        if neuron.ports:
+            equations.append(("ports", ", ".join(neuron.ports)))
+        tables.append(Table(f"D  Neuron model {neuron.family_name}: {', '.join(names)}", ("Field", "Value", "Unit"), _part_rows(neuron, equations)))
+    return tables
+
+
+def _plasticity(network: Network) -> list[Table]:
+    tables = []
+    for rule, names in _groups((p.name, p.plasticity) for p in network.plastic() if isinstance(p.plasticity, PlasticityRule)):
+        rows = _part_rows(rule, [("as simulated", _plain(rule.equations))])
+        learning = network.pathway(names[0]).learning
+        rows += [(f"learning.{name}", value, unit) for name, value, unit in parameters(learning) if learning != Learning()]
+        tables.append(Table(f"E  Plasticity {rule.family_name}: {', '.join(names)}", ("Field", "Value", "Unit"), rows))
+    return tables
+
+
+def _plain(equations: str) -> str:
+    """Equations without what Brian2 wants to be told of them."""
+    return "\n".join(re.sub(r"\s*:\s*1(\s*\(.*\))?\s*$", "", line.strip()) for line in equations.strip().splitlines())
+
+
+def _task(experiment: Experiment) -> Table:
+    task = experiment.task
+    return Table(f"F  Task {task.family_name}", ("Field", "Value", "Unit"), _part_rows(task, []))
+
+
+def _protocol(experiment: Experiment) -> Table:
+    protocol = experiment.protocol
+    rows = parameters(protocol)
+    if protocol.dt is None:
+        rows.append(("step", "one step a presentation: every neuron is static", ""))
+    else:
+        rows.append(("steps", f"{protocol.steps} a presentation, learning from step {protocol.onset_steps} on", ""))
+    return Table("G  Protocol", ("Field", "Value", "Unit"), rows)
+
+
+def _measurements(experiment: Experiment) -> Table:
+    every = experiment.record.every
+    rows = [
+        ("recorded", ", ".join(str(node) for node in experiment.recorded)),
+        ("when", "at the end of every presentation" if every == 1 else f"at the end of one presentation in {every}"),
+        ("NSE", "sum |target - answer|^2 / sum |target|^2, before learning from the presentation"),
+        ("alignment angle", "between feedback weights B and transposed forward weights W', in degrees: 0 agree, 90 unrelated, 180 oppose"),
+    ]
+    return Table("H  Measurements", ("", ""), rows)

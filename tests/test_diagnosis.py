@@ -1,0 +1,123 @@
+"""Diagnosis: each fault, made on purpose, is named in the run's summary, and a healthy run shows none."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import bioFA
+from bioFA import cli, diagnosis
+from bioFA.result import Finding, load_result
+from bioFA.schemes import family
+
+SHORT = {"task.examples": 400, "task.test_examples": 20}
+RECTIFIED, TANH = ({"name": "static_rate", "activation": name} for name in ("rectified", "tanh"))
+
+
+def found(changes, scheme="fa", model="linear", seed=1):
+    """The findings of a small run, by kind."""
+    result = bioFA.simulate(bioFA.load(model, SHORT | changes).with_scheme(scheme), seed, backend="numpy")
+    return {finding.kind: finding for finding in result.findings}
+
+
+def rates(hidden, readout, scheme="fa"):
+    return {
+        f"circuit.schemes.{scheme}.rule": {"name": "local_error", "learning_rate": hidden},
+        f"circuit.schemes.{scheme}.readout_rule": {"name": "delta_rule", "learning_rate": readout},
+    }
+
+
+OPPOSITE = np.random.default_rng(0).uniform(-0.3, 0.3, (10, 20))
+
+FAULTS = {
+    "no_learning": (rates(0.0, 1e-6), "output.r", "nothing was learned in 400 presentations"),
+    "still": (rates(0.0, 1e-9), "hidden_to_output", "of their norm"),
+    "silent": ({"circuit.hidden": RECTIFIED, "circuit.biases": True, "circuit.bias_weights": {"name": "constant", "value": -9.0}}, "hidden", "20 of 20 neurons"),
+    "saturated": ({"circuit.hidden": TANH, "circuit.weights": [{"name": "uniform", "low": -90.0, "high": 90.0}, {"name": "uniform", "low": -0.1, "high": 0.1}]}, "hidden", "are saturated"),
+    "no_error": ({"circuit.feedback": {"name": "constant", "value": 0.0}}, "hidden", "no error arrives"),
+    "weak_feedback": ({"circuit.feedback": {"name": "uniform", "low": -1e-6, "high": 1e-6}}, "mismatch_to_hidden", "feedback is too small"),
+    "opposed": (
+        rates(1e-6, 0.0) | {
+            "circuit.weights": [{"name": "uniform", "low": -0.1, "high": 0.1}, {"name": "values", "values": OPPOSITE.tolist()}],
+            "circuit.feedback": {"name": "values", "values": (-OPPOSITE.T).tolist()},
+        },
+        "mismatch_to_hidden", "an angle of 180 degrees",
+    ),
+    "rank_deficient": ({"circuit.feedback": {"name": "low_rank", "rank": 3, "scale": 0.3}}, "mismatch_to_hidden", "rank 3 of 10"),
+    "exploding": (rates(0.5, 0.5) | {"circuit.learning": {"low": -5.0, "high": 5.0}}, None, "the weights explode"),
+}
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_fault_is_named_with_its_place_and_its_size(kind):
+    changes, place, words = FAULTS[kind]
+    findings = found(changes)
+    assert kind in findings, findings
+    assert place is None or findings[kind].place == place
+    assert words in findings[kind].says
+
+
+def test_every_check_is_tested_here():
+    assert len(FAULTS) + 1 == len(diagnosis.CHECKS), "one fault a check; check_spikes has SPIKING_FAULTS"
+
+
+@pytest.mark.parametrize("model", ["linear", "digits", "minimal"])
+def test_a_healthy_run_shows_none(model):
+    assert bioFA.simulate(bioFA.load(model), 1, backend="numpy" if model != "digits" else "cpp").findings == ()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", family.names())
+@pytest.mark.parametrize("model", ["linear", "nonlinear", "digits", "leaky"])
+def test_no_scheme_of_a_built_in_model_is_called_faulty(model, scheme):
+    assert bioFA.simulate(bioFA.load(model).with_scheme(scheme), 1).findings == ()
+
+
+def test_what_carries_the_transpose_itself_is_not_measured_against_its_control():
+    changes = {"circuit.weights": {"name": "uniform", "low": -0.3, "high": 0.3}, "circuit.feedback": {"name": "low_rank", "rank": 1}}
+    assert found(changes, scheme="bp") == {}
+
+
+@pytest.mark.parametrize(("silent", "told"), [(10, False), (11, True)])
+def test_a_population_is_called_silent_when_more_than_half_of_it_is(silent, told):
+    weights = np.random.default_rng(1).uniform(-0.1, 0.1, (20, 30))
+    weights[:silent] = 0.0
+    layers = [{"name": "values", "values": weights.tolist()}, {"name": "uniform", "low": -0.1, "high": 0.1}]
+    assert ("silent" in found(rates(0.0, 7e-3) | {"circuit.hidden": RECTIFIED, "circuit.weights": layers})) is told
+
+
+def test_findings_are_loud_in_the_summary_and_json_and_kept_in_the_file(tmp_path):
+    words = [word for key, value in (("circuit.feedback", "{name='constant'}"), ("task.examples", "60"), ("task.test_examples", "20")) for word in ("--set", f"{key}={value}")]
+    loud = CliRunner().invoke(cli.main, ["run", "linear", *words, "--backend", "numpy", "--out", str(tmp_path / "loud"), "--no-figures"])
+    assert loud.exit_code == 0, loud.output
+    assert "  WARNING            no error arrives at 'hidden'" in loud.stdout
+    printed = json.loads(CliRunner().invoke(cli.main, ["run", "linear", *words, "--backend", "numpy", "--out", str(tmp_path / "json"), "--json"]).stdout)
+    kept = load_result(tmp_path / "json" / "result.h5").findings
+    assert [Finding(**row) for row in printed["findings"]] == list(kept)
+    assert "no_error" in [finding.kind for finding in kept]
+
+
+SPIKES = {
+    "circuit.sizes": [6, 8, 4], "task.n_in": 6, "task.n_out": 4, "task.examples": 20, "task.test_examples": 2,
+    "circuit.hidden": {"name": "lif"}, "circuit.bias_weights": {"name": "constant", "value": 1.5},
+}
+SPIKING_FAULTS = {
+    "silent": {"circuit.bias_weights": {"name": "constant", "value": 0.0}},
+    "too_fast": {"circuit.bias_weights": {"name": "constant", "value": 50.0}},
+    "synchronous": {"circuit.weights": {"name": "constant", "value": 0.0}},
+}
+
+
+@pytest.mark.parametrize("kind", SPIKING_FAULTS)
+def test_faulty_spiking_is_named(kind):
+    result = bioFA.simulate(bioFA.load("linear_spiking", SPIKES | SPIKING_FAULTS[kind] | {"circuit.schemes.fa.rule.learning_rate": 0.0}), seed=1, backend="numpy")
+    assert (kind, "hidden") in [(finding.kind, finding.place) for finding in result.findings]
+
+
+def test_healthy_spiking_is_told_in_hertz():
+    result = bioFA.simulate(bioFA.load("linear_spiking", SPIKES), seed=1, backend="numpy")
+    assert not {"silent", "too_fast", "synchronous"} & {finding.kind for finding in result.findings}
+    assert 5 < result.firing_rates["hidden"] < 100
+    assert f"hidden {result.firing_rates['hidden']:.0f} Hz" in str(result)
+    assert result.summary()["firing_rates_hz"] == result.firing_rates
