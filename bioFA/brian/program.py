@@ -40,7 +40,7 @@ class PathwaySpec(_Data):
     `steps` (by the sign of what is gathered) and `normalised` how changes reach the weights. `masked`
     says that some synapses do not exist, `sign` which sign weights keep; `may_block`
     that it is large enough, that its source is a stimulus, shown anew in every step, that nobody else uses
-    its weights, and that nothing constrains them: then updates may be made in blocks, if the rule has the form for it.
+    its weights, and that nothing constrains them: then it may work in blocks of presentations, if its weights are fixed or their rule has the form for it.
     """
 
     name: str
