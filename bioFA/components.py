@@ -39,6 +39,7 @@ class Component(BaseModel):
     )
 
     family_name: ClassVar[str] = ""
+    """What a model file calls it; a class that only serves as a base of others says ""."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -105,7 +106,7 @@ class Family(Generic[C]):
                 value.family_name: value
                 for module in modules
                 for value in vars(module).values()
-                if isinstance(value, type) and issubclass(value, self.base) and value is not self.base
+                if isinstance(value, type) and issubclass(value, self.base) and value is not self.base and value.family_name
                 and value.__module__ == module.__name__ and not value.__name__.startswith("_")
             }
         return self._known

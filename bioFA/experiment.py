@@ -79,7 +79,9 @@ class Protocol(Component):
     A static network does one presentation in one step and needs no times. A network with
     stateful neurons holds each example for `presentation`, in steps of `dt`; learning is on
     from `learning_onset` into the presentation to its end, and T, the learning time per
-    presentation in every rule, is that time. Training lasts for `epochs`, or for `presentations` if
+    presentation in every rule, is that time. After each presentation sources show zero for
+    `blank`; with `reset`, neurons (not weights) return to their first state as a presentation begins.
+    Training lasts for `epochs`, or for `presentations` if
     those are fewer; with `phases`, one after the other, for as long as they last together.
     """
 
@@ -89,6 +91,8 @@ class Protocol(Component):
     dt: Annotated[Number, Unit("s"), Gt(0)] | None = None
     presentation: Annotated[Number, Unit("s"), Gt(0)] | None = None
     learning_onset: Annotated[Number, Unit("s"), Ge(0)] = 0.0
+    blank: Annotated[Number, Unit("s"), Ge(0)] = 0.0
+    reset: Annotated[bool, Strict()] = False
     snapshots: Count = 20
     phases: tuple[Phase, ...] = ()
     stop: Stop | None = None
@@ -101,8 +105,10 @@ class Protocol(Component):
         if self.dt is None or self.presentation is None:
             if self.learning_onset > 0:
                 raise ModelError(f"Protocol.learning_onset needs dt and presentation; got learning_onset = {self.learning_onset:g} s alone.")
+            if self.blank > 0:
+                raise ModelError(f"Protocol.blank needs dt and presentation; got blank = {self.blank:g} s alone.")
             return
-        for name in ("presentation", "learning_onset"):
+        for name in ("presentation", "learning_onset", "blank"):
             _whole_steps(name, getattr(self, name), self.dt)
         if self.learning_onset >= self.presentation:
             raise ModelError(
@@ -115,9 +121,14 @@ class Protocol(Component):
         return STATIC_DT if self.dt is None else self.dt
 
     @property
-    def steps(self) -> int:
-        """Steps per presentation."""
+    def shown_steps(self) -> int:
+        """Steps of a presentation in which its example is shown."""
         return 1 if self.dt is None or self.presentation is None else round(self.presentation / self.dt)
+
+    @property
+    def steps(self) -> int:
+        """Steps per presentation, with the blank after it."""
+        return self.shown_steps + round(self.blank / self.step)
 
     @property
     def onset_steps(self) -> int:
@@ -127,7 +138,7 @@ class Protocol(Component):
     @property
     def learning_time(self) -> float:
         """T of the plasticity rules: learning time per presentation in seconds."""
-        return (self.steps - self.onset_steps) * self.step
+        return (self.shown_steps - self.onset_steps) * self.step
 
 
 def _whole_steps(name: str, time: float, dt: float) -> None:

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from bioFA import draws
 from bioFA.errors import ModelError
 from bioFA.experiment import Experiment, Phase
 from bioFA.network import Network, Pathway
+from bioFA.neurons.base import TaskSource
 from bioFA.neurons.noise_source import NoiseSource
-from bioFA.neurons.rate_source import RateSource
 from bioFA.tasks import ByteTable, Data, Table
 from bioFA.weights import Redrawn
 
@@ -38,13 +39,15 @@ class Feed:
 
     `tables` maps a source population to a matrix `(n, size)`, or a pathway that is redrawn to its weights as rows, `rows` to the row shown in each
     presentation; `start` is the number of the first presentation in the whole run, `phase` says
-    which pathways learn and how fast, where the training has phases.
+    which pathways learn and how fast, where the training has phases. `keys` maps
+    a population that draws random numbers to the key of its numbers (`bioFA.draws`).
     """
 
     presentations: int
     tables: Mapping[str, Table]
     rows: Mapping[str, Array]
     start: int = 0
+    keys: Mapping[str, int] = field(default_factory=dict)
     phase: Phase | None = None
 
     def learns(self, pathway: str) -> bool:
@@ -121,17 +124,18 @@ class Instance:
         rows: dict[str, Array] = {}
         for population in self.network.populations:
             neuron = population.neuron
-            if isinstance(neuron, RateSource):
+            if isinstance(neuron, TaskSource):
                 tables[population.name] = getattr(self.data.splits()[split], neuron.of)
                 rows[population.name] = shown
             elif isinstance(neuron, NoiseSource):
                 noise = self._noise(f"noise/{split}/{population.name}", population.size, start, start + len(shown))
                 tables[population.name] = neuron.sigma * noise
                 rows[population.name] = np.arange(len(shown))
+        keys = {p.name: draws.key(self.seed, f"draws/{split}/{p.name}") for p in self.network.populations if p.neuron.draws}
         for pathway in self.network.redrawn():
             tables[pathway.name] = self._redrawn(f"weights/{split}/{pathway.name}", pathway, start, start + len(shown))
             rows[pathway.name] = np.arange(len(shown))
-        return Feed(len(shown), tables, rows, start)
+        return Feed(len(shown), tables, rows, start, keys)
 
     def _noise(self, purpose: str, size: int, start: int, stop: int) -> Array:
         return self._blocks(purpose, start, stop, lambda rng: rng.standard_normal((NOISE_BLOCK, size)))

@@ -24,8 +24,6 @@ from bioFA.components import Component, Count, Family, Name, Number
 from bioFA.errors import ModelError, suggestion
 from bioFA.expressions import RESERVED
 from bioFA.neurons import Neuron
-from bioFA.neurons.error_unit import ErrorUnit
-from bioFA.neurons.rate_source import RateSource
 from bioFA.rules import Rule
 from bioFA.weights import PseudoInverseOf, Redrawn, SharedWith, WeightsField
 
@@ -364,6 +362,10 @@ class Network(Circuit):
         """The pathways that learn."""
         return tuple(p for p in self.pathways if p.plasticity is not None)
 
+    def spiking(self) -> tuple[Population, ...]:
+        """The populations that spike: those that publish `s`."""
+        return tuple(p for p in self.populations if "s" in p.neuron.publishes)
+
     def is_static(self) -> bool:
         """Whether no neuron keeps anything from one step to the next."""
         return not any(population.neuron.state for population in self.populations)
@@ -373,7 +375,7 @@ class Network(Circuit):
         neuron = self.population(node.population).neuron
         if node.variable in neuron.ports:
             return tuple(Node(p.source, p.carries) for p in self.arriving(*node))
-        return tuple(Node(node.population, need) for need in neuron.needs(node.variable) if need not in neuron.state)
+        return tuple(Node(node.population, need) for need in neuron.needs(node.variable) if need not in neuron.known())
 
     @cached_property
     def order(self) -> tuple[Node, ...]:
@@ -412,9 +414,9 @@ class Network(Circuit):
             ModelError: if no error unit receives the targets.
         """
         for population in self.populations:
-            if isinstance(population.neuron, ErrorUnit):
+            if {"target", "prediction"} <= set(population.neuron.ports):
                 teachers = [self.population(p.source).neuron for p in self.arriving(population.name, "target")]
-                if any(isinstance(t, RateSource) and t.of == "targets" for t in teachers):
+                if any(getattr(teacher, "of", None) == "targets" for teacher in teachers):
                     prediction = self.arriving(population.name, "prediction")[0]
                     return Node(prediction.source, prediction.carries)
         raise ModelError(

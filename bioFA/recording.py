@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -24,10 +24,14 @@ class Recording:
 
 @dataclass(frozen=True)
 class Segment:
-    """The end of a stretch: the whole state, and what was recorded on the way."""
+    """The end of a stretch: the whole state, what was recorded on the way, and, where asked for, every spike.
+
+    `rasters[population]` `(presentations, steps, size)` is 1 where a neuron spiked, else 0.
+    """
 
     state: Mapping[str, Array]
     recording: Recording
+    rasters: Mapping[str, Array] = field(default_factory=dict)
 
     def check_finite(self, start: int) -> None:
         """Refuse numbers that are no longer finite.
@@ -59,7 +63,8 @@ class Consumer(Protocol):
     engine: dict[str, object]
 
     def segment(
-        self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None, only: tuple[str, ...] | None = None
+        self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None, only: tuple[str, ...] | None = None,
+        rasters: bool = False,
     ) -> Segment:
         """Run a stretch of presentations from a state; see `Reference.segment`."""
         ...

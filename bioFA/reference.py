@@ -2,23 +2,30 @@
 
 Time runs in steps of dt; presentation k covers the steps k K ... k K + K - 1. One step:
 
-  1. Sources show their row of presentation k. Stateful neurons publish functions of the state
-     that they had when the step began.
+  0. Where `Protocol.reset` is on and the step is the first of a presentation, all neurons return
+     to the state that they began with. Weights stay.
+  1. Sources show their row of presentation k, or zero in the blank after it. Stateful neurons
+     publish functions of the state that they had when the step began: among these is `s`, the
+     spikes that the threshold test of the step before found. Neurons that spike by chance
+     compare their rate with a number of this step (`bioFA.draws`).
   2. Ports and published variables are computed, each after the ones it depends on
      (`Network.order`): a port is the sum over arriving pathways of W s, where s `(n_pre,)` is
      what the pathway carries and W `(n_post, n_pre)` its weights as they were when the step
      began (`Network.effective`): its own; those drawn for this presentation; the owner's, their
      transpose or pseudo-inverse; or its own magnitudes with another pathway's signs. In a static
      network this is the forward sweep, the error units, and the feedback sweep.
-  3. In the last step of a presentation the recorded variables are taken, so that a prediction
-     is recorded before its own example has changed any weight.
-  4. Where learning is on (from `learning_onset` into the presentation to its end), every
+  3. In the last step of a presentation, before the blank, the recorded variables are taken, so that a
+     prediction is recorded before its own example has changed any weight.
+  4. Where learning is on (from `learning_onset` into the presentation to its end, not in the blank), every
      plastic pathway that learns in this phase makes one step of its rule, at its learning rate
      times the phase's, all from the values of 2. Where a pathway gathers changes (`Learning`), they wait
      and are made together in the last step of the last presentation of their batch. Weights of a signed
      pathway, or of a cell under Dale's law, stop at 0, others at their bounds; synapses that a sparse
      pathway lacks do not change; then weights that keep their norm are rescaled.
-  5. Stateful neurons advance by one step, from the ports of 2.
+  5. Stateful neurons advance by one step, from the values of 2. A spiking neuron does it in this
+     order: arriving spikes are delivered; the state decays for dt; the threshold is tested; the
+     neurons that passed it are reset. So spikes are delivered before the threshold test, a spike
+     reaches the next layer one step after its threshold test, and a source's spike in its own step.
 
 Nothing here is derived from the Brian2 strings, and nothing here draws a random number.
 """
@@ -29,8 +36,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from bioFA import draws
 from bioFA.instance import Feed, Instance
-from bioFA.network import Node, Pathway
+from bioFA.network import Node, Pathway, Population
 from bioFA.recording import Recording, Segment
 from bioFA.weights import Identity
 
@@ -52,7 +60,8 @@ class Reference:
         self.engine: dict[str, object] = {"precision": "float64"}
 
     def segment(
-        self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None, only: tuple[str, ...] | None = None
+        self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None, only: tuple[str, ...] | None = None,
+        rasters: bool = False,
     ) -> Segment:
         """Run a stretch of presentations.
 
@@ -62,32 +71,43 @@ class Reference:
             learning: whether plastic pathways learn.
             every: record every so many presentations; the experiment's choice where None.
             only: which of the experiment's recorded variables to keep; all where None.
+            rasters: whether to keep every spike of every spiking population.
 
         Returns:
             The state at the end and what was recorded.
         """
         with np.errstate(all="ignore"):  # a run that diverges is refused by `Segment.check_finite`, with words
-            return self._run(state, feed, learning, every or self.every, [n for n in self.recorded if only is None or str(n) in only])
+            return self._run(state, feed, learning, every or self.every, [n for n in self.recorded if only is None or str(n) in only], rasters)
 
-    def _run(self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int, nodes: list[Node]) -> Segment:
+    def _run(self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int, nodes: list[Node], rasters: bool) -> Segment:
         state = {name: array.copy() for name, array in state.items()}
         recorded: dict[str, list[Array]] = {str(node): [] for node in nodes}
+        spikes: dict[str, list[Array]] = {p.name: [] for p in self.network.spiking()} if rasters else {}
         for k in range(feed.presentations):
             shown = {f"{p.name}.w": feed.tables[p.name][feed.rows[p.name][k]].reshape(self.network.shape(p)) for p in self.network.redrawn()}
             for step in range(self.protocol.steps):
-                values = self._sweep(state | shown, feed, k)
-                if step == self.protocol.steps - 1 and (feed.start + k) % every == 0:
+                if step == 0 and self.protocol.reset:
+                    state |= self._beginning()
+                values = self._sweep(state | shown, feed, k, step)
+                for population, rows in spikes.items():
+                    rows.append(values[Node(population, "s")].astype(np.uint8))
+                due = step == self.protocol.shown_steps - 1
+                if due and (feed.start + k) % every == 0:
                     for node in nodes:
                         recorded[str(node)].append(values[node].copy())
                 changes: dict[str, Array] = {}
-                if learning and step >= self.protocol.onset_steps:
-                    due = step == self.protocol.steps - 1
+                if learning and self.protocol.onset_steps <= step < self.protocol.shown_steps:
                     changes |= self._learn(state | shown, values, feed, feed.start + k + 1 if due else None)
                 changes |= self._advance(state, values)
                 state |= changes
         sizes = {str(node): self.network.population(node.population).size for node in nodes}
         arrays = {name: np.array(rows).reshape(-1, sizes[name]) for name, rows in recorded.items()}
-        return Segment(state, Recording(feed.recorded(every), arrays))
+        raster = {name: np.array(rows).reshape(feed.presentations, self.protocol.steps, -1) for name, rows in spikes.items()}
+        return Segment(state, Recording(feed.recorded(every), arrays), raster)
+
+    def _beginning(self) -> dict[str, Array]:
+        """The state of all neurons before the first presentation."""
+        return {f"{p.name}.{variable}": np.full(p.size, value) for p in self.network.populations for variable, value in p.neuron.state.items()}
 
     def _transmit(self, pathway: Pathway, state: Mapping[str, Array], carried: Array) -> Array:
         """W s of one pathway."""
@@ -95,7 +115,7 @@ class Reference:
             return pathway.weights.scale * carried
         return self.network.effective(pathway, state) @ carried
 
-    def _sweep(self, state: Mapping[str, Array], feed: Feed, k: int) -> dict[Node, Array]:
+    def _sweep(self, state: Mapping[str, Array], feed: Feed, k: int, step: int) -> dict[Node, Array]:
         """All ports and published variables of one step."""
         values: dict[Node, Array] = {}
         for node in self.network.order:
@@ -106,17 +126,27 @@ class Reference:
                 for pathway in self.network.arriving(*node):
                     total = total + self._transmit(pathway, state, values[Node(pathway.source, pathway.carries)])
                 values[node] = total
-            elif population.name in feed.tables:
-                values[node] = feed.tables[population.name][feed.rows[population.name][k]]
+            elif population.name in feed.tables and node.variable == neuron.shown:
+                row = feed.tables[population.name][feed.rows[population.name][k]]
+                values[node] = row if step < self.protocol.shown_steps else np.zeros(population.size)
             elif neuron.shows == "one":
                 values[node] = np.ones(population.size)
             else:
-                needs = (
-                    state[f"{node.population}.{need}"] if need in neuron.state else values[Node(node.population, need)]
-                    for need in neuron.needs(node.variable)
-                )
+                needs = (self._need(population, need, state, values, feed, k, step) for need in neuron.needs(node.variable))
                 values[node] = getattr(neuron, node.variable)(*needs)
         return values
+
+    def _need(
+        self, population: Population, need: str, state: Mapping[str, Array], values: Mapping[Node, Array], feed: Feed, k: int, step: int
+    ) -> Array | float:
+        """What a published variable needs: dt, a state, a random number, or what was computed before it."""
+        if need == "dt":
+            return self.protocol.step
+        if need in population.neuron.state:
+            return state[f"{population.name}.{need}"]
+        if need in population.neuron.draws:
+            return draws.uniform(feed.keys[population.name], feed.start + k, step, population.size)
+        return values[Node(population.name, need)]
 
     def _learn(self, state: Mapping[str, Array], values: Mapping[Node, Array], feed: Feed, ended: int | None) -> dict[str, Array]:
         """The weights after one step of plasticity, of the pathways that learn in this phase and at its rate.
@@ -175,8 +205,8 @@ class Reference:
             neuron = population.neuron
             if neuron.state:
                 now = {v: state[f"{population.name}.{v}"] for v in neuron.state}
-                ports = {port: values[Node(population.name, port)] for port in neuron.ports}
-                new = neuron.advance(now, ports, self.protocol.step)
+                seen = {variable: values[Node(population.name, variable)] for variable in (*neuron.ports, *neuron.publishes)}
+                new = neuron.advance(now, seen, self.protocol.step)
                 changed |= {f"{population.name}.{variable}": array for variable, array in new.items()}
         return changed
 

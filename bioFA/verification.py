@@ -25,7 +25,10 @@ STRETCHES = 10
 @dataclass(frozen=True)
 class Verification:
     """The outcome: largest absolute differences of weights and states, largest differences of what was
-    recorded (relative to its largest value where that is above 1), and where each first exceeded the tolerance."""
+    recorded (relative to its largest value where that is above 1), and where each first exceeded the tolerance.
+
+    `spikes[population]` is how many spikes the reference had, and how many (step, neuron) entries differ.
+    """
 
     experiment: Experiment
     seed: int
@@ -33,6 +36,7 @@ class Verification:
     differences: Mapping[str, float]
     recorded: Mapping[str, float]
     first_excess: Mapping[str, int]
+    spikes: Mapping[str, tuple[int, int]]
     moved: Mapping[str, float]
     tolerance: float = TOLERANCE
 
@@ -43,7 +47,7 @@ class Verification:
 
     @property
     def agrees(self) -> bool:
-        """Whether every weight, state and recorded variable agrees to the tolerance; NaN never does."""
+        """Whether every spike is equal, and every weight, state and recorded variable to the tolerance; NaN never is."""
         return not self.first_excess
 
     def summary(self) -> dict[str, Any]:
@@ -53,6 +57,7 @@ class Verification:
             "agrees": self.agrees, "max_abs_difference": self.max_abs_difference, "tolerance": self.tolerance,
             "differences": dict(self.differences), "recorded_differences": dict(self.recorded), "first_excess": dict(self.first_excess),
             "largest_change": dict(self.moved),
+            "spikes": {name: {"count": count, "mismatches": wrong} for name, (count, wrong) in self.spikes.items()},
         }
 
     def __str__(self) -> str:
@@ -61,6 +66,8 @@ class Verification:
             f"{self.experiment.name}, scheme {self.experiment.scheme}, seed {self.seed}: C++ and NumPy {verdict} after "
             f"{self.presentations} presentations; largest absolute difference {self.max_abs_difference:.2g} (tolerance {self.tolerance:g})"
         ]
+        for name, (count, wrong) in self.spikes.items():
+            lines.append(f"  {name + '.s':<34}{count} spikes, {wrong} of them differ" if wrong else f"  {name + '.s':<34}{count} spikes, all equal")
         for name, difference in self.recorded.items():
             if name in self.first_excess:
                 lines.append(f"  {name:<34}{difference:.2g}   as recorded, exceeds the tolerance within {self.first_excess[name]} presentations")
@@ -73,7 +80,7 @@ class Verification:
 def verify(
     experiment: Experiment, seed: int = 1, presentations: int = PRESENTATIONS, progress: Progress | None = None, against: Consumer | None = None
 ) -> Verification:
-    """Train the same instance in C++ and in NumPy and compare every weight and state.
+    """Train the same instance in C++ and in NumPy and compare every spike, weight and state.
 
     Args:
         experiment: the description; as many epochs are run as `presentations` need.
@@ -83,7 +90,7 @@ def verify(
         against: the consumer to check; the compiled one where None.
 
     Raises:
-        RunError: if the reference diverges, or a plastic pathway did not learn, so that agreement would say nothing.
+        RunError: if the reference diverges, a plastic pathway did not learn, or a spiking population was silent, so that agreement would say nothing.
     """
     protocol = experiment.protocol.replace(epochs=1, presentations=None)
     examples = len(draw(experiment.replace(protocol=protocol), seed).data.train)
@@ -97,9 +104,10 @@ def verify(
     differences = dict.fromkeys(instance.state, 0.0)
     recorded: dict[str, float] = {}
     first_excess: dict[str, int] = {}
+    spikes = {p.name: (0, 0) for p in instance.network.spiking()}
     for start, stop in pairwise(points):
         feed = instance.training(start, stop)
-        expected, found = reference.segment(ours, feed, True), compiled.segment(theirs, feed, True)
+        expected, found = reference.segment(ours, feed, True, rasters=True), compiled.segment(theirs, feed, True, rasters=True)
         expected.check_finite(start)
         ours, theirs = expected.state, found.state
         for name in differences:
@@ -107,6 +115,11 @@ def verify(
             differences[name] = max(differences[name], gap)
             if not gap <= TOLERANCE:
                 first_excess.setdefault(name, stop)
+        for name, raster in expected.rasters.items():
+            wrong = int((raster != found.rasters[name]).sum())
+            spikes[name] = (spikes[name][0] + int(raster.sum()), spikes[name][1] + wrong)
+            if wrong:
+                first_excess.setdefault(f"{name}.s", stop)
         for name, array in expected.recording.arrays.items():
             gap = _gap(array, found.recording.arrays[name]) / max(1.0, float(np.abs(array).max(initial=0.0)))
             recorded[name] = max(recorded.get(name, 0.0), gap)
@@ -118,7 +131,10 @@ def verify(
     still = [p.name for p in instance.network.plastic() if moved[f"{p.name}.w"] == 0.0]
     if still and not first_excess:
         raise RunError(f"pathway '{still[0]}' did not change in {presentations} presentations, so agreement would say nothing. Raise its learning rate.")
-    return Verification(experiment, instance.seed, presentations, differences, recorded, first_excess, moved)
+    silent = [name for name, (count, _) in spikes.items() if count == 0]
+    if silent and not first_excess:
+        raise RunError(f"population '{silent[0]}' did not spike in {presentations} presentations, so agreement would say nothing. Give it more drive.")
+    return Verification(experiment, instance.seed, presentations, differences, recorded, first_excess, spikes, moved)
 
 
 def _shortened(phases: tuple[Phase, ...], presentations: int, examples: int) -> tuple[Phase, ...]:

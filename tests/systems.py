@@ -1,10 +1,15 @@
 """Experiments that between them use every neuron model, activation, weight kind and port: what both consumers must agree on."""
 
 from bioFA import Experiment, Network, Pathway, Population, Protocol, Record
+from bioFA.neurons.bernoulli_source import BernoulliSource
+from bioFA.neurons.constant_source import ConstantSource
 from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.leaky_rate import LeakyRate
+from bioFA.neurons.lif import Lif
+from bioFA.neurons.poisson_source import PoissonSource
 from bioFA.neurons.rate_source import RateSource
 from bioFA.neurons.static_rate import StaticRate
+from bioFA.neurons.stochastic_sigmoid import StochasticSigmoid
 from bioFA.rules.delta_rule import DeltaRule
 from bioFA.rules.local_error import LocalError
 from bioFA.schemes import Layered
@@ -83,3 +88,46 @@ ALL = [
     constrained(),
     deep("tanh", "fa"), deep("logistic", "bp"), deep("rectified", "fa"), deep("linear", "bp"), held("np"), mixed_tissue(),
 ]
+
+
+def spiking_tissue(decay: str = "exact", reset: str = "to_value", test: str = "above") -> Experiment:
+    """Spiking and rate populations in one loop: every spiking model, recurrence, events and traces, transposed sharing, a blank."""
+    lif = Lif(decay=decay, reset=reset, test=test, refractory_period="3 ms")
+    populations = (
+        Population("image", size=5, neuron=PoissonSource(max_rate="200 Hz")),
+        Population("negative", size=5, neuron=PoissonSource(max_rate="200 Hz", polarity="off")),
+        Population("coin", size=5, neuron=BernoulliSource()),
+        Population("wanted", size=3, neuron=RateSource(of="targets")),
+        Population("tonic", size=1, neuron=ConstantSource()),
+        Population("hidden", size=6, neuron=lif),
+        Population("chancy", size=4, neuron=StochasticSigmoid(decay=decay)),
+        Population("smooth", size=4, neuron=LeakyRate(activation="tanh")),
+        Population("answer", size=3, neuron=lif),
+        Population("mismatch", size=3, neuron=ErrorUnit()),
+    )
+    pathways = (
+        Pathway("image_to_hidden", source="image", target="hidden", carries="train", weights=Normal(scale=2.0), plasticity=LocalError(learning_rate=0.05)),
+        Pathway("negative_to_hidden", source="negative", target="hidden", carries="train", weights=Normal(), density=0.7),
+        Pathway("coin_to_chancy", source="coin", target="chancy", carries="train", weights=Normal(), plasticity=LocalError(learning_rate=0.05)),
+        Pathway("hidden_to_hidden", source="hidden", target="hidden", carries="s", weights=Normal(scale=3.0)),
+        Pathway("tonic_to_hidden", source="tonic", target="hidden", weights=Constant(value=1.3), plasticity=LocalError(learning_rate=0.02)),
+        Pathway("tonic_to_answer", source="tonic", target="answer", weights=Constant(value=1.1)),
+        Pathway("hidden_to_smooth", source="hidden", target="smooth", carries="train", weights=Normal()),
+        Pathway("smooth_to_answer", source="smooth", target="answer", weights=Normal(), plasticity=DeltaRule(learning_rate=0.05)),
+        Pathway("hidden_to_answer", source="hidden", target="answer", carries="train", weights=Normal(scale=0.5), plasticity=DeltaRule(learning_rate=0.05)),
+        Pathway("chancy_to_answer", source="chancy", target="answer", carries="train", weights=Normal(scale=0.5), plasticity=DeltaRule(learning_rate=0.05)),
+        Pathway("wanted_to_mismatch", source="wanted", target="mismatch", port="target", weights=Identity()),
+        Pathway("answer_to_mismatch", source="answer", target="mismatch", port="prediction", weights=Identity()),
+        Pathway("mismatch_to_answer", source="mismatch", target="answer", port="error", weights=Identity()),
+        Pathway("mismatch_to_hidden", source="mismatch", target="hidden", port="error", weights=SharedWith(pathway="hidden_to_answer", transposed=True)),
+        Pathway("mismatch_to_chancy", source="mismatch", target="chancy", port="error", weights=Normal()),
+    )
+    return Experiment(
+        name=f"spiking_{decay}_{reset}_{test}", circuit=Network(populations=populations, pathways=pathways), task=TASK,
+        protocol=Protocol(dt="1 ms", presentation="40 ms", learning_onset="5 ms", blank="10 ms", reset=reset == "subtract", epochs=2),
+        record=Record(variables=("hidden.gain", "chancy.rate")),
+    )
+
+
+SPIKING = [spiking_tissue(), spiking_tissue("euler", "subtract", "reach")]
+ALL += SPIKING

@@ -6,6 +6,8 @@ import systems
 
 import bioFA
 from bioFA.instance import draw
+from bioFA.neurons.lif import Lif
+from bioFA.neurons.stochastic_sigmoid import StochasticSigmoid
 from bioFA.reference import Reference
 from bioFA.rules.delta_rule import DeltaRule
 from bioFA.rules.local_error import LocalError
@@ -55,6 +57,25 @@ def test_a_wrong_activation_is_caught(monkeypatch):
     right = ACTIVATIONS["tanh"]
     monkeypatch.setitem(ACTIVATIONS, "tanh", Activation(right.rate, right.gain, right.rate_expression, "1 - r"))
     assert not verify(systems.deep("tanh", "fa"), presentations=20).agrees
+
+
+FAULTS = {
+    "a dropped filter": (Lif, "expressions", lambda right: lambda self: right(self) | {"r": "train"}),
+    "a drive of the wrong sign": (Lif, "arrival", lambda right: lambda self: "I += -drive*dt/tau_syn"),
+    "no reset": (Lif, "spiking", lambda right: lambda self: right(self).replace("v = v*(1 - fired)", "v = v + 0*(1 - fired)")),
+    "no refractoriness": (Lif, "spiking", lambda right: lambda self: right(self).replace("floor(refractory_period/dt + 0.5)", "0")),
+    "a proxy without its slope": (Lif, "expressions", lambda right: lambda self: right(self) | {"gain": "1.0*int(I > 0)"}),
+    "chance turned round": (StochasticSigmoid, "expressions", lambda right: lambda self: right(self) | {"s": "1.0*int(chance > 1 - rate*max_rate*dt)"}),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_in_a_spiking_neuron_is_caught(fault, monkeypatch):
+    model, method, broken = FAULTS[fault]
+    monkeypatch.setattr(model, method, broken(getattr(model, method)))
+    outcome = verify(systems.SPIKING[0], presentations=10)
+    assert not outcome.agrees
+    assert "DIFFER" in str(outcome)
 
 
 def test_learning_off_changes_no_weight_in_either():

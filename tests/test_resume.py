@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import systems
 from click.testing import CliRunner
 
 import bioFA
@@ -84,6 +85,13 @@ def test_neurons_that_keep_a_state_go_on_from_it(tmp_path):
     leaky = bioFA.load("leaky", SMALL)
     stopped(leaky, tmp_path)
     assert same(bioFA.resume(tmp_path), bioFA.simulate(leaky, seed=3, backend="numpy"))
+
+
+@pytest.mark.parametrize("backend", ["numpy", pytest.param("cpp", marks=pytest.mark.compiled)])
+def test_spikes_go_on_as_if_nothing_had_happened(tmp_path, backend):
+    with pytest.raises(KeyboardInterrupt):
+        bioFA.simulate(systems.SPIKING[0], seed=3, backend=backend, progress=stopper(2), folder=tmp_path)
+    assert same(bioFA.resume(tmp_path), bioFA.simulate(systems.SPIKING[0], seed=3, backend=backend))
 
 
 def test_a_run_may_be_stopped_again_and_again(tmp_path):

@@ -20,7 +20,7 @@ from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.devices.device import get_device
 from brian2.groups.group import CodeRunner, Group
 
-from bioFA.brian.factors import Factors
+from bioFA.brian.factors import Factors, needs
 from bioFA.brian.program import PathwaySpec
 
 SUPPORTED = ((2, 9), (2, 12))
@@ -47,7 +47,7 @@ def check_version() -> None:
     if not SUPPORTED[0] <= version < SUPPORTED[1]:
         low, high = (".".join(map(str, edge)) for edge in SUPPORTED)
         raise RuntimeError(f"bioFA knows Brian2 >= {low}, < {high}; this is {brian2.__version__}. Install 'brian2>={low},<{high}'.")
-    missing = [name for name in ("common_group", "stateupdate", "transmit", "learn", "transmit_block", "learn_block", "show", "record", "invert", "apply") if _template(name) is None]
+    missing = [name for name in ("common_group", "stateupdate", "transmit", "learn", "transmit_block", "learn_block", "show", "draw", "restart", "record", "invert", "apply") if _template(name) is None]
     if missing:
         raise RuntimeError(f"Brian2 {brian2.__version__} does not find the templates {', '.join(missing)}; its template lookup has changed.")
 
@@ -82,9 +82,9 @@ def own_loop(network: Any, clock: Any) -> str:
 class Runner(CodeRunner):
     """One code object of ours in the step: a template, statements, and a place in the order."""
 
-    def __init__(self, group: Any, template: str, order: int, code: str = "", **keywords: Any) -> None:
+    def __init__(self, group: Any, template: str, order: int, code: str = "", when: str = "start", **keywords: Any) -> None:
         super().__init__(
-            group, template, code=code, when="start", order=order, name=f"{group.name}_{template}_{order}", clock=group.clock,
+            group, template, code=code, when=when, order=order, name=f"{group.name}_{template}_{order}", clock=group.clock,
             template_kwds={f"_{key}": value for key, value in keywords.items()},
             codeobj_class=BioFACodeObject,
         )
@@ -93,8 +93,9 @@ class Runner(CodeRunner):
 class DensePathway(Group):
     """All-to-all synapses as one row-major matrix, without index arrays.
 
-    A group whose members are the synapses; `w` has `n_post * n_pre` values, row by row, or is
-    another pathway's array. Presynaptic variables go by `<name>_pre`, postsynaptic ones by
+    A group whose members are the synapses; `w` has `n_post * n_pre` values, row by row (one row a
+    postsynaptic neuron; with `by_pre`, a presynaptic one), or is another pathway's array. With `event`, only
+    presynaptic neurons that spike are visited. Presynaptic variables go by `<name>_pre`, postsynaptic ones by
     `<name>_post`. The strings are Brian2's; the loops are in `templates/`.
     """
 
@@ -154,13 +155,20 @@ class DensePathway(Group):
         """Sum `w * <carries>_pre` into a port of the target, at a place in the step; with `follows`, w takes the signs of `w_followed`."""
         weight = "abs(w)*sign(w_followed)" if follows else "w"
         code = f"_transmitted = {weight}*{self.see('pre', carries)}"
-        self._add("transmit", order, code, port=array_name(self.target, port), transposed=transposed, accumulate=accumulate, follows=follows)
+        self._add(
+            "transmit", order, code, port=array_name(self.target, port), rows_of_pre=transposed != self.spec.by_pre, accumulate=accumulate,
+            follows=follows, sent=array_name(self.source, carries) if self.spec.event else "",
+        )
 
     def learn(self, expression: str, order: int) -> None:
         """Integrate `dw/dt = expression` by one Euler step, where learning is on and a synapse exists; or gather the change."""
         change = _change(expression, self.spec)
         code = f"gathered = gathered + {change}" if self.spec.gathers else f"w = {_held(f'w + {change}', self.spec)}"
-        self._add("learn", order, code, step=step_counter(self.clock), number=self.number)
+        event = self.spec.carries if self.spec.event and needs(expression, f"{self.spec.carries}_pre") else ""
+        self._add(
+            "learn", order, code, step=step_counter(self.clock), number=self.number, by_pre=self.spec.by_pre,
+            sent=array_name(self.source, event) if event else "",
+        )
 
     def apply(self, order: int) -> None:
         """Make the changes that were gathered where their batch ends, and rescale the weights that keep their norm."""

@@ -65,8 +65,9 @@ inline void end_with(long parent) {
 
 struct Stretch {
     std::string folder;
-    int64_t presentations = 0, steps = 1, onset = 0, first = 0, every = 1, learning = 0;
+    int64_t presentations = 0, steps = 1, shown = 1, onset = 0, first = 0, every = 1, learning = 0, rasters = 0;
     std::map<std::string, Source> sources;
+    std::map<std::string, uint64_t> keys;
     std::map<std::string, std::FILE*> records;
     std::vector<char> frozen;  // by the number of a pathway: whether its learning is off
     bool finished = false;
@@ -80,7 +81,10 @@ struct Stretch {
         while (plan >> word) {
             if (word == "presentations") plan >> presentations;
             else if (word == "steps") plan >> steps;
+            else if (word == "shown") plan >> shown;
             else if (word == "onset") plan >> onset;
+            else if (word == "rasters") plan >> rasters;
+            else if (word == "key") { plan >> name; plan >> keys[name]; }
             else if (word == "first") plan >> first;
             else if (word == "every") plan >> every;
             else if (word == "learning") plan >> learning;
@@ -93,7 +97,7 @@ struct Stretch {
             else fail("the plan holds the unknown word " + word);
             if (!plan) fail("the plan is damaged at " + word);
         }
-        if (presentations < 1 || steps < 1 || every < 1) fail("the plan is incomplete");
+        if (presentations < 1 || steps < 1 || shown < 1 || shown > steps || every < 1) fail("the plan is incomplete");
     }
 
     static std::string rest_of_line(std::ifstream& plan) {
@@ -102,12 +106,12 @@ struct Stretch {
         return path;
     }
 
-    // the presentation of a step, and whether it is that presentation's first or last step
+    // the presentation of a step, and whether it is that presentation's first step, or the last before its blank
     int64_t presentation(int64_t step) const { return step / steps; }
     bool first_step(int64_t step) const { return step % steps == 0; }
-    bool last_step(int64_t step) const { return step % steps == steps - 1; }
+    bool last_step(int64_t step) const { return step % steps == shown - 1; }
     bool learns(int64_t step, size_t pathway) const {
-        return learning && step % steps >= onset && !(pathway < frozen.size() && frozen[pathway]);
+        return learning && step % steps >= onset && step % steps < shown && !(pathway < frozen.size() && frozen[pathway]);
     }
     bool ends_batch(int64_t step, size_t pathway, double batch) const {
         return learns(step, pathway) && last_step(step) && (first + presentation(step) + 1) % static_cast<int64_t>(batch) == 0;
@@ -135,6 +139,37 @@ struct Stretch {
     template <class real>
     void show(const char* name, int64_t step, real* rates, size_t count) const {
         if (first_step(step)) show_row(name, presentation(step), rates, count);
+        else if (step % steps == shown) std::fill(rates, rates + count, real(0));
+    }
+
+    // uniform numbers in [0, 1) for one step: a hash of key, presentation, step and neuron (bioFA/draws.py)
+    static uint64_t mix(uint64_t z) {
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+        return z ^ (z >> 31);
+    }
+
+    template <class real>
+    void draw(const char* name, int64_t step, real* numbers, size_t count) const {
+        const uint64_t golden = 0x9E3779B97F4A7C15ull;
+        const auto found = keys.find(name);
+        if (found == keys.end()) fail(std::string("the plan has no key for ") + name);
+        const int bits = sizeof(real) == 8 ? 53 : 24;
+        const real unit = real(1) / real(uint64_t(1) << bits);
+        uint64_t place = mix(found->second + golden * static_cast<uint64_t>(first + presentation(step) + 1));
+        place = mix(place + golden * static_cast<uint64_t>(step % steps + 1));
+        for (size_t i = 0; i < count; i++) numbers[i] = real(mix(place + golden * (i + 1)) >> (64 - bits)) * unit;
+    }
+
+    // every spike of this step, as one byte a neuron
+    template <class real>
+    void raster(const char* name, const real* spikes, size_t count) {
+        if (!rasters) return;
+        std::FILE*& file = records[std::string(name) + " raster"];
+        if (!file) file = std::fopen((folder + name + ".raster").c_str(), "wb");
+        std::vector<unsigned char> bytes(count);
+        for (size_t i = 0; i < count; i++) bytes[i] = spikes[i] != 0;
+        if (!file || std::fwrite(bytes.data(), 1, count, file) != count) fail(std::string("cannot write the raster of ") + name);
     }
 
     template <class real>

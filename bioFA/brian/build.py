@@ -62,7 +62,7 @@ def generate(program: Program, folder: Path) -> None:
     device.build(directory=str(folder), compile=False, run=False)
     arrays: dict[str, str] = {}
     for population in program.groups:
-        names = [*(brian2.Equations(population.dynamics).diff_eq_names if population.dynamics else ()), *population.parameters]
+        names = [*(brian2.Equations(population.dynamics).diff_eq_names if population.dynamics else ()), *population.kept, *population.parameters]
         names += ["cell"] if population.dale else []
         arrays |= {f"{population.name}.{name}": adapter.array_file(groups[population.name], name) for name in names}
     for pathway in program.pathways:
@@ -81,7 +81,7 @@ def _parameters(program: Program, spec: PathwaySpec) -> list[str]:
 
 def _group(spec: GroupSpec, program: Program) -> brian2.NeuronGroup:
     equations = [spec.dynamics] if spec.dynamics else []
-    equations += [f"{name} : 1" for name in spec.variables]
+    equations += [f"{name} : 1" for name in (*spec.variables, *spec.kept)]
     equations += [f"{name} : {_UNIT_NAMES[unit]} (shared, constant)" for name, unit in spec.parameters.items()]
     equations += ["cell : 1 (constant)"] if spec.dale else []
     if program.stock:
@@ -90,10 +90,11 @@ def _group(spec: GroupSpec, program: Program) -> brian2.NeuronGroup:
 
 
 def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, Any]) -> dict[str, str]:
-    """Give every step of the program its place: all in the slot `start`, so that states advance after them.
+    """Give every step of the program its place: all in the slot `start`, so that states advance after them; threshold tests come last.
 
     Returns:
-        How each pathway was compiled: `dense`, `blocked` where it works through presentations in blocks, or `stock`.
+        How each pathway was compiled: `dense`, `blocked` where it works through presentations in blocks, `events`
+        where its matrix is stored by presynaptic neuron, or `stock`.
     """
     specs = {spec.name: spec for spec in program.pathways}
     rates = {spec.name: _rate(spec) for spec in program.pathways if spec.equations}
@@ -111,8 +112,19 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, A
         elif step.kind == "show":
             group = groups[step.of]
             group.contained_objects.append(adapter.Runner(
-                group, "show", order, size=len(group), step=adapter.step_counter(clock), rates=adapter.array_name(group, "r"), name=step.of,
+                group, "show", order, size=len(group), step=adapter.step_counter(clock), rates=adapter.array_name(group, step.nodes[0]), name=step.of,
             ))
+        elif step.kind == "draw":
+            group = groups[step.of]
+            arrays = [adapter.array_name(group, variable) for variable in step.nodes]
+            group.contained_objects.append(adapter.Runner(group, "draw", order, arrays=arrays, size=len(group), step=adapter.step_counter(clock), name=step.of))
+        elif step.kind == "restart":
+            group = groups[step.of]
+            values = [(adapter.array_name(group, variable), value) for variable, value in step.values.items()]
+            group.contained_objects.append(adapter.Runner(group, "restart", order, values=values, size=len(group), step=adapter.step_counter(clock)))
+        elif step.kind == "test":
+            group = groups[step.of]
+            group.contained_objects.append(adapter.Runner(group, "stateupdate", order, "\n".join(step.statements), when="thresholds"))
         elif step.kind == "evaluate":
             group = groups[step.of]
             for name, (population, variable) in step.reads.items():
@@ -126,11 +138,8 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, A
                 pathways[step.of].transmit(spec.carries, spec.port, spec.transposed, step.accumulate, bool(spec.follows), order)
         elif step.kind == "record":
             owner = groups[program.groups[0].name]
-            records = []
-            for node in step.nodes:
-                population, variable = node.split(".")
-                records.append((node, adapter.array_name(groups[population], variable), len(groups[population])))
-            owner.contained_objects.append(adapter.Runner(owner, "record", order, records=records, step=adapter.step_counter(clock)))
+            records, rasters = ([(node, *_array(groups, node)) for node in nodes] for nodes in (step.nodes, step.rasters))
+            owner.contained_objects.append(adapter.Runner(owner, "record", order, records=records, rasters=rasters, step=adapter.step_counter(clock)))
         elif step.kind == "apply":
             pathways[step.of].apply(order)
         else:
@@ -144,7 +153,13 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, A
                 pathways[step.of].learn_block(blocks[step.of], factors[step.of], order)
             else:
                 pathways[step.of].learn(rates[step.of], order)
-    return {name: "stock" if program.stock else "blocked" if name in blocks else "dense" for name in pathways}
+    return {name: "stock" if program.stock else "blocked" if name in blocks else "events" if specs[name].by_pre else "dense" for name in pathways}
+
+
+def _array(groups: dict[str, Any], node: str) -> tuple[str, int]:
+    """The C++ pointer to a population's variable, and how many values it has."""
+    population, variable = node.split(".")
+    return adapter.array_name(groups[population], variable), len(groups[population])
 
 
 def _rate(spec: PathwaySpec) -> str:

@@ -46,10 +46,16 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
             _pathway(network, p, smallest) for p in network.pathways if not p.weights.one_to_one and (_is_used(p, needed) or _is_owner(network, p))
         ),
         steps=(
+            *(StepSpec(kind="restart", of=p.name, values=dict(p.neuron.state)) for p in network.populations if p.neuron.state and experiment.protocol.reset),
+            *(StepSpec(kind="draw", of=p.name, nodes=p.neuron.draws) for p in network.populations if p.neuron.draws),
             *(StepSpec(kind="show", of=p.name) for p in network.redrawn()),
             *_sweep(network, needed),
-            StepSpec(kind="record", nodes=tuple(str(node) for node in experiment.recorded)),
+            StepSpec(
+                kind="record", nodes=tuple(str(node) for node in experiment.recorded), rasters=tuple(f"{p.name}.s" for p in network.spiking())
+            ),
             *(StepSpec(kind=kind, of=p.name) for p in network.plastic() for kind in ("learn", *(("apply",) if p.learning.gathers else ()))),
+            *(StepSpec(kind="evaluate", of=p.name, statements=(p.neuron.arrival(),)) for p in network.populations if p.neuron.arrival()),
+            *(StepSpec(kind="test", of=p.name, statements=(p.neuron.spiking(),)) for p in network.populations if p.neuron.spiking()),
         ),
     )
 
@@ -66,6 +72,18 @@ def _is_shared(network: Network, pathway: Pathway) -> bool:
     return any(pathway.name in p.refers_to() for p in network.pathways)
 
 
+def _is_event(network: Network, pathway: Pathway) -> bool:
+    return pathway.carries in network.population(pathway.source).neuron.events
+
+
+def _is_by_pre(network: Network, owner: Pathway) -> bool:
+    """Whether a matrix is stored with one row a presynaptic neuron: it transmits events, and nothing needs it row by row of the target."""
+    rule = owner.plasticity
+    plain = not (owner.sign == "concordant" or owner.learning.gathers or isinstance(owner.weights, Redrawn) or (rule is not None and rule.needs_partner))
+    readers = [p for p in network.pathways if owner.name in p.refers_to()]
+    return _is_event(network, owner) and plain and all(isinstance(p.weights, SharedWith) for p in readers)
+
+
 def _is_shown(network: Network, population: str) -> bool:
     return network.population(population).neuron.shows in ("task", "noise")
 
@@ -78,8 +96,9 @@ def _needed(network: Network, recorded: tuple[Node, ...]) -> set[Node]:
         wanted += [Node(pathway.source, v) for v in pathway.reads_pre()]
         wanted += [Node(pathway.target, v) for v in pathway.plasticity.reads_post]
     for population in network.populations:
-        words = _identifiers(population.neuron.dynamics())
-        wanted += [Node(population.name, port) for port in population.neuron.ports if port in words]
+        words = _identifiers(_advance(population.neuron))
+        wanted += [Node(population.name, variable) for variable in (*population.neuron.ports, *population.neuron.publishes) if variable in words]
+    wanted += [Node(population.name, "s") for population in network.spiking()]
     needed: set[Node] = set()
     while wanted:
         node = wanted.pop()
@@ -87,6 +106,11 @@ def _needed(network: Network, recorded: tuple[Node, ...]) -> set[Node]:
             needed.add(node)
             wanted += network.dependencies(node)
     return needed
+
+
+def _advance(neuron: NeuronModel) -> str:
+    """All that moves the state."""
+    return "\n".join((neuron.arrival(), neuron.dynamics(), neuron.spiking()))
 
 
 def _identifiers(text: str) -> set[str]:
@@ -100,7 +124,8 @@ def _group(network: Network, name: str, needed: set[Node]) -> GroupSpec:
     stateless = [node.variable for node in network.order if node in needed and node.population == name]
     parameters = {field: neuron.unit_of(field) for field in _runtime_parameters(neuron)}
     return GroupSpec(
-        name=name, size=population.size, variables=tuple(stateless),
+        name=name, size=population.size, variables=(*stateless, *neuron.draws),
+        kept=tuple(v for v in neuron.state if f"d{v}/dt" not in neuron.dynamics()),
         parameters=parameters | {scale_name(p): "1" for p in one_to_one},
         dynamics=neuron.dynamics(), method=neuron.integration(), dale=population.inhibitory is not None,
     )
@@ -108,7 +133,7 @@ def _group(network: Network, name: str, needed: set[Node]) -> GroupSpec:
 
 def _runtime_parameters(neuron: NeuronModel) -> list[str]:
     """The float fields that the equations name."""
-    words = _identifiers(neuron.dynamics()).union(*(_identifiers(e) for e in neuron.expressions().values()))
+    words = _identifiers(_advance(neuron)).union(*(_identifiers(e) for e in neuron.expressions().values()))
     return [field for field in neuron.parameters() if field in words]
 
 
@@ -117,6 +142,7 @@ def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> Pathwa
     shared = pathway.weights if isinstance(pathway.weights, SharedWith) else None
     inverse = pathway.weights if isinstance(pathway.weights, PseudoInverseOf) else None
     rule = pathway.plasticity
+    owner = network.pathway(shared.pathway) if shared else pathway
     sign, bounded = pathway.sign if network.signs(pathway) is None else "dale", pathway.learning.bounded
     return PathwaySpec(
         name=pathway.name, source=pathway.source, target=pathway.target, carries=pathway.carries, port=pathway.port,
@@ -128,7 +154,9 @@ def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> Pathwa
         steps=pathway.learning.step is not None, normalised=pathway.learning.normalised,
         may_block=smallest is not None and math.prod(network.shape(pathway)) >= smallest and not pathway.sparse
         and (rule is not None or (pathway.weights.owns and not isinstance(pathway.weights, Redrawn)))
-        and sign == "any" and not bounded and not pathway.learning.gathers and not _is_shared(network, pathway) and _is_shown(network, pathway.source),
+        and sign == "any" and not bounded and not pathway.learning.gathers and not _is_shared(network, pathway) and _is_shown(network, pathway.source)
+        and pathway.carries == network.population(pathway.source).neuron.shown,
+        event=_is_event(network, pathway), by_pre=_is_by_pre(network, owner),
         redrawn=isinstance(pathway.weights, Redrawn), inverse_of=inverse.pathway if inverse else "",
         follows=pathway.stands_for or "" if pathway.sign == "concordant" else "", partner=pathway.partner or "" if rule and rule.needs_partner else "",
     )
@@ -150,9 +178,9 @@ def _sweep(network: Network, needed: set[Node]) -> list[StepSpec]:
                     if isinstance(pathway.weights, PseudoInverseOf):
                         steps.append(StepSpec(kind="invert", of=pathway.name))
                     steps.append(StepSpec(kind="transmit", of=pathway.name, accumulate=index > 0))
-        elif _is_shown(network, node.population):
-            steps.append(StepSpec(kind="show", of=node.population))
-        elif neuron.shows is None:
+        elif _is_shown(network, node.population) and node.variable == neuron.shown:
+            steps.append(StepSpec(kind="show", of=node.population, nodes=(node.variable,)))
+        elif neuron.shows != "one":
             _evaluate(steps, node.population, f"{node.variable} = {neuron.expressions()[node.variable]}", {})
     return steps
 

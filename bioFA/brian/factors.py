@@ -24,6 +24,13 @@ class Factors:
     decay: str
 
 
+def needs(expression: str, variable: str) -> bool:
+    """Whether an expression is 0 wherever one of its variables is 0, so that those places need no visit."""
+    whole = str_to_sympy(expression)
+    symbol = next((s for s in whole.free_symbols if s.name == variable), None)
+    return symbol is not None and sympy.simplify(whole.subs(symbol, 0)) == 0
+
+
 def factorise(expression: str, parameters: set[str]) -> Factors | None:
     """The factors of dw/dt, or None where it has not that form.
 

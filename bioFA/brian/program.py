@@ -20,11 +20,15 @@ class _Data(BaseModel):
 
 
 class GroupSpec(_Data):
-    """A population: its variables (dimensionless, one a neuron), parameters with units, dynamics, and whether cells are excitatory or inhibitory."""
+    """A population: its variables (dimensionless, one a neuron), parameters with units, dynamics, and whether cells are excitatory or inhibitory.
+
+    `kept` are the state variables that no differential equation describes.
+    """
 
     name: str
     size: int
     variables: tuple[str, ...]
+    kept: tuple[str, ...]
     parameters: dict[str, str]
     dynamics: str
     method: str
@@ -41,6 +45,8 @@ class PathwaySpec(_Data):
     says that some synapses do not exist, `sign` which sign weights keep; `may_block`
     that it is large enough, that its source is a stimulus, shown anew in every step, that nobody else uses
     its weights, and that nothing constrains them: then it may work in blocks of presentations, if its weights are fixed or their rule has the form for it.
+    `event` says that only neurons that spike have anything to transmit, `by_pre` that the owner's
+    matrix is stored with one row a presynaptic neuron, because the owner transmits events.
     """
 
     name: str
@@ -57,6 +63,8 @@ class PathwaySpec(_Data):
     masked: bool
     sign: str
     may_block: bool
+    event: bool
+    by_pre: bool
     redrawn: bool = False
     inverse_of: str = ""
     follows: str = ""
@@ -74,22 +82,27 @@ class PathwaySpec(_Data):
 class StepSpec(_Data):
     """One thing that is done in every time step.
 
-    show      load the row of this presentation into a source, or into the weights of a pathway
+    restart   put a population's state (`values`) back to its beginning as a presentation begins
+    draw      fill a population's random numbers (`nodes`) for this step
+    show      load the row of this presentation into a source's variable (`nodes`), or into the weights of a pathway
     invert    compute a pathway's weights as the pseudo-inverse of another's
     evaluate  run statements for every neuron of a population, which may read one-to-one
               partners in other populations (`reads`: local name -> population and variable)
+    test      run statements after the integration of the step: threshold test and reset
     transmit  sum a pathway's synapses into a port, in place of what was there or on top
-    record    keep variables at the end of a presentation
+    record    keep variables (`nodes`) at the end of a presentation, and spikes (`rasters`) in every step
     learn     one step of a pathway's plasticity rule
     apply     make the changes that were gathered, where a batch ends
     """
 
-    kind: Literal["show", "invert", "evaluate", "transmit", "record", "learn", "apply"]
+    kind: Literal["restart", "draw", "show", "invert", "evaluate", "test", "transmit", "record", "learn", "apply"]
     of: str = ""
     statements: tuple[str, ...] = ()
     reads: dict[str, tuple[str, str]] = {}
     accumulate: bool = False
     nodes: tuple[str, ...] = ()
+    rasters: tuple[str, ...] = ()
+    values: dict[str, float] = {}
 
 
 class Program(_Data):

@@ -21,7 +21,7 @@ from bioFA.brian.compose import make_program, run_parameters
 from bioFA.brian.processes import call
 from bioFA.errors import ModelError, RunError
 from bioFA.instance import Feed, Instance
-from bioFA.network import Node
+from bioFA.network import Node, Population
 from bioFA.recording import Recording, Segment
 from bioFA.tasks import ByteTable, Table
 
@@ -73,7 +73,8 @@ class Compiled:
                 self._masks.append(f"{population.name}.cell={path}")
 
     def segment(
-        self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None, only: tuple[str, ...] | None = None
+        self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None, only: tuple[str, ...] | None = None,
+        rasters: bool = False,
     ) -> Segment:
         """Run a stretch of presentations; arguments and result as `Reference.segment`.
 
@@ -84,7 +85,7 @@ class Compiled:
         nodes = [node for node in self.recorded if only is None or str(node) in only]
         with tempfile.TemporaryDirectory(dir=self._scratch.name) as name:
             folder = Path(name)
-            self._write_plan(folder, feed, learning, every, nodes)
+            self._write_plan(folder, feed, learning, every, nodes, rasters)
             parameters = {key: value * feed.rate if key.endswith((".learning_rate", ".sign_step")) else value for key, value in self.parameters.items()}
             arguments = [f"{key}={value!r}" for key, value in parameters.items() if key in self.binary.arrays or key.endswith(".r")]
             arguments += self._masks
@@ -99,14 +100,17 @@ class Compiled:
                 for key, array in carried.items()
             }
             recording = self._read_records(folder, feed.recorded(every), nodes)
-        return Segment({**state, **final}, recording)
+            raster = {p.name: self._read_raster(folder, p, feed.presentations) for p in self.network.spiking()} if rasters else {}
+        return Segment({**state, **final}, recording, raster)
 
     def _stored(self, key: str, array: Array) -> Array:
-        """A matrix as the program stores it, and back: `Synapses` are stored by source, then target."""
-        return array.T if array.ndim == 2 and self.binary.pathways.get(key.rpartition(".")[0]) == "stock" else array
+        """A matrix as the program stores it, and back: `Synapses`, and what transmits events, are stored by source, then target."""
+        return array.T if array.ndim == 2 and self.binary.pathways.get(key.rpartition(".")[0]) in ("stock", "events") else array
 
-    def _write_plan(self, folder: Path, feed: Feed, learning: bool, every: int, nodes: list[Node]) -> None:
-        lines = [f"parent {os.getpid()}", f"presentations {feed.presentations}", f"steps {self.protocol.steps}", f"onset {self.protocol.onset_steps}",
+    def _write_plan(self, folder: Path, feed: Feed, learning: bool, every: int, nodes: list[Node], rasters: bool) -> None:
+        lines = [f"parent {os.getpid()}", f"presentations {feed.presentations}", f"steps {self.protocol.steps}",
+                 f"shown {self.protocol.shown_steps}", f"rasters {int(rasters)}", *(f"key {name} {key}" for name, key in feed.keys.items()),
+                 f"onset {self.protocol.onset_steps}",
                  f"first {feed.start}", f"every {every}", f"learning {int(learning)}", *(f"record {node}" for node in nodes)]
         lines += [f"frozen {self.numbers[pathway.name]}" for pathway in self.network.plastic() if not feed.learns(pathway.name)]
         for name, table in feed.tables.items():
@@ -155,6 +159,14 @@ class Compiled:
     def _read_records(self, folder: Path, at: Array, nodes: list[Node]) -> Recording:
         sizes = {str(node): self.network.population(node.population).size for node in nodes}
         return Recording(at, {name: self._read(folder, f"{name}.record", (len(at), size)) for name, size in sizes.items()})
+
+    def _read_raster(self, folder: Path, population: Population, presentations: int) -> Array:
+        path = folder / f"{population.name}.s.raster"
+        shape = (presentations, self.protocol.steps, population.size)
+        raster = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
+        if len(raster) != math.prod(shape):
+            raise RunError(f"the compiled program did not finish writing: {path.name} has {len(raster)} bytes, expected {math.prod(shape)}. Is the disk full?")
+        return raster.reshape(shape)
 
     def _read(self, folder: Path, name: str, shape: tuple[int, ...]) -> Array:
         """An array file of exactly the expected size."""

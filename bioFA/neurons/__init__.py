@@ -1,4 +1,4 @@
-"""Neuron models, one a file: static and leaky rate units, error units, sources."""
+"""Neuron models, one a file: rate units, spiking units, error units, sources."""
 
 from bioFA.neurons.base import Neuron, NeuronModel, family
 

@@ -3,7 +3,12 @@
 A model has *ports* (where pathways arrive), *state* (what it keeps from step to step) and
 *published* variables (what others can read within the step). Each published variable is a
 method whose argument names are what it needs; a test holds the Brian2 expression of the same
-name to that method. Arrays have shape `(size,)`.
+name to that method. Arrays have shape `(size,)`. A method may also need `dt`, the length of the
+step in seconds, and what the model `draws`.
+
+A spiking model publishes `s`, 1 where the neuron spikes in this step and else 0; `train`, the
+same as a spike train over the rate that counts as 1, so that its mean over time is a rate and
+rate and spiking neurons can stand in for each other; and `r`, the low-passed train.
 """
 
 from __future__ import annotations
@@ -11,7 +16,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -28,6 +33,14 @@ class NeuronModel(Component):
     state: ClassVar[Mapping[str, float]] = {}
     shows: ClassVar[str | None] = None
     """What a stimulus source takes from outside: 'task' or 'noise'; None for neurons that compute."""
+    shown: ClassVar[str] = "r"
+    """The published variable that a source takes from outside."""
+    draws: ClassVar[tuple[str, ...]] = ()
+    """Random numbers, uniform on [0, 1), drawn for each neuron in each step (`bioFA.draws`)."""
+    events: ClassVar[tuple[str, ...]] = ()
+    """Published variables that are 0 in every neuron that does not spike in this step."""
+    sends: ClassVar[str] = "r"
+    """The published variable that its axon carries to the next layer."""
 
     def required_ports(self) -> tuple[str, ...]:
         """Ports that must receive a pathway, or the model makes no sense."""
@@ -49,9 +62,22 @@ class NeuronModel(Component):
         """The name of Brian2's integration method for `dynamics`."""
         return "euler"
 
-    def advance(self, state: Mapping[str, Array], ports: Mapping[str, Array], dt: float) -> dict[str, Array]:
-        """The state one step later, from the state and the ports of this step (NumPy)."""
+    def arrival(self) -> str:
+        """Brian2 statements before the integration of a step: what arriving spikes do at once."""
+        return ""
+
+    def spiking(self) -> str:
+        """Brian2 statements after the integration of a step: threshold test and reset."""
+        return ""
+
+    def advance(self, state: Mapping[str, Array], now: Mapping[str, Array], dt: float) -> dict[str, Array]:
+        """The state one step later, from the state, and the ports and published variables of this step (NumPy)."""
         return {}
+
+    @classmethod
+    def known(cls) -> tuple[str, ...]:
+        """What a published variable may need that is known as a step begins: state, random numbers, and dt."""
+        return (*cls.state, *cls.draws, "dt")
 
     @classmethod
     def needs(cls, variable: str) -> tuple[str, ...]:
@@ -61,6 +87,15 @@ class NeuronModel(Component):
     def readable(self) -> tuple[str, ...]:
         """Everything that a plasticity rule may read; a record may name what is published, and ports."""
         return (*self.publishes, *self.ports, *self.state)
+
+
+class TaskSource(NeuronModel):
+    """Base of the neurons that show the task: the row of `of` that belongs to this presentation."""
+
+    of: Literal["inputs", "targets"] = "inputs"
+
+    family_name: ClassVar[str] = ""
+    shows: ClassVar[str | None] = "task"
 
 
 @lru_cache

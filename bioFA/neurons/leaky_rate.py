@@ -48,10 +48,10 @@ class LeakyRate(NeuronModel):
         """The error as the layer below needs it: error times gain."""
         return error * gain
 
-    def advance(self, state: Mapping[str, Array], ports: Mapping[str, Array], dt: float) -> dict[str, Array]:
+    def advance(self, state: Mapping[str, Array], now: Mapping[str, Array], dt: float) -> dict[str, Array]:
         """u moves towards the drive by the share that `decay` names."""
         share = dt / self.tau if self.decay == "euler" else -math.expm1(-dt / self.tau)
-        return {"u": state["u"] + share * (ports["drive"] - state["u"])}
+        return {"u": state["u"] + share * (now["drive"] - state["u"])}
 
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the published variables."""

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from bioFA.neurons.base import NeuronModel
+from bioFA.neurons.base import TaskSource
 
 
-class RateSource(NeuronModel):
+class RateSource(TaskSource):
     """r = the row of `of` that belongs to this presentation."""
 
-    of: Literal["inputs", "targets"] = "inputs"
-
     publishes: ClassVar[tuple[str, ...]] = ("r",)
-    shows: ClassVar[str | None] = "task"
 
     def r(self) -> None:
         """Shown, not computed."""

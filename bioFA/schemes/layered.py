@@ -57,6 +57,7 @@ class Layered(Circuit):
     """
 
     sizes: Annotated[tuple[Count, ...], Field(min_length=2)]
+    input: Neuron = RateSource()
     hidden: Neuron = StaticRate()
     output: Neuron = StaticRate()
     error: Neuron = ErrorUnit()
@@ -108,8 +109,10 @@ class Layered(Circuit):
         names, sizes = self.layer_names(), self.sizes
         count = len(sizes) - 1
         forward = tuple(
-            Pathway(name=f"{a}_to_{b}", source=a, target=b, weights=w, density=d)
-            for a, b, w, d in zip(names[:-1], names[1:], _spread(self.weights, count), _spread(self.density, count), strict=True)
+            Pathway(name=f"{a}_to_{b}", source=a, target=b, carries=neuron.sends, weights=w, density=d)
+            for a, b, neuron, w, d in zip(
+                names[:-1], names[1:], (self.input, *[self.hidden] * (count - 1)), _spread(self.weights, count), _spread(self.density, count), strict=True
+            )
         )
         biases = tuple(
             Pathway(name=f"bias_to_{name}", source="bias", target=name, weights=self.bias_weights) for name in names[1:]
@@ -118,7 +121,7 @@ class Layered(Circuit):
                         error_source="centred" if self.centred_error else "mismatch", feedback_options=self._feedback_options())
         additions = self.active().lay(layers)
 
-        populations = [Population(name="input", size=sizes[0], neuron=RateSource(of="inputs"), inhibitory=self.inhibitory)]
+        populations = [Population(name="input", size=sizes[0], neuron=self.input, inhibitory=self.inhibitory)]
         populations += [Population(name="bias", size=1, neuron=ConstantSource())] if self.biases else []
         populations += [
             Population(name=name, size=size, neuron=self.hidden, inhibitory=self.inhibitory) for name, size in zip(names[1:-1], sizes[1:-1], strict=True)

@@ -1,10 +1,24 @@
-{# One step of a pathway's plasticity rule, where learning is on. #}
+{# One step of a pathway's plasticity rule, where learning is on; only for presynaptic neurons that spike, where the rule needs that. #}
 {% extends 'common_group.cpp' %}
 {% block maincode %}
     if (biofa::stretch().learns({{_step}}, {{_number}}))
     {
         const size_t _vectorisation_idx = -1;
         {{scalar_code|autoindent}}
+        {% if _by_pre %}
+        for (int _pre_idx = 0; _pre_idx < {{_n_pre}}; _pre_idx++)
+        {
+            {% if _sent %}
+            if ({{_sent}}[_pre_idx] == 0) continue;
+            {% endif %}
+            for (int _post_idx = 0; _post_idx < {{_n_post}}; _post_idx++)
+            {
+                const size_t _idx = (size_t)_pre_idx * {{_n_post}} + _post_idx;
+                const size_t _vectorisation_idx = _idx;
+                {{vector_code|autoindent}}
+            }
+        }
+        {% else %}
         for (int _post_idx = 0; _post_idx < {{_n_post}}; _post_idx++)
         {
             for (int _pre_idx = 0; _pre_idx < {{_n_pre}}; _pre_idx++)
@@ -14,5 +28,6 @@
                 {{vector_code|autoindent}}
             }
         }
+        {% endif %}
     }
 {% endblock %}

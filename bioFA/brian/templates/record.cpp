@@ -5,4 +5,7 @@
     {% for _name, _array, _size in _records %}
     _stretch.record("{{_name}}", {{_step}}, {{_array}}, {{_size}});
     {% endfor %}
+    {% for _name, _array, _size in _rasters %}
+    _stretch.raster("{{_name}}", {{_array}}, {{_size}});
+    {% endfor %}
 {% endblock %}

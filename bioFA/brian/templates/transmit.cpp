@@ -1,16 +1,19 @@
-{# Sum a pathway's synapses into a port. Weights are stored row by row. #}
+{# Sum a pathway's synapses into a port. Weights are stored row by row; a row is left out where its presynaptic neuron does not spike. #}
 {% extends 'common_group.cpp' %}
 {% block maincode %}
     const size_t _vectorisation_idx = -1;
     {{scalar_code|autoindent}}
     {{_real}}* const _port = {{_port}};
-    {% if _transposed %}
+    {% if _rows_of_pre %}
     // stored as (n_pre, n_post): add one presynaptic neuron's row after the other
     {% if not _accumulate %}
     for (int _i = 0; _i < {{_n_post}}; _i++) _port[_i] = 0;
     {% endif %}
     for (int _pre_idx = 0; _pre_idx < {{_n_pre}}; _pre_idx++)
     {
+        {% if _sent %}
+        if ({{_sent}}[_pre_idx] == 0) continue;
+        {% endif %}
         for (int _post_idx = 0; _post_idx < {{_n_post}}; _post_idx++)
         {
             const size_t _idx = (size_t)_pre_idx * {{_n_post}} + _post_idx;

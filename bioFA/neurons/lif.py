@@ -1,0 +1,130 @@
+"""Leaky integrate-and-fire neuron with exponential synapses and a refractory period.
+
+    tau_syn dI/dt = -I + drive        tau dv/dt = -v + I
+    s = 1 where v passes the threshold 1 outside the refractory period; then v is reset
+    train = s / (unit_rate dt)        tau_trace dr/dt = -r + train
+    gain = c1 c2 (1 - tanh^2(c2 I)) where I > 0, else 0                delta = error gain
+
+v is measured in units of the threshold's distance from rest. A step does four things in this order:
+what arrives makes I jump by drive dt / tau_syn (a spike through a weight w by w / (unit_rate
+tau_syn) of its sender); v and I decay for dt; the threshold is tested; v is reset. Spikes of one
+step arrive in the next. For `refractory_period`, in whole steps, v stays at `v_reset`; I goes on.
+
+`decay` = "exact" solves the equations of v and I (tau and tau_syn must differ), "euler" makes one Euler step.
+`reset` = "to_value" puts v to `v_reset`, "subtract" takes the threshold off. `test` = "above" is
+v > 1, "reach" v >= 1. The gain is the slope of max(0, c1 tanh(c2 I)), a smooth proxy of the rate
+curve, with c1 = `proxy_height` and c2 = `proxy_slope`.
+
+Source: Dayan & Abbott (2001), eq. 5.8 and section 5.4; proxy: Samadi, Lillicrap & Tweed (2017),
+Neural Computation 29:578.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from annotated_types import Ge, Gt, Lt
+
+from bioFA.components import Number
+from bioFA.errors import ModelError
+from bioFA.neurons.base import Array, NeuronModel
+from bioFA.units import Unit
+
+
+class Lif(NeuronModel):
+    """tau dv/dt = -v + I, with threshold and reset."""
+
+    tau: Annotated[Number, Unit("s"), Gt(0)] = 20e-3
+    tau_syn: Annotated[Number, Unit("s"), Gt(0)] = 5e-3
+    tau_trace: Annotated[Number, Unit("s"), Gt(0)] = 20e-3
+    refractory_period: Annotated[Number, Unit("s"), Ge(0)] = 2e-3
+    v_reset: Annotated[Number, Lt(1)] = 0.0
+    unit_rate: Annotated[Number, Unit("Hz"), Gt(0)] = 100.0
+    proxy_height: Annotated[Number, Gt(0)] = 1.0
+    proxy_slope: Annotated[Number, Gt(0)] = 0.5
+    decay: Literal["euler", "exact"] = "exact"
+    reset: Literal["to_value", "subtract"] = "to_value"
+    test: Literal["above", "reach"] = "above"
+
+    ports: ClassVar[tuple[str, ...]] = ("drive", "error", "probe")
+    publishes: ClassVar[tuple[str, ...]] = ("s", "train", "r", "gain", "delta")
+    state: ClassVar[Mapping[str, float]] = {"v": 0.0, "I": 0.0, "filtered": 0.0, "fired": 0.0, "left": 0.0}
+    events: ClassVar[tuple[str, ...]] = ("s", "train")
+    sends: ClassVar[str] = "train"
+
+    def model_post_init(self, context: object) -> None:
+        """Refuse time constants for which the exact solution divides by zero."""
+        if self.decay == "exact" and abs(self.tau - self.tau_syn) < 1e-6 * self.tau:
+            raise ModelError(f"Lif.tau_syn must differ from tau = {self.tau:g} s with decay = 'exact'; got {self.tau_syn:g} s. Use decay = 'euler'.")
+
+    def s(self, fired: Array) -> Array:
+        """1 where the threshold was passed at the end of the last step, else 0."""
+        return fired.copy()
+
+    def train(self, s: Array, dt: float) -> Array:
+        """The spike train over unit_rate."""
+        return s / (self.unit_rate * dt)
+
+    def r(self, filtered: Array) -> Array:
+        """The low-passed spike train."""
+        return filtered.copy()
+
+    def gain(self, I: Array) -> Array:  # noqa: E741 - the current's name in every textbook
+        """The slope of the smooth proxy of the rate curve."""
+        slope = self.proxy_height * self.proxy_slope * (1.0 - np.tanh(self.proxy_slope * I) ** 2)
+        return np.where(I > 0.0, slope, 0.0)
+
+    def delta(self, error: Array, gain: Array) -> Array:
+        """The error as the layer below needs it: error times gain."""
+        return error * gain
+
+    def advance(self, state: Mapping[str, Array], now: Mapping[str, Array], dt: float) -> dict[str, Array]:
+        """Arrival, decay, threshold test, reset."""
+        v, current = state["v"], state["I"] + now["drive"] * dt / self.tau_syn
+        if self.decay == "euler":
+            v, current = v + dt / self.tau * (current - v), current - dt / self.tau_syn * current
+            filtered = state["filtered"] + dt / self.tau_trace * (now["train"] - state["filtered"])
+        else:
+            leak, fade = math.exp(-dt / self.tau), math.exp(-dt / self.tau_syn)
+            v = v * leak + current * self.tau_syn / (self.tau_syn - self.tau) * (fade - leak)
+            current = current * fade
+            filtered = state["filtered"] - math.expm1(-dt / self.tau_trace) * (now["train"] - state["filtered"])
+        silent = state["left"] > 0
+        v = np.where(silent, self.v_reset, v)
+        left = np.where(silent, state["left"] - 1, state["left"])
+        passed = (v > 1.0 if self.test == "above" else v >= 1.0) & ~silent
+        v = np.where(passed, self.v_reset if self.reset == "to_value" else v - 1.0, v)
+        left = np.where(passed, round(self.refractory_period / dt), left)
+        return {"v": v, "I": current, "filtered": filtered, "fired": passed.astype(float), "left": left}
+
+    def expressions(self) -> dict[str, str]:
+        """Brian2's reading of the published variables."""
+        proxy = "proxy_height*proxy_slope*(1 - tanh(proxy_slope*I)**2)*int(I > 0)"
+        return {"s": "fired", "train": "s/(unit_rate*dt)", "r": "filtered", "gain": proxy, "delta": "error*gain"}
+
+    def dynamics(self) -> str:
+        """Brian2's reading of the differential equations."""
+        return "dv/dt = (-v + I)/tau : 1\ndI/dt = -I/tau_syn : 1\ndfiltered/dt = (train - filtered)/tau_trace : 1"
+
+    def integration(self) -> str:
+        """Brian2's method for the decay rule."""
+        return self.decay
+
+    def arrival(self) -> str:
+        """Brian2's reading of what arriving spikes do at once."""
+        return "I += drive*dt/tau_syn"
+
+    def spiking(self) -> str:
+        """Brian2's reading of refractoriness, threshold test and reset."""
+        passed = "v > 1" if self.test == "above" else "v >= 1"
+        value = "v_reset" if self.reset == "to_value" else "(v - 1)"
+        return "\n".join((
+            "v = v*int(left <= 0) + v_reset*int(left > 0)",
+            f"fired = 1.0*int({passed})*int(left <= 0)",
+            "left = left - 1.0*int(left > 0)",
+            f"v = v*(1 - fired) + {value}*fired",
+            "left = left*(1 - fired) + floor(refractory_period/dt + 0.5)*fired",
+        ))

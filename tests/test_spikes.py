@@ -1,0 +1,129 @@
+"""Spiking neurons against closed forms: rates, traces, currents, chance; and random numbers that belong to their place."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bioFA import ModelError, draws
+from bioFA.neurons.bernoulli_source import BernoulliSource
+from bioFA.neurons.lif import Lif
+from bioFA.neurons.poisson_source import PoissonSource
+from bioFA.neurons.stochastic_sigmoid import StochasticSigmoid
+
+DT = 1e-3
+
+
+def simulate(neuron, steps, drive, dt=DT, chances=None, size=1):
+    """All published variables and states of a neuron alone, step by step."""
+    state = {name: np.full(size, value) for name, value in neuron.state.items()}
+    course = []
+    for step in range(steps):
+        known = state | {"dt": dt, "drive": np.full(size, drive(step * dt)), "error": np.zeros(size), "probe": np.zeros(size)}
+        known |= dict.fromkeys(neuron.draws, None if chances is None else chances[step])
+        if neuron.shows == "task":
+            known[neuron.shown] = np.full(size, drive(step * dt))
+        for variable in neuron.publishes:
+            if variable not in known:
+                known[variable] = getattr(neuron, variable)(*(known[need] for need in neuron.needs(variable)))
+        course.append(known)
+        state = neuron.advance(state, known, dt)
+    return course
+
+
+@pytest.mark.parametrize("drive", [1.2, 2.0, 5.0])
+def test_the_rate_of_a_lif_neuron_is_that_of_the_textbook(drive):
+    """Rate 1 / (refractory period + tau ln(I / (I - 1))) under a constant current (Dayan & Abbott, eq. 5.11)."""
+    neuron = Lif(tau="20 ms", tau_syn="1 ms", refractory_period="2 ms")
+    dt = 1e-4
+    spikes = np.array([known["s"][0] for known in simulate(neuron, 5_000, lambda t: drive, dt)])
+    times = np.flatnonzero(spikes)[1:] * dt
+    assert np.diff(times).mean() == pytest.approx(2e-3 + 20e-3 * math.log(drive / (drive - 1)), abs=2e-4)
+
+
+def test_one_incoming_spike_gives_the_postsynaptic_potential_of_two_exponentials():
+    """v(t) = w / (unit_rate) (exp(-t/tau) - exp(-t/tau_syn)) / (tau - tau_syn), exact at any step."""
+    neuron, weight = Lif(), 1.5
+    course = simulate(neuron, 40, lambda t: weight / (100.0 * DT) if t == 0 else 0.0)
+    t = np.arange(1, 40) * DT
+    expected = weight / 100.0 * (np.exp(-t / 20e-3) - np.exp(-t / 5e-3)) / (20e-3 - 5e-3)
+    np.testing.assert_allclose([known["v"][0] for known in course[1:]], expected, rtol=1e-12)
+    np.testing.assert_allclose([known["I"][0] for known in course[1:]], weight / (100.0 * 5e-3) * np.exp(-t / 5e-3), rtol=1e-12)
+
+
+@pytest.mark.parametrize("reset", ["to_value", "subtract"])
+def test_a_lif_neuron_stays_at_its_reset_for_its_refractory_period_and_its_current_goes_on(reset):
+    neuron = Lif(refractory_period="5 ms", v_reset=-0.2, reset=reset)
+    course = simulate(neuron, 60, lambda t: 30.0)
+    first = next(k for k, known in enumerate(course) if known["s"][0])
+    silent = course[first + 1 : first + 6]
+    assert [known["v"][0] for known in silent] == [-0.2] * 5
+    assert not any(known["s"][0] for known in silent)
+    assert all(later["I"][0] > earlier["I"][0] for earlier, later in itertools.pairwise(silent))
+    at_reset = course[first]["v"][0]
+    assert at_reset == -0.2 if reset == "to_value" else 0.0 < at_reset < 1.0
+
+
+@pytest.mark.parametrize(("test", "spikes"), [("above", 0), ("reach", 1)])
+def test_the_threshold_test_says_whether_the_threshold_itself_counts(test, spikes):
+    after = Lif(decay="euler", test=test).advance({"v": np.array([1.0]), "I": np.array([1.0]), "filtered": np.zeros(1), "fired": np.zeros(1), "left": np.zeros(1)},
+                                                  {"drive": np.zeros(1), "train": np.zeros(1)}, DT)
+    assert after["fired"][0] == spikes
+
+
+def test_a_lif_neuron_whose_exact_solution_divides_by_zero_is_refused():
+    with pytest.raises(ModelError, match="tau_syn must differ from tau"):
+        Lif(tau="5 ms", tau_syn="5 ms")
+    Lif(tau="5 ms", tau_syn="5 ms", decay="euler")
+
+
+@pytest.mark.parametrize("neuron", [Lif(tau_trace="30 ms"), StochasticSigmoid(tau_trace="30 ms")], ids=["lif", "stochastic_sigmoid"])
+def test_the_trace_is_the_train_filtered_once(neuron):
+    """One spike at 0 leaves r(t) = (1 - exp(-dt/tau)) / (unit dt) exp(-(t - dt)/tau): filtered twice it would rise before it falls."""
+    unit = neuron.unit_rate if isinstance(neuron, Lif) else neuron.max_rate
+    state = {name: np.full(1, value) for name, value in neuron.state.items()}
+    trace = []
+    for step in range(30):
+        now = {"drive": np.zeros(1), "train": np.full(1, (step == 0) / (unit * DT))}
+        state = neuron.advance(state, now, DT)
+        trace.append(state["filtered"][0])
+    expected = -math.expm1(-DT / 30e-3) / (unit * DT) * np.exp(-np.arange(30) * DT / 30e-3)
+    np.testing.assert_allclose(trace, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("neuron", "value", "rate"), [
+    (PoissonSource(max_rate="200 Hz"), 0.4, 0.4), (PoissonSource(polarity="off"), -0.7, 0.7), (PoissonSource(), -0.7, 0.0),
+    (BernoulliSource(gain=0.25), 0.8, 0.8), (StochasticSigmoid(), 0.5, 1 / (1 + math.exp(-0.5))),
+], ids=["on", "off", "on_of_negative", "bernoulli", "sigmoid"])
+def test_the_mean_of_the_train_is_the_rate_that_it_stands_for(neuron, value, rate):
+    size, steps = 400, 500
+    key = draws.key(1, "test")
+    chances = [draws.uniform(key, 0, step, size) for step in range(steps)]
+    course = simulate(neuron, steps, lambda t: value, chances=chances, size=size)
+    trains = np.array([known["train"] for known in course[100:]])
+    chance = rate * (neuron.gain if isinstance(neuron, BernoulliSource) else neuron.max_rate * DT)
+    error = math.sqrt(max(chance * (1 - chance), 1e-12) / trains.size) * rate / max(chance, 1e-12)
+    assert trains.mean() == pytest.approx(rate, abs=4 * error + 1e-12)
+
+
+@given(st.integers(0, 2**31), st.integers(0, 10**6), st.integers(0, 10**4), st.integers(1, 50))
+def test_a_random_number_belongs_to_its_place_and_to_nothing_else(seed, presentation, step, size):
+    key = draws.key(seed, "input")
+    numbers = draws.uniform(key, presentation, step, size)
+    assert ((numbers >= 0) & (numbers < 1)).all()
+    np.testing.assert_array_equal(numbers, draws.uniform(key, presentation, step, size + 7)[:size])
+    assert not np.array_equal(numbers, draws.uniform(key, presentation + 1, step, size))
+    assert not np.array_equal(numbers, draws.uniform(key, presentation, step + 1, size))
+    assert draws.key(seed, "hidden") != key
+
+
+def test_random_numbers_are_uniform_and_unrelated_from_step_to_step_and_neuron_to_neuron():
+    numbers = np.array([draws.uniform(draws.key(3, "input"), 0, step, 300) for step in range(300)])
+    assert numbers.mean() == pytest.approx(0.5, abs=4 * math.sqrt(1 / 12 / numbers.size))
+    counts, _ = np.histogram(numbers, bins=20, range=(0, 1))
+    assert ((counts - numbers.size / 20) ** 2 / (numbers.size / 20)).sum() < 43.8  # chi squared of 19 degrees of freedom, p = 0.001
+    for one, other in ((numbers[:-1], numbers[1:]), (numbers[:, :-1], numbers[:, 1:])):
+        assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 4 / math.sqrt(one.size)
