@@ -1,4 +1,4 @@
-"""Fig. 1d and 1e of Lillicrap et al. (2014): a linear network learns a linear map, eight seeds a scheme.
+"""Fig. 1d and 1e of Lillicrap et al. (2014): a linear network learns a linear map, eight seeds a scheme, with pseudo-backprop as a fifth curve.
 
     python examples/fig1_linear_map.py [FOLDER] [SEEDS]
 
@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 
 import bioFA
 from bioFA.analysis.learning import sliding_mean
-from bioFA.figures import BLUE, GREY, ORANGE, PAGE, PURPLE, STYLE
+from bioFA.figures import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, STYLE
 
-SCHEMES = {"shallow": GREY, "np": PURPLE, "bp": ORANGE, "fa": BLUE}
+SCHEMES = {"shallow": GREY, "np": PURPLE, "bp": ORANGE, "fa": BLUE, "pbp": GREEN}
 
 
 @matplotlib.rc_context(STYLE)

@@ -10,7 +10,7 @@ import pytest
 
 from bioFA.data import MNIST_SHA256, fetch_mnist, has_mnist, read_mnist
 from bioFA.errors import FileError
-from bioFA.tasks.mnist import Mnist
+from bioFA.tasks.mnist import Mnist, moved
 
 needs_mnist = pytest.mark.skipif("BIOFA_DATA" not in os.environ, reason="BIOFA_DATA names no folder with MNIST")
 
@@ -37,6 +37,30 @@ def test_the_task_holds_out_validation_images_and_never_mixes_them():
     everything = Mnist(full_training=True).draw(lambda purpose: np.random.default_rng(0))
     assert list(everything.splits()) == ["train", "test"]
     np.testing.assert_array_equal(everything.train.inputs[50000:], data.validation.inputs)
+
+
+def test_images_are_moved_by_every_way_and_black_comes_in():
+    images = np.arange(1, 25, dtype=np.uint8).reshape(2, 3, 4)
+    found = moved(images, 1).reshape(9, 2, 3, 4)
+    np.testing.assert_array_equal(found[0], images)
+    down = np.zeros_like(images)
+    down[:, 1:] = images[:, :-1]
+    left_and_up = np.zeros_like(images)
+    left_and_up[:, :-1, :-1] = images[:, 1:, 1:]
+    for wanted in (down, left_and_up):
+        assert sum(np.array_equal(copy, wanted) for copy in found) == 1
+    assert len({copy.tobytes() for copy in found}) == 9
+    np.testing.assert_array_equal(moved(images, 0), images)
+
+
+@needs_mnist
+def test_moved_images_are_for_training_only_and_keep_their_labels():
+    plain, more = Mnist().draw(np.random.default_rng), Mnist(shift=1).draw(np.random.default_rng)
+    assert len(more.train) == 9 * 50000
+    assert len(more.validation) == len(more.test) == 10000
+    np.testing.assert_array_equal(more.train.inputs.bytes[:50000], plain.train.inputs.bytes)
+    np.testing.assert_array_equal(more.train.labels, np.tile(plain.train.labels, 9))
+    np.testing.assert_array_equal(more.validation.inputs.bytes, plain.validation.inputs.bytes)
 
 
 @needs_mnist

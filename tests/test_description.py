@@ -47,6 +47,9 @@ free_weights = st.one_of(
     st.builds(Constant, value=finite),
 )
 
+PARTICULAR = ("arbp", "dfa", "frsf", "ifa", "kp", "wm")
+"""Schemes whose feedback learns, gives its signs away, or does not come from the layer above: an identity, or values of that shape, is refused."""
+
 
 @st.composite
 def weights(draw_, shape):
@@ -88,12 +91,13 @@ def layered_experiments(draw_):
         return StaticRate(activation=activation) if static else LeakyRate(tau=tau, activation=activation, decay=draw_(st.sampled_from(["euler", "exact"])))
 
     pairs = list(zip(shape[1:], shape[:-1], strict=True))
+    scheme = draw_(st.sampled_from(schemes.family.names()))
+    from_above = st.tuples(*(weights((n_pre, n_post)) for n_post, n_pre in pairs[1:]))
     circuit = Layered(
         sizes=shape, hidden=unit(), output=unit(), error=ErrorUnit(carries_gain=draw_(st.booleans())), biases=draw_(st.booleans()),
         weights=tuple(draw_(free_weights) for _ in pairs) if draw_(st.booleans()) else draw_(free_weights),
         bias_weights=draw_(free_weights),
-        feedback=tuple(draw_(weights((n_pre, n_post))) for n_post, n_pre in pairs[1:]) if draw_(st.booleans()) else draw_(free_weights),
-        scheme=draw_(st.sampled_from(schemes.family.names())), schemes=draw_(settings_of_schemes()) if draw_(st.booleans()) else {},
+        feedback=draw_(free_weights if scheme in PARTICULAR else from_above | free_weights), scheme=scheme, schemes=draw_(settings_of_schemes()) if draw_(st.booleans()) else {},
     )
     task = (
         TanhTeacher(sizes_of_teacher=(shape[0], shape[-1]), scale=draw_(positive), examples=draw_(sizes), test_examples=draw_(sizes))

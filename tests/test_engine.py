@@ -88,6 +88,18 @@ def test_blocks_stop_where_a_stretch_stops_and_do_nothing_with_learning_off():
 
 
 @pytest.mark.compiled
+def test_a_fixed_pathway_from_the_stimulus_works_in_blocks_too():
+    instance = draw(bioFA.load("linear").with_scheme("shallow"), 2)
+    feed = instance.training(0, 40)
+    blocked, dense = Compiled(instance, blocked=True), Compiled(instance, blocked=False)
+    assert (blocked.engine["pathways"]["input_to_hidden"], dense.engine["pathways"]["input_to_hidden"]) == ("blocked", "dense")
+    results = [runner.segment(instance.state, feed, learning=True) for runner in (blocked, dense, Reference(instance))]
+    for other in results[1:]:
+        np.testing.assert_array_equal(results[0].state["input_to_hidden.w"], instance.state["input_to_hidden.w"])
+        np.testing.assert_allclose(results[0].state["hidden_to_output.w"], other.state["hidden_to_output.w"], rtol=0, atol=1e-13)
+
+
+@pytest.mark.compiled
 def test_shared_weights_and_held_presentations_are_not_blocked():
     assert set(Compiled(draw(bioFA.load("linear").with_scheme("np"), 1), blocked=True).engine["pathways"].values()) == {"dense"}
     assert set(Compiled(draw(systems.held("np"), 1), blocked=True).engine["pathways"].values()) == {"dense"}

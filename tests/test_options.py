@@ -129,6 +129,26 @@ def test_a_sparsity_or_sign_that_cannot_be_is_refused(pathway, words):
         bioFA.Network(populations=populations, pathways=(other, Pathway(**{"name": "tested", "source": "image", "target": "hidden", "weights": Normal()} | pathway)))
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_density_takes_synapses_from_the_forward_pathways_it_names_and_they_never_come_back(backend):
+    instance, state = run(experiment("fa", density=(1.0, 0.5, 0.5), feedback_density=0.5), backend=backend)
+    assert instance.state["input_to_hidden1.w"].all()
+    for name in ("hidden1_to_hidden2", "hidden2_to_output", "hidden2_to_hidden1", "mismatch_to_hidden2"):
+        mask = instance.masks[name]
+        assert 0 < mask.mean() < 1
+        np.testing.assert_array_equal(state[f"{name}.w"] != 0, mask)
+    forward, back = instance.masks["hidden2_to_output"], instance.masks["mismatch_to_hidden2"]
+    assert (forward != back.T).any()  # removed independently, so that few synapses have a partner the other way
+
+
+def test_densities_are_one_for_all_or_one_a_pathway():
+    assert [p.density for p in Layered(sizes=(3, 4, 2), density=0.5).network().pathways[:2]] == [0.5, 0.5]
+    with pytest.raises(ModelError, match=r"Layered.density must have 1 entry for all pathways, or 2, one a pathway"):
+        Layered(sizes=(3, 4, 2), density=(0.5, 0.5, 0.5))
+    with pytest.raises(ModelError, match="density"):
+        Layered(sizes=(3, 4, 2), density=0.0)
+
+
 # Dale's law
 
 

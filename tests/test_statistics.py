@@ -1,5 +1,7 @@
 """The statistics find a known difference, do not claim a known tie, and their intervals hold what they promise."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -100,9 +102,18 @@ def test_the_test_is_wilcoxons_where_nothing_is_tied():
     assert signed_rank_p(differences) == pytest.approx(stats.wilcoxon(differences, method="exact").pvalue)
 
 
-def test_many_seeds_are_tested_by_drawn_sign_flips():
+def test_many_seeds_are_tested_as_exactly_as_few():
     differences = np.random.default_rng(6).standard_normal(40) + 0.2
-    assert signed_rank_p(differences) == pytest.approx(stats.wilcoxon(differences).pvalue, abs=0.02)
+    assert signed_rank_p(differences) == pytest.approx(stats.wilcoxon(differences, method="exact").pvalue, rel=1e-9)
+    assert signed_rank_p(np.arange(1.0, 21.0)) == pytest.approx(2 / 2**20)
+
+
+def test_ties_and_zeros_are_as_all_sign_flips_gone_through():
+    for differences in ([1.0, 1.0, -1.0, 2.0, 0.0, 3.0, 3.0], [0.0, 0.0, 0.5], [np.inf, 1.0, -1.0, np.inf], [0.0, 0.0]):
+        ranks = stats.rankdata(np.abs(differences))
+        flips = np.array(list(itertools.product((-1, 1), repeat=len(ranks)))) @ np.where(np.equal(differences, 0), 0.0, ranks)
+        found = (np.sign(differences) * ranks).sum()
+        assert signed_rank_p(differences) == pytest.approx(min(1.0, 2 * min((flips <= found).mean(), (flips >= found).mean())))
 
 
 def test_holm_corrects_as_in_a_worked_example():

@@ -93,15 +93,15 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, A
     """Give every step of the program its place: all in the slot `start`, so that states advance after them; threshold tests come last.
 
     Returns:
-        How each pathway was compiled: `dense`, `blocked` where its updates are made in blocks, `events`
+        How each pathway was compiled: `dense`, `blocked` where it works through presentations in blocks, `events`
         where its matrix is stored by presynaptic neuron, or `stock`.
     """
     specs = {spec.name: spec for spec in program.pathways}
     rates = {spec.name: _rate(spec) for spec in program.pathways if spec.equations}
+    factors = {spec.name: factorise(rates[spec.name], {*spec.parameters, "T", "dt"}) for spec in program.pathways if spec.may_block and spec.equations}
     blocks = {
-        spec.name: (f"biofa::block<{pathways[spec.name].sizes['real']}, {number}>()", factors)
-        for number, spec in enumerate(program.pathways)
-        if spec.may_block and (factors := factorise(rates[spec.name], {*spec.parameters, "T", "dt"})) is not None
+        spec.name: f"biofa::block<{pathways[spec.name].sizes['real']}, {number}>()"
+        for number, spec in enumerate(program.pathways) if spec.may_block and factors.get(spec.name, "fixed") is not None
     }
     clock = brian2.defaultclock
     for order, step in zip(range(0, 10 * len(program.steps), 10), program.steps, strict=True):
@@ -133,7 +133,7 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, A
         elif step.kind == "transmit":
             spec = specs[step.of]
             if step.of in blocks:
-                pathways[step.of].transmit_block(blocks[step.of][0], spec.port, step.accumulate, order)
+                pathways[step.of].transmit_block(blocks[step.of], spec.port, step.accumulate, order)
             else:
                 pathways[step.of].transmit(spec.carries, spec.port, spec.transposed, step.accumulate, bool(spec.follows), order)
         elif step.kind == "record":
@@ -150,7 +150,7 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, A
             if spec.sign == "dale":
                 pathways[step.of].see("pre", "cell")
             if step.of in blocks:
-                pathways[step.of].learn_block(*blocks[step.of], order)
+                pathways[step.of].learn_block(blocks[step.of], factors[step.of], order)
             else:
                 pathways[step.of].learn(rates[step.of], order)
     return {name: "stock" if program.stock else "blocked" if name in blocks else "events" if specs[name].by_pre else "dense" for name in pathways}

@@ -28,7 +28,7 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
     Args:
         experiment: the description.
         precision: of all weights, states and rates.
-        blocked: whether pathways from the stimulus may be updated in blocks; None: those of at least `BLOCKED_FROM` synapses.
+        blocked: whether pathways from the stimulus may work in blocks of presentations; None: those of at least `BLOCKED_FROM` synapses.
         stock: whether pathways are Brian2's own `Synapses`; slower, for comparison.
     """
     network = experiment.network
@@ -138,7 +138,7 @@ def _runtime_parameters(neuron: NeuronModel) -> list[str]:
 
 
 def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> PathwaySpec:
-    """`smallest`: from how many synapses on updates may be made in blocks; None for never."""
+    """`smallest`: from how many synapses on a pathway may work in blocks; None for never."""
     shared = pathway.weights if isinstance(pathway.weights, SharedWith) else None
     inverse = pathway.weights if isinstance(pathway.weights, PseudoInverseOf) else None
     rule = pathway.plasticity
@@ -152,7 +152,8 @@ def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> Pathwa
         reads_pre=tuple(dict.fromkeys(pathway.reads_pre())), reads_post=rule.reads_post if rule else (),
         masked=pathway.sparse, sign=sign, bounded=bounded, gathers=pathway.learning.gathers,
         steps=pathway.learning.step is not None, normalised=pathway.learning.normalised,
-        may_block=smallest is not None and math.prod(network.shape(pathway)) >= smallest and rule is not None and not pathway.sparse
+        may_block=smallest is not None and math.prod(network.shape(pathway)) >= smallest and not pathway.sparse
+        and (rule is not None or (pathway.weights.owns and not isinstance(pathway.weights, Redrawn)))
         and sign == "any" and not bounded and not pathway.learning.gathers and not _is_shared(network, pathway) and _is_shown(network, pathway.source)
         and pathway.carries == network.population(pathway.source).neuron.shown,
         event=_is_event(network, pathway), by_pre=_is_by_pre(network, owner),

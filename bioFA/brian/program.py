@@ -44,7 +44,7 @@ class PathwaySpec(_Data):
     `steps` (by the sign of what is gathered) and `normalised` how changes reach the weights. `masked`
     says that some synapses do not exist, `sign` which sign weights keep; `may_block`
     that it is large enough, that its source is a stimulus, shown anew in every step, that nobody else uses
-    its weights, and that nothing constrains them: then updates may be made in blocks, if the rule has the form for it.
+    its weights, and that nothing constrains them: then it may work in blocks of presentations, if its weights are fixed or their rule has the form for it.
     `event` says that only neurons that spike have anything to transmit, `by_pre` that the owner's
     matrix is stored with one row a presynaptic neuron, because the owner transmits events.
     """

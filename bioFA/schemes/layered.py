@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Strict, field_validator
@@ -24,15 +24,18 @@ from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.rate_source import RateSource
 from bioFA.neurons.static_rate import StaticRate
 from bioFA.schemes.base import Layers, Scheme, SchemeField, family
-from bioFA.weights import Constant, Identity, Uniform, Weights, WeightsField
+from bioFA.weights import Constant, Identity, Uniform, WeightsField
 
 
 def _listed(value: Any) -> Any:
     return value if isinstance(value, (list, tuple)) else (value,)
 
 
+T = TypeVar("T")
 PerPathway = Annotated[tuple[WeightsField, ...], BeforeValidator(_listed)]
 """Weights for each pathway of a kind, or one entry for all of them."""
+Densities = Annotated[tuple[Annotated[Number, Gt(0), Le(1)], ...], BeforeValidator(_listed)]
+"""A density for each forward pathway, or one entry for all of them."""
 
 
 def _dump_schemes(schemes: Mapping[str, Scheme]) -> dict[str, Any]:
@@ -43,7 +46,8 @@ class Layered(Circuit):
     """Layers of the given sizes under a learning scheme.
 
     `weights` are the initial forward weights, from the input upwards; `feedback` the weights
-    of the feedback to each hidden layer, from the lowest upwards; one entry serves all.
+    of the feedback to each hidden layer, from the lowest upwards; one entry serves all. `density` is the
+    share of forward synapses that exist, pathway by pathway as `weights`; biases are always whole.
     `feedback_density`, `feedback_fan_in` and `feedback_sign` hold for every feedback pathway that draws its
     weights (see `Pathway`). With `centred_error` what is fed back is the error minus its mean over the
     outputs; the output itself learns from the whole. `inhibitory` puts input and hidden layers under Dale's
@@ -60,6 +64,7 @@ class Layered(Circuit):
     biases: Annotated[bool, Strict()] = False
     weights: PerPathway = (Uniform(low=-0.01, high=0.01),)
     bias_weights: WeightsField = Constant()
+    density: Densities = (1.0,)
     feedback: PerPathway = (Uniform(low=-0.5, high=0.5),)
     feedback_density: Annotated[Number, Gt(0), Le(1)] = 1.0
     feedback_fan_in: Count | None = None
@@ -85,7 +90,7 @@ class Layered(Circuit):
             if scheme.family_name != name:
                 raise ModelError(f"Layered.schemes.{name} holds the scheme '{scheme.family_name}'. Give it under its own name.")
         family.get(self.scheme)
-        for field, wanted in (("weights", len(self.sizes) - 1), ("feedback", len(self.sizes) - 2)):
+        for field, wanted in (("weights", len(self.sizes) - 1), ("density", len(self.sizes) - 1), ("feedback", len(self.sizes) - 2)):
             if len(getattr(self, field)) not in (1, wanted):
                 allowed = f"1 entry for all pathways, or {wanted}, one a pathway" if wanted > 1 else "1 entry"
                 raise ModelError(f"Layered.{field} must have {allowed}, for sizes {list(self.sizes)}; got {len(getattr(self, field))}.")
@@ -102,10 +107,12 @@ class Layered(Circuit):
     def network(self) -> Network:
         """Populations and pathways: the layers, then what the scheme adds."""
         names, sizes = self.layer_names(), self.sizes
-        forward_weights = _spread(self.weights, len(sizes) - 1)
+        count = len(sizes) - 1
         forward = tuple(
-            Pathway(name=f"{a}_to_{b}", source=a, target=b, carries=neuron.sends, weights=w)
-            for a, b, neuron, w in zip(names[:-1], names[1:], (self.input, *[self.hidden] * (len(sizes) - 2)), forward_weights, strict=True)
+            Pathway(name=f"{a}_to_{b}", source=a, target=b, carries=neuron.sends, weights=w, density=d)
+            for a, b, neuron, w, d in zip(
+                names[:-1], names[1:], (self.input, *[self.hidden] * (count - 1)), _spread(self.weights, count), _spread(self.density, count), strict=True
+            )
         )
         biases = tuple(
             Pathway(name=f"bias_to_{name}", source="bias", target=name, weights=self.bias_weights) for name in names[1:]
@@ -167,7 +174,7 @@ def _read_scheme(name: str, value: Any) -> Any:
         raise ModelError(f"schemes.{name}: {error}") from None
 
 
-def _spread(entries: tuple[Weights, ...], count: int) -> tuple[Weights, ...]:
+def _spread(entries: tuple[T, ...], count: int) -> tuple[T, ...]:
     return entries * count if len(entries) == 1 else entries
 
 

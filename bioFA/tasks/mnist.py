@@ -9,11 +9,13 @@ Source: LeCun, Bottou, Bengio & Haffner (1998), Proc. IEEE 86:2278.
 
 from __future__ import annotations
 
+import itertools
 from typing import Annotated
 
 import numpy as np
 from pydantic import Strict
 
+from bioFA.components import Amount
 from bioFA.data import read_mnist
 from bioFA.tasks.base import Array, ByteTable, Data, Split, Stream, Task, one_hot
 
@@ -22,6 +24,7 @@ class Mnist(Task):
     """784 pixels in [0, 1] to 10 classes."""
 
     full_training: Annotated[bool, Strict()] = False
+    shift: Amount = 0
 
     def sizes(self) -> tuple[int, int]:
         """784 pixels, 10 classes."""
@@ -33,10 +36,22 @@ class Mnist(Task):
         images, labels = arrays["train-images-idx3-ubyte"], arrays["train-labels-idx1-ubyte"]
         levels = np.arange(256) / 255.0
 
-        def split(images: Array, labels: Array) -> Split:
-            return Split(ByteTable(images.reshape(-1, 784), levels), one_hot(labels, 10), labels.astype(int))
+        def split(images: Array, labels: Array, shift: int = 0) -> Split:
+            labels = np.tile(labels, (2 * shift + 1) ** 2)
+            return Split(ByteTable(moved(images, shift).reshape(-1, 784), levels), one_hot(labels, 10), labels.astype(int))
 
         test = split(arrays["t10k-images-idx3-ubyte"], arrays["t10k-labels-idx1-ubyte"])
         if self.full_training:
-            return Data(split(images, labels), None, test)
-        return Data(split(images[:50000], labels[:50000]), split(images[50000:], labels[50000:]), test)
+            return Data(split(images, labels, self.shift), None, test)
+        return Data(split(images[:50000], labels[:50000], self.shift), split(images[50000:], labels[50000:]), test)
+
+
+def moved(images: Array, shift: int) -> Array:
+    """All moves of images `(n, height, width)` by up to `shift` pixels each way, `((2 shift + 1)^2 n, height, width)`, the unmoved ones first."""
+    _, height, width = images.shape
+    padded = np.pad(images, ((0, 0), (shift, shift), (shift, shift)))
+    moves = sorted(itertools.product(range(-shift, shift + 1), repeat=2), key=lambda move: move != (0, 0))
+    copies = np.empty((len(moves), *images.shape), images.dtype)
+    for copy, (down, right) in zip(copies, moves, strict=True):
+        copy[:] = padded[:, shift - down : shift - down + height, shift - right : shift - right + width]
+    return copies.reshape(-1, height, width)
