@@ -398,9 +398,9 @@ def cache(clear: bool, as_json: bool) -> None:
 @_scheme
 @_seed
 @_set
-@click.option("--presentations", type=_Whole(1), default=2000, show_default=True, metavar="N", help="How many to compare.")
+@click.option("--presentations", type=_Whole(1), metavar="N", help="How many to compare [default: 2000, or fewer that have 50,000 steps].")
 @_json
-def verify(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], presentations: int, as_json: bool) -> None:
+def verify(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], presentations: int | None, as_json: bool) -> None:
     """Train a model in C++ and in NumPy and compare every weight; exit 1 where they differ.
 
     \b

@@ -18,7 +18,8 @@ from bioFA.simulation import Progress, consumer, snapshot_points
 
 TOLERANCE = 1e-10
 """Largest absolute difference of any weight that rounding in another order may leave (float64)."""
-PRESENTATIONS = 2000
+PRESENTATIONS, STEPS = 2000, 50_000
+"""As many presentations are compared, unless told otherwise, or as many as have so many steps, if those are fewer."""
 STRETCHES = 10
 
 
@@ -78,14 +79,14 @@ class Verification:
 
 
 def verify(
-    experiment: Experiment, seed: int = 1, presentations: int = PRESENTATIONS, progress: Progress | None = None, against: Consumer | None = None
+    experiment: Experiment, seed: int = 1, presentations: int | None = None, progress: Progress | None = None, against: Consumer | None = None
 ) -> Verification:
     """Train the same instance in C++ and in NumPy and compare every spike, weight and state.
 
     Args:
         experiment: the description; as many epochs are run as `presentations` need.
         seed: the seed of the instance.
-        presentations: how many, at least.
+        presentations: how many; `PRESENTATIONS`, or fewer where they have many steps, where None.
         progress: called after every stretch.
         against: the consumer to check; the compiled one where None.
 
@@ -93,6 +94,7 @@ def verify(
         RunError: if the reference diverges, a plastic pathway did not learn, or a spiking population was silent, so that agreement would say nothing.
     """
     protocol = experiment.protocol.replace(epochs=1, presentations=None)
+    presentations = presentations or min(PRESENTATIONS, -(-STEPS // protocol.steps))
     examples = len(draw(experiment.replace(protocol=protocol), seed).data.train)
     protocol = experiment.protocol.replace(
         epochs=-(-presentations // examples), presentations=presentations, phases=_shortened(experiment.protocol.phases, presentations, examples)

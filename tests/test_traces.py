@@ -318,3 +318,21 @@ def test_a_missing_1_over_T_is_refused_by_its_unit(monkeypatch):
     monkeypatch.setattr(Superspike, "equations", Superspike.equations.replace(" / T :", " :"))
     with pytest.raises(BioFAError, match="could not translate"):
         verify(systems.TRACED[0], presentations=12)
+
+
+@pytest.mark.slow
+@pytest.mark.compiled
+@pytest.mark.parametrize("feedback", ["random", "uniform", "symmetric"])
+def test_the_van_rossum_distance_falls_for_every_feedback(feedback):
+    changes = {"random": {}, "uniform": {"circuit.feedback": {"name": "constant", "value": 1.0}}, "symmetric": {"circuit.scheme": "bp"}}[feedback]
+    curves = [bioFA.simulate(bioFA.load("pattern", changes), seed=seed).learning_curve for seed in (1, 2, 3)]
+    assert all(curve[-50:].mean() < min(0.5 * curve[0], 0.9) for curve in curves)  # below that of a silent output
+    assert np.median([curve[-50:].mean() for curve in curves]) < 0.3
+
+
+@pytest.mark.slow
+@pytest.mark.compiled
+def test_the_built_in_pattern_agrees_in_every_spike():
+    outcome = verify(bioFA.load("pattern"), seed=3, presentations=20)  # 10,000 steps
+    assert outcome.agrees, str(outcome)
+    assert outcome.max_abs_difference <= 1e-10
