@@ -12,14 +12,15 @@ import numpy as np
 from bioFA.errors import RunError
 from bioFA.experiment import Experiment, Phase
 from bioFA.instance import draw
+from bioFA.rate_limit import RateLimit, compare_with_rates
 from bioFA.recording import Consumer
 from bioFA.reference import Reference
 from bioFA.simulation import Progress, consumer, snapshot_points
 
 TOLERANCE = 1e-10
 """Largest absolute difference of any weight that rounding in another order may leave (float64)."""
-PRESENTATIONS, STEPS = 2000, 50_000
-"""As many presentations are compared, unless told otherwise, or as many as have so many steps, if those are fewer."""
+PRESENTATIONS = 2000
+STEPS = 10_000
 STRETCHES = 10
 
 
@@ -39,6 +40,7 @@ class Verification:
     first_excess: Mapping[str, int]
     spikes: Mapping[str, tuple[int, int]]
     moved: Mapping[str, float]
+    limit: RateLimit | None = None
     tolerance: float = TOLERANCE
 
     @property
@@ -51,6 +53,11 @@ class Verification:
         """Whether every spike is equal, and every weight, state and recorded variable to the tolerance; NaN never is."""
         return not self.first_excess
 
+    @property
+    def passes(self) -> bool:
+        """Whether both sides agree, and averages, where they were measured, are those of the rate network."""
+        return self.agrees and (self.limit is None or self.limit.holds)
+
     def summary(self) -> dict[str, Any]:
         """What `biofa verify --json` prints."""
         return {
@@ -59,7 +66,7 @@ class Verification:
             "differences": dict(self.differences), "recorded_differences": dict(self.recorded), "first_excess": dict(self.first_excess),
             "largest_change": dict(self.moved),
             "spikes": {name: {"count": count, "mismatches": wrong} for name, (count, wrong) in self.spikes.items()},
-        }
+        } | ({} if self.limit is None else {"rate_limit": self.limit.summary()})
 
     def __str__(self) -> str:
         verdict = "agree" if self.agrees else "DIFFER"
@@ -75,26 +82,31 @@ class Verification:
         for name, difference in self.differences.items():
             where = f"   exceeds the tolerance within {self.first_excess[name]} presentations" if name in self.first_excess else ""
             lines.append(f"  {name:<34}{difference:.2g}   (learning moved it by {self.moved[name]:.2g}){where}")
+        if self.limit is not None:
+            lines.append(str(self.limit))
         return "\n".join(lines)
 
 
 def verify(
-    experiment: Experiment, seed: int = 1, presentations: int | None = None, progress: Progress | None = None, against: Consumer | None = None
+    experiment: Experiment, seed: int = 1, presentations: int | None = None, progress: Progress | None = None, against: Consumer | None = None,
+    limit: bool = False,
 ) -> Verification:
     """Train the same instance in C++ and in NumPy and compare every spike, weight and state.
 
     Args:
         experiment: the description; as many epochs are run as `presentations` need.
         seed: the seed of the instance.
-        presentations: how many; `PRESENTATIONS`, or fewer where they have many steps, where None.
+        presentations: how many; None for 2,000, or, where neurons spike, for those that take 10,000 steps, at least 40.
         progress: called after every stretch.
         against: the consumer to check; the compiled one where None.
+        limit: whether to compare the averages of spiking neurons with the rate network, too (`rate_limit`).
 
     Raises:
         RunError: if the reference diverges, a plastic pathway did not learn, or a spiking population was silent, so that agreement would say nothing.
     """
+    if presentations is None:
+        presentations = PRESENTATIONS if not experiment.network.spiking() else max(40, -(-STEPS // experiment.protocol.steps))
     protocol = experiment.protocol.replace(epochs=1, presentations=None)
-    presentations = presentations or min(PRESENTATIONS, -(-STEPS // protocol.steps))
     examples = len(draw(experiment.replace(protocol=protocol), seed).data.train)
     protocol = experiment.protocol.replace(
         epochs=-(-presentations // examples), presentations=presentations, phases=_shortened(experiment.protocol.phases, presentations, examples)
@@ -136,7 +148,10 @@ def verify(
     silent = [name for name, (count, _) in spikes.items() if count == 0]
     if silent and not first_excess:
         raise RunError(f"population '{silent[0]}' did not spike in {presentations} presentations, so agreement would say nothing. Give it more drive.")
-    return Verification(experiment, instance.seed, presentations, differences, recorded, first_excess, spikes, moved)
+    average = None
+    if limit and spikes and not first_excess:
+        average = compare_with_rates(experiment, instance.seed, lambda held: consumer(held, "cpp"), progress=progress)
+    return Verification(experiment, instance.seed, presentations, differences, recorded, first_excess, spikes, moved, average)
 
 
 def _shortened(phases: tuple[Phase, ...], presentations: int, examples: int) -> tuple[Phase, ...]:

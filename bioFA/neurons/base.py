@@ -76,6 +76,14 @@ class NeuronModel(Component):
         """Brian2 statements after the integration of a step: threshold test and reset."""
         return ""
 
+    def rate_unit(self) -> NeuronModel | None:
+        """What the neuron is on average: a model without state; None where there is none. A model without state is its own."""
+        return None if self.state else self
+
+    def unit(self) -> float:
+        """The rate in Hz that a `train` counts as 1."""
+        raise NotImplementedError(f"{type(self).__name__} does not spike")
+
     def advance(self, state: Mapping[str, Array], now: Mapping[str, Array], dt: float) -> dict[str, Array]:
         """The state one step later, from the state, and the ports and published variables of this step (NumPy)."""
         return {}

@@ -22,6 +22,7 @@ from annotated_types import Gt
 from bioFA.components import Number
 from bioFA.neurons.activations import ACTIVATIONS, ActivationName
 from bioFA.neurons.base import Array, NeuronModel
+from bioFA.neurons.static_rate import StaticRate
 from bioFA.units import Unit
 
 
@@ -47,6 +48,10 @@ class LeakyRate(NeuronModel):
     def delta(self, error: Array, gain: Array) -> Array:
         """The error as the layer below needs it: error times gain."""
         return error * gain
+
+    def rate_unit(self) -> StaticRate:
+        """The settled unit."""
+        return StaticRate(activation=self.activation)
 
     def advance(self, state: Mapping[str, Array], now: Mapping[str, Array], dt: float) -> dict[str, Array]:
         """u moves towards the drive by the share that `decay` names."""

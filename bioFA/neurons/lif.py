@@ -33,6 +33,7 @@ from annotated_types import Ge, Gt, Lt
 from bioFA.components import Number
 from bioFA.errors import ModelError
 from bioFA.neurons.base import Array, NeuronModel
+from bioFA.neurons.lif_rate import LifRate
 from bioFA.units import Unit
 
 
@@ -86,6 +87,15 @@ class Lif(NeuronModel):
     def delta(self, error: Array, gain: Array) -> Array:
         """The error as the layer below needs it: error times gain."""
         return error * gain
+
+    def rate_unit(self) -> LifRate:
+        """The unit with the rate curve of this neuron."""
+        shared = {name: getattr(self, name) for name in LifRate.model_fields}
+        return LifRate(**shared)
+
+    def unit(self) -> float:
+        """The rate in Hz that a `train` counts as 1."""
+        return self.unit_rate
 
     def advance(self, state: Mapping[str, Array], now: Mapping[str, Array], dt: float) -> dict[str, Array]:
         """Arrival, decay, threshold test, reset."""

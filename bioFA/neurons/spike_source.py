@@ -37,6 +37,13 @@ class SpikeSource(SpikingSource):
         """The spike train over unit_rate."""
         return s / (self.unit_rate * dt)
 
+    def rate_unit(self) -> None:
+        """None: given spikes have their times, which no rate says."""
+
+    def unit(self) -> float:
+        """The rate in Hz that a `train` counts as 1."""
+        return self.unit_rate
+
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the published variables."""
         return {"train": "s/(unit_rate*dt)", "r": "filtered"}

@@ -16,6 +16,7 @@ from annotated_types import Gt
 
 from bioFA.components import Number
 from bioFA.neurons.base import Array, TaskSource
+from bioFA.neurons.rate_source import RateSource
 from bioFA.units import Unit
 
 
@@ -38,6 +39,10 @@ class SpikingSource(TaskSource):
     def r(self, filtered: Array) -> Array:
         """The low-passed spike train."""
         return filtered.copy()
+
+    def rate_unit(self) -> RateSource | None:
+        """The source of the same values, where none is negative."""
+        return RateSource(of=self.of)
 
     def advance(self, state: Mapping[str, Array], now: Mapping[str, Array], dt: float) -> dict[str, Array]:
         """The trace moves towards the train of this step by its share."""

@@ -23,6 +23,7 @@ from annotated_types import Gt
 from bioFA.components import Number
 from bioFA.neurons.activations import ACTIVATIONS
 from bioFA.neurons.base import Array, NeuronModel
+from bioFA.neurons.static_rate import StaticRate
 from bioFA.units import Unit
 
 
@@ -64,6 +65,14 @@ class StochasticSigmoid(NeuronModel):
     def delta(self, error: Array, gain: Array) -> Array:
         """The error as the layer below needs it: error times gain."""
         return error * gain
+
+    def rate_unit(self) -> StaticRate:
+        """The logistic unit."""
+        return StaticRate(activation="logistic")
+
+    def unit(self) -> float:
+        """The rate in Hz that a `train` counts as 1."""
+        return self.max_rate
 
     def advance(self, state: Mapping[str, Array], now: Mapping[str, Array], dt: float) -> dict[str, Array]:
         """u moves towards the drive, and the trace towards the train, each by its share."""

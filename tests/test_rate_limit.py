@@ -1,0 +1,108 @@
+"""Spikes against the rate network: averages approach its prediction as 1/sqrt(T), and what breaks both consumers alike is caught here."""
+
+from functools import lru_cache
+
+import numpy as np
+import pytest
+import systems
+
+import bioFA
+from bioFA import ModelError, rate_limit
+from bioFA.instance import draw
+from bioFA.neurons.leaky_rate import LeakyRate
+from bioFA.neurons.lif import Lif
+from bioFA.neurons.static_rate import StaticRate
+from bioFA.neurons.stochastic_sigmoid import StochasticSigmoid
+from bioFA.reference import Reference
+from bioFA.rules.local_error import LocalError
+from bioFA.verification import verify
+
+SMALL = {"circuit.sizes": [6, 8, 10], "task.n_in": 6, "task.n_out": 10, "task.examples": 40, "task.test_examples": 10}
+
+
+@lru_cache
+def small():
+    return bioFA.load("linear_spiking", SMALL)
+
+
+def averages():
+    """Of so few windows only the bias tells."""
+    instance = draw(small(), 2)
+    weights = {name: array for name, array in instance.state.items() if name.endswith(".w")}
+    return {q.name: q for q in rate_limit.converge(small(), instance, weights, Reference)}
+
+
+FAULTS = {
+    "a gain of the wrong sign": (StochasticSigmoid, "gain", lambda right: lambda self, rate: -right(self, rate), "input_to_hidden change"),
+    "a gain left out": (StochasticSigmoid, "gain", lambda right: lambda self, rate: np.ones_like(rate), "input_to_hidden change"),
+    "a rate twice too high": (StochasticSigmoid, "s", lambda right: lambda self, rate, chance, dt: right(self, np.minimum(2 * rate, 1.0), chance, dt), "hidden.r"),
+    "a rule without 1/T": (LocalError, "step", lambda right: lambda self, synapses, pre, post, dt, T: right(self, synapses, pre, post, dt, 1.0), "input_to_hidden change"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_that_both_consumers_share_is_caught(fault, monkeypatch):
+    model, method, broken, name = FAULTS[fault]
+    monkeypatch.setattr(rate_limit, "WINDOWS", 16)
+    monkeypatch.setattr(model, method, broken(getattr(model, method)))
+    quantity = averages()[name]
+    assert not quantity.holds
+    assert quantity.bias > rate_limit.BIAS_BOUND
+    assert "OUTSIDE" in str(quantity)
+
+
+def test_correlated_windows_have_no_slope_of_a_half():
+    rng = np.random.default_rng(1)
+    drifting = np.cumsum(rng.normal(size=(rate_limit.WINDOWS, 20)), axis=0)
+    assert not rate_limit._quantity("x", drifting, np.ones(20)).holds
+    independent = 1.0 + rng.normal(size=(rate_limit.WINDOWS, 20))
+    assert rate_limit._quantity("x", independent, np.ones(20)).holds
+
+
+def test_a_rate_network_has_the_settled_unit_of_every_neuron():
+    network = rate_limit.rate_network(small().network)
+    assert isinstance(network.population("hidden").neuron, StaticRate)
+    assert network.population("hidden").neuron.activation == "logistic"
+    assert network.pathway("hidden_to_output").carries == "r"
+    assert network.is_static()
+    assert LeakyRate(activation="tanh").rate_unit() == StaticRate(activation="tanh")
+
+
+@pytest.mark.parametrize("drive", [0.5, 1.2, 3.0])
+def test_the_rate_unit_of_a_lif_neuron_has_its_rate(drive):
+    neuron = Lif(refractory_period="3 ms", v_reset=-0.3, unit_rate="50 Hz")
+    state = {name: np.full(1, value) for name, value in neuron.state.items()}
+    spikes = 0.0
+    for _ in range(40_000):
+        state = neuron.advance(state, {"drive": np.full(1, drive), "train": np.zeros(1)}, 1e-4)
+        spikes += state["fired"][0]
+    assert neuron.rate_unit().r(np.array([drive]))[0] == pytest.approx(spikes / 4.0 / 50.0, abs=0.02)
+
+
+def test_a_network_without_a_rate_network_is_said_to_have_none():
+    outcome = rate_limit.compare_with_rates(systems.SPIKING[0], 1, Reference)
+    assert outcome.holds
+    assert "carries 's'" in outcome.reason
+    assert "Not compared" in str(outcome)
+
+
+def test_signed_values_in_one_population_of_spikes_are_refused():
+    signed = bioFA.load("linear_spiking", SMALL | {"circuit.input": {"name": "poisson_source"}})
+    instance = draw(signed, 1)
+    with pytest.raises(ModelError, match="negative values"):
+        rate_limit.converge(signed, instance, instance.state, Reference)
+
+
+@pytest.mark.compiled
+def test_verify_tells_of_spikes_averages_and_angles():
+    outcome = verify(small(), presentations=40, limit=True)
+    assert outcome.passes, str(outcome)
+    assert outcome.agrees
+    assert outcome.spikes["hidden"][0] > 1000
+    assert set(outcome.limit.angles) == {0, 20, 40}
+    assert outcome.limit.angles[0]["hidden_to_output"] < 60
+    found = {quantity.name: quantity for quantity in outcome.limit.quantities}
+    assert set(found) == {"hidden.r", "hidden.error", *(f"{p.name} change" for p in small().network.plastic())}
+    assert found["hidden.r"].bias < 0.05
+    assert all(quantity.differences[-1] < 0.6 * quantity.differences[0] for quantity in found.values())
+    assert outcome.summary()["rate_limit"]["averages"]["hidden.r"]["holds"]
