@@ -51,23 +51,24 @@ class RuleCheck:
 
 
 class _Tissue:
-    """A few neurons with all different values, and the rule's change of their synapses."""
+    """A few neurons with all different values, and the rule's change of their synapses: of `w` first, then of what else they keep."""
 
     def __init__(self, rule: PlasticityRule):
         rng = np.random.default_rng(5)
         self.rule = rule
-        self.synapses = {name: rng.normal(size=(N_POST, N_PRE)) for name in ("w", *(("w_partner",) if rule.needs_partner else ()))}
+        self.synapses = {name: rng.normal(size=(N_POST, N_PRE)) for name in ("w", *rule.state, *(("w_partner",) if rule.needs_partner else ()))}
         self.pre = {name: rng.uniform(0.5, 1.5, N_PRE) for name in rule.reads_pre}
         self.post = {name: rng.uniform(0.5, 1.5, N_POST) for name in rule.reads_post}
 
     def change(self, rule: PlasticityRule | None = None, dt: float = DT, T: float = DT, **parts: Mapping[str, Array]) -> Array:
-        """The change of `w`, `(n_post, n_pre)`, with some parts of the tissue replaced."""
+        """The change of each synaptic variable, `(n_post, n_pre, 1 + number of traces)`, with some parts of the tissue replaced."""
         synapses = {**self.synapses, **parts.get("synapses", {})}
         given, pre, post = _copies(synapses, parts.get("pre", self.pre), parts.get("post", self.post))
-        new = (rule or self.rule).step(given, pre, post, dt, T)["w"]
-        if np.shape(new) != (N_POST, N_PRE):
-            raise ModelError(f"step must return w of shape (n_post, n_pre) = {(N_POST, N_PRE)}; got {np.shape(new)}.")
-        return np.asarray(new) - synapses["w"]
+        new = (rule or self.rule).step(given, pre, post, dt, T)
+        for name in ("w", *self.rule.state):
+            if name not in new or np.shape(new[name]) != (N_POST, N_PRE):
+                raise ModelError(f"step must return {name} of shape (n_post, n_pre) = {(N_POST, N_PRE)}; got {np.shape(new[name]) if name in new else 'none'}.")
+        return np.stack([np.asarray(new[name]) - synapses[name] for name in ("w", *self.rule.state)], axis=-1)
 
 
 def _copies(*parts: Mapping[str, Array]) -> list[dict[str, Array]]:
@@ -152,7 +153,7 @@ def _other_weights(tissue: _Tissue) -> str | None:
     here = np.zeros((N_POST, N_PRE), dtype=bool)
     here[1, 2] = True
     step = {name: np.where(here, values + 9.0, values) for name, values in tissue.synapses.items()}
-    moved = (tissue.change(synapses=step) != tissue.change()) & ~here
+    moved = (tissue.change(synapses=step) != tissue.change()).any(axis=-1) & ~here
     return f"the synapse (1, 2) was disturbed, and {[tuple(map(int, at)) for at in np.argwhere(moved)]} moved" if moved.any() else None
 
 
@@ -171,33 +172,36 @@ def _no_error(tissue: _Tissue) -> str | None:
     if not tissue.rule.error_driven:
         raise _NotForIt("the rule says that it is not driven by the error alone")
     settled = {"decay": 0.0} if "decay" in tissue.rule.parameters() and "decay" in type(tissue.rule).model_fields else {}
-    change = tissue.change(tissue.rule.replace(**settled), post=tissue.post | {"error": np.zeros(N_POST)})
+    change = tissue.change(tissue.rule.replace(**settled), post=tissue.post | {"error": np.zeros(N_POST)})[..., 0]
     return None if not change.any() else f"weights move by {np.abs(change).max():.2g} without an error"
 
 
 def _steps(tissue: _Tissue) -> str | None:
     """The change of one step is its share dt / T of a presentation."""
-    expected = tissue.change()
+    expected = tissue.change()[..., 0]
     for dt, T in ((DT, 5 * DT), (20 * DT, 20 * DT), (DT / 10, 3 * DT)):
-        if found := _differ(tissue.change(dt=dt, T=T) * T / dt, expected):
+        if found := _differ(tissue.change(dt=dt, T=T)[..., 0] * T / dt, expected):
             return f"with dt = {dt:g} s and T = {T:g} s {found}"
     return None
 
 
 def _string(tissue: _Tissue) -> str | None:
     rule, T = tissue.rule, 5 * DT
-    read = parse(right_side(rule.equations.rpartition(":")[0], "dw/dt"))
+    read = parse(right_side(rule.equations.strip().splitlines()[0].rpartition(":")[0], "dw/dt"))
+    filters = {variable: (parse(drive), tau) for variable, (drive, tau) in rule.filters().items()}
+    names_read = {name for part in (read, *(drive for drive, _ in filters.values())) for name in part.names}
     for ending, named in (("_pre", rule.reads_pre), ("_post", rule.reads_post)):
-        used = {name.removesuffix(ending) for name in read.names if name.endswith(ending)}
+        used = {name.removesuffix(ending) for name in names_read if name.endswith(ending)}
         if used != set(named):
             return f"the string uses {sorted(used)} of the {ending[1:]} side, the rule says that it reads {sorted(named)}"
-    expected = np.empty((N_POST, N_PRE))
-    for i, j in np.ndindex(expected.shape):
+    expected = np.empty((N_POST, N_PRE, 1 + len(filters)))
+    for i, j in np.ndindex(N_POST, N_PRE):
         values: dict[str, float] = rule.parameters() | {"T": T, "dt": DT}
         values |= {f"{name}_pre": float(array[j]) for name, array in tissue.pre.items()}
         values |= {f"{name}_post": float(array[i]) for name, array in tissue.post.items()}
         values |= {name: float(array[i, j]) for name, array in tissue.synapses.items()}
-        expected[i, j] = DT * read.evaluate(values)
+        towards = [(drive.evaluate(values) - values[variable]) * (1 - np.exp(-DT / values[tau])) for variable, (drive, tau) in filters.items()]
+        expected[i, j] = [DT * read.evaluate(values), *towards]
     return _differ(tissue.change(T=T), expected)
 
 

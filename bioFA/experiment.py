@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from annotated_types import Ge, Gt
 from pydantic import Strict
 
 from bioFA.components import Component, Count, Name, Number
 from bioFA.errors import ModelError, suggestion
 from bioFA.network import CircuitField, Network, Node
+from bioFA.neurons import NeuronModel
 from bioFA.schemes.layered import Layered
 from bioFA.tasks import TaskField
 from bioFA.units import Unit
@@ -187,6 +189,7 @@ class Experiment(Component):
                     f"population '{population.name}' shows the {of} of {type(self.task).__name__}, which have {wanted} values; its size is {population.size}. "
                     f"Give it size {wanted} (in a layered circuit, the {'first' if of == 'inputs' else 'last'} of sizes), or change the task."
                 )
+            self._check_bins(population.name, population.neuron, of)
         if not self.network.is_static() and self.protocol.dt is None:
             stateful = next(p for p in self.network.populations if p.neuron.state)
             raise ModelError(
@@ -194,10 +197,26 @@ class Experiment(Component):
                 "Give protocol.dt and protocol.presentation, such as dt = '1 ms', presentation = '100 ms'."
             )
         _ = self.network.readout
+        if self.network.measure and not self.protocol.reset:
+            raise ModelError(
+                f"population '{self.network.measure[0].population}' measures the error over a presentation, so it has to begin anew with each. Give protocol.reset = true."
+            )
         for phase in self.protocol.phases:
             self._check_phase(phase)
         for variable in self.record.variables:
             self._check_recorded(variable)
+
+    def _check_bins(self, name: str, neuron: NeuronModel, of: str) -> None:
+        bins, steps = self.task.bins().get(of, 1), self.protocol.shown_steps
+        if of and neuron.shows_steps and bins != steps:
+            raise ModelError(
+                f"population '{name}' shows spikes step by step, so a presentation must have as many steps as the {of} of {type(self.task).__name__} have bins, {bins}; "
+                f"it has {steps}. Change protocol.presentation or dt, or the task."
+            )
+        if steps % bins:
+            raise ModelError(
+                f"the {of} of {type(self.task).__name__} have {bins} bins, which must divide the {steps} steps of a presentation. Change protocol.presentation or dt, or the task."
+            )
 
     def _check_phase(self, phase: Phase) -> None:
         plastic = [pathway.name for pathway in self.network.plastic()]
@@ -226,11 +245,25 @@ class Experiment(Component):
     @cached_property
     def recorded(self) -> tuple[Node, ...]:
         """What is recorded: the readout, measured feedback with its probes, and what `record` names."""
-        nodes = [self.network.readout]
+        nodes = [self.network.readout, *self.network.measure]
         for pathway in self.network.measured_feedback():
             nodes += [Node(pathway.target, "error"), Node(pathway.target, "probe")]
         nodes += [Node(*variable.split(".")) for variable in self.record.variables]
         return tuple(dict.fromkeys(nodes))
+
+    def squares(self, arrays: Mapping[str, np.ndarray], targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Squared error and power of the target of each presentation, `(n,)` each, whose ratio is the NSE.
+
+        Args:
+            arrays: what was recorded, `(n, size)` each, by name.
+            targets: the targets as the presentations ended, `(n, n_out)`.
+
+        At the end of a presentation, or over the whole of it where the error unit measures that.
+        """
+        if self.network.measure:
+            distance, power = (arrays[str(node)].sum(axis=1) for node in self.network.measure)
+            return distance, power
+        return np.sum((targets - arrays[str(self.network.readout)]) ** 2, axis=1), np.sum(targets**2, axis=1)
 
     def with_scheme(self, scheme: str) -> Experiment:
         """The same experiment under another scheme."""

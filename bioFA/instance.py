@@ -37,7 +37,7 @@ def stream(seed: int, purpose: str) -> np.random.Generator:
 class Feed:
     """What the sources show in a stretch of presentations: `table[row]` for each presentation.
 
-    `tables` maps a source population to a matrix `(n, size)`, or a pathway that is redrawn to its weights as rows, `rows` to the row shown in each
+    `tables` maps a source population to a matrix `(n, size)`, or with a time axis `(n, bins, size)`, or a pathway that is redrawn to its weights as rows, `rows` to the row shown in each
     presentation; `start` is the number of the first presentation in the whole run, `phase` says
     which pathways learn and how fast, where the training has phases. `keys` maps
     a population that draws random numbers to the key of its numbers (`bioFA.draws`).
@@ -66,7 +66,7 @@ class Feed:
 
 @dataclass(frozen=True)
 class Instance:
-    """An experiment with its draws. `state` holds `pathway.w` `(n_post, n_pre)` and `population.u` `(size,)`.
+    """An experiment with its draws. `state` holds `pathway.w` and traces `(n_post, n_pre)`, and `population.u` `(size,)`.
 
     `masks[pathway]` `(n_post, n_pre)` says which synapses of a sparse pathway exist.
     """
@@ -215,6 +215,7 @@ def draw(experiment: Experiment, seed: int) -> Instance:
     }
     for pathway in network.plastic():
         state |= _gathering(pathway, state[f"{pathway.name}.w"])
+        state |= {f"{pathway.name}.{variable}": np.full(network.shape(pathway), value) for variable, value in pathway.traces().items()}
     for population in network.populations:
         for variable, value in population.neuron.state.items():
             state[f"{population.name}.{variable}"] = np.full(population.size, value)

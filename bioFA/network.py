@@ -28,6 +28,7 @@ from bioFA.rules import Rule
 from bioFA.weights import PseudoInverseOf, Redrawn, SharedWith, WeightsField
 
 Array = np.ndarray
+RESERVED_AT_SYNAPSES = {"w", "w_partner", "w_followed", "gathered", "norm", "exists", "low", "high", "batch", "sign_step", "T", "N", "cell"}
 NO_BOUND = 1e38
 """A weight that is larger than any: finite in float32 too."""
 
@@ -162,6 +163,10 @@ class Pathway(_Named):
         """The presynaptic variables that the rule reads; `carried` is whatever the pathway carries."""
         return tuple(self.carries if v == "carried" else v for v in self.plasticity.reads_pre) if self.plasticity else ()
 
+    def traces(self) -> Mapping[str, float]:
+        """What the rule keeps at each synapse beside the weight, and the value that it begins with."""
+        return self.plasticity.state if self.plasticity else {}
+
     def refers_to(self) -> tuple[str, ...]:
         """The pathways whose weights this one cannot do without."""
         borrowed = () if self.weights.owns else (self.weights.pathway,)  # type: ignore[attr-defined]
@@ -286,6 +291,9 @@ class Network(Circuit):
             raise ModelError("cannot learn: Redrawn weights last for one presentation. Use weights that are drawn once.")
         if pathway.sign == "concordant":
             raise ModelError("cannot learn: its signs are those of another pathway. Use another sign for a plastic pathway.")
+        for variable in rule.filters():
+            if variable in (*RESERVED, *RESERVED_AT_SYNAPSES, *rule.parameters()):
+                raise ModelError(f"{name} keeps a variable '{variable}' at each synapse, a name that means something else there. Call it otherwise.")
         if rule.needs_partner:
             if pathway.partner is None:
                 raise ModelError(f"{name} reads the weights of a partner. Give partner, the name of a pathway of the same shape.")
@@ -406,19 +414,29 @@ class Network(Circuit):
             sorter.done(node)
         return tuple(order)
 
-    @cached_property
+    @property
     def readout(self) -> Node:
         """The variable that an error unit compares with the task's targets.
 
         Raises:
             ModelError: if no error unit receives the targets.
         """
+        prediction = self.arriving(self._judge.name, "prediction")[0]
+        return Node(prediction.source, prediction.carries)
+
+    @property
+    def measure(self) -> tuple[Node, ...]:
+        """Squared error and power of the targets over a whole presentation, where the error unit measures them."""
+        return tuple(Node(self._judge.name, variable) for variable in self._judge.neuron.measures)
+
+    @cached_property
+    def _judge(self) -> Population:
+        """The error unit that receives the task's targets."""
         for population in self.populations:
             if {"target", "prediction"} <= set(population.neuron.ports):
                 teachers = [self.population(p.source).neuron for p in self.arriving(population.name, "target")]
                 if any(getattr(teacher, "of", None) == "targets" for teacher in teachers):
-                    prediction = self.arriving(population.name, "prediction")[0]
-                    return Node(prediction.source, prediction.carries)
+                    return population
         raise ModelError(
             "nothing compares a prediction with the task's targets. Add an ErrorUnit whose port 'target' receives a RateSource with of = 'targets'."
         )

@@ -154,6 +154,9 @@ def rate_network(network: Network) -> Network:
         if unit is None:
             raise ModelError(f"{type(population.neuron).__name__} of population '{population.name}' has no rate unit.")
         populations.append(population.replace(neuron=unit))
+    for pathway in network.plastic():
+        if pathway.traces():
+            raise ModelError(f"the rule of pathway '{pathway.name}' keeps traces of single spikes, for which a rate unit has no counterpart.")
     units = {population.name: population.neuron for population in populations}
     return network.replace(populations=tuple(populations), pathways=tuple(_carried(p, units) for p in network.pathways))
 

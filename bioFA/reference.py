@@ -2,9 +2,10 @@
 
 Time runs in steps of dt; presentation k covers the steps k K ... k K + K - 1. One step:
 
-  0. Where `Protocol.reset` is on and the step is the first of a presentation, all neurons return
-     to the state that they began with. Weights stay.
-  1. Sources show their row of presentation k, or zero in the blank after it. Stateful neurons
+  0. Where `Protocol.reset` is on and the step is the first of a presentation, all neurons, and the traces at
+     synapses, return to the state that they began with. Weights stay.
+  1. Sources show their row of presentation k, or zero in the blank after it; where a task has a time axis,
+     the row of this bin, bins being of equal length within the time that is shown. Stateful neurons
      publish functions of the state that they had when the step began: among these is `s`, the
      spikes that the threshold test of the step before found. Neurons that spike by chance
      compare their rate with a number of this step (`bioFA.draws`).
@@ -21,7 +22,10 @@ Time runs in steps of dt; presentation k covers the steps k K ... k K + K - 1. O
      times the phase's, all from the values of 2. Where a pathway gathers changes (`Learning`), they wait
      and are made together in the last step of the last presentation of their batch. Weights of a signed
      pathway, or of a cell under Dale's law, stop at 0, others at their bounds; synapses that a sparse
-     pathway lacks do not change; then weights that keep their norm are rescaled.
+     pathway lacks do not change; then weights that keep their norm are rescaled. What a rule keeps at
+     each synapse (`PlasticityRule.state`, traces) moves after the weight: a weight changes by its traces as they were when
+     the step began, which hold everything up to the step before. Traces of pathways that learn in this phase move in
+     every step, also before learning is on and in the blank; without learning they stand still.
   5. Stateful neurons advance by one step, from the values of 2. A spiking neuron does it in this
      order: arriving spikes are delivered; the state decays for dt; the threshold is tested; the
      neurons that passed it are reset. So spikes are delivered before the threshold test, a spike
@@ -96,8 +100,9 @@ class Reference:
                     for node in nodes:
                         recorded[str(node)].append(values[node].copy())
                 changes: dict[str, Array] = {}
-                if learning and self.protocol.onset_steps <= step < self.protocol.shown_steps:
-                    changes |= self._learn(state | shown, values, feed, feed.start + k + 1 if due else None)
+                if learning:
+                    on = self.protocol.onset_steps <= step < self.protocol.shown_steps
+                    changes |= self._learn(state | shown, values, feed, on, feed.start + k + 1 if due else None)
                 changes |= self._advance(state, values)
                 state |= changes
         sizes = {str(node): self.network.population(node.population).size for node in nodes}
@@ -106,8 +111,10 @@ class Reference:
         return Segment(state, Recording(feed.recorded(every), arrays), raster)
 
     def _beginning(self) -> dict[str, Array]:
-        """The state of all neurons before the first presentation."""
-        return {f"{p.name}.{variable}": np.full(p.size, value) for p in self.network.populations for variable, value in p.neuron.state.items()}
+        """The state of all neurons, and the traces at synapses, before the first presentation."""
+        neurons = {f"{p.name}.{variable}": np.full(p.size, value) for p in self.network.populations for variable, value in p.neuron.state.items()}
+        traces = {f"{p.name}.{variable}": np.full(self.network.shape(p), value) for p in self.network.plastic() for variable, value in p.traces().items()}
+        return neurons | traces
 
     def _transmit(self, pathway: Pathway, state: Mapping[str, Array], carried: Array) -> Array:
         """W s of one pathway."""
@@ -127,14 +134,20 @@ class Reference:
                     total = total + self._transmit(pathway, state, values[Node(pathway.source, pathway.carries)])
                 values[node] = total
             elif population.name in feed.tables and node.variable == neuron.shown:
-                row = feed.tables[population.name][feed.rows[population.name][k]]
-                values[node] = row if step < self.protocol.shown_steps else np.zeros(population.size)
+                values[node] = self._shown(feed, population, k, step)
             elif neuron.shows == "one":
                 values[node] = np.ones(population.size)
             else:
                 needs = (self._need(population, need, state, values, feed, k, step) for need in neuron.needs(node.variable))
                 values[node] = getattr(neuron, node.variable)(*needs)
         return values
+
+    def _shown(self, feed: Feed, population: Population, k: int, step: int) -> Array:
+        """What a source shows in a step of presentation k: its row, or that of this bin, or zero in the blank."""
+        if step >= self.protocol.shown_steps:
+            return np.zeros(population.size)
+        row = feed.tables[population.name][feed.rows[population.name][k]]
+        return row if row.ndim == 1 else row[step * len(row) // self.protocol.shown_steps]
 
     def _need(
         self, population: Population, need: str, state: Mapping[str, Array], values: Mapping[Node, Array], feed: Feed, k: int, step: int
@@ -148,23 +161,27 @@ class Reference:
             return draws.uniform(feed.keys[population.name], feed.start + k, step, population.size)
         return values[Node(population.name, need)]
 
-    def _learn(self, state: Mapping[str, Array], values: Mapping[Node, Array], feed: Feed, ended: int | None) -> dict[str, Array]:
-        """The weights after one step of plasticity, of the pathways that learn in this phase and at its rate.
+    def _learn(self, state: Mapping[str, Array], values: Mapping[Node, Array], feed: Feed, on: bool, ended: int | None) -> dict[str, Array]:
+        """Weights and traces after one step of plasticity, of the pathways that learn in this phase and at its rate.
 
-        `ended`: how many presentations end with this step, or None where none does.
+        `on`: whether weights change in this step. `ended`: how many presentations end with it, or None where none does.
         """
         changed: dict[str, Array] = {}
-        for pathway in (pathway for pathway in self.network.plastic() if feed.learns(pathway.name)):
+        for pathway in (pathway for pathway in self.network.plastic() if feed.learns(pathway.name) and (on or pathway.traces())):
             rule = pathway.plasticity
             assert rule is not None
             if feed.rate != 1.0:
                 rule = rule.replace(learning_rate=feed.rate * rule.parameters()["learning_rate"])
             pre = {v: self._read(state, values, pathway.source, at) for v, at in zip(rule.reads_pre, pathway.reads_pre(), strict=True)}
             post = {v: self._read(state, values, pathway.target, v) for v in rule.reads_post}
-            synapses = {"w": state[f"{pathway.name}.w"]}
+            synapses = {variable: state[f"{pathway.name}.{variable}"] for variable in ("w", *rule.state)}
             if rule.needs_partner:
                 synapses["w_partner"] = state[f"{pathway.partner}.w"]
             new = rule.step(synapses, pre, post, self.protocol.step, self.protocol.learning_time)
+            exists = self.masks.get(pathway.name, True)
+            changed |= {f"{pathway.name}.{variable}": np.where(exists, new.pop(variable), synapses[variable]) for variable in rule.state}
+            if not on:
+                continue
             if pathway.learning.gathers:
                 new = self._gather(pathway, synapses["w"], state[f"{pathway.name}.gathered"] + new["w"] - synapses["w"], feed.rate, ended)
             new["w"] = self._constrain(pathway, state[f"{pathway.name}.w"], new["w"])

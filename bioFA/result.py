@@ -19,7 +19,6 @@ import numpy as np
 
 from bioFA import files
 from bioFA.analysis.alignment import alignment_angle, angles, norm_ratio, pseudoinverse_angle
-from bioFA.analysis.learning import nse_curve
 from bioFA.durable import written_whole
 from bioFA.errors import FileError, ModelError
 from bioFA.experiment import Experiment
@@ -75,8 +74,10 @@ class Result:
 
     @cached_property
     def learning_curve(self) -> Array:
-        """NSE of each recorded presentation, before learning from it, `(n,)`."""
-        return nse_curve(self.targets, self.recording.arrays[str(self.experiment.network.readout)])
+        """NSE of each recorded presentation, before learning from it, `(n,)`; between spike trains the van
+        Rossum distance over that of a silent output."""
+        error, power = self.experiment.squares(self.recording.arrays, self.targets)
+        return error / power.mean()
 
     @cached_property
     def feedback_angles(self) -> dict[str, Array]:
@@ -122,11 +123,17 @@ class Result:
     @property
     def metrics(self) -> dict[str, float]:
         """The numbers of the run: `nse` over the last 50 recorded training presentations, `nse_first`
-        over the first 50, and `<split>_nse`, `<split>_error` at the end, as fractions."""
+        over the first 50, and `<split>_nse`, `<split>_error` at the end, as fractions. Between spike trains also
+        `van_rossum` and `van_rossum_first`, the distance itself, and `<split>_van_rossum`."""
         curve = self.learning_curve
         found = {"nse_first": float(curve[:LAST_EXAMPLES].mean()), "nse": float(curve[-LAST_EXAMPLES:].mean())}
+        if self.experiment.network.measure:
+            distance, _ = self.experiment.squares(self.recording.arrays, self.targets)
+            found |= {"van_rossum_first": float(distance[:LAST_EXAMPLES].mean()), "van_rossum": float(distance[-LAST_EXAMPLES:].mean())}
         for row in self.evaluations:
             if row["presentation"] == self.presentations:
+                if "van_rossum" in row:
+                    found[f"{row['split']}_van_rossum"] = row["van_rossum"]
                 found[f"{row['split']}_nse"] = row["nse"]
                 if row.get("error") is not None:
                     found[f"{row['split']}_error"] = row["error"]
@@ -178,6 +185,9 @@ class Result:
             f"{self.presentations} presentations in {self.timing.get('total_s', 0.0):.1f} s",
             f"  training NSE       {metrics['nse_first']:.3g} -> {metrics['nse']:.3g}",
         ]
+        if "van_rossum" in metrics:
+            first, last = metrics["van_rossum_first"], metrics["van_rossum"]
+            lines[1] = f"  van Rossum dist.   {first:.3g} -> {last:.3g}; over that of a silent output {metrics['nse_first']:.3g} -> {metrics['nse']:.3g}"
         for split in ("validation", "test"):
             if f"{split}_error" in metrics:
                 lines.append(f"  {split + ' error':<19}{metrics[f'{split}_error']:.1%}")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from bioFA import checkpoint, provenance
-from bioFA.analysis.learning import error_rate, nse
+from bioFA.analysis.learning import error_rate
 from bioFA.checkpoint import Checkpoint, Run, Stretch
 from bioFA.diagnosis import diagnose, gather
 from bioFA.errors import BioFAError, DivergedError, FileError, ModelError, suggestion
@@ -246,14 +246,15 @@ class _Course:
         return self.stop, self.points[self.place + 1]
 
     def targets(self, at: Array) -> Array:
-        """The targets of some presentations, `(n, n_out)`."""
+        """The targets of some presentations as they end, `(n, n_out)`."""
         first, last = int(at[0]), int(at[-1]) + 1
-        return self.instance.data.train.targets[self.instance.order(first, last)[at - first]]
+        return self.instance.data.train.final(self.instance.order(first, last)[at - first])
 
     def training_nse(self, recording: Recording) -> float:
         """NSE of recorded training presentations, over the power of all training targets."""
-        errors = self.targets(recording.at) - recording.arrays[str(self.instance.network.readout)]
-        return float(np.mean(errors**2) / np.mean(self.instance.data.train.targets**2))
+        error, power = self.instance.experiment.squares(recording.arrays, self.targets(recording.at))
+        everything = power.mean() if self.instance.network.measure else np.mean(np.sum(self.instance.data.train.final(slice(None)) ** 2, axis=1))
+        return float(error.mean() / everything)
 
     def add(self, stretch: Stretch) -> None:
         """Take in one more stretch, the first being the state before the first presentation."""
@@ -325,12 +326,13 @@ def _evaluate(instance: Instance, runner: Consumer, state: Mapping[str, Array], 
     split = instance.data.splits().get(name)
     if split is None:
         return []
-    readout = str(instance.network.readout)
-    segment = runner.segment(state, instance.evaluation(name), learning=False, every=1, only=(readout,))
+    readout, measure = str(instance.network.readout), instance.network.measure
+    segment = runner.segment(state, instance.evaluation(name), learning=False, every=1, only=(readout, *map(str, measure)))
     segment.check_finite(at)
-    answers = segment.recording.arrays[readout]
-    error = None if split.labels is None else error_rate(split.labels, answers)
-    return [{"presentation": at, "split": name, "nse": nse(split.targets, answers), "error": error}]
+    arrays, row = segment.recording.arrays, {"presentation": at, "split": name}
+    error, power = instance.experiment.squares(arrays, split.final(slice(None)))
+    wrong = None if split.labels is None else error_rate(split.labels, arrays[readout])
+    return [row | {"nse": float(error.sum() / power.sum()), "error": wrong} | ({"van_rossum": float(error.mean())} if measure else {})]
 
 
 def _latest(stretch: Stretch, training_nse: float) -> dict[str, float]:

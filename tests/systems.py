@@ -8,15 +8,19 @@ from bioFA.neurons.leaky_rate import LeakyRate
 from bioFA.neurons.lif import Lif
 from bioFA.neurons.poisson_source import PoissonSource
 from bioFA.neurons.rate_source import RateSource
+from bioFA.neurons.spike_source import SpikeSource
 from bioFA.neurons.static_rate import StaticRate
 from bioFA.neurons.stochastic_sigmoid import StochasticSigmoid
+from bioFA.neurons.van_rossum_error import VanRossumError
 from bioFA.rules.delta_rule import DeltaRule
 from bioFA.rules.local_error import LocalError
+from bioFA.rules.superspike import Superspike
 from bioFA.schemes import Layered
 from bioFA.schemes.backpropagation import Backpropagation
 from bioFA.schemes.feedback_alignment import FeedbackAlignment
 from bioFA.schemes.node_perturbation import NodePerturbation
 from bioFA.tasks.linear_teacher import LinearTeacher
+from bioFA.tasks.spike_patterns import SpikePatterns
 from bioFA.weights import Constant, Identity, LowRank, Normal, Orthogonal, SharedWith, Uniform
 
 RATES = {"rule": LocalError(learning_rate=0.02), "readout_rule": DeltaRule(learning_rate=0.03)}
@@ -131,3 +135,43 @@ def spiking_tissue(decay: str = "exact", reset: str = "to_value", test: str = "a
 
 SPIKING = [spiking_tissue(), spiking_tissue("euler", "subtract", "reach")]
 ALL += SPIKING
+
+
+def traced_tissue(frozen: bool) -> Experiment:
+    """Synapses with traces: sparse, recurrent, excitatory, of events and of rates, under a blank and an onset; stimuli that change in time.
+
+    `frozen`: spikes as data, one row a step, and neurons and traces that begin anew with each presentation; else
+    rates in bins of four steps, and everything goes on.
+    """
+    rule = Superspike(learning_rate=2.0, tau_mem="12 ms")
+    lif = Lif(tau="10 ms", tau_trace="5 ms", surrogate="fast_sigmoid", steepness=5.0)
+    train = {"carries": "train"}
+    populations = (
+        Population("image", size=5, neuron=SpikeSource(tau_trace="5 ms") if frozen else PoissonSource(max_rate="300 Hz", tau_trace="5 ms")),
+        Population("wanted", size=3, neuron=SpikeSource(of="targets") if frozen else RateSource(of="targets")),
+        Population("hidden", size=6, neuron=lif),
+        Population("answer", size=3, neuron=lif),
+        Population("mismatch", size=3, neuron=VanRossumError(tau_rise="4 ms") if frozen else ErrorUnit()),
+    )
+    pathways = (
+        Pathway("image_to_hidden", source="image", target="hidden", weights=Normal(scale=3.0, mean=1.0), plasticity=rule, density=0.7, **train),
+        Pathway("image_too", source="image", target="hidden", carries="r", weights=Normal(), plasticity=rule, density=0.6, sign="excitatory"),
+        Pathway("hidden_to_hidden", source="hidden", target="hidden", weights=Normal(), plasticity=rule, **train),
+        Pathway("hidden_to_answer", source="hidden", target="answer", weights=Normal(scale=2.0, mean=1.0), plasticity=rule, **train),
+        Pathway("wanted_to_mismatch", source="wanted", target="mismatch", port="target", carries="train" if frozen else "r", weights=Identity()),
+        Pathway("answer_to_mismatch", source="answer", target="mismatch", port="prediction", carries="train" if frozen else "r", weights=Identity()),
+        Pathway("mismatch_to_answer", source="mismatch", target="answer", port="error", weights=Identity()),
+        Pathway("mismatch_to_hidden", source="mismatch", target="hidden", port="error", weights=SharedWith(pathway="hidden_to_answer", transposed=True)),
+    )
+    task = SpikePatterns(
+        n_in=5, n_out=3, patterns=6, target_spikes=2, input_rate="100 Hz", duration="40 ms", earliest="5 ms", bin="1 ms" if frozen else "4 ms"
+    )
+    return Experiment(
+        name=f"traced_{'frozen' if frozen else 'binned'}", circuit=Network(populations=populations, pathways=pathways), task=task,
+        protocol=Protocol(dt="1 ms", presentation="40 ms", learning_onset="5 ms", blank="6 ms", reset=frozen, epochs=10),
+        record=Record(variables=("hidden.gain",)),
+    )
+
+
+TRACED = [traced_tissue(True), traced_tissue(False)]
+ALL += TRACED

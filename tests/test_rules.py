@@ -28,7 +28,7 @@ def surroundings(rule):
     """Synapses, presynaptic and postsynaptic variables: everything different everywhere."""
     rng = np.random.default_rng(5)
     return (
-        {name: rng.normal(size=(N_POST, N_PRE)) for name in ("w", *(["w_partner"] if rule.needs_partner else []))},
+        {name: rng.normal(size=(N_POST, N_PRE)) for name in ("w", *rule.state, *(["w_partner"] if rule.needs_partner else []))},
         {name: rng.uniform(0.5, 1.5, N_PRE) for name in rule.reads_pre},
         {name: rng.uniform(0.5, 1.5, N_POST) for name in rule.reads_post},
     )
@@ -36,6 +36,12 @@ def surroundings(rule):
 
 def change(rule, synapses, pre, post, dt=DT, T=DT):
     return rule.step(synapses, pre, post, dt, T)["w"] - synapses["w"]
+
+
+def changes(rule, synapses, pre, post):
+    """Of the weight and of every trace, `(n_post, n_pre, variables)`."""
+    new = rule.step(synapses, pre, post, DT, DT)
+    return np.stack([new[name] - synapses[name] for name in ("w", *rule.state)], axis=-1)
 
 
 def disturbed(variables, index):
@@ -65,18 +71,18 @@ def test_the_step_leaves_its_arguments_alone(rule, surroundings):
 
 def test_a_synapse_does_not_feel_other_postsynaptic_neurons(rule, surroundings):
     synapses, pre, post = surroundings
-    before, after = change(rule, synapses, pre, post), change(rule, synapses, pre, disturbed(post, 1))
+    before, after = changes(rule, synapses, pre, post), changes(rule, synapses, pre, disturbed(post, 1))
     others = np.arange(N_POST) != 1
     np.testing.assert_array_equal(after[others], before[others])
-    assert np.all(after[1] != before[1])
+    assert np.all((after[1] != before[1]).any(axis=-1))
 
 
 def test_a_synapse_does_not_feel_other_presynaptic_neurons(rule, surroundings):
     synapses, pre, post = surroundings
-    before, after = change(rule, synapses, pre, post), change(rule, synapses, disturbed(pre, 2), post)
+    before, after = changes(rule, synapses, pre, post), changes(rule, synapses, disturbed(pre, 2), post)
     others = np.arange(N_PRE) != 2
     np.testing.assert_array_equal(after[:, others], before[:, others])
-    assert np.all(after[:, 2] != before[:, 2]) or not rule.reads_pre
+    assert np.all((after[:, 2] != before[:, 2]).any(axis=-1)) or not rule.reads_pre
 
 
 def test_a_synapse_does_not_feel_the_weight_of_another(rule, surroundings):
@@ -84,7 +90,7 @@ def test_a_synapse_does_not_feel_the_weight_of_another(rule, surroundings):
     others = np.ones((N_POST, N_PRE), dtype=bool)
     others[1, 2] = False
     elsewhere = {name: np.where(others, values, values + 9.0) for name, values in synapses.items()}
-    before, after = rule.step(synapses, pre, post, DT, DT)["w"], rule.step(elsewhere, pre, post, DT, DT)["w"]
+    before, after = changes(rule, synapses, pre, post), changes(rule, elsewhere, pre, post)
     np.testing.assert_array_equal(after[others], before[others])
 
 
@@ -94,7 +100,9 @@ def test_relabelling_neurons_relabels_weights(rule, surroundings):
     renamed = rule.step(
         {name: values[np.ix_(i, j)] for name, values in synapses.items()}, {name: values[j] for name, values in pre.items()}, {name: values[i] for name, values in post.items()}, DT, DT
     )
-    np.testing.assert_array_equal(renamed["w"], rule.step(synapses, pre, post, DT, DT)["w"][np.ix_(i, j)])
+    as_before = rule.step(synapses, pre, post, DT, DT)
+    for name in ("w", *rule.state):
+        np.testing.assert_array_equal(renamed[name], as_before[name][np.ix_(i, j)])
 
 
 def test_no_error_leaves_weights_unchanged(rule, surroundings):
@@ -111,7 +119,7 @@ def test_the_learning_rate_does_not_depend_on_dt_or_on_the_length_of_a_presentat
     expected = change(rule, synapses, pre, post)  # a presentation of one step
     held = synapses
     for _ in range(steps):
-        held = synapses | rule.step(held, pre, post, dt, steps * dt)
+        held = synapses | {"w": rule.step(held, pre, post, dt, steps * dt)["w"]}  # traces as they are
     np.testing.assert_allclose(held["w"] - synapses["w"], expected, rtol=1e-12)
 
 
@@ -141,10 +149,15 @@ def test_the_equation_and_the_step_say_the_same(rule, surroundings):
     rule, T = rule.replace(**dict.fromkeys(rule.parameters(), 0.3)), 5 * DT
     left, right = rule.equations.split(":")[0].split("=")
     assert left.strip() == "dw/dt"
-    found = change(rule, synapses, pre, post, DT, T)
+    new = rule.step(synapses, pre, post, DT, T)
+    found = new["w"] - synapses["w"]
     for i, j in np.ndindex(N_POST, N_PRE):
         names = {f"{name}_pre": values[j] for name, values in pre.items()} | {f"{name}_post": values[i] for name, values in post.items()}
-        assert found[i, j] == pytest.approx(DT * eval(right, {"T": T, **{name: values[i, j] for name, values in synapses.items()}, **rule.parameters(), **names}), rel=1e-12)
+        names |= {"T": T, **{name: values[i, j] for name, values in synapses.items()}, **rule.parameters()}
+        assert found[i, j] == pytest.approx(DT * eval(right, names), rel=1e-12)
+        for name, (drive, tau) in rule.filters().items():
+            expected = names[name] * np.exp(-DT / names[tau]) + eval(drive, names) * (1 - np.exp(-DT / names[tau]))
+            assert new[name][i, j] == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,8 @@ class DensePathway(Group):
             self.variables.add_array("norm", size=self.n_post)
         if spec.masked:
             self.variables.add_array("exists", size=self.n_pre * self.n_post, dtype=bool)
+        for trace in spec.traces:
+            self.variables.add_array(trace, size=self.n_pre * self.n_post)
         for parameter, unit in parameters.items():
             self.variables.add_array(parameter, size=1, dimensions=unit.dim, scalar=True, constant=True)
         self.add_dependency(source)
@@ -166,9 +168,21 @@ class DensePathway(Group):
         code = f"gathered = gathered + {change}" if self.spec.gathers else f"w = {_held(f'w + {change}', self.spec)}"
         event = self.spec.carries if self.spec.event and needs(expression, f"{self.spec.carries}_pre") else ""
         self._add(
-            "learn", order, code, step=step_counter(self.clock), number=self.number, by_pre=self.spec.by_pre,
+            "learn", order, code, on="learns", step=step_counter(self.clock), number=self.number, by_pre=self.spec.by_pre,
             sent=array_name(self.source, event) if event else "",
         )
+
+    def trace(self, order: int) -> None:
+        """Let every trace move towards its drive, as it was when the step began, by its share of the distance, where the synapse exists."""
+        exists = "*int(exists)" if self.spec.masked else ""
+        moves = [f"_{name} = {name} + (1 - exp(-dt/{tau}))*(({drive}) - {name}){exists}" for name, (drive, tau) in self.spec.traces.items()]
+        code = "\n".join([*moves, *(f"{name} = _{name}" for name in self.spec.traces)])
+        self._add("learn", order, code, on="remembers", step=step_counter(self.clock), number=self.number, by_pre=self.spec.by_pre, sent="")
+
+    def restart(self, values: Mapping[str, float], order: int) -> None:
+        """Put what synapses keep back to its beginning as a presentation begins."""
+        arrays = [(array_name(self, variable), value) for variable, value in values.items()]
+        self._add("restart", order, "", values=arrays, size=self.n_pre * self.n_post, step=step_counter(self.clock))
 
     def apply(self, order: int) -> None:
         """Make the changes that were gathered where their batch ends, and rescale the weights that keep their norm."""

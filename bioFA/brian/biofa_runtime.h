@@ -3,7 +3,7 @@
 // The plan is a text file in the results folder. It names the tables and rows that the sources
 // show (memory-mapped, so data are never copied; numbers, or bytes that stand for 256 levels) and
 // says how many presentations to run, how many steps each lasts, from which step learning is on,
-// which pathways do not learn, and what to record. Everything that can go wrong ends the program with a message and a non-zero
+// which pathways do not learn, into how many bins a presentation is divided, and what to record. Everything that can go wrong ends the program with a message and a non-zero
 // exit code; a stretch that ended well leaves "done.txt" behind. The program ends with its parent.
 #ifndef BIOFA_RUNTIME_H
 #define BIOFA_RUNTIME_H
@@ -53,6 +53,7 @@ struct Mapped {  // a whole file, read only
 
 struct Source {
     Mapped table, rows, levels;  // with levels, the table holds bytes and levels[byte] is shown
+    int64_t bins = 1;            // so many rows, of equal length in time, are one presentation
 };
 
 // a parent that is killed cannot end its child, so the child asks to be ended with it
@@ -93,6 +94,7 @@ struct Stretch {
             else if (word == "record") { plan >> name; records[name] = nullptr; }
             else if (word == "levels") { plan >> name; sources[name].levels.open(rest_of_line(plan)); }
             else if (word == "table") { plan >> name; sources[name].table.open(rest_of_line(plan)); }
+            else if (word == "bins") { plan >> name; plan >> sources[name].bins; }
             else if (word == "rows") { plan >> name; sources[name].rows.open(rest_of_line(plan)); }
             else fail("the plan holds the unknown word " + word);
             if (!plan) fail("the plan is damaged at " + word);
@@ -110,22 +112,21 @@ struct Stretch {
     int64_t presentation(int64_t step) const { return step / steps; }
     bool first_step(int64_t step) const { return step % steps == 0; }
     bool last_step(int64_t step) const { return step % steps == shown - 1; }
-    bool learns(int64_t step, size_t pathway) const {
-        return learning && step % steps >= onset && step % steps < shown && !(pathway < frozen.size() && frozen[pathway]);
-    }
+    bool remembers(int64_t, size_t pathway) const { return learning && !(pathway < frozen.size() && frozen[pathway]); }
+    bool learns(int64_t step, size_t pathway) const { return remembers(step, pathway) && step % steps >= onset && step % steps < shown; }
     bool ends_batch(int64_t step, size_t pathway, double batch) const {
         return learns(step, pathway) && last_step(step) && (first + presentation(step) + 1) % static_cast<int64_t>(batch) == 0;
     }
     bool last(int64_t step) const { return step + 1 >= presentations * steps; }
 
-    // copy the row that a source shows in a presentation
+    // copy the row that a source shows in a presentation, or in one of its bins
     template <class real>
-    void show_row(const char* name, int64_t k, real* rates, size_t count) const {
+    void show_row(const char* name, int64_t k, real* rates, size_t count, int64_t bin = 0) const {
         const auto found = sources.find(name);
         if (found == sources.end()) fail(std::string("the plan shows nothing at ") + name);
         const Source& source = found->second;
         if (static_cast<size_t>(k + 1) * sizeof(int64_t) > source.rows.size) fail(std::string("too few rows for ") + name);
-        const int64_t index = reinterpret_cast<const int64_t*>(source.rows.bytes)[k];
+        const int64_t index = reinterpret_cast<const int64_t*>(source.rows.bytes)[k] * source.bins + bin;
         const size_t width = count * (source.levels.bytes ? 1 : sizeof(real));
         if (index < 0 || static_cast<size_t>(index + 1) * width > source.table.size)
             fail(std::string("row outside the table of ") + name);
@@ -138,8 +139,10 @@ struct Stretch {
 
     template <class real>
     void show(const char* name, int64_t step, real* rates, size_t count) const {
-        if (first_step(step)) show_row(name, presentation(step), rates, count);
-        else if (step % steps == shown) std::fill(rates, rates + count, real(0));
+        const auto found = sources.find(name);
+        const int64_t length = found == sources.end() ? shown : shown / std::max<int64_t>(found->second.bins, 1), now = step % steps;
+        if (now < shown && now % length == 0) show_row(name, presentation(step), rates, count, now / length);
+        else if (now == shown) std::fill(rates, rates + count, real(0));
     }
 
     // uniform numbers in [0, 1) for one step: a hash of key, presentation, step and neuron (bioFA/draws.py)

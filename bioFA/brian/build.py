@@ -67,7 +67,7 @@ def generate(program: Program, folder: Path) -> None:
         arrays |= {f"{population.name}.{name}": adapter.array_file(groups[population.name], name) for name in names}
     for pathway in program.pathways:
         names = [*(["w"] if pathway.owner == pathway.name else []), *(["exists"] if pathway.masked else []), *_parameters(program, pathway)]
-        names += [*(["gathered"] if pathway.gathers else []), *(["norm"] if pathway.normalised else [])]
+        names += [*(["gathered"] if pathway.gathers else []), *(["norm"] if pathway.normalised else []), *pathway.traces]
         arrays |= {f"{pathway.name}.{name}": adapter.array_file(pathways[pathway.name].group, name) for name in names}
     (folder / "written.json").write_text(json.dumps({"arrays": arrays, "pathways": how}))
 
@@ -118,6 +118,8 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, A
             group = groups[step.of]
             arrays = [adapter.array_name(group, variable) for variable in step.nodes]
             group.contained_objects.append(adapter.Runner(group, "draw", order, arrays=arrays, size=len(group), step=adapter.step_counter(clock), name=step.of))
+        elif step.kind == "restart" and step.of in specs:
+            pathways[step.of].restart(step.values, order)
         elif step.kind == "restart":
             group = groups[step.of]
             values = [(adapter.array_name(group, variable), value) for variable, value in step.values.items()]
@@ -153,6 +155,8 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, A
                 pathways[step.of].learn_block(blocks[step.of], factors[step.of], order)
             else:
                 pathways[step.of].learn(rates[step.of], order)
+            if spec.traces:
+                pathways[step.of].trace(order + 5)
     return {name: "stock" if program.stock else "blocked" if name in blocks else "events" if specs[name].by_pre else "dense" for name in pathways}
 
 

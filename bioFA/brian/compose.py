@@ -32,9 +32,12 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
         stock: whether pathways are Brian2's own `Synapses`; slower, for comparison.
     """
     network = experiment.network
-    unknown = [p.name for p in network.pathways if p.sign == "concordant" or p.partner or p.learning.gathers or isinstance(p.weights, (PseudoInverseOf, Redrawn))]
+    unknown = [
+        p.name for p in network.pathways
+        if p.sign == "concordant" or p.partner or p.learning.gathers or p.traces() or isinstance(p.weights, (PseudoInverseOf, Redrawn))
+    ]
     if stock and unknown:
-        raise ModelError(f"Brian2's own Synapses cannot follow or redraw the weights of pathway '{unknown[0]}', or gather their changes. Leave stock out.")
+        raise ModelError(f"Brian2's own Synapses cannot follow or redraw the weights of pathway '{unknown[0]}', gather their changes or keep traces. Leave stock out.")
     smallest = None if blocked is False or stock or experiment.protocol.steps > 1 else 1 if blocked else BLOCKED_FROM
     needed = _needed(network, experiment.recorded)
     return Program(
@@ -47,6 +50,7 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
         ),
         steps=(
             *(StepSpec(kind="restart", of=p.name, values=dict(p.neuron.state)) for p in network.populations if p.neuron.state and experiment.protocol.reset),
+            *(StepSpec(kind="restart", of=p.name, values=dict(p.traces())) for p in network.plastic() if p.traces() and experiment.protocol.reset),
             *(StepSpec(kind="draw", of=p.name, nodes=p.neuron.draws) for p in network.populations if p.neuron.draws),
             *(StepSpec(kind="show", of=p.name) for p in network.redrawn()),
             *_sweep(network, needed),
@@ -143,16 +147,21 @@ def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> Pathwa
     inverse = pathway.weights if isinstance(pathway.weights, PseudoInverseOf) else None
     rule = pathway.plasticity
     owner = network.pathway(shared.pathway) if shared else pathway
+
+    def carried(text: str) -> str:
+        return text.replace("carried_pre", f"{pathway.carries}_pre")
+
     sign, bounded = pathway.sign if network.signs(pathway) is None else "dale", pathway.learning.bounded
     return PathwaySpec(
         name=pathway.name, source=pathway.source, target=pathway.target, carries=pathway.carries, port=pathway.port,
         owner=shared.pathway if shared else pathway.name, transposed=shared.transposed if shared else False,
         parameters={field: rule.unit_of(field) for field in rule.parameters()} if rule else {},
-        equations=rule.equations.replace("carried_pre", f"{pathway.carries}_pre") if rule else "",
+        equations=carried(rule.equations.strip().splitlines()[0]) if rule else "",
         reads_pre=tuple(dict.fromkeys(pathway.reads_pre())), reads_post=rule.reads_post if rule else (),
         masked=pathway.sparse, sign=sign, bounded=bounded, gathers=pathway.learning.gathers,
         steps=pathway.learning.step is not None, normalised=pathway.learning.normalised,
-        may_block=smallest is not None and math.prod(network.shape(pathway)) >= smallest and not pathway.sparse
+        traces={name: (carried(drive), tau) for name, (drive, tau) in rule.filters().items()} if rule else {},
+        may_block=smallest is not None and math.prod(network.shape(pathway)) >= smallest and not pathway.sparse and not (rule and rule.state)
         and (rule is not None or (pathway.weights.owns and not isinstance(pathway.weights, Redrawn)))
         and sign == "any" and not bounded and not pathway.learning.gathers and not _is_shared(network, pathway) and _is_shown(network, pathway.source)
         and pathway.carries == network.population(pathway.source).neuron.shown,

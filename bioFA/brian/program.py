@@ -45,6 +45,7 @@ class PathwaySpec(_Data):
     says that some synapses do not exist, `sign` which sign weights keep; `may_block`
     that it is large enough, that its source is a stimulus, shown anew in every step, that nobody else uses
     its weights, and that nothing constrains them: then it may work in blocks of presentations, if its weights are fixed or their rule has the form for it.
+    `traces` are the drive and the time constant of each variable that its rule keeps at every synapse.
     `event` says that only neurons that spike have anything to transmit, `by_pre` that the owner's
     matrix is stored with one row a presynaptic neuron, because the owner transmits events.
     """
@@ -73,6 +74,7 @@ class PathwaySpec(_Data):
     gathers: bool = False
     steps: bool = False
     normalised: bool = False
+    traces: dict[str, tuple[str, str]] = {}
 
     def learning_parameters(self) -> list[str]:
         """The parameters by which changes reach the weights."""
@@ -82,16 +84,16 @@ class PathwaySpec(_Data):
 class StepSpec(_Data):
     """One thing that is done in every time step.
 
-    restart   put a population's state (`values`) back to its beginning as a presentation begins
+    restart   put the state of a population, or the traces of a pathway (`values`), back to their beginning as a presentation begins
     draw      fill a population's random numbers (`nodes`) for this step
-    show      load the row of this presentation into a source's variable (`nodes`), or into the weights of a pathway
+    show      load the row of this presentation, or of its bin, into a source's variable (`nodes`), or into the weights of a pathway
     invert    compute a pathway's weights as the pseudo-inverse of another's
     evaluate  run statements for every neuron of a population, which may read one-to-one
               partners in other populations (`reads`: local name -> population and variable)
     test      run statements after the integration of the step: threshold test and reset
     transmit  sum a pathway's synapses into a port, in place of what was there or on top
     record    keep variables (`nodes`) at the end of a presentation, and spikes (`rasters`) in every step
-    learn     one step of a pathway's plasticity rule
+    learn     one step of a pathway's plasticity rule: its weights, then its traces
     apply     make the changes that were gathered, where a batch ends
     """
 

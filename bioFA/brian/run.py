@@ -116,7 +116,7 @@ class Compiled:
         for name, table in feed.tables.items():
             rows = folder / f"{name}.rows"
             _write(rows, np.asarray(feed.rows[name], dtype=np.int64))
-            lines += [f"rows {name} {rows}", *(f"{part} {name} {path}" for part, path in self._table(folder / name, table))]
+            lines += [f"bins {name} {table.shape[1] if len(table.shape) == 3 else 1}", f"rows {name} {rows}", *(f"{part} {name} {path}" for part, path in self._table(folder / name, table))]
         (folder / "plan.txt").write_text("\n".join(lines) + "\n")
 
     def _table(self, place: Path, table: Table) -> list[tuple[str, Path]]:

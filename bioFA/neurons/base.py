@@ -39,6 +39,12 @@ class NeuronModel(Component):
     """Random numbers, uniform on [0, 1), drawn for each neuron in each step (`bioFA.draws`)."""
     events: ClassVar[tuple[str, ...]] = ()
     """Published variables that are 0 in every neuron that does not spike in this step."""
+    shows_steps: ClassVar[bool] = False
+    """Whether a source needs a row for every step of a presentation."""
+    compares: ClassVar[str] = "r"
+    """The published variable of target and output that an error unit compares."""
+    measures: ClassVar[tuple[str, ...]] = ()
+    """Of an error unit that measures the error over a whole presentation: what it publishes as squared error and as the power of the target."""
     sends: ClassVar[str] = "r"
     """The published variable that its axon carries to the next layer."""
 

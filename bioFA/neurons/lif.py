@@ -3,7 +3,8 @@
     tau_syn dI/dt = -I + drive        tau dv/dt = -v + I
     s = 1 where v passes the threshold 1 outside the refractory period; then v is reset
     train = s / (unit_rate dt)        tau_trace dr/dt = -r + train
-    gain = c1 c2 (1 - tanh^2(c2 I)) where I > 0, else 0                delta = error gain
+    gain = c1 c2 (1 - tanh^2(c2 I)) where I > 0, else 0 (surrogate = "rate")
+    gain = 1 / (1 + steepness |v - 1|)^2                (surrogate = "fast_sigmoid")         delta = error gain
 
 v is measured in units of the threshold's distance from rest. A step does four things in this order:
 what arrives makes I jump by drive dt / tau_syn (a spike through a weight w by w / (unit_rate
@@ -13,10 +14,11 @@ step arrive in the next. For `refractory_period`, in whole steps, v stays at `v_
 `decay` = "exact" solves the equations of v and I (tau and tau_syn must differ), "euler" makes one Euler step.
 `reset` = "to_value" puts v to `v_reset`, "subtract" takes the threshold off. `test` = "above" is
 v > 1, "reach" v >= 1. The gain is the slope of max(0, c1 tanh(c2 I)), a smooth proxy of the rate
-curve, with c1 = `proxy_height` and c2 = `proxy_slope`.
+curve, with c1 = `proxy_height` and c2 = `proxy_slope`; or the pseudo-derivative of the spike itself, v being what the last
+threshold test saw, before its reset.
 
 Source: Dayan & Abbott (2001), eq. 5.8 and section 5.4; proxy: Samadi, Lillicrap & Tweed (2017),
-Neural Computation 29:578.
+Neural Computation 29:578; fast sigmoid: Zenke & Ganguli (2018), Neural Computation 30:1514, eq. 2.6.
 """
 
 from __future__ import annotations
@@ -46,13 +48,15 @@ class Lif(NeuronModel):
     unit_rate: Annotated[Number, Unit("Hz"), Gt(0)] = 100.0
     proxy_height: Annotated[Number, Gt(0)] = 1.0
     proxy_slope: Annotated[Number, Gt(0)] = 0.5
+    surrogate: Literal["rate", "fast_sigmoid"] = "rate"
+    steepness: Annotated[Number, Gt(0)] = 10.0
     decay: Literal["euler", "exact"] = "exact"
     reset: Literal["to_value", "subtract"] = "to_value"
     test: Literal["above", "reach"] = "above"
 
     ports: ClassVar[tuple[str, ...]] = ("drive", "error", "probe")
     publishes: ClassVar[tuple[str, ...]] = ("s", "train", "r", "gain", "delta")
-    state: ClassVar[Mapping[str, float]] = {"v": 0.0, "I": 0.0, "filtered": 0.0, "fired": 0.0, "left": 0.0}
+    state: ClassVar[Mapping[str, float]] = {"v": 0.0, "I": 0.0, "filtered": 0.0, "fired": 0.0, "left": 0.0, "tested": 0.0}
     events: ClassVar[tuple[str, ...]] = ("s", "train")
     sends: ClassVar[str] = "train"
 
@@ -73,8 +77,10 @@ class Lif(NeuronModel):
         """The low-passed spike train."""
         return filtered.copy()
 
-    def gain(self, I: Array) -> Array:  # noqa: E741 - the current's name in every textbook
-        """The slope of the smooth proxy of the rate curve."""
+    def gain(self, I: Array, tested: Array) -> Array:  # noqa: E741 - the current's name in every textbook
+        """The slope of the smooth proxy of the rate curve, or the pseudo-derivative of the spike."""
+        if self.surrogate == "fast_sigmoid":
+            return 1.0 / (1.0 + self.steepness * np.abs(tested - 1.0)) ** 2
         slope = self.proxy_height * self.proxy_slope * (1.0 - np.tanh(self.proxy_slope * I) ** 2)
         return np.where(I > 0.0, slope, 0.0)
 
@@ -105,15 +111,16 @@ class Lif(NeuronModel):
         silent = state["left"] > 0
         v = np.where(silent, self.v_reset, v)
         left = np.where(silent, state["left"] - 1, state["left"])
+        tested = v
         passed = (v > 1.0 if self.test == "above" else v >= 1.0) & ~silent
         v = np.where(passed, self.v_reset if self.reset == "to_value" else v - 1.0, v)
         left = np.where(passed, round(self.refractory_period / dt), left)
-        return {"v": v, "I": current, "filtered": filtered, "fired": passed.astype(float), "left": left}
+        return {"v": v, "I": current, "filtered": filtered, "fired": passed.astype(float), "left": left, "tested": tested}
 
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the published variables."""
-        proxy = "proxy_height*proxy_slope*(1 - tanh(proxy_slope*I)**2)*int(I > 0)"
-        return {"s": "fired", "train": "s/(unit_rate*dt)", "r": "filtered", "gain": proxy, "delta": "error*gain"}
+        slopes = {"rate": "proxy_height*proxy_slope*(1 - tanh(proxy_slope*I)**2)*int(I > 0)", "fast_sigmoid": "1/(1 + steepness*abs(tested - 1))**2"}
+        return {"s": "fired", "train": "s/(unit_rate*dt)", "r": "filtered", "gain": slopes[self.surrogate], "delta": "error*gain"}
 
     def dynamics(self) -> str:
         """Brian2's reading of the differential equations."""
@@ -133,6 +140,7 @@ class Lif(NeuronModel):
         value = "v_reset" if self.reset == "to_value" else "(v - 1)"
         return "\n".join((
             "v = v*int(left <= 0) + v_reset*int(left > 0)",
+            "tested = v",
             f"fired = 1.0*int({passed})*int(left <= 0)",
             "left = left - 1.0*int(left > 0)",
             f"v = v*(1 - fired) + {value}*fired",

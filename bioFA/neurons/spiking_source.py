@@ -40,7 +40,7 @@ class SpikingSource(TaskSource):
         """The low-passed spike train."""
         return filtered.copy()
 
-    def rate_unit(self) -> RateSource:
+    def rate_unit(self) -> RateSource | None:
         """The source of the same values, where none is negative."""
         return RateSource(of=self.of)
 

@@ -60,6 +60,7 @@ class Layered(Circuit):
     input: Neuron = RateSource()
     hidden: Neuron = StaticRate()
     output: Neuron = StaticRate()
+    target: Neuron = RateSource(of="targets")
     error: Neuron = ErrorUnit()
     biases: Annotated[bool, Strict()] = False
     weights: PerPathway = (Uniform(low=-0.01, high=0.01),)
@@ -128,7 +129,7 @@ class Layered(Circuit):
         ]
         populations += [
             Population(name="output", size=sizes[-1], neuron=self.output),
-            Population(name="target", size=sizes[-1], neuron=RateSource(of="targets")),
+            Population(name="target", size=sizes[-1], neuron=self.target),
             Population(name=layers.error_unit, size=sizes[-1], neuron=self.error),
         ]
         populations += [Population(name="centred", size=sizes[-1], neuron=StaticRate())] if self.centred_error else []
@@ -153,8 +154,8 @@ class Layered(Circuit):
         """Target and output meet in the error unit; the output hears of it."""
         one = Identity()
         pathways = [
-            Pathway(name=f"target_to_{error_unit}", source="target", target=error_unit, port="target", weights=one),
-            Pathway(name=f"output_to_{error_unit}", source="output", target=error_unit, port="prediction", weights=one),
+            Pathway(name=f"target_to_{error_unit}", source="target", target=error_unit, port="target", carries=self.error.compares, weights=one),
+            Pathway(name=f"output_to_{error_unit}", source="output", target=error_unit, port="prediction", carries=self.error.compares, weights=one),
             Pathway(name=f"{error_unit}_to_output", source=error_unit, target="output", port="error", weights=one),
         ]
         if self.centred_error:

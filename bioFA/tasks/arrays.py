@@ -3,6 +3,9 @@
     inputs (n, n_in), targets (n, n_out), labels (n,)                     training
     validation_inputs, validation_targets, validation_labels              optional
     test_inputs, test_targets, test_labels                                optional
+
+Inputs, and targets, that change during a presentation have a time axis, (n, bins, n_in): bins of equal length
+within it. With one bin a step, `spike_source` shows them as frozen spikes.
 """
 
 from __future__ import annotations
@@ -26,9 +29,14 @@ class Arrays(Task):
     path: Name
 
     def sizes(self) -> tuple[int, int]:
-        """The second dimension of `inputs` and of `targets`."""
+        """The last dimension of `inputs` and of `targets`."""
         train = self._read().train
-        return train.inputs.shape[1], train.targets.shape[1]
+        return train.inputs.shape[-1], train.targets.shape[-1]
+
+    def bins(self) -> dict[str, int]:
+        """The time axis of `inputs` and of `targets`; 1 where they have none."""
+        train = self._read().train
+        return {name: array.shape[1] if len(array.shape) == 3 else 1 for name, array in (("inputs", train.inputs), ("targets", train.targets))}
 
     def draw(self, stream: Stream) -> Data:
         """The arrays as they are; draws nothing."""
@@ -54,9 +62,10 @@ class Arrays(Task):
         for prefix in ("validation_", "test_"):
             split = self._split(arrays, prefix) if any(name.startswith(prefix) for name in arrays) else None
             for name in ("inputs", "targets") if split is not None else ():
-                expected, found = getattr(train, name).shape[1], getattr(split, name).shape[1]
+                expected, found = getattr(train, name).shape[1:], getattr(split, name).shape[1:]
                 if found != expected:
-                    raise FileError(f"{self.path}: '{prefix}{name}' must have as many columns as '{name}', {expected}; got {found}.")
+                    wanted, got = (", ".join(map(str, shape)) for shape in (expected, found))
+                    raise FileError(f"{self.path}: '{prefix}{name}' must have as many columns (and bins) as '{name}', {wanted}; got {got}.")
             others.append(split)
         return Data(train, *others)
 
@@ -66,8 +75,8 @@ class Arrays(Task):
             if name not in arrays:
                 raise FileError(f"{self.path}: the array '{name}' is missing; it holds: {', '.join(sorted(arrays)) or 'nothing'}.")
             array = np.asarray(arrays[name])
-            if array.ndim != 2 or array.dtype.kind not in "fiub" or len(array) == 0:
-                raise FileError(f"{self.path}: '{name}' must be a matrix of numbers, one row an example; got {array.dtype} of shape {array.shape}.")
+            if array.ndim not in (2, 3) or 0 in array.shape or array.dtype.kind not in "fiub":
+                raise FileError(f"{self.path}: '{name}' must be a matrix of numbers, one row an example, or have a time axis, (n, bins, size); got {array.dtype} of shape {array.shape}.")
             array = array.astype(float)
             if not np.isfinite(array).all():
                 row = int(np.argwhere(~np.isfinite(array))[0][0])
@@ -78,9 +87,9 @@ class Arrays(Task):
         if len(targets) != len(inputs):
             raise FileError(f"{self.path}: '{prefix}targets' must have as many rows as '{prefix}inputs', {len(inputs)}; got {len(targets)}.")
         if labels is not None:
-            wanted = f"{self.path}: '{prefix}labels' must be {len(inputs)} whole numbers from 0 to {targets.shape[1] - 1}, one an example"
+            wanted = f"{self.path}: '{prefix}labels' must be {len(inputs)} whole numbers from 0 to {targets.shape[-1] - 1}, one an example"
             if labels.shape != (len(inputs),) or labels.dtype.kind not in "iu":
                 raise FileError(f"{wanted}; got {labels.dtype} of shape {labels.shape}.")
-            if labels.min() < 0 or labels.max() >= targets.shape[1]:
+            if labels.min() < 0 or labels.max() >= targets.shape[-1]:
                 raise FileError(f"{wanted}; got {labels.min()} to {labels.max()}.")
         return Split(inputs, targets, labels)

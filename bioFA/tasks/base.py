@@ -19,7 +19,7 @@ Stream = Callable[[str], np.random.Generator]
 class ByteTable:
     """A matrix of bytes that stand for numbers, `levels[bytes]`: an eighth of the memory of float64.
 
-    `bytes` is `(n, size)` uint8, `levels` `(256,)`. Rows are read, and come out, as numbers.
+    `bytes` is `(n, size)` or `(n, bins, size)` uint8, `levels` `(256,)`. Rows are read, and come out, as numbers.
     """
 
     bytes: Array
@@ -46,7 +46,10 @@ Table = Array | ByteTable
 
 @dataclass(frozen=True)
 class Split:
-    """Examples: `inputs` `(n, n_in)`, `targets` `(n, n_out)`, and class `labels` `(n,)` where there are any."""
+    """Examples: `inputs` `(n, n_in)`, `targets` `(n, n_out)`, and class `labels` `(n,)` where there are any.
+
+    Inputs and targets that change during a presentation have a time axis: `(n, bins, n_in)`, `(n, bins, n_out)`.
+    """
 
     inputs: Table
     targets: Array
@@ -54,6 +57,11 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.inputs)
+
+    def final(self, rows: Any) -> Array:
+        """The targets at the end of the presentation of some examples, `(rows, n_out)`."""
+        targets = self.targets[rows]
+        return targets if targets.ndim == 2 else targets[:, -1]
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,10 @@ class Task(Component):
     def sizes(self) -> tuple[int, int]:
         """How many inputs and targets an example has."""
         raise NotImplementedError(f"{type(self).__name__} does not say its sizes")
+
+    def bins(self) -> dict[str, int]:
+        """Into how many bins of equal length a presentation is divided, of inputs and of targets: 1 where they stay the same."""
+        return {"inputs": 1, "targets": 1}
 
     def draw(self, stream: Stream) -> Data:
         """The examples; generated tasks draw them from `stream`, data sets ignore it.

@@ -1,4 +1,4 @@
-{# The state of a population as it was before the first presentation. #}
+{# The state of a population, or the traces of a pathway, as it was before the first presentation. #}
 {% extends 'common_group.cpp' %}
 {% block maincode %}
     if (biofa::stretch().first_step({{_step}}))
