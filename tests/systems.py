@@ -1,6 +1,7 @@
 """Experiments that between them use every neuron model, activation, weight kind and port: what both consumers must agree on."""
 
 from bioFA import Experiment, Network, Pathway, Population, Protocol, Record
+from bioFA.neurons import NeuronModel
 from bioFA.neurons.bernoulli_source import BernoulliSource
 from bioFA.neurons.constant_source import ConstantSource
 from bioFA.neurons.error_unit import ErrorUnit
@@ -9,10 +10,14 @@ from bioFA.neurons.lif import Lif
 from bioFA.neurons.poisson_source import PoissonSource
 from bioFA.neurons.rate_source import RateSource
 from bioFA.neurons.spike_source import SpikeSource
+from bioFA.neurons.spiking_error_unit import SpikingErrorUnit
 from bioFA.neurons.static_rate import StaticRate
 from bioFA.neurons.stochastic_sigmoid import StochasticSigmoid
+from bioFA.neurons.tonic_error_unit import TonicErrorUnit
+from bioFA.neurons.two_compartment_lif import TwoCompartmentLif
 from bioFA.neurons.van_rossum_error import VanRossumError
 from bioFA.rules.delta_rule import DeltaRule
+from bioFA.rules.event_driven_random_backpropagation import EventDrivenRandomBackpropagation
 from bioFA.rules.local_error import LocalError
 from bioFA.rules.superspike import Superspike
 from bioFA.schemes import Layered
@@ -175,3 +180,23 @@ def traced_tissue(frozen: bool) -> Experiment:
 
 TRACED = [traced_tissue(True), traced_tissue(False)]
 ALL += TRACED
+
+
+def event_driven(error: NeuronModel | None = None, decay: str = "exact") -> Experiment:
+    """eRBP: two hidden layers with dendrites, errors as spikes of two populations or about a baseline, a rule that acts on presynaptic spikes."""
+    cell = TwoCompartmentLif(decay=decay, refractory_period="3 ms", proxy_slope=0.7)
+    rule = EventDrivenRandomBackpropagation(learning_rate=0.05)
+    circuit = Layered(
+        sizes=(5, 6, 4, 3), input=PoissonSource(max_rate="200 Hz"), hidden=cell, output=cell, error=error or SpikingErrorUnit(unit_rate="150 Hz"), biases=True,
+        weights=(Normal(scale=2.0),), bias_weights=Constant(value=0.9), feedback=(Normal(scale=0.5),), feedback_density=0.8,
+        schemes={"fa": FeedbackAlignment(rule=rule, readout_rule=rule)},
+    )
+    unit = circuit.error.family_name
+    return Experiment(
+        name=f"event_driven_{unit}_{decay}", circuit=circuit, task=TASK, record=Record(variables=("hidden1.dendrite", "hidden2.gain")),
+        protocol=Protocol(dt="1 ms", presentation="40 ms", learning_onset="5 ms", blank="10 ms", epochs=2),
+    )
+
+
+SPIKING += [event_driven(), event_driven(TonicErrorUnit(decay="euler"), "euler")]
+ALL += SPIKING[2:]

@@ -7,9 +7,12 @@ import systems
 import bioFA
 from bioFA.instance import draw
 from bioFA.neurons.lif import Lif
+from bioFA.neurons.spiking_error_unit import SpikingErrorUnit
 from bioFA.neurons.stochastic_sigmoid import StochasticSigmoid
+from bioFA.neurons.two_compartment_lif import TwoCompartmentLif
 from bioFA.reference import Reference
 from bioFA.rules.delta_rule import DeltaRule
+from bioFA.rules.event_driven_random_backpropagation import EventDrivenRandomBackpropagation
 from bioFA.rules.local_error import LocalError
 from bioFA.rules.node_perturbation import NodePerturbation
 from bioFA.simulation import consumer
@@ -69,11 +72,19 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+EVENT_FAULTS = {
+    "errors of the wrong sign": (SpikingErrorUnit, "expressions", lambda right: lambda self: right(self) | {"train": "s/(unit_rate*dt)"}),
+    "errors without a bound": (SpikingErrorUnit, "spiking", lambda right: lambda self: right(self).replace("0, inf", "-inf, inf")),
+    "a dropped dendrite": (TwoCompartmentLif, "expressions", lambda right: lambda self: right(self) | {"dendrite": "error"}),
+    "an open gate": (EventDrivenRandomBackpropagation, "equations", lambda right: right.replace("* gain_post ", "")),
+}
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, *EVENT_FAULTS])
 def test_a_fault_in_a_spiking_neuron_is_caught(fault, monkeypatch):
-    model, method, broken = FAULTS[fault]
-    monkeypatch.setattr(model, method, broken(getattr(model, method)))
-    outcome = verify(systems.SPIKING[0], presentations=10)
+    model, name, broken = {**FAULTS, **EVENT_FAULTS}[fault]
+    monkeypatch.setattr(model, name, broken(getattr(model, name)))
+    outcome = verify(systems.SPIKING[2 if fault in EVENT_FAULTS else 0], presentations=10)
     assert not outcome.agrees
     assert "DIFFER" in str(outcome)
 

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 import bioFA
 from bioFA import Experiment, Layered
 from bioFA.brian.compose import make_program
-from bioFA.brian.factors import factorise
+from bioFA.brian.factors import factorise, needs
 from bioFA.brian.run import Compiled
 from bioFA.instance import draw
 from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.static_rate import StaticRate
 from bioFA.reference import Reference
 from bioFA.rules import family
+from bioFA.rules.event_driven_random_backpropagation import EventDrivenRandomBackpropagation
 from bioFA.schemes.backpropagation import Backpropagation
 from bioFA.schemes.feedback_alignment import FeedbackAlignment
 from bioFA.tasks.linear_teacher import LinearTeacher
@@ -210,3 +211,9 @@ def test_dense_blocked_and_numpy_agree_on_random_small_networks(experiment):
     expected = Reference(instance).segment(instance.state, feed, learning=True).state
     for blocked in (True, False):
         assert largest_difference(expected, Compiled(instance, blocked=blocked).segment(instance.state, feed, learning=True).state) <= 1e-10
+
+
+def test_compiled_synapses_are_visited_only_where_the_presynaptic_neuron_spikes():
+    rate = EventDrivenRandomBackpropagation.equations.split("=")[1].split(":")[0].replace("carried_pre", "train_pre")
+    assert needs(rate, "train_pre")
+    assert not needs(f"{rate} - w / T", "train_pre")

@@ -42,7 +42,7 @@ every_neuron = pytest.mark.parametrize("neuron", EVERY, ids=called)
 every_computing_neuron = pytest.mark.parametrize("neuron", [n for n in EVERY if n.expressions()], ids=called)
 every_stateful_neuron = pytest.mark.parametrize("neuron", [n for n in EVERY if n.state], ids=called)
 
-FUNCTIONS = {"tanh": np.tanh, "exp": np.exp, "log": np.log, "clip": np.clip, "inf": np.inf, "int": lambda condition: np.asarray(condition).astype(int)}
+FUNCTIONS = {"floor": np.floor, "tanh": np.tanh, "exp": np.exp, "log": np.log, "clip": np.clip, "inf": np.inf, "int": lambda condition: np.asarray(condition).astype(int)}
 
 
 def values_for(neuron, variable, values):
@@ -67,7 +67,7 @@ def unshown(neuron):
 
 
 def test_there_are_neuron_models():
-    assert {"lif", "stochastic_sigmoid", "poisson_source", "bernoulli_source", "static_rate", "leaky_rate", "error_unit", "rate_source", "noise_source", "constant_source"} <= set(neurons.family.names())
+    assert {"lif", "two_compartment_lif", "spiking_error_unit", "tonic_error_unit", "stochastic_sigmoid", "poisson_source", "bernoulli_source", "static_rate", "leaky_rate", "error_unit", "rate_source", "noise_source", "constant_source"} <= set(neurons.family.names())
     assert len(configurations(LeakyRate)) == 2 * len(ACTIVATIONS)
 
 

@@ -8,21 +8,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bioFA import ModelError, draws
+from bioFA import ModelError, draws, schemes
 from bioFA.neurons.bernoulli_source import BernoulliSource
 from bioFA.neurons.lif import Lif
 from bioFA.neurons.poisson_source import PoissonSource
+from bioFA.neurons.spiking_error_unit import SpikingErrorUnit
 from bioFA.neurons.stochastic_sigmoid import StochasticSigmoid
+from bioFA.neurons.tonic_error_unit import TonicErrorUnit
+from bioFA.neurons.two_compartment_lif import TwoCompartmentLif
+from bioFA.rules.event_driven_random_backpropagation import EventDrivenRandomBackpropagation
+from bioFA.schemes import Layered
+from bioFA.weights import SharedWith
 
 DT = 1e-3
 
 
-def simulate(neuron, steps, drive, dt=DT, chances=None, size=1):
-    """All published variables and states of a neuron alone, step by step."""
+def simulate(neuron, steps, drive, dt=DT, chances=None, size=1, into="drive"):
+    """All published variables and states of a neuron alone, driven at one port, step by step."""
     state = {name: np.full(size, value) for name, value in neuron.state.items()}
     course = []
     for step in range(steps):
-        known = state | {"dt": dt, "drive": np.full(size, drive(step * dt)), "error": np.zeros(size), "probe": np.zeros(size)}
+        known = state | dict.fromkeys(neuron.ports, np.zeros(size)) | {"dt": dt, into: np.full(size, drive(step * dt))}
         known |= dict.fromkeys(neuron.draws, None if chances is None else chances[step])
         if neuron.shows == "task":
             known[neuron.shown] = np.full(size, drive(step * dt))
@@ -107,6 +113,79 @@ def test_the_mean_of_the_train_is_the_rate_that_it_stands_for(neuron, value, rat
     chance = rate * (neuron.gain if isinstance(neuron, BernoulliSource) else neuron.max_rate * DT)
     error = math.sqrt(max(chance * (1 - chance), 1e-12) / trains.size) * rate / max(chance, 1e-12)
     assert trains.mean() == pytest.approx(rate, abs=4 * error + 1e-12)
+
+
+@pytest.mark.parametrize("target", [0.333, 0.777, -0.456])
+def test_a_pair_of_error_populations_counts_the_mismatch_in_units_of_its_own_sign(target):
+    """After a time t under a constant mismatch m the unit of its sign has spiked floor(unit_rate |m| t) times, the other never."""
+    on, off = SpikingErrorUnit(unit_rate="200 Hz"), SpikingErrorUnit(unit_rate="200 Hz", polarity="off")
+    assert on.opponent() == off
+    assert off.opponent() == on
+    courses = [simulate(unit, 501, lambda t: target, into="target") for unit in (on, off)]
+    counts = [sum(known["s"][0] for known in course) for course in courses]
+    assert counts == [math.floor(200 * max(target, 0) * 0.5 + 1e-9), math.floor(200 * max(-target, 0) * 0.5 + 1e-9)]
+    total = sum(known["train"][0] * DT for course in courses for known in course)
+    assert total == pytest.approx(target * 0.5, abs=1 / 200)
+
+
+def test_an_error_unit_answers_at_once_when_the_mismatch_turns_to_its_sign():
+    """Since v stops at 0, the first spike comes 1 / (unit_rate m) after the turn, however long the other sign lasted."""
+    course = simulate(SpikingErrorUnit(unit_rate="100 Hz"), 700, lambda t: -1.0 if t < 0.6 - DT / 2 else 0.5, into="target")
+    assert np.flatnonzero([known["s"][0] for known in course])[0] == 600 + 20
+
+
+@pytest.mark.parametrize("target", [0.0, 0.2, -0.6])
+def test_a_tonic_error_unit_codes_the_mismatch_about_its_baseline(target):
+    """The mean train is 4 width (sigma(m / width) - 1/2), and without a mismatch it spikes at half its largest rate."""
+    unit, size, steps = TonicErrorUnit(), 400, 600
+    chances = [draws.uniform(draws.key(2, "test"), 0, step, size) for step in range(steps)]
+    course = simulate(unit, steps, lambda t: target, chances=chances, size=size, into="target")[100:]
+    rate = 1 / (1 + math.exp(-target / 0.5))
+    spikes = np.array([known["s"] for known in course])
+    error = 4 * math.sqrt(0.2 * rate * (1 - 0.2 * rate) / spikes.size)
+    assert spikes.mean() == pytest.approx(0.2 * rate, abs=error)
+    assert np.mean([known["train"] for known in course]) == pytest.approx(2.0 * (rate - 0.5), abs=2.0 * error / 0.2)
+
+
+def test_the_dendrite_integrates_the_error_and_leaves_the_soma_alone():
+    """U(t) = 1 - exp(-t / tau_dendrite) under a constant error, filtered once; v and I stay where they are."""
+    neuron = TwoCompartmentLif(tau_dendrite="30 ms", gate_low=0.5)
+    course = simulate(neuron, 40, lambda t: 1.0, into="error")
+    np.testing.assert_allclose([known["dendrite"][0] for known in course], -np.expm1(-np.arange(40) * DT / 30e-3), rtol=1e-12)
+    assert all(known["v"][0] == known["I"][0] == known["gain"][0] == known["delta"][0] == 0.0 for known in course)
+
+
+def test_the_gate_is_open_between_its_bounds_only():
+    gain = TwoCompartmentLif(gate_low=-1.0, gate_high=2.0).gain(np.array([-1.0, -0.9, 0.0, 1.9, 2.0]))
+    np.testing.assert_array_equal(gain, [0, 1, 1, 1, 0])
+    with pytest.raises(ModelError, match="gate_low must be < gate_high"):
+        TwoCompartmentLif(gate_low=1.0, gate_high=1.0)
+
+
+def test_a_spike_changes_its_synapses_by_the_gated_dendrite_and_no_spike_changes_nothing():
+    """dw = eta U / (T unit_rate) on a presynaptic spike, whatever dt."""
+    rule, w = EventDrivenRandomBackpropagation(learning_rate=0.3), np.ones((3, 2))
+    dendrite, gain = np.array([0.5, -2.0, 4.0]), np.array([1.0, 1.0, 0.0])
+    for dt in (1e-4, 1e-3):
+        after = rule.step({"w": w}, {"carried": np.array([1.0, 0.0]) / (100.0 * dt)}, {"dendrite": dendrite, "gain": gain}, dt, 0.2)["w"]
+        np.testing.assert_allclose(after - w, np.outer(0.3 * dendrite * gain / (0.2 * 100.0), [1.0, 0.0]), rtol=1e-12, atol=1e-15)
+
+
+def test_a_pair_of_error_populations_shares_its_feedback_and_is_refused_where_that_learns():
+    circuit = Layered(sizes=(5, 4, 3), error=SpikingErrorUnit())
+    network = circuit.network()
+    assert network.pathway("mismatch_off_to_hidden").weights == SharedWith(pathway="mismatch_to_hidden")
+    assert network.pathway("mismatch_off_to_hidden").carries == network.pathway("mismatch_to_hidden").carries == "train"
+    assert [p.name for p in network.measured_feedback()] == ["mismatch_to_hidden"]
+    for scheme in schemes.family.names():
+        if scheme in ("kp", "arbp", "usf", "frsf", "brsf"):
+            with pytest.raises(ModelError, match="a pair of error populations cannot share its weights"):
+                circuit.replace(scheme=scheme).network()
+            circuit.replace(scheme=scheme, error=TonicErrorUnit()).network()
+        elif scheme not in ("np", "wp"):
+            laid = circuit.replace(scheme=scheme).network()
+            signed = [[p for p in laid.pathways if p.source == source] for source in ("mismatch", "mismatch_off")]
+            assert len(signed[0]) == len(signed[1]) > 0
 
 
 @given(st.integers(0, 2**31), st.integers(0, 10**6), st.integers(0, 10**4), st.integers(1, 50))

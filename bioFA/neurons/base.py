@@ -56,6 +56,10 @@ class NeuronModel(Component):
         """Ports that nothing in this configuration of the model reads."""
         return ()
 
+    def opponent(self) -> NeuronModel | None:
+        """The model of a second population that carries the other sign, where one population carries one sign only."""
+        return None
+
     def expressions(self) -> dict[str, str]:
         """Each published variable as a Brian2 expression."""
         return {}

@@ -4,6 +4,8 @@
                  ^________ scheme ________|
 
 With `biases`, a tonically active unit projects to every layer; its weights learn like the others.
+Where an error unit carries one sign only (`SpikingErrorUnit`), a second population `mismatch_off`
+carries the other, and every pathway that leaves the one leaves the other with the same weights.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.rate_source import RateSource
 from bioFA.neurons.static_rate import StaticRate
 from bioFA.schemes.base import Layers, Scheme, SchemeField, family
-from bioFA.weights import Constant, Identity, Uniform, WeightsField
+from bioFA.weights import Constant, Identity, SharedWith, Uniform, Weights, WeightsField
 
 
 def _listed(value: Any) -> Any:
@@ -132,12 +134,13 @@ class Layered(Circuit):
             Population(name="target", size=sizes[-1], neuron=self.target),
             Population(name=layers.error_unit, size=sizes[-1], neuron=self.error),
         ]
+        opponent = self.error.opponent()
+        populations += [Population(name=f"{layers.error_unit}_off", size=sizes[-1], neuron=opponent)] if opponent else []
         populations += [Population(name="centred", size=sizes[-1], neuron=StaticRate())] if self.centred_error else []
         learning = dict.fromkeys((p.name for p in biases), self.learning.replace(normalised=False))
         pathways = (
             *(p.replace(plasticity=additions.rules.get(p.name), partner=additions.partners.get(p.name)) for p in (*forward, *biases)),
-            *self._error_pathways(layers.error_unit),
-            *additions.pathways,
+            *self._carried(layers.error_unit, (*self._error_pathways(layers.error_unit), *additions.pathways)),
         )
         return Network(
             populations=(*populations, *additions.populations),
@@ -165,6 +168,32 @@ class Layered(Circuit):
         if "gain" in self.error.required_ports():
             pathways.append(Pathway(name=f"output_gain_to_{error_unit}", source="output", target=error_unit, port="gain", carries="gain", weights=one))
         return pathways
+
+
+    def _carried(self, error_unit: str, pathways: tuple[Pathway, ...]) -> list[Pathway]:
+        """The same, with what the error unit sends in place of its rate, and, where it has an opponent, each of its pathways there too."""
+        carried: list[Pathway] = []
+        for pathway in pathways:
+            leaves = pathway.source == error_unit and pathway.carries == "r"
+            carried.append(pathway.replace(carries=self.error.sends) if leaves else pathway)
+            if self.error.opponent() is not None and (leaves or pathway.target == error_unit):
+                carried.append(_opposed(carried[-1], error_unit))
+        return carried
+
+
+def _opposed(pathway: Pathway, error_unit: str) -> Pathway:
+    """The same synapses for the population of the other sign.
+
+    Raises:
+        ModelError: if the weights are not those of one pathway alone, for all to share.
+    """
+    if pathway.plasticity is not None or pathway.sign == "concordant":
+        does = "learns" if pathway.plasticity is not None else "takes the signs of the forward weights"
+        raise ModelError(f"pathway '{pathway.name}' {does}, so a pair of error populations cannot share its weights. Use an error unit that carries both signs, such as tonic_error_unit.")
+    weights = SharedWith(pathway=pathway.name) if pathway.weights.owns and not pathway.weights.one_to_one else pathway.weights
+    ends = {end: f"{error_unit}_off" for end in ("source", "target") if getattr(pathway, end) == error_unit}
+    name = pathway.name.replace(error_unit, f"{error_unit}_off")
+    return pathway.replace(name=name, weights=weights, density=1.0, fan_in=None, sign="any", stands_for=None, **ends)
 
 
 def _read_scheme(name: str, value: Any) -> Any:
