@@ -98,7 +98,7 @@ def list_(as_json: bool) -> None:
     for kind, parts in found.items():
         click.echo(kind)
         for part in parts:
-            click.echo(click.wrap_text(part["description"], width, f"  {part['name']:<20}", " " * 22))
+            click.echo(click.wrap_text(part["description"], width, f"  {part['name']:<19} ", " " * 22))
     click.echo("\nSee a model with 'biofa show NAME', run it with 'biofa run NAME'.")
 
 

@@ -53,7 +53,7 @@ def test_run_prints_one_json_object_and_nothing_else(finished):
     outcome, folder = finished
     printed = json.loads(outcome.stdout)
     assert list(printed) == [
-        "model", "scheme", "seed", "backend", "presentations", "ended_early", "metrics", "alignment", "feedback_angle", "findings", "timing", "result",
+        "model", "scheme", "seed", "backend", "presentations", "ended_early", "metrics", "alignment", "feedback_angle", "findings", "firing_rates_hz", "timing", "result",
     ]
     assert (printed["model"], printed["scheme"], printed["seed"], printed["backend"], printed["presentations"]) == ("linear", "fa", 3, "numpy", 60)
     assert {"nse", "test_nse"} <= set(printed["metrics"])
@@ -176,8 +176,8 @@ def test_too_little_memory_is_the_environment_s_lack(monkeypatch):
 class Nudged(Reference):
     """A consumer whose hidden weights are off by a little."""
 
-    def segment(self, state, feed, learning, every=None):
-        segment = super().segment(state, feed, learning, every)
+    def segment(self, state, feed, learning, **options):
+        segment = super().segment(state, feed, learning, **options)
         segment.state["input_to_hidden.w"][0, 0] += 1e-6
         return segment
 

@@ -88,7 +88,7 @@ class Lif(NeuronModel):
         """The error as the layer below needs it: error times gain."""
         return error * gain
 
-    def rate_unit(self) -> LifRate:
+    def rate_unit(self) -> LifRate | None:
         """The unit with the rate curve of this neuron."""
         shared = {name: getattr(self, name) for name in LifRate.model_fields}
         return LifRate(**shared)

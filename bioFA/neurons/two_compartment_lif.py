@@ -47,7 +47,10 @@ class TwoCompartmentLif(Lif):
         """The low-passed error."""
         return U.copy()
 
-    def gain(self, I: Array) -> Array:  # noqa: E741 - the current's name in every textbook
+    def rate_unit(self) -> None:
+        """None: a gate has no counterpart in the mean current."""
+
+    def gain(self, I: Array) -> Array:  # type: ignore[override]  # noqa: E741 - the current's name in every textbook
         """The boxcar of the somatic current."""
         return ((self.gate_low < I) & (self.gate_high > I)).astype(float)
 

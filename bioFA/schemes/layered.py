@@ -26,7 +26,7 @@ from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.rate_source import RateSource
 from bioFA.neurons.static_rate import StaticRate
 from bioFA.schemes.base import Layers, Scheme, SchemeField, family
-from bioFA.weights import Constant, Identity, SharedWith, Uniform, Weights, WeightsField
+from bioFA.weights import Constant, Identity, SharedWith, Uniform, WeightsField
 
 
 def _listed(value: Any) -> Any:
