@@ -187,9 +187,9 @@ def check_saturated(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _largest_gain(neuron: NeuronModel) -> float:
-    """The largest gain near rest, at a drive of -1, 0 and 1."""
+    """The largest gain of a unit without state near rest, at a drive of -1, 0 and 1."""
     drives = np.array([-1.0, 0.0, 1.0])
-    known = dict.fromkeys((*neuron.ports, *neuron.state), drives)
+    known = dict.fromkeys(neuron.ports, drives)
     known["r"] = neuron.r(*(known[need] for need in neuron.needs("r")))  # type: ignore[attr-defined]
     return float(neuron.gain(*(known[need] for need in neuron.needs("gain"))).max())  # type: ignore[attr-defined]
 
