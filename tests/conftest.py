@@ -1,4 +1,4 @@
-"""What all tests share: a compile cache of their own, so that each program is built once a session."""
+"""What all tests share: a compile cache of their own, so that each program is built once a session, by whichever worker comes first."""
 
 import os
 import sys
@@ -12,7 +12,8 @@ sys.path.append(str(Path(__file__).resolve().parent.parent))  # `benchmarks`, wh
 @pytest.fixture(scope="session", autouse=True)
 def _binaries(tmp_path_factory):
     if "BIOFA_CACHE" not in os.environ:
-        os.environ["BIOFA_CACHE"] = str(tmp_path_factory.mktemp("binaries"))
+        base = tmp_path_factory.getbasetemp()
+        os.environ["BIOFA_CACHE"] = str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "binaries")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -113,7 +113,7 @@ def test_the_tanh_teacher_is_not_linear():
 
 
 def test_measuring_never_learns(monkeypatch):
-    """Learning is on in training stretches only, and only validation data are looked at before the end."""
+    """Learning is on in training stretches only, and only validation data are looked at before the end; last comes the diagnosis."""
     asked = []
     segment = Reference.segment
 
@@ -124,7 +124,7 @@ def test_measuring_never_learns(monkeypatch):
     monkeypatch.setattr(Reference, "segment", spy)
     model = bioFA.load("digits", {"protocol.presentations": 30, "protocol.snapshots": 3})
     simulate(model, seed=1, backend="numpy")
-    assert asked == [(10, True), (360, False), (10, True), (360, False), (10, True), (360, False), (360, False)]
+    assert asked == [(10, True), (360, False), (10, True), (360, False), (10, True), (360, False), (360, False), (30, False)]
 
 
 class Wrong(Reference):
