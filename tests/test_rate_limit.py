@@ -79,6 +79,11 @@ def test_the_rate_unit_of_a_lif_neuron_has_its_rate(drive):
     assert neuron.rate_unit().r(np.array([drive]))[0] == pytest.approx(spikes / 4.0 / 50.0, abs=0.02)
 
 
+def test_a_lif_neuron_whose_gain_is_no_slope_of_its_rate_curve_has_no_rate_unit():
+    assert Lif(surrogate="fast_sigmoid").rate_unit() is None
+    assert Lif(surrogate="rate").rate_unit() is not None
+
+
 def test_a_network_without_a_rate_network_is_said_to_have_none():
     outcome = rate_limit.compare_with_rates(systems.SPIKING[0], 1, Reference)
     assert outcome.holds

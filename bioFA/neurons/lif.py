@@ -89,7 +89,9 @@ class Lif(NeuronModel):
         return error * gain
 
     def rate_unit(self) -> LifRate | None:
-        """The unit with the rate curve of this neuron."""
+        """The unit with the rate curve of this neuron; None with the pseudo-derivative of a spike, which is no slope of that curve."""
+        if self.surrogate == "fast_sigmoid":
+            return None
         shared = {name: getattr(self, name) for name in LifRate.model_fields}
         return LifRate(**shared)
 
