@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from bioFA.result import Result
     from bioFA.sweep import Sweep
 
-FIGURES = ("learning_curve", "alignment", "weights")
+FIGURES = ("learning_curve", "alignment", "weights", "raster", "neurons")
 """What `biofa run` draws into its folder beside the result,"""
 SUFFIXES = (".png", ".pdf", ".svg")
 """each as these."""
@@ -158,9 +158,10 @@ def run(
     """Train a model, and write its result and figures into a folder.
 
     The folder gets result.h5 (everything measured, with the model and the seed) and figures of
-    the learning curve, the alignment of feedback and forward weights, and the weights, each as
-    .png, .pdf and .svg; drawing takes longer than a short run, so --json leaves them out unless
-    --figures is given. A folder that already holds a result is refused. While it runs, the folder
+    the learning curve, the alignment of feedback and forward weights, and the weights, and where
+    neurons spike a raster with the rates, and the potentials of sample neurons, each as .png, .pdf
+    and .svg; drawing takes longer than a short run, so --json leaves them out unless --figures is
+    given. Statistics of the spikes are told where Elephant is installed. A folder that already holds a result is refused. While it runs, the folder
     also keeps all that 'biofa resume' needs to go on after Ctrl-C, SIGTERM, or a kill.
 
     \b
@@ -478,8 +479,23 @@ def _tell(result: Result, folder: Path, as_json: bool) -> None:
         return print_json(result.summary() | {"result": str(folder / RESULT)})
     drawn = [path.name for stem in FIGURES for suffix in SUFFIXES if (path := folder / f"{stem}{suffix}").exists()]
     click.echo(str(result))
+    if result.activity is not None:
+        click.echo(_spikes(result))
     click.echo(f"Written to {folder}: {', '.join([RESULT, *drawn])}")
     return None
+
+
+def _spikes(result: Result) -> str:
+    """Statistics of each spiking population, or what to install for them."""
+    from bioFA.analysis.spikes import INSTALL, has_elephant
+
+    if not has_elephant():
+        return f"  spike statistics   are Elephant's, which is not installed: {INSTALL}"
+    lines: list[str] = []
+    for name, measures in result.spike_statistics.items():
+        cv, fano, correlation = ("-" if value is None else f"{value:.2f}" for value in measures.values())
+        lines.append(f"  {'' if lines else 'spike statistics':<19}{name}: CV of intervals {cv}, Fano factor {fano}, correlation {correlation}")
+    return "\n".join(lines)
 
 
 def _moment(seconds: float) -> str:

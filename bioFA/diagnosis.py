@@ -24,6 +24,7 @@ from functools import cached_property
 
 import numpy as np
 
+from bioFA.activity import Activity, activity, watched
 from bioFA.experiment import Record
 from bioFA.instance import Instance
 from bioFA.network import Network, Pathway
@@ -62,12 +63,13 @@ LARGEST_RANKED = 1000
 class Evidence:
     """What checks look at. `values[node]` is `(n, size)`: each variable at the end of a presentation, with the last weights and learning off.
 
-    `rasters[population]` `(n, steps, size)` are the spikes of the same presentations, where neurons spike.
+    `rasters[population]` `(n, steps, size)` are the spikes of the same presentations, where neurons spike, and `activity` the same as the result keeps it.
     """
 
     result: Result
     values: Mapping[str, Array]
     rasters: Mapping[str, Array] = field(default_factory=dict)
+    activity: Activity | None = None
 
     @property
     def network(self) -> Network:
@@ -118,8 +120,8 @@ def gather(result: Result, instance: Instance) -> Evidence:
     probed = replace(instance, experiment=instance.experiment.replace(record=Record(variables=nodes)))
     ends = [instance.presentations(), *instance.phase_ends()]
     count = min(EXAMPLES, max(1, STEPS // instance.experiment.protocol.steps), *ends)
-    segment = Reference(probed).segment(result.state, instance.training(0, count), learning=False, rasters=True)
-    return Evidence(result, segment.recording.arrays, segment.rasters)
+    segment = Reference(probed).segment(result.state, instance.training(0, count), learning=False, rasters=True, watched=watched(instance.network))
+    return Evidence(result, segment.recording.arrays, segment.rasters, activity(segment))
 
 
 def diagnose(evidence: Evidence) -> tuple[Finding, ...]:

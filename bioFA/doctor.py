@@ -22,6 +22,7 @@ class Check(NamedTuple):
 
 def checks() -> list[Check]:
     """Everything that a run or a data set needs from the machine."""
+    from bioFA.analysis.spikes import INSTALL, has_elephant
     from bioFA.brian.cache import cache_folder, compiler
     from bioFA.data import has_mnist, mnist_folder
     from bioFA.provenance import versions
@@ -43,6 +44,7 @@ def checks() -> list[Check]:
         ),
         Check("cache", writable(cache_folder()), True, str(cache_folder()), "make it writable, or set BIOFA_CACHE to a folder that is"),
         Check("scikit-learn", sklearn, False, "for the model digits", "pip install 'bioFA[digits]'"),
+        Check("Elephant", has_elephant(), False, "for statistics of spikes", INSTALL),
         Check("MNIST", mnist, False, f"{'in' if mnist else 'not in'} {mnist_folder()}", "biofa data get mnist"),
     ]
 

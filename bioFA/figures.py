@@ -1,4 +1,4 @@
-"""Figures of one result, made for papers: what was learned, how feedback aligned, and the weights.
+"""Figures of one result, made for papers: what was learned, how feedback aligned, the weights, and what spiking neurons do.
 
 Each function takes a `Result` and gives a matplotlib `Figure`, drawn without pyplot, so nothing
 needs a display and nothing is left open. Colours are from Okabe & Ito's palette, which
@@ -8,7 +8,7 @@ colour-blind readers tell apart; text stays text in PDF and SVG.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +20,11 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
+from bioFA.activity import Activity
 from bioFA.analysis.learning import sliding_mean
 from bioFA.durable import written_whole
-from bioFA.errors import FileError
-from bioFA.network import Pathway
+from bioFA.errors import FileError, ModelError
+from bioFA.network import Pathway, Population
 from bioFA.neurons.rate_source import RateSource
 from bioFA.result import Result
 
@@ -46,6 +47,10 @@ BINS = 100
 """Courses are summarised in at most this many bins of consecutive presentations."""
 PIXELS = 600
 """Of a larger matrix, every second (third, ...) row and column is drawn."""
+SLIM = 0.25
+"""Height in inches of the bars above spikes."""
+RATE_BIN = 20e-3
+"""Seconds in a bin of a population's rate."""
 IMAGES = 24
 """So many receptive fields are shown."""
 SUFFIXES = (".png", ".pdf", ".svg")
@@ -156,16 +161,91 @@ def weights(result: Result) -> Figure:
     return figure
 
 
-def save_all(result: Result, folder: str | Path) -> list[Path]:
-    """Write the figures of a result, each as .png, .pdf and .svg, and return their paths.
+@matplotlib.rc_context(STYLE)
+def raster(result: Result) -> Figure:
+    """Every spike in the first presentations of training, replayed in the NumPy reference at the final weights with learning off,
+    and below the rate of every population, its spikes per neuron in bins of 20 ms. A row is a neuron; the mean rate of its
+    population stands beside it. Grey lines: a presentation begins. Bars: the example is shown; learning was on, in training.
 
-    The alignment is left out where no feedback is measured (schemes without feedback weights).
+    Raises:
+        ModelError: if no neuron spikes, or an older bioFA kept no spikes.
+    """
+    activity = _activity(result)
+    populations = [p for p in result.experiment.network.populations if p.name in activity.spikes]
+    heights = [SLIM, *(min(max(0.012 * p.size, 0.45), 1.5) for p in populations), 1.1]
+    figure = Figure(figsize=(PAGE, sum(heights) + 0.2 * len(heights) + 0.4))
+    panels = figure.subplots(len(heights), 1, height_ratios=heights, sharex=True)
+    for panel, population, height in zip(panels[1:-1], populations, heights[1:-1], strict=True):
+        steps, neurons = activity.spikes[population.name].T
+        size = min(max(72 * height / population.size, 1.0), 6.0)
+        times = 1e3 * result.experiment.protocol.step * steps
+        panel.plot(times, neurons, "|", color="black", markersize=size, markeredgewidth=0.6, rasterized=len(times) > SHOWN, clip_on=False)
+        panel.set(ylim=(-0.5, population.size - 0.5), yticks=[0, population.size - 1] if population.size > 1 else [0])
+        panel.set_ylabel(_apart(population.name), rotation=0, ha="right", va="center")
+        _beside(panel, f"{result.firing_rates[population.name]:.0f} Hz")
+    for colour, population in zip(_cycle(len(populations)), populations, strict=False):
+        panels[-1].stairs(*_population_rate(result, population), baseline=None, color=colour, linewidth=0.9, label=population.name)
+    panels[-1].set(xlabel="time (ms)", ylim=(0, None))
+    panels[-1].set_ylabel("rate (Hz)", rotation=0, ha="right", va="center")
+    panels[-1].legend(loc="upper left", ncols=1, bbox_to_anchor=(1.0, 1.05))
+    _over_time(figure, panels, result)
+    figure.align_ylabels(panels)
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def neurons(result: Result) -> Figure:
+    """Sample neurons in the first presentations of training, replayed in the NumPy reference at the final weights with learning
+    off: of every population the neuron that spikes most, and the median of those that spike. Dashes are its spikes; below, what its model
+    keeps, receives and publishes, in the model's own units. Grey lines: a presentation begins. Bars: the example is shown; learning was on, in training.
+
+    Raises:
+        ModelError: if no neuron spikes, or an older bioFA kept no spikes.
+    """
+    activity = _activity(result)
+    network, step = result.experiment.network, 1e3 * result.experiment.protocol.step
+    rows = [(p, v) for p in network.populations for v in p.neuron.watched if f"{p.name}.{v}" in activity.courses]
+    heights = [SLIM, *(0.6 for _ in rows)]
+    columns = max(len(sampled) for sampled in activity.sampled.values())
+    figure = Figure(figsize=(PAGE, sum(heights) + 0.1 * len(heights) + 0.6))
+    panels = figure.subplots(len(heights), columns, height_ratios=heights, sharex=True, sharey="row", squeeze=False)
+    for (population, variable), line in zip(rows, panels[1:], strict=True):
+        course, sampled = activity.courses[f"{population.name}.{variable}"], activity.sampled[population.name]
+        first = variable == next(v for p, v in rows if p is population)
+        for panel, values, neuron in zip(line, course.T, sampled, strict=False):
+            panel.plot(step * np.arange(len(values)), values, color=BLUE, linewidth=0.7)
+            if first:
+                spikes = activity.spikes[population.name]
+                times = step * spikes[spikes[:, 1] == neuron, 0]
+                panel.plot(times, np.full(len(times), 1.08), "|", color="black", markersize=5.0, markeredgewidth=0.7, transform=panel.get_xaxis_transform(), clip_on=False)
+                panel.set_title(f"{population.name}, neuron {neuron}", pad=8.0)
+        for panel in line[len(sampled) :]:
+            panel.set_axis_off()
+        line[0].set_ylabel(variable if len(variable) > 1 else f"${variable}$", rotation=0, ha="right", va="center")
+        line[0].yaxis.set_major_locator(MaxNLocator(nbins=3))
+    for panel in panels[-1]:
+        panel.set_xlabel("time (ms)")
+    for column in panels.T:
+        _over_time(figure, column, result)
+    figure.align_ylabels(panels[:, 0])
+    return figure
+
+
+def drawn(result: Result) -> list[Callable[[Result], Figure]]:
+    """What can be drawn of a result: no alignment where no feedback is measured (schemes without feedback weights), no spikes where nobody spikes."""
+    found: list[Callable[[Result], Figure]] = [learning_curve, *([alignment] if result.feedback_angles else []), weights]
+    if result.activity is not None:
+        found += [raster, *([neurons] if result.activity.courses else [])]
+    return found
+
+
+def save_all(result: Result, folder: str | Path) -> list[Path]:
+    """Write the figures of a result (`drawn`), each as .png, .pdf and .svg, and return their paths.
 
     Raises:
         FileError: if the folder cannot be written.
     """
-    drawn = [learning_curve, *([alignment] if result.feedback_angles else []), weights]
-    return [path for draw in drawn for path in write(draw(result), Path(folder), draw.__name__)]
+    return [path for draw in drawn(result) for path in write(draw(result), Path(folder), draw.__name__)]
 
 
 def write(figure: Figure, folder: Path, name: str, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
@@ -190,6 +270,57 @@ def write(figure: Figure, folder: Path, name: str, suffixes: Sequence[str] = SUF
 def as_text(text: str) -> str:
     """Text of a model as matplotlib shows it unchanged: a dollar is no mathematics."""
     return text.replace("$", r"\$")
+
+
+def _activity(result: Result) -> Activity:
+    if result.activity is None:
+        raise ModelError(f"the run of '{result.experiment.name}' kept no spikes: no population of it spikes, or it was run by an older bioFA. Run a spiking model.")
+    return result.activity
+
+
+def _apart(name: str) -> str:
+    """A population's name on short lines."""
+    return name.replace("_", "\n")
+
+
+def _beside(panel: Axes, text: str) -> None:
+    panel.text(1.01, 0.5, text, transform=panel.transAxes, va="center", fontsize=7.0)
+
+
+def _cycle(count: int) -> list[str]:
+    colours = (BLUE, ORANGE, GREEN, PURPLE, GREY)
+    return [colours[place % len(colours)] for place in range(count)]
+
+
+def _population_rate(result: Result, population: Population) -> tuple[Array, Array]:
+    """Mean rate in Hz in bins of `RATE_BIN`, and the edges of the bins in ms."""
+    assert result.activity is not None
+    protocol = result.experiment.protocol
+    total, width = result.activity.presentations * protocol.steps, max(1, round(RATE_BIN / protocol.step))
+    edges = np.append(np.arange(0, total, width), total)
+    counts, _ = np.histogram(result.activity.spikes[population.name][:, 0], edges)
+    return counts / (population.size * protocol.step * np.diff(edges)), 1e3 * protocol.step * edges
+
+
+def _over_time(figure: Figure, panels: Sequence[Axes], result: Result) -> None:
+    """The title, the bars of stimulus and learning in the first panel, and the beginnings of presentations in all."""
+    assert result.activity is not None
+    protocol, count = result.experiment.protocol, result.activity.presentations
+    step, length = 1e3 * protocol.step, protocol.steps
+    bars, *others = panels
+    for row, (onset, colour) in enumerate(((0, GREY), (protocol.onset_steps, ORANGE))):
+        bars.broken_barh([(step * (k * length + onset), step * (protocol.shown_steps - onset)) for k in range(count)], (-row - 0.3, 0.6), color=colour, linewidth=0)
+    bars.set(ylim=(-1.5, 0.5), yticks=[0, -1], yticklabels=["shown", "learning"])
+    bars.spines[:].set_visible(False)
+    bars.tick_params(length=0, labelbottom=False)
+    for panel in others:
+        for k in range(1, count):
+            panel.axvline(step * k * length, color=GREY, linewidth=0.5, alpha=0.6, zorder=0)
+        panel.tick_params(axis="x", length=2.0 if panel is others[-1] else 0.0)
+        panel.spines["bottom"].set_visible(panel is others[-1])
+    bars.set_xlim(0, step * count * length)
+    examples = "example" if count == 1 else f"{count} examples"
+    figure.suptitle(f"{_title(result)}: the first {examples} of training replayed in the reference at the final weights", x=0.02, ha="left", fontsize=8.0)
 
 
 def _title(result: Result) -> str:

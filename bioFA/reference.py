@@ -36,7 +36,7 @@ Nothing here is derived from the Brian2 strings, and nothing here draws a random
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -65,7 +65,7 @@ class Reference:
 
     def segment(
         self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None, only: tuple[str, ...] | None = None,
-        rasters: bool = False,
+        rasters: bool = False, watched: Sequence[Node] = (),
     ) -> Segment:
         """Run a stretch of presentations.
 
@@ -76,17 +76,21 @@ class Reference:
             every: record every so many presentations; the experiment's choice where None.
             only: which of the experiment's recorded variables to keep; all where None.
             rasters: whether to keep every spike of every spiking population.
+            watched: ports, published variables and states to keep in every step, a state as the step begins.
 
         Returns:
             The state at the end and what was recorded.
         """
         with np.errstate(all="ignore"):  # a run that diverges is refused by `Segment.check_finite`, with words
-            return self._run(state, feed, learning, every or self.every, [n for n in self.recorded if only is None or str(n) in only], rasters)
+            return self._run(state, feed, learning, every or self.every, [n for n in self.recorded if only is None or str(n) in only], rasters, watched)
 
-    def _run(self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int, nodes: list[Node], rasters: bool) -> Segment:
+    def _run(
+        self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int, nodes: list[Node], rasters: bool, watched: Sequence[Node]
+    ) -> Segment:
         state = {name: array.copy() for name, array in state.items()}
         recorded: dict[str, list[Array]] = {str(node): [] for node in nodes}
         spikes: dict[str, list[Array]] = {p.name: [] for p in self.network.spiking()} if rasters else {}
+        courses: dict[Node, list[Array]] = {node: [] for node in watched}
         for k in range(feed.presentations):
             shown = {f"{p.name}.w": feed.tables[p.name][feed.rows[p.name][k]].reshape(self.network.shape(p)) for p in self.network.redrawn()}
             for step in range(self.protocol.steps):
@@ -95,6 +99,8 @@ class Reference:
                 values = self._sweep(state | shown, feed, k, step)
                 for population, rows in spikes.items():
                     rows.append(values[Node(population, "s")].astype(np.uint8))
+                for (population, variable), rows in courses.items():
+                    rows.append(self._read(state, values, population, variable).astype(np.float32))
                 due = step == self.protocol.shown_steps - 1
                 if due and (feed.start + k) % every == 0:
                     for node in nodes:
@@ -108,7 +114,8 @@ class Reference:
         sizes = {str(node): self.network.population(node.population).size for node in nodes}
         arrays = {name: np.array(rows).reshape(-1, sizes[name]) for name, rows in recorded.items()}
         raster = {name: np.array(rows).reshape(feed.presentations, self.protocol.steps, -1) for name, rows in spikes.items()}
-        return Segment(state, Recording(feed.recorded(every), arrays), raster)
+        course = {str(node): np.array(rows).reshape(feed.presentations, self.protocol.steps, -1) for node, rows in courses.items()}
+        return Segment(state, Recording(feed.recorded(every), arrays), raster, course)
 
     def _beginning(self) -> dict[str, Array]:
         """The state of all neurons, and the traces at synapses, before the first presentation."""

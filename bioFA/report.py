@@ -25,7 +25,7 @@ import numpy as np
 from markupsafe import Markup
 
 from bioFA import compare, comparison_figures, figures, files, provenance, tuning
-from bioFA.analysis import statistics
+from bioFA.analysis import spikes, statistics
 from bioFA.comparison_figures import Line
 from bioFA.durable import written_whole
 from bioFA.errors import FileError
@@ -101,8 +101,7 @@ def of_comparison(found: Sweep) -> Path:
 def of_run(result: Result, folder: Path) -> Path:
     """Write the report of one run."""
     experiment = result.experiment
-    drawn = [figures.learning_curve, *([figures.alignment] if result.feedback_angles else []), figures.weights]
-    drawings = [_drawing(draw(result), folder, draw.__name__, _caption(draw.__doc__ or ""), figures.SUFFIXES) for draw in drawn]
+    drawings = [_drawing(draw(result), folder, draw.__name__, _caption(draw.__doc__ or ""), figures.SUFFIXES) for draw in figures.drawn(result)]
     summary = result.summary()
     numbers = [(_measure_name(name), _number(value)) for name, value in summary["metrics"].items()]
     numbers += [(f"alignment angle of {name} (degrees)", _number(value)) for name, value in summary["alignment"].items()]
@@ -110,7 +109,7 @@ def of_run(result: Result, folder: Path) -> Path:
     return _write_page(
         folder, kind="run", title=f"{experiment.name}, {experiment.scheme}, seed {result.seed}",
         question=f"What does {experiment.name} learn under the scheme {experiment.scheme}, from seed {result.seed}?", answer=[], result=result,
-        summary=summary, numbers=numbers, drawings={d.name: d for d in drawings}, findings=[("", "", f.kind, f.place, f.says) for f in result.findings],
+        spikes=_spike_rows(result), elephant=spikes.has_elephant(), install=spikes.INSTALL, bin_ms=1e3 * spikes.BIN, summary=summary, numbers=numbers, drawings={d.name: d for d in drawings}, findings=[("", "", f.kind, f.place, f.says) for f in result.findings],
         cards=[(experiment.name, files.dumps(experiment), card(experiment))], command=_run_command(result), given=[] if _is_builtin(experiment) else ["model.toml"],
         origin=_origin([result.provenance]), beside=[RESULT],
     )
@@ -287,6 +286,16 @@ def _finding_rows(outcome: Mapping[str, Any], names: Sequence[str]) -> list[tupl
     return [
         (name, compare.in_runs(finding, row), finding["kind"], finding["place"], finding["says"])
         for row, name in zip(outcome["conditions"], names, strict=True) for finding in row["findings"]
+    ]
+
+
+def _spike_rows(result: Result) -> list[tuple[str, int, list[Cell]]]:
+    """Population, size, mean rate, and the spike statistics where they can be had."""
+    known = result.spike_statistics if spikes.has_elephant() else {}
+    network = result.experiment.network
+    return [
+        (name, network.population(name).size, [_number(rate), *(_number(value) for value in known.get(name, {}).values())])
+        for name, rate in result.firing_rates.items()
     ]
 
 

@@ -18,7 +18,9 @@ import h5py
 import numpy as np
 
 from bioFA import files
+from bioFA.activity import Activity
 from bioFA.analysis.alignment import alignment_angle, angles, norm_ratio, pseudoinverse_angle
+from bioFA.analysis.spikes import spike_statistics
 from bioFA.durable import written_whole
 from bioFA.errors import FileError, ModelError
 from bioFA.experiment import Experiment
@@ -34,6 +36,8 @@ LAST_EXAMPLES = 50
 """The training error of a run is taken over this many of its last recorded presentations."""
 LAST_ANGLES = 200
 """The alignment of a run is the median over its last this many presentations."""
+ACTIVITY = ("spikes", "sampled", "courses")
+"""The arrays of an `Activity`, as they are kept."""
 BINS = 100
 """For a comparison a learning curve is thinned to at most this many means."""
 
@@ -54,7 +58,7 @@ class Result:
     `recording` holds what was recorded, `targets` `(n, n_out)` the targets of those
     presentations; `snapshots[name]` stacks `pathway.w` at the presentations `snapshots_at`,
     the first of them 0; `evaluations` are rows `presentation, split, nse, error`; `findings` say what is wrong with the run;
-    `firing_rates` are the mean rates in Hz of spiking populations at its end.
+    `firing_rates` are the mean rates in Hz of spiking populations at its end, and `activity` their spikes, where neurons spike.
     """
 
     experiment: Experiment
@@ -71,6 +75,7 @@ class Result:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     firing_rates: Mapping[str, float] = field(default_factory=dict)
+    activity: Activity | None = None
 
     @cached_property
     def learning_curve(self) -> Array:
@@ -138,6 +143,18 @@ class Result:
                 if row.get("error") is not None:
                     found[f"{row['split']}_error"] = row["error"]
         return found
+
+    @cached_property
+    def spike_statistics(self) -> dict[str, dict[str, float | None]]:
+        """CV of intervals, Fano factor and correlation of each spiking population in its `activity` (`analysis/spikes.py`); empty without one.
+
+        Raises:
+            MissingError: if Elephant is not installed.
+        """
+        protocol = self.experiment.protocol
+        return {} if self.activity is None else {
+            name: spike_statistics(spikes, self.activity.presentations, protocol.steps, protocol.step) for name, spikes in self.activity.spikes.items()
+        }
 
     @property
     def ended_early(self) -> str | None:
@@ -236,6 +253,11 @@ class Result:
         ):
             for name, array in arrays.items():
                 file.create_dataset(f"{group}/{name}", data=array)
+        if self.activity is not None:
+            file.create_group("activity").attrs["presentations"] = self.activity.presentations
+            for group in ACTIVITY:
+                for name, array in getattr(self.activity, group).items():
+                    file.create_dataset(f"activity/{group}/{name}", data=array, compression="gzip", shuffle=True)
 
 
 def load_result(path: str | Path) -> Result:
@@ -257,7 +279,7 @@ def load_result(path: str | Path) -> Result:
                 snapshots_at=snapshots.pop("at"), snapshots=snapshots, evaluations=tuple(json.loads(file.attrs["evaluations"])),
                 state=state, timing=json.loads(file.attrs["timing"]), provenance=json.loads(file.attrs["provenance"]),
                 findings=tuple(Finding(**row) for row in json.loads(file.attrs.get("findings", "[]"))),
-                firing_rates=json.loads(file.attrs.get("firing_rates", "{}")),
+                firing_rates=json.loads(file.attrs.get("firing_rates", "{}")), activity=_read_activity(file),
             )
     except (OSError, KeyError, TypeError, ValueError, ModelError) as error:
         raise FileError(f"'{path}' is not a whole result file ({error}). Run the experiment again.") from None
@@ -279,6 +301,14 @@ def read_weights(path: str | Path) -> tuple[dict[str, Array], str]:
     except (OSError, KeyError) as error:
         raise FileError(f"'{path}' is not a whole result file ({error}). Give the {RESULT} that 'biofa run' wrote.") from None
     return weights, digest
+
+
+def _read_activity(file: h5py.File) -> Activity | None:
+    """The activity, which runs without spikes and those of an older bioFA lack."""
+    if "activity" not in file:
+        return None
+    kept = file["activity"]
+    return Activity(int(kept.attrs["presentations"]), *({name: kept[group][name][()] for name in kept.get(group, {})} for group in ACTIVITY))
 
 
 def _median(degrees: Array) -> float | None:

@@ -179,7 +179,7 @@ def _run(instance: Instance, run: Run, progress: Progress | None, kept: Checkpoi
         record["engines"] = course.engines
     result = course.result(run, runner.name, timing, record)
     evidence = gather(result, instance)
-    return replace(result, findings=diagnose(evidence), firing_rates=evidence.firing_rates())
+    return replace(result, findings=diagnose(evidence), firing_rates=evidence.firing_rates(), activity=evidence.activity)
 
 
 def _next_stretch(course: _Course, instance: Instance, runner: Consumer) -> Stretch:

@@ -39,6 +39,8 @@ class NeuronModel(Component):
     """Random numbers, uniform on [0, 1), drawn for each neuron in each step (`bioFA.draws`)."""
     events: ClassVar[tuple[str, ...]] = ()
     """Published variables that are 0 in every neuron that does not spike in this step."""
+    watched: ClassVar[tuple[str, ...]] = ()
+    """What shows a single spiking neuron at work, such as its potential: ports, states and published variables, in the order of a figure."""
     shows_steps: ClassVar[bool] = False
     """Whether a source needs a row for every step of a presentation."""
     compares: ClassVar[str] = "r"

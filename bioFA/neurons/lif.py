@@ -58,6 +58,7 @@ class Lif(NeuronModel):
     publishes: ClassVar[tuple[str, ...]] = ("s", "train", "r", "gain", "delta")
     state: ClassVar[Mapping[str, float]] = {"v": 0.0, "I": 0.0, "filtered": 0.0, "fired": 0.0, "left": 0.0, "tested": 0.0}
     events: ClassVar[tuple[str, ...]] = ("s", "train")
+    watched: ClassVar[tuple[str, ...]] = ("v", "I", "r", "error")
     sends: ClassVar[str] = "train"
 
     def model_post_init(self, context: object) -> None:

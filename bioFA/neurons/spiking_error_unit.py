@@ -42,6 +42,7 @@ class SpikingErrorUnit(NeuronModel):
     publishes: ClassVar[tuple[str, ...]] = ("mismatch", "loss", "s", "train", "r")
     state: ClassVar[Mapping[str, float]] = {"v": 0.0, "filtered": 0.0, "fired": 0.0}
     events: ClassVar[tuple[str, ...]] = ("s", "train")
+    watched: ClassVar[tuple[str, ...]] = ("mismatch", "v", "r")
     sends: ClassVar[str] = "train"
 
     def required_ports(self) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ class StochasticSigmoid(NeuronModel):
     state: ClassVar[Mapping[str, float]] = {"u": 0.0, "filtered": 0.0}
     draws: ClassVar[tuple[str, ...]] = ("chance",)
     events: ClassVar[tuple[str, ...]] = ("s", "train")
+    watched: ClassVar[tuple[str, ...]] = ("u", "r", "error")
     sends: ClassVar[str] = "train"
 
     def rate(self, u: Array) -> Array:

@@ -43,6 +43,7 @@ class TonicErrorUnit(NeuronModel):
     state: ClassVar[Mapping[str, float]] = {"u": 0.0, "filtered": 0.0}
     draws: ClassVar[tuple[str, ...]] = ("chance",)
     events: ClassVar[tuple[str, ...]] = ("s",)
+    watched: ClassVar[tuple[str, ...]] = ("mismatch", "u", "r")
     sends: ClassVar[str] = "train"
 
     def required_ports(self) -> tuple[str, ...]:

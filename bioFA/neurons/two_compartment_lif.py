@@ -36,6 +36,7 @@ class TwoCompartmentLif(Lif):
 
     publishes: ClassVar[tuple[str, ...]] = ("dendrite", *Lif.publishes)
     state: ClassVar[Mapping[str, float]] = {**Lif.state, "U": 0.0}
+    watched: ClassVar[tuple[str, ...]] = ("v", "I", "r", "error", "dendrite")
 
     def model_post_init(self, context: object) -> None:
         """Refuse a gate that is never open."""
