@@ -8,6 +8,8 @@ from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.leaky_rate import LeakyRate
 from bioFA.neurons.lif import Lif
 from bioFA.neurons.poisson_source import PoissonSource
+from bioFA.neurons.pyramidal import Pyramidal
+from bioFA.neurons.pyramidal_output import PyramidalOutput
 from bioFA.neurons.rate_source import RateSource
 from bioFA.neurons.spike_source import SpikeSource
 from bioFA.neurons.spiking_error_unit import SpikingErrorUnit
@@ -20,6 +22,7 @@ from bioFA.rules.delta_rule import DeltaRule
 from bioFA.rules.event_driven_random_backpropagation import EventDrivenRandomBackpropagation
 from bioFA.rules.local_error import LocalError
 from bioFA.rules.superspike import Superspike
+from bioFA.rules.two_phase_plateau import TwoPhasePlateau
 from bioFA.schemes import Layered
 from bioFA.schemes.backpropagation import Backpropagation
 from bioFA.schemes.feedback_alignment import FeedbackAlignment
@@ -198,5 +201,32 @@ def event_driven(error: NeuronModel | None = None, decay: str = "exact") -> Expe
     )
 
 
+def two_phases() -> Experiment:
+    """Pyramidal neurons, recurrent and in a blank, with the target shown in the second phase only; weights change before that phase has begun, too."""
+    phases = {"forward": "20 ms", "settling": "8 ms", "tau_trace": "15 ms"}
+    rule = TwoPhasePlateau(learning_rate=2.0)
+    populations = (
+        Population("image", size=5, neuron=PoissonSource(max_rate="300 Hz", tau_trace="15 ms")),
+        Population("wanted", size=3, neuron=RateSource(of="targets")),
+        Population("hidden", size=6, neuron=Pyramidal(**phases, g_apical=0.3)),
+        Population("answer", size=3, neuron=PyramidalOutput(**phases)),
+        Population("mismatch", size=3, neuron=ErrorUnit()),
+    )
+    pathways = (
+        Pathway("image_to_hidden", source="image", target="hidden", weights=Normal(scale=2.0), plasticity=rule),
+        Pathway("hidden_to_hidden", source="hidden", target="hidden", carries="train", weights=Normal(scale=0.3), density=0.7, plasticity=rule),
+        Pathway("hidden_to_answer", source="hidden", target="answer", weights=Normal(), plasticity=rule),
+        Pathway("answer_to_hidden", source="answer", target="hidden", port="error", weights=Normal(scale=2.0)),
+        Pathway("wanted_to_answer", source="wanted", target="answer", port="target", weights=Identity()),
+        Pathway("wanted_to_mismatch", source="wanted", target="mismatch", port="target", weights=Identity()),
+        Pathway("answer_to_mismatch", source="answer", target="mismatch", port="prediction", carries="answer", weights=Identity()),
+    )
+    return Experiment(
+        name="two_phases", circuit=Network(populations=populations, pathways=pathways), task=TASK,
+        protocol=Protocol(dt="1 ms", presentation="44 ms", learning_onset="15 ms", blank="6 ms", epochs=2), record=Record(variables=("hidden.change",)),
+    )
+
+
 SPIKING += [event_driven(), event_driven(TonicErrorUnit(decay="euler"), "euler")]
+SPIKING += [two_phases()]
 ALL += SPIKING[2:]

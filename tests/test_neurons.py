@@ -57,7 +57,7 @@ def surroundings(neuron, size=7):
     """Ports and state: some of it zero, some negative."""
     rng = np.random.default_rng(3)
     values = {name: np.append(0.0, rng.normal(size=size - 1)) if name != "gain" else rng.uniform(size=size) for name in (*neuron.ports, *neuron.state)}
-    values |= {name: rng.uniform(size=size) for name in neuron.draws} | {"dt": DT}
+    values |= {name: rng.uniform(size=size) for name in neuron.draws} | {"dt": DT, "time": 0.012}
     return values | ({neuron.shown: rng.uniform(-1.0, 6.0, size=size)} if neuron.shows == "task" else {})
 
 
@@ -127,7 +127,7 @@ def test_state_and_dynamics_go_together(neuron):
     if neuron.state:
         kept = set(neuron.state) - evolving(neuron)
         assert evolving(neuron) <= set(neuron.state)
-        assert kept <= {line.split("=")[0].strip() for line in neuron.spiking().splitlines()}
+        assert kept <= {line.split("=")[0].strip() for line in (*neuron.arrival().splitlines(), *neuron.spiking().splitlines())}
     else:
         assert not neuron.dynamics()
         assert not neuron.advance({}, {}, DT)

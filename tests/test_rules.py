@@ -13,6 +13,7 @@ from bioFA.rules.delta_rule import DeltaRule
 from bioFA.rules.hebbian import Hebbian
 from bioFA.rules.local_error import LocalError
 from bioFA.rules.node_perturbation import NodePerturbation
+from bioFA.rules.two_phase_plateau import TwoPhasePlateau
 
 N_POST, N_PRE = 4, 3
 DT = 1e-3
@@ -169,6 +170,7 @@ def test_the_equation_and_the_step_say_the_same(rule, surroundings):
             NodePerturbation(learning_rate=0.1), {"r": [2.0, -1.0]}, {"error": [3.0, 3.0], "perturbation": [-1.0, 10.0]},
             [[-0.6, 0.3], [6.0, -3.0]],
         ),
+        (TwoPhasePlateau(learning_rate=0.1), {"r": [2.0, -1.0]}, {"change": [3.0, 0.5], "gain": [0.5, 4.0]}, [[0.3, -0.15], [0.4, -0.2]]),
         (Hebbian(learning_rate=0.1), {"carried": [2.0, -1.0]}, {"r": [3.0, 0.5]}, [[0.6, -0.3], [0.1, -0.05]]),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, rules.PlasticityRule) else "",

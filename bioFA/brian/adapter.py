@@ -47,7 +47,7 @@ def check_version() -> None:
     if not SUPPORTED[0] <= version < SUPPORTED[1]:
         low, high = (".".join(map(str, edge)) for edge in SUPPORTED)
         raise RuntimeError(f"bioFA knows Brian2 >= {low}, < {high}; this is {brian2.__version__}. Install 'brian2>={low},<{high}'.")
-    missing = [name for name in ("common_group", "stateupdate", "transmit", "learn", "transmit_block", "learn_block", "show", "draw", "restart", "record", "invert", "apply") if _template(name) is None]
+    missing = [name for name in ("common_group", "stateupdate", "transmit", "learn", "transmit_block", "learn_block", "show", "draw", "clock", "restart", "record", "invert", "apply") if _template(name) is None]
     if missing:
         raise RuntimeError(f"Brian2 {brian2.__version__} does not find the templates {', '.join(missing)}; its template lookup has changed.")
 
@@ -72,6 +72,11 @@ def array_file(group: Any, variable: str) -> str:
 def step_counter(clock: Any) -> str:
     """The C++ expression of the number of the current step."""
     return f"{get_device().get_array_name(clock.variables['timestep'], access_data=True)}[0]"
+
+
+def step_length(clock: Any) -> str:
+    """The C++ pointer to the length of a step in seconds."""
+    return get_device().get_array_name(clock.variables["dt"], access_data=True)
 
 
 def own_loop(network: Any, clock: Any) -> str:

@@ -84,6 +84,7 @@ def _group(spec: GroupSpec, program: Program) -> brian2.NeuronGroup:
     equations += [f"{name} : 1" for name in (*spec.variables, *spec.kept)]
     equations += [f"{name} : {_UNIT_NAMES[unit]} (shared, constant)" for name, unit in spec.parameters.items()]
     equations += ["cell : 1 (constant)"] if spec.dale else []
+    equations += ["time : second (shared)"] if spec.timed else []
     if program.stock:
         equations += [f"{adapter.slot(p.name)} : 1" for p in program.pathways if p.target == spec.name]
     return brian2.NeuronGroup(spec.size, "\n".join(equations), method=spec.method, name=spec.name, namespace={})
@@ -118,6 +119,10 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, A
             group = groups[step.of]
             arrays = [adapter.array_name(group, variable) for variable in step.nodes]
             group.contained_objects.append(adapter.Runner(group, "draw", order, arrays=arrays, size=len(group), step=adapter.step_counter(clock), name=step.of))
+        elif step.kind == "clock":
+            group = groups[step.of]
+            told = {"time": adapter.array_name(group, "time"), "step": adapter.step_counter(clock), "dt": adapter.step_length(clock)}
+            group.contained_objects.append(adapter.Runner(group, "clock", order, **told))
         elif step.kind == "restart" and step.of in specs:
             pathways[step.of].restart(step.values, order)
         elif step.kind == "restart":

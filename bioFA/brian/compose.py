@@ -52,6 +52,7 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
             *(StepSpec(kind="restart", of=p.name, values=dict(p.neuron.state)) for p in network.populations if p.neuron.state and experiment.protocol.reset),
             *(StepSpec(kind="restart", of=p.name, values=dict(p.traces())) for p in network.plastic() if p.traces() and experiment.protocol.reset),
             *(StepSpec(kind="draw", of=p.name, nodes=p.neuron.draws) for p in network.populations if p.neuron.draws),
+            *(StepSpec(kind="clock", of=name) for name in _timed(network, needed)),
             *(StepSpec(kind="show", of=p.name) for p in network.redrawn()),
             *_sweep(network, needed),
             StepSpec(
@@ -112,6 +113,12 @@ def _needed(network: Network, recorded: tuple[Node, ...]) -> set[Node]:
     return needed
 
 
+def _timed(network: Network, needed: set[Node]) -> list[str]:
+    """The populations of which something hangs on the time since the presentation began."""
+    names = {name for name, variable in needed for neuron in [network.population(name).neuron] if variable in neuron.publishes and "time" in neuron.needs(variable)}
+    return [p.name for p in network.populations if p.name in names]
+
+
 def _advance(neuron: NeuronModel) -> str:
     """All that moves the state."""
     return "\n".join((neuron.arrival(), neuron.dynamics(), neuron.spiking()))
@@ -132,6 +139,7 @@ def _group(network: Network, name: str, needed: set[Node]) -> GroupSpec:
         kept=tuple(v for v in neuron.state if f"d{v}/dt" not in neuron.dynamics()),
         parameters=parameters | {scale_name(p): "1" for p in one_to_one},
         dynamics=neuron.dynamics(), method=neuron.integration(), dale=population.inhibitory is not None,
+        timed=name in _timed(network, needed),
     )
 
 
