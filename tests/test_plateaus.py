@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import systems
 
+import bioFA
+from bioFA import figures
 from bioFA.errors import ModelError
 from bioFA.neurons.pyramidal import Pyramidal
 from bioFA.neurons.pyramidal_output import PyramidalOutput
@@ -88,6 +90,22 @@ def test_every_spike_of_two_phases_is_that_of_the_reference():
     assert outcome.agrees, str(outcome)
     assert outcome.max_abs_difference <= 1e-10
     assert all(outcome.moved[f"{name}.w"] > 1e-2 for name in ("image_to_hidden", "hidden_to_hidden", "hidden_to_answer"))
+
+
+@pytest.mark.slow
+@pytest.mark.compiled
+@pytest.mark.parametrize("seed", [1, 2])
+def test_plateaus_teach_the_hidden_layer_and_its_weights_turn_towards_the_feedback(seed):
+    short = {"protocol.phases": [{"epochs": 3}], "protocol.snapshots": 3}
+    alone = {"protocol.phases": [{"epochs": 3, "learns": ["hidden_to_output", "bias_to_output"]}], "protocol.snapshots": 3}
+    both, readout = (bioFA.simulate(bioFA.load("digits_plateaus", changes), seed=seed) for changes in (short, alone))
+    assert both.metrics["test_error"] < 0.2
+    assert both.metrics["test_error"] < readout.metrics["test_error"] - 0.1
+    assert both.alignment["output_to_hidden"] < 60
+    assert 80 < readout.alignment["output_to_hidden"] < 100
+    assert {draw.__name__ for draw in figures.drawn(both)} == {"learning_curve", "alignment", "weights", "raster", "neurons"}
+    assert {"hidden.v", "hidden.error", "hidden.change", "output.change"} <= set(both.activity.courses)
+    assert all(draw(both).axes for draw in figures.drawn(both))
 
 
 FAULTS = {
