@@ -15,9 +15,9 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeVar
 
 from annotated_types import Ge, Gt, Le
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Strict, field_validator
+from pydantic import AfterValidator, Field, PlainSerializer, Strict, field_validator
 
-from bioFA.components import Count, Name, Number
+from bioFA.components import Count, InSchema, Name, Number, OneOrMany
 from bioFA.errors import ModelError
 from bioFA.network import Circuit, Learning, Network, Pathway, Population
 from bioFA.neurons import Neuron
@@ -28,15 +28,10 @@ from bioFA.neurons.static_rate import StaticRate
 from bioFA.schemes.base import Layers, Scheme, SchemeField, family
 from bioFA.weights import Constant, Identity, SharedWith, Uniform, WeightsField
 
-
-def _listed(value: Any) -> Any:
-    return value if isinstance(value, (list, tuple)) else (value,)
-
-
 T = TypeVar("T")
-PerPathway = Annotated[tuple[WeightsField, ...], BeforeValidator(_listed)]
+PerPathway = Annotated[tuple[WeightsField, ...], OneOrMany()]
 """Weights for each pathway of a kind, or one entry for all of them."""
-Densities = Annotated[tuple[Annotated[Number, Gt(0), Le(1)], ...], BeforeValidator(_listed)]
+Densities = Annotated[tuple[Annotated[Number, Gt(0), Le(1)], ...], OneOrMany()]
 """A density for each forward pathway, or one entry for all of them."""
 
 
@@ -76,7 +71,7 @@ class Layered(Circuit):
     inhibitory: Annotated[Number, Ge(0), Le(1)] | None = None
     learning: Learning = Learning()
     scheme: Name = "fa"
-    schemes: Annotated[Mapping[str, SchemeField], AfterValidator(MappingProxyType), PlainSerializer(_dump_schemes)] = Field(
+    schemes: Annotated[Mapping[str, SchemeField], AfterValidator(MappingProxyType), PlainSerializer(_dump_schemes), InSchema({"family": "scheme settings"})] = Field(
         default_factory=dict, validate_default=True
     )
 
