@@ -41,6 +41,9 @@ class PlasticityRule(Component):
     needs_partner: ClassVar[bool] = False
     """Whether a synapse reads the weight of its counterpart in another pathway (`Pathway.partner`), as `w_partner`."""
 
+    neuron_parameters: ClassVar[Mapping[str, str]] = {}
+    """Parameters that are the postsynaptic neuron's, with their names there: they must be equal where it has one of that name."""
+
     def step(
         self, synapses: Mapping[str, Array], pre: Mapping[str, Array], post: Mapping[str, Array], dt: float, T: float
     ) -> dict[str, Array]:
