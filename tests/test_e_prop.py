@@ -7,6 +7,7 @@ import pytest
 import systems
 from scipy.signal import lfilter
 
+import bioFA
 from bioFA import BioFAError, ModelError
 from bioFA.instance import draw
 from bioFA.network import Learning
@@ -258,6 +259,11 @@ def test_a_layered_circuit_may_be_recurrent_and_its_loops_learn_as_the_hidden_la
         Layered(sizes=(3, 4, 2), recurrent=Uniform()).network()
 
 
+def test_a_rule_for_another_neuron_than_it_meets_is_refused():
+    with pytest.raises(ModelError, match=r"EProp.beta is 1.5, but it must be that of the postsynaptic neuron: AdaptiveLif.beta of 'hidden' is 2"):
+        _ = systems.accumulating(cell=AdaptiveLif(tau="15 ms", tau_adaptation="80 ms", beta=2.0)).network
+
+
 def trials(**fields):
     return Evidence(**fields).draw(lambda purpose: np.random.default_rng([7, *purpose.encode()]))
 
@@ -292,3 +298,23 @@ def test_the_class_is_the_side_of_most_cues_and_each_group_spikes_when_it_should
 def test_a_task_that_cannot_be_is_refused(fields, message):
     with pytest.raises(ModelError, match=message):
         Evidence(**fields)
+
+
+@pytest.mark.slow
+@pytest.mark.compiled
+def test_the_built_in_evidence_agrees_in_every_spike_and_says_why_there_is_no_rate_network():
+    outcome = verify(bioFA.load("evidence"), seed=3, limit=True)  # 40 trials, 22,000 steps
+    assert outcome.passes, str(outcome)
+    assert outcome.max_abs_difference <= 1e-10
+    assert outcome.spikes["hidden"][0] > 1000
+    assert "no rate unit" in str(outcome)
+
+
+@pytest.mark.slow
+@pytest.mark.compiled
+def test_evidence_is_accumulated_with_random_feedback_and_not_by_the_readout_alone():
+    answered = {scheme: [bioFA.simulate(bioFA.load("evidence").with_scheme(scheme), seed=seed) for seed in (1, 2, 3)] for scheme in ("fa", "shallow")}
+    errors = {scheme: [result.metrics["test_error"] for result in results] for scheme, results in answered.items()}
+    assert max(errors["fa"]) < 0.1, errors
+    assert np.median(errors["shallow"]) > 2 * np.median(errors["fa"]), errors
+    assert all(result.alignment["mismatch_to_hidden"] < 80 for result in answered["fa"])
