@@ -140,6 +140,22 @@ def show(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool
     click.echo("\n".join(f"# {line}".rstrip() for line in network.describe().splitlines()))
 
 
+@main.command(short_help="Print the JSON Schema of model files, for editors.")
+def schema() -> None:
+    """Print the JSON Schema of model files, from which an editor completes names and marks mistakes while you write.
+
+    It knows every part that 'biofa list' shows, its fields, their units and bounds. With the extension "Even Better TOML" of VS
+    Code, or any editor that uses taplo, make the first line of your model file '#:schema ./biofa.schema.json'.
+
+    \b
+    Examples:
+      biofa schema > biofa.schema.json
+    """
+    from bioFA.schema import schema as made
+
+    print_json(made())
+
+
 @main.command(short_help="Train a model; write result and figures.")
 @model_argument
 @scheme_option

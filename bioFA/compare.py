@@ -162,12 +162,16 @@ def run(
 ) -> dict[str, Any]:
     """Run what is not proven done, write the tables and the report, and say what came out (as `summary`).
 
-    Where 50 runs or more are left, one of each condition is run first, and `foretell` is called with what the others will take.
+    `foretell` is told at once if so few seeds cannot show a difference between so many conditions. Where 50 runs or more
+    are left, one of each condition is run first, and `foretell` is told what the others will take.
 
     Raises:
         FileError: if another process runs the same comparison, or the disk will not hold what is left.
     """
     limits = limits or Limits()
+    caution = too_few_seeds(found.request["seeds"], len(_pairs(found.conditions)))
+    if caution and foretell is not None:
+        foretell(caution)
     with sweep.driving(found.folder, shared=shard is not None):
         part = found.part(shard)
         failed: dict[str, str] = {}
@@ -291,10 +295,8 @@ def findings(found: Sweep, condition: int) -> list[dict[str, Any]]:
 def compare_pairs(found: Sweep) -> list[dict[str, Any]]:
     """Every two conditions that differ in one thing (scheme, model, or swept values), over the seeds that both have."""
     rows: list[dict[str, Any]] = []
-    for first, second in itertools.combinations(range(len(found.conditions)), 2):
+    for first, second in _pairs(found.conditions):
         a, b = found.conditions[first], found.conditions[second]
-        if (a.model != b.model) + (a.scheme != b.scheme) + (dict(a.settings) != dict(b.settings)) != 1:
-            continue
         measure = measure_of(found, a.model)
         if measure_of(found, b.model) != measure:
             continue
@@ -309,6 +311,25 @@ def compare_pairs(found: Sweep) -> list[dict[str, Any]]:
     for row, corrected in zip(rows, statistics.holm([row["p"] for row in rows]), strict=True):
         row |= {"p_holm": corrected, "differs": statistics.differs(row.pop("_"), corrected)}
     return rows
+
+
+def _pairs(conditions: Sequence[Condition]) -> list[tuple[int, int]]:
+    """Every two conditions that differ in one thing, by number."""
+    return [
+        (first, second) for (first, a), (second, b) in itertools.combinations(enumerate(conditions), 2)
+        if (a.model != b.model) + (a.scheme != b.scheme) + (dict(a.settings) != dict(b.settings)) == 1
+    ]
+
+
+def too_few_seeds(seeds: int, pairs: int) -> str | None:
+    """What to say where seeds are enough to claim something, but not for one of so many pairs."""
+    needed = statistics.seeds_needed(pairs)
+    if not pairs or not statistics.FEWEST <= seeds < needed:
+        return None
+    return (
+        f"{seeds} seeds cannot show a difference between any of {pairs} pair{'s' if pairs > 1 else ''}, however large it is: the lowest p that can come out "
+        f"is {min(1.0, pairs * 2.0 ** (1 - seeds)):.2g} (Holm). {needed} seeds could, or fewer conditions."
+    )
 
 
 def write_tables(found: Sweep) -> None:
@@ -357,6 +378,9 @@ def told(outcome: Mapping[str, Any]) -> str:
             f"  pair       {row['first']} - {row['second']}: {row['difference']:+.3g} [{row['low']:+.3g}, {row['high']:+.3g}] "
             f"({row['scale']}), p = {row['p_holm']:.3g} (Holm): {verdict}"
         )
+    caution = too_few_seeds(outcome["request"]["seeds"], len(outcome["comparisons"]))
+    if caution:
+        lines.append(f"  NOTE       {caution}")
     return "\n".join(lines)
 
 

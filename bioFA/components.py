@@ -17,6 +17,7 @@ from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, Strict, ValidationError, ValidationInfo
+from pydantic_core import core_schema
 
 from bioFA.errors import FileError, ModelError, suggestion
 from bioFA.units import Unit
@@ -84,6 +85,27 @@ class Component(BaseModel):
         metadata = [*described.metadata, *(m for kind in get_args(described.annotation) for m in getattr(kind, "__metadata__", ()))]
         units = [m.symbol for m in metadata if isinstance(m, Unit)]
         return units[0] if units else "1"
+
+
+class InSchema:
+    """Annotation that says what stands for a field in the JSON Schema of model files (`bioFA.schema`); `{"family": kind}` is any part of a family."""
+
+    def __init__(self, table: dict[str, Any]):
+        self.table = table
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+        return dict(self.table)
+
+
+class OneOrMany:
+    """Annotation of a list for which one entry may stand by itself."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(lambda value: value if isinstance(value, (list, tuple)) else (value,), handler(source))
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+        many = handler(core)
+        return {"anyOf": [many["items"], many]}
 
 
 C = TypeVar("C", bound=Component)
@@ -160,7 +182,7 @@ class Family(Generic[C]):
 
     def member(self) -> Any:
         """The annotation of a field that holds one part of this family."""
-        return (BeforeValidator(self._read_field), PlainSerializer(_dump, return_type=dict))
+        return (BeforeValidator(self._read_field), PlainSerializer(_dump, return_type=dict), InSchema({"family": self.kind}))
 
     def _read_field(self, value: Any, info: ValidationInfo) -> C:
         """`read`, with the field's name before whatever is wrong."""

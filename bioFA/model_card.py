@@ -75,7 +75,7 @@ def _summary(experiment: Experiment) -> Table:
     network, circuit = experiment.network, experiment.circuit
     topology = "explicit: every pathway is given"
     if isinstance(circuit, Layered):
-        topology = f"layered, {'-'.join(map(str, circuit.sizes))}{', with biases' if circuit.biases else ''}"
+        topology = f"layered, {'-'.join(map(str, circuit.sizes))}{', with biases' if circuit.biases else ''}{', recurrent' if circuit.recurrent else ''}"
     plastic = network.plastic()
     rows = [
         ("Model", f"{experiment.name}: {experiment.description}" if experiment.description else experiment.name),

@@ -303,6 +303,13 @@ class Network(Circuit):
                 raise ModelError(f"its partner must have the shape (n_post, n_pre) = {self.shape(pathway)}; '{partner.name}' has {self.shape(partner)}.")
         if pathway.weights.one_to_one:
             raise ModelError("cannot learn: Identity weights are fixed. Use Values or Normal weights for a plastic pathway.")
+        theirs = target.neuron.parameters()
+        for own, its in rule.neuron_parameters.items():
+            if its in theirs and rule.parameters()[own] != theirs[its]:
+                raise ModelError(
+                    f"{name}.{own} is {rule.parameters()[own]:g}, but it must be that of the postsynaptic neuron: {type(target.neuron).__name__}.{its} "
+                    f"of '{target.name}' is {theirs[its]:g}. Change one of them."
+                )
         for reads, population, side in ((pathway.reads_pre(), source, "presynaptic"), (rule.reads_post, target, "postsynaptic")):
             neuron = population.neuron
             for variable in reads:

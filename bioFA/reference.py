@@ -153,8 +153,8 @@ class Reference:
         """What a source shows in a step of presentation k: its row, or that of this bin, or zero in the blank."""
         if step >= self.protocol.shown_steps:
             return np.zeros(population.size)
-        row = feed.tables[population.name][feed.rows[population.name][k]]
-        return row if row.ndim == 1 else row[step * len(row) // self.protocol.shown_steps]
+        table, row = feed.tables[population.name], feed.rows[population.name][k]
+        return table[row] if len(table.shape) == 2 else table[row, step * table.shape[1] // self.protocol.shown_steps]
 
     def _need(
         self, population: Population, need: str, state: Mapping[str, Array], values: Mapping[Node, Array], feed: Feed, k: int, step: int

@@ -134,10 +134,12 @@ def _drawing(figure: Figure, folder: Path, name: str, caption: str, suffixes: Se
 
 
 def inlined(svg: str, name: str) -> Markup:
-    """An SVG file of matplotlib's as a part of a page: without what is said about the file, and with identifiers of its own."""
+    """An SVG file of matplotlib's as a part of a page: without what is said about the file, and with identifiers of its own where something refers to them."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\sxmlns(:xlink)?="[^"]*"', "", svg)
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]*)', svg))
+    svg = re.sub(r'\sid="([^"]*)"', lambda found: found[0] if found[1] in used else "", svg)
     svg = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", svg)
     return Markup(re.sub(r"<svg ", f'<svg role="img" aria-labelledby="caption-{name}" ', svg, count=1))
 
@@ -186,6 +188,9 @@ def _answer(outcome: Mapping[str, Any], names: Sequence[str]) -> list[str]:
             said.append(f"{best_name} differs from {_listed(verdicts[True])} (signed ranks, Holm-corrected p < {1 - statistics.LEVEL:.2f}).")
         if verdicts[False]:
             said.append(f"No difference between {best_name} and {_listed(verdicts[False])} is shown.")
+    caution = compare.too_few_seeds(outcome["request"]["seeds"], len(outcome["comparisons"]))
+    if caution:
+        said.append(caution)
     return said
 
 

@@ -26,7 +26,8 @@ _BASE = {
 }
 _PREFIXES = {"": 0, "k": 3, "M": 6, "G": 9, "m": -3, "u": -6, "n": -9, "p": -12}
 _UNITS = {p + b: (e, b) for b in _BASE for p, e in _PREFIXES.items()}
-_QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*([A-Za-z]*)\s*")
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_QUANTITY = re.compile(rf"\s*({_NUMBER})\s*([A-Za-z]*)\s*")
 
 
 def _scaled(digits: str, power: int) -> float:
@@ -92,7 +93,11 @@ class Unit:
         )
 
     def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict:
-        return {"anyOf": [{"type": "number"}, {"type": "string"}], "description": f"e.g. '{_example(self.symbol)}'"}
+        units = "|".join(symbol for symbol, (_, base) in _UNITS.items() if _BASE[base] == _BASE[self.symbol])
+        bounds = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}
+        number = {bounds.get(name, name): value for name, value in handler(schema).items() if name not in ("description", "title")}
+        text = {"type": "string", "pattern": rf"^\s*{_NUMBER}\s*({units})\s*$"}
+        return {"anyOf": [number, text], "description": f"In {self.symbol}, or text with a unit such as '{_example(self.symbol)}'."}
 
     def _to_si(self, value: Any) -> Any:
         if isinstance(value, str):

@@ -26,6 +26,8 @@ from bioFA.result import Result
 
 SIZES = (30, 20, 10)
 ZERO = {"name": "constant", "value": 0.0}
+LEAST = 1e-7
+"""Degrees, about the smallest angle that float64 can tell from 0."""
 
 
 def run(scheme: str, seed: int, rate: float, presentations: int, **changes: Any) -> Result:
@@ -98,8 +100,10 @@ def main(folder: Path, seeds: int) -> None:
     kept.set(xlabel="rate x presentations", ylabel="drift of $BW + W'B' - AA'$", title="b  what is conserved", ylim=(0, None))
     kept.legend()
     found = np.array([one_pattern(seed) for seed in every])
-    pattern.plot(found[0], color=BLUE)
-    pattern.set(xlabel="presentation", ylabel="angle to pseudo-backpropagation", title="c  one pattern, from zero", ylim=(0, 90))
+    for row in found:
+        pattern.plot(np.maximum(row, LEAST), color=BLUE, alpha=0.5, linewidth=0.6)
+    pattern.axhline(90, color=GREY, linewidth=0.6)
+    pattern.set(xlabel="presentation", ylabel="angle (deg)", yscale="log", ylim=(LEAST, 300), title="c  one pattern: $B e$ and pinv($W$) $e$")
     print(f"one pattern: the angle between B e and pinv(W) e is at most {np.nanmax(found):.2g} deg")
     results = [bioFA.simulate(bioFA.load("linear"), seed=seed) for seed in every]
     share = np.array([[np.mean(np.sign(w) == np.sign(b.T)) for _, w, b in zip(*matrices(result), strict=True)] for result in results])

@@ -1,7 +1,10 @@
 """Experiments that between them use every neuron model, activation, weight kind and port: what both consumers must agree on."""
 
+from typing import Any
+
 from bioFA import Experiment, Network, Pathway, Population, Protocol, Record
 from bioFA.neurons import NeuronModel
+from bioFA.neurons.adaptive_lif import AdaptiveLif
 from bioFA.neurons.bernoulli_source import BernoulliSource
 from bioFA.neurons.constant_source import ConstantSource
 from bioFA.neurons.error_unit import ErrorUnit
@@ -19,6 +22,7 @@ from bioFA.neurons.tonic_error_unit import TonicErrorUnit
 from bioFA.neurons.two_compartment_lif import TwoCompartmentLif
 from bioFA.neurons.van_rossum_error import VanRossumError
 from bioFA.rules.delta_rule import DeltaRule
+from bioFA.rules.e_prop import EProp
 from bioFA.rules.event_driven_random_backpropagation import EventDrivenRandomBackpropagation
 from bioFA.rules.local_error import LocalError
 from bioFA.rules.superspike import Superspike
@@ -26,7 +30,9 @@ from bioFA.rules.two_phase_plateau import TwoPhasePlateau
 from bioFA.schemes import Layered
 from bioFA.schemes.backpropagation import Backpropagation
 from bioFA.schemes.feedback_alignment import FeedbackAlignment
+from bioFA.schemes.kolen_pollack import KolenPollack
 from bioFA.schemes.node_perturbation import NodePerturbation
+from bioFA.tasks.evidence import Evidence
 from bioFA.tasks.linear_teacher import LinearTeacher
 from bioFA.tasks.spike_patterns import SpikePatterns
 from bioFA.weights import Constant, Identity, LowRank, Normal, Orthogonal, SharedWith, Uniform
@@ -230,3 +236,23 @@ def two_phases() -> Experiment:
 SPIKING += [event_driven(), event_driven(TonicErrorUnit(decay="euler"), "euler")]
 SPIKING += [two_phases()]
 ALL += SPIKING[2:]
+
+
+def accumulating(scheme: str = "fa", cell: AdaptiveLif | None = None, **protocol: Any) -> Experiment:
+    """E-prop: a recurrent layer of adaptive neurons that must remember cues, and learns only at the end of each trial; feedback that learns too under `kp`."""
+    rule = EProp(learning_rate=0.3, tau_mem="15 ms", tau_readout="25 ms", tau_adaptation="80 ms", beta=1.5)
+    cell = cell or AdaptiveLif(tau="15 ms", tau_trace="25 ms", tau_adaptation="80 ms", beta=1.5, refractory_period="3 ms")
+    rules: dict[str, Any] = {"rule": rule, "readout_rule": DeltaRule(learning_rate=0.2, decay=0.01 if scheme == "kp" else 0.0)}
+    circuit = Layered(
+        sizes=(8, 6, 2), input=SpikeSource(), hidden=cell, output=LeakyRate(tau="25 ms", decay="exact"), biases=True, bias_weights=Constant(value=0.3),
+        weights=(Normal(scale=1.5, mean=0.5), Normal()), recurrent=Normal(scale=0.7), feedback=(Normal(),), scheme=scheme,
+        schemes={"fa": FeedbackAlignment(**rules), "bp": Backpropagation(**rules), "kp": KolenPollack(**rules)},
+    )
+    task = Evidence(cues=3, group=2, cue="10 ms", gap="4 ms", delay="8 ms", recall="10 ms", rate="300 Hz", background_rate="100 Hz", examples=20, test_examples=5)
+    return Experiment(
+        name=f"accumulating_{scheme}", circuit=circuit, task=task, record=Record(variables=("hidden.gain", "hidden.threshold")),
+        protocol=Protocol(**({"dt": "1 ms", "presentation": "60 ms", "learning_onset": "45 ms", "reset": True, "epochs": 4} | protocol)),
+    )
+
+
+ALL += [accumulating("fa"), accumulating("kp", blank="5 ms", reset=False)]

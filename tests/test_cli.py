@@ -88,7 +88,9 @@ def test_figures_are_not_empty(finished):
 @pytest.mark.parametrize("model", [model for model in bioFA.builtin_models() if not model.startswith(("mnist", "digits_plateaus"))])  # test_mnist.py, test_plateaus.py
 @pytest.mark.parametrize("presentations", [1, 30])
 def test_every_built_in_model_can_be_drawn(model, presentations):
-    experiment = bioFA.load(model, {"protocol.presentations": presentations, "protocol.snapshots": 2})
+    experiment = bioFA.load(model, {"protocol.presentations": presentations, "protocol.snapshots": 3})
+    if model == "digits_spiking":
+        experiment = experiment.replace(protocol=experiment.protocol.replace(presentation=0.01, learning_onset=0.005))
     if hasattr(experiment.task, "test_examples"):
         experiment = experiment.replace(task=experiment.task.replace(test_examples=2))
     result = bioFA.simulate(experiment, seed=1, backend="numpy")

@@ -67,7 +67,7 @@ def unshown(neuron):
 
 
 def test_there_are_neuron_models():
-    assert {"lif", "two_compartment_lif", "spiking_error_unit", "tonic_error_unit", "stochastic_sigmoid", "poisson_source", "bernoulli_source", "static_rate", "leaky_rate", "error_unit", "rate_source", "noise_source", "constant_source"} <= set(neurons.family.names())
+    assert {"lif", "adaptive_lif", "two_compartment_lif", "spiking_error_unit", "tonic_error_unit", "stochastic_sigmoid", "poisson_source", "bernoulli_source", "static_rate", "leaky_rate", "error_unit", "rate_source", "noise_source", "constant_source"} <= set(neurons.family.names())
     assert len(configurations(LeakyRate)) == 2 * len(ACTIVATIONS)
 
 
@@ -136,8 +136,8 @@ def test_state_and_dynamics_go_together(neuron):
 @every_stateful_neuron
 def test_a_small_step_follows_the_differential_equation(neuron):
     values = surroundings(neuron) | {name: np.zeros(7) for name in set(neuron.state) - evolving(neuron)}
-    if neuron.arrival():
-        values |= {"drive": np.zeros(7), "v": np.linspace(-1.0, 0.9, 7)}  # nothing arrives at once, nobody spikes
+    if "v" in evolving(neuron):
+        values |= {"drive": np.zeros(7), "v": np.linspace(-1.0, 0.9, 7), "a": np.linspace(0.0, 1.0, 7)}  # nothing arrives at once, nobody spikes
     for variable in unshown(neuron):
         values[variable] = getattr(neuron, variable)(**values_for(neuron, variable, values))
     state, now = ({name: values[name] for name in part} for part in (neuron.state, (*neuron.ports, *neuron.publishes)))

@@ -149,6 +149,14 @@ def holm(p: Sequence[float]) -> list[float]:
     return corrected
 
 
+def seeds_needed(pairs: int) -> int:
+    """The fewest seeds with which one of so many pairs could be claimed at all: the smallest n with pairs 2/2^n < 5 %."""
+    n = FEWEST
+    while pairs * 2.0 ** (1 - n) >= 1 - LEVEL:
+        n += 1
+    return n
+
+
 def differs(comparison: Paired, corrected_p: float) -> bool:
     """Whether a difference may be claimed: at least five seeds, and a corrected p below 5 %."""
     return comparison.n >= FEWEST and corrected_p < 1 - LEVEL

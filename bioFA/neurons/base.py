@@ -14,6 +14,7 @@ rate and spiking neurons can stand in for each other; and `r`, the low-passed tr
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, ClassVar, Literal
@@ -73,6 +74,10 @@ class NeuronModel(Component):
     def integration(self) -> str:
         """The name of Brian2's integration method for `dynamics`."""
         return "euler"
+
+    def share(self, tau: float, dt: float) -> float:
+        """The share of its distance to what it follows that a low-pass filter goes in one step, as `integration` has it."""
+        return dt / tau if self.integration() == "euler" else -math.expm1(-dt / tau)
 
     def arrival(self) -> str:
         """Brian2 statements before the integration of a step: what arriving spikes do at once."""

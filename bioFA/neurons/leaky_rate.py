@@ -13,7 +13,6 @@ static to spiking); Dayan & Abbott (2001), eq. 7.11.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
@@ -55,8 +54,7 @@ class LeakyRate(NeuronModel):
 
     def advance(self, state: Mapping[str, Array], now: Mapping[str, Array], dt: float) -> dict[str, Array]:
         """u moves towards the drive by the share that `decay` names."""
-        share = dt / self.tau if self.decay == "euler" else -math.expm1(-dt / self.tau)
-        return {"u": state["u"] + share * (now["drive"] - state["u"])}
+        return {"u": state["u"] + self.share(self.tau, dt) * (now["drive"] - state["u"])}
 
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the published variables."""

@@ -28,24 +28,21 @@ from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Gt, Lt
 
 from bioFA.components import Number
 from bioFA.errors import ModelError
-from bioFA.neurons.base import Array, NeuronModel
+from bioFA.neurons.base import Array
+from bioFA.neurons.integrate_and_fire import IntegrateAndFire
 from bioFA.neurons.lif_rate import LifRate
 from bioFA.units import Unit
 
 
-class Lif(NeuronModel):
+class Lif(IntegrateAndFire):
     """tau dv/dt = -v + I, with threshold and reset."""
 
-    tau: Annotated[Number, Unit("s"), Gt(0)] = 20e-3
     tau_syn: Annotated[Number, Unit("s"), Gt(0)] = 5e-3
-    tau_trace: Annotated[Number, Unit("s"), Gt(0)] = 20e-3
-    refractory_period: Annotated[Number, Unit("s"), Ge(0)] = 2e-3
     v_reset: Annotated[Number, Lt(1)] = 0.0
-    unit_rate: Annotated[Number, Unit("Hz"), Gt(0)] = 100.0
     proxy_height: Annotated[Number, Gt(0)] = 1.0
     proxy_slope: Annotated[Number, Gt(0)] = 0.5
     surrogate: Literal["rate", "fast_sigmoid"] = "rate"
@@ -54,29 +51,13 @@ class Lif(NeuronModel):
     reset: Literal["to_value", "subtract"] = "to_value"
     test: Literal["above", "reach"] = "above"
 
-    ports: ClassVar[tuple[str, ...]] = ("drive", "error", "probe")
-    publishes: ClassVar[tuple[str, ...]] = ("s", "train", "r", "gain", "delta")
-    state: ClassVar[Mapping[str, float]] = {"v": 0.0, "I": 0.0, "filtered": 0.0, "fired": 0.0, "left": 0.0, "tested": 0.0}
-    events: ClassVar[tuple[str, ...]] = ("s", "train")
+    state: ClassVar[Mapping[str, float]] = {**IntegrateAndFire.state, "I": 0.0}
     watched: ClassVar[tuple[str, ...]] = ("v", "I", "r", "error")
-    sends: ClassVar[str] = "train"
 
     def model_post_init(self, context: object) -> None:
         """Refuse time constants for which the exact solution divides by zero."""
         if self.decay == "exact" and abs(self.tau - self.tau_syn) < 1e-6 * self.tau:
             raise ModelError(f"Lif.tau_syn must differ from tau = {self.tau:g} s with decay = 'exact'; got {self.tau_syn:g} s. Use decay = 'euler'.")
-
-    def s(self, fired: Array) -> Array:
-        """1 where the threshold was passed at the end of the last step, else 0."""
-        return fired.copy()
-
-    def train(self, s: Array, dt: float) -> Array:
-        """The spike train over unit_rate."""
-        return s / (self.unit_rate * dt)
-
-    def r(self, filtered: Array) -> Array:
-        """The low-passed spike train."""
-        return filtered.copy()
 
     def gain(self, I: Array, tested: Array) -> Array:  # noqa: E741 - the current's name in every textbook
         """The slope of the smooth proxy of the rate curve, or the pseudo-derivative of the spike."""
@@ -85,10 +66,6 @@ class Lif(NeuronModel):
         slope = self.proxy_height * self.proxy_slope * (1.0 - np.tanh(self.proxy_slope * I) ** 2)
         return np.where(I > 0.0, slope, 0.0)
 
-    def delta(self, error: Array, gain: Array) -> Array:
-        """The error as the layer below needs it: error times gain."""
-        return error * gain
-
     def rate_unit(self) -> LifRate | None:
         """The unit with the rate curve of this neuron; None with the pseudo-derivative of a spike, which is no slope of that curve."""
         if self.surrogate == "fast_sigmoid":
@@ -96,21 +73,15 @@ class Lif(NeuronModel):
         shared = {name: getattr(self, name) for name in LifRate.model_fields}
         return LifRate(**shared)
 
-    def unit(self) -> float:
-        """The rate in Hz that a `train` counts as 1."""
-        return self.unit_rate
-
     def advance(self, state: Mapping[str, Array], now: Mapping[str, Array], dt: float) -> dict[str, Array]:
         """Arrival, decay, threshold test, reset."""
         v, current = state["v"], state["I"] + now["drive"] * dt / self.tau_syn
         if self.decay == "euler":
             v, current = v + dt / self.tau * (current - v), current - dt / self.tau_syn * current
-            filtered = state["filtered"] + dt / self.tau_trace * (now["train"] - state["filtered"])
         else:
             leak, fade = math.exp(-dt / self.tau), math.exp(-dt / self.tau_syn)
             v = v * leak + current * self.tau_syn / (self.tau_syn - self.tau) * (fade - leak)
             current = current * fade
-            filtered = state["filtered"] - math.expm1(-dt / self.tau_trace) * (now["train"] - state["filtered"])
         silent = state["left"] > 0
         v = np.where(silent, self.v_reset, v)
         left = np.where(silent, state["left"] - 1, state["left"])
@@ -118,16 +89,16 @@ class Lif(NeuronModel):
         passed = (v > 1.0 if self.test == "above" else v >= 1.0) & ~silent
         v = np.where(passed, self.v_reset if self.reset == "to_value" else v - 1.0, v)
         left = np.where(passed, round(self.refractory_period / dt), left)
-        return {"v": v, "I": current, "filtered": filtered, "fired": passed.astype(float), "left": left, "tested": tested}
+        return {**super().advance(state, now, dt), "v": v, "I": current, "fired": passed.astype(float), "left": left, "tested": tested}
 
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the published variables."""
         slopes = {"rate": "proxy_height*proxy_slope*(1 - tanh(proxy_slope*I)**2)*int(I > 0)", "fast_sigmoid": "1/(1 + steepness*abs(tested - 1))**2"}
-        return {"s": "fired", "train": "s/(unit_rate*dt)", "r": "filtered", "gain": slopes[self.surrogate], "delta": "error*gain"}
+        return super().expressions() | {"gain": slopes[self.surrogate]}
 
     def dynamics(self) -> str:
         """Brian2's reading of the differential equations."""
-        return "dv/dt = (-v + I)/tau : 1\ndI/dt = -I/tau_syn : 1\ndfiltered/dt = (train - filtered)/tau_trace : 1"
+        return f"dv/dt = (-v + I)/tau : 1\ndI/dt = -I/tau_syn : 1\n{super().dynamics()}"
 
     def integration(self) -> str:
         """Brian2's method for the decay rule."""

@@ -21,7 +21,6 @@ each phase, Poisson spikes. Left out: the rise of synaptic currents (pathways ca
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
@@ -31,17 +30,17 @@ from annotated_types import Ge, Gt
 from bioFA.components import Number
 from bioFA.errors import ModelError
 from bioFA.neurons.activations import ACTIVATIONS
-from bioFA.neurons.base import Array, NeuronModel
+from bioFA.neurons.base import Array
+from bioFA.neurons.spiking_neuron import SpikingNeuron
 from bioFA.units import Unit
 
 sigma = ACTIVATIONS["logistic"].rate
 
 
-class Pyramidal(NeuronModel):
+class Pyramidal(SpikingNeuron):
     """Soma, basal and apical dendrite; learns from the change of its plateau."""
 
     tau: Annotated[Number, Unit("s"), Gt(0)] = 10e-3
-    tau_trace: Annotated[Number, Unit("s"), Gt(0)] = 10e-3
     g_basal: Annotated[Number, Gt(0)] = 6.0
     g_apical: Annotated[Number, Ge(0)] = 0.0
     max_rate: Annotated[Number, Unit("Hz"), Gt(0)] = 200.0
@@ -50,9 +49,8 @@ class Pyramidal(NeuronModel):
 
     ports: ClassVar[tuple[str, ...]] = ("drive", "error", "probe")
     publishes: ClassVar[tuple[str, ...]] = ("early", "late", "rate", "s", "train", "r", "change", "gain")
-    state: ClassVar[Mapping[str, float]] = {"v": 0.0, "filtered": 0.0, "soma_forward": 0.0, "apical_forward": 0.0, "apical_target": 0.0}
+    state: ClassVar[Mapping[str, float]] = {"v": 0.0, **SpikingNeuron.state, "soma_forward": 0.0, "apical_forward": 0.0, "apical_target": 0.0}
     draws: ClassVar[tuple[str, ...]] = ("chance",)
-    events: ClassVar[tuple[str, ...]] = ("s", "train")
     watched: ClassVar[tuple[str, ...]] = ("v", "error", "change", "r")
 
     def model_post_init(self, context: object) -> None:
@@ -84,10 +82,6 @@ class Pyramidal(NeuronModel):
         """The spike train over max_rate."""
         return s / (self.max_rate * dt)
 
-    def r(self, filtered: Array) -> Array:
-        """The low-passed spike train."""
-        return filtered.copy()
-
     def change(self, apical_target: Array, apical_forward: Array, late: Array) -> Array:
         """The plateau of the target phase over that of the forward phase; 0 before the target window has a step."""
         return np.where((late > 0.0) & (late < 0.75), sigma(apical_target) - sigma(apical_forward), 0.0)
@@ -109,8 +103,8 @@ class Pyramidal(NeuronModel):
         leak = 1.0 + self.g_basal + self.g_apical
         aim = (self.g_basal * now["drive"] + self.g_apical * now["error"]) / leak
         return {
+            **super().advance(state, now, dt),
             "v": aim + (state["v"] - aim) * np.exp(-dt * leak / self.tau),
-            "filtered": state["filtered"] - math.expm1(-dt / self.tau_trace) * (now["train"] - state["filtered"]),
             "soma_forward": state["soma_forward"] + now["early"] * (state["v"] - state["soma_forward"]),
             "apical_forward": state["apical_forward"] + now["early"] * (now["error"] - state["apical_forward"]),
             "apical_target": state["apical_target"] + now["late"] * (now["error"] - state["apical_target"]),
@@ -131,11 +125,7 @@ class Pyramidal(NeuronModel):
 
     def dynamics(self) -> str:
         """Brian2's reading of soma and trace."""
-        return "dv/dt = (-v + g_basal*(drive - v) + g_apical*(error - v))/tau : 1\ndfiltered/dt = (train - filtered)/tau_trace : 1"
-
-    def integration(self) -> str:
-        """Exact for what is constant within the step."""
-        return "exponential_euler"
+        return f"dv/dt = (-v + g_basal*(drive - v) + g_apical*(error - v))/tau : 1\n{super().dynamics()}"
 
     def arrival(self) -> str:
         """Brian2's reading of the means, which take in the potentials of this step."""

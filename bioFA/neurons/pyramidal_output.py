@@ -14,7 +14,6 @@ Source: Guerguiev, Lillicrap & Richards (2017), eLife 6:e22901, methods: output 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
@@ -25,6 +24,7 @@ from bioFA.components import Number
 from bioFA.neurons.activations import ACTIVATIONS
 from bioFA.neurons.base import Array
 from bioFA.neurons.pyramidal import Pyramidal, sigma
+from bioFA.neurons.spiking_neuron import SpikingNeuron
 
 
 class PyramidalOutput(Pyramidal):
@@ -35,7 +35,7 @@ class PyramidalOutput(Pyramidal):
 
     ports: ClassVar[tuple[str, ...]] = ("drive", "target")
     publishes: ClassVar[tuple[str, ...]] = ("early", "late", "taught", "rate", "s", "train", "r", "answer", "change", "gain")
-    state: ClassVar[Mapping[str, float]] = {"v": 0.0, "filtered": 0.0, "soma_forward": 0.0, "rate_target": 0.0}
+    state: ClassVar[Mapping[str, float]] = {"v": 0.0, **SpikingNeuron.state, "soma_forward": 0.0, "rate_target": 0.0}
     watched: ClassVar[tuple[str, ...]] = ("v", "change", "r")
 
     def required_ports(self) -> tuple[str, ...]:
@@ -60,8 +60,8 @@ class PyramidalOutput(Pyramidal):
         leak = 1.0 + self.g_basal + teach
         aim = (self.g_basal * now["drive"] + teach * self.E_teach * (2.0 * now["target"] - 1.0)) / leak
         return {
+            **SpikingNeuron.advance(self, state, now, dt),
             "v": aim + (state["v"] - aim) * np.exp(-dt * leak / self.tau),
-            "filtered": state["filtered"] - math.expm1(-dt / self.tau_trace) * (now["train"] - state["filtered"]),
             "soma_forward": state["soma_forward"] + now["early"] * (state["v"] - state["soma_forward"]),
             "rate_target": state["rate_target"] + now["late"] * (now["rate"] - state["rate_target"]),
         }
@@ -75,7 +75,8 @@ class PyramidalOutput(Pyramidal):
 
     def dynamics(self) -> str:
         """Brian2's reading of soma and trace."""
-        return "dv/dt = (-v + g_basal*(drive - v) + g_teach*taught*(E_teach*(2*target - 1) - v))/tau : 1\ndfiltered/dt = (train - filtered)/tau_trace : 1"
+        soma = "dv/dt = (-v + g_basal*(drive - v) + g_teach*taught*(E_teach*(2*target - 1) - v))/tau : 1"
+        return f"{soma}\n{SpikingNeuron.dynamics(self)}"
 
     def arrival(self) -> str:
         """Brian2's reading of the means."""

@@ -19,7 +19,6 @@ populations: Samadi, Lillicrap & Tweed (2017), Neural Computation 29:578.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
@@ -27,23 +26,21 @@ import numpy as np
 from annotated_types import Gt
 
 from bioFA.components import Number
-from bioFA.neurons.base import Array, NeuronModel
+from bioFA.neurons.base import Array
+from bioFA.neurons.spiking_neuron import SpikingNeuron
 from bioFA.units import Unit
 
 
-class SpikingErrorUnit(NeuronModel):
+class SpikingErrorUnit(SpikingNeuron):
     """dv/dt = unit_rate (target - prediction), or its negative, with a threshold."""
 
     polarity: Literal["on", "off"] = "on"
     unit_rate: Annotated[Number, Unit("Hz"), Gt(0)] = 100.0
-    tau_trace: Annotated[Number, Unit("s"), Gt(0)] = 20e-3
 
     ports: ClassVar[tuple[str, ...]] = ("target", "prediction")
     publishes: ClassVar[tuple[str, ...]] = ("mismatch", "loss", "s", "train", "r")
-    state: ClassVar[Mapping[str, float]] = {"v": 0.0, "filtered": 0.0, "fired": 0.0}
-    events: ClassVar[tuple[str, ...]] = ("s", "train")
+    state: ClassVar[Mapping[str, float]] = {"v": 0.0, **SpikingNeuron.state, "fired": 0.0}
     watched: ClassVar[tuple[str, ...]] = ("mismatch", "v", "r")
-    sends: ClassVar[str] = "train"
 
     def required_ports(self) -> tuple[str, ...]:
         """Target and prediction."""
@@ -70,32 +67,19 @@ class SpikingErrorUnit(NeuronModel):
         """The signed spike train over unit_rate."""
         return (s if self.polarity == "on" else -s) / (self.unit_rate * dt)
 
-    def r(self, filtered: Array) -> Array:
-        """The low-passed signed train."""
-        return filtered.copy()
-
     def advance(self, state: Mapping[str, Array], now: Mapping[str, Array], dt: float) -> dict[str, Array]:
         """Integration, the bound at 0, threshold test, and what the spike takes."""
         mismatch = now["mismatch"] if self.polarity == "on" else -now["mismatch"]
         v = np.maximum(state["v"] + dt * self.unit_rate * mismatch, 0.0)
         passed = v >= 1.0
-        share = -math.expm1(-dt / self.tau_trace)
-        return {"v": np.where(passed, v - 1.0, v), "filtered": state["filtered"] + share * (now["train"] - state["filtered"]), "fired": passed.astype(float)}
+        return {**super().advance(state, now, dt), "v": np.where(passed, v - 1.0, v), "fired": passed.astype(float)}
 
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the published variables."""
         sign = "" if self.polarity == "on" else "-"
         return {"mismatch": "target - prediction", "loss": "mismatch**2/2", "s": "fired", "train": f"{sign}s/(unit_rate*dt)", "r": "filtered"}
 
-    def dynamics(self) -> str:
-        """Brian2's reading of the trace; v is moved by statements, for its bound."""
-        return "dfiltered/dt = (train - filtered)/tau_trace : 1"
-
-    def integration(self) -> str:
-        """Exact for a train that is constant within the step."""
-        return "exponential_euler"
-
     def spiking(self) -> str:
-        """Brian2's reading of integration, bound, threshold test, and what the spike takes."""
+        """Brian2's reading of integration (by statements, for the bound of v), threshold test, and what the spike takes."""
         sign = "" if self.polarity == "on" else "-"
         return "\n".join((f"v = clip(v + dt*unit_rate*({sign}mismatch), 0, inf)", "fired = 1.0*int(v >= 1)", "v = v - fired"))

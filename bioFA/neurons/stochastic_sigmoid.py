@@ -14,7 +14,6 @@ sigmoid that spike stochastically), as described by Hunsberger (2018), thesis, c
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
@@ -22,12 +21,13 @@ from annotated_types import Gt
 
 from bioFA.components import Number
 from bioFA.neurons.activations import ACTIVATIONS
-from bioFA.neurons.base import Array, NeuronModel
+from bioFA.neurons.base import Array
+from bioFA.neurons.spiking_neuron import SpikingNeuron
 from bioFA.neurons.static_rate import StaticRate
 from bioFA.units import Unit
 
 
-class StochasticSigmoid(NeuronModel):
+class StochasticSigmoid(SpikingNeuron):
     """Spikes with the probability that a sigmoid of the integrated drive gives."""
 
     tau: Annotated[Number, Unit("s"), Gt(0)] = 10e-3
@@ -37,11 +37,9 @@ class StochasticSigmoid(NeuronModel):
 
     ports: ClassVar[tuple[str, ...]] = ("drive", "error", "probe")
     publishes: ClassVar[tuple[str, ...]] = ("rate", "s", "train", "r", "gain", "delta")
-    state: ClassVar[Mapping[str, float]] = {"u": 0.0, "filtered": 0.0}
+    state: ClassVar[Mapping[str, float]] = {"u": 0.0, **SpikingNeuron.state}
     draws: ClassVar[tuple[str, ...]] = ("chance",)
-    events: ClassVar[tuple[str, ...]] = ("s", "train")
     watched: ClassVar[tuple[str, ...]] = ("u", "r", "error")
-    sends: ClassVar[str] = "train"
 
     def rate(self, u: Array) -> Array:
         """The rate over max_rate, which only the neuron itself knows."""
@@ -54,10 +52,6 @@ class StochasticSigmoid(NeuronModel):
     def train(self, s: Array, dt: float) -> Array:
         """The spike train over max_rate."""
         return s / (self.max_rate * dt)
-
-    def r(self, filtered: Array) -> Array:
-        """The low-passed spike train."""
-        return filtered.copy()
 
     def gain(self, rate: Array) -> Array:
         """sigma'(u), written in the rate."""
@@ -77,11 +71,7 @@ class StochasticSigmoid(NeuronModel):
 
     def advance(self, state: Mapping[str, Array], now: Mapping[str, Array], dt: float) -> dict[str, Array]:
         """u moves towards the drive, and the trace towards the train, each by its share."""
-        share, share_trace = (dt / tau if self.decay == "euler" else -math.expm1(-dt / tau) for tau in (self.tau, self.tau_trace))
-        return {
-            "u": state["u"] + share * (now["drive"] - state["u"]),
-            "filtered": state["filtered"] + share_trace * (now["train"] - state["filtered"]),
-        }
+        return {**super().advance(state, now, dt), "u": state["u"] + self.share(self.tau, dt) * (now["drive"] - state["u"])}
 
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the published variables."""
@@ -92,7 +82,7 @@ class StochasticSigmoid(NeuronModel):
 
     def dynamics(self) -> str:
         """Brian2's reading of the differential equations."""
-        return "du/dt = (-u + drive)/tau : 1\ndfiltered/dt = (train - filtered)/tau_trace : 1"
+        return f"du/dt = (-u + drive)/tau : 1\n{super().dynamics()}"
 
     def integration(self) -> str:
         """Brian2's method for the decay rule."""

@@ -17,7 +17,6 @@ fibres), as described by Hunsberger (2018), thesis, chapter on learning.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
@@ -25,26 +24,25 @@ from annotated_types import Gt
 
 from bioFA.components import Number
 from bioFA.neurons.activations import ACTIVATIONS
-from bioFA.neurons.base import Array, NeuronModel
+from bioFA.neurons.base import Array
+from bioFA.neurons.spiking_neuron import SpikingNeuron
 from bioFA.units import Unit
 
 
-class TonicErrorUnit(NeuronModel):
+class TonicErrorUnit(SpikingNeuron):
     """Spikes by chance, at a rate about a baseline that a sigmoid of the integrated mismatch gives."""
 
     tau: Annotated[Number, Unit("s"), Gt(0)] = 5e-3
-    tau_trace: Annotated[Number, Unit("s"), Gt(0)] = 20e-3
     max_rate: Annotated[Number, Unit("Hz"), Gt(0)] = 200.0
     width: Annotated[Number, Gt(0)] = 0.5
     decay: Literal["euler", "exact"] = "exact"
 
     ports: ClassVar[tuple[str, ...]] = ("target", "prediction")
     publishes: ClassVar[tuple[str, ...]] = ("mismatch", "loss", "rate", "s", "train", "r")
-    state: ClassVar[Mapping[str, float]] = {"u": 0.0, "filtered": 0.0}
+    state: ClassVar[Mapping[str, float]] = {"u": 0.0, **SpikingNeuron.state}
     draws: ClassVar[tuple[str, ...]] = ("chance",)
     events: ClassVar[tuple[str, ...]] = ("s",)
     watched: ClassVar[tuple[str, ...]] = ("mismatch", "u", "r")
-    sends: ClassVar[str] = "train"
 
     def required_ports(self) -> tuple[str, ...]:
         """Target and prediction."""
@@ -70,17 +68,9 @@ class TonicErrorUnit(NeuronModel):
         """The spike train above its baseline, in units of the mismatch."""
         return 4.0 * self.width * (s / (self.max_rate * dt) - 0.5)
 
-    def r(self, filtered: Array) -> Array:
-        """The low-passed train."""
-        return filtered.copy()
-
     def advance(self, state: Mapping[str, Array], now: Mapping[str, Array], dt: float) -> dict[str, Array]:
         """u moves towards the mismatch, and the trace towards the train, each by its share."""
-        share, share_trace = (dt / tau if self.decay == "euler" else -math.expm1(-dt / tau) for tau in (self.tau, self.tau_trace))
-        return {
-            "u": state["u"] + share * (now["mismatch"] - state["u"]),
-            "filtered": state["filtered"] + share_trace * (now["train"] - state["filtered"]),
-        }
+        return {**super().advance(state, now, dt), "u": state["u"] + self.share(self.tau, dt) * (now["mismatch"] - state["u"])}
 
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the published variables."""
@@ -91,7 +81,7 @@ class TonicErrorUnit(NeuronModel):
 
     def dynamics(self) -> str:
         """Brian2's reading of the differential equations."""
-        return "du/dt = (-u + mismatch)/tau : 1\ndfiltered/dt = (train - filtered)/tau_trace : 1"
+        return f"du/dt = (-u + mismatch)/tau : 1\n{super().dynamics()}"
 
     def integration(self) -> str:
         """Brian2's method for the decay rule."""

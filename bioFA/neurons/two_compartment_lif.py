@@ -13,7 +13,6 @@ integrate-and-fire neuron, whose dendritic compartment integrates the error spik
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
@@ -61,8 +60,7 @@ class TwoCompartmentLif(Lif):
 
     def advance(self, state: Mapping[str, Array], now: Mapping[str, Array], dt: float) -> dict[str, Array]:
         """The soma as in `Lif`; U moves towards the error by its share."""
-        share = dt / self.tau_dendrite if self.decay == "euler" else -math.expm1(-dt / self.tau_dendrite)
-        return {**super().advance(state, now, dt), "U": state["U"] + share * (np.asarray(now["error"]) - state["U"])}
+        return {**super().advance(state, now, dt), "U": state["U"] + self.share(self.tau_dendrite, dt) * (np.asarray(now["error"]) - state["U"])}
 
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the published variables."""

@@ -10,7 +10,8 @@ rule's product, whatever dt and T are. Hence the factor 1/T in every equation.
 A rule may keep variables at each synapse beside the weight, such as an eligibility trace: `state` names
 them with the values that they begin with, and each has a line `d<name>/dt = (drive - <name>)/tau : 1` in `equations`: a
 low-pass filter of unit area. In a step it moves towards its drive, as it was when the step began, by the share
-1 - exp(-dt/tau). The drive may read other traces, so filters can follow each other. When traces move is said in `reference.py`, step 4.
+1 - exp(-dt/tau). The drive may read other traces, so filters can follow each other, and the trace itself, which is then
+coupled to itself beside its leak (`e_prop`): both are taken as they were, so the coupling is not part of the exponential. When traces move is said in `reference.py`, step 4.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ class PlasticityRule(Component):
     """Whether a rule that reads an error changes nothing without one, apart from a decay; `check_rule` holds it to that."""
     needs_partner: ClassVar[bool] = False
     """Whether a synapse reads the weight of its counterpart in another pathway (`Pathway.partner`), as `w_partner`."""
+
+    neuron_parameters: ClassVar[Mapping[str, str]] = {}
+    """Parameters that are the postsynaptic neuron's, with their names there: they must be equal where it has one of that name."""
 
     def step(
         self, synapses: Mapping[str, Array], pre: Mapping[str, Array], post: Mapping[str, Array], dt: float, T: float

@@ -22,7 +22,7 @@ class Layers:
     """A feedforward stack that waits for its feedback.
 
     `names` and `sizes` run from the input to the output; `forward[l]` goes from layer l to
-    l + 1, `biases[l]`, where there are any, to layer l + 1; `feedback[l]` are the weights that
+    l + 1, `biases[l]`, where there are any, to layer l + 1, `recurrent[l]` from hidden layer l + 1 to itself; `feedback[l]` are the weights that
     the description gives for feedback to hidden layer l + 1, of shape (size of that layer,
     size of the layer above); `feedback_options` their sparsity and sign. `error_unit` compares
     output and target, `error_source` is the population that sends errors down.
@@ -35,6 +35,7 @@ class Layers:
     forward: tuple[Pathway, ...]
     biases: tuple[Pathway, ...]
     feedback: tuple[Weights, ...]
+    recurrent: tuple[Pathway, ...] = ()
     error_unit: str = "mismatch"
     error_source: str = "mismatch"
     feedback_options: Mapping[str, Any] = field(default_factory=dict)
@@ -43,6 +44,10 @@ class Layers:
         """Where the error for a hidden layer comes from: the population, and whether that is the error unit."""
         top = layer == len(self.names) - 2
         return (self.error_source if top else self.names[layer + 1], top)
+
+    def entering(self) -> tuple[Pathway, ...]:
+        """Every pathway that drives a layer."""
+        return (*self.forward, *self.biases, *self.recurrent)
 
     def hidden_layers(self) -> range:
         """The numbers of the hidden layers."""
@@ -72,7 +77,7 @@ class Scheme(Component):
     def every_rule(self, layers: Layers) -> dict[str, PlasticityRule]:
         """`readout_rule` for what enters the output, `rule` for what enters a hidden layer."""
         output = layers.names[-1]
-        return {p.name: self.readout_rule if p.target == output else self.rule for p in (*layers.forward, *layers.biases)}
+        return {p.name: self.readout_rule if p.target == output else self.rule for p in layers.entering()}
 
 
 def transport(layers: Layers, layer: int) -> SharedWith:

@@ -3,7 +3,8 @@
     input -> hidden -> ... -> output -> mismatch <- target
                  ^________ scheme ________|
 
-With `biases`, a tonically active unit projects to every layer; its weights learn like the others.
+With `biases`, a tonically active unit projects to every layer; its weights learn like the others. With `recurrent`,
+every neuron of a hidden layer reaches every neuron of it, itself too, with the spikes or rates of the step before.
 Where an error unit carries one sign only (`SpikingErrorUnit`), a second population `mismatch_off`
 carries the other, and every pathway that leaves the one leaves the other with the same weights.
 """
@@ -15,9 +16,9 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeVar
 
 from annotated_types import Ge, Gt, Le
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Strict, field_validator
+from pydantic import AfterValidator, Field, PlainSerializer, Strict, field_validator
 
-from bioFA.components import Count, Name, Number
+from bioFA.components import Count, InSchema, Name, Number, OneOrMany
 from bioFA.errors import ModelError
 from bioFA.network import Circuit, Learning, Network, Pathway, Population
 from bioFA.neurons import Neuron
@@ -28,15 +29,10 @@ from bioFA.neurons.static_rate import StaticRate
 from bioFA.schemes.base import Layers, Scheme, SchemeField, family
 from bioFA.weights import Constant, Identity, SharedWith, Uniform, WeightsField
 
-
-def _listed(value: Any) -> Any:
-    return value if isinstance(value, (list, tuple)) else (value,)
-
-
 T = TypeVar("T")
-PerPathway = Annotated[tuple[WeightsField, ...], BeforeValidator(_listed)]
+PerPathway = Annotated[tuple[WeightsField, ...], OneOrMany()]
 """Weights for each pathway of a kind, or one entry for all of them."""
-Densities = Annotated[tuple[Annotated[Number, Gt(0), Le(1)], ...], BeforeValidator(_listed)]
+Densities = Annotated[tuple[Annotated[Number, Gt(0), Le(1)], ...], OneOrMany()]
 """A density for each forward pathway, or one entry for all of them."""
 
 
@@ -54,7 +50,8 @@ class Layered(Circuit):
     weights (see `Pathway`). With `centred_error` what is fed back is the error minus its mean over the
     outputs; the output itself learns from the whole. `inhibitory` puts input and hidden layers under Dale's
     law (see `Population`). `learning` says how changes reach the weights of all pathways that learn;
-    biases, which may begin at 0, are not normalised.
+    biases, which may begin at 0, are not normalised. `recurrent` are the initial weights from each hidden layer to itself,
+    which learn by the rule of the hidden layers; the error is not sent through them, so no scheme is backpropagation through time.
     `schemes` holds each scheme's own settings, `scheme` the one in use.
     """
 
@@ -67,6 +64,7 @@ class Layered(Circuit):
     biases: Annotated[bool, Strict()] = False
     weights: PerPathway = (Uniform(low=-0.01, high=0.01),)
     bias_weights: WeightsField = Constant()
+    recurrent: WeightsField | None = None
     density: Densities = (1.0,)
     feedback: PerPathway = (Uniform(low=-0.5, high=0.5),)
     feedback_density: Annotated[Number, Gt(0), Le(1)] = 1.0
@@ -76,7 +74,7 @@ class Layered(Circuit):
     inhibitory: Annotated[Number, Ge(0), Le(1)] | None = None
     learning: Learning = Learning()
     scheme: Name = "fa"
-    schemes: Annotated[Mapping[str, SchemeField], AfterValidator(MappingProxyType), PlainSerializer(_dump_schemes)] = Field(
+    schemes: Annotated[Mapping[str, SchemeField], AfterValidator(MappingProxyType), PlainSerializer(_dump_schemes), InSchema({"family": "scheme settings"})] = Field(
         default_factory=dict, validate_default=True
     )
 
@@ -93,6 +91,8 @@ class Layered(Circuit):
             if scheme.family_name != name:
                 raise ModelError(f"Layered.schemes.{name} holds the scheme '{scheme.family_name}'. Give it under its own name.")
         family.get(self.scheme)
+        if self.recurrent is not None and len(self.sizes) == 2:
+            raise ModelError(f"Layered.recurrent joins a hidden layer with itself; sizes {list(self.sizes)} have none. Leave it out, or give a hidden layer.")
         for field, wanted in (("weights", len(self.sizes) - 1), ("density", len(self.sizes) - 1), ("feedback", len(self.sizes) - 2)):
             if len(getattr(self, field)) not in (1, wanted):
                 allowed = f"1 entry for all pathways, or {wanted}, one a pathway" if wanted > 1 else "1 entry"
@@ -120,7 +120,10 @@ class Layered(Circuit):
         biases = tuple(
             Pathway(name=f"bias_to_{name}", source="bias", target=name, weights=self.bias_weights) for name in names[1:]
         ) if self.biases else ()
-        layers = Layers(names, sizes, self.hidden, self.output, forward, biases, _spread(self.feedback, len(sizes) - 2),
+        recurrent = tuple(
+            Pathway(name=f"{name}_to_{name}", source=name, target=name, carries=self.hidden.sends, weights=self.recurrent) for name in names[1:-1]
+        ) if self.recurrent is not None else ()
+        layers = Layers(names, sizes, self.hidden, self.output, forward, biases, _spread(self.feedback, len(sizes) - 2), recurrent,
                         error_source="centred" if self.centred_error else "mismatch", feedback_options=self._feedback_options())
         additions = self.active().lay(layers)
 
@@ -139,7 +142,7 @@ class Layered(Circuit):
         populations += [Population(name="centred", size=sizes[-1], neuron=StaticRate())] if self.centred_error else []
         learning = dict.fromkeys((p.name for p in biases), self.learning.replace(normalised=False))
         pathways = (
-            *(p.replace(plasticity=additions.rules.get(p.name), partner=additions.partners.get(p.name)) for p in (*forward, *biases)),
+            *(p.replace(plasticity=additions.rules.get(p.name), partner=additions.partners.get(p.name)) for p in layers.entering()),
             *self._carried(layers.error_unit, (*self._error_pathways(layers.error_unit), *additions.pathways)),
         )
         return Network(

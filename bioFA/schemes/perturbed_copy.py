@@ -28,7 +28,7 @@ def perturbed_copy(layers: Layers) -> tuple[dict[str, str], list[Population], li
     ]
     pathways = [
         Pathway(name=f"{p.source}_to_{copied[p.target]}", source=copied[p.source], target=copied[p.target], weights=SharedWith(pathway=p.name))
-        for p in (*layers.forward, *layers.biases)
+        for p in layers.entering()
     ]
     pathways += [
         Pathway(name=f"target_to_{mismatch}_perturbed", source="target", target=f"{mismatch}_perturbed", port="target", weights=Identity()),

@@ -19,5 +19,5 @@ class Shallow(Scheme):
 
     def lay(self, layers: Layers) -> Additions:
         """The readout rule on what enters the output, and nothing else."""
-        learning = [p for p in (*layers.forward, *layers.biases) if p.target == layers.names[-1]]
+        learning = [p for p in layers.entering() if p.target == layers.names[-1]]
         return Additions(rules={pathway.name: self.readout_rule for pathway in learning})

@@ -40,8 +40,8 @@ class WeightPerturbation(Scheme):
     def lay(self, layers: Layers) -> Additions:
         """The copy, the noise beside its pathways, the reward unit and its broadcast."""
         copied, populations, pathways = perturbed_copy(layers)
-        noisy = {p.name: f"noise_{p.name}" for p in (*layers.forward, *layers.biases) if p.target != layers.names[-1]}
-        for p in (*layers.forward, *layers.biases):
+        noisy = {p.name: f"noise_{p.name}" for p in layers.entering() if p.target != layers.names[-1]}
+        for p in layers.entering():
             if p.name in noisy:
                 noise = Redrawn(weights=Normal(scale=self.sigma))
                 pathways.append(Pathway(name=noisy[p.name], source=copied[p.source], target=copied[p.target], weights=noise))

@@ -1,0 +1,79 @@
+"""The JSON Schema of model files, from which editors complete and check what is written.
+
+It is made from the parts themselves, parts of one's own included, so it knows every name and field. It checks names,
+types and bounds of single fields; what spans fields, such as sizes that do not fit the task, is refused when the file is loaded.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bioFA import network, tasks
+from bioFA.components import Component, Family, headline
+from bioFA.experiment import Experiment
+from bioFA.neurons.base import family as neurons
+from bioFA.rules.base import family as rules
+from bioFA.schemes.base import family as schemes
+from bioFA.weights import family as weights
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+FAMILIES: tuple[Family[Any], ...] = (network.family, neurons, rules, schemes, tasks.family, weights)
+
+
+def schema() -> dict[str, Any]:
+    """The schema as plain data, JSON Schema 2020-12."""
+    shared: dict[str, Any] = {}
+    whole = _of(Experiment, shared)
+    for family in FAMILIES:
+        parts = [family.get(name) for name in family.names()]
+        shared[_key(family.kind)] = {"anyOf": [_bare(parts), *({"$ref": f"#/$defs/{_key(family.kind)}.{part.family_name}"} for part in parts)]}
+        for part in parts:
+            shared[f"{_key(family.kind)}.{part.family_name}"] = _named(_of(part, shared), part)
+    shared["scheme_settings"] = {"type": "object", "additionalProperties": False, "properties": {name: _settings(shared, name) for name in schemes.names()}}
+    return {"$schema": DIALECT, "title": "bioFA model", "description": "A model file of bioFA, as `biofa run` reads it.", **whole, "$defs": shared}
+
+
+def _of(part: type[Component], shared: dict[str, Any]) -> dict[str, Any]:
+    """The schema of one part; the parts that it is made of go to `shared`."""
+    made = part.model_json_schema(mode="validation")
+    shared |= {name: _cleaned(table) for name, table in made.pop("$defs", {}).items()}
+    return _cleaned(made) | {"additionalProperties": False}
+
+
+def _named(table: dict[str, Any], part: type[Component]) -> dict[str, Any]:
+    """A part as a table with its `name`, as a field of its family takes it."""
+    properties = {"name": {"const": part.family_name}, **table.get("properties", {})}
+    return table | {"description": headline(part), "properties": properties, "required": ["name", *table.get("required", [])]}
+
+
+def _settings(shared: dict[str, Any], name: str) -> dict[str, Any]:
+    """A scheme's own settings, which need not repeat its name."""
+    table = shared[f"{_key(schemes.kind)}.{name}"]
+    return table | {"required": [field for field in table["required"] if field != "name"]}
+
+
+def _bare(parts: list[type[Component]]) -> dict[str, Any]:
+    """The names that may stand for a part by themselves, all its fields having defaults."""
+    return {"enum": [part.family_name for part in parts if not any(field.is_required() for field in part.model_fields.values())]}
+
+
+def _cleaned(value: Any) -> Any:
+    """What pydantic says, without titles, defaults that are parts, and nulls, which TOML does not have; families by reference."""
+    if isinstance(value, list):
+        return [_cleaned(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "family" in value:
+        return {"$ref": f"#/$defs/{_key(value['family'])}"}
+    table = {
+        name: {key: _cleaned(given) for key, given in item.items()} if name == "properties" else _cleaned(item)
+        for name, item in value.items() if not (name == "title" and isinstance(item, str)) and not (name == "default" and (item is None or isinstance(item, (dict, list))))
+    }
+    choices = [choice for choice in table.get("anyOf", []) if choice != {"type": "null"}]
+    if len(choices) == 1:
+        return {name: item for name, item in table.items() if name != "anyOf"} | choices[0]
+    return table | ({"anyOf": choices} if choices else {})
+
+
+def _key(kind: str) -> str:
+    return kind.replace(" ", "_")
