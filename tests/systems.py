@@ -117,7 +117,7 @@ def spiking_tissue(decay: str = "exact", reset: str = "to_value", test: str = "a
     pathways = (
         Pathway("image_to_hidden", source="image", target="hidden", carries="train", weights=Normal(scale=2.0), plasticity=LocalError(learning_rate=0.05)),
         Pathway("negative_to_hidden", source="negative", target="hidden", carries="train", weights=Normal(), density=0.7),
-        Pathway("coin_to_chancy", source="coin", target="chancy", carries="train", weights=Normal(), plasticity=LocalError(learning_rate=0.05)),
+        Pathway("coin_to_chancy", source="coin", target="chancy", carries="train", weights=Normal(), plasticity=LocalError(learning_rate=0.05, decay=0.02)),
         Pathway("hidden_to_hidden", source="hidden", target="hidden", carries="s", weights=Normal(scale=3.0)),
         Pathway("tonic_to_hidden", source="tonic", target="hidden", weights=Constant(value=1.3), plasticity=LocalError(learning_rate=0.02)),
         Pathway("tonic_to_answer", source="tonic", target="answer", weights=Constant(value=1.1)),

@@ -95,6 +95,8 @@ class StepSpec(_Data):
     record    keep variables (`nodes`) at the end of a presentation, and spikes (`rasters`) in every step
     learn     one step of a pathway's plasticity rule: its weights, then its traces
     apply     make the changes that were gathered, where a batch ends
+
+    With `seldom`, what evaluate or transmit compute is read by records and by plasticity only, and left out of the steps in which neither looks.
     """
 
     kind: Literal["restart", "draw", "show", "invert", "evaluate", "test", "transmit", "record", "learn", "apply"]
@@ -102,6 +104,7 @@ class StepSpec(_Data):
     statements: tuple[str, ...] = ()
     reads: dict[str, tuple[str, str]] = {}
     accumulate: bool = False
+    seldom: bool = False
     nodes: tuple[str, ...] = ()
     rasters: tuple[str, ...] = ()
     values: dict[str, float] = {}
