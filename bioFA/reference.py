@@ -152,9 +152,11 @@ class Reference:
     def _need(
         self, population: Population, need: str, state: Mapping[str, Array], values: Mapping[Node, Array], feed: Feed, k: int, step: int
     ) -> Array | float:
-        """What a published variable needs: dt, a state, a random number, or what was computed before it."""
+        """What a published variable needs: dt, the time, a state, a random number, or what was computed before it."""
         if need == "dt":
             return self.protocol.step
+        if need == "time":
+            return step * self.protocol.step
         if need in population.neuron.state:
             return state[f"{population.name}.{need}"]
         if need in population.neuron.draws:

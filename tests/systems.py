@@ -5,6 +5,7 @@ from bioFA.neurons import NeuronModel
 from bioFA.neurons.bernoulli_source import BernoulliSource
 from bioFA.neurons.constant_source import ConstantSource
 from bioFA.neurons.error_unit import ErrorUnit
+from bioFA.neurons.latency_source import LatencySource
 from bioFA.neurons.leaky_rate import LeakyRate
 from bioFA.neurons.lif import Lif
 from bioFA.neurons.poisson_source import PoissonSource
@@ -200,3 +201,18 @@ def event_driven(error: NeuronModel | None = None, decay: str = "exact") -> Expe
 
 SPIKING += [event_driven(), event_driven(TonicErrorUnit(decay="euler"), "euler")]
 ALL += SPIKING[2:]
+
+
+def latency(period: float) -> Experiment:
+    """Spikes whose times say how strong an input is, once a presentation or in every period; in the blank there are none."""
+    source = LatencySource(latest="15 ms", period=period, tau_trace="10 ms")
+    lif = Lif(tau="10 ms")
+    circuit = Layered(sizes=(5, 6, 3), input=source, hidden=lif, output=lif, weights=(Normal(scale=3.0, mean=1.0),), schemes={"fa": FeedbackAlignment(**RATES)})
+    return Experiment(
+        name=f"latency_{'periodic' if period else 'once'}", circuit=circuit, task=TASK, record=Record(variables=("input.r",)),
+        protocol=Protocol(dt="1 ms", presentation="40 ms", blank="6 ms", learning_onset="5 ms", reset=True, epochs=2),
+    )
+
+
+SPIKING += [latency(0.0), latency(18e-3)]
+ALL += SPIKING[4:]

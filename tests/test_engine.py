@@ -230,10 +230,10 @@ def test_compiled_synapses_with_a_decay_rest_only_while_it_is_0():
 def test_what_only_plasticity_and_records_read_is_left_out_of_the_steps_in_which_neither_looks():
     experiment = bioFA.load("digits_spiking")
     steps = make_program(experiment).steps
-    seldom = {step.of for step in steps if step.kind == "transmit" and step.seldom}
-    assert seldom == {"mismatch_to_hidden", "mismatch_to_hidden_probe"}
-    often = " ".join(statement for step in steps if step.kind == "evaluate" and not step.seldom for statement in step.statements)
+    only = {step.of: step.only for step in steps if step.kind == "transmit" and step.only}
+    assert only == {"mismatch_to_hidden": "looks", "mismatch_to_hidden_probe": "last_step"}
+    often = " ".join(statement for step in steps if step.kind == "evaluate" and not step.only for statement in step.statements)
     assert "train = " in often
     assert not any(f"{variable} = " in often for variable in ("gain", "r", "mismatch", "error"))
     traced = bioFA.load("pattern")
-    assert not any(step.seldom for step in make_program(traced).steps if step.of == "hidden" and step.kind == "evaluate")
+    assert not any(step.only for step in make_program(traced).steps if step.of == "hidden" and step.kind == "evaluate")

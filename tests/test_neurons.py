@@ -57,7 +57,7 @@ def surroundings(neuron, size=7):
     """Ports and state: some of it zero, some negative."""
     rng = np.random.default_rng(3)
     values = {name: np.append(0.0, rng.normal(size=size - 1)) if name != "gain" else rng.uniform(size=size) for name in (*neuron.ports, *neuron.state)}
-    values |= {name: rng.uniform(size=size) for name in neuron.draws} | {"dt": DT}
+    values |= {name: rng.uniform(size=size) for name in neuron.draws} | {"dt": DT, "time": 0.012}
     return values | ({neuron.shown: rng.uniform(-1.0, 6.0, size=size)} if neuron.shows == "task" else {})
 
 
@@ -67,7 +67,7 @@ def unshown(neuron):
 
 
 def test_there_are_neuron_models():
-    assert {"lif", "two_compartment_lif", "spiking_error_unit", "tonic_error_unit", "stochastic_sigmoid", "poisson_source", "bernoulli_source", "static_rate", "leaky_rate", "error_unit", "rate_source", "noise_source", "constant_source"} <= set(neurons.family.names())
+    assert {"lif", "two_compartment_lif", "spiking_error_unit", "tonic_error_unit", "stochastic_sigmoid", "poisson_source", "latency_source", "bernoulli_source", "static_rate", "leaky_rate", "error_unit", "rate_source", "noise_source", "constant_source"} <= set(neurons.family.names())
     assert len(configurations(LeakyRate)) == 2 * len(ACTIVATIONS)
 
 

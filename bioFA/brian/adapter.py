@@ -47,7 +47,7 @@ def check_version() -> None:
     if not SUPPORTED[0] <= version < SUPPORTED[1]:
         low, high = (".".join(map(str, edge)) for edge in SUPPORTED)
         raise RuntimeError(f"bioFA knows Brian2 >= {low}, < {high}; this is {brian2.__version__}. Install 'brian2>={low},<{high}'.")
-    missing = [name for name in ("common_group", "stateupdate", "transmit", "learn", "transmit_block", "learn_block", "show", "draw", "restart", "record", "invert", "apply", "look") if _template(name) is None]
+    missing = [name for name in ("common_group", "stateupdate", "transmit", "learn", "transmit_block", "learn_block", "show", "draw", "clock", "restart", "record", "invert", "apply", "look") if _template(name) is None]
     if missing:
         raise RuntimeError(f"Brian2 {brian2.__version__} does not find the templates {', '.join(missing)}; its template lookup has changed.")
 
@@ -72,6 +72,11 @@ def array_file(group: Any, variable: str) -> str:
 def step_counter(clock: Any) -> str:
     """The C++ expression of the number of the current step."""
     return f"{get_device().get_array_name(clock.variables['timestep'], access_data=True)}[0]"
+
+
+def step_length(clock: Any) -> str:
+    """The C++ pointer to the length of a step in seconds."""
+    return get_device().get_array_name(clock.variables["dt"], access_data=True)
 
 
 def own_loop(network: Any, clock: Any) -> str:
@@ -153,13 +158,13 @@ class DensePathway(Group):
         names = {"w": array_name(self, "w"), "owner": array_name(owner, "w"), "ridge": array_name(self, "ridge")}
         self._add("invert", order, "", rows=owner.n_post, columns=owner.n_pre, **names)
 
-    def transmit(self, carries: str, port: str, transposed: bool, accumulate: bool, follows: bool, order: int, seldom: bool) -> None:
+    def transmit(self, carries: str, port: str, transposed: bool, accumulate: bool, follows: bool, order: int, only: str) -> None:
         """Sum `w * <carries>_pre` into a port of the target, at a place in the step; with `follows`, w takes the signs of `w_followed`."""
         weight = "abs(w)*sign(w_followed)" if follows else "w"
         code = f"_transmitted = {weight}*{self.see('pre', carries)}"
         self._add(
             "transmit", order, code, port=array_name(self.target, port), rows_of_pre=transposed != self.spec.by_pre, accumulate=accumulate,
-            follows=follows, sent=array_name(self.source, carries) if self.spec.event else "", seldom=seldom, step=step_counter(self.clock),
+            follows=follows, sent=array_name(self.source, carries) if self.spec.event else "", only=only, step=step_counter(self.clock),
         )
 
     def learn(self, expression: str, order: int) -> None:
@@ -240,7 +245,7 @@ class StockPathway:
         """`Synapses` see both sides as they are."""
         return f"{variable}_{side}"
 
-    def transmit(self, carries: str, port: str, transposed: bool, accumulate: bool, follows: bool, order: int, seldom: bool) -> None:
+    def transmit(self, carries: str, port: str, transposed: bool, accumulate: bool, follows: bool, order: int, only: str) -> None:
         """Sum into the slot, and from there into the port, at a place in every step."""
         if self.shared:
             self.group.run_regularly("w = w_of_owner", when="start", order=order, name=f"{self.spec.name}_copy")

@@ -110,6 +110,7 @@ struct Stretch {
 
     // the presentation of a step, and whether it is that presentation's first step, or the last before its blank
     int64_t presentation(int64_t step) const { return step / steps; }
+    int64_t step_of_presentation(int64_t step) const { return step % steps; }
     bool first_step(int64_t step) const { return step % steps == 0; }
     bool last_step(int64_t step) const { return step % steps == shown - 1; }
     bool remembers(int64_t, size_t pathway) const { return learning && !(pathway < frozen.size() && frozen[pathway]); }

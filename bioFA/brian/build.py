@@ -84,6 +84,7 @@ def _group(spec: GroupSpec, program: Program) -> brian2.NeuronGroup:
     equations += [f"{name} : 1" for name in (*spec.variables, *spec.kept)]
     equations += [f"{name} : {_UNIT_NAMES[unit]} (shared, constant)" for name, unit in spec.parameters.items()]
     equations += ["cell : 1 (constant)"] if spec.dale else []
+    equations += ["time : second (shared)"] if spec.timed else []
     if program.stock:
         equations += [f"{adapter.slot(p.name)} : 1" for p in program.pathways if p.target == spec.name]
     return brian2.NeuronGroup(spec.size, "\n".join(equations), method=spec.method, name=spec.name, namespace={})
@@ -118,6 +119,10 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, A
             group = groups[step.of]
             arrays = [adapter.array_name(group, variable) for variable in step.nodes]
             group.contained_objects.append(adapter.Runner(group, "draw", order, arrays=arrays, size=len(group), step=adapter.step_counter(clock), name=step.of))
+        elif step.kind == "clock":
+            group = groups[step.of]
+            told = {"time": adapter.array_name(group, "time"), "step": adapter.step_counter(clock), "dt": adapter.step_length(clock)}
+            group.contained_objects.append(adapter.Runner(group, "clock", order, **told))
         elif step.kind == "restart" and step.of in specs:
             pathways[step.of].restart(step.values, order)
         elif step.kind == "restart":
@@ -132,14 +137,14 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, A
             for name, (population, variable) in step.reads.items():
                 adapter.refer(group, name, groups[population], variable)
             group.contained_objects.append(adapter.Runner(
-                group, "look" if step.seldom else "stateupdate", order, "\n".join(step.statements), step=adapter.step_counter(clock)
+                group, "look" if step.only else "stateupdate", order, "\n".join(step.statements), only=step.only, step=adapter.step_counter(clock)
             ))
         elif step.kind == "transmit":
             spec = specs[step.of]
             if step.of in blocks:
                 pathways[step.of].transmit_block(blocks[step.of], spec.port, step.accumulate, order)
             else:
-                pathways[step.of].transmit(spec.carries, spec.port, spec.transposed, step.accumulate, bool(spec.follows), order, step.seldom)
+                pathways[step.of].transmit(spec.carries, spec.port, spec.transposed, step.accumulate, bool(spec.follows), order, step.only)
         elif step.kind == "record":
             owner = groups[program.groups[0].name]
             records, rasters = ([(node, *_array(groups, node)) for node in nodes] for nodes in (step.nodes, step.rasters))

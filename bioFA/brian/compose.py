@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from bioFA.brian.program import GroupSpec, PathwaySpec, Program, StepSpec
 from bioFA.errors import ModelError
@@ -14,6 +14,7 @@ from bioFA.network import Learning, Network, Node, Pathway
 from bioFA.neurons import NeuronModel
 from bioFA.weights import PseudoInverseOf, Redrawn, SharedWith
 
+Only = Literal["", "looks", "last_step"]
 BLOCKED_FROM = 4096
 """Smaller matrices stay in the first cache, where a block saves nothing and costs its bookkeeping."""
 
@@ -40,9 +41,11 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
     if stock and unknown:
         raise ModelError(f"Brian2's own Synapses cannot follow or redraw the weights of pathway '{unknown[0]}', gather their changes or keep traces. Leave stock out.")
     smallest = None if blocked is False or stock or experiment.protocol.steps > 1 else 1 if blocked else BLOCKED_FROM
-    always = _needed(network, _moving(network))
-    needed = always | _needed(network, [*experiment.recorded, *_learned_from(network, network.plastic())])
-    every_step = always if experiment.protocol.steps > 1 else needed
+    always, learned = _needed(network, _moving(network)), _needed(network, _learned_from(network, network.plastic()))
+    needed = always | learned | _needed(network, list(experiment.recorded))
+    only: dict[Node, Only] = {} if experiment.protocol.steps == 1 else {
+        node: "looks" if node in learned else "last_step" for node in needed - always
+    }
     return Program(
         dt=experiment.protocol.step,
         precision=precision,
@@ -55,8 +58,9 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
             *(StepSpec(kind="restart", of=p.name, values=dict(p.neuron.state)) for p in network.populations if p.neuron.state and experiment.protocol.reset),
             *(StepSpec(kind="restart", of=p.name, values=dict(p.traces())) for p in network.plastic() if p.traces() and experiment.protocol.reset),
             *(StepSpec(kind="draw", of=p.name, nodes=p.neuron.draws) for p in network.populations if p.neuron.draws),
+            *(StepSpec(kind="clock", of=name) for name in _timed(network, needed)),
             *(StepSpec(kind="show", of=p.name) for p in network.redrawn()),
-            *_sweep(network, needed, every_step),
+            *_sweep(network, needed, only),
             StepSpec(
                 kind="record", nodes=tuple(str(node) for node in experiment.recorded), rasters=tuple(f"{p.name}.s" for p in network.spiking())
             ),
@@ -110,6 +114,12 @@ def _learned_from(network: Network, plastic: Sequence[Pathway]) -> list[Node]:
     return pre + [Node(pathway.target, v) for pathway in plastic if pathway.plasticity is not None for v in pathway.plasticity.reads_post]
 
 
+def _timed(network: Network, needed: set[Node]) -> list[str]:
+    """The populations of which something hangs on the time since the presentation began."""
+    names = {name for name, variable in needed for neuron in [network.population(name).neuron] if variable in neuron.publishes and "time" in neuron.needs(variable)}
+    return [p.name for p in network.populations if p.name in names]
+
+
 def _needed(network: Network, wanted: list[Node]) -> set[Node]:
     """The nodes that some nodes are computed from, and themselves."""
     needed: set[Node] = set()
@@ -141,6 +151,7 @@ def _group(network: Network, name: str, needed: set[Node]) -> GroupSpec:
         kept=tuple(v for v in neuron.state if f"d{v}/dt" not in neuron.dynamics()),
         parameters=parameters | {scale_name(p): "1" for p in one_to_one},
         dynamics=neuron.dynamics(), method=neuron.integration(), dale=population.inhibitory is not None,
+        timed=name in _timed(network, needed),
     )
 
 
@@ -180,8 +191,8 @@ def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> Pathwa
     )
 
 
-def _sweep(network: Network, needed: set[Node], always: set[Node]) -> list[StepSpec]:
-    """The walk of a step; neighbouring work on one population becomes one step, except where one part of it is needed in every step and the other seldom."""
+def _sweep(network: Network, needed: set[Node], only: Mapping[Node, Only]) -> list[StepSpec]:
+    """The walk of a step; neighbouring work on one population becomes one step where it is read in the same steps (`only`)."""
     steps: list[StepSpec] = []
     for node in (n for n in network.order if n in needed):
         neuron = network.population(node.population).neuron
@@ -191,24 +202,24 @@ def _sweep(network: Network, needed: set[Node], always: set[Node]) -> list[StepS
                     partner = f"from_{pathway.source}_{pathway.carries}"
                     sign = "+=" if index else "="
                     statement = f"{node.variable} {sign} {scale_name(pathway)}*{partner}"
-                    _evaluate(steps, node.population, statement, {partner: (pathway.source, pathway.carries)}, node not in always)
+                    _evaluate(steps, node.population, statement, {partner: (pathway.source, pathway.carries)}, only.get(node, ""))
                 else:
                     if isinstance(pathway.weights, PseudoInverseOf):
                         steps.append(StepSpec(kind="invert", of=pathway.name))
-                    steps.append(StepSpec(kind="transmit", of=pathway.name, accumulate=index > 0, seldom=node not in always))
+                    steps.append(StepSpec(kind="transmit", of=pathway.name, accumulate=index > 0, only=only.get(node, "")))
         elif _is_shown(network, node.population) and node.variable == neuron.shown:
             steps.append(StepSpec(kind="show", of=node.population, nodes=(node.variable,)))
         elif neuron.shows != "one":
-            _evaluate(steps, node.population, f"{node.variable} = {neuron.expressions()[node.variable]}", {}, node not in always)
+            _evaluate(steps, node.population, f"{node.variable} = {neuron.expressions()[node.variable]}", {}, only.get(node, ""))
     return steps
 
 
-def _evaluate(steps: list[StepSpec], population: str, statement: str, reads: dict[str, tuple[str, str]], seldom: bool) -> None:
-    if steps and steps[-1].kind == "evaluate" and steps[-1].of == population and steps[-1].seldom == seldom:
+def _evaluate(steps: list[StepSpec], population: str, statement: str, reads: dict[str, tuple[str, str]], only: Only) -> None:
+    if steps and steps[-1].kind == "evaluate" and steps[-1].of == population and steps[-1].only == only:
         last = steps.pop()
         steps.append(last.model_copy(update={"statements": (*last.statements, statement), "reads": last.reads | reads}))
     else:
-        steps.append(StepSpec(kind="evaluate", of=population, statements=(statement,), reads=reads, seldom=seldom))
+        steps.append(StepSpec(kind="evaluate", of=population, statements=(statement,), reads=reads, only=only))
 
 
 def learning_parameters(spec: PathwaySpec, learning: Learning) -> dict[str, float]:

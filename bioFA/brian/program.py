@@ -22,7 +22,7 @@ class _Data(BaseModel):
 class GroupSpec(_Data):
     """A population: its variables (dimensionless, one a neuron), parameters with units, dynamics, and whether cells are excitatory or inhibitory.
 
-    `kept` are the state variables that no differential equation describes.
+    `kept` are the state variables that no differential equation describes; `timed` says that it knows the time since the presentation began.
     """
 
     name: str
@@ -33,6 +33,7 @@ class GroupSpec(_Data):
     dynamics: str
     method: str
     dale: bool = False
+    timed: bool = False
 
 
 class PathwaySpec(_Data):
@@ -86,6 +87,7 @@ class StepSpec(_Data):
 
     restart   put the state of a population, or the traces of a pathway (`values`), back to their beginning as a presentation begins
     draw      fill a population's random numbers (`nodes`) for this step
+    clock     tell a population the time since this presentation began
     show      load the row of this presentation, or of its bin, into a source's variable (`nodes`), or into the weights of a pathway
     invert    compute a pathway's weights as the pseudo-inverse of another's
     evaluate  run statements for every neuron of a population, which may read one-to-one
@@ -96,15 +98,16 @@ class StepSpec(_Data):
     learn     one step of a pathway's plasticity rule: its weights, then its traces
     apply     make the changes that were gathered, where a batch ends
 
-    With `seldom`, what evaluate or transmit compute is read by records and by plasticity only, and left out of the steps in which neither looks.
+    `only` names the steps in which what evaluate or transmit compute is read: `looks`, those in which plasticity or a record looks,
+    `last_step`, those in which a record does; all of them where it is empty.
     """
 
-    kind: Literal["restart", "draw", "show", "invert", "evaluate", "test", "transmit", "record", "learn", "apply"]
+    kind: Literal["restart", "draw", "clock", "show", "invert", "evaluate", "test", "transmit", "record", "learn", "apply"]
     of: str = ""
     statements: tuple[str, ...] = ()
     reads: dict[str, tuple[str, str]] = {}
     accumulate: bool = False
-    seldom: bool = False
+    only: Literal["", "looks", "last_step"] = ""
     nodes: tuple[str, ...] = ()
     rasters: tuple[str, ...] = ()
     values: dict[str, float] = {}

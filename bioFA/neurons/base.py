@@ -4,7 +4,7 @@ A model has *ports* (where pathways arrive), *state* (what it keeps from step to
 *published* variables (what others can read within the step). Each published variable is a
 method whose argument names are what it needs; a test holds the Brian2 expression of the same
 name to that method. Arrays have shape `(size,)`. A method may also need `dt`, the length of the
-step in seconds, and what the model `draws`.
+step in seconds, `time`, the seconds since this presentation began, as the step begins, and what the model `draws`.
 
 A spiking model publishes `s`, 1 where the neuron spikes in this step and else 0; `train`, the
 same as a spike train over the rate that counts as 1, so that its mean over time is a rate and
@@ -94,8 +94,8 @@ class NeuronModel(Component):
 
     @classmethod
     def known(cls) -> tuple[str, ...]:
-        """What a published variable may need that is known as a step begins: state, random numbers, and dt."""
-        return (*cls.state, *cls.draws, "dt")
+        """What a published variable may need that is known as a step begins: state, random numbers, dt and time."""
+        return (*cls.state, *cls.draws, "dt", "time")
 
     @classmethod
     def needs(cls, variable: str) -> tuple[str, ...]:

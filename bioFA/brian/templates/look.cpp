@@ -1,8 +1,8 @@
-{# Statements for every neuron of a population, in the steps in which somebody looks: a record, or plasticity. #}
+{# Statements for every neuron of a population, in the steps in which somebody reads the outcome. #}
 {# USES_VARIABLES { N } #}
 {% extends 'common_group.cpp' %}
 {% block maincode %}
-    if (!biofa::stretch().looks({{_step}})) return;
+    if (!biofa::stretch().{{_only}}({{_step}})) return;
     const size_t _vectorisation_idx = -1;
     {{scalar_code|autoindent}}
     for (int _idx = 0; _idx < {{constant_or_scalar('N', variables['N'])}}; _idx++)
