@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.case import Case
+from benchmarks.cases import spikes
 from benchmarks.race import Say, race
-from benchmarks.spikes import DT, spikes
+from benchmarks.spikes import DT
 from benchmarks.variants import EVENTS
 
 

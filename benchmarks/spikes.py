@@ -1,4 +1,4 @@
-"""The spiking case: 784-500-10, event-driven random backpropagation on frozen Poisson input.
+"""The equations and constants of the spiking case: 784-500-10, event-driven random backpropagation on frozen Poisson input.
 
 In each step of dt, with I the current, v the potential, U the dendrite, r the trace and s the spikes of a neuron:
 
@@ -14,24 +14,8 @@ input spikes in their own.
 
 from __future__ import annotations
 
-import numpy as np
-
-from benchmarks.case import Case
-from bioFA.instance import stream
-
 DT = 1e-3
 TAU, TAU_SYN, TAU_TRACE, TAU_DENDRITE, REFRACTORY = 20e-3, 5e-3, 20e-3, 20e-3, 2e-3
 UNIT_RATE = 100.0
 GATE = (-1.0, 4.0)
 STEPS = 100
-
-
-def spikes(width: int = 500, presentations: int = 20, rate: float = 20.0) -> Case:
-    """784-width-10; every input neuron is an independent Poisson neuron of so many Hz."""
-    generator = stream(1, f"benchmark/spikes/{width}")
-    inputs = (generator.random((presentations * STEPS, 784)) < rate * DT).astype(float)
-    targets = np.eye(10)[generator.integers(0, 10, presentations)]
-    return Case(
-        f"784-{width}-10 spikes", "spikes", 1e-4, f"frozen Poisson spikes, {rate:g} Hz", inputs, targets,
-        generator.normal(0.012, 0.05, (width, 784)), generator.normal(0.02, 0.06, (10, width)), generator.uniform(-0.5, 0.5, (width, 10)), STEPS,
-    )

@@ -7,9 +7,10 @@ import pytest
 
 from benchmarks import cases, events, table
 from benchmarks.case import Case
+from benchmarks.cases import spikes
 from benchmarks.race import Variant, blank, hold, race
 from benchmarks.scaling import flatness
-from benchmarks.spikes import STEPS, spikes
+from benchmarks.spikes import STEPS
 from benchmarks.variants import BLOCKED, BLOCKED32, DENSE, EVENT_DRIVEN, EVENTS, PLAIN, PLAIN32, RACE, REFERENCE, STOCK_EVENTS
 
 MACHINE = {"caches": {"L1": 32768}, "versions": {"python": "3"}, "processor": "one", "cores": 1, "memory_gb": 1, "system": "s", "compiler": "c", "load": [0.0]}
