@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import builds, cases, machine, memory, scaling, sweep, table
+from benchmarks import builds, cases, events, machine, memory, scaling, sweep, table
 from benchmarks.race import THREADS, race
 from benchmarks.variants import RACE
 
-PARTS = ("race", "builds", "widths", "lengths", "sweep", "memory")
+PARTS = ("race", "builds", "widths", "lengths", "sweep", "memory", "events")
 
 
 def main() -> None:
@@ -63,6 +63,7 @@ def parts(quick: bool, repeats: int, environments: Path | None, say: Callable[[s
         "widths": lambda: scaling.widths(sizes, 1 if quick else repeats, 0.2 if quick else 1.5, say),
         "lengths": lambda: scaling.lengths(counts, few, say),
         "sweep": lambda: sweep.sweep(10 if quick else 50, few, say),
+        "events": lambda: events.events(repeats, 0.3 if quick else 2.0, 10 if quick else 20, environments, say),
         "memory": lambda: memory.memory(2000 if quick else 60_000, say),
     }
 

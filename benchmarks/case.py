@@ -4,7 +4,9 @@
     W1 += eta e h'                W0 += eta (B e * phi'(u)) x'
 
 One example at a time; presentation k shows row k modulo the number of rows. phi is `linear`
-or `logistic`. Only NumPy is needed to read a case, so that a peer can live in any environment.
+or `logistic`. With `spikes` in place of phi, neurons are leaky integrate-and-fire and a presentation lasts
+`steps` steps of 1 ms: `inputs` has a row of zeros and ones for each step, `targets` one for each presentation
+(`spikes.py` has the equations). Only NumPy is needed to read a case, so that a peer can live in any environment.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ ARRAYS = ("inputs", "targets", "w0", "w1", "feedback")
 
 @dataclass(frozen=True)
 class Case:
-    """Inputs `(n, n_in)`, targets `(n, n_out)`, weights `w0` `(n_hidden, n_in)`, `w1` `(n_out, n_hidden)`, `feedback` `(n_hidden, n_out)`."""
+    """Inputs `(n steps, n_in)`, targets `(n, n_out)`, weights `w0` `(n_hidden, n_in)`, `w1` `(n_out, n_hidden)`, `feedback` `(n_hidden, n_out)`."""
 
     name: str
     activation: str
@@ -32,6 +34,7 @@ class Case:
     w0: Array
     w1: Array
     feedback: Array
+    steps: int = 1
 
     @property
     def sizes(self) -> tuple[int, int, int]:
@@ -48,7 +51,7 @@ class Case:
         folder.mkdir(parents=True, exist_ok=True)
         for name in ARRAYS:
             np.save(folder / f"{name}.npy", getattr(self, name))
-        about = {"name": self.name, "activation": self.activation, "rate": self.rate, "data": self.data}
+        about = {"name": self.name, "activation": self.activation, "rate": self.rate, "data": self.data, "steps": self.steps}
         (folder / "case.json").write_text(json.dumps(about))
 
     @staticmethod

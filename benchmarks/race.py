@@ -40,6 +40,11 @@ class Variant:
     packages: tuple[str, ...] = ()
     quick: bool = True
 
+    @property
+    def environment(self) -> str:
+        """The folder of its environment, which the peer of the same package on the spiking case shares."""
+        return self.module.removesuffix("_events")
+
 
 class Absent(Exception):
     """A peer that cannot take part, and why."""
@@ -90,7 +95,7 @@ def python_of(variant: Variant, environments: Path | None) -> str:
         return sys.executable
     if environments is None:
         raise Absent(f"needs {' '.join(variant.packages)} in an environment of its own: give --environments DIR")
-    folder = environments.resolve() / variant.module
+    folder = environments.resolve() / variant.environment
     python = folder / "bin" / "python"
     if not (folder / "ready").is_file():
         for command in ([sys.executable, "-m", "venv", str(folder)], [str(python), "-m", "pip", "install", "--quiet", *variant.packages]):
@@ -214,8 +219,8 @@ def race(
             return contestant
 
         entries = [(number, variant) for number in range(len(cases)) for variant in variants]
-        for variant in {v.module: v for v in variants if v.packages}.values():
-            if environments is not None and not (environments / variant.module / "ready").is_file():
+        for variant in {v.environment: v for v in variants if v.packages}.values():
+            if environments is not None and not (environments / variant.environment / "ready").is_file():
                 say(f"installing {' '.join(variant.packages)}")
                 prepare_environment(variant, environments)
         with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:

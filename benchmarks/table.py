@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 from typing import Any
 
-PLAIN = "plain C++ loop"
+PLAIN, STOCK = "plain C++ loop", "stock Brian2 standalone"
 
 
 def markdown(results: dict[str, Any]) -> str:
@@ -22,7 +22,10 @@ def markdown(results: dict[str, Any]) -> str:
         f"{machine['compiler']}; load at the start {machine['load'][0]}. Versions: {versions}.",
         *([results["remark"]] if "remark" in results else []),
     ]
-    sections: dict[str, Callable[[Any], str]] = {"race": race, "builds": builds, "widths": widths, "lengths": lengths, "sweep": sweep, "memory": memory}
+    sections: dict[str, Callable[[Any], str]] = {
+        "race": race, "builds": builds, "widths": widths, "lengths": lengths, "sweep": sweep, "memory": memory,
+        "events": events,
+    }
     parts += [section(results[name]) for name, section in sections.items() if name in results]
     return "\n\n".join(parts) + "\n"
 
@@ -124,3 +127,30 @@ def memory(found: dict[str, Any]) -> str:
         return f"## Memory\n\nnot measured: {found['reason']}"
     line = (f"{found['presentations']} presentations", found["data"], *(f"{found[name]:.0f}" for name in ("data_mb", "python_mb", "program_mb")))
     return "## Peak memory of a run of `mnist`\n\n" + table(("run", "data", "data file MB", "Python MB", "compiled program MB"), [line])
+
+
+def events(found: dict[str, Any]) -> str:
+    """Synaptic events a second, plastic updates, and biological time over wall time."""
+    rows, count, lasts = found["rows"], found["events"], found["biological_s"]
+    stock = [row["median_ns"] for row in rows if row["name"] == STOCK and row["status"] == "timed"]
+    lines = []
+    for row in rows:
+        gap = f"{row['difference']:.1e} ({row['checked']})" if "difference" in row else ""
+        if row["status"] != "timed":
+            lines.append((row["name"], row["precision"], f"**{row['status']}**", *[""] * 5, gap, row["reason"]))
+            continue
+        taken = row["median_ns"]
+        ratio = f"{stock[0] / taken:.2f}" if stock else ""
+        lines.append((
+            row["name"], row["precision"], f"{taken / 1e6:.3g}", f"{min(row['ns']) / 1e6:.3g} to {max(row['ns']) / 1e6:.3g}", f"{1e3 * count / taken:.0f}",
+            f"{taken / count:.2f}", f"{1e9 * lasts / taken:.1f}", ratio, gap, row.get("note", ""),
+        ))
+    head = ("peer", "precision", "ms a presentation", "min to max", "million synaptic events a second", "ns a plastic update", "biological / wall time",
+            "times as fast as stock Brian2", "difference from reference", "remark")
+    words = (
+        f"A presentation lasts {1e3 * lasts:.0f} ms and holds {count:,.0f} synaptic events, each of which changes its synapse (input {found['input_hz']:.0f} Hz, hidden "
+        f"layer {found['hidden_hz']:.0f} Hz). ns a plastic update is all the time of a presentation over these events, neurons and feedback included. A peer is "
+        "timed only if its weights after the same spikes are the reference's."
+    )
+    case = rows[0]
+    return f"## Event-driven learning: {case['case']}, {case['data']}\n\n" + table(head, lines) + f"\n\n{words}"

@@ -19,5 +19,8 @@ RACE = (
     Variant("ANNarchy", "annarchy", packages=("annarchy",)),
     Variant("ANNarchy", "annarchy", "float32", packages=("annarchy",), quick=False),
 )
+EVENT_DRIVEN, EVENT_DRIVEN32 = Variant("bioFA, event-driven", "biofa"), Variant("bioFA, event-driven", "biofa", "float32")
+STOCK_EVENTS = Variant("stock Brian2 standalone", "brian2_events")
+EVENTS = (EVENT_DRIVEN, EVENT_DRIVEN32, STOCK_EVENTS, Variant("ANNarchy", "annarchy_events", packages=("annarchy",)))
 WIDTHS = (PLAIN, DENSE, BLOCKED)
 LENGTHS = (PLAIN, BLOCKED, STOCK)

@@ -8,6 +8,7 @@ from bioFA.neurons.adaptive_lif import AdaptiveLif
 from bioFA.neurons.bernoulli_source import BernoulliSource
 from bioFA.neurons.constant_source import ConstantSource
 from bioFA.neurons.error_unit import ErrorUnit
+from bioFA.neurons.latency_source import LatencySource
 from bioFA.neurons.leaky_rate import LeakyRate
 from bioFA.neurons.lif import Lif
 from bioFA.neurons.poisson_source import PoissonSource
@@ -126,7 +127,7 @@ def spiking_tissue(decay: str = "exact", reset: str = "to_value", test: str = "a
     pathways = (
         Pathway("image_to_hidden", source="image", target="hidden", carries="train", weights=Normal(scale=2.0), plasticity=LocalError(learning_rate=0.05)),
         Pathway("negative_to_hidden", source="negative", target="hidden", carries="train", weights=Normal(), density=0.7),
-        Pathway("coin_to_chancy", source="coin", target="chancy", carries="train", weights=Normal(), plasticity=LocalError(learning_rate=0.05)),
+        Pathway("coin_to_chancy", source="coin", target="chancy", carries="train", weights=Normal(), plasticity=LocalError(learning_rate=0.05, decay=0.02)),
         Pathway("hidden_to_hidden", source="hidden", target="hidden", carries="s", weights=Normal(scale=3.0)),
         Pathway("tonic_to_hidden", source="tonic", target="hidden", weights=Constant(value=1.3), plasticity=LocalError(learning_rate=0.02)),
         Pathway("tonic_to_answer", source="tonic", target="answer", weights=Constant(value=1.1)),
@@ -256,3 +257,18 @@ def accumulating(scheme: str = "fa", cell: AdaptiveLif | None = None, **protocol
 
 
 ALL += [accumulating("fa"), accumulating("kp", blank="5 ms", reset=False)]
+
+
+def latency(period: float) -> Experiment:
+    """Spikes whose times say how strong an input is, once a presentation or in every period; in the blank there are none."""
+    source = LatencySource(latest="15 ms", period=period, tau_trace="10 ms")
+    lif = Lif(tau="10 ms")
+    circuit = Layered(sizes=(5, 6, 3), input=source, hidden=lif, output=lif, weights=(Normal(scale=3.0, mean=1.0),), schemes={"fa": FeedbackAlignment(**RATES)})
+    return Experiment(
+        name=f"latency_{'periodic' if period else 'once'}", circuit=circuit, task=TASK, record=Record(variables=("input.r",)),
+        protocol=Protocol(dt="1 ms", presentation="40 ms", blank="6 ms", learning_onset="5 ms", reset=True, epochs=2),
+    )
+
+
+SPIKING += [latency(0.0), latency(18e-3)]
+ALL += SPIKING[-2:]

@@ -5,11 +5,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmarks import cases, table
+from benchmarks import cases, events, table
 from benchmarks.case import Case
+from benchmarks.cases import spikes
 from benchmarks.race import Variant, blank, hold, race
 from benchmarks.scaling import flatness
-from benchmarks.variants import BLOCKED, BLOCKED32, DENSE, PLAIN, PLAIN32, RACE, REFERENCE
+from benchmarks.spikes import STEPS
+from benchmarks.variants import BLOCKED, BLOCKED32, DENSE, EVENT_DRIVEN, EVENTS, PLAIN, PLAIN32, RACE, REFERENCE, STOCK_EVENTS
 
 MACHINE = {"caches": {"L1": 32768}, "versions": {"python": "3"}, "processor": "one", "cores": 1, "memory_gb": 1, "system": "s", "compiler": "c", "load": [0.0]}
 
@@ -37,6 +39,21 @@ def test_plain_loop_bioFA_and_reference_give_the_same_weights_and_are_timed():
         assert row["difference"] < (1e-13 if row["precision"] == "float64" else 1e-5)
     assert rows[2]["note"] == "first pathway blocked"
     assert rows[3]["note"] == "first pathway dense"
+
+
+@pytest.mark.compiled
+@pytest.mark.slow
+def test_stock_brian_and_bioFA_spike_and_learn_alike_in_the_event_driven_network(monkeypatch):
+    """Every weight after 300 steps, so every spike that changed one; the input is shown anew after its last row."""
+    monkeypatch.setattr(events, "EVENTS", (EVENT_DRIVEN, STOCK_EVENTS))
+    case = dataclasses.replace(spikes(width=40, presentations=2), rate=0.05)
+    found = events.events(1, 1e-3, 3, None, print, case)
+    assert [row["status"] for row in found["rows"]] == ["timed", "timed"], [row["reason"] for row in found["rows"]]
+    assert all(row["difference"] < 1e-13 for row in found["rows"])
+    assert found["hidden_hz"] > 10
+    assert found["events"] == pytest.approx(case.inputs.sum() / 2 * 40 + found["hidden_hz"] * 40 * STEPS * 1e-3 * 10)
+    line = next(line for line in table.events(found).splitlines() if line.startswith("| stock"))
+    assert line.split(" | ")[7] == "1.00"
 
 
 def test_a_peer_without_an_environment_is_reported_missing_and_the_others_go_on(case):
@@ -101,4 +118,4 @@ def test_every_peer_file_takes_part():
     import benchmarks.peers
 
     files = {path.stem for path in Path(benchmarks.peers.__file__).parent.glob("*.py")} - {"__init__"}
-    assert files == {variant.module for variant in RACE}
+    assert files == {variant.module for variant in (*RACE, *EVENTS)}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import bioFA
 from bioFA import Experiment, Layered
 from bioFA.brian.compose import make_program
-from bioFA.brian.factors import factorise, needs
+from bioFA.brian.factors import factorise, rests
 from bioFA.brian.run import Compiled
 from bioFA.instance import draw
 from bioFA.neurons.error_unit import ErrorUnit
@@ -17,6 +17,7 @@ from bioFA.neurons.static_rate import StaticRate
 from bioFA.reference import Reference
 from bioFA.rules import family
 from bioFA.rules.event_driven_random_backpropagation import EventDrivenRandomBackpropagation
+from bioFA.rules.local_error import LocalError
 from bioFA.schemes.backpropagation import Backpropagation
 from bioFA.schemes.feedback_alignment import FeedbackAlignment
 from bioFA.tasks.linear_teacher import LinearTeacher
@@ -215,5 +216,24 @@ def test_dense_blocked_and_numpy_agree_on_random_small_networks(experiment):
 
 def test_compiled_synapses_are_visited_only_where_the_presynaptic_neuron_spikes():
     rate = EventDrivenRandomBackpropagation.equations.split("=")[1].split(":")[0].replace("carried_pre", "train_pre")
-    assert needs(rate, "train_pre")
-    assert not needs(f"{rate} - w / T", "train_pre")
+    assert rests(rate, "train_pre", PARAMETERS) == ()
+    assert rests(f"{rate} - w / T", "train_pre", PARAMETERS) is None
+
+
+def test_compiled_synapses_with_a_decay_rest_only_while_it_is_0():
+    rate = LocalError.equations.split("=")[1].split(":")[0]
+    assert rests(rate, "r_pre", PARAMETERS) == ("decay",)
+    assert rests(rate, "r_pre", set()) is None
+    assert rests(rate, "train_pre", PARAMETERS) is None
+
+
+def test_what_only_plasticity_and_records_read_is_left_out_of_the_steps_in_which_neither_looks():
+    experiment = bioFA.load("digits_spiking")
+    steps = make_program(experiment).steps
+    only = {step.of: step.only for step in steps if step.kind == "transmit" and step.only}
+    assert only == {"mismatch_to_hidden": "looks", "mismatch_to_hidden_probe": "last_step"}
+    often = " ".join(statement for step in steps if step.kind == "evaluate" and not step.only for statement in step.statements)
+    assert "train = " in often
+    assert not any(f"{variable} = " in often for variable in ("gain", "r", "mismatch", "error"))
+    traced = bioFA.load("pattern")
+    assert not any(step.only for step in make_program(traced).steps if step.of == "hidden" and step.kind == "evaluate")

@@ -1,4 +1,4 @@
-"""The model `mnist` on the real images, where BIOFA_DATA names a folder with them."""
+"""The models `mnist` and `mnist_spiking` on the real images, where BIOFA_DATA names a folder with them."""
 
 import json
 import os
@@ -12,6 +12,7 @@ from bioFA.brian.run import Compiled
 from bioFA.cli import main
 from bioFA.instance import draw
 from bioFA.reference import Reference
+from bioFA.verification import verify
 
 pytestmark = [pytest.mark.skipif("BIOFA_DATA" not in os.environ, reason="BIOFA_DATA names no folder with MNIST"), pytest.mark.compiled]
 
@@ -52,3 +53,18 @@ def test_dense_pathways_are_stock_synapses_on_mnist():
     dense, stock = (Compiled(instance, **options).segment(instance.state, feed, learning=True).state for options in ({}, {"stock": True}))
     for name, array in dense.items():
         np.testing.assert_allclose(stock[name], array, rtol=0, atol=1e-10)
+
+
+@pytest.mark.slow
+def test_mnist_in_spikes_is_the_reference_spike_for_spike():
+    outcome = verify(bioFA.load("mnist_spiking"), seed=3, presentations=40)  # 1,200 steps
+    assert outcome.agrees, str(outcome)
+    assert min(count for count, _ in outcome.spikes.values()) > 100
+
+
+@pytest.mark.slow
+def test_mnist_in_spikes_is_learned_within_physiological_rates():
+    short = {"protocol.phases": [], "protocol.presentations": 6000, "protocol.snapshots": 1}
+    result = bioFA.simulate(bioFA.load("mnist_spiking", short), seed=3, precision="float32")
+    assert result.metrics["test_error"] < 0.15  # a tenth of an epoch
+    assert all(1 < rates < 100 for rates in result.firing_rates.values())

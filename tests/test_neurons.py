@@ -67,7 +67,7 @@ def unshown(neuron):
 
 
 def test_there_are_neuron_models():
-    assert {"lif", "adaptive_lif", "two_compartment_lif", "spiking_error_unit", "tonic_error_unit", "stochastic_sigmoid", "poisson_source", "bernoulli_source", "static_rate", "leaky_rate", "error_unit", "rate_source", "noise_source", "constant_source"} <= set(neurons.family.names())
+    assert {"lif", "adaptive_lif", "two_compartment_lif", "spiking_error_unit", "tonic_error_unit", "stochastic_sigmoid", "poisson_source", "latency_source", "bernoulli_source", "static_rate", "leaky_rate", "error_unit", "rate_source", "noise_source", "constant_source"} <= set(neurons.family.names())
     assert len(configurations(LeakyRate)) == 2 * len(ACTIVATIONS)
 
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from bioFA import ModelError, draws, schemes
 from bioFA.neurons.bernoulli_source import BernoulliSource
+from bioFA.neurons.latency_source import LatencySource
 from bioFA.neurons.lif import Lif
 from bioFA.neurons.poisson_source import PoissonSource
 from bioFA.neurons.spiking_error_unit import SpikingErrorUnit
@@ -28,7 +29,7 @@ def simulate(neuron, steps, drive, dt=DT, chances=None, size=1, into="drive"):
     state = {name: np.full(size, value) for name, value in neuron.state.items()}
     course = []
     for step in range(steps):
-        known = state | dict.fromkeys(neuron.ports, np.zeros(size)) | {"dt": dt, into: np.full(size, drive(step * dt))}
+        known = state | dict.fromkeys(neuron.ports, np.zeros(size)) | {"dt": dt, "time": step * dt, into: np.full(size, drive(step * dt))}
         known |= dict.fromkeys(neuron.draws, None if chances is None else chances[step])
         if neuron.shows == "task":
             known[neuron.shown] = np.full(size, drive(step * dt))
@@ -48,6 +49,23 @@ def test_the_rate_of_a_lif_neuron_is_that_of_the_textbook(drive):
     spikes = np.array([known["s"][0] for known in simulate(neuron, 5_000, lambda t: drive, dt)])
     times = np.flatnonzero(spikes)[1:] * dt
     assert np.diff(times).mean() == pytest.approx(2e-3 + 20e-3 * math.log(drive / (drive - 1)), abs=2e-4)
+
+
+@pytest.mark.parametrize(("intensity", "steps"), [(1.0, [0]), (3.0, [0]), (0.75, [5]), (0.5, [10]), (0.125, [18]), (1e-9, [20]), (0.0, []), (-0.5, [])])
+@pytest.mark.parametrize("dt", [1e-3, 0.7e-3])
+def test_a_latency_source_spikes_once_and_the_earlier_the_stronger_its_input(intensity, steps, dt):
+    """At latest (1 - x), 17.5 steps of 1 ms being halfway and so the later; zero and negative inputs never."""
+    steps = steps if dt == 1e-3 else [math.floor(step * 1e-3 / dt + 0.5) if intensity != 0.125 else 25 for step in steps]
+    course = simulate(LatencySource(latest="20 ms"), 60, lambda t: intensity, dt)
+    assert np.flatnonzero([known["s"][0] for known in course]).tolist() == steps
+    assert sum(known["train"][0] for known in course) * dt == pytest.approx(len(steps) / 100.0)
+
+
+def test_a_latency_source_with_a_period_begins_anew_with_each():
+    course = simulate(LatencySource(latest="20 ms", period="30 ms"), 100, lambda t: 0.6)
+    assert np.flatnonzero([known["s"][0] for known in course]).tolist() == [8, 38, 68, 98]
+    with pytest.raises(ModelError, match=r"LatencySource\.period must be > latest = 0\.02 s.*got 0\.02 s"):
+        LatencySource(latest="20 ms", period="20 ms")
 
 
 def test_one_incoming_spike_gives_the_postsynaptic_potential_of_two_exponentials():

@@ -33,7 +33,7 @@ def prepare(case: Case, precision: str, options: list[str], scratch: Path) -> Pe
     network.run(1 * ms)
     device = brian2.get_device()
     device.build(directory=str(scratch / "code"), compile=False, run=False)
-    _length_from_environment(scratch / "code" / "main.cpp")
+    length_from_environment(scratch / "code" / "main.cpp")
     device.compile_source(directory=str(scratch / "code"), compiler="unix", debug=False, clean=False)
     results = scratch / "code" / "results"
     files = [results / device.get_array_filename(s.variables["w"]) for s in synapses]
@@ -83,7 +83,7 @@ def _model(case: Case) -> tuple[brian2.Network, list[Any]]:
     return network, [up, out]
 
 
-def _length_from_environment(main: Path) -> None:
+def length_from_environment(main: Path) -> None:
     """`Network::run(0.001, ...)` becomes as many milliseconds as the environment says."""
     text, found = re.subn(r"network\.run\([^,]+,", 'network.run(1e-3*std::atof(std::getenv("PRESENTATIONS")),', main.read_text())
     if found != 1:

@@ -20,7 +20,7 @@ from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.devices.device import get_device
 from brian2.groups.group import CodeRunner, Group
 
-from bioFA.brian.factors import Factors, needs
+from bioFA.brian.factors import Factors, rests
 from bioFA.brian.program import PathwaySpec
 
 SUPPORTED = ((2, 9), (2, 12))
@@ -47,7 +47,7 @@ def check_version() -> None:
     if not SUPPORTED[0] <= version < SUPPORTED[1]:
         low, high = (".".join(map(str, edge)) for edge in SUPPORTED)
         raise RuntimeError(f"bioFA knows Brian2 >= {low}, < {high}; this is {brian2.__version__}. Install 'brian2>={low},<{high}'.")
-    missing = [name for name in ("common_group", "stateupdate", "transmit", "learn", "transmit_block", "learn_block", "show", "draw", "clock", "restart", "record", "invert", "apply") if _template(name) is None]
+    missing = [name for name in ("common_group", "stateupdate", "transmit", "learn", "transmit_block", "learn_block", "show", "draw", "clock", "restart", "record", "invert", "apply", "look") if _template(name) is None]
     if missing:
         raise RuntimeError(f"Brian2 {brian2.__version__} does not find the templates {', '.join(missing)}; its template lookup has changed.")
 
@@ -158,31 +158,36 @@ class DensePathway(Group):
         names = {"w": array_name(self, "w"), "owner": array_name(owner, "w"), "ridge": array_name(self, "ridge")}
         self._add("invert", order, "", rows=owner.n_post, columns=owner.n_pre, **names)
 
-    def transmit(self, carries: str, port: str, transposed: bool, accumulate: bool, follows: bool, order: int) -> None:
+    def transmit(self, carries: str, port: str, transposed: bool, accumulate: bool, follows: bool, order: int, only: str) -> None:
         """Sum `w * <carries>_pre` into a port of the target, at a place in the step; with `follows`, w takes the signs of `w_followed`."""
         weight = "abs(w)*sign(w_followed)" if follows else "w"
         code = f"_transmitted = {weight}*{self.see('pre', carries)}"
         self._add(
             "transmit", order, code, port=array_name(self.target, port), rows_of_pre=transposed != self.spec.by_pre, accumulate=accumulate,
-            follows=follows, sent=array_name(self.source, carries) if self.spec.event else "",
+            follows=follows, sent=array_name(self.source, carries) if self.spec.event else "", only=only, step=step_counter(self.clock),
         )
 
     def learn(self, expression: str, order: int) -> None:
         """Integrate `dw/dt = expression` by one Euler step, where learning is on and a synapse exists; or gather the change."""
         change = _change(expression, self.spec)
         code = f"gathered = gathered + {change}" if self.spec.gathers else f"w = {_held(f'w + {change}', self.spec)}"
-        event = self.spec.carries if self.spec.event and needs(expression, f"{self.spec.carries}_pre") else ""
-        self._add(
-            "learn", order, code, on="learns", step=step_counter(self.clock), number=self.number, by_pre=self.spec.by_pre,
-            sent=array_name(self.source, event) if event else "",
-        )
+        silent = self._silent(expression) if self.spec.by_pre and not self.spec.bounded else []
+        self._add("learn", order, code, on="learns", step=step_counter(self.clock), number=self.number, by_pre=self.spec.by_pre, silent=silent)
+
+    def _silent(self, expression: str) -> list[tuple[str, str]]:
+        """What must be 0 for a presynaptic neuron's synapses not to change: a variable of its own, then parameters (C++ pointers and indices)."""
+        for variable in self.spec.reads_pre:
+            rest = rests(expression, f"{variable}_pre", set(self.spec.parameters))
+            if rest is not None:
+                return [(array_name(self.source, variable), "_pre_idx"), *((array_name(self, name), "0") for name in rest)]
+        return []
 
     def trace(self, order: int) -> None:
         """Let every trace move towards its drive, as it was when the step began, by its share of the distance, where the synapse exists."""
         exists = "*int(exists)" if self.spec.masked else ""
         moves = [f"_{name} = {name} + (1 - exp(-dt/{tau}))*(({drive}) - {name}){exists}" for name, (drive, tau) in self.spec.traces.items()]
         code = "\n".join([*moves, *(f"{name} = _{name}" for name in self.spec.traces)])
-        self._add("learn", order, code, on="remembers", step=step_counter(self.clock), number=self.number, by_pre=self.spec.by_pre, sent="")
+        self._add("learn", order, code, on="remembers", step=step_counter(self.clock), number=self.number, by_pre=self.spec.by_pre, silent=[])
 
     def restart(self, values: Mapping[str, float], order: int) -> None:
         """Put what synapses keep back to its beginning as a presentation begins."""
@@ -240,8 +245,8 @@ class StockPathway:
         """`Synapses` see both sides as they are."""
         return f"{variable}_{side}"
 
-    def transmit(self, carries: str, port: str, transposed: bool, accumulate: bool, follows: bool, order: int) -> None:
-        """Sum into the slot, and from there into the port, at a place in the step."""
+    def transmit(self, carries: str, port: str, transposed: bool, accumulate: bool, follows: bool, order: int, only: str) -> None:
+        """Sum into the slot, and from there into the port, at a place in every step."""
         if self.shared:
             self.group.run_regularly("w = w_of_owner", when="start", order=order, name=f"{self.spec.name}_copy")
         updater = self.group.summed_updaters[f"{slot(self.spec.name)}_post"]

@@ -115,6 +115,7 @@ struct Stretch {
     bool last_step(int64_t step) const { return step % steps == shown - 1; }
     bool remembers(int64_t, size_t pathway) const { return learning && !(pathway < frozen.size() && frozen[pathway]); }
     bool learns(int64_t step, size_t pathway) const { return remembers(step, pathway) && step % steps >= onset && step % steps < shown; }
+    bool looks(int64_t step) const { return last_step(step) || (learning && step % steps >= onset && step % steps < shown); }
     bool ends_batch(int64_t step, size_t pathway, double batch) const {
         return learns(step, pathway) && last_step(step) && (first + presentation(step) + 1) % static_cast<int64_t>(batch) == 0;
     }

@@ -136,13 +136,15 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, A
             group = groups[step.of]
             for name, (population, variable) in step.reads.items():
                 adapter.refer(group, name, groups[population], variable)
-            group.contained_objects.append(adapter.Runner(group, "stateupdate", order, "\n".join(step.statements)))
+            group.contained_objects.append(adapter.Runner(
+                group, "look" if step.only else "stateupdate", order, "\n".join(step.statements), only=step.only, step=adapter.step_counter(clock)
+            ))
         elif step.kind == "transmit":
             spec = specs[step.of]
             if step.of in blocks:
                 pathways[step.of].transmit_block(blocks[step.of], spec.port, step.accumulate, order)
             else:
-                pathways[step.of].transmit(spec.carries, spec.port, spec.transposed, step.accumulate, bool(spec.follows), order)
+                pathways[step.of].transmit(spec.carries, spec.port, spec.transposed, step.accumulate, bool(spec.follows), order, step.only)
         elif step.kind == "record":
             owner = groups[program.groups[0].name]
             records, rasters = ([(node, *_array(groups, node)) for node in nodes] for nodes in (step.nodes, step.rasters))

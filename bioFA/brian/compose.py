@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from bioFA.brian.program import GroupSpec, PathwaySpec, Program, StepSpec
 from bioFA.errors import ModelError
@@ -13,6 +14,7 @@ from bioFA.network import Learning, Network, Node, Pathway
 from bioFA.neurons import NeuronModel
 from bioFA.weights import PseudoInverseOf, Redrawn, SharedWith
 
+Only = Literal["", "looks", "last_step"]
 BLOCKED_FROM = 4096
 """Smaller matrices stay in the first cache, where a block saves nothing and costs its bookkeeping."""
 
@@ -39,7 +41,11 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
     if stock and unknown:
         raise ModelError(f"Brian2's own Synapses cannot follow or redraw the weights of pathway '{unknown[0]}', gather their changes or keep traces. Leave stock out.")
     smallest = None if blocked is False or stock or experiment.protocol.steps > 1 else 1 if blocked else BLOCKED_FROM
-    needed = _needed(network, experiment.recorded)
+    always, learned = _needed(network, _moving(network)), _needed(network, _learned_from(network, network.plastic()))
+    needed = always | learned | _needed(network, list(experiment.recorded))
+    only: dict[Node, Only] = {} if experiment.protocol.steps == 1 else {
+        node: "looks" if node in learned else "last_step" for node in needed - always
+    }
     return Program(
         dt=experiment.protocol.step,
         precision=precision,
@@ -54,7 +60,7 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
             *(StepSpec(kind="draw", of=p.name, nodes=p.neuron.draws) for p in network.populations if p.neuron.draws),
             *(StepSpec(kind="clock", of=name) for name in _timed(network, needed)),
             *(StepSpec(kind="show", of=p.name) for p in network.redrawn()),
-            *_sweep(network, needed),
+            *_sweep(network, needed, only),
             StepSpec(
                 kind="record", nodes=tuple(str(node) for node in experiment.recorded), rasters=tuple(f"{p.name}.s" for p in network.spiking())
             ),
@@ -93,17 +99,29 @@ def _is_shown(network: Network, population: str) -> bool:
     return network.population(population).neuron.shows in ("task", "noise")
 
 
-def _needed(network: Network, recorded: tuple[Node, ...]) -> set[Node]:
-    """The nodes that something reads in the end: a record, a plastic synapse, a neuron's state."""
-    wanted = list(recorded)
-    for pathway in network.plastic():
-        assert pathway.plasticity is not None
-        wanted += [Node(pathway.source, v) for v in pathway.reads_pre()]
-        wanted += [Node(pathway.target, v) for v in pathway.plasticity.reads_post]
+def _moving(network: Network) -> list[Node]:
+    """The nodes that something reads in every step: a neuron's state, a trace at a synapse, a raster."""
+    moving = _learned_from(network, [pathway for pathway in network.plastic() if pathway.traces()])
     for population in network.populations:
         words = _identifiers(_advance(population.neuron))
-        wanted += [Node(population.name, variable) for variable in (*population.neuron.ports, *population.neuron.publishes) if variable in words]
-    wanted += [Node(population.name, "s") for population in network.spiking()]
+        moving += [Node(population.name, variable) for variable in (*population.neuron.ports, *population.neuron.publishes) if variable in words]
+    return moving + [Node(population.name, "s") for population in network.spiking()]
+
+
+def _learned_from(network: Network, plastic: Sequence[Pathway]) -> list[Node]:
+    """The nodes that the rules of some pathways read."""
+    pre = [Node(pathway.source, v) for pathway in plastic for v in pathway.reads_pre()]
+    return pre + [Node(pathway.target, v) for pathway in plastic if pathway.plasticity is not None for v in pathway.plasticity.reads_post]
+
+
+def _timed(network: Network, needed: set[Node]) -> list[str]:
+    """The populations of which something hangs on the time since the presentation began."""
+    names = {name for name, variable in needed for neuron in [network.population(name).neuron] if variable in neuron.publishes and "time" in neuron.needs(variable)}
+    return [p.name for p in network.populations if p.name in names]
+
+
+def _needed(network: Network, wanted: list[Node]) -> set[Node]:
+    """The nodes that some nodes are computed from, and themselves."""
     needed: set[Node] = set()
     while wanted:
         node = wanted.pop()
@@ -111,12 +129,6 @@ def _needed(network: Network, recorded: tuple[Node, ...]) -> set[Node]:
             needed.add(node)
             wanted += network.dependencies(node)
     return needed
-
-
-def _timed(network: Network, needed: set[Node]) -> list[str]:
-    """The populations of which something hangs on the time since the presentation began."""
-    names = {name for name, variable in needed for neuron in [network.population(name).neuron] if variable in neuron.publishes and "time" in neuron.needs(variable)}
-    return [p.name for p in network.populations if p.name in names]
 
 
 def _advance(neuron: NeuronModel) -> str:
@@ -179,8 +191,8 @@ def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> Pathwa
     )
 
 
-def _sweep(network: Network, needed: set[Node]) -> list[StepSpec]:
-    """The walk of a step; neighbouring work on one population becomes one step."""
+def _sweep(network: Network, needed: set[Node], only: Mapping[Node, Only]) -> list[StepSpec]:
+    """The walk of a step; neighbouring work on one population becomes one step where it is read in the same steps (`only`)."""
     steps: list[StepSpec] = []
     for node in (n for n in network.order if n in needed):
         neuron = network.population(node.population).neuron
@@ -190,24 +202,24 @@ def _sweep(network: Network, needed: set[Node]) -> list[StepSpec]:
                     partner = f"from_{pathway.source}_{pathway.carries}"
                     sign = "+=" if index else "="
                     statement = f"{node.variable} {sign} {scale_name(pathway)}*{partner}"
-                    _evaluate(steps, node.population, statement, {partner: (pathway.source, pathway.carries)})
+                    _evaluate(steps, node.population, statement, {partner: (pathway.source, pathway.carries)}, only.get(node, ""))
                 else:
                     if isinstance(pathway.weights, PseudoInverseOf):
                         steps.append(StepSpec(kind="invert", of=pathway.name))
-                    steps.append(StepSpec(kind="transmit", of=pathway.name, accumulate=index > 0))
+                    steps.append(StepSpec(kind="transmit", of=pathway.name, accumulate=index > 0, only=only.get(node, "")))
         elif _is_shown(network, node.population) and node.variable == neuron.shown:
             steps.append(StepSpec(kind="show", of=node.population, nodes=(node.variable,)))
         elif neuron.shows != "one":
-            _evaluate(steps, node.population, f"{node.variable} = {neuron.expressions()[node.variable]}", {})
+            _evaluate(steps, node.population, f"{node.variable} = {neuron.expressions()[node.variable]}", {}, only.get(node, ""))
     return steps
 
 
-def _evaluate(steps: list[StepSpec], population: str, statement: str, reads: dict[str, tuple[str, str]]) -> None:
-    if steps and steps[-1].kind == "evaluate" and steps[-1].of == population:
+def _evaluate(steps: list[StepSpec], population: str, statement: str, reads: dict[str, tuple[str, str]], only: Only) -> None:
+    if steps and steps[-1].kind == "evaluate" and steps[-1].of == population and steps[-1].only == only:
         last = steps.pop()
         steps.append(last.model_copy(update={"statements": (*last.statements, statement), "reads": last.reads | reads}))
     else:
-        steps.append(StepSpec(kind="evaluate", of=population, statements=(statement,), reads=reads))
+        steps.append(StepSpec(kind="evaluate", of=population, statements=(statement,), reads=reads, only=only))
 
 
 def learning_parameters(spec: PathwaySpec, learning: Learning) -> dict[str, float]:

@@ -24,11 +24,24 @@ class Factors:
     decay: str
 
 
-def needs(expression: str, variable: str) -> bool:
-    """Whether an expression is 0 wherever one of its variables is 0, so that those places need no visit."""
+def rests(expression: str, variable: str, parameters: set[str]) -> tuple[str, ...] | None:
+    """Where an expression is 0 wherever one of its variables is 0, so that those places need no visit.
+
+    Args:
+        expression: in Brian2's words.
+        variable: that variable.
+        parameters: the names that are one number for the whole pathway.
+
+    Returns:
+        The parameters that must all be 0, too, such as a decay; none where it is so whatever they are. None where it is never so.
+    """
     whole = str_to_sympy(expression)
     symbol = next((s for s in whole.free_symbols if s.name == variable), None)
-    return symbol is not None and sympy.simplify(whole.subs(symbol, 0)) == 0
+    if symbol is None:
+        return None
+    rest = sympy.simplify(whole.subs(symbol, 0))
+    alone = [s for s in rest.free_symbols if s.name in parameters and sympy.simplify(rest.subs(s, 0)) == 0]
+    return () if rest == 0 else (alone[0].name,) if alone else None
 
 
 def factorise(expression: str, parameters: set[str]) -> Factors | None:

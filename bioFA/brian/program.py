@@ -97,6 +97,9 @@ class StepSpec(_Data):
     record    keep variables (`nodes`) at the end of a presentation, and spikes (`rasters`) in every step
     learn     one step of a pathway's plasticity rule: its weights, then its traces
     apply     make the changes that were gathered, where a batch ends
+
+    `only` names the steps in which what evaluate or transmit compute is read: `looks`, those in which plasticity or a record looks,
+    `last_step`, those in which a record does; all of them where it is empty.
     """
 
     kind: Literal["restart", "draw", "clock", "show", "invert", "evaluate", "test", "transmit", "record", "learn", "apply"]
@@ -104,6 +107,7 @@ class StepSpec(_Data):
     statements: tuple[str, ...] = ()
     reads: dict[str, tuple[str, str]] = {}
     accumulate: bool = False
+    only: Literal["", "looks", "last_step"] = ""
     nodes: tuple[str, ...] = ()
     rasters: tuple[str, ...] = ()
     values: dict[str, float] = {}

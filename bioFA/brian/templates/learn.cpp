@@ -1,4 +1,4 @@
-{# One step of a pathway's plasticity rule, where learning is on, or of its traces, where it learns at all; only for presynaptic neurons that spike, where the rule needs that. #}
+{# One step of a pathway's plasticity rule, where learning is on, or of its traces, where it learns at all; not for presynaptic neurons that are silent, where that changes nothing. #}
 {% extends 'common_group.cpp' %}
 {% block maincode %}
     if (biofa::stretch().{{_on}}({{_step}}, {{_number}}))
@@ -8,8 +8,8 @@
         {% if _by_pre %}
         for (int _pre_idx = 0; _pre_idx < {{_n_pre}}; _pre_idx++)
         {
-            {% if _sent %}
-            if ({{_sent}}[_pre_idx] == 0) continue;
+            {% if _silent %}
+            if ({% for _array, _index in _silent %}{{'' if loop.first else ' && '}}{{_array}}[{{_index}}] == 0{% endfor %}) continue;
             {% endif %}
             for (int _post_idx = 0; _post_idx < {{_n_post}}; _post_idx++)
             {

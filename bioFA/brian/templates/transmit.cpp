@@ -1,6 +1,9 @@
 {# Sum a pathway's synapses into a port. Weights are stored row by row; a row is left out where its presynaptic neuron does not spike. #}
 {% extends 'common_group.cpp' %}
 {% block maincode %}
+    {% if _only %}
+    if (!biofa::stretch().{{_only}}({{_step}})) return;
+    {% endif %}
     const size_t _vectorisation_idx = -1;
     {{scalar_code|autoindent}}
     {{_real}}* const _port = {{_port}};

@@ -1,0 +1,44 @@
+"""The event-driven network: a race on the spiking case, and how many synaptic events its presentations hold."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.case import Case
+from benchmarks.cases import spikes
+from benchmarks.race import Say, race
+from benchmarks.spikes import DT
+from benchmarks.variants import EVENTS
+
+
+def events(repeats: int, seconds: float, check: int, environments: Path | None, say: Say, case: Case | None = None) -> dict[str, Any]:
+    """Time every peer on the spiking case; arguments as `race`.
+
+    Returns:
+        Its rows, the synaptic events and the seconds of biological time of a presentation, and the mean rates in Hz.
+    """
+    case = case or spikes()
+    rows = race(EVENTS, [case], repeats, seconds, check, environments, say)
+    hidden = hidden_spikes(case)
+    n_in, n_hidden, n_out = case.sizes
+    shown = float(case.inputs.sum()) / len(case.targets)
+    lasts = case.steps * DT
+    return {
+        "rows": rows, "biological_s": lasts, "events": shown * n_hidden + hidden * n_out,
+        "input_hz": shown / n_in / lasts, "hidden_hz": hidden / n_hidden / lasts,
+    }
+
+
+def hidden_spikes(case: Case) -> float:
+    """Spikes of the hidden layer in a presentation, over one pass through the frozen input."""
+    from benchmarks.peers.biofa import PATHWAYS, experiment
+    from bioFA.brian.run import Compiled
+    from bioFA.instance import draw
+
+    with tempfile.TemporaryDirectory(prefix="biofa-events-") as scratch:
+        instance = draw(experiment(case, Path(scratch) / "data.npz"), 1)
+        state = {**instance.state, **{there: getattr(case, here) for here, there in PATHWAYS.items()}}
+        segment = Compiled(instance).segment(state, instance.training(0, len(case.targets)), learning=True, rasters=True)
+    return float(segment.rasters["hidden"].sum()) / len(case.targets)
