@@ -57,7 +57,7 @@ def surroundings(neuron, size=7):
     """Ports and state: some of it zero, some negative."""
     rng = np.random.default_rng(3)
     values = {name: np.append(0.0, rng.normal(size=size - 1)) if name != "gain" else rng.uniform(size=size) for name in (*neuron.ports, *neuron.state)}
-    values |= {name: rng.uniform(size=size) for name in neuron.draws} | {"dt": DT, "time": 0.012}
+    values |= {name: rng.uniform(size=size) for name in neuron.draws} | {"dt": DT, "time": 0.0}
     return values | ({neuron.shown: rng.uniform(-1.0, 6.0, size=size)} if neuron.shows == "task" else {})
 
 

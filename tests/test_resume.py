@@ -385,10 +385,13 @@ def running_in(folder):
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A long run that nothing stopped, its folder, and the seconds from its first checkpoint to its end."""
-    folder = tmp_path_factory.mktemp("whole") / "run"
-    first = biofa("run", "linear", "--set", "protocol.presentations=10", "--out", str(folder.parent / "warm"))
+    return whole_run((*LONG, "--figures"), tmp_path_factory.mktemp("whole") / "run")
+
+
+def whole_run(arguments, folder):
+    first = biofa("run", *arguments, "--set", "protocol.presentations=10", "--set", "protocol.phases=[]", "--out", str(folder.parent / "warm"), "--json")
     assert first.exit_code == 0, first.output
-    runner = process("run", *LONG, "--out", folder)
+    runner = process("run", *arguments, "--out", folder, "--json")
     wait_for(begun(folder, 0))
     began = time.monotonic()
     wait_for(lambda: (folder / RESULT).exists())
@@ -429,14 +432,40 @@ def test_a_signal_stops_a_run_cleanly_and_it_goes_on(tmp_path, whole, number, co
 @pytest.mark.compiled
 @pytest.mark.slow
 def test_twenty_kills_at_random_moments_are_survived_bit_for_bit(tmp_path, whole):
+    drill(tmp_path, LONG, whole, 20)
+
+
+SPIKES = {
+    "digits_spiking": (
+        "--set", "circuit.sizes=[64,20,10]", "--set", "protocol.presentation=40 ms", "--set", "protocol.learning_onset=20 ms",
+        "--set", "protocol.reset=false", "--set", "protocol.phases=[{epochs=3}]", "--set", "protocol.snapshots=40",
+    ),
+    "pattern": ("--set", "protocol.epochs=400", "--set", "protocol.snapshots=40"),
+}
+
+
+@pytest.mark.compiled
+@pytest.mark.slow
+@pytest.mark.parametrize("model", SPIKES)
+def test_ten_kills_of_a_spiking_run_are_survived_bit_for_bit(tmp_path, model):
+    """Neurons that go on from one presentation to the next, and a rule with traces at its synapses."""
+    arguments = (model, *SPIKES[model])
+    whole = whole_run(arguments, tmp_path / "whole")
+    assert any(name.endswith(".v") for name in whole[0].state)
+    assert model != "pattern" or any(pathway.traces() for pathway in whole[0].experiment.network.plastic())
+    drill(tmp_path, arguments, whole, 10)
+
+
+def drill(place, arguments, whole, kills):
+    """Kill so many runs at random moments, resume each, and hold it to the whole one."""
     moments = random.Random(2016)
     expected, _, seconds = whole
     identical = killed = 0
     resumed_at = []
-    while killed < 20:
-        folder = tmp_path / f"run{killed}"
-        runner = process("run", *LONG, "--out", folder)
-        wait_for(begun(folder, 0))
+    while killed < kills:
+        folder = place / f"run{killed}"
+        runner = process("run", *arguments, "--out", folder, "--json")
+        wait_for(lambda folder=folder: begun(folder, 0)() or (folder / RESULT).exists())
         time.sleep(moments.uniform(0, 0.95 * seconds))
         runner.kill()
         runner.communicate()
@@ -445,14 +474,14 @@ def test_twenty_kills_at_random_moments_are_survived_bit_for_bit(tmp_path, whole
             subprocess.run(["rm", "-r", str(folder)], check=True)
             continue
         killed += 1
-        wait_for(lambda place=folder: running_in(place) == [], 5)
+        wait_for(lambda folder=folder: running_in(folder) == [])
         resumed_at.append(len(list((folder / FOLDER).glob("*.h5"))) - 1)
-        outcome = biofa("resume", str(folder))
+        outcome = biofa("resume", str(folder), "--json")
         assert outcome.exit_code == 0, outcome.output
         identical += same(load_result(folder / RESULT), expected)
     print(f"{identical}/{killed} bit-identical after kill -9; stretches kept when killed: {resumed_at}")
-    assert identical == killed == 20
-    assert len(set(resumed_at)) > 5
+    assert identical == killed == kills
+    assert len(set(resumed_at)) > kills / 4
 
 
 def test_run_refuses_an_unfinished_run_and_resume_finishes_it_with_its_figures(tmp_path):
