@@ -88,7 +88,8 @@ def test_figures_are_not_empty(finished):
 @pytest.mark.parametrize("model", [model for model in bioFA.builtin_models() if not model.startswith(("mnist", "digits_plateaus"))])  # test_mnist.py, test_plateaus.py
 @pytest.mark.parametrize("presentations", [1, 30])
 def test_every_built_in_model_can_be_drawn(model, presentations):
-    experiment = bioFA.load(model, {"protocol.presentations": presentations, "protocol.snapshots": 3})
+    few = min(presentations, 3) if model in {"pattern", "evidence"} else presentations  # thousands of steps each
+    experiment = bioFA.load(model, {"protocol.presentations": few, "protocol.snapshots": 3})
     if model == "digits_spiking":
         experiment = experiment.replace(protocol=experiment.protocol.replace(presentation=0.01, learning_onset=0.005))
     if hasattr(experiment.task, "test_examples"):
