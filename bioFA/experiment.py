@@ -20,6 +20,8 @@ from bioFA.units import Unit
 
 MOST_STEPS = 10**9
 """A presentation has fewer steps than this."""
+EXPLICIT = "explicit"
+"""What stands for the scheme of a network that is given pathway by pathway."""
 STATIC_DT = 1e-3
 """The nominal step of a static network in seconds; nothing depends on it, since T = dt."""
 
@@ -240,7 +242,7 @@ class Experiment(Component):
     @property
     def scheme(self) -> str:
         """The learning scheme in use, or 'explicit' for a network given pathway by pathway."""
-        return self.circuit.scheme if isinstance(self.circuit, Layered) else "explicit"
+        return self.circuit.scheme if isinstance(self.circuit, Layered) else EXPLICIT
 
     @cached_property
     def recorded(self) -> tuple[Node, ...]:

@@ -29,7 +29,7 @@ from bioFA.analysis import spikes, statistics
 from bioFA.comparison_figures import Line
 from bioFA.durable import written_whole
 from bioFA.errors import FileError
-from bioFA.experiment import Experiment
+from bioFA.experiment import EXPLICIT, Experiment
 from bioFA.model_card import Table, card
 from bioFA.result import RESULT, Result, load_result
 from bioFA.sweep import Condition, Sweep
@@ -321,13 +321,13 @@ def _is_builtin(experiment: Experiment) -> bool:
     if experiment.name not in files.builtin_models():
         return False
     known = files.load(experiment.name)
-    return experiment in (known, known.with_scheme(experiment.scheme))
+    return experiment == known or (known.scheme != EXPLICIT and experiment == known.with_scheme(experiment.scheme))
 
 
 def _run_command(result: Result) -> str:
     experiment = result.experiment
     model = experiment.name if _is_builtin(experiment) else "model.toml"
-    words = ["biofa", "run", model, *(["--scheme", experiment.scheme] if model != "model.toml" else []), "--seed", str(result.seed)]
+    words = ["biofa", "run", model, *(["--scheme", experiment.scheme] if model != "model.toml" and experiment.scheme != EXPLICIT else []), "--seed", str(result.seed)]
     words += ["--backend", "numpy"] if result.backend == "numpy" else []
     words += ["--precision", "float32"] if result.provenance.get("engine", {}).get("precision") == "float32" else []
     words += ["--weights", "RESULT.h5"] if "weights" in result.provenance else []

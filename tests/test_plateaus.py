@@ -1,11 +1,13 @@
 """Two-phase dendritic plateaus: windows and teaching by the closed form, and both consumers in step."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import systems
 
 import bioFA
-from bioFA import figures
+from bioFA import figures, report
 from bioFA.errors import ModelError
 from bioFA.neurons.pyramidal import Pyramidal
 from bioFA.neurons.pyramidal_output import PyramidalOutput
@@ -90,6 +92,14 @@ def test_every_spike_of_two_phases_is_that_of_the_reference():
     assert outcome.agrees, str(outcome)
     assert outcome.max_abs_difference <= 1e-10
     assert all(outcome.moved[f"{name}.w"] > 1e-2 for name in ("image_to_hidden", "hidden_to_hidden", "hidden_to_answer"))
+
+
+def test_the_report_of_a_built_in_network_without_a_scheme_tells_its_command():
+    experiment = bioFA.load("digits_plateaus")
+    result = SimpleNamespace(experiment=experiment, seed=3, backend="cpp", provenance={})
+    assert report._run_command(result) == "biofa run digits_plateaus --seed 3 --out DIR"
+    other = SimpleNamespace(experiment=bioFA.load("digits_plateaus", {"record.every": 7}), seed=3, backend="cpp", provenance={})
+    assert report._run_command(other) == "biofa run model.toml --seed 3 --out DIR"
 
 
 @pytest.mark.slow
