@@ -22,5 +22,6 @@ RACE = (
 EVENT_DRIVEN, EVENT_DRIVEN32 = Variant("bioFA, event-driven", "biofa"), Variant("bioFA, event-driven", "biofa", "float32")
 STOCK_EVENTS = Variant("stock Brian2 standalone", "brian2_events")
 EVENTS = (EVENT_DRIVEN, EVENT_DRIVEN32, STOCK_EVENTS, Variant("ANNarchy", "annarchy_events", packages=("annarchy",)))
+FROZEN = (EVENT_DRIVEN, Variant("NEST", "nest_events", packages=("nest-simulator>=3.10",)))
 WIDTHS = (PLAIN, DENSE, BLOCKED)
 LENGTHS = (PLAIN, BLOCKED, STOCK)

@@ -11,7 +11,7 @@ from benchmarks.cases import spikes
 from benchmarks.race import Variant, blank, hold, race
 from benchmarks.scaling import flatness
 from benchmarks.spikes import STEPS
-from benchmarks.variants import BLOCKED, BLOCKED32, DENSE, EVENT_DRIVEN, EVENTS, PLAIN, PLAIN32, RACE, REFERENCE, STOCK_EVENTS
+from benchmarks.variants import BLOCKED, BLOCKED32, DENSE, EVENT_DRIVEN, EVENTS, FROZEN, PLAIN, PLAIN32, RACE, REFERENCE, STOCK_EVENTS
 
 MACHINE = {"caches": {"L1": 32768}, "versions": {"python": "3"}, "processor": "one", "cores": 1, "memory_gb": 1, "system": "s", "compiler": "c", "load": [0.0]}
 
@@ -47,6 +47,7 @@ def test_stock_brian_and_bioFA_spike_and_learn_alike_in_the_event_driven_network
     """Every weight after 300 steps, so every spike that changed one; the input is shown anew after its last row."""
     monkeypatch.setattr(events, "EVENTS", (EVENT_DRIVEN, STOCK_EVENTS))
     case = dataclasses.replace(spikes(width=40, presentations=2), rate=0.05)
+    monkeypatch.setattr(events, "FROZEN", (EVENT_DRIVEN,))
     found = events.events(1, 1e-3, 3, None, print, case)
     assert [row["status"] for row in found["rows"]] == ["timed", "timed"], [row["reason"] for row in found["rows"]]
     assert all(row["difference"] < 1e-13 for row in found["rows"])
@@ -54,6 +55,16 @@ def test_stock_brian_and_bioFA_spike_and_learn_alike_in_the_event_driven_network
     assert found["events"] == pytest.approx(case.inputs.sum() / 2 * 40 + found["hidden_hz"] * 40 * STEPS * 1e-3 * 10)
     line = next(line for line in table.events(found).splitlines() if line.startswith("| stock"))
     assert line.split(" | ")[7] == "1.00"
+
+
+@pytest.mark.compiled
+def test_nest_spikes_as_often_where_weights_stay(monkeypatch):
+    pytest.importorskip("nest", reason="NEST is not installed: pip install '.[nest]'")
+    case = spikes(width=40, presentations=2)
+    found = events._measured((EVENT_DRIVEN, dataclasses.replace(FROZEN[1], packages=())), dataclasses.replace(case, rate=0.0), 1, 1e-3, 3, None, print)
+    assert [row["status"] for row in found["rows"]] == ["timed", "timed"], [row["reason"] for row in found["rows"]]
+    assert found["hidden_spikes"] > 50
+    assert f"; {found['hidden_spikes']:.0f} hidden spikes in 2 presentations" in found["rows"][1]["note"]
 
 
 def test_a_peer_without_an_environment_is_reported_missing_and_the_others_go_on(case):
@@ -118,4 +129,4 @@ def test_every_peer_file_takes_part():
     import benchmarks.peers
 
     files = {path.stem for path in Path(benchmarks.peers.__file__).parent.glob("*.py")} - {"__init__"}
-    assert files == {variant.module for variant in (*RACE, *EVENTS)}
+    assert files == {variant.module for variant in (*RACE, *EVENTS, *FROZEN)}
