@@ -34,8 +34,8 @@ def test_every_rule_of_ours_that_reads_the_rate_before_it_has_the_form_for_block
     expression = rule.equations.split("=", 1)[1].rsplit(":", 1)[0]
     factors = factorise(expression, {*rule.parameters(), "T"})
     assert factors is not None
-    values = dict(zip(("error_post", "gain_post", "perturbation_post", "r_pre", "w", "learning_rate", "decay", "T"),
-                      (0.3, -0.7, 1.9, 0.4, -1.3, 0.02, 0.01, 0.5), strict=True))
+    values = dict(zip(("error_post", "gain_post", "perturbation_post", "change_post", "r_pre", "w", "learning_rate", "decay", "T"),
+                      (0.3, -0.7, 1.9, 0.8, 0.4, -1.3, 0.02, 0.01, 0.5), strict=True))
     whole = eval(expression, {}, values)
     taken = eval(factors.post, {}, values) * values["r_pre"] - eval(factors.decay, {}, values) * values["w"]
     assert taken == pytest.approx(whole, rel=1e-12)
