@@ -80,6 +80,7 @@ EVENT_FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [*FAULTS, *EVENT_FAULTS])
 def test_a_fault_in_a_spiking_neuron_is_caught(fault, monkeypatch):
     model, name, broken = {**FAULTS, **EVENT_FAULTS}[fault]

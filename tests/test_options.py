@@ -85,6 +85,7 @@ def test_every_option_of_feedback_goes_with_every_scheme(scheme, option):
                 assert np.linalg.matrix_rank(before) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 @pytest.mark.parametrize("scheme", ["fa", "dfa", "frsf", "brsf", "kp", "wm"])
 def test_cpp_and_numpy_agree_with_sparse_centred_feedback(scheme):
@@ -258,6 +259,7 @@ def test_bounds_are_met_and_kept(backend):
     assert half["input_to_hidden1.w"].max() <= 0.6
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 @pytest.mark.parametrize("learning", [{"batch": 7}, {"step": 1e-3}, {"batch": 5, "step": 1e-3, "low": -0.5, "high": 0.5}, {"normalised": True, "batch": 2}], ids=str)
 @pytest.mark.parametrize("scheme", ["fa", "kp", "wp"])

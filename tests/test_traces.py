@@ -304,6 +304,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_in_a_trace_is_caught(fault, monkeypatch):
