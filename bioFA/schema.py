@@ -30,7 +30,7 @@ def schema() -> dict[str, Any]:
         for part in parts:
             shared[f"{_key(family.kind)}.{part.family_name}"] = _named(_of(part, shared), part)
     shared["scheme_settings"] = {"type": "object", "additionalProperties": False, "properties": {name: _settings(shared, name) for name in schemes.names()}}
-    return {"$schema": DIALECT, "title": "bioFA model", "description": "A model file of bioFA, as `biofa run` reads it.", **whole, "$defs": shared}
+    return {"$schema": DIALECT, **whole, "title": "bioFA model", "description": "A model file of bioFA, as `biofa run` reads it.", "$defs": shared}
 
 
 def _of(part: type[Component], shared: dict[str, Any]) -> dict[str, Any]:
