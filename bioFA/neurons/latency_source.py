@@ -14,7 +14,7 @@ spike a neuron).
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge, Gt
@@ -22,21 +22,19 @@ from annotated_types import Ge, Gt
 from bioFA.components import Number
 from bioFA.errors import ModelError
 from bioFA.neurons.base import Array
-from bioFA.neurons.spiking_source import SpikingSource
+from bioFA.neurons.spiking_source import TimedSource
 from bioFA.units import Unit
 
 HALF = 0.5 + 1e-6
 """Half a step, and a little that no rounding error reaches, so that every consumer rounds half steps the same way."""
 
 
-class LatencySource(SpikingSource):
+class LatencySource(TimedSource):
     """One spike at latest (1 - x), or one in every period."""
 
     latest: Annotated[Number, Unit("s"), Gt(0)] = 50e-3
     period: Annotated[Number, Unit("s"), Ge(0)] = 0.0
-    unit_rate: Annotated[Number, Unit("Hz"), Gt(0)] = 100.0
 
-    draws: ClassVar[tuple[str, ...]] = ()
 
     def model_post_init(self, context: object) -> None:
         """Refuse a period in which weak inputs would never spike."""
@@ -51,21 +49,10 @@ class LatencySource(SpikingSource):
         due = np.floor(self.latest * (1.0 - np.minimum(value, 1.0)) / dt + HALF)
         return ((value > 0) & (due == step)).astype(float)
 
-    def train(self, s: Array, dt: float) -> Array:
-        """The spike train over unit_rate."""
-        return s / (self.unit_rate * dt)
-
-    def rate_unit(self) -> None:
-        """None: the intensity is in the time of a spike, not in a rate."""
-
-    def unit(self) -> float:
-        """The rate in Hz that a `train` counts as 1."""
-        return self.unit_rate
-
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the published variables."""
         step, period = "floor(time/dt + 0.5)", "floor(period/dt + 0.5)"
         if self.period > 0:
             step = f"({step} - {period}*floor(({step} + 0.5)/{period}))"
         due = f"floor(latest*(1 - clip(value, 0, 1))/dt + {HALF!r})"
-        return {"s": f"1.0*int(value > 0)*int(abs({due} - {step}) < 0.5)", "train": "s/(unit_rate*dt)", "r": "filtered"}
+        return super().expressions() | {"s": f"1.0*int(value > 0)*int(abs({due} - {step}) < 0.5)"}

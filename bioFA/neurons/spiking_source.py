@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar
 from annotated_types import Gt
 
 from bioFA.components import Number
-from bioFA.neurons.base import TaskSource
+from bioFA.neurons.base import Array, TaskSource
 from bioFA.neurons.rate_source import RateSource
 from bioFA.neurons.spiking_neuron import SpikingNeuron
 from bioFA.units import Unit
@@ -33,3 +33,27 @@ class SpikingSource(SpikingNeuron, TaskSource):
     def rate_unit(self) -> RateSource | None:
         """The source of the same values, where none is negative."""
         return RateSource(of=self.of)
+
+
+class TimedSource(SpikingSource):
+    """A source whose spikes have given times: nothing is drawn, and no rate says what it shows."""
+
+    unit_rate: Annotated[Number, Unit("Hz"), Gt(0)] = 100.0
+
+    family_name: ClassVar[str] = ""
+    draws: ClassVar[tuple[str, ...]] = ()
+
+    def train(self, s: Array, dt: float) -> Array:
+        """The spike train over unit_rate."""
+        return s / (self.unit_rate * dt)
+
+    def rate_unit(self) -> None:
+        """None: what it shows is in the times of its spikes."""
+
+    def unit(self) -> float:
+        """The rate in Hz that a `train` counts as 1."""
+        return self.unit_rate
+
+    def expressions(self) -> dict[str, str]:
+        """Brian2's reading of the published variables, all but the spikes."""
+        return {"train": "s/(unit_rate*dt)", "r": "filtered"}
