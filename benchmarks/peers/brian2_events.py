@@ -6,20 +6,16 @@ kept from before they arrive. Brian2 counts the step of the spike into the refra
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import brian2
 import numpy as np
-from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, TimedArray, ms, second
+from brian2 import NeuronGroup, SpikeGeneratorGroup, Synapses, TimedArray, second
 
 from benchmarks.case import Case
-from benchmarks.peers.brian2_stock import length_from_environment
-from benchmarks.serve import Peer, Weights, serve
+from benchmarks.peers.brian2_stock import standalone
+from benchmarks.serve import Peer, serve
 from benchmarks.spikes import DT, GATE, REFRACTORY, TAU, TAU_DENDRITE, TAU_SYN, TAU_TRACE, UNIT_RATE
 
 CELL = """
@@ -36,26 +32,7 @@ LEARNING = "I_post += w/(f*tau_syn)\nw += eta*U_post*gated_post/(f*T)"
 
 def prepare(case: Case, precision: str, options: list[str], scratch: Path) -> Peer:
     """Write the model, have Brian2 write and compile its C++."""
-    brian2.set_device("cpp_standalone", build_on_run=False)
-    brian2.prefs["core.default_float_dtype"] = getattr(np, precision)
-    network, synapses = _model(case)
-    network.run(1 * ms, namespace={})
-    device = brian2.get_device()
-    device.build(directory=str(scratch / "code"), compile=False, run=False)
-    length_from_environment(scratch / "code" / "main.cpp")
-    device.compile_source(directory=str(scratch / "code"), compiler="unix", debug=False, clean=False)
-    results = scratch / "code" / "results"
-    files = [results / device.get_array_filename(s.variables["w"]) for s in synapses]
-
-    def run(presentations: int) -> tuple[float, Weights]:
-        began = time.perf_counter()
-        subprocess.run(["./main"], cwd=scratch / "code", check=True, env=os.environ | {"PRESENTATIONS": str(presentations * case.steps)})
-        seconds = time.perf_counter() - began
-        w0, w1 = (np.fromfile(f, precision).reshape(w.shape[::-1]).T for f, w in zip(files, (case.w0, case.w1), strict=True))
-        return seconds, (w0, w1)
-
-    flags = re.search(r"^OPTIMISATIONS = (?:-I\S+ )?(.*)$", (scratch / "code" / "makefile").read_text(), re.MULTILINE)
-    return Peer(run, {"brian2": brian2.__version__}, flags[1] if flags else "")
+    return standalone(case, precision, scratch, _model)
 
 
 def _model(case: Case) -> tuple[brian2.Network, list[Any]]:

@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,15 @@ GAIN = {"linear": "1", "logistic": "r*(1 - r)"}
 
 def prepare(case: Case, precision: str, options: list[str], scratch: Path) -> Peer:
     """Write the model, have Brian2 write and compile its C++."""
+    return standalone(case, precision, scratch, _model)
+
+
+def standalone(case: Case, precision: str, scratch: Path, model: Callable[[Case], tuple[brian2.Network, list[Any]]]) -> Peer:
+    """A network and its two plastic `Synapses`, from `model(case)`, as a compiled program that takes its length from outside."""
     brian2.set_device("cpp_standalone", build_on_run=False)
     brian2.prefs["core.default_float_dtype"] = getattr(np, precision)
-    network, synapses = _model(case)
-    network.run(1 * ms)
+    network, synapses = model(case)
+    network.run(1 * ms, namespace={})
     device = brian2.get_device()
     device.build(directory=str(scratch / "code"), compile=False, run=False)
     length_from_environment(scratch / "code" / "main.cpp")
@@ -40,7 +46,7 @@ def prepare(case: Case, precision: str, options: list[str], scratch: Path) -> Pe
 
     def run(presentations: int) -> tuple[float, Weights]:
         began = time.perf_counter()
-        subprocess.run(["./main"], cwd=scratch / "code", check=True, env=os.environ | {"PRESENTATIONS": str(presentations)})
+        subprocess.run(["./main"], cwd=scratch / "code", check=True, env=os.environ | {"PRESENTATIONS": str(presentations * case.steps)})
         seconds = time.perf_counter() - began
         w0, w1 = (np.fromfile(f, precision).reshape(w.shape[::-1]).T for f, w in zip(files, (case.w0, case.w1), strict=True))
         return seconds, (w0, w1)
