@@ -51,7 +51,7 @@ _USER_BLOCK = 512
 
 @dataclass(frozen=True)
 class Run:
-    """What is run: all that a result follows from, with the SHA-256 of the data and of given weights."""
+    """What is run: all that a result follows from, with the SHA-256 of the data and of given weights; `start` is its first presentation."""
 
     experiment: Experiment
     seed: int
@@ -61,6 +61,7 @@ class Run:
     weights: Mapping[str, Any] | None = None
     started: str = ""
     resumed: int = 0
+    start: int = 0
     versions: Mapping[str, str] = field(default_factory=provenance.versions)
 
 
@@ -172,7 +173,7 @@ def begin(folder: Path, run: Run, state: Mapping[str, Array]) -> Iterator[Checkp
         checkpoint = Checkpoint(folder, run, 0, made)
         try:
             _clean(folder, 0)
-            checkpoint.keep(Stretch(0, state))
+            checkpoint.keep(Stretch(run.start, state))
             checkpoint.flush()
             _write_run(folder, run)
             for place in (folder, *folder.parents)[: len(made) + 1]:

@@ -164,12 +164,13 @@ def schema() -> None:
 @backend_option
 @precision_option
 @click.option("--weights", metavar="RESULT.h5", help="Start from the weights of another run; all else starts anew.")
+@click.option("--after", metavar="RESULT.h5", help="Go on after the last presentation of another run, with its seed and whole state.")
 @click.option("--out", metavar="DIR", help="Folder for the result.  [default: results/MODEL_SCHEME_seedN]")
 @figures_option
 @json_option
 def run(
-    model: str, scheme: str | None, seed: int, changes: tuple[str, ...], backend: str, precision: str, weights: str | None, out: str | None,
-    figures: bool | None, as_json: bool,
+    model: str, scheme: str | None, seed: int, changes: tuple[str, ...], backend: str, precision: str, weights: str | None, after: str | None,
+    out: str | None, figures: bool | None, as_json: bool,
 ) -> None:
     """Train a model, and write its result and figures into a folder.
 
@@ -188,6 +189,7 @@ def run(
       biofa run linear --backend numpy --json
       biofa run linear --set protocol.stop.measure=nse --set protocol.stop.below=0.01
       biofa run linear --weights results/linear_fa_seed1/result.h5 --out results/onwards
+      biofa run digits --set protocol.epochs=40 --after results/digits_fa_seed1/result.h5 --out results/longer
     """
     from bioFA.simulation import simulate
 
@@ -198,7 +200,7 @@ def run(
     _refuse_taken(folder)
     waiting = "compiling" if backend == "cpp" else "starting"
     with stoppable(folder), progress_bar(f"{experiment.name}, {experiment.scheme}, seed {seed}", waiting) as progress:
-        result = simulate(experiment, seed, backend, progress, precision, weights=weights, folder=folder, finish=_draw(folder, figures, as_json))
+        result = simulate(experiment, seed, backend, progress, precision, weights=weights, folder=folder, finish=_draw(folder, figures, as_json), after=after)
     _tell(result, folder, as_json)
     if not as_json:
         click.echo(f"Next, hold the compiled program to NumPy: {_again('verify', model, scheme, seed, changes)}")
@@ -317,6 +319,73 @@ def report(folder: str, as_json: bool) -> None:
     if as_json:
         return print_json({"report": str(page)})
     click.echo(f"Written: {page}")
+
+
+class _WithFormats(click.Command):
+    """A command whose help ends with the formats."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """A list of all formats."""
+        from bioFA.exchange import FORMATS
+
+        with formatter.section("Formats"):
+            formatter.write_dl([(name, f"{format.headline}{'; also read' if format.reads else ''}") for name, format in FORMATS.items()])
+
+
+@main.command(cls=_WithFormats, short_help="Write a run in the format of another program.")
+@click.argument("result", metavar="RESULT")
+@click.option("--to", "format", metavar="FORMAT", required=True, help="The format, one of those below.")
+@click.option("--out", metavar="PATH", required=True, help="The file, or for some formats the folder, to write.")
+@json_option
+def export(result: str, format: str, out: str, as_json: bool) -> None:
+    """Write a network that has learned, or what was recorded of it, in the format of another program.
+
+    RESULT is the result.h5 of a run, its folder, or the state.h5 of 'biofa import'. What the format cannot hold is
+    told; where it keeps annotations, bioFA notes down the rest there, under the name 'bioFA', and 'biofa import' reads it back.
+
+    \b
+    Examples:
+      biofa export results/digits_fa_seed1 --to arrays --out digits_arrays
+      biofa export results/digits_fa_seed1 --to safetensors --out digits.safetensors
+    """
+    from bioFA import exchange
+    from bioFA.result import RESULT
+
+    source = Path(result) / RESULT if Path(result).is_dir() else Path(result)
+    outcome = exchange.export(source, format, out)
+    if as_json:
+        return print_json({"format": format, "paths": [str(path) for path in outcome.paths], "lost": list(outcome.lost)})
+    click.echo(str(outcome))
+
+
+@main.command("import", short_help="Read a network that another program wrote.")
+@click.argument("path", metavar="PATH")
+@click.option("--from", "format", metavar="FORMAT", help="Its format; told by the file's ending where left out.")
+@click.option("--out", metavar="DIR", required=True, help="Folder for the model file and the state.")
+@json_option
+def import_(path: str, format: str | None, out: str, as_json: bool) -> None:
+    """Read a network that another program wrote, or 'biofa export' did, into a model file and its state.
+
+    DIR gets model.toml, a model like any other, and state.h5, every weight and state. Of a network that bioFA exported
+    with its annotation, 'biofa run DIR/model.toml --after DIR/state.h5' goes on learning where it was (with more epochs in the protocol);
+    of any other, the model holds the weights, a task that is a placeholder, and no plasticity yet.
+
+    \b
+    Examples:
+      biofa import digits.safetensors --out digits_back
+      biofa import network.nir --out imported && biofa run imported/model.toml
+    """
+    from bioFA import exchange
+
+    found = exchange.load(path, format)
+    model, state = found.save(out)
+    network = found.trained.experiment.network
+    if as_json:
+        return print_json({"model": str(model), "state": str(state), "presentations": found.trained.presentations, "lost": list(found.lost)})
+    click.echo(network.describe())
+    click.echo(f"Written: {model}, {state}")
+    for sentence in found.lost:
+        click.echo(f"  lost: {sentence}")
 
 
 @main.command(short_help="Show or clear the compiled programs.")

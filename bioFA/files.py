@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Callable
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,21 @@ def _is_file(path: Path) -> bool:
         return False
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # such as a name that is too long, or holds a null character
+        return False
+
+
+def _each_path(tables: Any, change: Callable[[str], str]) -> None:
+    """Change every `path` of a part in the tables of a model file, in place."""
+    for part in tables.values() if isinstance(tables, dict) else tables if isinstance(tables, list) else ():
+        _each_path(part, change)
+    if isinstance(tables, dict) and "name" in tables and isinstance(tables.get("path"), str):
+        tables["path"] = change(tables["path"])
+
+
 def load(model: str | Path, changes: dict[str, Any] | None = None) -> Experiment:
     """Read an experiment from a built-in name or a TOML file.
 
@@ -58,12 +74,15 @@ def load(model: str | Path, changes: dict[str, Any] | None = None) -> Experiment
         changes: values to put in place of the file's, by dotted key:
             `{"protocol.epochs": 3, "circuit.schemes.fa.rule.learning_rate": 0.01}`.
 
+    Files that a model names by a relative path are looked for beside the model, then in the working folder.
+
     Raises:
         FileError: if the file is missing or is not TOML.
         ModelError: if what it describes is wrong.
     """
     path = find(model)
     table = _read_toml(path)
+    _each_path(table, lambda given: str((path.parent / given).resolve()) if not Path(given).is_absolute() and _exists(path.parent / given) else given)
     for key, value in (changes or {}).items():
         _put(table, key, value)
     try:
@@ -107,9 +126,13 @@ def to_table(experiment: Experiment) -> dict[str, Any]:
     return experiment.model_dump(mode="json", exclude_none=True)
 
 
-def dumps(experiment: Experiment) -> str:
-    """An experiment as the text of a model file."""
-    return tomli_w.dumps(to_table(experiment))
+def dumps(experiment: Experiment, beside: Path | None = None) -> str:
+    """An experiment as the text of a model file; paths below the folder `beside`, where the file is to be, are written relative to it."""
+    table = to_table(experiment)
+    if beside is not None:
+        place = beside.resolve()
+        _each_path(table, lambda given: str(Path(given).relative_to(place)) if Path(given).is_relative_to(place) else given)
+    return tomli_w.dumps(table)
 
 
 def loads(text: str) -> Experiment:

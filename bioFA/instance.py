@@ -179,6 +179,26 @@ class Instance:
                 state |= _gathering(pathway, state[f"{pathway.name}.w"])
         return replace(self, state=state), [name.removesuffix(".w") for name in taken]
 
+    def gone_on(self, state: Mapping[str, Array], seed: int, presentations: int) -> Instance:
+        """The same instance with the whole state of another run that it goes on from, which had `presentations`.
+
+        Raises:
+            ModelError: if that run had another seed or other neurons or synapses, or as many presentations as this one.
+        """
+        if seed != self.seed:
+            raise ModelError(f"a run goes on with the draws of the one before, whose seed was {seed}; got seed {self.seed}. Give seed {seed}.")
+        if presentations >= self.presentations():
+            raise ModelError(
+                f"nothing is left to do: the run before had {presentations} presentations, and the protocol has {self.presentations()} in all. "
+                "Give a longer protocol, such as more epochs."
+            )
+        for name in sorted({*self.state, *state}):
+            ours, given = (which[name].shape if name in which else None for which in (self.state, state))
+            if ours != given:
+                found = [f"has the shape {shape}" if shape is not None else "is not there" for shape in (ours, given)]
+                raise ModelError(f"'{name}' {found[0]} here, but {found[1]} in the run to go on from. Give the model of that run.")
+        return replace(self, state={name: np.ascontiguousarray(state[name], dtype=float) for name in self.state})
+
     def data_sha256(self) -> str:
         """A hash of all examples, to tell whether data on disk have changed."""
         digest = hashlib.sha256()

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -26,7 +26,11 @@ from bioFA.errors import FileError, ModelError
 from bioFA.experiment import Experiment
 from bioFA.network import Pathway
 from bioFA.recording import Recording
+from bioFA.trained import Trained
 from bioFA.weights import Redrawn, SharedWith
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = np.ndarray
 FORMAT = 1
@@ -157,9 +161,53 @@ class Result:
         }
 
     @property
+    def trained(self) -> Trained:
+        """The network as the run left it."""
+        return Trained(self.experiment, self.seed, self.presentations, self.state)
+
+    @property
     def ended_early(self) -> str | None:
         """Why the run ended before its last presentation (`Protocol.stop`), or None."""
         return self.provenance.get("ended_early")
+
+    def frames(self) -> dict[str, pd.DataFrame]:
+        """The courses of the run as pandas tables.
+
+        `learning_curve`: presentation, nse, one row a recorded presentation; `evaluations`: presentation, split, nse, error (a
+        fraction, missing without labels); `alignment`: presentation, pathway, alignment, pseudoinverse (degrees), norm_ratio, one row a snapshot and feedback pathway.
+        """
+        import pandas as pd
+
+        alignment = [
+            {"presentation": int(at), "pathway": name, **{measure: float(values[index]) for measure, values in course.items()}}
+            for name, course in self.alignment_course.items() for index, at in enumerate(self.snapshots_at)
+        ]
+        return {
+            "learning_curve": pd.DataFrame({"presentation": self.recording.at, "nse": self.learning_curve}),
+            "evaluations": pd.DataFrame([dict(row) for row in self.evaluations], columns=["presentation", "split", "nse", "error"]),
+            "alignment": pd.DataFrame(alignment, columns=["presentation", "pathway", "alignment", "pseudoinverse", "norm_ratio"]),
+        }
+
+    def to_xarray(self) -> Any:
+        """The run as an xarray `Dataset`: weights `pathway` over `snapshot`, post- and presynaptic neuron, recordings over `presentation`.
+
+        Raises:
+            MissingError: if xarray is not installed.
+        """
+        from bioFA.exchange.base import require
+
+        xarray = require("xarray", "xarray", "a dataset of xarray")
+        network = self.experiment.network
+        arrays: dict[str, tuple[tuple[str, ...], Array]] = {"nse": (("presentation",), self.learning_curve)}
+        for name, array in self.recording.arrays.items():
+            arrays[name] = (("presentation", f"{name.split('.')[0]}_neuron"), array)
+        for name, array in self.snapshots.items():
+            pathway = network.pathway(name.removesuffix(".w"))
+            arrays[pathway.name] = (("snapshot", f"{pathway.target}_neuron", f"{pathway.source}_presynaptic"), array)
+        return xarray.Dataset(
+            arrays, coords={"presentation": self.recording.at, "snapshot": self.snapshots_at},
+            attrs={"model": self.experiment.name, "scheme": self.experiment.scheme, "seed": self.seed, "presentations": self.presentations},
+        )
 
     def summary(self) -> dict[str, Any]:
         """What `biofa run --json` prints."""

@@ -24,6 +24,7 @@ from bioFA.instance import Instance, draw
 from bioFA.recording import Consumer, Recording
 from bioFA.reference import Reference
 from bioFA.result import RESULT, Result, load_result, read_weights
+from bioFA.trained import Trained, load_trained, sha256
 
 Array = np.ndarray
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -68,7 +69,7 @@ def consumer(instance: Instance, backend: str, precision: str = "float64", scrat
 
 def simulate(
     experiment: Experiment, seed: int = 1, backend: str = "cpp", progress: Progress | None = None, precision: str = "float64",
-    weights: str | Path | None = None, folder: str | Path | None = None, finish: Finish | None = None,
+    weights: str | Path | None = None, folder: str | Path | None = None, finish: Finish | None = None, after: str | Path | Trained | None = None,
 ) -> Result:
     """Run an experiment from a seed.
 
@@ -81,9 +82,11 @@ def simulate(
         weights: a result file; pathways of the same name start from its weights, all else starts anew.
         folder: where to write `result.h5`. The run is kept there stretch by stretch, and `resume` goes on with it if it is stopped.
         finish: called with the result when it is written to `folder`, before the run counts as finished, such as to draw figures.
+        after: a run to go on from, as its result file or a `Trained`: this one begins with the whole state that it ended with and the
+            presentation that was due next, and ends as one run of both lengths would have, bit for bit. Its seed must be `seed`, and `protocol` must be longer.
 
     Raises:
-        ModelError: if seed, backend or weights are wrong.
+        ModelError: if seed, backend, weights or what to go on from are wrong.
         FileError: if the folder is taken or cannot be written.
         MissingError: if the machine lacks what the backend needs.
         RunError: if the run failed, did not finish, or diverged.
@@ -94,12 +97,19 @@ def simulate(
     check_backend(backend, precision)
     instance = draw(experiment, seed)
     _check_stop(instance)
+    if weights is not None and after is not None:
+        raise ModelError("a run starts from the weights of another, or goes on after another; got both. Leave one out.")
     origin: dict[str, Any] | None = None
+    start = 0
     if weights is not None:
         given, digest = read_weights(weights)
         instance, taken = instance.with_weights(given)
         origin = {"file_sha256": digest, "pathways": taken}
-    run = Run(experiment, instance.seed, backend, precision, instance.data_sha256() if folder is not None else "", origin, started)
+    if after is not None:
+        trained = after if isinstance(after, Trained) else load_trained(after)
+        instance, start = instance.gone_on(trained.state, trained.seed, trained.presentations), trained.presentations
+        origin = {"presentations": start} | ({} if isinstance(after, Trained) else {"file_sha256": sha256(after)})
+    run = Run(experiment, instance.seed, backend, precision, instance.data_sha256() if folder is not None else "", origin, started, start=start)
     if folder is None:
         return _run(instance, run, progress)
     with checkpoint.begin(Path(folder), run, instance.state) as kept:
@@ -156,8 +166,8 @@ def _finished(result: Result, kept: Checkpoint, finish: Finish | None) -> Result
 def _run(instance: Instance, run: Run, progress: Progress | None, kept: Checkpoint | None = None) -> Result:
     """Stretch by stretch to the end: those that are kept are read, the others are run and kept."""
     began = time.perf_counter()
-    course = _Course(instance)
-    for stretch in kept.stretches() if kept is not None else (Stretch(0, instance.state),):
+    course = _Course(instance, run.start)
+    for stretch in kept.stretches() if kept is not None else (Stretch(run.start, instance.state),):
         course.add(stretch)
     known = course.seconds
     runner = consumer(instance, run.backend, run.precision, kept.place if kept is not None else None)
@@ -172,7 +182,7 @@ def _run(instance: Instance, run: Run, progress: Progress | None, kept: Checkpoi
     timing |= {"run_s": course.seconds, "total_s": time.perf_counter() - began + known}
     record = provenance.collect(run.experiment, run.started) | {"engine": runner.engine, "resumed": run.resumed}
     if run.weights is not None:
-        record["weights"] = dict(run.weights)
+        record["after" if run.start else "weights"] = dict(run.weights)
     if course.reason is not None:
         record["ended_early"] = course.reason
     if len(course.engines) > 1:
@@ -203,10 +213,10 @@ def _next_stretch(course: _Course, instance: Instance, runner: Consumer) -> Stre
 class _Course:
     """A run up to some stretch: everything that its result will hold, each array at its place once."""
 
-    def __init__(self, instance: Instance):
+    def __init__(self, instance: Instance, start: int):
         self.instance = instance
         self.total = instance.presentations()
-        self.points = snapshot_points(self.total, instance.experiment.protocol.snapshots, instance.phase_ends())
+        self.points = snapshot_points(self.total, instance.experiment.protocol.snapshots, instance.phase_ends(), start)
         self.state: Mapping[str, Array] = instance.state
         self.place = -1
         self.seconds = 0.0
@@ -216,7 +226,7 @@ class _Course:
         self.measured: list[float] = []
         every = instance.experiment.record.every
         self.recorded = 0
-        self.at = np.empty(len(range(0, self.total, every)), dtype=int)
+        self.at = np.empty(len(range(start + -start % every, self.total, every)), dtype=int)
         self.arrays: dict[str, Array] = {}
         self.snapshots: dict[str, Array] = {}
 
@@ -298,10 +308,11 @@ def _put(arrays: dict[str, Array], name: str, values: Array, length: int, place:
     arrays[name][place] = values
 
 
-def snapshot_points(presentations: int, snapshots: int, ends: Sequence[int] = ()) -> list[int]:
-    """Where stretches begin and end: 0, then at most `snapshots` further points, the last the end, and the ends of phases."""
-    snapshots = min(snapshots, presentations)
-    return sorted({0, *(round(presentations * k / snapshots) for k in range(1, snapshots + 1)), *(end for end in ends if end < presentations)})
+def snapshot_points(presentations: int, snapshots: int, ends: Sequence[int] = (), start: int = 0) -> list[int]:
+    """Where stretches begin and end: `start`, then at most `snapshots` further points, the last the end, and the ends of phases."""
+    snapshots = min(snapshots, presentations - start)
+    points = {start + round((presentations - start) * k / snapshots) for k in range(1, snapshots + 1)}
+    return sorted({start, *points, *(end for end in ends if start < end < presentations)})
 
 
 def _check_stop(instance: Instance) -> None:

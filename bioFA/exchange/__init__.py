@@ -1,0 +1,110 @@
+"""Models and results in the formats of others: one file a format, each with its own optional package, imported late.
+
+    export(result, to, path)    write, and say what the format could not hold
+    load(path)                  read a network into a description and its state
+
+A file's module is named like its format and has `export`, and `load` where the format can be read.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from bioFA.errors import FileError, ModelError, suggestion
+from bioFA.exchange.base import Exported, Imported
+from bioFA.result import Result, load_result
+from bioFA.trained import Trained, load_trained
+
+
+class Format(NamedTuple):
+    """One format: what it is, the ending of its files ('' for a folder), whether it needs a whole result, and whether it is read."""
+
+    headline: str
+    suffix: str
+    needs_result: bool = False
+    reads: bool = False
+
+
+FORMATS = {
+    "arrays": Format("weights and learning curve as .npz and .csv with a README", "", needs_result=True),
+    "safetensors": Format("weights as a PyTorch state_dict in safetensors", ".safetensors", reads=True),
+}
+"""Every format by name."""
+
+
+def module(name: str) -> ModuleType:
+    """The module of a format.
+
+    Raises:
+        ModelError: if there is no such format, with the nearest known name.
+    """
+    if name not in FORMATS:
+        raise ModelError(f"unknown format '{name}'.{suggestion(name, FORMATS)}")
+    return importlib.import_module(f"bioFA.exchange.{name}")
+
+
+def export(source: Result | Trained | str | Path, to: str, path: str | Path, **options: Any) -> Exported:
+    """Write a network that has learned, or a whole result, in another format.
+
+    Args:
+        source: a result or a `Trained`, or the file that holds one.
+        to: the format's name, one of `FORMATS`.
+        path: where to; nothing may be there yet.
+        options: what the format's `export` takes beside these.
+
+    Returns:
+        The files that were written, and what the format could not hold.
+
+    Raises:
+        ModelError: if there is no such format, or nothing meaningful of this network would remain in it.
+        FileError: if the source is damaged or the place is taken.
+        MissingError: if the format's package is not installed.
+    """
+    writer, path = module(to), Path(path)
+    if isinstance(source, (str, Path)):
+        source = load_result(source) if FORMATS[to].needs_result else load_trained(source)
+    if FORMATS[to].needs_result and not isinstance(source, Result):
+        raise ModelError(f"the format '{to}' holds what was recorded in a run. Give a result, such as the result.h5 that 'biofa run' wrote.")
+    if isinstance(source, Result) and not FORMATS[to].needs_result:
+        source = source.trained
+    if path.exists():
+        raise FileError(f"'{path}' is there already. Give another place, or remove it first.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return writer.export(source, path, **options)
+    except OSError as error:
+        raise FileError(f"'{path}' could not be written: {error}. Give a place that can be written, with space left.") from None
+
+
+def load(path: str | Path, format: str | None = None) -> Imported:
+    """Read a network that another program wrote, or bioFA itself with `export`.
+
+    Args:
+        path: the file or folder.
+        format: its format's name; told by the ending where None.
+
+    Raises:
+        ModelError: if the format is unknown or cannot be read, or the network is none that bioFA can describe.
+        FileError: if the file is missing or damaged.
+        MissingError: if the format's package is not installed.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileError(f"there is no file '{path}'. Give one to import.")
+    name = format if format is not None else _told(path)
+    reader = module(name)
+    if not FORMATS[name].reads:
+        known = [name for name, format in FORMATS.items() if format.reads]
+        raise ModelError(f"the format '{name}' can be written but not read. Formats that can be read: {', '.join(known)}.")
+    return reader.load(path)
+
+
+def _told(path: Path) -> str:
+    """The format that a file's ending tells."""
+    endings = {format.suffix: name for name, format in FORMATS.items() if format.reads and format.suffix}
+    if path.suffix not in endings:
+        raise ModelError(f"the ending of '{path}' tells no format. Say which it is: {', '.join(name for name, format in FORMATS.items() if format.reads)}.")
+    return endings[path.suffix]

@@ -1,0 +1,81 @@
+"""A network as learning left it: description, seed, how many presentations there were, and the whole state.
+
+    state.h5    attributes format, experiment (TOML), seed, presentations; group `state` with every array
+
+A `result.h5` holds the same under the same names, so each can be read as the other's state.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from bioFA import files
+from bioFA.durable import written_whole
+from bioFA.errors import FileError, ModelError
+from bioFA.experiment import Experiment
+
+Array = np.ndarray
+FORMAT = 1
+STATE = "state.h5"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """`state` holds `pathway.w` and what rules keep at synapses, `(n_post, n_pre)`, and `population.v` and other states, `(size,)`."""
+
+    experiment: Experiment
+    seed: int
+    presentations: int
+    state: Mapping[str, Array]
+
+    @property
+    def weights(self) -> dict[str, Array]:
+        """The weights by pathway, `(n_post, n_pre)`."""
+        return {name.removesuffix(".w"): array for name, array in self.state.items() if name.endswith(".w")}
+
+    def save(self, path: str | Path) -> Path:
+        """Write a file that must not exist yet.
+
+        Raises:
+            FileError: if there is a file, or the folder cannot be written.
+        """
+        path = Path(path)
+        if path.exists():
+            raise FileError(f"'{path}' is there already. Give another place, or remove it first.")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with written_whole(path) as partial, h5py.File(partial, "w") as file:
+                file.attrs.update(format=FORMAT, experiment=files.dumps(self.experiment), seed=self.seed, presentations=self.presentations)
+                for name, array in self.state.items():
+                    file.create_dataset(f"state/{name}", data=array)
+        except OSError as error:
+            raise FileError(f"'{path}' could not be written: {error}. Give a folder that can be written, with space left.") from None
+        return path
+
+
+def load_trained(path: str | Path) -> Trained:
+    """Read the end of a run from its `result.h5`, or a `state.h5`.
+
+    Raises:
+        FileError: if it is missing, or is neither.
+    """
+    if not Path(path).is_file():
+        raise FileError(f"there is no file '{path}'. Give the result.h5 that 'biofa run' wrote, or the {STATE} of 'biofa import'.")
+    try:
+        with h5py.File(path, "r") as file:
+            state = {name: array[()] for name, array in file["state"].items()} if "state" in file else {}
+            return Trained(files.loads(file.attrs["experiment"]), int(file.attrs["seed"]), int(file.attrs["presentations"]), state)
+    except (OSError, KeyError, TypeError, ValueError, ModelError) as error:
+        raise FileError(f"'{path}' is neither a whole result nor a whole state ({error}). Give the result.h5 that 'biofa run' wrote.") from None
+
+
+def sha256(path: str | Path) -> str:
+    """The SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

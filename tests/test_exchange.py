@@ -1,0 +1,182 @@
+"""Every format: what it holds comes back, what it cannot hold is said, and learning goes on from an import as if it had never left."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+import bioFA
+from bioFA import cli, exchange, files
+from bioFA.errors import FileError, ModelError
+from bioFA.trained import load_trained
+
+SMALL = {"task.examples": 60, "task.test_examples": 20}
+PRESENTATIONS = 60
+
+
+def biofa(*arguments):
+    return CliRunner().invoke(cli.main, [str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module", params=["fa", "kp"])
+def runs(request, tmp_path_factory):
+    """The same network after one epoch, saved, and after two epochs without a break."""
+    folder = tmp_path_factory.mktemp(request.param)
+    half = bioFA.load("linear", SMALL).with_scheme(request.param)
+    whole = bioFA.load("linear", SMALL | {"protocol.epochs": 2}).with_scheme(request.param)
+    first = bioFA.simulate(half, seed=3, backend="numpy")
+    return first, first.save(folder / "result.h5"), bioFA.simulate(whole, seed=3, backend="numpy")
+
+
+def test_a_run_goes_on_after_another_as_if_it_had_never_ended(runs, tmp_path):
+    _, path, whole = runs
+    onward = bioFA.simulate(whole.experiment, seed=3, backend="numpy", after=path, folder=tmp_path / "onward")
+    assert onward.presentations == 2 * PRESENTATIONS
+    for name, array in whole.state.items():
+        np.testing.assert_array_equal(onward.state[name], array, err_msg=name)
+    np.testing.assert_array_equal(onward.learning_curve, whole.learning_curve[-len(onward.learning_curve):])
+    assert onward.recording.at[0] >= PRESENTATIONS
+    assert onward.snapshots_at[0] == PRESENTATIONS
+    assert onward.provenance["after"]["presentations"] == PRESENTATIONS
+
+
+@pytest.mark.parametrize(("changes", "seed", "complaint"), [
+    ({}, 3, "nothing is left to do: the run before had 60 presentations, and the protocol has 60"),
+    ({"protocol.epochs": 2}, 4, "whose seed was 3; got seed 4"),
+    ({"protocol.epochs": 2, "circuit.sizes": [30, 21, 10]}, 3, "has the shape"),
+], ids=["no longer", "another seed", "another size"])
+def test_a_run_cannot_go_on_after_one_that_does_not_fit(runs, changes, seed, complaint):
+    experiment = bioFA.load("linear", SMALL | changes).with_scheme(runs[0].experiment.scheme)
+    with pytest.raises(ModelError, match=complaint):
+        bioFA.simulate(experiment, seed=seed, backend="numpy", after=runs[1])
+
+
+ROUND = [name for name, format in exchange.FORMATS.items() if format.reads]
+
+
+@pytest.mark.parametrize("name", ROUND)
+def test_learning_goes_on_from_an_import_as_if_it_had_never_left(runs, name, tmp_path):
+    _, path, whole = runs
+    place = tmp_path / f"network{exchange.FORMATS[name].suffix}"
+    written = biofa("export", path, "--to", name, "--out", place, "--json")
+    assert written.exit_code == 0, written.output
+    assert biofa("import", place, "--from", name, "--out", tmp_path / "back").exit_code == 0
+    found = biofa(
+        "run", tmp_path / "back" / "model.toml", "--set", "protocol.epochs=2", "--seed", 3, "--after", tmp_path / "back" / "state.h5", "--backend", "numpy",
+        "--out", tmp_path / "onward", "--json",
+    )
+    assert found.exit_code == 0, found.output
+    onward = bioFA.load_result(tmp_path / "onward" / "result.h5")
+    assert onward.experiment == whole.experiment
+    for array in whole.state:
+        np.testing.assert_array_equal(onward.state[array], whole.state[array], err_msg=array)
+
+
+@pytest.mark.parametrize("name", exchange.FORMATS)
+def test_an_export_refuses_a_place_that_is_taken(runs, name, tmp_path):
+    place = tmp_path / f"network{exchange.FORMATS[name].suffix}"
+    place.write_text("mine")
+    outcome = biofa("export", runs[1], "--to", name, "--out", place)
+    assert outcome.exit_code == 2
+    assert "is there already" in outcome.stderr
+    assert place.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ROUND)
+def test_a_damaged_file_is_refused(runs, name, tmp_path):
+    place = tmp_path / f"network{exchange.FORMATS[name].suffix}"
+    place.write_bytes(b"no such thing")
+    with pytest.raises(FileError):
+        exchange.load(place, name)
+
+
+def test_unknown_formats_and_files_are_refused(runs, tmp_path):
+    assert "Did you mean 'arrays'?" in biofa("export", runs[1], "--to", "array", "--out", tmp_path / "x").stderr
+    assert biofa("export", tmp_path / "none.h5", "--to", "arrays", "--out", tmp_path / "x").exit_code == 2
+    (tmp_path / "x.odd").touch()
+    assert "the ending of" in biofa("import", tmp_path / "x.odd", "--out", tmp_path / "y").stderr
+    assert "can be written but not read" in biofa("import", tmp_path / "x.odd", "--from", "arrays", "--out", tmp_path / "y").stderr
+    assert not (tmp_path / "y").exists()
+
+
+def test_the_help_of_export_lists_every_format():
+    text = biofa("export", "--help").output
+    for name in exchange.FORMATS:
+        assert f"  {name}" in text
+
+
+def test_arrays_hold_every_weight_to_the_last_bit(runs, tmp_path):
+    result, path, _ = runs
+    assert biofa("export", path, "--to", "arrays", "--out", tmp_path / "a").exit_code == 0
+    with np.load(tmp_path / "a" / "weights.npz") as kept:
+        assert set(kept.files) == set(result.state)
+        for name in kept.files:
+            np.testing.assert_array_equal(kept[name], result.state[name])
+    for name, matrix in result.trained.weights.items():
+        np.testing.assert_array_equal(np.loadtxt(tmp_path / "a" / "weights" / f"{name}.csv", delimiter=",", ndmin=2), matrix)
+    curve = pd.read_csv(tmp_path / "a" / "learning_curve.csv")
+    np.testing.assert_array_equal(curve["nse"], result.learning_curve)
+    assert files.load(tmp_path / "a" / "model.toml") == result.experiment
+
+
+def test_pandas_and_xarray_show_what_the_result_holds(runs):
+    result = runs[0]
+    frames = result.frames()
+    np.testing.assert_array_equal(frames["learning_curve"]["presentation"], result.recording.at)
+    for pathway, rows in frames["alignment"].groupby("pathway"):
+        np.testing.assert_array_equal(rows["alignment"], result.alignment_course[pathway]["alignment"])
+    dataset = result.to_xarray()
+    np.testing.assert_array_equal(dataset["input_to_hidden"].sel(snapshot=PRESENTATIONS), result.state["input_to_hidden.w"])
+    assert dataset["nse"].dims == ("presentation",)
+
+
+def test_a_state_dict_of_pytorch_is_read_as_a_network(tmp_path):
+    numpy = pytest.importorskip("safetensors.numpy")
+    rng = np.random.default_rng(1)
+    tensors = {f"layers.{n}.weight": rng.standard_normal(shape).astype(np.float32) for n, shape in ((2, (7, 5)), (10, (3, 7)))}
+    tensors |= {"layers.2.bias": rng.standard_normal(7).astype(np.float32)}
+    numpy.save_file(tensors, tmp_path / "theirs.safetensors")
+    found = exchange.load(tmp_path / "theirs.safetensors")
+    assert any("activation" in sentence for sentence in found.lost)
+    model, _ = found.save(tmp_path / "mine")
+    experiment = files.load(model)
+    x = rng.standard_normal(5)
+    instance = bioFA.draw(experiment, 1)
+    w1, b, w2 = (instance.state[f"{name}.w"] for name in ("input_to_hidden", "bias_to_hidden", "hidden_to_output"))
+    expected = tensors["layers.10.weight"].astype(float) @ (tensors["layers.2.weight"].astype(float) @ x + tensors["layers.2.bias"])
+    np.testing.assert_allclose(w2 @ (w1 @ x + b[:, 0]), expected, rtol=1e-12)
+    assert biofa("run", model, "--backend", "numpy", "--out", tmp_path / "run", "--json", "--set", "task.examples=20").exit_code == 0
+
+
+@pytest.mark.parametrize("tensors", [{"a.weight": (3, 2), "b.weight": (4, 5)}, {"conv.weight": (2, 2, 3, 3)}, {}], ids=["no chain", "no linear layer", "nothing"])
+def test_a_state_dict_that_is_no_row_of_linear_layers_is_refused(tmp_path, tensors):
+    numpy = pytest.importorskip("safetensors.numpy")
+    numpy.save_file({name: np.ones(shape) for name, shape in tensors.items()}, tmp_path / "odd.safetensors")
+    with pytest.raises(ModelError, match=r"linear|follow"):
+        exchange.load(tmp_path / "odd.safetensors")
+
+
+def test_a_changed_annotation_is_refused(runs, tmp_path):
+    numpy = pytest.importorskip("safetensors.numpy")
+    exchange.export(runs[1], "safetensors", tmp_path / "n.safetensors")
+    from safetensors import safe_open
+
+    with safe_open(tmp_path / "n.safetensors", framework="numpy") as file:
+        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    noted = json.loads(metadata["bioFA"])
+    for change, complaint in (({"format": 99}, "newer"), ({"experiment": "name = 1"}, "damaged"), ({"state": 3}, "damaged")):
+        path = tmp_path / f"{complaint}{len(change)}{next(iter(change))}.safetensors"
+        numpy.save_file(tensors, path, metadata={"bioFA": json.dumps(noted | change)})
+        with pytest.raises(FileError, match=complaint):
+            exchange.load(path)
+    numpy.save_file(tensors | {"input_to_hidden.weight": np.ones((2, 2))}, tmp_path / "shape.safetensors", metadata=metadata)
+    with pytest.raises(FileError, match="must have weights of shape"):
+        exchange.load(tmp_path / "shape.safetensors")
+
+
+def test_a_state_file_is_read_as_a_result_is(runs, tmp_path):
+    trained = runs[0].trained
+    assert load_trained(trained.save(tmp_path / "state.h5")).state.keys() == trained.state.keys()
+    assert bioFA.simulate(runs[2].experiment, seed=3, backend="numpy", weights=tmp_path / "state.h5").presentations == 2 * PRESENTATIONS
