@@ -347,7 +347,13 @@ def export(result: str, format: str, out: str, as_json: bool) -> None:
     Examples:
       biofa export results/digits_fa_seed1 --to arrays --out digits_arrays
       biofa export results/digits_fa_seed1 --to safetensors --out digits.safetensors
+      biofa export results/digits_spiking_fa_seed1 --to nwb --out digits.nwb
     """
+    _export(result, format, out, as_json)
+
+
+def _export(result: str, format: str, out: str, as_json: bool) -> None:
+    """Write a run, or the result in its folder, in a format, and say what was lost."""
     from bioFA import exchange
     from bioFA.result import RESULT
 
@@ -356,6 +362,23 @@ def export(result: str, format: str, out: str, as_json: bool) -> None:
     if as_json:
         return print_json({"format": format, "paths": [str(path) for path in outcome.paths], "lost": list(outcome.lost)})
     click.echo(str(outcome))
+
+
+@main.command(short_help="Put everything about a run into one folder.")
+@click.argument("result", metavar="RESULT")
+@click.option("--out", metavar="DIR", required=True, help="Folder to make.")
+@json_option
+def bundle(result: str, out: str, as_json: bool) -> None:
+    """Put everything about a run into one folder, to archive or to hand on: model, data files that it names, result, README, CITATION, versions, and the command that runs it again.
+
+    'biofa import DIR' reads it back without loss, and checks every file against its SHA-256.
+
+    \b
+    Examples:
+      biofa bundle results/digits_fa_seed1 --out digits_bundle
+      sh digits_bundle/rerun.sh
+    """
+    _export(result, "bundle", out, as_json)
 
 
 @main.command("import", short_help="Read a network that another program wrote.")

@@ -58,10 +58,15 @@ def _exists(path: Path) -> bool:
         return False
 
 
-def _each_path(tables: Any, change: Callable[[str], str]) -> None:
+def _find_files(table: dict[str, Any], folder: Path) -> None:
+    """Make relative paths of a model that lead to something beside it absolute."""
+    each_path(table, lambda given: str((folder / given).resolve()) if not Path(given).is_absolute() and _exists(folder / given) else given)
+
+
+def each_path(tables: Any, change: Callable[[str], str]) -> None:
     """Change every `path` of a part in the tables of a model file, in place."""
     for part in tables.values() if isinstance(tables, dict) else tables if isinstance(tables, list) else ():
-        _each_path(part, change)
+        each_path(part, change)
     if isinstance(tables, dict) and "name" in tables and isinstance(tables.get("path"), str):
         tables["path"] = change(tables["path"])
 
@@ -82,7 +87,7 @@ def load(model: str | Path, changes: dict[str, Any] | None = None) -> Experiment
     """
     path = find(model)
     table = _read_toml(path)
-    _each_path(table, lambda given: str((path.parent / given).resolve()) if not Path(given).is_absolute() and _exists(path.parent / given) else given)
+    _find_files(table, path.parent)
     for key, value in (changes or {}).items():
         _put(table, key, value)
     try:
@@ -131,12 +136,12 @@ def dumps(experiment: Experiment, beside: Path | None = None) -> str:
     table = to_table(experiment)
     if beside is not None:
         place = beside.resolve()
-        _each_path(table, lambda given: str(Path(given).relative_to(place)) if Path(given).is_relative_to(place) else given)
+        each_path(table, lambda given: str(Path(given).relative_to(place)) if Path(given).is_relative_to(place) else given)
     return tomli_w.dumps(table)
 
 
-def loads(text: str) -> Experiment:
-    """An experiment from the text of a model file.
+def loads(text: str, beside: Path | None = None) -> Experiment:
+    """An experiment from the text of a model file; files that it names are looked for in the folder `beside` first.
 
     Raises:
         ModelError: if the text is not TOML, or what it describes is wrong.
@@ -145,6 +150,8 @@ def loads(text: str) -> Experiment:
         table = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         raise ModelError(f"the text is not valid TOML: {error}. See 'biofa show digits' for a model file.") from None
+    if beside is not None:
+        _find_files(table, beside)
     return from_table(table)
 
 

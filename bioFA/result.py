@@ -284,14 +284,14 @@ class Result:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with written_whole(path) as partial, h5py.File(partial, "w") as file:
-                self._write(file)
+                self._write(file, path.parent)
         except OSError as error:
             raise FileError(f"the result could not be written to '{path}': {error}. Give a folder that can be written, with space left.") from None
         return path
 
-    def _write(self, file: h5py.File) -> None:
+    def _write(self, file: h5py.File, folder: Path) -> None:
         file.attrs.update(format=FORMAT, seed=self.seed, backend=self.backend, presentations=self.presentations,
-                          experiment=files.dumps(self.experiment), evaluations=json.dumps(self.evaluations),
+                          experiment=files.dumps(self.experiment, beside=folder), evaluations=json.dumps(self.evaluations),
                           timing=json.dumps(self.timing), provenance=json.dumps(self.provenance),
                           findings=json.dumps([asdict(finding) for finding in self.findings]), firing_rates=json.dumps(dict(self.firing_rates)))
         for group, arrays in (
@@ -322,7 +322,7 @@ def load_result(path: str | Path) -> Result:
                 raise FileError(f"'{path}' was written by a newer bioFA (format {file.attrs['format']}; this one reads up to {FORMAT}). Update bioFA.")
             recording, snapshots, state = ({n: file[g][n][()] for n in file[g]} for g in ("recording", "snapshots", "state"))
             return Result(
-                experiment=files.loads(file.attrs["experiment"]), seed=int(file.attrs["seed"]), backend=str(file.attrs["backend"]),
+                experiment=files.loads(file.attrs["experiment"], beside=Path(path).parent), seed=int(file.attrs["seed"]), backend=str(file.attrs["backend"]),
                 presentations=int(file.attrs["presentations"]), targets=recording.pop("targets"), recording=Recording(recording.pop("at"), recording),
                 snapshots_at=snapshots.pop("at"), snapshots=snapshots, evaluations=tuple(json.loads(file.attrs["evaluations"])),
                 state=state, timing=json.loads(file.attrs["timing"]), provenance=json.loads(file.attrs["provenance"]),

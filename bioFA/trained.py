@@ -51,7 +51,7 @@ class Trained:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with written_whole(path) as partial, h5py.File(partial, "w") as file:
-                file.attrs.update(format=FORMAT, experiment=files.dumps(self.experiment), seed=self.seed, presentations=self.presentations)
+                file.attrs.update(format=FORMAT, experiment=files.dumps(self.experiment, beside=path.parent), seed=self.seed, presentations=self.presentations)
                 for name, array in self.state.items():
                     file.create_dataset(f"state/{name}", data=array)
         except OSError as error:
@@ -70,7 +70,7 @@ def load_trained(path: str | Path) -> Trained:
     try:
         with h5py.File(path, "r") as file:
             state = {name: array[()] for name, array in file["state"].items()} if "state" in file else {}
-            return Trained(files.loads(file.attrs["experiment"]), int(file.attrs["seed"]), int(file.attrs["presentations"]), state)
+            return Trained(files.loads(file.attrs["experiment"], beside=Path(path).parent), int(file.attrs["seed"]), int(file.attrs["presentations"]), state)
     except (OSError, KeyError, TypeError, ValueError, ModelError) as error:
         raise FileError(f"'{path}' is neither a whole result nor a whole state ({error}). Give the result.h5 that 'biofa run' wrote.") from None
 

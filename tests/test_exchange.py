@@ -1,6 +1,9 @@
 """Every format: what it holds comes back, what it cannot hold is said, and learning goes on from an import as if it had never left."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -174,6 +177,51 @@ def test_a_changed_annotation_is_refused(runs, tmp_path):
     numpy.save_file(tensors | {"input_to_hidden.weight": np.ones((2, 2))}, tmp_path / "shape.safetensors", metadata=metadata)
     with pytest.raises(FileError, match="must have weights of shape"):
         exchange.load(tmp_path / "shape.safetensors")
+
+
+def test_a_bundle_runs_again_to_the_same_weights_and_holds_its_data(tmp_path):
+    rng = np.random.default_rng(2)
+    np.savez(tmp_path / "mine.npz", inputs=rng.standard_normal((30, 5)), targets=rng.standard_normal((30, 3)))
+    experiment = bioFA.load("linear", {"circuit.sizes": [5, 4, 3], "task": {"name": "arrays", "path": str(tmp_path / "mine.npz")}})
+    result = bioFA.simulate(experiment, seed=4, backend="numpy")
+    result.save(tmp_path / "run" / "result.h5")
+    assert biofa("bundle", tmp_path / "run", "--out", tmp_path / "b").exit_code == 0
+    (tmp_path / "mine.npz").unlink()
+    moved = (tmp_path / "b").rename(tmp_path / "elsewhere")
+    environment = os.environ | {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}"}
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "biofa").write_text(f"#!/bin/sh\nexec {sys.executable} -m bioFA \"$@\"\n")
+    (tmp_path / "bin" / "biofa").chmod(0o755)
+    done = subprocess.run(["sh", str(moved / "rerun.sh")], capture_output=True, text=True, env=environment, timeout=300)
+    assert done.returncode == 0, done.stderr
+    again = bioFA.load_result(moved / "rerun" / "result.h5")
+    for name, array in result.state.items():
+        np.testing.assert_array_equal(again.state[name], array, err_msg=name)
+    assert exchange.load(moved).trained.state.keys() == result.state.keys()
+    manifest = json.loads((moved / "manifest.json").read_text())
+    assert manifest["metrics"] == result.metrics
+    assert set(manifest["files"]) == {"CITATION.cff", "README.md", "data/mine.npz", "model.toml", "requirements.txt", "rerun.sh", "result.h5"}
+
+
+@pytest.mark.parametrize(("damage", "complaint"), [
+    (lambda b: (b / "model.toml").write_text("name = 'other'"), "was changed or damaged"),
+    (lambda b: (b / "README.md").unlink(), "is missing from the bundle"),
+    (lambda b: (b / "manifest.json").write_text("{}"), "is no bundle"),
+    (lambda b: _manifest(b, lambda m: m["files"].update({"../outside": "0"})), "lies outside the bundle"),
+    (lambda b: _manifest(b, lambda m: m["files"].pop("result.h5")), "does not list result.h5"),
+    (lambda b: _manifest(b, lambda m: m.update(format=9)), "newer bioFA"),
+], ids=["changed", "missing", "no manifest", "outside", "unlisted", "newer"])
+def test_a_bundle_that_was_tampered_with_is_refused(runs, tmp_path, damage, complaint):
+    exchange.export(runs[1], "bundle", tmp_path / "b")
+    damage(tmp_path / "b")
+    with pytest.raises(FileError, match=complaint):
+        exchange.load(tmp_path / "b", "bundle")
+
+
+def _manifest(bundle, change):
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    change(manifest)
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
 
 
 def test_a_state_file_is_read_as_a_result_is(runs, tmp_path):

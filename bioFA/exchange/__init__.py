@@ -30,6 +30,9 @@ class Format(NamedTuple):
 
 FORMATS = {
     "arrays": Format("weights and learning curve as .npz and .csv with a README", "", needs_result=True),
+    "bundle": Format("everything about the run in one folder, to archive and to run again", "", needs_result=True, reads=True),
+    "neo": Format("spikes, traces, trials and the course of learning as a Neo block (NIX)", ".nix", needs_result=True),
+    "nwb": Format("spikes, traces, trials and weights at the snapshots for sharing (NWB)", ".nwb", needs_result=True),
     "safetensors": Format("weights as a PyTorch state_dict in safetensors", ".safetensors", reads=True),
 }
 """Every format by name."""
@@ -103,7 +106,9 @@ def load(path: str | Path, format: str | None = None) -> Imported:
 
 
 def _told(path: Path) -> str:
-    """The format that a file's ending tells."""
+    """The format that a file's ending tells; a folder with a manifest is a bundle."""
+    if (path / "manifest.json").is_file():
+        return "bundle"
     endings = {format.suffix: name for name, format in FORMATS.items() if format.reads and format.suffix}
     if path.suffix not in endings:
         raise ModelError(f"the ending of '{path}' tells no format. Say which it is: {', '.join(name for name, format in FORMATS.items() if format.reads)}.")

@@ -1,0 +1,199 @@
+"""bioFA's own bundle: a folder with everything about one run, to archive beside a paper or to hand to a reviewer. It loses nothing.
+
+    model.toml          the description; files that it names are in `data`, by relative paths
+    result.h5           the whole result, as `biofa run` wrote it
+    manifest.json       what was run (seed, backend, precision), its metrics, and the SHA-256 of every other file
+    rerun.sh            one command that runs it again
+    requirements.txt    the versions that decide its numbers
+    CITATION.cff        what to cite
+    README.md           all of this in words
+
+Reading checks every hash, and gives back the network bit for bit.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+from dataclasses import replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from bioFA import files
+from bioFA.errors import FileError
+from bioFA.exchange.base import MODEL, Exported, Imported
+from bioFA.experiment import Experiment
+from bioFA.result import RESULT, Result, load_result
+from bioFA.trained import sha256
+
+FORMAT = 1
+MANIFEST, README, RERUN, CITATION, REQUIREMENTS, DATA = "manifest.json", "README.md", "rerun.sh", "CITATION.cff", "requirements.txt", "data"
+OTHERS = ("scipy", "scikit-learn")
+"""Packages that are noted where they are installed, beside those of the provenance."""
+
+
+def export(result: Result, path: Path) -> Exported:
+    """Write the folder.
+
+    Raises:
+        FileError: if a file that the model names is no longer there.
+    """
+    path.mkdir()
+    try:
+        result = replace(result, experiment=_with_data(result, path))
+        (path / MODEL).write_text(files.dumps(result.experiment, beside=path), encoding="utf-8")
+        result.save(path / RESULT)
+        texts = {RERUN: f"#!/bin/sh\n# Runs it again, here, into the folder 'rerun'.\nset -e\ncd \"$(dirname \"$0\")\"\n{rerun(result)}\n", CITATION: _citation(result),
+                 REQUIREMENTS: "".join(f"{name}=={known}\n" for name, known in _versions(result).items()), README: _readme(result)}
+        for name, text in texts.items():
+            (path / name).write_text(text, encoding="utf-8")
+        written = sorted(p for p in path.rglob("*") if p.is_file())
+        manifest = {
+            "format": FORMAT, "model": result.experiment.name, "scheme": result.experiment.scheme, "seed": result.seed, "backend": result.backend,
+            "precision": _precision(result), "presentations": result.presentations, "metrics": result.metrics, "command": rerun(result),
+            "files": {str(p.relative_to(path)): sha256(p) for p in written},
+        }
+        (path / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    except BaseException:
+        shutil.rmtree(path)
+        raise
+    origin = result.provenance.get("weights") or result.provenance.get("after")
+    lost = (f"where the run began: it took its first weights from another run, which '{RERUN}' cannot repeat; {RESULT} holds them as snapshot 0",) if origin else ()
+    return Exported((path,), lost)
+
+
+def load(path: Path) -> Imported:
+    """Read a bundle.
+
+    Raises:
+        FileError: if it is none, a file is missing or was changed, or a newer bioFA wrote it.
+    """
+    check(path)
+    result = load_result(path / RESULT)
+    return Imported(result.trained)
+
+
+def check(path: Path) -> int:
+    """Hold every file of a bundle to the hash that its manifest gives; how many there are.
+
+    Raises:
+        FileError: naming the file that is missing, was changed, or lies outside.
+    """
+    try:
+        manifest = json.loads((path / MANIFEST).read_bytes())
+        listed, format = dict(manifest["files"]), int(manifest["format"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FileError(f"'{path}' is no bundle, or its {MANIFEST} is damaged ({error}). Give a folder that 'biofa bundle' wrote.") from None
+    if format > FORMAT:
+        raise FileError(f"'{path}' was written by a newer bioFA (bundle {format}; this one reads up to {FORMAT}). Update bioFA.")
+    for name, digest in listed.items():
+        place = path / name
+        if not place.resolve().is_relative_to(path.resolve()):
+            raise FileError(f"'{path / MANIFEST}' names '{name}', which lies outside the bundle. Do not trust it.")
+        if not place.is_file():
+            raise FileError(f"'{place}' is missing from the bundle. Get it anew.")
+        if sha256(place) != digest:
+            raise FileError(f"'{place}' is not what the bundle's {MANIFEST} says: it was changed or damaged. Get it anew.")
+    for name in (MODEL, RESULT):
+        if name not in listed:
+            raise FileError(f"'{path / MANIFEST}' does not list {name}. Get the bundle anew.")
+    return len(listed)
+
+
+def rerun(result: Result) -> str:
+    """The command that runs it again, in the bundle's folder."""
+    words = ["biofa", "run", MODEL, "--seed", str(result.seed), "--backend", result.backend]
+    words += ["--precision", _precision(result)] if _precision(result) != "float64" else []
+    return shlex.join([*words, "--out", "rerun"])
+
+
+def _precision(result: Result) -> str:
+    return str(result.provenance.get("engine", {}).get("precision", "float64"))
+
+
+def _with_data(result: Result, path: Path) -> Experiment:
+    """The experiment with the files that it names copied into the bundle."""
+    table = files.to_table(result.experiment)
+
+    def copied(given: str) -> str:
+        source = Path(given)
+        if not source.exists():
+            raise FileError(f"the model names '{given}', which is not there, so it cannot be put into the bundle. Put it back.")
+        place = path / DATA / source.name
+        while place.exists():
+            place = place.with_name(f"_{place.name}")
+        place.parent.mkdir(exist_ok=True)
+        (shutil.copytree if source.is_dir() else shutil.copyfile)(source, place)
+        return str(place.resolve())
+
+    files.each_path(table, copied)
+    return files.from_table(table)
+
+
+def _versions(result: Result) -> dict[str, str]:
+    """What decides the numbers: the packages of the provenance, and others of which data come."""
+    found = {name: known for name, known in result.provenance.get("versions", {}).items() if name != "python"}
+    for name in OTHERS:
+        try:
+            found.setdefault(name, version(name))
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _citation(result: Result) -> str:
+    known = result.provenance.get("versions", {}).get("bioFA", "unknown")
+    return f"""cff-version: 1.2.0
+message: "If you use these results, please cite the work that they belong to, bioFA, and the source of the learning rule."
+type: dataset
+title: {json.dumps(f"{result.experiment.name}, scheme {result.experiment.scheme}, seed {result.seed}: a bundle of bioFA")}
+authors:
+  - name: "Put the authors of this work here"
+references:
+  - type: software
+    title: bioFA
+    version: "{known}"
+    authors:
+      - name: "The bioFA developers"
+  - type: article
+    title: "Random synaptic feedback weights support error backpropagation for deep learning"
+    journal: "Nature Communications"
+    volume: 7
+    start: 13276
+    year: 2016
+    doi: "10.1038/ncomms13276"
+    authors:
+      - family-names: Lillicrap
+        given-names: "Timothy P."
+      - family-names: Cownden
+        given-names: Daniel
+      - family-names: Tweed
+        given-names: "Douglas B."
+      - family-names: Akerman
+        given-names: "Colin J."
+"""
+
+
+def _readme(result: Result) -> str:
+    python = result.provenance.get("versions", {}).get("python", "3.11")
+    metrics: dict[str, Any] = result.metrics
+    rows = "\n".join(f"| {name} | {value:.6g} |" for name, value in metrics.items())
+    return f"""# {result.experiment.name}, scheme {result.experiment.scheme}, seed {result.seed}
+
+{result.experiment.description}
+
+One run of bioFA, {result.presentations} presentations, backend {result.backend}, {_precision(result)}. To run it again:
+
+    pip install -r {REQUIREMENTS}       # made with Python {python}
+    sh {RERUN}
+
+On the same machine with these versions every weight comes out the same, bit for bit (`biofa doctor` says what is missing). `{RESULT}` is the whole
+result: `bioFA.load_result("{RESULT}")` in Python, `biofa report` for a page, `biofa import . --out DIR` to go on learning from it.
+`{MODEL}` is the description, `{MANIFEST}` has the SHA-256 of every file. Errors are fractions; data are of the split that the name says.
+
+| measure | value |
+|---|---|
+{rows}
+"""

@@ -1,0 +1,109 @@
+"""Spikes, traces, trials and the course of learning as a Neo block, in a NIX file, for Elephant and whatever reads Neo.
+
+    segment `activity`   one SpikeTrain a neuron (annotations population, neuron), spikes in the middle of their steps; one AnalogSignal a
+                         watched variable of the sampled neurons; an Epoch `presentations` with what each showed, wanted and answered
+    segment `learning`   IrregularlySampledSignals over the time of learning: `nse`; `alignment` of each measured feedback pathway in degrees; the
+                         weights of each pathway at the snapshots, one column a synapse, row by row of (n_post, n_pre)
+
+Annotations of the block: model (TOML), scheme, seed, presentations, versions. Time is in seconds; a static network has 1 ms a presentation, by name.
+
+    import neo, elephant
+    block = neo.NixIO("activity.nix", "ro").read_block()
+    elephant.statistics.mean_firing_rate(block.segments[0].spiketrains[0])
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bioFA import files
+from bioFA.exchange.base import Exported, require
+from bioFA.exchange.trials import Trials, trials
+from bioFA.result import Result
+
+
+def export(result: Result, path: Path) -> Exported:
+    """Write the block to a NIX file.
+
+    Raises:
+        MissingError: if Neo or nixio is not installed.
+    """
+    require("nixio", "neo", "export to Neo")
+    io = require("neo.io", "neo", "export to Neo").NixIO(str(path), "ow")
+    try:
+        io.write_block(block(result))
+    finally:
+        io.close()
+    lost = ["network and rules: Neo holds recordings; the model stands in the block's annotation 'model' as text, and weights as signals"]
+    if result.activity is None:
+        lost.append("spikes and traces: nobody spikes here; the course of learning is written")
+    return Exported((path,), tuple(lost))
+
+
+def block(result: Result) -> Any:
+    """A result as a `neo.Block`, as this file describes.
+
+    Raises:
+        MissingError: if Neo is not installed.
+    """
+    neo = require("neo", "neo", "a block of Neo")
+    made = neo.Block(
+        name=result.experiment.name, description=result.experiment.description or None, model=files.dumps(result.experiment), scheme=result.experiment.scheme,
+        seed=result.seed, presentations=result.presentations, versions=json.dumps(result.provenance.get("versions", {})), software="bioFA",
+    )
+    if result.activity is not None:
+        made.segments.append(_activity(neo, result))
+    made.segments.append(_learning(neo, result))
+    return made
+
+
+def _activity(neo: Any, result: Result) -> Any:
+    from quantities import dimensionless, s
+
+    activity, protocol, network = result.activity, result.experiment.protocol, result.experiment.network
+    assert activity is not None
+    segment = neo.Segment(name="activity", description="with the last weights and learning off")
+    end = activity.presentations * protocol.steps * protocol.step * s
+    for population, spikes in activity.spikes.items():
+        for neuron in range(network.population(population).size):
+            at = np.sort(spikes[spikes[:, 1] == neuron, 0])
+            train = neo.SpikeTrain((at + 0.5) * protocol.step * s, t_start=0 * s, t_stop=end, name=f"{population} {neuron}", population=population, neuron=neuron)
+            segment.spiketrains.append(train)
+    for name, course in activity.courses.items():
+        neurons = activity.sampled[name.split(".")[0]].tolist()
+        segment.analogsignals.append(neo.AnalogSignal(course.astype(float), units=dimensionless, sampling_period=protocol.step * s, t_start=0 * s, name=name, neurons=neurons))
+    segment.epochs.append(_epoch(neo, trials(result)))
+    return segment
+
+
+def _epoch(neo: Any, found: Trials) -> Any:
+    from quantities import s
+
+    columns: dict[str, Any] = {"example": found.example} | {f"target_{n}": column for n, column in enumerate(found.target.T)} | {f"answer_{n}": column for n, column in enumerate(found.answer.T)}
+    if found.label is not None and found.correct is not None:
+        columns |= {"label": found.label, "correct": found.correct.astype(int)}
+    return neo.Epoch(
+        times=found.start * s, durations=(found.stop - found.start) * s, labels=np.array([f"example {n}" for n in found.example]), name="presentations",
+        array_annotations=columns,
+    )
+
+
+def _learning(neo: Any, result: Result) -> Any:
+    from quantities import degree, dimensionless, s
+
+    length = result.experiment.protocol.steps * result.experiment.protocol.step
+    segment = neo.Segment(name="learning", description=f"{length:g} s a presentation")
+
+    def signal(name: str, at: Any, values: Any, unit: Any, **notes: Any) -> None:
+        segment.irregularlysampledsignals.append(neo.IrregularlySampledSignal(at * length * s, values.reshape(len(at), -1), units=unit, time_units=s, name=name, **notes))
+
+    signal("nse", result.recording.at, result.learning_curve, dimensionless)
+    for pathway, course in result.alignment_course.items():
+        signal(f"alignment of {pathway}", result.snapshots_at, course["alignment"], degree)
+    for name, weights in result.snapshots.items():
+        signal(name, result.snapshots_at, weights, dimensionless, n_post=weights.shape[1], n_pre=weights.shape[2])
+    return segment
