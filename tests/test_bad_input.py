@@ -155,16 +155,16 @@ LAYERED_CASES = {
     # files
     "no weights file": ({FROM_FILE: first_weights(name="from_file", path="nope.npy")}, ["FromFile.path", "'nope.npy'", "(n_post, n_pre)", "Give the path"]),
     "weights file of another shape": ({FROM_FILE: first_weights(name="from_file", path="wide.npy")}, ["'input_to_hidden'", "(4, 3)", "got (3, 4)"]),
-    "weights file with NaN": ({FROM_FILE: first_weights(name="from_file", path="nan.npy")}, ["FromFile.path", "'nan.npy'", "not finite", "Replace"]),
-    "weights file of objects": ({FROM_FILE: first_weights(name="from_file", path="objects.npy")}, ["FromFile.path", "'objects.npy'", "numpy.save"]),
-    "weights file of text": ({FROM_FILE: first_weights(name="from_file", path="text.npy")}, ["FromFile.path", "'text.npy'", "numpy.save"]),
-    "empty weights file": ({FROM_FILE: first_weights(name="from_file", path="empty.npy")}, ["FromFile.path", "'empty.npy'", "numpy.save"]),
-    "several arrays for weights": ({FROM_FILE: first_weights(name="from_file", path="good.npz")}, ["FromFile.path", "'good.npz'", "numpy.save"]),
+    "weights file with NaN": ({FROM_FILE: first_weights(name="from_file", path="nan.npy")}, ["FromFile.path", "nan.npy'", "not finite", "Replace"]),
+    "weights file of objects": ({FROM_FILE: first_weights(name="from_file", path="objects.npy")}, ["FromFile.path", "objects.npy'", "numpy.save"]),
+    "weights file of text": ({FROM_FILE: first_weights(name="from_file", path="text.npy")}, ["FromFile.path", "text.npy'", "numpy.save"]),
+    "empty weights file": ({FROM_FILE: first_weights(name="from_file", path="empty.npy")}, ["FromFile.path", "empty.npy'", "numpy.save"]),
+    "several arrays for weights": ({FROM_FILE: first_weights(name="from_file", path="good.npz")}, ["FromFile.path", "good.npz'", "numpy.save"]),
     "no data file": ({"task": {"name": "arrays", "path": "nope.npz"}}, ["Arrays.path", "'nope.npz'", "numpy.savez"]),
     "data without a path": ({"task": {"name": "arrays"}}, ["task: Arrays.path", "missing"]),
     "data with NaN": ({"task": {"name": "arrays", "path": "nan.npz"}}, ["nan.npz", "'inputs'", "row 2", "Remove or replace"]),
     "data with unequal rows": ({"task": {"name": "arrays", "path": "rows.npz"}}, ["rows.npz", "'targets'", "as 'inputs', 4", "got 5"]),
-    "data of objects": ({"task": {"name": "arrays", "path": "objects.npz"}}, ["Arrays.path", "'objects.npz'", "numpy.savez"]),
+    "data of objects": ({"task": {"name": "arrays", "path": "objects.npz"}}, ["Arrays.path", "objects.npz'", "numpy.savez"]),
     "data without targets": ({"task": {"name": "arrays", "path": "no_targets.npz"}}, ["no_targets.npz", "'targets' is missing", "it holds: inputs"]),
     "data with a misspelt array": ({"task": {"name": "arrays", "path": "misspelt.npz"}}, ["misspelt.npz", "'label'", "Did you mean 'labels'?"]),
     "labels beyond the targets": ({"task": {"name": "arrays", "path": "labels.npz"}}, ["labels.npz", "'labels'", "from 0 to 1", "got 0 to 2"]),
@@ -172,8 +172,8 @@ LAYERED_CASES = {
     "flat data": ({"task": {"name": "arrays", "path": "flat.npz"}}, ["flat.npz", "'inputs'", "matrix of numbers", "(4,)"]),
     "no data in the file": ({"task": {"name": "arrays", "path": "none.npz"}}, ["none.npz", "'inputs'", "one row an example", "(0, 3)"]),
     "test data of another width": ({"task": {"name": "arrays", "path": "width.npz"}}, ["width.npz", "'test_inputs'", "'inputs', 3", "got 2"]),
-    "damaged data": ({"task": {"name": "arrays", "path": "damaged.npz"}}, ["Arrays.path", "'damaged.npz'", "numpy.savez"]),
-    "one array for data": ({"task": {"name": "arrays", "path": "wide.npy"}}, ["Arrays.path", "'wide.npy'", "numpy.savez"]),
+    "damaged data": ({"task": {"name": "arrays", "path": "damaged.npz"}}, ["Arrays.path", "damaged.npz'", "numpy.savez"]),
+    "one array for data": ({"task": {"name": "arrays", "path": "wide.npy"}}, ["Arrays.path", "wide.npy'", "numpy.savez"]),
 }
 
 COPY = pathway("copy", "input", "output", {"name": "shared_with", "pathway": "input_to_output"})
@@ -271,7 +271,7 @@ COMMANDS = {
     "unknown data set": (["data", "get", "mnst"], ["'mnst'", "Did you mean 'mnist'?"]),
     "folder with a result": (["run", "linear", "--backend", "numpy", "--out", "taken"], ["--out", "'taken'", "already holds a result", "another folder"]),
     "folder with a figure": (["run", "linear", "--backend", "numpy", "--out", "drawn"], ["--out", "'drawn'", "weights.pdf", "new folder"]),
-    "file for a folder": (["run", "linear", "--backend", "numpy", "--out", "wide.npy"], ["--out", "'wide.npy'", "not a folder", "of your own"]),
+    "file for a folder": (["run", "linear", "--backend", "numpy", "--out", "wide.npy"], ["--out", "wide.npy'", "not a folder", "of your own"]),
 }
 
 

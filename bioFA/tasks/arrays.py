@@ -1,8 +1,13 @@
-"""Your own data: a `.npz` file with arrays `inputs` and `targets`, and optionally a test set.
+"""Your own data: arrays in a `.npz` or `.h5` file, in a folder of `.npy` files, or the columns of a `.csv` file.
 
-    inputs (n, n_in), targets (n, n_out), labels (n,)                     training
+    inputs (n, n_in), targets (n, n_out), labels (n,)                     training, or everything, to be split
     validation_inputs, validation_targets, validation_labels              optional
     test_inputs, test_targets, test_labels                                optional
+
+`inputs`, `targets` and `labels` say under which names the file holds them, where these are other names. Of a CSV file they name columns: the inputs
+are every column that is not named, unless they are named. Splits, scaling, and targets from labels are declared (`given.py`):
+
+    task = { name = "arrays", path = "iris.csv", labels = "species", encoding = "one_hot", validation = 0.2, test = 0.2, scaling = "standard" }
 
 Inputs, and targets, that change during a presentation have a time axis, (n, bins, n_in): bins of equal length
 within it. With one bin a step, `spike_source` shows them as frozen spikes.
@@ -10,86 +15,103 @@ within it. With one bin a step, `spike_source` shows them as frozen spikes.
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
-from bioFA.components import Name
+from bioFA.components import Name, OneOrMany
 from bioFA.errors import FileError, suggestion
-from bioFA.tasks.base import Array, Data, Split, Stream, Task
+from bioFA.tasks.base import Array
+from bioFA.tasks.given import Examples, Given
+from bioFA.tasks.tables import read
 
-NAMES = tuple(f"{split}{name}" for split in ("", "validation_", "test_") for name in ("inputs", "targets", "labels"))
+PREFIXES = {"train": "", "validation": "validation_", "test": "test_"}
+NAMES = tuple(f"{prefix}{name}" for prefix in PREFIXES.values() for name in ("inputs", "targets", "labels"))
+Names = Annotated[tuple[Name, ...], OneOrMany()]
 
 
-class Arrays(Task):
-    """Inputs and targets from a `.npz` file."""
+class Arrays(Given):
+    """Inputs and targets from a file of arrays: .npz, .h5, .csv, or a folder of .npy files."""
 
     path: Name
+    inputs: Names = ()
+    targets: Names = ()
+    labels: Name = ""
 
-    def sizes(self) -> tuple[int, int]:
-        """The last dimension of `inputs` and of `targets`."""
-        train = self._read().train
-        return train.inputs.shape[-1], train.targets.shape[-1]
+    def place(self) -> str:
+        """The file."""
+        return self.path
 
-    def bins(self) -> dict[str, int]:
-        """The time axis of `inputs` and of `targets`; 1 where they have none."""
-        train = self._read().train
-        return {name: array.shape[1] if len(array.shape) == 3 else 1 for name, array in (("inputs", train.inputs), ("targets", train.targets))}
-
-    def draw(self, stream: Stream) -> Data:
-        """The arrays as they are; draws nothing."""
-        return self._read()
-
-    def _read(self) -> Data:
-        if not Path(self.path).is_file():
-            raise FileError(f"Arrays.path: there is no file {self.path!r}. Write one with numpy.savez(path, inputs=..., targets=...).")
-        try:
-            loaded = np.load(self.path, allow_pickle=False)
-            if isinstance(loaded, np.ndarray):
-                raise ValueError
-            with loaded:
-                arrays = {name: np.asarray(loaded[name]) for name in loaded.files}
-        except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
-            reason = str(error) if isinstance(error, OSError) else "it is damaged, holds Python objects, or has another format"
-            raise FileError(f"Arrays.path: {self.path!r} is not a .npz file of numbers ({reason}). Write it with numpy.savez.") from None
+    def examples(self) -> dict[str, Examples]:
+        """The arrays of each split that the file has."""
+        arrays = read(self.path, "Arrays.path")
+        if Path(self.path).suffix.lower() == ".csv":
+            return {"train": self._columns(arrays)}
+        if self.inputs or self.targets or self.labels:
+            return {"train": self._named(arrays)}
         for name in arrays:
             if name not in NAMES:
-                raise FileError(f"{self.path}: unknown array '{name}'.{suggestion(name, NAMES)}")
-        train = self._split(arrays, "")
-        others = []
-        for prefix in ("validation_", "test_"):
-            split = self._split(arrays, prefix) if any(name.startswith(prefix) for name in arrays) else None
-            for name in ("inputs", "targets") if split is not None else ():
-                expected, found = getattr(train, name).shape[1:], getattr(split, name).shape[1:]
-                if found != expected:
-                    wanted, got = (", ".join(map(str, shape)) for shape in (expected, found))
-                    raise FileError(f"{self.path}: '{prefix}{name}' must have as many columns (and bins) as '{name}', {wanted}; got {got}.")
-            others.append(split)
-        return Data(train, *others)
+                raise FileError(f"{self.path}: unknown array '{name}'.{suggestion(name, NAMES)} Or say which arrays to take: inputs = \"{name}\".")
+        splits = {"train": ""} | {split: prefix for split, prefix in PREFIXES.items() if prefix and any(name.startswith(prefix) for name in arrays)}
+        return {split: self._of(arrays, prefix) for split, prefix in splits.items()}
 
-    def _split(self, arrays: dict[str, Array], prefix: str) -> Split:
-        parts = []
-        for name in (f"{prefix}inputs", f"{prefix}targets"):
-            if name not in arrays:
-                raise FileError(f"{self.path}: the array '{name}' is missing; it holds: {', '.join(sorted(arrays)) or 'nothing'}.")
-            array = np.asarray(arrays[name])
-            if array.ndim not in (2, 3) or 0 in array.shape or array.dtype.kind not in "fiub":
-                raise FileError(f"{self.path}: '{name}' must be a matrix of numbers, one row an example, or have a time axis, (n, bins, size); got {array.dtype} of shape {array.shape}.")
-            array = array.astype(float)
-            if not np.isfinite(array).all():
-                row = int(np.argwhere(~np.isfinite(array))[0][0])
-                raise FileError(f"{self.path}: '{name}' holds a number that is not finite in row {row}. Remove or replace it.")
-            parts.append(array)
-        inputs, targets = parts
-        labels = arrays.get(f"{prefix}labels")
-        if len(targets) != len(inputs):
-            raise FileError(f"{self.path}: '{prefix}targets' must have as many rows as '{prefix}inputs', {len(inputs)}; got {len(targets)}.")
-        if labels is not None:
-            wanted = f"{self.path}: '{prefix}labels' must be {len(inputs)} whole numbers from 0 to {targets.shape[-1] - 1}, one an example"
-            if labels.shape != (len(inputs),) or labels.dtype.kind not in "iu":
-                raise FileError(f"{wanted}; got {labels.dtype} of shape {labels.shape}.")
-            if labels.min() < 0 or labels.max() >= targets.shape[-1]:
-                raise FileError(f"{wanted}; got {labels.min()} to {labels.max()}.")
-        return Split(inputs, targets, labels)
+    def _of(self, arrays: dict[str, Array], prefix: str) -> Examples:
+        lacking = [f"{prefix}inputs"] if f"{prefix}inputs" not in arrays else []
+        lacking += [f"{prefix}targets"] if self.encoding == "given" and f"{prefix}targets" not in arrays else []
+        if lacking:
+            labelled = f" Or declare encoding = 'one_hot' to make targets from '{prefix}labels'." if f"{prefix}labels" in arrays and lacking == [f"{prefix}targets"] else ""
+            raise FileError(f"{self.path}: the array '{lacking[0]}' is missing; it holds: {', '.join(sorted(arrays)) or 'nothing'}.{labelled}")
+        return Examples(arrays[f"{prefix}inputs"], arrays.get(f"{prefix}targets"), arrays.get(f"{prefix}labels"))
+
+    def _named(self, arrays: dict[str, Array]) -> Examples:
+        for field, names in (("inputs", self.inputs), ("targets", self.targets)):
+            if len(names) > 1:
+                raise FileError(f"{self.path}: Arrays.{field} names one array of this file, a matrix; got {', '.join(names)}. Several are for the columns of a CSV file.")
+        inputs, targets = (names[0] if names else default for names, default in ((self.inputs, "inputs"), (self.targets, "targets")))
+        labels = self.labels or "labels"
+        for name in (inputs, *self.targets, *([self.labels] if self.labels else [])):
+            self._check_known(name, arrays, "array")
+        return Examples(arrays[inputs], arrays.get(targets) if self.encoding == "given" else None, arrays.get(labels))
+
+    def _columns(self, columns: dict[str, Array]) -> Examples:
+        answers = (*self.targets, *([self.labels] if self.labels else []))
+        if not answers:
+            raise FileError(f"{self.path}: say which columns are the answers: targets = [...], or labels = \"...\" with encoding = 'one_hot'. Columns: {', '.join(columns)}.")
+        for name in (*self.inputs, *answers):
+            self._check_known(name, columns, "column")
+        inputs = self.inputs or tuple(name for name in columns if name not in answers)
+        labels = columns[self.labels] if self.labels else None
+        if labels is not None and labels.dtype.kind == "O":
+            labels = self._texts(labels)
+        return Examples(self._matrix(columns, inputs), self._matrix(columns, self.targets) if self.targets else None, labels)
+
+    def _texts(self, labels: Array) -> Array:
+        bad = [row for row, label in enumerate(labels) if not isinstance(label, str)]
+        if bad:
+            raise FileError(f"{self.path}: the label in line {bad[0] + 2} is missing or no text; got {labels[bad[0]]!r}. Give every example a label.")
+        return labels.astype(str)
+
+    def _matrix(self, columns: dict[str, Array], names: tuple[str, ...]) -> Array:
+        if not names:
+            raise FileError(f"{self.path}: no column is left for the inputs. Name them: inputs = [...]. Columns: {', '.join(columns)}.")
+        for name in names:
+            if columns[name].dtype.kind not in "fiub":
+                bad = next((row for row, value in enumerate(columns[name]) if not _is_number(value)), 0)
+                raise FileError(f"{self.path}: the column '{name}' must hold numbers; line {bad + 2} holds {columns[name][bad]!r}. Name the columns to take: inputs = [...].")
+        matrix = np.stack([columns[name].astype(float) for name in names], axis=1)
+        if not np.isfinite(matrix).all():
+            row, column = np.argwhere(~np.isfinite(matrix))[0]
+            raise FileError(f"{self.path}: the column '{names[column]}' has no finite number in line {row + 2}. Remove the line, or fill it.")
+        return matrix
+
+    def _check_known(self, name: str, known: dict[str, Array], kind: str) -> None:
+        if name not in known:
+            raise FileError(f"{self.path}: there is no {kind} '{name}'.{suggestion(name, known)}")
+
+
+def _is_number(value: object) -> bool:
+    try:
+        return float(value) is not None  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
