@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bioFA.checks import RuleCheck, check_rule
+    from bioFA.comparison import Comparison, load_comparison, run_comparison
     from bioFA.errors import BioFAError, FileError, MissingError, ModelError, RunError
     from bioFA.experiment import Experiment, Phase, Protocol, Record, Stop
     from bioFA.files import builtin_models, dumps, load, loads
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "bioFA.checks": ("RuleCheck", "check_rule"),
+    "bioFA.comparison": ("Comparison", "load_comparison", "run_comparison"),
     "bioFA.errors": ("BioFAError", "FileError", "MissingError", "ModelError", "RunError"),
     "bioFA.experiment": ("Experiment", "Phase", "Protocol", "Record", "Stop"),
     "bioFA.files": ("builtin_models", "dumps", "load", "loads"),
@@ -40,6 +42,7 @@ _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "BioFAError",
+    "Comparison",
     "Experiment",
     "FileError",
     "Instance",
@@ -64,9 +67,11 @@ __all__ = [
     "dumps",
     "layered",
     "load",
+    "load_comparison",
     "load_result",
     "loads",
     "resume",
+    "run_comparison",
     "simulate",
     "verify",
 ]

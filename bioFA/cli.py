@@ -22,6 +22,8 @@ from bioFA.console import (
     Commands,
     Whole,
     backend_option,
+    complete_format,
+    complete_scheme,
     driving_options,
     figures_option,
     json_option,
@@ -34,6 +36,7 @@ from bioFA.console import (
     seed_option,
     set_option,
     stoppable,
+    watched,
 )
 from bioFA.errors import FileError, suggestion
 
@@ -156,6 +159,47 @@ def schema() -> None:
     print_json(made())
 
 
+@main.command(short_help="Make a project that runs at once.")
+@click.argument("folder", metavar="DIR")
+@json_option
+def init(folder: str, as_json: bool) -> None:
+    """Make a project of your own that runs at once: a model, a rule to change, data, README, CITATION, .gitignore.
+
+    DIR must be new or empty. model.toml names biofa.schema.json, from which editors complete it.
+
+    \b
+    Examples:
+      biofa init my_project
+      cd my_project && biofa run model.toml
+    """
+    from bioFA.project import create
+
+    written = create(Path(folder))
+    if as_json:
+        return print_json({"folder": folder, "files": [str(path) for path in written]})
+    click.echo(f"Made {folder}: {', '.join(path.name for path in written)}")
+    click.echo(f"Next: cd {shlex.quote(folder)} && biofa run model.toml    (README.md there says what else)")
+
+
+@main.command(short_help="Print a script that completes commands.")
+@click.argument("shell", metavar="bash|zsh|fish")
+def completion(shell: str) -> None:
+    """Print a script with which your shell completes commands, options, model names, schemes and formats on Tab.
+
+    \b
+    Examples:
+      biofa completion bash >> ~/.bashrc
+      biofa completion zsh >> ~/.zshrc
+      biofa completion fish > ~/.config/fish/completions/biofa.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    known = get_completion_class(shell)
+    if known is None or shell not in ("bash", "zsh", "fish"):
+        raise click.UsageError(f"unknown shell '{shell}'.{suggestion(shell, ['bash', 'zsh', 'fish'])}", click.get_current_context())
+    click.echo(known(main, {}, "biofa", "_BIOFA_COMPLETE").source())
+
+
 @main.command(short_help="Train a model; write result and figures.")
 @model_argument
 @scheme_option
@@ -166,11 +210,12 @@ def schema() -> None:
 @click.option("--weights", metavar="RESULT.h5", help="Start from the weights of another run; all else starts anew.")
 @click.option("--after", metavar="RESULT.h5", help="Go on after the last presentation of another run, with its seed and whole state.")
 @click.option("--out", metavar="DIR", help="Folder for the result.  [default: results/MODEL_SCHEME_seedN]")
+@click.option("--watch", is_flag=True, help="Write a line with the current measures for every stretch, in place of the bar.")
 @figures_option
 @json_option
 def run(
     model: str, scheme: str | None, seed: int, changes: tuple[str, ...], backend: str, precision: str, weights: str | None, after: str | None,
-    out: str | None, figures: bool | None, as_json: bool,
+    out: str | None, watch: bool, figures: bool | None, as_json: bool,
 ) -> None:
     """Train a model, and write its result and figures into a folder.
 
@@ -187,6 +232,7 @@ def run(
       biofa run linear --scheme bp --seed 3 --out results/control
       biofa run linear --set protocol.epochs=5 --set circuit.schemes.fa.rule.learning_rate=0.01
       biofa run linear --backend numpy --json
+      biofa run mnist --watch
       biofa run linear --set protocol.stop.measure=nse --set protocol.stop.below=0.01
       biofa run linear --weights results/linear_fa_seed1/result.h5 --out results/onwards
       biofa run digits --set protocol.epochs=40 --after results/digits_fa_seed1/result.h5 --out results/longer
@@ -199,7 +245,8 @@ def run(
     folder = Path(out) if out is not None else Path("results") / f"{_plain(experiment.name)}_{experiment.scheme}_seed{seed}"
     _refuse_taken(folder)
     waiting = "compiling" if backend == "cpp" else "starting"
-    with stoppable(folder), progress_bar(f"{experiment.name}, {experiment.scheme}, seed {seed}", waiting) as progress:
+    title = f"{experiment.name}, {experiment.scheme}, seed {seed}"
+    with stoppable(folder), (watched(title, waiting) if watch else progress_bar(title, waiting)) as progress:
         result = simulate(experiment, seed, backend, progress, precision, weights=weights, folder=folder, finish=_draw(folder, figures, as_json), after=after)
     _tell(result, folder, as_json)
     if not as_json:
@@ -237,7 +284,7 @@ def resume(folder: str, figures: bool | None, as_json: bool, **driving: Any) -> 
 @main.command(short_help="Compare schemes and models over seeds.")
 @click.argument("model", required=False)
 @click.option("--models", metavar="A,B", help="Several models, in place of MODEL.")
-@click.option("--schemes", metavar="A,B", help="Learning schemes; each model's own where left out.")
+@click.option("--schemes", metavar="A,B", shell_complete=complete_scheme, help="Learning schemes; each model's own where left out.")
 @click.option("--seeds", type=Whole(1), default=5, show_default=True, metavar="N", help="Run each from the seeds 1 to N.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=V1,V2", help="Change a value of the models, or sweep several; repeatable.")
 @click.option("--tune", is_flag=True, help="First choose each scheme's learning rates on validation data, all on the same grid.")
@@ -334,7 +381,7 @@ class _WithFormats(click.Command):
 
 @main.command(cls=_WithFormats, short_help="Write a run in the format of another program.")
 @click.argument("result", metavar="RESULT")
-@click.option("--to", "format", metavar="FORMAT", required=True, help="The format, one of those below.")
+@click.option("--to", "format", metavar="FORMAT", required=True, shell_complete=complete_format, help="The format, one of those below.")
 @click.option("--out", metavar="PATH", required=True, help="The file, or for some formats the folder, to write.")
 @json_option
 def export(result: str, format: str, out: str, as_json: bool) -> None:
@@ -383,7 +430,7 @@ def bundle(result: str, out: str, as_json: bool) -> None:
 
 @main.command("import", short_help="Read a network that another program wrote.")
 @click.argument("path", metavar="PATH")
-@click.option("--from", "format", metavar="FORMAT", help="Its format; told by the file's ending where left out.")
+@click.option("--from", "format", metavar="FORMAT", shell_complete=complete_format, help="Its format; told by the file's ending where left out.")
 @click.option("--out", metavar="DIR", required=True, help="Folder for the model file and the state.")
 @json_option
 def import_(path: str, format: str | None, out: str, as_json: bool) -> None:

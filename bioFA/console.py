@@ -9,11 +9,13 @@ import re
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from bioFA.errors import BioFAError, suggestion
 
@@ -103,8 +105,30 @@ class _Shard(click.ParamType):
         return int(match[1]), int(match[2])
 
 
-model_argument = click.argument("model")
-scheme_option = click.option("--scheme", metavar="NAME", help="Learning scheme: fa, bp, ... ('biofa list'). The model's own where left out.")
+def complete_model(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Built-in models, and files."""
+    from bioFA.files import builtin_models
+
+    return [*(CompletionItem(name) for name in builtin_models() if name.startswith(incomplete)), CompletionItem(incomplete, type="file")]
+
+
+def complete_scheme(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Schemes; the last of several that are given with commas."""
+    from bioFA.schemes import family
+
+    given, comma, last = incomplete.rpartition(",")
+    return [CompletionItem(f"{given}{comma}{name}") for name in family.names() if name.startswith(last)]
+
+
+def complete_format(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Formats of other programs."""
+    from bioFA.exchange import FORMATS
+
+    return [CompletionItem(name, help=format.headline) for name, format in FORMATS.items() if name.startswith(incomplete)]
+
+
+model_argument = click.argument("model", shell_complete=complete_model)
+scheme_option = click.option("--scheme", metavar="NAME", shell_complete=complete_scheme, help="Learning scheme: fa, bp, ... ('biofa list'). The model's own where left out.")
 seed_option = click.option("--seed", type=Whole(0), default=1, show_default=True, metavar="N", help="The one number that all draws follow from.")
 set_option = click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a value of the model, by dotted key; repeatable.")
 backend_option = click.option("--backend", default="cpp", show_default=True, metavar="cpp|numpy", help="Compiled C++, or the NumPy reference.")
@@ -162,6 +186,19 @@ def progress_bar(title: str, waiting: str, unit: str = "presentations") -> Itera
             bar.update(done - bar.n)
 
         yield report
+
+
+@contextlib.contextmanager
+def watched(title: str, waiting: str) -> Iterator[Progress]:
+    """A line on standard error for every stretch: what is done, how long it took, and the latest measures; also where that is no terminal."""
+    began = time.monotonic()
+    click.echo(f"{title}: {waiting}", err=True)
+
+    def report(done: int, total: int, latest: Mapping[str, float]) -> None:
+        measures = ", ".join(f"{name} {value:.3g}" for name, value in latest.items())
+        click.echo(f"{time.monotonic() - began:8.1f} s  {done:>{len(str(total))}} of {total} presentations  {measures}", err=True)
+
+    yield report
 
 
 def note(text: str) -> None:

@@ -272,3 +272,8 @@ class Experiment(Component):
         if not isinstance(self.circuit, Layered):
             raise ModelError(f"a scheme can be chosen for a layered circuit only; '{self.name}' is given pathway by pathway.")
         return self.replace(circuit=self.circuit.replace(scheme=scheme))
+
+    def _repr_html_(self) -> str:
+        from bioFA.notebook import of_experiment
+
+        return of_experiment(self)

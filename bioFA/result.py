@@ -272,6 +272,11 @@ class Result:
         lines += [f"  WARNING            {finding.says}" for finding in self.findings]
         return "\n".join(lines)
 
+    def _repr_html_(self) -> str:
+        from bioFA.notebook import of_result
+
+        return of_result(self)
+
     def save(self, path: str | Path) -> Path:
         """Write the result to an HDF5 file that must not exist yet.
 

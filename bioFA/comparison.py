@@ -1,0 +1,92 @@
+"""Comparisons in Python: the same runs, table and statistics as `biofa compare`, as pandas tables.
+
+    comparison = bioFA.run_comparison("digits", schemes=("fa", "bp"), seeds=5, folder="results/rules")
+    comparison.table        one row a run
+    comparison.pairs        mean difference, 95 % interval, effect size, Holm's p of each pair of conditions
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bioFA import compare
+from bioFA.sweep import Limits, Report, read
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What came out of a comparison: `table`, one row a run; `pairs`, one row a pair; `outcome`, what `biofa compare --json` prints."""
+
+    folder: Path
+    table: pd.DataFrame
+    pairs: pd.DataFrame
+    outcome: Mapping[str, Any]
+
+    @property
+    def report(self) -> Path:
+        """Its page."""
+        from bioFA import report
+
+        return self.folder / report.PAGE
+
+    def __str__(self) -> str:
+        return compare.told(self.outcome)
+
+    def _repr_html_(self) -> str:
+        from bioFA.notebook import of_comparison
+
+        return of_comparison(self)
+
+
+def run_comparison(
+    models: str | Sequence[str], schemes: Sequence[str] = (), seeds: int = 5, folder: str | Path = "results/comparison", changes: Sequence[str] = (), tune: bool = False,
+    backend: str = "cpp", precision: str = "float64", processes: int = 1, progress: Report | None = None, time_limit: float | None = None,
+) -> Comparison:
+    """Run schemes x models x seeds, those that are not proven done in the folder, and compare them pair by pair.
+
+    Args:
+        models: names of built-in models or paths of model files, one or several.
+        schemes: learning schemes; each model's own where empty.
+        seeds: run each from the seeds 1 to this.
+        folder: where everything is kept; the same call goes on with it.
+        changes: `key=value`, or `key=v1,v2` to sweep, as `--set`.
+        tune: choose each scheme's learning rates first, on validation data, all on the same grid.
+        backend, precision: as `simulate`.
+        processes: runs at once.
+        progress: called with how many runs are done, of how many, and how many failed.
+        time_limit: seconds that one run may take.
+
+    Raises:
+        ModelError: if a model, scheme or change is wrong.
+        FileError: if the folder holds another comparison, or another process runs it.
+        RunError: if runs failed; those that are done are kept.
+    """
+    from bioFA import report
+    from bioFA.simulation import check_backend
+
+    check_backend(backend, precision)
+    names = (models,) if isinstance(models, str) else tuple(models)
+    found = compare.begin(compare.Request(names, tuple(schemes), seeds, tuple(changes), tune, backend, precision), Path(folder))
+    outcome = compare.run(found, processes, limits=Limits(time_limit), report=progress)
+    report.of_comparison(found)
+    if (complaint := compare.failure(outcome)) is not None:
+        raise complaint
+    return load_comparison(folder)
+
+
+def load_comparison(folder: str | Path) -> Comparison:
+    """Read a comparison from its folder, with what is done of it.
+
+    Raises:
+        FileError: if there is none, or it is damaged.
+    """
+    import pandas as pd
+
+    found = read(Path(folder))
+    return Comparison(Path(folder), compare.tidy(found), pd.DataFrame(compare.compare_pairs(found)), compare.summary(found))
