@@ -232,8 +232,8 @@ def neurons(result: Result) -> Figure:
 
 
 def drawn(result: Result) -> list[Callable[[Result], Figure]]:
-    """What can be drawn of a result: no alignment where no feedback is measured (schemes without feedback weights), no spikes where nobody spikes."""
-    found: list[Callable[[Result], Figure]] = [learning_curve, *([alignment] if result.feedback_angles else []), weights]
+    """What can be drawn of a result: no alignment where no feedback is measured (schemes without feedback weights), no weights where none learn, no spikes where nobody spikes."""
+    found: list[Callable[[Result], Figure]] = [learning_curve, *([alignment] if result.feedback_angles else []), *([weights] if result.experiment.network.plastic() else [])]
     if result.activity is not None:
         found += [raster, *([neurons] if result.activity.courses else [])]
     return found

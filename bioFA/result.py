@@ -264,7 +264,7 @@ class Result:
                 note = "" if self.experiment.scheme != "bp" else "   (random weights that the error does not use: the control)"
                 lines.append(f"  alignment angle    {name}: {finite[0]:.0f} deg -> {self.alignment[name]:.0f} deg{note}")
         plastic = ", ".join(f"{p.name} {self.experiment.network.shape(p)}" for p in self.experiment.network.plastic())
-        lines.append(f"  learned            {plastic}")
+        lines.append(f"  learned            {plastic or 'nothing: no pathway has a plasticity rule'}")
         if self.ended_early is not None:
             lines.append(f"  ended early        {self.ended_early}")
         if self.firing_rates:

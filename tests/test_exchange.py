@@ -150,7 +150,9 @@ def test_a_state_dict_of_pytorch_is_read_as_a_network(tmp_path):
     w1, b, w2 = (instance.state[f"{name}.w"] for name in ("input_to_hidden", "bias_to_hidden", "hidden_to_output"))
     expected = tensors["layers.10.weight"].astype(float) @ (tensors["layers.2.weight"].astype(float) @ x + tensors["layers.2.bias"])
     np.testing.assert_allclose(w2 @ (w1 @ x + b[:, 0]), expected, rtol=1e-12)
-    assert biofa("run", model, "--backend", "numpy", "--out", tmp_path / "run", "--json", "--set", "task.examples=20").exit_code == 0
+    ran = biofa("run", model, "--backend", "numpy", "--out", tmp_path / "run", "--set", "task.examples=20")
+    assert ran.exit_code == 0, ran.output
+    assert "nothing: no pathway has a plasticity rule" in ran.output
 
 
 @pytest.mark.parametrize("tensors", [{"a.weight": (3, 2), "b.weight": (4, 5)}, {"conv.weight": (2, 2, 3, 3)}, {}], ids=["no chain", "no linear layer", "nothing"])

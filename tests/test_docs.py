@@ -1,0 +1,119 @@
+"""The documentation is true: every block on every page runs, in order, and the site builds without a warning."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bioFA
+from bioFA.cli import main
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGES = sorted(path for path in DOCS.rglob("*.md") if not {"reference", "auto_gallery"} & set(path.parts) and path.name not in ("reproduction.md", "index.md"))
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+RUNNER = """
+import json, os, subprocess, sys
+import matplotlib
+matplotlib.use("agg")
+names = {"__name__": "page"}
+for kind, text in json.loads(sys.stdin.read()):
+    if kind == "python":
+        exec(compile(text, "block", "exec"), names)
+    elif kind == "toml" and text.startswith("# file: "):
+        open(text.splitlines()[0].removeprefix("# file: "), "w").write(text)
+    elif kind == "sh":
+        done = subprocess.run(["bash", "-e", "-c", text + "\\npwd > \\"$WHERE\\""], env=os.environ | {"WHERE": os.environ["HERE"] + "/.where"})
+        if done.returncode:
+            sys.exit(f"block failed with {done.returncode}:\\n{text}")
+        os.chdir(open(os.environ["HERE"] + "/.where").read().strip())
+"""
+
+
+def test_there_are_pages():
+    assert {path.stem for path in PAGES} >= {"tutorial", "own_data", "own_rule", "own_neuron", "cluster", "from_other_tools", "verification"}
+
+
+@pytest.mark.slow
+@pytest.mark.compiled
+@pytest.mark.parametrize("page", [path for path in PAGES if BLOCK.search(path.read_text())], ids=lambda path: path.stem)
+def test_every_block_of_a_page_runs_in_order(page, tmp_path):
+    import json
+
+    blocks = [(kind, text) for kind, text in BLOCK.findall(page.read_text()) if kind in ("python", "sh", "toml")]
+    assert any(kind != "toml" for kind, _ in blocks)
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    (tools / "biofa").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m bioFA "$@"\n')
+    (tools / "biofa").chmod(0o755)
+    (tmp_path / "page").mkdir()
+    environment = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}", "HERE": str(tmp_path)}
+    (tmp_path / "run.py").write_text(RUNNER)  # a file, so that classes in blocks have a source
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "run.py")], input=json.dumps(blocks), capture_output=True, text=True, cwd=tmp_path / "page", env=environment, timeout=600
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+
+
+def reference():
+    sys.path.insert(0, str(DOCS / "_ext"))
+    try:
+        import reference_pages
+    finally:
+        sys.path.pop(0)
+    return reference_pages
+
+
+def test_the_reference_has_every_part_field_command_and_public_name():
+    found = reference()
+    pages = found.pages()
+    for page, (_, family) in found.FAMILIES.items():
+        for name in family.names():
+            assert f"\n## {name}\n" in pages[page]
+            for field in family.get(name).model_fields:
+                assert f"| `{field}` |" in pages[page]
+    assert all(f"\n## {name}\n" in pages["python"] for name in bioFA.__all__)
+    assert all(f"\n## biofa {name}\n" in pages["command_line"] for name in main.commands)
+
+
+def test_docstrings_become_markdown_without_losing_a_word():
+    text = reference().markdown("""First *line* of a_b.
+
+            tau dv/dt = -v        (eq. 1)
+            s = v > 1
+
+        Then prose with `code_here`.
+
+        Args:
+            x: a number,
+                going on.
+
+        Raises:
+            ModelError: if it is wrong.
+        """.replace("\n        ", "\n"))
+    assert "First \\*line\\* of a\\_b." in text
+    assert "```text\ntau dv/dt = -v        (eq. 1)\ns = v > 1\n```" in text
+    assert "`code_here`" in text
+    assert "**Arguments**" in text
+    assert "- `x`: a number," in text
+    assert "going on." in text
+    assert "- `ModelError`: if it is wrong." in text
+
+
+@pytest.mark.slow
+@pytest.mark.compiled
+def test_the_site_builds_without_a_warning_and_runs_gallery_and_notebooks(tmp_path):
+    for package in ("sphinx", "myst_nb", "sphinx_gallery", "furo"):
+        pytest.importorskip(package, reason="the documentation needs: pip install '.[docs]'")
+    import shutil
+
+    shutil.copytree(DOCS, tmp_path / "docs", ignore=shutil.ignore_patterns("auto_gallery", "reference"))
+    done = subprocess.run(
+        [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", str(tmp_path / "docs"), str(tmp_path / "site")], capture_output=True, text=True, timeout=900
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    for page in ("index", "tutorial", "auto_gallery/plot_alignment", "notebooks/first_steps", "reference/rules"):
+        assert (tmp_path / "site" / f"{page}.html").is_file()
+    assert len(list((tmp_path / "site" / "_images").glob("sphx_glr_plot_*_001.png"))) == len(list((DOCS / "gallery").glob("plot_*.py")))
