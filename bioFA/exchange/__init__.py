@@ -30,6 +30,7 @@ class Format(NamedTuple):
 
 FORMATS = {
     "arrays": Format("weights and learning curve as .npz and .csv with a README", "", needs_result=True),
+    "nir": Format("the part that answers as a NIR graph, for snnTorch, norse, SpikingJelly and others", ".nir", reads=True),
     "safetensors": Format("weights as a PyTorch state_dict in safetensors", ".safetensors", reads=True),
 }
 """Every format by name."""
