@@ -152,14 +152,15 @@ def _write(trained: Trained) -> _Written:
                 "long to arrive, in tools that pass spikes through all layers within a step; spikes agree in the long run, not step by step"
             )
         lag[population.name] = max(lags, default=0) + (table is not None)
-        names = []
-        first: list[Pathway | None] = [*outer] if outer else [None]
-        for number, pathway_or_none in enumerate(first):
-            bias = biases[0] if biases and number == 0 else None
-            named = pathway_or_none or bias or population
-            names.append(f"{prefix}a_{named.name}")
-            out.nodes[names[-1]] = _affine(trained, population, pathway_or_none, bias, factor, columns, total, names[-1], out)
-            out.edges.append(("input" if pathway_or_none is None else ends[pathway_or_none.source], names[-1]))
+        groups: dict[str, list[Pathway]] = {}
+        for pathway in outer:
+            groups.setdefault(ends[pathway.source], []).append(pathway)
+        names: list[str] = []
+        for origin, group in groups.items() or [("input", [])]:
+            bias = biases[0] if biases and not names else None
+            names.append(f"{prefix}a_{(group[0] if group else bias or population).name}")
+            out.nodes[names[-1]] = _affine(trained, population, group, bias, factor, columns, total, names[-1], out)
+            out.edges.append((origin, names[-1]))
         if table is None and len(names) > 1:
             table = {"type": "Scale", "scale": np.ones(population.size)}
         ends[population.name] = names[0]
@@ -178,31 +179,32 @@ def _write(trained: Trained) -> _Written:
 
 
 def _affine(
-    trained: Trained, population: Population, pathway: Pathway | None, bias: Pathway | None, factor: float, columns: Mapping[str, slice], total: int,
+    trained: Trained, population: Population, group: list[Pathway], bias: Pathway | None, factor: float, columns: Mapping[str, slice], total: int,
     name: str, out: _Written,
 ) -> Table:
-    """The node of a pathway, with the bias that stands with it."""
-    dt = trained.experiment.protocol.step
-    table: Table = {"type": "Affine", "weight": np.zeros((population.size, total)), "bias": np.zeros(population.size)}
-    if pathway is not None:
-        gain = factor * _gain(trained.experiment.network, pathway, dt)
-        matrix, place = gain * _matrix(trained, pathway), columns.get(pathway.source, slice(None))
-        if pathway.source not in columns:
-            table["weight"] = np.zeros_like(matrix)
-        table["weight"][:, place] = matrix
-        out.places.append(_Place(pathway.name, (name,), "weight", place, gain))
+    """The node of all pathways that come from one node, with the bias that stands with them.
+
+    norse steps through a graph in which two nodes lead from one population to another in another order, so there is one.
+    """
+    network, dt = trained.experiment.network, trained.experiment.protocol.step
+    width = network.population(group[0].source).size if group and group[0].source not in columns else total
+    table: Table = {"type": "Affine", "weight": np.zeros((population.size, width)), "bias": np.zeros(population.size)}
+    for pathway in group:
+        scale, place = factor * gain(network, pathway, dt), columns.get(pathway.source, slice(None))
+        table["weight"][:, place] += scale * matrix(trained, pathway)
+        out.places.append(_Place(pathway.name, (name,), "weight", place, scale))
     if bias is not None:
-        gain = factor * _gain(trained.experiment.network, bias, dt)
-        table["bias"] = gain * _matrix(trained, bias).sum(axis=1)
-        out.places.append(_Place(bias.name, (name,), "bias", slice(None), gain))
+        scale = factor * gain(network, bias, dt)
+        table["bias"] = scale * matrix(trained, bias).sum(axis=1)
+        out.places.append(_Place(bias.name, (name,), "bias", slice(None), scale))
     return table
 
 
 def _nested(trained: Trained, table: Table, population: Population, pathway: Pathway, factor: float, name: str, out: _Written) -> Table:
     """A population and its pathway to itself as a graph of their own."""
-    gain = factor * _gain(trained.experiment.network, pathway, trained.experiment.protocol.step)
-    recurrent = {"type": "Affine", "weight": gain * _matrix(trained, pathway), "bias": np.zeros(population.size)}
-    out.places.append(_Place(pathway.name, (name, "w_rec"), "weight", slice(None), gain))
+    scale = factor * gain(trained.experiment.network, pathway, trained.experiment.protocol.step)
+    recurrent = {"type": "Affine", "weight": scale * matrix(trained, pathway), "bias": np.zeros(population.size)}
+    out.places.append(_Place(pathway.name, (name, "w_rec"), "weight", slice(None), scale))
     shape = np.array([population.size])
     return {
         "type": "NIRGraph", "edges": [("input", "lif"), ("lif", "w_rec"), ("w_rec", "lif"), ("lif", "output")],
@@ -210,7 +212,7 @@ def _nested(trained: Trained, table: Table, population: Population, pathway: Pat
     }
 
 
-def _matrix(trained: Trained, pathway: Pathway) -> Array:
+def matrix(trained: Trained, pathway: Pathway) -> Array:
     """The weights with which a pathway transmits, `(n_post, n_pre)`.
 
     Raises:
@@ -224,7 +226,7 @@ def _matrix(trained: Trained, pathway: Pathway) -> Array:
     return np.asarray(network.effective(pathway, trained.state))
 
 
-def _gain(network: Network, pathway: Pathway, dt: float) -> float:
+def gain(network: Network, pathway: Pathway, dt: float) -> float:
     """The drive that a weight of 1 brings, for what the source sends in one step: 1 for a spike, or its rate.
 
     Raises:
@@ -328,7 +330,7 @@ def _annotated(trained: Trained, found: Table, path: Path) -> Imported:
     if ours.keys() - theirs.keys() or {tuple(edge) for edge in expected["edges"]} != {tuple(edge) for edge in found["edges"]}:
         raise FileError(f"'{path}' is no longer the graph that its annotation '{ANNOTATION}' describes: nodes or edges have changed. Take the annotation out, or export the network again.")
     changed = {key for key, value in ours.items() if not np.array_equal(value, theirs[key])}
-    state, lost = dict(trained.state), []
+    state, lost, done = dict(trained.state), [], set()
     network = trained.experiment.network
     for place in written.places:
         key = (*place.nodes, place.field)
@@ -341,8 +343,9 @@ def _annotated(trained: Trained, found: Table, path: Path) -> Imported:
             lost.append(f"{'.'.join(key)} was changed after bioFA wrote it; {place.pathway} has no weights of its own for it, so the old ones stay")
             continue
         new, old = (values[key][..., place.columns].reshape(state[name].shape) for values in (theirs, ours))
-        if not np.array_equal(new, old):
-            state[name] = np.where(new == old, state[name], new / place.factor)
+        if not np.array_equal(new, old) and (key, place.columns.start) not in done:  # of pathways side by side the first takes the change
+            done.add((key, place.columns.start))
+            state[name] = np.where(new == old, state[name], state[name] + (new - old) / place.factor)
             lost.append(f"the weights that bioFA had noted for {place.pathway}: {np.count_nonzero(new != old)} of them were changed in the graph after it was written; the graph's are taken")
     known = {(*place.nodes, place.field) for place in written.places}
     lost += [f"{'.'.join(key)} was changed after bioFA wrote it; the noted value stays" for key in sorted(changed - known)]

@@ -1,23 +1,32 @@
 """Runs NIR graphs in the tools they are meant for, and has those tools write some; by a Python of its own, which has no bioFA.
 
-    nir_client.py run TOOL GRAPH.nir IN.npz OUT.npz      spikes (n, steps, n_in) in; of every neuron node (n, steps, size) out, from rest in each of the n
-    nir_client.py write TOOL GRAPH.nir IN.npz OUT.npz    a network of the tool's own, written by it to GRAPH.nir, and its spikes
+    nir_client.py TOOL FOLDER
+
+For each NAME.nir in the folder, and the spikes of NAME.in.npz (n, steps, n_in), those of every neuron node go to NAME.TOOL.npz (n, steps, size), each
+of the n presentations from rest; computed in float64, and in the float32 that is these tools' own in NAME.TOOL.single.npz. Of snnTorch and SpikingJelly a network of their own goes to written_TOOL.nir, and its spikes to
+written_TOOL.npz, on the first presentation of written.in.npz.
 """
 
 import contextlib
+import functools
 import io
 import sys
+from pathlib import Path
 
 import nir
+import nirtorch
 import numpy as np
 import torch
+
+NIR_TO_TORCH = nirtorch.nir_to_torch
+torch.Tensor.float = lambda tensor: tensor.to(torch.get_default_dtype())  # snnTorch and norse cast to float32, whatever the precision
 
 
 def hear(module, name, heard):
     """Keep what a module answers, without its state, in `heard[name]`."""
     def keep(_module, _arguments, answer):
         spikes = answer[0] if isinstance(answer, tuple) else answer
-        heard.setdefault(name, []).append(spikes.detach().numpy().reshape(-1).copy())
+        heard.setdefault(name, []).append(spikes.detach().numpy().copy())
     module.register_forward_hook(keep)
 
 
@@ -33,6 +42,7 @@ def snntorch(graph, dt):
             in_its_steps(inner)
 
     in_its_steps(graph)
+    nirtorch.nir_to_torch = functools.partial(NIR_TO_TORCH, dtype=torch.get_default_dtype())  # which snnTorch leaves at float32
     with contextlib.redirect_stdout(io.StringIO()):
         return import_from_nir(graph)
 
@@ -46,33 +56,29 @@ def norse(graph, dt):
 def spikingjelly(graph, dt):
     from spikingjelly.activation_based.nir_exchange import import_from_nir
 
-    return import_from_nir(graph, dt=dt, dtype=torch.float64)
+    return import_from_nir(graph, dt=dt, dtype=torch.get_default_dtype())
 
 
 def run(tool, path, spikes):
     graph = nir.read(path)
     dt = float(graph.metadata["dt"])
     neurons = [name for name, node in graph.nodes.items() if isinstance(node, (nir.LIF, nir.CubaLIF, nir.NIRGraph))]
-    out = {name: [] for name in neurons}
-    for presentation in spikes:
-        model, heard = {"snntorch": snntorch, "norse": norse, "spikingjelly": spikingjelly}[tool](nir.read(path), dt), {}
-        modules = dict(model.named_modules())
-        for name in neurons:
-            hear(modules[name], name, heard)
-        state = None
-        kind = torch.float64 if tool == "spikingjelly" else torch.float32
-        with torch.no_grad():
-            for row in presentation:
-                _, state = model(torch.as_tensor(row, dtype=kind)[None], state)
-        for name in neurons:
-            out[name].append(np.array(heard[name]))
-    return {name: np.array(rows).astype(np.uint8) for name, rows in out.items()}
+    model, heard = {"snntorch": snntorch, "norse": norse, "spikingjelly": spikingjelly}[tool](graph, dt), {}
+    modules = dict(model.named_modules())
+    for name in neurons:
+        hear(modules[name], name, heard)
+    state = None
+    rows = torch.as_tensor(spikes, dtype=torch.get_default_dtype())
+    with torch.no_grad():
+        for step in range(rows.shape[1]):
+            _, state = model(rows[:, step], state)
+    return {name: np.stack(heard[name], axis=1).astype(np.uint8) for name in neurons}
 
 
 def write(tool, path, spikes):
-    """An input, a recurrent layer (snnTorch) or a layer, and an output, with biases in the first; what the output layer spikes."""
+    """An input, a layer, recurrent in snnTorch, with biases, and an output; and what both layers spike."""
     torch.manual_seed(1)
-    steps, n_in = spikes.shape[1:]
+    n_in = spikes.shape[2]
     x = torch.as_tensor(spikes[0], dtype=torch.float32)
     if tool == "snntorch":
         import snntorch as snn
@@ -114,11 +120,24 @@ def write(tool, path, spikes):
     with torch.no_grad():
         for row in x:
             model(row[None])
-    return {name: np.array(rows).astype(np.uint8)[None] for name, rows in heard.items()}
+    return {name: np.stack(rows, axis=1).astype(np.uint8) for name, rows in heard.items()}
+
+
+def main(tool, folder):
+    for path in sorted(folder.glob("*.nir")):
+        if not path.name.startswith("written"):
+            for precision, ending in ((torch.float64, "npz"), (torch.float32, "single.npz")):
+                torch.set_default_dtype(precision)
+                np.savez(path.with_suffix(f".{tool}.{ending}"), **run(tool, path, spikes_of(path.with_suffix(".in.npz"))))
+    if tool != "norse":
+        path = folder / f"written_{tool}.nir"
+        np.savez(path.with_suffix(".npz"), **write(tool, path, spikes_of(folder / "written.in.npz")))
+
+
+def spikes_of(path):
+    with np.load(path) as given:
+        return given["spikes"]
 
 
 if __name__ == "__main__":
-    what, tool, path, source, out = sys.argv[1:]
-    with np.load(source) as given:
-        spikes = given["spikes"]
-    np.savez(out, **{"run": run, "write": write}[what](tool, path, spikes))
+    main(sys.argv[1], Path(sys.argv[2]))
