@@ -32,6 +32,7 @@ FORMATS = {
     "arrays": Format("weights and learning curve as .npz and .csv with a README", "", needs_result=True),
     "nir": Format("the part that answers as a NIR graph, for snnTorch, norse, SpikingJelly and others", ".nir", reads=True),
     "safetensors": Format("weights as a PyTorch state_dict in safetensors", ".safetensors", reads=True),
+    "sonata": Format("nodes, edges, spikes and configuration as a SONATA folder, for NEST through bmtk", "", reads=True),
 }
 """Every format by name."""
 
