@@ -21,7 +21,9 @@ Folders of others are read where their neurons are iaf_psc_exp and their sources
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -74,11 +76,16 @@ def export(trained: Trained, path: Path) -> Exported:
         ModelError: if a pathway of the part that answers has no weights to write.
     """
     writer = _Writer(trained)
-    path.mkdir()
-    writer.network(path)
-    writer.spikes(path)
-    writer.configuration(path)
-    writer.annotation(path)
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    try:
+        partial.mkdir()
+        writer.network(partial)
+        writer.spikes(partial)
+        writer.configuration(partial)
+        writer.annotation(partial)
+        partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     rules = [sentence for sentence in learning_lost(trained.experiment.network, NOTED) if not sentence.startswith("feedback")]
     return Exported((path,), (*writer.lost, *rules))
 
@@ -254,7 +261,7 @@ class _Writer:
             "manifest": {"$BASE_DIR": "."},
             "network": f"$BASE_DIR/{CIRCUIT}",
             "target_simulator": "NEST",
-            "run": {"tstop": round(steps * 1e3 * self.dt, 9), "dt": round(1e3 * self.dt, 12), "precise_times": False},
+            "run": {"tstop": round(steps * 1e3 * self.dt, 9), "dt": round(1e3 * self.dt, 12), "random_seed": self.trained.seed % 2**32, "precise_times": False},
             "inputs": {
                 name: {"input_type": "spikes", "module": "sonata", "input_file": f"$BASE_DIR/inputs/{name}.h5", "node_set": {"population": name}} for name in self.inputs
             },
@@ -309,46 +316,43 @@ def load(path: Path) -> Imported:
     """
     configuration = path / CIRCUIT if path.is_dir() else path
     try:
-        circuit = _resolved(json.loads(configuration.read_text(encoding="utf-8")), configuration.parent)
-        nodes = [_typed(entry, "nodes") for entry in circuit["networks"]["nodes"]]
-        edges = [_typed(entry, "edges") for entry in circuit["networks"].get("edges", [])]
+        circuit, base = _resolved(configuration), configuration.parent
+        nodes = [_typed(entry, "nodes", base) for entry in circuit["networks"]["nodes"]]
+        edges = [_typed(entry, "edges", base) for entry in circuit["networks"].get("edges", [])]
         folder = _Folder(configuration, circuit, nodes, edges)
         noted = circuit.get("components", {}).get(ANNOTATION)
         if noted is None:
             return folder.network()
-        with h5py.File(noted, "r") as file:
+        with h5py.File(base / noted, "r") as file:
             content = dict(file.attrs) | {"state": {name: array[()] for name, array in file["state"].items()}}
     except (OSError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise FileError(f"'{path}' is not a whole SONATA circuit ({type(error).__name__}: {error}). Give the folder that holds {CIRCUIT}.") from None
     return folder.annotated(content)
 
 
-def _resolved(value: Any, base: Path, manifest: Mapping[str, str] | None = None) -> Any:
-    """A configuration with the variables of its manifest put in, and relative paths made absolute."""
-    if manifest is None:
-        manifest = dict(value.get("manifest", {}))
-        for name, text in manifest.items():
-            text = text.replace("${configdir}", str(base.absolute()))
-            for other, known in manifest.items():
-                text = text.replace(f"${other.strip('${}')}", known) if other != name else text
-            manifest[name] = str((base / text).absolute())
-        return {key: _resolved(part, base, manifest) for key, part in value.items() if key != "manifest"}
-    if isinstance(value, dict):
-        return {key: _resolved(part, base, manifest) for key, part in value.items()}
-    if isinstance(value, list):
-        return [_resolved(part, base, manifest) for part in value]
-    if isinstance(value, str):
-        for name, text in manifest.items():
-            plain = name.strip("${}")
-            value = value.replace(f"${{{plain}}}", text).replace(f"${plain}", text)
-    return value
+def _resolved(configuration: Path) -> dict[str, Any]:
+    """A configuration with the variables of its manifest put in."""
+    content = json.loads(configuration.read_text(encoding="utf-8"))
+    manifest = {name.strip("${}"): text for name, text in content.pop("manifest", {}).items()} | {"configdir": str(configuration.parent.absolute())}
+
+    def put_in(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: put_in(part) for key, part in value.items()}
+        if isinstance(value, list):
+            return [put_in(part) for part in value]
+        if isinstance(value, str):
+            for _ in manifest:  # a variable may stand in another
+                value = re.sub(r"\$\{?(\w+)\}?", lambda found: manifest.get(found[1], found[0]), value)
+        return value
+
+    return dict(put_in(content))
 
 
-def _typed(entry: Mapping[str, Any], kind: str) -> tuple[Path, pd.DataFrame]:
+def _typed(entry: Mapping[str, Any], kind: str, base: Path) -> tuple[Path, pd.DataFrame]:
     """A file of nodes or edges, and its types by id."""
     name = entry.get(f"{kind[:-1]}_types_file")
-    types = pd.read_csv(name, sep=r"\s+", na_values=["NULL"], keep_default_na=False) if name else pd.DataFrame({f"{kind[:-1]}_type_id": []})
-    return Path(entry[f"{kind}_file"]), types.set_index(f"{kind[:-1]}_type_id")
+    types = pd.read_csv(base / name, sep=r"\s+", na_values=["NULL"], keep_default_na=False) if name else pd.DataFrame({f"{kind[:-1]}_type_id": []})
+    return base / entry[f"{kind}_file"], types.set_index(f"{kind[:-1]}_type_id")
 
 
 @dataclass
@@ -497,8 +501,8 @@ class _Folder:
         parameters = dict(DEFAULTS)
         file = row.get("dynamics_params")
         if isinstance(file, str):
-            folder = self.circuit.get("components", {}).get("point_neuron_models_dir", str(self.configuration.parent))
-            parameters |= {key: float(value) for key, value in json.loads((Path(folder) / file).read_text(encoding="utf-8")).items() if key in DEFAULTS}
+            folder = self.configuration.parent / self.circuit.get("components", {}).get("point_neuron_models_dir", "")
+            parameters |= {key: float(value) for key, value in json.loads((folder / file).read_text(encoding="utf-8")).items() if key in DEFAULTS}
         parameters |= {key: float(row[key]) for key in DEFAULTS if key in row and pd.notna(row[key])}
         if parameters["tau_syn_ex"] != parameters["tau_syn_in"]:
             raise ModelError(f"'{self.configuration}': '{name}' has two synaptic time constants, {parameters['tau_syn_ex']:g} and {parameters['tau_syn_in']:g} ms; a population of bioFA has one.")
