@@ -33,7 +33,9 @@ FORMATS = {
     "bundle": Format("everything about the run in one folder, to archive and to run again", "", needs_result=True, reads=True),
     "neo": Format("spikes, traces, trials and the course of learning as a Neo block (NIX)", ".nix", needs_result=True),
     "nwb": Format("spikes, traces, trials and weights at the snapshots for sharing (NWB)", ".nwb", needs_result=True),
+    "nir": Format("the part that answers as a NIR graph, for snnTorch, norse, SpikingJelly and others", ".nir", reads=True),
     "safetensors": Format("weights as a PyTorch state_dict in safetensors", ".safetensors", reads=True),
+    "sonata": Format("nodes, edges, spikes and configuration as a SONATA folder, for NEST through bmtk", "", reads=True),
 }
 """Every format by name."""
 
