@@ -13,6 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bioFA.brian.live import Live, to_brian2
     from bioFA.checks import RuleCheck, check_rule
     from bioFA.errors import BioFAError, FileError, MissingError, ModelError, RunError
     from bioFA.experiment import Experiment, Phase, Protocol, Record, Stop
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from bioFA.verification import Verification, verify
 
 _HOMES = {
+    "bioFA.brian.live": ("Live", "to_brian2"),
     "bioFA.checks": ("RuleCheck", "check_rule"),
     "bioFA.errors": ("BioFAError", "FileError", "MissingError", "ModelError", "RunError"),
     "bioFA.experiment": ("Experiment", "Phase", "Protocol", "Record", "Stop"),
@@ -45,6 +47,7 @@ __all__ = [
     "Instance",
     "Layered",
     "Learning",
+    "Live",
     "MissingError",
     "ModelError",
     "Network",
@@ -68,6 +71,7 @@ __all__ = [
     "loads",
     "resume",
     "simulate",
+    "to_brian2",
     "verify",
 ]
 
