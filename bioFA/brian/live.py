@@ -87,7 +87,7 @@ def to_brian2(source: Result | Trained | Instance | str | Path, split: str = "te
     protocol = instance.experiment.protocol
     brian2.defaultclock.dt = protocol.step * brian2.second
     names: dict[str, Any] = {name: getattr(brian2, name) for name in script.imports()} | {
-        "np": np, "data": data, "state": {**source.state, **{f"{name}.exists": mask for name, mask in instance.masks.items()}}, "rows": rows,
+        "np": np, "data": data, "state": {**source.state, **{f"{name}.exists": mask for name, mask in instance.masks.items()}}, "rows": rows, "during": slice(len(rows)),
         "split": "train" if train is not None else split, "training": train is not None, "first": done if train is not None else 0,
     }
     exec(compile(f"{SHOWN}\n{script.network_text()}", f"<{instance.experiment.name} as a Brian2 program>", "exec"), names)  # our own text

@@ -41,7 +41,7 @@ _READABLE = {"s": (("ms", 1e-3), ("second", 1.0)), "Hz": (("Hz", 1.0),), "V": ((
 SUFFIX = "_syn"
 """What a rule's name gets where a population at its ends has the same."""
 _TAKEN = {
-    "np", "data", "state", "rows", "split", "training", "first", "shown", "uniform", "pace", "sweep", "learning", "arrival", "order", "updater", "network", "populations",
+    "np", "data", "state", "rows", "during", "split", "training", "first", "shown", "uniform", "pace", "sweep", "learning", "arrival", "order", "updater", "network", "populations",
     "pathways", "step", "presentation", "ms", "second", "name", "table", "keys", "kept", "monitors", "spikes", "args", "parser", "after", "numbers", "exists", "synapses", "run",
     "prefs", "defaultclock", "implementation", "open", "print", "range", "len", "zip", "enumerate", "str", "int", "float", "abs", "dict", "list", "max", "min", "sum", "project",
 }
@@ -226,10 +226,10 @@ class Script:
                 extra = f", repeat={protocol.shown_steps // length}, blank={(protocol.steps - protocol.shown_steps) // length}"
             lines.append(f'shown_{name} = TimedArray(shown("{name}"{extra}), dt={quantity(length * protocol.step, "s")})  # drawn by bioFA for each presentation')
         if self._phased():
-            lines.append(f"pace = TimedArray(data[\"pace\"][: len(rows)] if training else np.ones(len(rows)), dt={quantity(protocol.steps * protocol.step, 's')})  # of every learning rate")
+            lines.append(f"pace = TimedArray(data[\"pace\"][during] if training else np.ones(len(rows)), dt={quantity(protocol.steps * protocol.step, 's')})  # of every learning rate")
         for name in self._frozen():
             lines.append(
-                f"learns_{name} = TimedArray(data[\"learns.{name}\"][: len(rows)] if training else np.ones(len(rows)), dt={quantity(protocol.steps * protocol.step, 's')})"
+                f"learns_{name} = TimedArray(data[\"learns.{name}\"][during] if training else np.ones(len(rows)), dt={quantity(protocol.steps * protocol.step, 's')})"
             )
         if self.drawing:
             lines.append(self._uniform())
@@ -599,7 +599,7 @@ SHOWN = '''
 def shown(name, repeat=1, blank=0):
     """What a source shows in this run, one row in time after the other: each row of an example `repeat` times, then `blank` rows of silence."""
     table = data[f"{split}.{name}"]
-    table = table[rows] if name in ("inputs", "targets") else table[: len(rows)]
+    table = table[rows] if name in ("inputs", "targets") else table[during]
     if f"{split}.{name}.levels" in data:  # bytes that stand for numbers
         table = data[f"{split}.{name}.levels"][table]
     table = np.repeat(table.reshape(len(rows), -1, table.shape[-1]), repeat, axis=1)

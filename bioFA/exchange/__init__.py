@@ -31,6 +31,7 @@ class Format(NamedTuple):
 FORMATS = {
     "arrays": Format("weights and learning curve as .npz and .csv with a README", "", needs_result=True),
     "brian2": Format("a script for plain Brian2, with weights and examples, that runs without bioFA", "", reads=True),
+    "neuroml": Format("NeuroML 2 and LEMS of the part that answers, on one example, for jNeuroML", "", reads=True),
     "safetensors": Format("weights as a PyTorch state_dict in safetensors", ".safetensors", reads=True),
 }
 """Every format by name."""

@@ -139,7 +139,7 @@ Scheme {experiment.scheme}, seed {trained.seed}, after {trained.presentations} p
 
     python {SCRIPT}                                answer every test image, without learning; answers and spikes go to results.npz
     python {SCRIPT} --train 100                    learn from the next 100 of {further} training presentations; the state goes to after.npz
-    python {SCRIPT} --state after.npz              answer with what was learned
+    python {SCRIPT} --state after.npz              answer with what was learned, or, with --train, go on from there
     python {SCRIPT} --standalone                   any of these, compiled to C++
     python {SCRIPT} --help
 
@@ -163,6 +163,14 @@ Written by bioFA from a network that learned with the scheme "@SCHEME@", seed @S
     python network.py --train 100              learn from the next 100 training presentations: results.npz, after.npz
     python network.py --state after.npz        answer with what was learned
     python network.py --standalone             any of these, compiled to C++
+
+A time step, in the slots of Brian2's schedule:
+
+    start           `sweep`, a list in this order: sources show, pathways sum what they carry, populations compute what they send
+    after_start     spikes of this step become events; monitors see the values of this step
+    before_groups   `learning`: every synapse changes by these values; then `arrival`: what spikes do at once where they arrive
+    groups          the differential equations advance
+    thresholds      threshold test and reset; the spikes are sent in the next step
 """
 
 import argparse
@@ -194,10 +202,12 @@ data = dict(np.load(HERE / "data.npz"))
 state = dict(np.load(args.state))
 training = args.train is not None
 split = "train" if training else args.split
-rows = data["order"][: args.train] if training else np.arange(len(data[f"{split}.inputs"]))[: args.number]
-first = @DONE@ if training else 0  # the number of the first presentation
+done = int(state.pop("presentations", @DONE@))  # training presentations so far
+rows = data["order"][done - @DONE@ :][: args.train] if training else np.arange(len(data[f"{split}.inputs"]))[: args.number]
+first = done if training else 0  # the number of the first presentation
+during = slice(first - @DONE@, first - @DONE@ + len(rows)) if training else slice(len(rows))
 if not len(rows) or (training and len(rows) < args.train):
-    parser.error(f"there are {len(data['order'])} training presentations, and at least one example must be shown")
+    parser.error(f"there are examples for training presentations {done} to {@DONE@ + len(data['order'])}, and at least one must be shown")
 
 
 @SHOWN@
@@ -237,7 +247,7 @@ def matrix(pathway, values, before):
 
 
 if training:
-    after = dict(state)
+    after = {**state, "presentations": done + len(rows)}
 @KEPT@
     np.savez(args.out / "after.npz", **after)
 '''
