@@ -13,6 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bioFA.brian.live import Live, to_brian2
     from bioFA.checks import RuleCheck, check_rule
     from bioFA.comparison import Comparison, load_comparison, run_comparison
     from bioFA.errors import BioFAError, FileError, MissingError, ModelError, RunError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from bioFA.verification import Verification, verify
 
 _HOMES = {
+    "bioFA.brian.live": ("Live", "to_brian2"),
     "bioFA.checks": ("RuleCheck", "check_rule"),
     "bioFA.comparison": ("Comparison", "load_comparison", "run_comparison"),
     "bioFA.errors": ("BioFAError", "FileError", "MissingError", "ModelError", "RunError"),
@@ -48,6 +50,7 @@ __all__ = [
     "Instance",
     "Layered",
     "Learning",
+    "Live",
     "MissingError",
     "ModelError",
     "Network",
@@ -73,6 +76,7 @@ __all__ = [
     "resume",
     "run_comparison",
     "simulate",
+    "to_brian2",
     "verify",
 ]
 

@@ -108,12 +108,16 @@ class Instance:
         Raises:
             ValueError: if a phase ends between them.
         """
-        feed, ends = self._feed("train", self.order(start, stop), start), self.phase_ends()
+        feed, ends = self.presented(start, stop), self.phase_ends()
         if not ends:
             return feed
         if any(start < end < stop for end in ends):
             raise ValueError(f"a phase ends between presentations {start} and {stop}: its ends are {ends}")
         return replace(feed, phase=self.experiment.protocol.phases[next(number for number, end in enumerate(ends) if stop <= end)])
+
+    def presented(self, start: int, stop: int) -> Feed:
+        """What the training presentations from `start` to `stop` show, whatever their phases."""
+        return self._feed("train", self.order(start, stop), start)
 
     def evaluation(self, split: str) -> Feed:
         """Every example of a split once, in its order."""

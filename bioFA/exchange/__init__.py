@@ -30,10 +30,12 @@ class Format(NamedTuple):
 
 FORMATS = {
     "arrays": Format("weights and learning curve as .npz and .csv with a README", "", needs_result=True),
+    "brian2": Format("a script for plain Brian2, with weights and examples, that runs without bioFA", "", reads=True),
     "bundle": Format("everything about the run in one folder, to archive and to run again", "", needs_result=True, reads=True),
     "neo": Format("spikes, traces, trials and the course of learning as a Neo block (NIX)", ".nix", needs_result=True),
-    "nwb": Format("spikes, traces, trials and weights at the snapshots for sharing (NWB)", ".nwb", needs_result=True),
+    "neuroml": Format("NeuroML 2 and LEMS of the part that answers, on one example, for jNeuroML", "", reads=True),
     "nir": Format("the part that answers as a NIR graph, for snnTorch, norse, SpikingJelly and others", ".nir", reads=True),
+    "nwb": Format("spikes, traces, trials and weights at the snapshots for sharing (NWB)", ".nwb", needs_result=True),
     "safetensors": Format("weights as a PyTorch state_dict in safetensors", ".safetensors", reads=True),
     "sonata": Format("nodes, edges, spikes and configuration as a SONATA folder, for NEST through bmtk", "", reads=True),
 }

@@ -1,0 +1,359 @@
+"""NeuroML 2 and LEMS: the part of a network that answers, on one example, for jNeuroML and what else reads these formats.
+
+    network.nml          populations, projections with their weights, what they are shown: valid NeuroML 2, where the network spikes
+    rates.xml            the same of a network of rates: NeuroML 2 has no such neurons, so they and their synapses are LEMS component types
+    LEMS_network.xml     the simulation: times, and what is written to spikes_<population>.dat and rates_<population>.dat
+    expected.npz         what bioFA computes on the same example: `population.s` (steps, size), `population.r` (steps, size)
+    state.h5             the annotation: description, rules, error pathways, seed and whole state, which `biofa import --from neuroml` reads back
+    README.md            how to run it
+
+A `lif` is PyNN's `IF_curr_exp` with `expCurrSynapse`: 1 mV is the distance of the threshold from rest, the capacitance 1 nF, so a
+weight w of a pathway whose source counts unit_rate as 1 becomes w / (unit_rate tau_syn tau) nA; a bias, which here passes the synapse
+too, becomes a steady current that begins tau_syn later, with the same charge.
+Rate units (`static_rate`, `leaky_rate`) are written with their activation; a static unit answers within a few steps.
+
+Why jNeuroML's numbers differ: it takes Euler steps, where `decay` = "exact" is solved exactly here; its threshold test does not see the spikes of its own
+step; its refractory period ends with the first step after it, not with a count of steps; so spikes agree in number (within 5 %), not one by one.
+Of rates with Euler's decay the course is the same (to the single precision that jLEMS prints), but late: by two steps in the first layer after a source,
+whose current begins after the first step and which itself takes one, and by one more in each layer after it; compared at such a lag, or when settled.
+
+Plasticity rules and error pathways have no place in NeuroML's networks; nothing reads `state.h5` but bioFA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+from bioFA.errors import FileError, ModelError
+from bioFA.exchange.base import ANNOTATION, Exported, Forward, Imported, forward, learning_lost
+from bioFA.instance import Instance, draw
+from bioFA.network import Node, Pathway, Population
+from bioFA.neurons.leaky_rate import LeakyRate
+from bioFA.neurons.lif import Lif
+from bioFA.neurons.static_rate import StaticRate
+from bioFA.reference import Reference
+from bioFA.trained import STATE, Trained, load_trained
+
+Array = np.ndarray
+NETWORK, TYPES, SIMULATION, EXPECTED = "network.nml", "rates.xml", "LEMS_network.xml", "expected.npz"
+PHI = {"linear": "{u}", "tanh": "2/(1 + exp(-2*{u})) - 1", "logistic": "1/(1 + exp(-{u}))", "rectified": "{u}*H({u})"}
+"""Activations in LEMS."""
+
+
+def export(trained: Trained, path: Path, split: str = "test", example: int = 0) -> Exported:
+    """Write the folder.
+
+    Args:
+        trained: the network.
+        path: the folder to make.
+        split: whose example is shown.
+        example: its number.
+
+    Raises:
+        ModelError: if the part that answers holds neurons that have no words here, or there is no such example.
+    """
+    instance = draw(trained.experiment, trained.seed)
+    splits = instance.data.splits()
+    split = split if split in splits else "train" if split == "test" else split
+    if split not in splits or not 0 <= example < len(splits[split]):
+        raise ModelError(f"there is no example {example} of '{split}'. Splits: {', '.join(f'{name} ({len(part)})' for name, part in splits.items())}.")
+    part = forward(trained.experiment.network)
+    _check(part)
+    shown = _shown(instance, trained, part, split, example)
+    network = _Writer(trained, part, shown)
+    path.mkdir()
+    written = [path / name for name in (SIMULATION, EXPECTED, STATE, "README.md")]
+    if network.spiking:
+        written.append(_write(network.document(), path / NETWORK))
+    else:
+        written.append(_write(network.types(), path / TYPES))
+    _write(network.simulation(), path / SIMULATION)
+    np.savez(path / EXPECTED, allow_pickle=False, **shown)
+    trained.save(path / STATE)
+    (path / "README.md").write_text(_readme(trained, split, example, bool(network.spiking)), encoding="utf-8")
+    lost = learning_lost(trained.experiment.network, STATE)
+    lost.append(f"all examples but one ({split} {example}): NeuroML holds one simulation")
+    if not network.spiking:
+        lost.append("rate units as NeuroML 2: it has none, so the network is written in LEMS, with component types of its own, which jNeuroML runs")
+    else:
+        lost.append("the exact solution between steps, and the order of delivery and threshold test: spikes agree in number, not one by one")
+    lost += ["the surrogate gain, which only plasticity reads"] if any(isinstance(p.neuron, Lif) for p in part.populations) else []
+    return Exported(tuple(written), tuple(lost))
+
+
+def load(path: Path) -> Imported:
+    """Read a folder back, from its `state.h5`; NeuroML itself is not read.
+
+    Raises:
+        FileError: if there is none, or it is damaged.
+    """
+    if not (path / STATE).is_file():
+        raise FileError(f"'{path}' is no folder that 'biofa export --to neuroml' wrote: it has no {STATE}. bioFA does not read NeuroML of others.")
+    return Imported(load_trained(path / STATE))
+
+
+def _check(part: Forward) -> None:
+    """Refuse neurons that have no words in NeuroML, and pathways between spikes and rates."""
+    for population in part.populations:
+        neuron = population.neuron
+        if neuron.shows is None and type(neuron) not in (Lif, LeakyRate, StaticRate):
+            raise ModelError(f"population '{population.name}': NeuroML export knows lif, leaky_rate and static_rate; {neuron.family_name} has no counterpart there.")
+        if isinstance(neuron, Lif) and neuron.reset != "to_value":
+            raise ModelError(f"population '{population.name}': the reset of NeuroML's integrate-and-fire neurons goes to a value; reset = 'subtract' has no counterpart.")
+    for pathway in part.pathways:
+        source, target = (next(p for p in part.populations if p.name == end) for end in (pathway.source, pathway.target))
+        if source.neuron.shows != "one" and (pathway.carries == "train") != isinstance(target.neuron, Lif):
+            raise ModelError(f"pathway '{pathway.name}' carries {pathway.carries} to {target.neuron.family_name}: only spikes to lif, and rates to rate units, have words in NeuroML.")
+
+
+def _shown(instance: Instance, trained: Trained, part: Forward, split: str, example: int) -> dict[str, Array]:
+    """What every population does in one presentation of the example, by the reference: spikes and published rates in every step."""
+    feed = instance.evaluation(split)
+    one = Instance(trained.experiment, trained.seed, instance.data, instance.state, instance.masks)
+    chosen = type(feed)(1, feed.tables, {name: rows[example : example + 1] for name, rows in feed.rows.items()}, example, feed.keys)
+    beginning = {name: array if name.split(".")[0] not in {p.name for p in part.populations} else instance.state[name] for name, array in trained.state.items()}
+    watched = [Node(p.name, v) for p in part.populations for v in ("s", "r") if v in p.neuron.publishes]
+    segment = Reference(one).segment(beginning, chosen, learning=False, every=1, only=(), watched=watched)
+    return {name: course[0].astype(float) for name, course in segment.courses.items()}
+
+
+def _write(root: ElementTree.Element, path: Path) -> Path:
+    ElementTree.indent(root)
+    ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    return path
+
+
+class _Writer:
+    """The three documents of one network on one example."""
+
+    def __init__(self, trained: Trained, part: Forward, shown: dict[str, Array]):
+        self.trained, self.part, self.shown = trained, part, shown
+        self.network = trained.experiment.network
+        self.protocol = trained.experiment.protocol
+        self.populations = [p for p in part.populations if p.neuron.shows != "one"]
+        self.spiking = [p for p in self.populations if f"{p.name}.s" in shown]
+        self.sources = [p for p in self.populations if p.neuron.shows is not None]
+        self.rates = [p for p in self.populations if p not in self.spiking]
+        self.biases = [p for p in part.pathways if self.network.population(p.source).neuron.shows == "one"]
+        self.projections = [p for p in part.pathways if p not in self.biases]
+
+    def _matrix(self, pathway: Pathway) -> Array:
+        if pathway.weights.one_to_one:
+            return np.eye(self.network.population(pathway.target).size) * pathway.weights.parameters()["scale"]
+        return np.asarray(self.network.effective(pathway, self.trained.state))
+
+    def document(self) -> ElementTree.Element:
+        """The NeuroML document, in the order that its schema wants."""
+        root = ElementTree.Element("neuroml", {
+            "xmlns": "http://www.neuroml.org/schema/neuroml2", "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
+            "xsi:schemaLocation": "http://www.neuroml.org/schema/neuroml2 https://raw.github.com/NeuroML/NeuroML2/development/Schemas/NeuroML2/NeuroML_v2.3.1.xsd",
+            "id": "biofa_network",
+        })
+        notes = ElementTree.SubElement(root, "notes")
+        notes.text = (
+            f"{self.trained.experiment.name}: {self.trained.experiment.description} Written by bioFA; the annotation '{ANNOTATION}' "
+            f"(description, rules, error pathways, state) is the file {STATE} beside this one."
+        )
+        lifs = [p for p in self.populations if isinstance(p.neuron, Lif)]
+        for pathway in self.biases:
+            neuron = self.network.population(pathway.target).neuron
+            if isinstance(neuron, Lif):
+                times = {"delay": f"{_ms(neuron.tau_syn)!r}ms", "duration": f"{self._length()!r}ms"}
+                ElementTree.SubElement(root, "pulseGenerator", {"id": f"{pathway.name}_current", **times, "amplitude": "1nA"})
+        for population in self.spiking:
+            if population in self.sources:
+                self._trains(root, population)
+        for population in lifs:
+            neuron = population.neuron
+            assert isinstance(neuron, Lif)
+            values = {
+                "cm": 1.0, "i_offset": 0.0, "tau_syn_E": _ms(neuron.tau_syn), "tau_syn_I": _ms(neuron.tau_syn), "v_init": 0.0, "tau_m": _ms(neuron.tau),
+                "tau_refrac": _ms(neuron.refractory_period), "v_reset": neuron.v_reset, "v_rest": 0.0, "v_thresh": 1.0,
+            }
+            ElementTree.SubElement(root, "IF_curr_exp", {"id": f"{population.name}_cell"} | {name: repr(value) for name, value in values.items()})
+        for population in lifs:
+            assert isinstance(population.neuron, Lif)
+            ElementTree.SubElement(root, "expCurrSynapse", {"id": f"{population.name}_synapse", "tau_syn": repr(_ms(population.neuron.tau_syn))})
+        self._network(root)
+        return root
+
+    def _trains(self, root: ElementTree.Element, population: Population) -> None:
+        """The spikes of a source: one spike array a neuron."""
+        for neuron, train in enumerate(self.shown[f"{population.name}.s"].T):
+            array = ElementTree.SubElement(root, "spikeArray", {"id": f"{population.name}_{neuron}_train"})
+            for number, step in enumerate(np.flatnonzero(train)):
+                ElementTree.SubElement(array, "spike", {"id": str(number), "time": f"{_ms((step + 0.5) * self.protocol.step)!r}ms"})
+
+    def _network(self, root: ElementTree.Element) -> None:
+        network = ElementTree.SubElement(root, "network", {"id": "net"})
+        for population in self.populations:
+            if population in self.sources and population in self.spiking:
+                for neuron in range(population.size):
+                    self._population(network, f"{population.name}_{neuron}", f"{population.name}_{neuron}_train", 1)
+            else:
+                self._population(network, population.name, f"{population.name}_cell", population.size)
+        for pathway in self.projections:
+            if isinstance(self.network.population(pathway.target).neuron, Lif):
+                self._spike_projection(network, pathway)
+        for pathway in self.projections:
+            if not isinstance(self.network.population(pathway.target).neuron, Lif):
+                self._rate_projection(network, pathway)
+        for pathway in self.biases:
+            target = self.network.population(pathway.target)
+            scale = 1e-3 / target.neuron.tau if isinstance(target.neuron, Lif) else 1.0
+            component = f"{pathway.name}_current" if isinstance(target.neuron, Lif) else "one"
+            self._inputs(network, pathway.name, target, component, scale * self._matrix(pathway)[:, 0])
+        for population in self.sources:
+            if population in self.rates:
+                self._inputs(network, f"shown_{population.name}", population, "one", self.shown[f"{population.name}.r"][0])
+
+    def _population(self, network: ElementTree.Element, name: str, component: str, size: int) -> None:
+        population = ElementTree.SubElement(network, "population", {"id": name, "component": component, "type": "populationList", "size": str(size)})
+        for number in range(size):
+            ElementTree.SubElement(ElementTree.SubElement(population, "instance", {"id": str(number)}), "location", {"x": str(number), "y": "0", "z": "0"})
+
+    def _spike_projection(self, network: ElementTree.Element, pathway: Pathway) -> None:
+        source, target = self.network.population(pathway.source), self.network.population(pathway.target)
+        assert isinstance(target.neuron, Lif)
+        weights = self._matrix(pathway) / (_unit_rate(source, self.protocol.step) * target.neuron.tau_syn * target.neuron.tau * 1e3)
+        single = source in self.sources
+        groups: Iterable[tuple[str, str, range]] = (
+            ((f"{source.name}_{n}", f"{source.name}_{n}_train", range(n, n + 1)) for n in range(source.size)) if single
+            else ((source.name, f"{source.name}_cell", range(source.size)),)
+        )
+        for population, component, columns in groups:
+            projection = ElementTree.SubElement(network, "projection", {
+                "id": f"{pathway.name}_{columns[0]}" if single else pathway.name, "presynapticPopulation": population,
+                "postsynapticPopulation": target.name, "synapse": f"{target.name}_synapse",
+            })
+            for number, (i, j) in enumerate((i, j) for i, j in np.argwhere(weights) if j in columns):
+                ElementTree.SubElement(projection, "connectionWD", {
+                    "id": str(number), "preCellId": f"../{population}/{0 if single else j}/{component}", "postCellId": f"../{target.name}/{i}/{target.name}_cell",
+                    "weight": repr(float(weights[i, j])), "delay": "0ms",
+                })
+
+    def _rate_projection(self, network: ElementTree.Element, pathway: Pathway) -> None:
+        weights = self._matrix(pathway)
+        projection = ElementTree.SubElement(network, "continuousProjection", {
+            "id": pathway.name, "presynapticPopulation": pathway.source, "postsynapticPopulation": pathway.target,
+        })
+        for number, (i, j) in enumerate(np.argwhere(weights)):
+            ElementTree.SubElement(projection, "continuousConnectionInstanceW", {
+                "id": str(number), "preCell": f"../{pathway.source}/{j}/{pathway.source}_cell", "postCell": f"../{pathway.target}/{i}/{pathway.target}_cell",
+                "preComponent": "rate_sender", "postComponent": "rate_synapse", "weight": repr(float(weights[i, j])),
+            })
+
+    def _inputs(self, network: ElementTree.Element, name: str, target: Population, component: str, values: Array) -> None:
+        inputs = ElementTree.SubElement(network, "inputList", {"id": f"{name}_inputs", "population": target.name, "component": component})
+        for i in np.flatnonzero(values):
+            ElementTree.SubElement(inputs, "inputW", {
+                "id": str(i), "target": f"../{target.name}/{i}/{target.name}_cell", "destination": "synapses", "weight": repr(float(values[i])),
+            })
+
+    def _length(self) -> float:
+        return _ms(self.protocol.shown_steps * self.protocol.step)
+
+    def types(self) -> ElementTree.Element:
+        """Rate units and their synapses as LEMS component types, and one component a population."""
+        root = ElementTree.fromstring(_RATE_TYPES)
+        for activation, phi in PHI.items():
+            for name, u, extra in (("static", "drive", ""), ("leaky", "u", _LEAK)):
+                parameter = '<Parameter name="tau" dimension="time"/>' if extra else ""
+                root.append(ElementTree.fromstring(_UNIT.format(name=f"{name}_{activation}", parameter=parameter, leak=extra, phi=phi.format(u=u))))
+        length = f"{self._length()!r}ms"
+        ElementTree.SubElement(root, "pulseGeneratorDL", {"id": "one", "delay": "0ms", "duration": length, "amplitude": "1"})
+        ElementTree.SubElement(root, "rateSender", {"id": "rate_sender"})
+        ElementTree.SubElement(root, "rateSynapse", {"id": "rate_synapse"})
+        for population in self.rates:
+            neuron = population.neuron
+            if isinstance(neuron, LeakyRate):
+                ElementTree.SubElement(root, f"leaky_{neuron.activation}", {"id": f"{population.name}_cell", "tau": f"{_ms(neuron.tau)!r}ms"})
+            else:
+                activation = neuron.activation if isinstance(neuron, StaticRate) else "linear"
+                ElementTree.SubElement(root, f"static_{activation}", {"id": f"{population.name}_cell"})
+        self._network(root)
+        return root
+
+    def simulation(self) -> ElementTree.Element:
+        """The LEMS simulation, with everything recorded."""
+        root = ElementTree.Element("Lems")
+        ElementTree.SubElement(root, "Target", {"component": "sim"})
+        for file in ("Cells.xml", "Networks.xml", "Simulation.xml", *(("PyNN.xml", NETWORK) if self.spiking else (TYPES,))):
+            ElementTree.SubElement(root, "Include", {"file": file})
+        step = repr(_ms(self.protocol.step))
+        simulation = ElementTree.SubElement(root, "Simulation", {"id": "sim", "length": f"{self._length()!r}ms", "step": f"{step}ms", "target": "net"})
+        for population in self.populations:
+            if population in self.sources:
+                continue
+            cells = [f"{population.name}/{i}/{population.name}_cell" for i in range(population.size)]
+            if population in self.spiking:
+                file = ElementTree.SubElement(simulation, "EventOutputFile", {"id": f"spikes_{population.name}", "fileName": f"spikes_{population.name}.dat", "format": "ID_TIME"})
+                for i, cell in enumerate(cells):
+                    ElementTree.SubElement(file, "EventSelection", {"id": str(i), "select": cell, "eventPort": "spike"})
+            else:
+                file = ElementTree.SubElement(simulation, "OutputFile", {"id": f"rates_{population.name}", "fileName": f"rates_{population.name}.dat"})
+                for i, cell in enumerate(cells):
+                    ElementTree.SubElement(file, "OutputColumn", {"id": f"{population.name}_{i}", "quantity": f"{cell}/V"})
+        return root
+
+
+def _ms(seconds: float) -> float:
+    """A time in milliseconds, without the last digits that the factor makes."""
+    return round(float(seconds) * 1e3, 9)
+
+
+def _unit_rate(source: Population, dt: float) -> float:
+    """The rate in Hz that the train of a population counts as 1."""
+    neuron: Any = source.neuron
+    for name in ("unit_rate", "max_rate"):
+        if name in neuron.parameters():
+            return float(neuron.parameters()[name])
+    return float(neuron.gain) / dt
+
+
+_RATE_TYPES = """<Lems>
+  <ComponentType name="rateSender" extends="baseSynapseDL" description="The presynaptic end of a rate synapse: shows the rate of its cell.">
+    <Property name="weight" dimension="none" defaultValue="1"/>
+    <Dynamics><DerivedVariable name="I" exposure="I" dimension="none" value="0"/></Dynamics>
+  </ComponentType>
+  <ComponentType name="rateSynapse" extends="baseSynapseDL" description="Adds weight times the presynaptic rate to the drive.">
+    <Property name="weight" dimension="none" defaultValue="1"/>
+    <InstanceRequirement name="peer" type="rateSender"/>
+    <Dynamics>
+      <DerivedVariable name="rate" dimension="none" select="peer/V"/>
+      <DerivedVariable name="I" exposure="I" dimension="none" value="weight * rate"/>
+    </Dynamics>
+  </ComponentType>
+</Lems>"""
+_UNIT = """<ComponentType name="{name}" extends="baseCellMembPotDL" description="A rate unit; V is its rate.">
+    {parameter}
+    <Exposure name="drive" dimension="none"/>
+    <Attachments name="synapses" type="basePointCurrentDL"/>
+    <Dynamics>
+      {leak}
+      <DerivedVariable name="drive" exposure="drive" dimension="none" select="synapses[*]/I" reduce="add"/>
+      <DerivedVariable name="V" exposure="V" dimension="none" value="{phi}"/>
+      <OnCondition test="V .gt. 1e30"><EventOut port="spike"/></OnCondition>
+    </Dynamics>
+  </ComponentType>"""
+_LEAK = '<StateVariable name="u" dimension="none"/><TimeDerivative variable="u" value="(drive - u)/tau"/>'
+
+
+def _readme(trained: Trained, split: str, example: int, spiking: bool) -> str:
+    return f"""# {trained.experiment.name} in NeuroML 2 and LEMS
+
+{trained.experiment.description}
+
+The part of the network that answers, on example {example} of the {split} data, as learning left it after {trained.presentations} presentations.
+
+{f"    pynml -validate {NETWORK}" + chr(10) if spiking else ""}    pynml {SIMULATION} -nogui
+
+writes `spikes_POPULATION.dat` (neuron, time in s) or `rates_POPULATION.dat` (time in s, one column a neuron). `{EXPECTED}` has what bioFA
+computes: `population.s` and `population.r`, (steps, size). `{STATE}` holds everything that NeuroML has no words for (learning, error pathways):
+`biofa import FOLDER --from neuroml --out DIR` reads it back.
+"""

@@ -1,0 +1,90 @@
+"""NeuroML: what is written is what was learned, the official validator accepts it, and jNeuroML gives nearly the same."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from test_brian2_export import learned
+
+import bioFA
+from bioFA import exchange
+from bioFA.errors import ModelError
+
+NML = "{http://www.neuroml.org/schema/neuroml2}"
+
+
+def pynml(*arguments, folder):
+    """Run pynml, of the environment that BIOFA_NEUROML_PYTHON names, or on PATH."""
+    python = os.environ.get("BIOFA_NEUROML_PYTHON")
+    command = str(Path(python).parent / "pynml") if python else shutil.which("pynml")
+    if command is None or shutil.which("java") is None:
+        pytest.skip("needs pynml (pip install pyneuroml) and Java")
+    return subprocess.run([command, *arguments], cwd=folder, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module", params=["digits_spiking", "leaky"])
+def written(request, tmp_path_factory):
+    """A network that has learned a little, and its folder."""
+    trained = learned(bioFA.load(request.param, {"protocol.presentations": 3}))
+    folder = tmp_path_factory.mktemp("neuroml") / request.param
+    exchange.export(trained, "neuroml", folder)
+    return trained, folder
+
+
+def test_weights_stand_in_the_file_as_they_were_learned(written):
+    trained, folder = written
+    if (folder / "network.nml").exists():
+        neuron = trained.experiment.network.population("output").neuron
+        found = [c for p in ElementTree.parse(folder / "network.nml").iter(f"{NML}projection") if p.get("id") == "hidden_to_output" for c in p]
+        ends, scale = ("preCellId", "postCellId"), 1 / (neuron.unit_rate * neuron.tau_syn * neuron.tau * 1e3)
+    else:
+        found = [c for p in ElementTree.parse(folder / "rates.xml").iter("continuousProjection") if p.get("id") == "hidden_to_output" for c in p]
+        ends, scale = ("preCell", "postCell"), 1.0
+    matrix = np.full_like(trained.state["hidden_to_output.w"], np.nan)
+    for connection in found:
+        j, i = (int(connection.get(end).split("/")[2]) for end in ends)
+        matrix[i, j] = float(connection.get("weight")) / scale
+    np.testing.assert_allclose(matrix, trained.state["hidden_to_output.w"], rtol=1e-14)
+
+
+def test_what_the_format_cannot_hold_is_told_and_read_back(written):
+    trained, folder = written
+    lost = exchange.export(trained, "neuroml", folder.with_name(f"{folder.name}_again")).lost
+    assert any("plasticity" in sentence for sentence in lost)
+    assert any("feedback pathways" in sentence for sentence in lost)
+    back = exchange.load(folder, "neuroml").trained
+    assert (back.experiment, back.seed, back.presentations) == (trained.experiment, trained.seed, trained.presentations)
+    for name, array in trained.state.items():
+        np.testing.assert_array_equal(back.state[name], array)
+
+
+@pytest.mark.parametrize(("model", "why"), [("evidence", "adaptive_lif has no counterpart"), ("digits_plateaus", "pyramidal")])
+def test_neurons_that_neuroml_has_no_words_for_are_refused(model, why, tmp_path):
+    experiment = bioFA.load(model)
+    trained = bioFA.trained.Trained(experiment, 1, 0, bioFA.draw(experiment, 1).state)
+    with pytest.raises(ModelError, match=why):
+        exchange.export(trained, "neuroml", tmp_path / "n")
+    assert not (tmp_path / "n").exists()
+
+
+@pytest.mark.slow
+def test_jneuroml_validates_and_gives_nearly_the_same(written):
+    _, folder = written
+    run = pynml("LEMS_network.xml", "-nogui", folder=folder)
+    assert run.returncode == 0, run.stdout[-2000:]
+    expected = np.load(folder / "expected.npz")
+    if (folder / "network.nml").exists():
+        assert "All valid and no warnings" in pynml("-validate", "network.nml", folder=folder).stdout
+        for population in ("hidden", "output"):
+            count, ours = len(np.loadtxt(folder / f"spikes_{population}.dat", ndmin=2)), expected[f"{population}.s"].sum()
+            assert ours > 10
+            assert abs(count - ours) <= max(0.05 * ours, 1)
+    else:
+        for lag, population in ((2, "hidden"), (3, "output")):
+            theirs, ours = np.loadtxt(folder / f"rates_{population}.dat")[lag:, 1:], expected[f"{population}.r"]
+            assert np.ptp(ours) > 0.05
+            np.testing.assert_allclose(theirs[: len(ours)], ours[: len(theirs)], rtol=0, atol=1e-6)
