@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
+
+OPTIONAL = (
+    ("Dask", "distributed", "cluster", "for biofa compare --scheduler"),
+    ("NIR", "nir", "nir", "for biofa export --to nir"),
+    ("Neo", "nixio", "neo", "for biofa export --to neo, and the task recorded_trials"),
+    ("PyNWB", "pynwb", "nwb", "for biofa export --to nwb, and the task recorded_trials"),
+    ("safetensors", "safetensors", "safetensors", "for biofa export --to safetensors"),
+    ("xarray", "xarray", "xarray", "for Result.to_xarray"),
+)
+"""Optional packages: name, module, extra, purpose."""
 
 
 class Check(NamedTuple):
@@ -43,10 +55,18 @@ def checks() -> list[Check]:
             "apt install g++ (Debian, Ubuntu), xcode-select --install (macOS), conda install -c conda-forge gxx; or set CXX",
         ),
         Check("cache", writable(cache_folder()), True, str(cache_folder()), "make it writable, or set BIOFA_CACHE to a folder that is"),
+        Check("threads", True, False, _threads(), ""),
         Check("scikit-learn", sklearn, False, "for the model digits", "pip install 'bioFA[digits]'"),
         Check("Elephant", has_elephant(), False, "for statistics of spikes", INSTALL),
+        *(Check(name, find_spec(package) is not None, False, purpose, f"pip install 'bioFA[{extra}]'") for name, package, extra, purpose in OPTIONAL),
         Check("MNIST", mnist, False, f"{'in' if mnist else 'not in'} {mnist_folder()}", "biofa data get mnist"),
     ]
+
+
+def _threads() -> str:
+    """How many threads numerical libraries may take here."""
+    given = os.environ.get("OMP_NUM_THREADS")
+    return f"OMP_NUM_THREADS is {given}" if given else f"OMP_NUM_THREADS is not set: libraries may take all {os.cpu_count()} cores; set it to 1 for many runs at once"
 
 
 def _runs(command: list[str], text: str = "") -> tuple[bool, str]:

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 import bioFA
 from bioFA import cli, exchange, files
 from bioFA.errors import FileError, ModelError
-from bioFA.trained import load_trained
+from bioFA.trained import Trained, load_trained
 
 SMALL = {"task.examples": 60, "task.test_examples": 20}
 PRESENTATIONS = 60
@@ -108,6 +108,39 @@ def test_the_help_of_export_lists_every_format():
     text = biofa("export", "--help").output
     for name in exchange.FORMATS:
         assert f"  {name}" in text
+
+
+UNLIKE = {"circuit.hidden.refractory_period": 0.0, "circuit.hidden.decay": "euler", "circuit.hidden.reset": "subtract"}
+LOSSY = [  # model, changes, format, exit code, what is said
+    ("linear", {}, "nir", 0, ["lost: plasticity (local_error at input_to_hidden", "lost: feedback pathways (mismatch_to_output"]),
+    ("nonlinear", {}, "nir", 2, ["'hidden1'", "no rate function such as tanh", "nothing meaningful"]),
+    ("digits_spiking", {}, "nir", 0, ["lost: exact decay of hidden", "lost: the refractory period of output (0.002 s)", "lost: timing at output"]),
+    ("digits_spiking", UNLIKE, "nir", 0, ["lost: the reset of hidden"]),
+    ("evidence", {}, "nir", 2, ["no neuron like AdaptiveLif"]),
+    ("linear_spiking", {}, "nir", 2, ["no neuron like StochasticSigmoid"]),
+    ("linear", {}, "sonata", 0, ["lost: the neuron model of hidden"]),
+    ("digits_spiking", {}, "sonata", 0, ["lost: the threshold test of hidden"]),
+    ("linear", {"circuit.scheme": "brsf"}, "sonata", 0, ["lost: the weights of mismatch_to_hidden, which are drawn anew"]),
+    ("digits", {}, "safetensors", 0, ["lost: plasticity", "lost: feedback pathways"]),
+    ("linear", {}, "neuroml", 0, ["lost: rate units as NeuroML 2", "lost: all examples but one"]),
+    ("evidence", {}, "neuroml", 2, ["adaptive_lif has no counterpart"]),
+    ("digits_spiking", UNLIKE, "neuroml", 2, ["reset = 'subtract' has no counterpart"]),
+    ("linear", {"circuit.scheme": "np"}, "brian2", 0, ["lost: the generators of what is drawn anew"]),
+    ("linear", {"circuit.scheme": "pbp"}, "brian2", 2, ["pseudo-inverse", "choose another scheme"]),
+    ("linear", {}, "neo", 2, ["holds what was recorded in a run"]),
+    ("linear", {}, "arrays", 2, ["holds what was recorded in a run"]),
+]
+
+
+@pytest.mark.parametrize(("model", "changes", "name", "code", "said"), LOSSY, ids=[f"{model} {' '.join(str(v) for v in changes.values())[:20]} to {name}" for model, changes, name, *_ in LOSSY])
+def test_what_a_format_cannot_hold_is_told_or_refused(model, changes, name, code, said, tmp_path):
+    experiment = bioFA.load(model, changes)
+    Trained(experiment, 1, 0, dict(bioFA.draw(experiment, 1).state)).save(tmp_path / "state.h5")
+    outcome = biofa("export", tmp_path / "state.h5", "--to", name, "--out", tmp_path / "out")
+    assert outcome.exit_code == code, outcome.output
+    for fragment in said:
+        assert fragment in (outcome.stdout if code == 0 else outcome.stderr)
+    assert (tmp_path / "out").exists() == (code == 0)
 
 
 def test_arrays_hold_every_weight_to_the_last_bit(runs, tmp_path):

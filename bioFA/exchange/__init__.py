@@ -72,7 +72,7 @@ def export(source: Result | Trained | str | Path, to: str, path: str | Path, **o
     """
     writer, path = module(to), Path(path)
     if isinstance(source, (str, Path)):
-        source = load_result(source) if FORMATS[to].needs_result else load_trained(source)
+        source = _read(source, FORMATS[to].needs_result)
     if FORMATS[to].needs_result and not isinstance(source, Result):
         raise ModelError(f"the format '{to}' holds what was recorded in a run. Give a result, such as the result.h5 that 'biofa run' wrote.")
     if isinstance(source, Result) and not FORMATS[to].needs_result:
@@ -84,6 +84,16 @@ def export(source: Result | Trained | str | Path, to: str, path: str | Path, **o
         return writer.export(source, path, **options)
     except OSError as error:
         raise FileError(f"'{path}' could not be written: {error}. Give a place that can be written, with space left.") from None
+
+
+def _read(path: str | Path, whole: bool) -> Result | Trained:
+    """The result in a file where it is to be `whole` and the file holds one, else the network as it was left."""
+    try:
+        return load_result(path) if whole else load_trained(path)
+    except FileError:
+        if whole and Path(path).is_file():
+            return load_trained(path)
+        raise
 
 
 def load(path: str | Path, format: str | None = None) -> Imported:
