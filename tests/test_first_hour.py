@@ -48,6 +48,7 @@ def test_the_rule_of_the_project_is_its_only_difference(project):
     assert own.circuit.schemes["bp"] == model.circuit.schemes["bp"]
 
 
+@pytest.mark.slow
 def test_every_command_of_the_projects_readme_runs(project, tmp_path, monkeypatch):
     monkeypatch.chdir(project)
     lines = [line.strip() for line in (project / "README.md").read_text().splitlines() if line.startswith("    biofa")]
