@@ -155,6 +155,8 @@ def test_the_graph_spikes_as_the_network(name, tmp_path):
     graph = nir.read(tmp_path / "n.nir")
     ours = spikes_of(described, backend)
     theirs = interpret(graph, ours["image"].astype(float), float(graph.metadata["dt"]))
+    assert type(graph.nodes["l2b_answer"]) is (nir.LIF if name.startswith("lif") else nir.CubaLIF)
+    assert type(graph.nodes["l1b_hidden"]) is (type(graph.nodes["l2b_answer"]) if "forward" in name else nir.NIRGraph)
     for lag, layer in enumerate(("hidden", "answer"), 1):
         spikes, differ = mismatches(ours[layer], theirs[f"l{lag}b_{layer}"], lag)
         assert spikes > 300, layer

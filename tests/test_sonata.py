@@ -199,6 +199,17 @@ def test_libsonata_reads_every_weight_and_spike(tmp_path):
     assert len(spikes) == raster(tmp_path / "circuit" / "expected_spikes.h5", "hidden", 1e-4, 30, STEPS).sum() > 300
 
 
+def test_the_spikes_in_the_folder_are_those_of_one_example_at_their_times(tmp_path):
+    experiment = described(steps=1000)
+    exchange.export(trained(experiment), "sonata", tmp_path / "circuit")
+    instance = draw(experiment, 1)
+    ours = consumer(instance, "numpy").segment(instance.state, instance.evaluation("test"), learning=False, rasters=True).rasters
+    for name, path in (("image", "inputs/image.h5"), ("hidden", "expected_spikes.h5"), ("answer", "expected_spikes.h5")):
+        found = raster(tmp_path / "circuit" / path, name, 1e-4, experiment.network.population(name).size, 1000)
+        assert found.sum() > 20
+        np.testing.assert_array_equal(found[:1000], ours[name][0], err_msg=name)
+
+
 def _jump(network, pathway):
     """The current in pA (C_m in pF being tau in ms) by which a spike through a weight of 1 moves its target, worked out anew."""
     if pathway.port == "error":

@@ -443,7 +443,7 @@ class _Folder:
                         raise ModelError(f"'{self.configuration}': the edges {name} lead to virtual nodes.")
                     key = (pre.name, post.name)
                     weights.setdefault(key, np.zeros((sizes[post.name], sizes[pre.name])))
-                    rows = np.searchsorted(post.ids, table["target"][chosen]) + post.first
+                    rows = np.searchsorted(post.ids, table["target"][chosen])
                     columns = np.searchsorted(pre.ids, table["source"][chosen]) + pre.first
                     np.add.at(weights[key], (rows, columns), post.scale * unit * table["syn_weight"][chosen] * table.get("nsyns", np.ones(len(chosen)))[chosen])
         pathways = [Pathway(name=f"{a}_to_{b}", source=a, target=b, carries="train", weights=Values(values=w)) for (a, b), w in weights.items()]
