@@ -97,7 +97,7 @@ def test_a_damaged_archive_is_refused(tmp_path):
         read_mnist(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"nothing", gzip.compress(b"not a tar")])
+@pytest.mark.parametrize("content", [b"nothing", gzip.compress(b"not a tar", mtime=0)], ids=["no archive", "no tar"])
 def test_a_package_that_is_not_mnist_is_refused_and_nothing_is_written(content, tmp_path):
     package = tmp_path / "package.tgz"
     package.write_bytes(content)
