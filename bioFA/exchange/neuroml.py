@@ -17,7 +17,8 @@ step; its refractory period ends with the first step after it, not with a count 
 Of rates with Euler's decay the course is the same (to the single precision that jLEMS prints), but late: by two steps in the first layer after a source,
 whose current begins after the first step and which itself takes one, and by one more in each layer after it; compared at such a lag, or when settled.
 
-Plasticity rules and error pathways have no place in NeuroML's networks; nothing reads `state.h5` but bioFA.
+Plasticity rules and error pathways have no place in NeuroML's networks. Of leaky rates they are written as LEMS dynamics, for one training presentation
+(`lems_learning.py`: learning.xml, LEMS_learning.xml); nothing reads `state.h5` but bioFA.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from bioFA.errors import FileError, ModelError
+from bioFA.exchange import lems_learning
 from bioFA.exchange.base import ANNOTATION, Exported, Forward, Imported, forward, learning_lost
 from bioFA.instance import Instance, draw
 from bioFA.network import Node, Pathway, Population
@@ -75,8 +77,13 @@ def export(trained: Trained, path: Path, split: str = "test", example: int = 0) 
     _write(network.simulation(), path / SIMULATION)
     np.savez(path / EXPECTED, allow_pickle=False, **shown)
     trained.save(path / STATE)
-    (path / "README.md").write_text(_readme(trained, split, example, bool(network.spiking)), encoding="utf-8")
-    lost = learning_lost(trained.experiment.network, STATE)
+    (path / "README.md").write_text(_readme(trained, split, example, bool(network.spiking), lems_learning.refusal(trained) is None), encoding="utf-8")
+    reason = lems_learning.refusal(trained)
+    if reason is None:
+        written += lems_learning.write(trained, path)
+        lost = [f"learning but for one presentation ({lems_learning.TYPES}: feedback pathways, error units and rules as LEMS dynamics); how to go on is kept in {STATE}, which only bioFA reads"]
+    else:
+        lost = [*learning_lost(trained.experiment.network, STATE), f"learning as LEMS dynamics: {reason}"]
     lost.append(f"all examples but one ({split} {example}): NeuroML holds one simulation")
     if not network.spiking:
         lost.append("rate units as NeuroML 2: it has none, so the network is written in LEMS, with component types of its own, which jNeuroML runs")
@@ -344,7 +351,13 @@ _UNIT = """<ComponentType name="{name}" extends="baseCellMembPotDL" description=
 _LEAK = '<StateVariable name="u" dimension="none"/><TimeDerivative variable="u" value="(drive - u)/tau"/>'
 
 
-def _readme(trained: Trained, split: str, example: int, spiking: bool) -> str:
+def _readme(trained: Trained, split: str, example: int, spiking: bool, learns: bool) -> str:
+    learning = f"""
+    pynml {lems_learning.SIMULATION} -nogui
+
+shows the next training example to the whole circuit, with feedback and rules as LEMS dynamics, and writes the change of every weight to
+`weights_PATHWAY.dat` (one column a synapse, postsynaptic neuron by neuron); `{lems_learning.EXPECTED}` has bioFA's.
+""" if learns else ""
     return f"""# {trained.experiment.name} in NeuroML 2 and LEMS
 
 {trained.experiment.description}
@@ -356,4 +369,4 @@ The part of the network that answers, on example {example} of the {split} data, 
 writes `spikes_POPULATION.dat` (neuron, time in s) or `rates_POPULATION.dat` (time in s, one column a neuron). `{EXPECTED}` has what bioFA
 computes: `population.s` and `population.r`, (steps, size). `{STATE}` holds everything that NeuroML has no words for (learning, error pathways):
 `biofa import FOLDER --from neuroml --out DIR` reads it back.
-"""
+{learning}"""

@@ -1,0 +1,272 @@
+"""LEMS: one training presentation of a network of rates with its error units, feedback pathways and plasticity rules as dynamics.
+
+    learning.xml             component types of units, synapses and rules, and the whole circuit
+    LEMS_learning.xml        the simulation; weights_<pathway>.dat get the change of every plastic weight
+    expected_learning.npz    the changes by bioFA, `pathway` (n_post, n_pre), neurons beginning at rest
+
+A unit sums what its synapses bring twice: `drive` from feedforward pathways, `error` from feedback pathways. An error unit is a linear unit that the
+target drives and the prediction inhibits. A plastic synapse transmits with weight + change, and
+
+    d change/dt = H(t - learning_onset) (pace factor_i r_j - forgetting (weight + change))        pace = learning_rate / T, forgetting = decay / T
+
+where factor_i is the error that arrives, times the gain of the neuron in `local_error`, r_j the rate before the synapse. Where a pathway shares the weights of
+another (backpropagation), its own copy stays as it was when the presentation began.
+
+jNeuroML evaluates the time of a step at its end, so the onset is written half a step later: as many steps learn as in bioFA. It hands rates on a step later, layer by
+layer, and prints single precision; where rates have settled before the onset of learning, and learning is slow
+enough that the error hardly changes within the presentation, the changes agree within a few thousandths.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+
+from bioFA.instance import draw
+from bioFA.network import Pathway, Population
+from bioFA.neurons.activations import ACTIVATIONS
+from bioFA.neurons.error_unit import ErrorUnit
+from bioFA.neurons.leaky_rate import LeakyRate
+from bioFA.neurons.static_rate import StaticRate
+from bioFA.reference import Reference
+from bioFA.rules.delta_rule import DeltaRule
+from bioFA.rules.local_error import LocalError
+from bioFA.trained import Trained
+
+Array = np.ndarray
+TYPES, SIMULATION, EXPECTED = "learning.xml", "LEMS_learning.xml", "expected_learning.npz"
+PORTS = {"drive": 1.0, "error": 1.0, "target": 1.0, "prediction": -1.0}
+"""What can be said of what arrives at a port: its sign in the drive of an error unit, or its place."""
+RATES = {"linear": "{u}", "tanh": "2/(1 + exp(-2*{u})) - 1", "logistic": "1/(1 + exp(-{u}))", "rectified": "{u}*H({u})"}
+GAINS = {"linear": "1", "tanh": "1 - V*V", "logistic": "V*(1 - V)", "rectified": "H(V)"}
+
+
+def refusal(trained: Trained) -> str | None:
+    """Why the learning of a network has no words in LEMS here, or None where it has."""
+    network = trained.experiment.network
+    if network.is_static():
+        return "a static network settles within one step, where LEMS needs one a layer"
+    measuring = {p.name for p in network.pathways if p.port == "probe"}
+    for population in network.populations:
+        if population.neuron.shows is None and type(population.neuron) not in (LeakyRate, StaticRate, ErrorUnit):
+            return f"{population.neuron.family_name} ({population.name}) is no unit with a rate"
+        if isinstance(population.neuron, ErrorUnit) and population.neuron.carries_gain:
+            return f"{population.name} carries the gain of the output"
+    for pathway in (p for p in network.pathways if p.name not in measuring):
+        if pathway.port not in PORTS or pathway.carries != "r":
+            return f"{pathway.name} carries {pathway.carries} to {pathway.port}"
+        if pathway.plasticity is not None and type(pathway.plasticity) not in (LocalError, DeltaRule):
+            return f"{pathway.plasticity.family_name} ({pathway.name}) is no product of a local factor and a rate"
+        if pathway.plasticity is not None and (pathway.learning.gathers or pathway.learning.bounded or pathway.sign != "any" or network.signs(pathway) is not None):
+            return f"{pathway.name} has bounds, batches or signs"
+    if not network.plastic():
+        return "no pathway learns"
+    return None
+
+
+def write(trained: Trained, folder: Path) -> list[Path]:
+    """Write the three files into a folder. `refusal` must be None."""
+    writer = _Writer(trained)
+    paths = [folder / TYPES, folder / SIMULATION, folder / EXPECTED]
+    for path, root in zip(paths, (writer.types(), writer.simulation()), strict=False):
+        ElementTree.indent(root)
+        ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    np.savez(paths[2], allow_pickle=False, **writer.expected)
+    return paths
+
+
+class _Writer:
+    """The circuit of one training presentation."""
+
+    def __init__(self, trained: Trained):
+        experiment = trained.experiment
+        self.trained, self.network, self.protocol = trained, experiment.network, experiment.protocol
+        instance = draw(experiment, trained.seed)
+        number = trained.presentations % instance.presentations()
+        feed = instance.training(number, number + 1)
+        neurons = {f"{p.name}.{variable}" for p in self.network.populations for variable in p.neuron.state}
+        begun = {name: instance.state[name] if name in neurons else array for name, array in trained.state.items()}
+        ended = Reference(instance).segment(begun, feed, learning=True).state
+        self.expected = {p.name: ended[f"{p.name}.w"] - begun[f"{p.name}.w"] for p in self.network.plastic()}
+        self.shown = {p.name: np.asarray(feed.tables[p.name][feed.rows[p.name][0]], dtype=float) for p in self.network.populations if p.name in feed.tables}
+        self.pace = feed.rate / self.protocol.learning_time * 1e-3  # per millisecond
+        self.pathways = [p for p in self.network.pathways if p.port != "probe"]
+        self.shown |= {p.name: np.ones(p.size) for p in self.network.populations if p.neuron.shows == "one"}
+
+    def _matrix(self, pathway: Pathway) -> Array:
+        if pathway.weights.one_to_one:
+            return np.eye(self.network.population(pathway.target).size) * pathway.weights.parameters()["scale"]
+        return np.asarray(self.network.effective(pathway, self.trained.state))
+
+    def types(self) -> ElementTree.Element:
+        """Component types, components, and the network."""
+        root = ElementTree.fromstring(_TYPES)
+        for activation in ACTIVATIONS:
+            for kind, u, parameter, leak in (("static", "drive", "", ""), ("leaky", "u", '<Parameter name="tau" dimension="time"/>', _LEAK)):
+                phi, gain = RATES[activation].format(u=u), GAINS[activation]
+                root.append(ElementTree.fromstring(_UNIT.format(name=f"learning_{kind}_{activation}", parameter=parameter, leak=leak, phi=phi, gain=gain)))
+        ElementTree.SubElement(root, "learningShown", {"id": "shown"})
+        ElementTree.SubElement(root, "learningSender", {"id": "sender"})
+        for name in ("driveSynapse", "errorSynapse"):
+            ElementTree.SubElement(root, name, {"id": name[0] + name[1:].replace("Synapse", "_synapse")})
+        for pathway in self.network.plastic():
+            rule = pathway.plasticity
+            assert isinstance(rule, (LocalError, DeltaRule))
+            kind = "localErrorSynapse" if isinstance(rule, LocalError) else "deltaSynapse"
+            values = {"pace": rule.learning_rate * self.pace, "forgetting": rule.decay / self.protocol.learning_time * 1e-3}
+            ElementTree.SubElement(root, kind, {
+                "id": f"{pathway.name}_synapse", "onset": f"{_ms(self.protocol.learning_onset + 0.5 * self.protocol.step)!r}ms", **{name: f"{value!r}per_ms" for name, value in values.items()},
+            })
+        for population in self.network.populations:
+            neuron = population.neuron
+            activation = neuron.activation if isinstance(neuron, (LeakyRate, StaticRate)) else "linear"
+            if isinstance(neuron, LeakyRate):
+                ElementTree.SubElement(root, f"learning_leaky_{activation}", {"id": f"{population.name}_cell", "tau": f"{_ms(neuron.tau)!r}ms"})
+            else:
+                ElementTree.SubElement(root, f"learning_static_{activation}", {"id": f"{population.name}_cell"})
+        root.append(self._circuit())
+        return root
+
+    def _circuit(self) -> ElementTree.Element:
+        circuit = ElementTree.Element("network", {"id": "net"})
+        for population in self.network.populations:
+            cells = ElementTree.SubElement(circuit, "population", {"id": population.name, "component": f"{population.name}_cell", "type": "populationList", "size": str(population.size)})
+            for number in range(population.size):
+                ElementTree.SubElement(ElementTree.SubElement(cells, "instance", {"id": str(number)}), "location", {"x": str(number), "y": "0", "z": "0"})
+        for pathway in self.pathways:
+            self._projection(circuit, pathway)
+        for name, values in self.shown.items():
+            self._inputs(circuit, f"shown_{name}", self.network.population(name), values)
+        return circuit
+
+    def _projection(self, circuit: ElementTree.Element, pathway: Pathway) -> None:
+        weights = PORTS[pathway.port] * self._matrix(pathway)
+        synapse = f"{pathway.name}_synapse" if pathway.plasticity is not None else "error_synapse" if pathway.port == "error" else "drive_synapse"
+        part = ElementTree.SubElement(circuit, "continuousProjection", {"id": pathway.name, "presynapticPopulation": pathway.source, "postsynapticPopulation": pathway.target})
+        for number, (i, j) in enumerate(self._synapses(pathway)):
+            ElementTree.SubElement(part, "continuousConnectionInstanceW", {
+                "id": str(number), "preCell": f"../{pathway.source}/{j}/{pathway.source}_cell", "postCell": f"../{pathway.target}/{i}/{pathway.target}_cell",
+                "preComponent": "sender", "postComponent": synapse, "weight": repr(float(weights[i, j])),
+            })
+
+    def _synapses(self, pathway: Pathway) -> list[tuple[int, int]]:
+        """The synapses of a pathway, postsynaptic neuron by neuron: all that may learn, else those with a weight."""
+        weights = self._matrix(pathway)
+        present = np.ones_like(weights, dtype=bool) if pathway.plasticity is not None and not pathway.sparse else weights != 0
+        return [(int(i), int(j)) for i, j in np.argwhere(present)]
+
+    def _inputs(self, circuit: ElementTree.Element, name: str, target: Population, values: Array) -> None:
+        inputs = ElementTree.SubElement(circuit, "inputList", {"id": f"{name}_inputs", "population": target.name, "component": "shown"})
+        for i in np.flatnonzero(values):
+            ElementTree.SubElement(inputs, "inputW", {"id": str(i), "target": f"../{target.name}/{i}/{target.name}_cell", "destination": "synapses", "weight": repr(float(values[i]))})
+
+    def simulation(self) -> ElementTree.Element:
+        """The simulation, with the change of every plastic weight recorded."""
+        root = ElementTree.Element("Lems")
+        ElementTree.SubElement(root, "Target", {"component": "sim"})
+        for name in ("Cells.xml", "Networks.xml", "Simulation.xml", TYPES):
+            ElementTree.SubElement(root, "Include", {"file": name})
+        length = _ms(self.protocol.shown_steps * self.protocol.step)
+        simulation = ElementTree.SubElement(root, "Simulation", {"id": "sim", "length": f"{length!r}ms", "step": f"{_ms(self.protocol.step)!r}ms", "target": "net"})
+        for pathway in self.network.plastic():
+            file = ElementTree.SubElement(simulation, "OutputFile", {"id": f"weights_{pathway.name}", "fileName": f"weights_{pathway.name}.dat"})
+            count: dict[int, int] = {}
+            for i, j in self._synapses(pathway):
+                place = f"{pathway.target}/{i}/{pathway.target}_cell/synapses:{pathway.name}_synapse:{count.get(i, 0)}/change"
+                count[i] = count.get(i, 0) + 1
+                ElementTree.SubElement(file, "OutputColumn", {"id": f"w_{i}_{j}", "quantity": place})
+        return root
+
+
+def _ms(seconds: float) -> float:
+    """A time in milliseconds, without the last digits that the factor makes."""
+    return round(float(seconds) * 1e3, 9)
+
+
+_TYPES = """<Lems>
+  <ComponentType name="learningInput" extends="basePointCurrentDL" description="What a unit sums: I is part of its drive, E of its error.">
+    <Exposure name="E" dimension="none"/>
+  </ComponentType>
+  <ComponentType name="learningShown" extends="learningInput" description="A constant value.">
+    <Property name="weight" dimension="none" defaultValue="1"/>
+    <EventPort name="in" direction="in"/>
+    <Dynamics>
+      <DerivedVariable name="I" exposure="I" dimension="none" value="weight"/>
+      <DerivedVariable name="E" exposure="E" dimension="none" value="0"/>
+    </Dynamics>
+  </ComponentType>
+  <ComponentType name="learningSender" extends="learningInput" description="The presynaptic end of a synapse: shows the rate of its cell.">
+    <Property name="weight" dimension="none" defaultValue="1"/>
+    <Requirement name="V" dimension="none"/>
+    <Dynamics>
+      <DerivedVariable name="I" exposure="I" dimension="none" value="0"/>
+      <DerivedVariable name="E" exposure="E" dimension="none" value="0"/>
+    </Dynamics>
+  </ComponentType>
+  <ComponentType name="learningSynapse" extends="learningInput">
+    <InstanceRequirement name="peer" type="learningSender"/>
+  </ComponentType>
+  <ComponentType name="driveSynapse" extends="learningSynapse" description="Adds weight times the presynaptic rate to the drive.">
+    <Property name="weight" dimension="none" defaultValue="1"/>
+    <Dynamics>
+      <DerivedVariable name="rate" dimension="none" select="peer/V"/>
+      <DerivedVariable name="I" exposure="I" dimension="none" value="weight * rate"/>
+      <DerivedVariable name="E" exposure="E" dimension="none" value="0"/>
+    </Dynamics>
+  </ComponentType>
+  <ComponentType name="errorSynapse" extends="learningSynapse" description="Feedback: adds weight times the presynaptic rate to the error.">
+    <Property name="weight" dimension="none" defaultValue="1"/>
+    <Dynamics>
+      <DerivedVariable name="rate" dimension="none" select="peer/V"/>
+      <DerivedVariable name="I" exposure="I" dimension="none" value="0"/>
+      <DerivedVariable name="E" exposure="E" dimension="none" value="weight * rate"/>
+    </Dynamics>
+  </ComponentType>
+  <ComponentType name="plasticSynapse" extends="learningSynapse" description="A synapse whose weight changes.">
+    <Parameter name="onset" dimension="time"/>
+    <Parameter name="pace" dimension="per_time"/>
+    <Parameter name="forgetting" dimension="per_time"/>
+    <Constant name="MSEC" dimension="time" value="1ms"/>
+    <Requirement name="error" dimension="none"/>
+    <Requirement name="gain" dimension="none"/>
+    <Exposure name="change" dimension="none"/>
+  </ComponentType>
+  <ComponentType name="localErrorSynapse" extends="plasticSynapse" description="Descent on the error that arrives, times the gain of the neuron (local_error).">
+    <Property name="weight" dimension="none" defaultValue="1"/>
+    <Dynamics>
+      <StateVariable name="change" exposure="change" dimension="none"/>
+      <DerivedVariable name="rate" dimension="none" select="peer/V"/>
+      <DerivedVariable name="I" exposure="I" dimension="none" value="(weight + change) * rate"/>
+      <DerivedVariable name="E" exposure="E" dimension="none" value="0"/>
+      <TimeDerivative variable="change" value="H((t - onset)/MSEC) * (pace * error * gain * rate - forgetting * (weight + change))"/>
+    </Dynamics>
+  </ComponentType>
+  <ComponentType name="deltaSynapse" extends="plasticSynapse" description="Descent on the error that arrives (delta_rule).">
+    <Property name="weight" dimension="none" defaultValue="1"/>
+    <Dynamics>
+      <StateVariable name="change" exposure="change" dimension="none"/>
+      <DerivedVariable name="rate" dimension="none" select="peer/V"/>
+      <DerivedVariable name="I" exposure="I" dimension="none" value="(weight + change) * rate"/>
+      <DerivedVariable name="E" exposure="E" dimension="none" value="0"/>
+      <TimeDerivative variable="change" value="H((t - onset)/MSEC) * (pace * error * rate - forgetting * (weight + change))"/>
+    </Dynamics>
+  </ComponentType>
+</Lems>"""
+_UNIT = """<ComponentType name="{name}" extends="baseCellMembPotDL" description="A rate unit; V is its rate.">
+    {parameter}
+    <Exposure name="drive" dimension="none"/>
+    <Exposure name="error" dimension="none"/>
+    <Exposure name="gain" dimension="none"/>
+    <Attachments name="synapses" type="learningInput"/>
+    <Dynamics>
+      {leak}
+      <DerivedVariable name="drive" exposure="drive" dimension="none" select="synapses[*]/I" reduce="add"/>
+      <DerivedVariable name="error" exposure="error" dimension="none" select="synapses[*]/E" reduce="add"/>
+      <DerivedVariable name="V" exposure="V" dimension="none" value="{phi}"/>
+      <DerivedVariable name="gain" exposure="gain" dimension="none" value="{gain}"/>
+      <OnCondition test="V .gt. 1e30"><EventOut port="spike"/></OnCondition>
+    </Dynamics>
+  </ComponentType>"""
+_LEAK = '<StateVariable name="u" dimension="none"/><TimeDerivative variable="u" value="(drive - u)/tau"/>'
