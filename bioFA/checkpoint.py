@@ -26,7 +26,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import h5py
 import numpy as np
@@ -38,6 +38,7 @@ from bioFA.experiment import Experiment
 from bioFA.locks import Held, hold
 from bioFA.recording import Recording
 from bioFA.result import RESULT
+from bioFA.sealed import is_whole, sealed
 
 Array = np.ndarray
 FORMAT = 1
@@ -46,7 +47,6 @@ DECIDING = ("bioFA", "brian2", "numpy")
 """Packages whose version decides the numbers of a run."""
 INTERVAL, LARGEST = 1.0, 16 * 1024**2
 """A stretch waits to be written for at most so many seconds, while those that wait have at most so many bytes."""
-_USER_BLOCK = 512
 
 
 @dataclass(frozen=True)
@@ -305,8 +305,7 @@ def _read_run(folder: Path) -> Run:
 
 
 def _write_stretch(path: Path, stretch: Stretch) -> None:
-    """An HDF5 file whose user block, the first 512 bytes, holds the SHA-256 of the rest."""
-    with h5py.File(path, "w", userblock_size=_USER_BLOCK) as file:
+    with sealed(path) as file:
         kept = {"stop": stretch.stop, "measured": stretch.measured, "seconds": stretch.seconds, "evaluations": stretch.evaluations,
                 "engine": stretch.engine, "records": stretch.recording is not None}
         file.attrs["stretch"] = json.dumps(kept)
@@ -316,27 +315,13 @@ def _write_stretch(path: Path, stretch: Stretch) -> None:
             file.create_dataset("recording/at", data=stretch.recording.at)
             for name, array in stretch.recording.arrays.items():
                 file.create_dataset(f"recording/{name}", data=array)
-    with open(path, "r+b") as written:
-        digest = _digest(written)
-        written.seek(0)
-        written.write(digest)
-
-
-def _digest(file: IO[bytes]) -> bytes:
-    file.seek(_USER_BLOCK)
-    digest = hashlib.sha256()
-    while piece := file.read(1 << 20):
-        digest.update(piece)
-    return digest.hexdigest().encode()
 
 
 def _read_stretch(path: Path) -> Stretch | None:
     """One stretch, or None where its file is missing or not exactly what was written."""
     try:
-        with open(path, "rb") as written:
-            found = written.read(64)
-            if found != _digest(written):
-                return None
+        if not is_whole(path):
+            return None
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -458,6 +458,34 @@ def import_(path: str, format: str | None, out: str, as_json: bool) -> None:
         click.echo(f"  lost: {sentence}")
 
 
+@main.command(short_help="Hold stored results to their SHA-256.")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@json_option
+def check(paths: tuple[str, ...], as_json: bool) -> None:
+    """Say whether results are still what was written: every file is held to its SHA-256.
+
+    PATH is a result.h5 or state.h5, or the folder of a run, a comparison or a bundle. Exit code 1 if anything was changed, cut or damaged.
+
+    \b
+    Examples:
+      biofa check results/digits_fa_seed1
+      biofa check results/rules results/tuned --json
+    """
+    from bioFA.integrity import check as look
+
+    verdicts = [verdict for path in paths for verdict in look(Path(path))]
+    damaged = [verdict for verdict in verdicts if verdict.ok is False]
+    whole = sum(verdict.ok is True for verdict in verdicts)
+    if as_json:
+        print_json({"whole": whole, "damaged": len(damaged), "untold": len(verdicts) - whole - len(damaged), "verdicts": [v._asdict() for v in verdicts]})
+    else:
+        for verdict in verdicts if len(verdicts) <= 20 else damaged:
+            click.echo(f"  {'ok' if verdict.ok else 'DAMAGED' if verdict.ok is False else '-':<9}{verdict.name}: {verdict.says}")
+        click.echo(f"{whole} whole, {len(damaged)} damaged, {len(verdicts) - whole - len(damaged)} not done or without a digest.")
+    if damaged:
+        click.get_current_context().exit(1)
+
+
 @main.command(short_help="Show or clear the compiled programs.")
 @click.option("--clear", is_flag=True, help="Remove every compiled program that no process uses or builds now.")
 @json_option

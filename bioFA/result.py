@@ -6,7 +6,6 @@ snapshots, evaluations, the final state, and provenance. A result file is whole 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -26,7 +25,8 @@ from bioFA.errors import FileError, ModelError
 from bioFA.experiment import Experiment
 from bioFA.network import Pathway
 from bioFA.recording import Recording
-from bioFA.trained import Trained
+from bioFA.sealed import refuse_changed, sealed
+from bioFA.trained import Trained, sha256
 from bioFA.weights import Redrawn, SharedWith
 
 if TYPE_CHECKING:
@@ -288,7 +288,7 @@ class Result:
             raise FileError(f"'{path}' already holds a result. Give another place, or remove it first.")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with written_whole(path) as partial, h5py.File(partial, "w") as file:
+            with written_whole(path) as partial, sealed(partial) as file:
                 self._write(file, path.parent)
         except OSError as error:
             raise FileError(f"the result could not be written to '{path}': {error}. Give a folder that can be written, with space left.") from None
@@ -322,6 +322,7 @@ def load_result(path: str | Path) -> Result:
     if not Path(path).is_file():
         raise FileError(f"there is no result file '{path}'. Give the result.h5 that 'biofa run' wrote.")
     try:
+        refuse_changed(Path(path))
         with h5py.File(path, "r") as file:
             if file.attrs["format"] > FORMAT:
                 raise FileError(f"'{path}' was written by a newer bioFA (format {file.attrs['format']}; this one reads up to {FORMAT}). Update bioFA.")
@@ -347,8 +348,8 @@ def read_weights(path: str | Path) -> tuple[dict[str, Array], str]:
     if not Path(path).is_file():
         raise FileError(f"there is no result file '{path}'. Give the {RESULT} that 'biofa run' wrote.")
     try:
-        with open(path, "rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        refuse_changed(Path(path))
+        digest = sha256(path)
         with h5py.File(path, "r") as file:
             weights = {name: array[()] for name, array in file["state"].items() if name.endswith(".w")}
     except (OSError, KeyError) as error:

@@ -19,6 +19,7 @@ from bioFA import files
 from bioFA.durable import written_whole
 from bioFA.errors import FileError, ModelError
 from bioFA.experiment import Experiment
+from bioFA.sealed import refuse_changed, sealed
 
 Array = np.ndarray
 FORMAT = 1
@@ -50,7 +51,7 @@ class Trained:
             raise FileError(f"'{path}' is there already. Give another place, or remove it first.")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with written_whole(path) as partial, h5py.File(partial, "w") as file:
+            with written_whole(path) as partial, sealed(partial) as file:
                 file.attrs.update(format=FORMAT, experiment=files.dumps(self.experiment, beside=path.parent), seed=self.seed, presentations=self.presentations)
                 for name, array in self.state.items():
                     file.create_dataset(f"state/{name}", data=array)
@@ -68,6 +69,7 @@ def load_trained(path: str | Path) -> Trained:
     if not Path(path).is_file():
         raise FileError(f"there is no file '{path}'. Give the result.h5 that 'biofa run' wrote, or the {STATE} of 'biofa import'.")
     try:
+        refuse_changed(Path(path))
         with h5py.File(path, "r") as file:
             state = {name: array[()] for name, array in file["state"].items()} if "state" in file else {}
             return Trained(files.loads(file.attrs["experiment"], beside=Path(path).parent), int(file.attrs["seed"]), int(file.attrs["presentations"]), state)
