@@ -241,8 +241,9 @@ def test_doctor_finds_what_this_machine_has():
     printed = json.loads(outcome.stdout)
     assert outcome.exit_code == (0 if printed["ok"] else 3)
     assert [check["name"] for check in printed["checks"]] == [
-        "Python", "packages", "Brian2", "C++ compiler", "cache", "scikit-learn", "Elephant", "MNIST",
+        "Python", "packages", "Brian2", "C++ compiler", "cache", "threads", "scikit-learn", "Elephant", "Dask", "NIR", "Neo", "PyNWB", "safetensors", "xarray", "MNIST",
     ]
+    assert all(check["fix"] for check in printed["checks"] if not check["ok"])
 
 
 @pytest.fixture
