@@ -430,7 +430,7 @@ def bundle(result: str, out: str, as_json: bool) -> None:
 
 @main.command("import", short_help="Read a network that another program wrote.")
 @click.argument("path", metavar="PATH")
-@click.option("--from", "format", metavar="FORMAT", shell_complete=complete_format, help="Its format; told by the file's ending where left out.")
+@click.option("--from", "format", metavar="FORMAT", shell_complete=complete_format, help="Its format; told by the ending, or by what a folder holds, where left out.")
 @click.option("--out", metavar="DIR", required=True, help="Folder for the model file and the state.")
 @json_option
 def import_(path: str, format: str | None, out: str, as_json: bool) -> None:

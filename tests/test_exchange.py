@@ -45,6 +45,22 @@ def test_a_run_goes_on_after_another_as_if_it_had_never_ended(runs, tmp_path):
     assert onward.provenance["after"]["presentations"] == PRESENTATIONS
 
 
+def test_a_run_that_goes_on_after_another_can_be_stopped_and_resumed(runs, tmp_path):
+    _, path, whole = runs
+
+    def stop(done, total, latest):
+        if done > 1.5 * PRESENTATIONS:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bioFA.simulate(whole.experiment, seed=3, backend="numpy", after=path, folder=tmp_path / "onward", progress=stop)
+    onward = bioFA.resume(tmp_path / "onward")
+    for name, array in whole.state.items():
+        np.testing.assert_array_equal(onward.state[name], array, err_msg=name)
+    assert onward.snapshots_at[0] == PRESENTATIONS
+    assert onward.provenance["resumed"] == 1
+
+
 @pytest.mark.parametrize(("changes", "seed", "complaint"), [
     ({}, 3, "nothing is left to do: the run before had 60 presentations, and the protocol has 60"),
     ({"protocol.epochs": 2}, 4, "whose seed was 3; got seed 4"),
@@ -65,7 +81,7 @@ def test_learning_goes_on_from_an_import_as_if_it_had_never_left(runs, name, tmp
     place = tmp_path / f"network{exchange.FORMATS[name].suffix}"
     written = biofa("export", path, "--to", name, "--out", place, "--json")
     assert written.exit_code == 0, written.output
-    assert biofa("import", place, "--from", name, "--out", tmp_path / "back").exit_code == 0
+    assert biofa("import", place, "--out", tmp_path / "back").exit_code == 0
     found = biofa(
         "run", tmp_path / "back" / "model.toml", "--set", "protocol.epochs=2", "--seed", 3, "--after", tmp_path / "back" / "state.h5", "--backend", "numpy",
         "--out", tmp_path / "onward", "--json",
@@ -99,7 +115,7 @@ def test_unknown_formats_and_files_are_refused(runs, tmp_path):
     assert "Did you mean 'arrays'?" in biofa("export", runs[1], "--to", "array", "--out", tmp_path / "x").stderr
     assert biofa("export", tmp_path / "none.h5", "--to", "arrays", "--out", tmp_path / "x").exit_code == 2
     (tmp_path / "x.odd").touch()
-    assert "the ending of" in biofa("import", tmp_path / "x.odd", "--out", tmp_path / "y").stderr
+    assert "tells no format" in biofa("import", tmp_path / "x.odd", "--out", tmp_path / "y").stderr
     assert "can be written but not read" in biofa("import", tmp_path / "x.odd", "--from", "arrays", "--out", tmp_path / "y").stderr
     assert not (tmp_path / "y").exists()
 

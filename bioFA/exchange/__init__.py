@@ -40,6 +40,8 @@ FORMATS = {
     "sonata": Format("nodes, edges, spikes and configuration as a SONATA folder, for NEST through bmtk", "", reads=True),
 }
 """Every format by name."""
+MARKS = {"bundle": "manifest.json", "brian2": "network.py", "sonata": "circuit_config.json", "neuroml": "LEMS_network.xml"}
+"""What tells a folder's format."""
 
 
 def module(name: str) -> ModuleType:
@@ -101,7 +103,7 @@ def load(path: str | Path, format: str | None = None) -> Imported:
 
     Args:
         path: the file or folder.
-        format: its format's name; told by the ending where None.
+        format: its format's name; told by the ending, or by what a folder holds, where None.
 
     Raises:
         ModelError: if the format is unknown or cannot be read, or the network is none that bioFA can describe.
@@ -120,10 +122,11 @@ def load(path: str | Path, format: str | None = None) -> Imported:
 
 
 def _told(path: Path) -> str:
-    """The format that a file's ending tells; a folder with a manifest is a bundle."""
-    if (path / "manifest.json").is_file():
-        return "bundle"
+    """The format that a file's ending tells, or a file that a folder of this format holds."""
+    for name, mark in MARKS.items():
+        if (path / mark).is_file():
+            return name
     endings = {format.suffix: name for name, format in FORMATS.items() if format.reads and format.suffix}
     if path.suffix not in endings:
-        raise ModelError(f"the ending of '{path}' tells no format. Say which it is: {', '.join(name for name, format in FORMATS.items() if format.reads)}.")
+        raise ModelError(f"'{path}' tells no format, by its ending or what it holds. Say which it is: {', '.join(name for name, format in FORMATS.items() if format.reads)}.")
     return endings[path.suffix]
