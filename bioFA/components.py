@@ -147,7 +147,7 @@ class Family(Generic[C]):
         """
         parts = self._parts()
         if name not in parts:
-            raise ModelError(f"unknown {self.kind} '{name}'.{suggestion(name, parts)}")
+            raise ModelError(f"unknown {self.kind} {_short(name)}.{suggestion(name, parts)}")
         return parts[name]
 
     def add(self, part: type[C]) -> type[C]:
@@ -229,7 +229,7 @@ def _explain(owner: type[Component], error: Any) -> str:
     place = ".".join([owner.__name__, *path])
     kind, given, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        return f"unknown field '{path[-1]}' in {owner.__name__}.{suggestion(path[-1], owner.model_fields)}"
+        return f"unknown field {_short(path[-1])} in {owner.__name__}.{suggestion(path[-1], owner.model_fields)}"
     if kind == "missing":
         return f"{place} is missing. {owner.__name__} needs: {', '.join(n for n, f in owner.model_fields.items() if f.is_required())}."
     if kind in _COMPARISONS:

@@ -50,9 +50,13 @@ class DivergedError(RunError):
     """A run whose numbers are no longer finite: begun again, it would only come to the same end."""
 
 
+LONGEST_NAME = 80
+"""A longer name is no misspelt one."""
+
+
 def suggestion(given: str, known: Iterable[str]) -> str:
     """Say which known name was probably meant: `Did you mean 'x'? Known: x, y.`"""
     known = sorted(known)
-    close = difflib.get_close_matches(given, known, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(given[:LONGEST_NAME], known, n=1, cutoff=0.5)
     meant = f" Did you mean '{close[0]}'?" if close else ""
     return f"{meant} Known: {', '.join(known) or 'none'}."

@@ -13,8 +13,8 @@ import tomli_w
 from bioFA.errors import FileError, ModelError, suggestion
 from bioFA.experiment import Experiment
 
-LARGEST = 1_000_000
-"""A model file is read by people: more bytes than this is some other file."""
+LARGEST, DEEPEST = 1_000_000, 100
+"""A model file is read by people: more bytes, or tables nested deeper than this, are some other file."""
 
 
 def models_folder() -> Path:
@@ -105,11 +105,25 @@ def _read_toml(path: Path) -> dict[str, Any]:
     if size > LARGEST:
         raise FileError(f"{path}: a model file has at most {LARGEST} bytes; this one has {size}. Put data into a .npz file and name it in the task.")
     try:
-        return tomllib.loads(raw.decode("utf-8-sig"))
+        return _shallow(tomllib.loads(raw.decode("utf-8-sig")))
     except UnicodeDecodeError:
         raise FileError(f"{path}: is not text in UTF-8. A model file is TOML; see 'biofa show digits' for one.") from None
     except (ValueError, RecursionError) as error:
         raise FileError(f"{path}: is not valid TOML: {error}. See 'biofa show digits' for a model file.") from None
+
+
+def _shallow(table: dict[str, Any]) -> dict[str, Any]:
+    """The same tables.
+
+    Raises:
+        ValueError: if they are nested deeper than any model is.
+    """
+    level: list[Any] = [table]
+    for _ in range(DEEPEST):
+        level = [part for parts in level for part in (parts.values() if isinstance(parts, dict) else parts) if isinstance(part, (dict, list))]
+        if not level:
+            return table
+    raise ValueError(f"its tables are nested more than {DEEPEST} deep")
 
 
 def _put(table: dict[str, Any], key: str, value: Any) -> None:
@@ -147,7 +161,7 @@ def loads(text: str, beside: Path | None = None) -> Experiment:
         ModelError: if the text is not TOML, or what it describes is wrong.
     """
     try:
-        table = tomllib.loads(text)
+        table = _shallow(tomllib.loads(text))
     except (ValueError, RecursionError) as error:
         raise ModelError(f"the text is not valid TOML: {error}. See 'biofa show digits' for a model file.") from None
     if beside is not None:
