@@ -1,5 +1,6 @@
 """A network as a plain Brian2 program: the same answers, spikes and weights, in a process that cannot import bioFA, or beside a user's own objects."""
 
+import ast
 import subprocess
 import sys
 from dataclasses import replace
@@ -194,3 +195,17 @@ def test_a_folder_that_biofa_did_not_write_is_not_read(tmp_path):
     (tmp_path / "network.py").touch()
     with pytest.raises(bioFA.FileError, match=r"has no state\.h5"):
         exchange.load(tmp_path, "brian2")
+
+
+@pytest.mark.parametrize("text", ['x"""); open("canary", "w"); ("""', '"""\nopen("canary", "w")\n"""', "\\", 'ends with "', "\\N{BELL} \\x41 \\", "@BODY@ @NAME@"])
+def test_text_of_a_model_file_is_never_code_in_the_script(text, tmp_path):
+    experiment = bioFA.load("linear", {"task.examples": 20, "task.test_examples": 2, "description": text})
+    if text.isprintable():
+        experiment = experiment.replace(name=text)
+    exchange.export(bioFA.trained.Trained(experiment, 1, 0, bioFA.draw(experiment, 1).state), "brian2", tmp_path / "script")
+    tree = ast.parse((tmp_path / "script" / "network.py").read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "open"]
+    assert calls == []
+    done = subprocess.run([sys.executable, "network.py", "--help"], cwd=tmp_path / "script", capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "script" / "canary").exists()

@@ -12,6 +12,7 @@ Random numbers of neurons are computed in the script by the same hash (`bioFA.dr
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -75,7 +76,7 @@ def text(script: Script, trained: Trained, further: int) -> str:
     readout, *measures = script.recorded
     steps, last = protocol.steps, protocol.shown_steps - 1
     values = {
-        "NAME": experiment.name, "DESCRIPTION": experiment.description.replace('"""', "'''") or "A network.", "SCHEME": experiment.scheme, "SEED": trained.seed,
+        "NAME": _harmless(experiment.name), "DESCRIPTION": _harmless(experiment.description) or "A network.", "SCHEME": experiment.scheme, "SEED": trained.seed,
         "DONE": trained.presentations, "FURTHER": further, "IMPORTS": ", ".join(sorted(set(imports), key=str.lower)), "DT": dt, "SHOWN": SHOWN,
         "SPLITS": ", ".join(f'"{name}"' for name in script.splits), "DEFAULT": "test" if "test" in script.splits else "train", "BODY": script.network_text(),
         "STEPS": steps, "LENGTH": length, "LAST": f"[{last}::{steps}]" if steps > 1 else "", "READOUT": readout,
@@ -87,10 +88,12 @@ def text(script: Script, trained: Trained, further: int) -> str:
         "KEPT": indent("\n".join(_kept(script, name, variables) for name, variables in script.kept().items()), "    "),
         "MEASURED": _measured(measures),
     }
-    whole = _TEMPLATE
-    for name, value in values.items():
-        whole = whole.replace(f"@{name}@", str(value))
-    return whole
+    return re.sub("@([A-Z]+)@", lambda place: str(values[place[1]]), _TEMPLATE)
+
+
+def _harmless(text: str) -> str:
+    """Text of a model file as it may stand in a string of the script: it neither ends it nor escapes anything."""
+    return "".join(character if character.isprintable() or character == "\n" else " " for character in text).replace("\\", "\\\\").replace('"', "'").strip()
 
 
 def _kept(script: Script, name: str, variables: list[str]) -> str:
@@ -181,7 +184,7 @@ import numpy as np
 from brian2 import @IMPORTS@
 
 HERE = Path(__file__).resolve().parent
-parser = argparse.ArgumentParser(description="Run the network @NAME@ in plain Brian2.", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+parser = argparse.ArgumentParser(description="""Run the network @NAME@ in plain Brian2.""", formatter_class=argparse.ArgumentDefaultsHelpFormatter)
 parser.add_argument("--train", type=int, metavar="N", help="learn from the next N training presentations (of @FURTHER@)")
 parser.add_argument("--split", choices=[@SPLITS@], default="@DEFAULT@", help="examples to answer, without learning")
 parser.add_argument("--number", type=int, metavar="N", help="answer only the first N of them")
