@@ -69,7 +69,7 @@ def test_a_healthy_run_shows_none(model):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("scheme", family.names())
-@pytest.mark.parametrize("model", ["linear", "leaky", "digits", "nonlinear"])
+@pytest.mark.parametrize("model", ["linear", "digits", "nonlinear"])
 def test_no_scheme_of_a_built_in_model_is_called_faulty(model, scheme):
     assert bioFA.simulate(bioFA.load(model).with_scheme(scheme), 1).findings == ()
 
