@@ -690,7 +690,7 @@ def test_a_running_process_keeps_its_binary_from_being_cleared():
     from bioFA.brian.run import Compiled
 
     before = time.time()
-    compiled = Compiled(bioFA.draw(bioFA.load("linear"), 1))
+    compiled = Compiled(bioFA.draw(bioFA.load("linear", {"circuit.sizes": [30, 23, 10]}), 1))  # a program that no test beside this one runs
     name = compiled.binary.folder.name
     assert next(entry.last_used for entry in cache.kept() if entry.name == name) >= before - 1
     assert hold(compiled.binary.folder.with_suffix(cache.USE), wait=False) is None
