@@ -158,7 +158,7 @@ def test_a_file_that_would_use_up_the_machine_is_refused_at_once(bomb, tmp_path)
     assert len(outcome.stderr) < 5000
 
 
-@pytest.mark.parametrize("name", ["../../evil", "/tmp/evil", "a/b", "..", "~", "a\\b", "-rf", "con", "a\nb"])
+@pytest.mark.parametrize("name", ["../../evil", "/evil", "a/b", "..", "~", "a\\b", "-rf", "con", "a\nb"])
 def test_a_name_never_leads_out_of_the_folder_of_results(name, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")

@@ -119,7 +119,7 @@ def test_jneuroml_learns_as_we_do(activation, scheme, tmp_path):
 
 @pytest.mark.parametrize(("model", "changes", "why"), [
     ("linear", {}, "settles within one step"), ("leaky", {"circuit.scheme": "np"}, "carries|no unit|no product"),
-    ("leaky", {"circuit.learning": {"batch": 4}}, "bounds, batches or signs"),
+    ("leaky", {"circuit.learning": {"batch": 4}}, "bounds, batches or signs"), ("leaky", {"circuit.scheme": "brsf"}, "drawn anew"),
 ])
 def test_learning_that_lems_has_no_words_for_is_told(model, changes, why, tmp_path):
     experiment = bioFA.load(model, changes)

@@ -30,7 +30,7 @@ from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.rate_source import RateSource
 from bioFA.tasks.linear_teacher import LinearTeacher
 from bioFA.trained import STATE, Trained
-from bioFA.weights import FromFile, Identity, Values
+from bioFA.weights import FromFile, Identity, Redrawn, Values
 
 Array = np.ndarray
 ANNOTATION = "bioFA"
@@ -124,6 +124,41 @@ def forward(network: Network) -> Forward:
     pathways = tuple(p for p in network.pathways if p.port == "drive" and p.source in found and p.target in found)
     rest = [p.name for p in network.populations if p.name not in found] + [p.name for p in network.pathways if p not in pathways]
     return Forward(tuple(network.population(name) for name in found), pathways, tuple(rest))
+
+
+def matrix(trained: Trained, pathway: Pathway) -> Array:
+    """The weights with which a pathway transmits, `(n_post, n_pre)`.
+
+    Raises:
+        ModelError: if they change from presentation to presentation.
+    """
+    network = trained.experiment.network
+    if isinstance(pathway.weights, Redrawn):
+        raise ModelError(f"pathway '{pathway.name}' draws its weights anew for every presentation, so there are none to write.")
+    if pathway.weights.one_to_one:
+        return pathway.weights.draw(np.random.default_rng(), network.shape(pathway))
+    return np.asarray(network.effective(pathway, trained.state))
+
+
+def gain(network: Network, pathway: Pathway, dt: float) -> float:
+    """The drive that a weight of 1 brings, for what the source sends in one step: 1 for a spike, or its rate.
+
+    Raises:
+        ModelError: if the pathway carries anything else.
+    """
+    source = network.population(pathway.source)
+    if "s" in source.neuron.publishes:
+        known = {"s": np.ones(1), "dt": dt}
+        if pathway.carries == "s":
+            return 1.0
+        if pathway.carries == "train" and set(source.neuron.needs("train")) <= set(known):
+            return float(source.neuron.train(**{need: known[need] for need in source.neuron.needs("train")})[0])  # type: ignore[attr-defined]
+    elif pathway.carries == "r":
+        return 1.0
+    raise ModelError(
+        f"pathway '{pathway.name}' carries '{pathway.carries}' of '{source.name}' ({type(source.neuron).__name__}), but in other formats a neuron sends its spikes or its rate only. "
+        "Let it carry " + ("'train'." if "s" in source.neuron.publishes else "'r'.")
+    )
 
 
 def learning_lost(network: Network, where: str) -> list[str]:

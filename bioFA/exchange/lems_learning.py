@@ -24,6 +24,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from bioFA.exchange.base import matrix
 from bioFA.instance import draw
 from bioFA.network import Pathway, Population
 from bioFA.neurons.activations import ACTIVATIONS
@@ -34,12 +35,14 @@ from bioFA.reference import Reference
 from bioFA.rules.delta_rule import DeltaRule
 from bioFA.rules.local_error import LocalError
 from bioFA.trained import Trained
+from bioFA.weights import Redrawn
 
 Array = np.ndarray
 TYPES, SIMULATION, EXPECTED = "learning.xml", "LEMS_learning.xml", "expected_learning.npz"
 PORTS = {"drive": 1.0, "error": 1.0, "target": 1.0, "prediction": -1.0}
 """What can be said of what arrives at a port: its sign in the drive of an error unit, or its place."""
 RATES = {"linear": "{u}", "tanh": "2/(1 + exp(-2*{u})) - 1", "logistic": "1/(1 + exp(-{u}))", "rectified": "{u}*H({u})"}
+"""Activations in LEMS, of what a unit sums or keeps, `u`."""
 GAINS = {"linear": "1", "tanh": "1 - V*V", "logistic": "V*(1 - V)", "rectified": "H(V)"}
 
 
@@ -55,6 +58,8 @@ def refusal(trained: Trained) -> str | None:
         if isinstance(population.neuron, ErrorUnit) and population.neuron.carries_gain:
             return f"{population.name} carries the gain of the output"
     for pathway in (p for p in network.pathways if p.name not in measuring):
+        if isinstance(pathway.weights, Redrawn):
+            return f"the weights of {pathway.name} are drawn anew for every presentation"
         if pathway.port not in PORTS or pathway.carries != "r":
             return f"{pathway.name} carries {pathway.carries} to {pathway.port}"
         if pathway.plasticity is not None and type(pathway.plasticity) not in (LocalError, DeltaRule):
@@ -71,8 +76,7 @@ def write(trained: Trained, folder: Path) -> list[Path]:
     writer = _Writer(trained)
     paths = [folder / TYPES, folder / SIMULATION, folder / EXPECTED]
     for path, root in zip(paths, (writer.types(), writer.simulation()), strict=False):
-        ElementTree.indent(root)
-        ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+        write_document(root, path)
     np.savez(paths[2], allow_pickle=False, **writer.expected)
     return paths
 
@@ -95,16 +99,11 @@ class _Writer:
         self.pathways = [p for p in self.network.pathways if p.port != "probe"]
         self.shown |= {p.name: np.ones(p.size) for p in self.network.populations if p.neuron.shows == "one"}
 
-    def _matrix(self, pathway: Pathway) -> Array:
-        if pathway.weights.one_to_one:
-            return np.eye(self.network.population(pathway.target).size) * pathway.weights.parameters()["scale"]
-        return np.asarray(self.network.effective(pathway, self.trained.state))
-
     def types(self) -> ElementTree.Element:
         """Component types, components, and the network."""
         root = ElementTree.fromstring(_TYPES)
         for activation in ACTIVATIONS:
-            for kind, u, parameter, leak in (("static", "drive", "", ""), ("leaky", "u", '<Parameter name="tau" dimension="time"/>', _LEAK)):
+            for kind, u, parameter, leak in (("static", "drive", "", ""), ("leaky", "u", '<Parameter name="tau" dimension="time"/>', LEAK)):
                 phi, gain = RATES[activation].format(u=u), GAINS[activation]
                 root.append(ElementTree.fromstring(_UNIT.format(name=f"learning_{kind}_{activation}", parameter=parameter, leak=leak, phi=phi, gain=gain)))
         ElementTree.SubElement(root, "learningShown", {"id": "shown"})
@@ -117,13 +116,13 @@ class _Writer:
             kind = "localErrorSynapse" if isinstance(rule, LocalError) else "deltaSynapse"
             values = {"pace": rule.learning_rate * self.pace, "forgetting": rule.decay / self.protocol.learning_time * 1e-3}
             ElementTree.SubElement(root, kind, {
-                "id": f"{pathway.name}_synapse", "onset": f"{_ms(self.protocol.learning_onset + 0.5 * self.protocol.step)!r}ms", **{name: f"{value!r}per_ms" for name, value in values.items()},
+                "id": f"{pathway.name}_synapse", "onset": f"{ms(self.protocol.learning_onset + 0.5 * self.protocol.step)!r}ms", **{name: f"{value!r}per_ms" for name, value in values.items()},
             })
         for population in self.network.populations:
             neuron = population.neuron
             activation = neuron.activation if isinstance(neuron, (LeakyRate, StaticRate)) else "linear"
             if isinstance(neuron, LeakyRate):
-                ElementTree.SubElement(root, f"learning_leaky_{activation}", {"id": f"{population.name}_cell", "tau": f"{_ms(neuron.tau)!r}ms"})
+                ElementTree.SubElement(root, f"learning_leaky_{activation}", {"id": f"{population.name}_cell", "tau": f"{ms(neuron.tau)!r}ms"})
             else:
                 ElementTree.SubElement(root, f"learning_static_{activation}", {"id": f"{population.name}_cell"})
         root.append(self._circuit())
@@ -132,9 +131,7 @@ class _Writer:
     def _circuit(self) -> ElementTree.Element:
         circuit = ElementTree.Element("network", {"id": "net"})
         for population in self.network.populations:
-            cells = ElementTree.SubElement(circuit, "population", {"id": population.name, "component": f"{population.name}_cell", "type": "populationList", "size": str(population.size)})
-            for number in range(population.size):
-                ElementTree.SubElement(ElementTree.SubElement(cells, "instance", {"id": str(number)}), "location", {"x": str(number), "y": "0", "z": "0"})
+            add_population(circuit, population.name, f"{population.name}_cell", population.size)
         for pathway in self.pathways:
             self._projection(circuit, pathway)
         for name, values in self.shown.items():
@@ -142,7 +139,7 @@ class _Writer:
         return circuit
 
     def _projection(self, circuit: ElementTree.Element, pathway: Pathway) -> None:
-        weights = PORTS[pathway.port] * self._matrix(pathway)
+        weights = PORTS[pathway.port] * matrix(self.trained, pathway)
         synapse = f"{pathway.name}_synapse" if pathway.plasticity is not None else "error_synapse" if pathway.port == "error" else "drive_synapse"
         part = ElementTree.SubElement(circuit, "continuousProjection", {"id": pathway.name, "presynapticPopulation": pathway.source, "postsynapticPopulation": pathway.target})
         for number, (i, j) in enumerate(self._synapses(pathway)):
@@ -153,7 +150,7 @@ class _Writer:
 
     def _synapses(self, pathway: Pathway) -> list[tuple[int, int]]:
         """The synapses of a pathway, postsynaptic neuron by neuron: all that may learn, else those with a weight."""
-        weights = self._matrix(pathway)
+        weights = matrix(self.trained, pathway)
         present = np.ones_like(weights, dtype=bool) if pathway.plasticity is not None and not pathway.sparse else weights != 0
         return [(int(i), int(j)) for i, j in np.argwhere(present)]
 
@@ -168,8 +165,8 @@ class _Writer:
         ElementTree.SubElement(root, "Target", {"component": "sim"})
         for name in ("Cells.xml", "Networks.xml", "Simulation.xml", TYPES):
             ElementTree.SubElement(root, "Include", {"file": name})
-        length = _ms(self.protocol.shown_steps * self.protocol.step)
-        simulation = ElementTree.SubElement(root, "Simulation", {"id": "sim", "length": f"{length!r}ms", "step": f"{_ms(self.protocol.step)!r}ms", "target": "net"})
+        length = ms(self.protocol.shown_steps * self.protocol.step)
+        simulation = ElementTree.SubElement(root, "Simulation", {"id": "sim", "length": f"{length!r}ms", "step": f"{ms(self.protocol.step)!r}ms", "target": "net"})
         for pathway in self.network.plastic():
             file = ElementTree.SubElement(simulation, "OutputFile", {"id": f"weights_{pathway.name}", "fileName": f"weights_{pathway.name}.dat"})
             count: dict[int, int] = {}
@@ -180,7 +177,21 @@ class _Writer:
         return root
 
 
-def _ms(seconds: float) -> float:
+def add_population(circuit: ElementTree.Element, name: str, component: str, size: int) -> None:
+    """A population of NeuroML, its neurons side by side."""
+    population = ElementTree.SubElement(circuit, "population", {"id": name, "component": component, "type": "populationList", "size": str(size)})
+    for number in range(size):
+        ElementTree.SubElement(ElementTree.SubElement(population, "instance", {"id": str(number)}), "location", {"x": str(number), "y": "0", "z": "0"})
+
+
+def write_document(root: ElementTree.Element, path: Path) -> Path:
+    """An XML file, indented."""
+    ElementTree.indent(root)
+    ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    return path
+
+
+def ms(seconds: float) -> float:
     """A time in milliseconds, without the last digits that the factor makes."""
     return round(float(seconds) * 1e3, 9)
 
@@ -269,4 +280,4 @@ _UNIT = """<ComponentType name="{name}" extends="baseCellMembPotDL" description=
       <OnCondition test="V .gt. 1e30"><EventOut port="spike"/></OnCondition>
     </Dynamics>
   </ComponentType>"""
-_LEAK = '<StateVariable name="u" dimension="none"/><TimeDerivative variable="u" value="(drive - u)/tau"/>'
+LEAK = '<StateVariable name="u" dimension="none"/><TimeDerivative variable="u" value="(drive - u)/tau"/>'

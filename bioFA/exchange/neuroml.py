@@ -32,7 +32,8 @@ import numpy as np
 
 from bioFA.errors import FileError, ModelError
 from bioFA.exchange import lems_learning
-from bioFA.exchange.base import ANNOTATION, Exported, Forward, Imported, forward, learning_lost
+from bioFA.exchange.base import ANNOTATION, Exported, Forward, Imported, forward, learning_lost, matrix
+from bioFA.exchange.lems_learning import LEAK, RATES, add_population, ms, write_document
 from bioFA.instance import Instance, draw
 from bioFA.network import Node, Pathway, Population
 from bioFA.neurons.leaky_rate import LeakyRate
@@ -43,8 +44,6 @@ from bioFA.trained import STATE, Trained, load_trained
 
 Array = np.ndarray
 NETWORK, TYPES, SIMULATION, EXPECTED = "network.nml", "rates.xml", "LEMS_network.xml", "expected.npz"
-PHI = {"linear": "{u}", "tanh": "2/(1 + exp(-2*{u})) - 1", "logistic": "1/(1 + exp(-{u}))", "rectified": "{u}*H({u})"}
-"""Activations in LEMS."""
 
 
 def export(trained: Trained, path: Path, split: str = "test", example: int = 0) -> Exported:
@@ -71,10 +70,10 @@ def export(trained: Trained, path: Path, split: str = "test", example: int = 0) 
     path.mkdir()
     written = [path / name for name in (SIMULATION, EXPECTED, STATE, "README.md")]
     if network.spiking:
-        written.append(_write(network.document(), path / NETWORK))
+        written.append(write_document(network.document(), path / NETWORK))
     else:
-        written.append(_write(network.types(), path / TYPES))
-    _write(network.simulation(), path / SIMULATION)
+        written.append(write_document(network.types(), path / TYPES))
+    write_document(network.simulation(), path / SIMULATION)
     np.savez(path / EXPECTED, allow_pickle=False, **shown)
     trained.save(path / STATE)
     (path / "README.md").write_text(_readme(trained, split, example, bool(network.spiking), lems_learning.refusal(trained) is None), encoding="utf-8")
@@ -129,12 +128,6 @@ def _shown(instance: Instance, trained: Trained, part: Forward, split: str, exam
     return {name: course[0].astype(float) for name, course in segment.courses.items()}
 
 
-def _write(root: ElementTree.Element, path: Path) -> Path:
-    ElementTree.indent(root)
-    ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
-    return path
-
-
 class _Writer:
     """The three documents of one network on one example."""
 
@@ -148,11 +141,6 @@ class _Writer:
         self.rates = [p for p in self.populations if p not in self.spiking]
         self.biases = [p for p in part.pathways if self.network.population(p.source).neuron.shows == "one"]
         self.projections = [p for p in part.pathways if p not in self.biases]
-
-    def _matrix(self, pathway: Pathway) -> Array:
-        if pathway.weights.one_to_one:
-            return np.eye(self.network.population(pathway.target).size) * pathway.weights.parameters()["scale"]
-        return np.asarray(self.network.effective(pathway, self.trained.state))
 
     def document(self) -> ElementTree.Element:
         """The NeuroML document, in the order that its schema wants."""
@@ -170,7 +158,7 @@ class _Writer:
         for pathway in self.biases:
             neuron = self.network.population(pathway.target).neuron
             if isinstance(neuron, Lif):
-                times = {"delay": f"{_ms(neuron.tau_syn)!r}ms", "duration": f"{self._length()!r}ms"}
+                times = {"delay": f"{ms(neuron.tau_syn)!r}ms", "duration": f"{self._length()!r}ms"}
                 ElementTree.SubElement(root, "pulseGenerator", {"id": f"{pathway.name}_current", **times, "amplitude": "1nA"})
         for population in self.spiking:
             if population in self.sources:
@@ -179,13 +167,13 @@ class _Writer:
             neuron = population.neuron
             assert isinstance(neuron, Lif)
             values = {
-                "cm": 1.0, "i_offset": 0.0, "tau_syn_E": _ms(neuron.tau_syn), "tau_syn_I": _ms(neuron.tau_syn), "v_init": 0.0, "tau_m": _ms(neuron.tau),
-                "tau_refrac": _ms(neuron.refractory_period), "v_reset": neuron.v_reset, "v_rest": 0.0, "v_thresh": 1.0,
+                "cm": 1.0, "i_offset": 0.0, "tau_syn_E": ms(neuron.tau_syn), "tau_syn_I": ms(neuron.tau_syn), "v_init": 0.0, "tau_m": ms(neuron.tau),
+                "tau_refrac": ms(neuron.refractory_period), "v_reset": neuron.v_reset, "v_rest": 0.0, "v_thresh": 1.0,
             }
             ElementTree.SubElement(root, "IF_curr_exp", {"id": f"{population.name}_cell"} | {name: repr(value) for name, value in values.items()})
         for population in lifs:
             assert isinstance(population.neuron, Lif)
-            ElementTree.SubElement(root, "expCurrSynapse", {"id": f"{population.name}_synapse", "tau_syn": repr(_ms(population.neuron.tau_syn))})
+            ElementTree.SubElement(root, "expCurrSynapse", {"id": f"{population.name}_synapse", "tau_syn": repr(ms(population.neuron.tau_syn))})
         self._network(root)
         return root
 
@@ -194,16 +182,16 @@ class _Writer:
         for neuron, train in enumerate(self.shown[f"{population.name}.s"].T):
             array = ElementTree.SubElement(root, "spikeArray", {"id": f"{population.name}_{neuron}_train"})
             for number, step in enumerate(np.flatnonzero(train)):
-                ElementTree.SubElement(array, "spike", {"id": str(number), "time": f"{_ms((step + 0.5) * self.protocol.step)!r}ms"})
+                ElementTree.SubElement(array, "spike", {"id": str(number), "time": f"{ms((step + 0.5) * self.protocol.step)!r}ms"})
 
     def _network(self, root: ElementTree.Element) -> None:
         network = ElementTree.SubElement(root, "network", {"id": "net"})
         for population in self.populations:
             if population in self.sources and population in self.spiking:
                 for neuron in range(population.size):
-                    self._population(network, f"{population.name}_{neuron}", f"{population.name}_{neuron}_train", 1)
+                    add_population(network, f"{population.name}_{neuron}", f"{population.name}_{neuron}_train", 1)
             else:
-                self._population(network, population.name, f"{population.name}_cell", population.size)
+                add_population(network, population.name, f"{population.name}_cell", population.size)
         for pathway in self.projections:
             if isinstance(self.network.population(pathway.target).neuron, Lif):
                 self._spike_projection(network, pathway)
@@ -214,20 +202,15 @@ class _Writer:
             target = self.network.population(pathway.target)
             scale = 1e-3 / target.neuron.tau if isinstance(target.neuron, Lif) else 1.0
             component = f"{pathway.name}_current" if isinstance(target.neuron, Lif) else "one"
-            self._inputs(network, pathway.name, target, component, scale * self._matrix(pathway)[:, 0])
+            self._inputs(network, pathway.name, target, component, scale * matrix(self.trained, pathway)[:, 0])
         for population in self.sources:
             if population in self.rates:
                 self._inputs(network, f"shown_{population.name}", population, "one", self.shown[f"{population.name}.r"][0])
 
-    def _population(self, network: ElementTree.Element, name: str, component: str, size: int) -> None:
-        population = ElementTree.SubElement(network, "population", {"id": name, "component": component, "type": "populationList", "size": str(size)})
-        for number in range(size):
-            ElementTree.SubElement(ElementTree.SubElement(population, "instance", {"id": str(number)}), "location", {"x": str(number), "y": "0", "z": "0"})
-
     def _spike_projection(self, network: ElementTree.Element, pathway: Pathway) -> None:
         source, target = self.network.population(pathway.source), self.network.population(pathway.target)
         assert isinstance(target.neuron, Lif)
-        weights = self._matrix(pathway) / (_unit_rate(source, self.protocol.step) * target.neuron.tau_syn * target.neuron.tau * 1e3)
+        weights = matrix(self.trained, pathway) / (_unit_rate(source, self.protocol.step) * target.neuron.tau_syn * target.neuron.tau * 1e3)
         single = source in self.sources
         groups: Iterable[tuple[str, str, range]] = (
             ((f"{source.name}_{n}", f"{source.name}_{n}_train", range(n, n + 1)) for n in range(source.size)) if single
@@ -245,7 +228,7 @@ class _Writer:
                 })
 
     def _rate_projection(self, network: ElementTree.Element, pathway: Pathway) -> None:
-        weights = self._matrix(pathway)
+        weights = matrix(self.trained, pathway)
         projection = ElementTree.SubElement(network, "continuousProjection", {
             "id": pathway.name, "presynapticPopulation": pathway.source, "postsynapticPopulation": pathway.target,
         })
@@ -263,13 +246,13 @@ class _Writer:
             })
 
     def _length(self) -> float:
-        return _ms(self.protocol.shown_steps * self.protocol.step)
+        return ms(self.protocol.shown_steps * self.protocol.step)
 
     def types(self) -> ElementTree.Element:
         """Rate units and their synapses as LEMS component types, and one component a population."""
         root = ElementTree.fromstring(_RATE_TYPES)
-        for activation, phi in PHI.items():
-            for name, u, extra in (("static", "drive", ""), ("leaky", "u", _LEAK)):
+        for activation, phi in RATES.items():
+            for name, u, extra in (("static", "drive", ""), ("leaky", "u", LEAK)):
                 parameter = '<Parameter name="tau" dimension="time"/>' if extra else ""
                 root.append(ElementTree.fromstring(_UNIT.format(name=f"{name}_{activation}", parameter=parameter, leak=extra, phi=phi.format(u=u))))
         length = f"{self._length()!r}ms"
@@ -279,7 +262,7 @@ class _Writer:
         for population in self.rates:
             neuron = population.neuron
             if isinstance(neuron, LeakyRate):
-                ElementTree.SubElement(root, f"leaky_{neuron.activation}", {"id": f"{population.name}_cell", "tau": f"{_ms(neuron.tau)!r}ms"})
+                ElementTree.SubElement(root, f"leaky_{neuron.activation}", {"id": f"{population.name}_cell", "tau": f"{ms(neuron.tau)!r}ms"})
             else:
                 activation = neuron.activation if isinstance(neuron, StaticRate) else "linear"
                 ElementTree.SubElement(root, f"static_{activation}", {"id": f"{population.name}_cell"})
@@ -292,7 +275,7 @@ class _Writer:
         ElementTree.SubElement(root, "Target", {"component": "sim"})
         for file in ("Cells.xml", "Networks.xml", "Simulation.xml", *(("PyNN.xml", NETWORK) if self.spiking else (TYPES,))):
             ElementTree.SubElement(root, "Include", {"file": file})
-        step = repr(_ms(self.protocol.step))
+        step = repr(ms(self.protocol.step))
         simulation = ElementTree.SubElement(root, "Simulation", {"id": "sim", "length": f"{self._length()!r}ms", "step": f"{step}ms", "target": "net"})
         for population in self.populations:
             if population in self.sources:
@@ -307,11 +290,6 @@ class _Writer:
                 for i, cell in enumerate(cells):
                     ElementTree.SubElement(file, "OutputColumn", {"id": f"{population.name}_{i}", "quantity": f"{cell}/V"})
         return root
-
-
-def _ms(seconds: float) -> float:
-    """A time in milliseconds, without the last digits that the factor makes."""
-    return round(float(seconds) * 1e3, 9)
 
 
 def _unit_rate(source: Population, dt: float) -> float:
@@ -348,7 +326,6 @@ _UNIT = """<ComponentType name="{name}" extends="baseCellMembPotDL" description=
       <OnCondition test="V .gt. 1e30"><EventOut port="spike"/></OnCondition>
     </Dynamics>
   </ComponentType>"""
-_LEAK = '<StateVariable name="u" dimension="none"/><TimeDerivative variable="u" value="(drive - u)/tau"/>'
 
 
 def _readme(trained: Trained, split: str, example: int, spiking: bool, learns: bool) -> str:

@@ -35,10 +35,22 @@ import numpy as np
 
 from bioFA.durable import written_whole
 from bioFA.errors import FileError, ModelError
-from bioFA.exchange.base import ANNOTATION, Exported, Imported, annotated, annotation, described, forward, learning_lost, require
+from bioFA.exchange.base import (
+    ANNOTATION,
+    Exported,
+    Imported,
+    annotated,
+    annotation,
+    described,
+    forward,
+    gain,
+    learning_lost,
+    matrix,
+    require,
+)
 from bioFA.experiment import Protocol
 from bioFA.expressions import RESERVED
-from bioFA.network import Network, Pathway, Population
+from bioFA.network import Pathway, Population
 from bioFA.neurons.constant_source import ConstantSource
 from bioFA.neurons.leaky_rate import LeakyRate
 from bioFA.neurons.lif import Lif
@@ -46,7 +58,7 @@ from bioFA.neurons.poisson_source import PoissonSource
 from bioFA.neurons.rate_source import RateSource
 from bioFA.neurons.static_rate import StaticRate
 from bioFA.trained import Trained
-from bioFA.weights import Redrawn, Values
+from bioFA.weights import Values
 
 Array = np.ndarray
 Table = dict[str, Any]
@@ -210,41 +222,6 @@ def _nested(trained: Trained, table: Table, population: Population, pathway: Pat
         "type": "NIRGraph", "edges": [("input", "lif"), ("lif", "w_rec"), ("w_rec", "lif"), ("lif", "output")],
         "nodes": {"input": {"type": "Input", "shape": shape}, "lif": table, "output": {"type": "Output", "shape": shape}, "w_rec": recurrent},
     }
-
-
-def matrix(trained: Trained, pathway: Pathway) -> Array:
-    """The weights with which a pathway transmits, `(n_post, n_pre)`.
-
-    Raises:
-        ModelError: if they change from presentation to presentation.
-    """
-    network = trained.experiment.network
-    if isinstance(pathway.weights, Redrawn):
-        raise ModelError(f"pathway '{pathway.name}' draws its weights anew for every presentation, so there are none to write.")
-    if pathway.weights.one_to_one:
-        return pathway.weights.draw(np.random.default_rng(), network.shape(pathway))
-    return np.asarray(network.effective(pathway, trained.state))
-
-
-def gain(network: Network, pathway: Pathway, dt: float) -> float:
-    """The drive that a weight of 1 brings, for what the source sends in one step: 1 for a spike, or its rate.
-
-    Raises:
-        ModelError: if the pathway carries what NIR does not send.
-    """
-    source = network.population(pathway.source)
-    if "s" in source.neuron.publishes:
-        known = {"s": np.ones(1), "dt": dt}
-        if pathway.carries == "s":
-            return 1.0
-        if pathway.carries == "train" and set(source.neuron.needs("train")) <= set(known):
-            return float(source.neuron.train(**{need: known[need] for need in source.neuron.needs("train")})[0])  # type: ignore[attr-defined]
-    elif pathway.carries == "r":
-        return 1.0
-    raise ModelError(
-        f"pathway '{pathway.name}' carries '{pathway.carries}' of '{source.name}' ({type(source.neuron).__name__}), but in NIR a neuron sends its spikes or its rate only. "
-        "Let it carry " + ("'train'." if "s" in source.neuron.publishes else "'r'.")
-    )
 
 
 def _neuron(population: Population, dt: float, readout: str, recurrent: bool, lost: list[str]) -> tuple[Table | None, float]:

@@ -34,8 +34,7 @@ import numpy as np
 import pandas as pd
 
 from bioFA.errors import BioFAError, FileError, ModelError
-from bioFA.exchange.base import ANNOTATION, Exported, Imported, annotated, annotation, described, forward, learning_lost
-from bioFA.exchange.nir import gain, matrix
+from bioFA.exchange.base import ANNOTATION, Exported, Imported, annotated, annotation, described, forward, gain, learning_lost, matrix
 from bioFA.experiment import Protocol
 from bioFA.expressions import RESERVED
 from bioFA.instance import draw
