@@ -33,7 +33,18 @@ import numpy as np
 
 from bioFA import files, provenance
 from bioFA.durable import remove_partial, sync, written_whole
-from bioFA.errors import FileError
+from bioFA.errors import (
+    AlreadyFinished,
+    CannotWrite,
+    ChangedSince,
+    DamagedFile,
+    FileError,
+    NoSuchFile,
+    PlaceBusy,
+    PlaceTaken,
+    Unreadable,
+    WrongVersion,
+)
 from bioFA.experiment import Experiment
 from bioFA.locks import Held, hold
 from bioFA.recording import Recording
@@ -104,7 +115,7 @@ class Checkpoint:
         for number in range(self.count):
             stretch = _read_stretch(_path(self.place, number))
             if stretch is None:
-                raise FileError(f"'{_path(self.place, number)}' was damaged a moment ago. Look to the disk, then try again.")
+                raise DamagedFile(f"'{_path(self.place, number)}' was damaged a moment ago. Look to the disk, then try again.")
             yield stretch
 
     def keep(self, stretch: Stretch) -> None:
@@ -130,7 +141,7 @@ class Checkpoint:
                 del self._waiting[0]
                 self.count += 1
         except OSError as error:
-            raise FileError(
+            raise CannotWrite(
                 f"the run's state could not be kept in '{self.place}': {error}. Make space; then 'biofa resume {shlex.quote(str(self.folder))}' goes on."
             ) from None
         self._written = time.monotonic()
@@ -167,7 +178,7 @@ def begin(folder: Path, run: Run, state: Mapping[str, Array]) -> Iterator[Checkp
         (folder / FOLDER).mkdir(parents=True, exist_ok=True)
         lock = hold(folder / FOLDER / LOCK, wait=False)
     except OSError as error:
-        raise FileError(f"'{folder}' cannot be written ({error.strerror}). Give a folder of your own.") from None
+        raise CannotWrite(f"'{folder}' cannot be written ({error.strerror}). Give a folder of your own.") from None
     with _or_refused(lock, folder):
         refuse_taken(folder)  # once more, since another process may have been first
         checkpoint = Checkpoint(folder, run, 0, made)
@@ -194,19 +205,19 @@ def reopen(folder: Path) -> Iterator[Checkpoint]:
     """
     if not is_unfinished(folder):
         if (folder / RESULT).is_file():
-            raise FileError(f"the run in '{folder}' is finished; its result is '{folder / RESULT}'.")
-        raise FileError(f"there is no run in '{folder}'. Give the folder of a run that was stopped, or begin one with 'biofa run MODEL --out {folder}'.")
+            raise AlreadyFinished(f"the run in '{folder}' is finished; its result is '{folder / RESULT}'.")
+        raise NoSuchFile(f"there is no run in '{folder}'. Give the folder of a run that was stopped, or begin one with 'biofa run MODEL --out {folder}'.")
     try:
         lock = hold(folder / FOLDER / LOCK, wait=False)
     except OSError as error:
-        raise FileError(f"'{folder}' cannot be written ({error.strerror}). Make it writable to go on with its run.") from None
+        raise CannotWrite(f"'{folder}' cannot be written ({error.strerror}). Make it writable to go on with its run.") from None
     with _or_refused(lock, folder):
         if not is_unfinished(folder):
-            raise FileError(f"the run in '{folder}' has just been finished by another process.")
+            raise AlreadyFinished(f"the run in '{folder}' has just been finished by another process.")
         run = _read_run(folder)
         count = next(number for number in range(10**6) if _read_stretch(_path(folder / FOLDER, number)) is None)
         if count == 0:
-            raise FileError(f"'{_path(folder / FOLDER, 0)}' is damaged, so the run cannot go on. Remove '{folder}' and run it again.")
+            raise DamagedFile(f"'{_path(folder / FOLDER, 0)}' is damaged, so the run cannot go on. Remove '{folder}' and run it again.")
         run = dataclasses.replace(run, resumed=run.resumed + 1)
         _clean(folder, count)
         _write_run(folder, run)
@@ -226,15 +237,15 @@ def refuse_taken(folder: Path) -> None:
         FileError: saying which, and what to do.
     """
     if is_unfinished(folder):
-        raise FileError(f"'{folder}' holds an unfinished run. Unless a process still runs it, go on with it: biofa resume {shlex.quote(str(folder))}. Or give another folder.")
+        raise PlaceBusy(f"'{folder}' holds an unfinished run. Unless a process still runs it, go on with it: biofa resume {shlex.quote(str(folder))}. Or give another folder.")
     if (folder / RESULT).exists():
-        raise FileError(f"'{folder}' already holds a result ({RESULT}). Give another folder, or remove that one.")
+        raise PlaceTaken(f"'{folder}' already holds a result ({RESULT}). Give another folder, or remove that one.")
 
 
 @contextmanager
 def _or_refused(lock: Held | None, folder: Path) -> Iterator[None]:
     if lock is None:
-        raise FileError(f"another process is running in '{folder}' now. Wait for it, or give another folder.")
+        raise PlaceBusy(f"another process is running in '{folder}' now. Wait for it, or give another folder.")
     with lock:
         yield
 
@@ -279,7 +290,7 @@ def _write_run(folder: Path, run: Run) -> None:
         with written_whole(folder / FOLDER / RUN) as partial:
             partial.write_text(json.dumps(entry))
     except OSError as error:
-        raise FileError(f"'{folder / FOLDER}' cannot be written: {error}. Make space, or give another folder.") from None
+        raise CannotWrite(f"'{folder / FOLDER}' cannot be written: {error}. Make space, or give another folder.") from None
 
 
 def _read_run(folder: Path) -> Run:
@@ -287,17 +298,17 @@ def _read_run(folder: Path) -> Run:
     try:
         entry = json.loads(path.read_bytes())
         if entry["format"] != FORMAT:
-            raise FileError(f"'{path}' was written by another bioFA (format {entry['format']}; this one reads {FORMAT}). Go on with that one.")
+            raise WrongVersion(f"'{path}' was written by another bioFA (format {entry['format']}; this one reads {FORMAT}). Go on with that one.")
         if hashlib.sha256(entry["run"].encode()).hexdigest() != entry["sha256"]:
             raise ValueError("its checksum is wrong")
         fields = json.loads(entry["run"])
         run = Run(**(fields | {"experiment": files.loads(fields["experiment"])}))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FileError(f"'{path}' is damaged ({error}). Remove '{folder}' and run the experiment again.") from None
+        raise DamagedFile(f"'{path}' is damaged ({error}). Remove '{folder}' and run the experiment again.") from None
     here = provenance.versions()
     for package in DECIDING:
         if run.versions.get(package) != here[package] and not (package == "brian2" and run.backend == "numpy"):
-            raise FileError(
+            raise ChangedSince(
                 f"the run in '{folder}' was begun with {package} {run.versions.get(package)}; here is {here[package]}, which may give other numbers. "
                 f"Go on with {package} {run.versions.get(package)}, or run it again in another folder."
             )
@@ -325,7 +336,7 @@ def _read_stretch(path: Path) -> Stretch | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise FileError(f"'{path}' cannot be read ({error.strerror}). Make it readable to go on.") from None
+        raise Unreadable(f"'{path}' cannot be read ({error.strerror}). Make it readable to go on.") from None
     with h5py.File(path, "r") as file:
         kept = json.loads(file.attrs["stretch"])
         state = {name: array[()] for name, array in file["state"].items()} if "state" in file else {}

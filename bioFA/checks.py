@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bioFA.errors import ModelError
+from bioFA.errors import WrongShape, WrongType
 from bioFA.expressions import parse, right_side
 from bioFA.rules import PlasticityRule
 
@@ -67,7 +67,7 @@ class _Tissue:
         new = (rule or self.rule).step(given, pre, post, dt, T)
         for name in ("w", *self.rule.state):
             if name not in new or np.shape(new[name]) != (N_POST, N_PRE):
-                raise ModelError(f"step must return {name} of shape (n_post, n_pre) = {(N_POST, N_PRE)}; got {np.shape(new[name]) if name in new else 'none'}.")
+                raise WrongShape(f"step must return {name} of shape (n_post, n_pre) = {(N_POST, N_PRE)}; got {np.shape(new[name]) if name in new else 'none'}.")
         return np.stack([np.asarray(new[name]) - synapses[name] for name in ("w", *self.rule.state)], axis=-1)
 
 
@@ -90,7 +90,7 @@ def check_rule(rule: PlasticityRule) -> RuleCheck:
         ModelError: if it is no plasticity rule.
     """
     if not isinstance(rule, PlasticityRule):
-        raise ModelError(f"check_rule takes a plasticity rule; got {rule!r}. Give an instance, such as check_rule(MyRule()).")
+        raise WrongType(f"check_rule takes a plasticity rule; got {rule!r}. Give an instance, such as check_rule(MyRule()).")
     checks: dict[str, Callable[[_Tissue], str | None]] = {
         "a synapse changes": _moves,
         "the step leaves its arguments alone": _pure,

@@ -38,7 +38,7 @@ from bioFA.console import (
     stoppable,
     watched,
 )
-from bioFA.errors import FileError, suggestion
+from bioFA.errors import CannotWrite, FileError, NoSuchFile, PlaceTaken, suggestion
 
 if TYPE_CHECKING:
     from bioFA.experiment import Experiment
@@ -241,7 +241,7 @@ def run(
 
     experiment = _load(model, scheme, changes)
     if out == "":
-        raise FileError("--out: the folder has no name; got ''. Give one, such as --out results/mine.")
+        raise NoSuchFile("--out: the folder has no name; got ''. Give one, such as --out results/mine.")
     folder = Path(out) if out is not None else Path("results") / f"{_plain(experiment.name)}_{experiment.scheme}_seed{seed}"
     _refuse_taken(folder)
     waiting = "compiling" if backend == "cpp" else "starting"
@@ -634,13 +634,13 @@ def _refuse_taken(folder: Path) -> None:
     try:
         refuse_taken(folder)
     except FileError as error:
-        raise FileError(f"--out: {error}") from None
+        raise error.within("--out: ") from None
     except OSError as error:
-        raise FileError(f"--out: '{str(folder)[:80]}' cannot be a folder ({error.strerror}). Give another with --out DIR.") from None
+        raise CannotWrite(f"--out: '{str(folder)[:80]}' cannot be a folder ({error.strerror}). Give another with --out DIR.") from None
     if taken := [name for name in figures if (folder / name).exists()]:
-        raise FileError(f"--out: '{folder}' already holds {', '.join(taken)}. Give an empty or new folder with --out DIR.")
+        raise PlaceTaken(f"--out: '{folder}' already holds {', '.join(taken)}. Give an empty or new folder with --out DIR.")
     if not writable(folder):
-        raise FileError(f"--out: '{folder}' is not a folder that you can write to. Give one of your own with --out DIR.")
+        raise CannotWrite(f"--out: '{folder}' is not a folder that you can write to. Give one of your own with --out DIR.")
 
 
 def _draw(folder: Path, wanted: bool | None, as_json: bool) -> Callable[[Result], None] | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import shlex
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +25,7 @@ import numpy as np
 from bioFA import files, sweep, tuning
 from bioFA.analysis import statistics
 from bioFA.durable import written_whole
-from bioFA.errors import FileError, ModelError, RunError
+from bioFA.errors import DuplicateName, NoSpace, OutOfRange, RunError, RunsFailed, Unavailable
 from bioFA.instance import draw
 from bioFA.sweep import Condition, Job, Limits, Report, Sweep
 
@@ -49,6 +50,10 @@ class Request:
     precision: str = "float64"
 
 
+MOST_RUNS = 100_000
+"""A comparison of more runs is a slip, and its table would not fit."""
+
+
 def plan(request: Request) -> tuple[list[Condition], list[Job]]:
     """The conditions and jobs of a request, every description checked.
 
@@ -58,8 +63,11 @@ def plan(request: Request) -> tuple[list[Condition], list[Job]]:
     for kind in ("models", "schemes"):
         names = getattr(request, kind)
         if doubled := [name for name in names if names.count(name) > 1]:
-            raise ModelError(f"--{kind} names '{doubled[0]}' twice. Name each once.")
+            raise DuplicateName(f"--{kind} names '{doubled[0]}' twice. Name each once.")
     axes = [parse_axis(change) for change in request.changes]
+    runs = math.prod([len(request.models), max(len(request.schemes), 1), request.seeds, *(len(values) for _, values in axes)])
+    if runs > MOST_RUNS:
+        raise OutOfRange(f"--seeds {request.seeds} and what is swept make {runs} runs; a comparison has at most {MOST_RUNS}. Give fewer, or split it into several.")
     conditions: list[Condition] = []
     for model, scheme in itertools.product(request.models, request.schemes or (None,)):
         name = files.load(model).scheme if scheme is None else scheme
@@ -73,7 +81,7 @@ def plan(request: Request) -> tuple[list[Condition], list[Job]]:
         _check(files.loads(conditions[-1].experiment), request)
     names = [_name(condition) for condition in conditions]
     if doubled := [name for name in names if names.count(name) > 1]:
-        raise ModelError(f"two of the models compared have the same name; got '{doubled[0]}' twice. Give one another name in its file.")
+        raise DuplicateName(f"two of the models compared have the same name; got '{doubled[0]}' twice. Give one another name in its file.")
     jobs: list[Job] = []
     if request.tune:
         for number, condition in enumerate(conditions):
@@ -101,7 +109,7 @@ def _check(experiment: Any, request: Request) -> None:
         if data.validation is None:
             task = experiment.task
             remedy = "--set task.validation_examples=500" if "validation_examples" in type(task).model_fields else "a task that has some"
-            raise ModelError(f"--tune chooses on validation data, never on test data, and {type(task).__name__} of '{experiment.name}' has none. Give {remedy}.")
+            raise Unavailable(f"--tune chooses on validation data, never on test data, and {type(task).__name__} of '{experiment.name}' has none. Give {remedy}.")
         tuning.scaled(experiment, 2.0)
 
 
@@ -119,7 +127,7 @@ def parse_axis(text: str) -> tuple[str, list[Any]]:
     except ValueError:
         values = [files.parse_change(f"{key}={part}")[1] for part in value.split(",")]
     if any(values.count(v) > 1 for v in values):
-        raise ModelError(f"--set {key} has a value twice; got '{value}'. Give each once.")
+        raise DuplicateName(f"--set {key} has a value twice; got '{value}'. Give each once.")
     return key, values
 
 
@@ -181,7 +189,7 @@ def run(
             if expected is not None and foretell is not None:
                 foretell(_expectation(expected, processes, scheduler))
             if expected is not None and expected["bytes"] > expected["free"]:
-                raise FileError(
+                raise NoSpace(
                     f"'{found.folder}': the {expected['left']:.0f} runs left need about {_size(expected['bytes'])}; {_size(expected['free'])} are free. "
                     "Record less (record.every), or give a folder on a larger disk."
                 )
@@ -389,4 +397,4 @@ def failure(outcome: Mapping[str, Any]) -> RunError | None:
     failed: Sequence[tuple[str, str]] = list(outcome["failed"].items())
     if not failed:
         return None
-    return RunError(f"{len(failed)} runs failed; the first, {failed[0][0]}: {failed[0][1]} Run the same command again to try those that are left.")
+    return RunsFailed(f"{len(failed)} runs failed; the first, {failed[0][0]}: {failed[0][1]} Run the same command again to try those that are left.")

@@ -10,17 +10,32 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 import pkgutil
 import re
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, Strict, ValidationError, ValidationInfo
+from pydantic.fields import FieldInfo
 from pydantic_core import core_schema
 
-from bioFA.errors import FileError, ModelError, suggestion
-from bioFA.units import Unit
+from bioFA.errors import (
+    DuplicateName,
+    FileError,
+    MissingField,
+    ModelError,
+    OutOfRange,
+    UnknownField,
+    UnknownName,
+    WrongShape,
+    WrongType,
+    WrongUnit,
+    suggestion,
+)
+from bioFA.units import Unit, sample, write
 
 Number = Annotated[float, Strict()]
 Count = Annotated[
@@ -31,6 +46,11 @@ Name = Annotated[str, Strict()]
 
 MOST_FAULTS = 5
 """So many faults of one part are told; a wrong matrix has one in every entry."""
+_KINDS = {
+    "extra_forbidden": UnknownField, "missing": MissingField, "unit": WrongUnit, "literal_error": UnknownName, "too_short": WrongShape,
+    **dict.fromkeys(("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number", "value_error"), OutOfRange),
+}
+"""The class of what pydantic calls by these names; everything else is a `WrongType`."""
 _COMPARISONS = {"greater_than": (">", "gt"), "greater_than_equal": (">=", "ge"), "less_than": ("<", "lt"), "less_than_equal": ("<=", "le")}
 
 
@@ -53,11 +73,11 @@ class Component(BaseModel):
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            faults = [_explain(type(self), item) for item in error.errors()]
-            more = [f"... and {len(faults) - MOST_FAULTS} more like these."] if len(faults) > MOST_FAULTS else []
-            raise ModelError("\n".join([*faults[:MOST_FAULTS], *more])) from None
-        except ModelError as error:
-            raise ModelError(f"{self._place(fields)}{error}") from None
+            raise _told(type(self), error.errors(), fields) from None
+        except (ModelError, FileError) as error:
+            if error.fields is None:
+                error.fields = fields
+            raise (error.within(place) if (place := self._place(fields)) else error) from None
 
     @classmethod
     def _place(cls, fields: dict[str, Any]) -> str:
@@ -147,7 +167,7 @@ class Family(Generic[C]):
         """
         parts = self._parts()
         if name not in parts:
-            raise ModelError(f"unknown {self.kind} {_short(name)}.{suggestion(name, parts)}")
+            raise UnknownName(f"unknown {self.kind} {_short(name)}.{suggestion(name, parts)}")
         return parts[name]
 
     def add(self, part: type[C]) -> type[C]:
@@ -157,10 +177,10 @@ class Family(Generic[C]):
             ModelError: if it is no such part, or the name is taken.
         """
         if not (isinstance(part, type) and issubclass(part, self.base)):
-            raise ModelError(f"a {self.kind} is a class derived from {self.base.__name__}; got {part!r}.")
+            raise WrongType(f"a {self.kind} is a class derived from {self.base.__name__}; got {part!r}.")
         known = self._parts()
         if part.family_name in known and known[part.family_name].__qualname__ != part.__qualname__:
-            raise ModelError(f"there is a {self.kind} '{part.family_name}' already. Give the class another name.")
+            raise DuplicateName(f"there is a {self.kind} '{part.family_name}' already. Give the class another name.")
         known[part.family_name] = part
         return part
 
@@ -174,11 +194,11 @@ class Family(Generic[C]):
             fields = dict(value)
             name = fields.pop("name", None)
             if not isinstance(name, str):
-                raise ModelError(
+                raise MissingField(
                     f"a {self.kind} needs a name; got {_short(value)}. Write name = \"...\" with one of: {', '.join(self.names())}."
                 )
             return self.get(name)(**fields)
-        raise ModelError(f"a {self.kind} is a name or a table with a name; got {_short(value)}. Known: {', '.join(self.names())}.")
+        raise WrongType(f"a {self.kind} is a name or a table with a name; got {_short(value)}. Known: {', '.join(self.names())}.")
 
     def member(self) -> Any:
         """The annotation of a field that holds one part of this family."""
@@ -189,7 +209,9 @@ class Family(Generic[C]):
         try:
             return self.read(value)
         except (ModelError, FileError) as error:
-            raise type(error)(f"{info.field_name}: {error}") from None
+            if error.fields is None:
+                error.key = (str(info.field_name), *error.key)
+            raise error.below(str(info.field_name)) from None
 
 
 def _dump(part: Component) -> dict[str, Any]:
@@ -223,6 +245,15 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
+def _told(owner: type[Component], errors: Sequence[Any], fields: dict[str, Any]) -> ModelError:
+    """What pydantic found wrong with the fields of a part, a line a fault; the first decides the code."""
+    faults = [_explain(owner, error) for error in errors]
+    more = [f"... and {len(faults) - MOST_FAULTS} more like these."] if len(faults) > MOST_FAULTS else []
+    error = _KINDS.get(errors[0]["type"], WrongType)("\n".join([*faults[:MOST_FAULTS], *more]))
+    error.fields, error.key = fields, tuple(errors[0]["loc"])
+    return error
+
+
 def _explain(owner: type[Component], error: Any) -> str:
     """One line for one fault: place, given, expected, what to do."""
     path = [str(part) for part in error["loc"]]
@@ -231,27 +262,56 @@ def _explain(owner: type[Component], error: Any) -> str:
     if kind == "extra_forbidden":
         return f"unknown field {_short(path[-1])} in {owner.__name__}.{suggestion(path[-1], owner.model_fields)}"
     if kind == "missing":
-        return f"{place} is missing. {owner.__name__} needs: {', '.join(n for n, f in owner.model_fields.items() if f.is_required())}."
+        return f"{place} is missing. {owner.__name__} needs: {', '.join(n for n, f in owner.model_fields.items() if f.is_required())}.{_example(owner, path)}"
     if kind in _COMPARISONS:
         sign, key = _COMPARISONS[kind]
         unit = owner.unit_of(path[0]) if path and path[0] in owner.model_fields else "1"
-        return f"{place} must be {sign} {context[key]:.10g}{'' if unit == '1' else ' ' + unit}; got {_short(given)}."
+        return f"{place} must be {sign} {context[key]:.10g}{'' if unit == '1' else ' ' + unit}; got {_short(given)}.{_example(owner, path)}"
     if kind == "unit":
-        return f"{place} {context['reason']}; got {_short(given)}."
+        return f"{place} {context['reason']}; got {_short(given)}.{'' if 'such as' in context['reason'] else _example(owner, path)}"
     if kind == "literal_error":
-        return f"{place} must be {context['expected']}; got {_short(given)}."
+        return f"{place} must be {context['expected']}; got {_short(given)}.{_example(owner, path)}"
     if kind == "value_error":
-        return f"{owner.__name__}: {context['error']}" if not path else f"{place} {context['error']}; got {_short(given)}."
+        return f"{owner.__name__}: {context['error']}" if not path else f"{place} {context['error']}; got {_short(given)}.{_example(owner, path)}"
     if kind == "model_type":
-        return f"{place} must be a table that describes a {context['class_name']}; got {_short(given)}."
+        return f"{place} must be a table that describes a {context['class_name']}; got {_short(given)}.{_example(owner, path)}"
     if kind == "too_short":
-        return f"{place} must have at least {context['min_length']} entries; got {_short(given)}."
+        return f"{place} must have at least {context['min_length']} entries; got {_short(given)}.{_example(owner, path)}"
     wanted = {"float_type": "a number", "finite_number": "a finite number", "int_type": "a whole number",
               "int_from_float": "a whole number", "bool_type": "true or false", "string_type": "text",
               "bool_parsing": "true or false", "tuple_type": "a list", "dict_type": "a table"}.get(kind)
     if wanted:
-        return f"{place} must be {wanted}; got {_short(given)}.{_without_quotes(wanted, given)}"
+        return f"{place} must be {wanted}; got {_short(given)}.{_without_quotes(wanted, given) or _example(owner, path)}"
     return f"{place}: {error['msg']}; got {_short(given)}."
+
+
+def _example(owner: type[Component], path: list[str]) -> str:
+    """A value that the field takes, as a model file has it: its default, or one made for its kind and bounds."""
+    field = owner.model_fields.get(path[0]) if path else None
+    if field is None:
+        return ""
+    if field.examples:
+        return f" For example: {path[0]} = {field.examples[0]}."
+    if len(path) > 1:
+        return ""
+    value, unit = field.get_default(call_default_factory=True), owner.unit_of(path[0])
+    if field.is_required() or value is None:
+        value = _made(field) if unit == "1" else sample(unit)
+    if isinstance(value, float) and unit != "1":
+        value = write(value, unit)
+    text = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else str(value)
+    return f" For example: {path[0]} = {text}." if isinstance(value, (bool, int, float, str)) else ""
+
+
+def _made(field: FieldInfo) -> Any:
+    """A number or name within the bounds of a field that has no default."""
+    low = max((float(getattr(bound, name)) for bound in field.metadata for name in ("gt", "ge") if getattr(bound, name, None) is not None), default=-math.inf)
+    high = min((float(getattr(bound, name)) for bound in field.metadata for name in ("lt", "le") if getattr(bound, name, None) is not None), default=math.inf)
+    if field.annotation is int:
+        return int(min(max(low, 10), high))
+    if field.annotation is float:
+        return next((value for value in (0.1, 1.0, 10.0, (low + high) / 2) if low < value < high), None)
+    return None
 
 
 def _without_quotes(wanted: str, given: Any) -> str:

@@ -45,22 +45,22 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except click.UsageError as error:
             command = error.ctx.command_path if error.ctx is not None else "biofa"
-            _fail(ctx, f"{error.format_message().rstrip('.')}. See '{command} --help'.", error.exit_code)
+            _fail(ctx, "usage", f"{error.format_message().rstrip('.')}. See '{command} --help'.", error.exit_code)
         except BioFAError as error:
-            _fail(ctx, str(error), error.exit_code)
+            _fail(ctx, error.code, str(error), error.exit_code)
         except MemoryError as error:
-            _fail(ctx, f"the memory of this machine does not suffice ({error}). Describe a smaller network, or record less.", 3)
+            _fail(ctx, "out-of-memory", f"the memory of this machine does not suffice ({error}). Describe a smaller network, or record less.", 3)
         except _Stopped as stopped:
-            _fail(ctx, str(stopped), stopped.code)
+            _fail(ctx, "interrupted" if stopped.code == 130 else "terminated", str(stopped), stopped.code)
         except KeyboardInterrupt:
-            _fail(ctx, "interrupted.", 130)
+            _fail(ctx, "interrupted", "interrupted.", 130)
 
 
-def _fail(ctx: click.Context, message: str, code: int) -> None:
-    click.echo(f"biofa: {message}", err=True)
+def _fail(ctx: click.Context, code: str, message: str, exit_code: int) -> None:
+    click.echo(f"biofa: [{code}] {message}", err=True)
     if ctx.meta[_JSON]:
-        print_json({"error": message, "exit_code": code})
-    ctx.exit(code)
+        print_json({"error": message, "code": code, "exit_code": exit_code})
+    ctx.exit(exit_code)
 
 
 class _Terminated(KeyboardInterrupt):

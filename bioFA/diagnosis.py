@@ -12,7 +12,7 @@
 
 Looked at are the recording, the first and the last weights, and one pass of the NumPy reference over at
 most 50 training examples, with the last weights and learning off. A run that ended in numbers that
-are not finite has no result; `DivergedError` names it. A check is a function of the `Evidence`,
+are not finite has no result; `Diverged` names it. A check is a function of the `Evidence`,
 which yields findings; `CHECKS` lists them.
 """
 

@@ -1,25 +1,56 @@
-"""The error family, and how a mistake in a description is put into words.
+"""The error family: one class for each kind of mistake, whose name in kebab case is its stable code.
 
     BioFAError
       ModelError        a description is wrong                      exit code 2
       FileError         a file or folder is missing, wrong or taken exit code 2
       MissingError      the machine lacks a program or a package    exit code 3
       RunError          a run failed, is incomplete or diverged     exit code 1
-        DivergedError   its numbers are no longer finite            exit code 1
 
-Every message says where, what was given, what was expected and what to do.
+Every message says where, what was given, what was expected and what to do. A docstring says what the code means and what helps;
+`docs/errors.md` is made of them, with a real message for each.
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+from typing import Any, ClassVar, Self
 
 
 class BioFAError(Exception):
     """Base of every error that bioFA raises on purpose."""
 
-    exit_code = 1
+    exit_code: ClassVar[int] = 1
+    code: ClassVar[str] = "error"
+    """The class's name in kebab case, such as `unknown-name`; what the command line prints before the message, and scripts can look for."""
+
+    def __init__(self, message: str = ""):
+        super().__init__(message)
+        self.trail = ""
+        """The fields that lead to what is wrong, such as `circuit: rule: `, before the message;"""
+        self.fields: dict[str, Any] | None = None
+        """the fields of the innermost part that is wrong,"""
+        self.key: tuple[str | int, ...] = ()
+        """and the key in it. `bioFA.places` finds the line by them."""
+
+    def __str__(self) -> str:
+        return f"{self.trail}{super().__str__()}"
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls.code = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
+
+    def within(self, place: str) -> Self:
+        """The same error, told from further outside: `place` before the message."""
+        told = type(self)(f"{place}{self}")
+        told.fields, told.key = self.fields, self.key
+        return told
+
+    def below(self, field: str) -> Self:
+        """The same error, told from the part whose field it is about."""
+        self.trail = f"{field}: {self.trail}"
+        return self
 
 
 class ModelError(BioFAError):
@@ -28,10 +59,154 @@ class ModelError(BioFAError):
     exit_code = 2
 
 
+class UnknownName(ModelError):
+    """Nothing has this name: a part, population, pathway, port, variable, format. The nearest known name is suggested."""
+
+
+class UnknownField(ModelError):
+    """A table has a key that its part does not know. The nearest known key is suggested; `biofa schema` has all of them."""
+
+
+class MissingField(ModelError):
+    """Something that has no default was left out."""
+
+
+class WrongType(ModelError):
+    """A number where text was wanted, text where a table was wanted, and the like. Numbers, true and false are written without quotes."""
+
+
+class WrongUnit(ModelError):
+    """A quantity has no unit where it needs one, a unit of another dimension, or one that is not known. A plain number is in SI."""
+
+
+class OutOfRange(ModelError):
+    """A value is of the right kind but too small, too large, not finite, or at odds with the one that bounds it."""
+
+
+class WrongShape(ModelError):
+    """Sizes do not fit: matrices are `(n_post, n_pre)`, populations have the size of what they show, lists one entry a layer."""
+
+
+class DuplicateName(ModelError):
+    """Two things have one name, or one thing is named twice."""
+
+
+class BadName(ModelError):
+    """A name that cannot be one: reserved, not lower-case, not printable, or taken by something else."""
+
+
+class Contradiction(ModelError):
+    """Two settings exclude each other, or one makes no sense without another."""
+
+
+class BadEquation(ModelError):
+    """Equation text that the whitelist does not let through, or that does not say what is asked."""
+
+
+class BadChange(ModelError):
+    """A change (`--set`) that is no `key=value`, or goes where there is no table."""
+
+
+class MissingSignal(ModelError):
+    """Nothing arrives where something is needed, or a rule reads what nobody publishes. Add the pathway, or use another rule."""
+
+
+class Cycle(ModelError):
+    """Static units wait for each other within one step. Make one of them stateful, or remove a pathway."""
+
+
+class CannotLearn(ModelError):
+    """Weights that plasticity cannot shape: shared, fixed, drawn anew, or bound to the signs of others."""
+
+
+class NothingToLearn(ModelError):
+    """No error can arise, no rate is above 0, or nothing is left to do."""
+
+
+class Unavailable(ModelError):
+    """What was asked for is not there in this task, network, result or format: no validation split, no spikes, no scheme to choose."""
+
+
+class NoCounterpart(ModelError):
+    """Another format or simulator has no words for this part. The message names the part; nothing was written."""
+
+
 class FileError(BioFAError):
     """A file or folder that is missing, damaged, of the wrong kind, or already in use."""
 
     exit_code = 2
+
+
+class NoSuchFile(FileError):
+    """There is no file, or no run, at the place named."""
+
+
+class UnknownModel(FileError):
+    """Neither a built-in model nor a file. `biofa list` shows the built-in ones."""
+
+
+class UnknownColumn(FileError):
+    """A data file has no array or column of this name. The nearest one is suggested."""
+
+
+class Unreadable(FileError):
+    """The file is there, but this user may not read it, or the disk fails."""
+
+
+class WrongKind(FileError):
+    """The file is something else than what is read here, such as text for an array, or not valid TOML."""
+
+
+class WrongData(FileError):
+    """The file can be read, but its numbers cannot be used: not finite, unequal rows, labels out of range, an empty split."""
+
+
+class DamagedFile(FileError):
+    """The file was cut, changed or damaged after it was written. Nothing is guessed from it."""
+
+
+class WrongVersion(FileError):
+    """Written by another version of bioFA in a format that this one does not read."""
+
+
+class ChangedSince(FileError):
+    """A run or comparison was begun with other data, other versions or another description; going on would mix two of them."""
+
+
+class TooLarge(FileError):
+    """Larger than any file of its kind is."""
+
+
+class UnsafePath(FileError):
+    """A file names a place outside its own folder. Do not trust it."""
+
+
+class PlaceTaken(FileError):
+    """Something is there already, and nothing is ever overwritten. Give another place."""
+
+
+class PlaceBusy(FileError):
+    """Another process works there now, or an unfinished run waits there to be resumed."""
+
+
+class AlreadyFinished(FileError):
+    """The run that is to go on has ended already."""
+
+
+class NotFinished(FileError):
+    """What is needed first has not ended yet."""
+
+
+class CannotWrite(FileError):
+    """The folder cannot be written to, or the disk is full. What was there before is still there."""
+
+
+class NoSpace(FileError):
+    """Less space is free than what is left to do will need."""
+
+
+class NoScheduler(FileError):
+    """Nobody answers at the address of the Dask scheduler."""
 
 
 class MissingError(BioFAError):
@@ -40,14 +215,62 @@ class MissingError(BioFAError):
     exit_code = 3
 
 
+class NoCompiler(MissingError):
+    """There is no C++ compiler or no make. `--backend numpy` runs without one; `biofa doctor` tells what is there."""
+
+
+class NoPackage(MissingError):
+    """An optional package is not installed, or too old. The message holds the command that installs it."""
+
+
+class CannotExecute(MissingError):
+    """A program was built but cannot be started here, such as on a file system that forbids programs."""
+
+
+class NoDownload(MissingError):
+    """A data set could not be fetched. The message says how to give it by hand."""
+
+
 class RunError(BioFAError):
     """A run that failed, did not finish, or whose numbers are no longer finite."""
 
     exit_code = 1
 
 
-class DivergedError(RunError):
-    """A run whose numbers are no longer finite: begun again, it would only come to the same end."""
+class TranslationFailed(RunError):
+    """Brian2 could not make C++ of the network, or is a version that bioFA does not know."""
+
+
+class CompilationFailed(RunError):
+    """The compiler ended with an error, which is quoted. Nothing half-built is kept."""
+
+
+class ProgramFailed(RunError):
+    """A program that was started ended with an error."""
+
+
+class WrongProcessor(RunError):
+    """The compiled program was built for another processor."""
+
+
+class IncompleteRun(RunError):
+    """The compiled program ended without an error but did not do all that it was asked, so its numbers do not count."""
+
+
+class DiskFull(RunError):
+    """A file is shorter than what the compiled program had to write. Make space and run again; nothing of it counts."""
+
+
+class Diverged(RunError):
+    """Numbers are no longer finite. The variable and the presentation are named; a lower learning rate is the usual cure."""
+
+
+class RunsFailed(RunError):
+    """Some runs of a comparison failed; all others are kept. The same command again tries those that are left."""
+
+
+class NothingToCompare(RunError):
+    """Both simulations agree, but nothing changed or spiked, so agreement says nothing."""
 
 
 LONGEST_NAME = 80
@@ -60,3 +283,9 @@ def suggestion(given: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(given[:LONGEST_NAME], known, n=1, cutoff=0.5)
     meant = f" Did you mean '{close[0]}'?" if close else ""
     return f"{meant} Known: {', '.join(known) or 'none'}."
+
+
+def all_codes() -> dict[str, type[BioFAError]]:
+    """Every code that a message can carry, with its class; the four bases aside, in the order of this file."""
+    bases = (ModelError, FileError, MissingError, RunError)
+    return {kind.code: kind for base in bases for kind in base.__subclasses__() if kind.__module__ == __name__}

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt
-from pydantic import Strict
+from pydantic import Field, Strict
 
 from bioFA.components import Component, Count, Name, Number
-from bioFA.errors import ModelError, suggestion
+from bioFA.errors import BadName, Contradiction, MissingField, OutOfRange, Unavailable, UnknownName, WrongShape, suggestion
 from bioFA.network import CircuitField, Network, Node
 from bioFA.neurons import NeuronModel
 from bioFA.schemes.layered import Layered
@@ -41,7 +41,7 @@ class Stop(Component):
     def model_post_init(self, context: Any) -> None:
         """Refuse a stop that would never come."""
         if self.below is None and self.patience is None:
-            raise ModelError("Stop needs below, patience, or both, or it would never end a run. For example: below = 0.05.")
+            raise MissingField("Stop needs below, patience, or both, or it would never end a run. For example: below = 0.05.")
 
     def reason(self, measured: Sequence[float]) -> str | None:
         """Why a run ends now, from the measure after each stretch so far; None where it goes on."""
@@ -70,7 +70,7 @@ class Phase(Component):
     def model_post_init(self, context: Any) -> None:
         """Refuse a phase without one length."""
         if (self.presentations is None) == (self.epochs is None):
-            raise ModelError("Phase needs presentations or epochs, and not both. For example: phases = [{ epochs = 10 }, { epochs = 5, rate = 0.1 }].")
+            raise MissingField("Phase needs presentations or epochs, and not both. For example: phases = [{ epochs = 10 }, { epochs = 5, rate = 0.1 }].")
 
     def length(self, examples: int) -> int:
         """How many presentations it lasts, with so many training examples."""
@@ -92,7 +92,7 @@ class Protocol(Component):
     epochs: Count = 1
     presentations: Count | None = None
     shuffle: Annotated[bool, Strict()] = True
-    dt: Annotated[Number, Unit("s"), Gt(0)] | None = None
+    dt: Annotated[Annotated[Number, Unit("s"), Gt(0)] | None, Field(examples=['"1 ms"'])] = None
     presentation: Annotated[Number, Unit("s"), Gt(0)] | None = None
     learning_onset: Annotated[Number, Unit("s"), Ge(0)] = 0.0
     blank: Annotated[Number, Unit("s"), Ge(0)] = 0.0
@@ -105,18 +105,18 @@ class Protocol(Component):
         """Refuse times that are not whole steps."""
         if (self.dt is None) != (self.presentation is None):
             missing = "dt" if self.dt is None else "presentation"
-            raise ModelError(f"Protocol.{missing} is missing: give both dt and presentation, or neither for a static network.")
+            raise MissingField(f"Protocol.{missing} is missing: give both dt and presentation, or neither for a static network. For example: dt = '1 ms', presentation = '100 ms'.")
         if self.dt is None or self.presentation is None:
             if self.learning_onset > 0:
-                raise ModelError(f"Protocol.learning_onset needs dt and presentation; got learning_onset = {self.learning_onset:g} s alone.")
+                raise Contradiction(f"Protocol.learning_onset needs dt and presentation; got learning_onset = {self.learning_onset:g} s alone. For example: dt = '1 ms', presentation = '100 ms'.")
             if self.blank > 0:
-                raise ModelError(f"Protocol.blank needs dt and presentation; got blank = {self.blank:g} s alone.")
+                raise Contradiction(f"Protocol.blank needs dt and presentation; got blank = {self.blank:g} s alone. For example: dt = '1 ms', presentation = '100 ms'.")
             return
         for name in ("presentation", "learning_onset", "blank"):
             _whole_steps(name, getattr(self, name), self.dt)
         if self.learning_onset >= self.presentation:
-            raise ModelError(
-                f"Protocol.learning_onset must be < presentation = {self.presentation:g} s; got {self.learning_onset:g} s. Nothing would learn."
+            raise OutOfRange(
+                f"Protocol.learning_onset must be < presentation = {self.presentation:g} s; got {self.learning_onset:g} s. Nothing would learn. Give an earlier one, or leave it out."
             )
 
     @property
@@ -148,10 +148,10 @@ class Protocol(Component):
 def _whole_steps(name: str, time: float, dt: float) -> None:
     steps = time / dt
     if not steps < MOST_STEPS:
-        raise ModelError(f"Protocol.{name} must be fewer than {MOST_STEPS} steps of dt = {dt:g} s; got {time:g} s. Give a larger dt.")
+        raise OutOfRange(f"Protocol.{name} must be fewer than {MOST_STEPS} steps of dt = {dt:g} s; got {time:g} s. Give a larger dt.")
     if abs(steps - round(steps)) > 1e-6 or (name == "presentation" and round(steps) < 1):
         nearest = max(round(steps), 1) * dt
-        raise ModelError(f"Protocol.{name} must be a whole number of steps of dt = {dt:g} s; got {time:g} s. The nearest is {nearest:g} s.")
+        raise OutOfRange(f"Protocol.{name} must be a whole number of steps of dt = {dt:g} s; got {time:g} s. The nearest is {nearest:g} s.")
 
 
 class Record(Component):
@@ -171,36 +171,36 @@ class Experiment(Component):
         ModelError: where circuit, task and protocol do not fit together.
     """
 
-    name: Name
+    name: Annotated[Name, Field(examples=['"digits"'])]
     description: Name = ""
     circuit: CircuitField
-    task: TaskField
+    task: Annotated[TaskField, Field(examples=['{ name = "digits" }'])]
     protocol: Protocol = Protocol()
     record: Record = Record()
 
     def model_post_init(self, context: Any) -> None:
         """Check what spans the parts."""
         if not self.name.isprintable() or not self.name:
-            raise ModelError(f"Experiment.name must be printable text; got {self.name!r}. For example: name = 'digits'.")
+            raise BadName(f"Experiment.name must be printable text; got {self.name!r}. For example: name = 'digits'.")
         n_in, n_out = self.task.sizes()
         for population in self.network.populations:
             of = getattr(population.neuron, "of", "")
             wanted = {"inputs": n_in, "targets": n_out}.get(of, population.size)
             if population.size != wanted:
-                raise ModelError(
+                raise WrongShape(
                     f"population '{population.name}' shows the {of} of {type(self.task).__name__}, which have {wanted} values; its size is {population.size}. "
                     f"Give it size {wanted} (in a layered circuit, the {'first' if of == 'inputs' else 'last'} of sizes), or change the task."
                 )
             self._check_bins(population.name, population.neuron, of)
         if not self.network.is_static() and self.protocol.dt is None:
             stateful = next(p for p in self.network.populations if p.neuron.state)
-            raise ModelError(
+            raise MissingField(
                 f"population '{stateful.name}' has the time constant of {type(stateful.neuron).__name__}, so the protocol needs times. "
                 "Give protocol.dt and protocol.presentation, such as dt = '1 ms', presentation = '100 ms'."
             )
         _ = self.network.readout
         if self.network.measure and not self.protocol.reset:
-            raise ModelError(
+            raise Contradiction(
                 f"population '{self.network.measure[0].population}' measures the error over a presentation, so it has to begin anew with each. Give protocol.reset = true."
             )
         for phase in self.protocol.phases:
@@ -211,12 +211,12 @@ class Experiment(Component):
     def _check_bins(self, name: str, neuron: NeuronModel, of: str) -> None:
         bins, steps = self.task.bins().get(of, 1), self.protocol.shown_steps
         if of and neuron.shows_steps and bins != steps:
-            raise ModelError(
+            raise WrongShape(
                 f"population '{name}' shows spikes step by step, so a presentation must have as many steps as the {of} of {type(self.task).__name__} have bins, {bins}; "
                 f"it has {steps}. Change protocol.presentation or dt, or the task."
             )
         if steps % bins:
-            raise ModelError(
+            raise WrongShape(
                 f"the {of} of {type(self.task).__name__} have {bins} bins, which must divide the {steps} steps of a presentation. Change protocol.presentation or dt, or the task."
             )
 
@@ -224,15 +224,15 @@ class Experiment(Component):
         plastic = [pathway.name for pathway in self.network.plastic()]
         for name in phase.learns or ():
             if name not in plastic:
-                raise ModelError(f"Phase.learns: no plastic pathway is called '{name}'.{suggestion(name, plastic)}")
+                raise UnknownName(f"Phase.learns: no plastic pathway is called '{name}'.{suggestion(name, plastic)}")
         for pathway in self.network.plastic():
             if phase.rate != 1.0 and pathway.plasticity is not None and "learning_rate" not in pathway.plasticity.parameters():
-                raise ModelError(f"Phase.rate: the rule of pathway '{pathway.name}', {pathway.plasticity.family_name}, has no learning_rate. Leave rate out.")
+                raise Contradiction(f"Phase.rate: the rule of pathway '{pathway.name}', {pathway.plasticity.family_name}, has no learning_rate. Leave rate out.")
 
     def _check_recorded(self, variable: str) -> None:
         names = [str(node) for node in self.network.order]
         if variable not in names:
-            raise ModelError(f"Record.variables: nothing is called '{variable}'.{suggestion(variable, names)}")
+            raise UnknownName(f"Record.variables: nothing is called '{variable}'.{suggestion(variable, names)}")
 
     @cached_property
     def network(self) -> Network:
@@ -270,7 +270,7 @@ class Experiment(Component):
     def with_scheme(self, scheme: str) -> Experiment:
         """The same experiment under another scheme."""
         if not isinstance(self.circuit, Layered):
-            raise ModelError(f"a scheme can be chosen for a layered circuit only; '{self.name}' is given pathway by pathway.")
+            raise Unavailable(f"a scheme can be chosen for a layered circuit only; '{self.name}' is given pathway by pathway. Leave --scheme out, or describe a layered circuit.")
         return self.replace(circuit=self.circuit.replace(scheme=scheme))
 
     def _repr_html_(self) -> str:

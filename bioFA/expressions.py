@@ -21,7 +21,7 @@ import numpy as np
 from pydantic import AfterValidator, PlainSerializer
 
 from bioFA.components import Number
-from bioFA.errors import ModelError, suggestion
+from bioFA.errors import BadEquation, BadName, UnknownName, suggestion
 
 RESERVED = {"t", "dt", "i", "j", "N", "e", "pi", "inf", "xi", "and", "or", "not", "main", "double", "float", "int", "bool",
             "char", "long", "short", "signed", "unsigned", "void", "auto", "const", "static", "struct", "union", "enum",
@@ -76,11 +76,11 @@ def parse(text: str, known: Iterable[str] | None = None) -> Expression:
         ModelError: quoting what is not allowed, and what to write instead.
     """
     if not isinstance(text, str) or len(text) > LONGEST or not text.isascii():
-        raise ModelError(f"an equation is text of at most {LONGEST} plain (ASCII) characters; got {str(text)[:40]!r}. Name parts of it.")
+        raise BadEquation(f"an equation is text of at most {LONGEST} plain (ASCII) characters; got {str(text)[:40]!r}. Name parts of it.")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise ModelError(f"the equation {text!r} cannot be read. Write it like: learning_rate * error_post * r_pre / T.") from None
+        raise BadEquation(f"the equation {text!r} cannot be read. Write it like: learning_rate * error_post * r_pre / T.") from None
     names: dict[str, None] = {}
     written = _read(tree, names, None if known is None else set(known), DEEPEST)
     return Expression(written, tuple(names), tree)
@@ -89,20 +89,20 @@ def parse(text: str, known: Iterable[str] | None = None) -> Expression:
 def _read(node: ast.expr, names: dict[str, None], known: set[str] | None, depth: int, condition: bool = False) -> str:
     """One node as text, its names noted; everything that is not listed here is refused."""
     if depth == 0:
-        raise ModelError(f"an equation may be nested {DEEPEST} deep. Name parts of it.")
+        raise BadEquation(f"an equation may be nested {DEEPEST} deep. Name parts of it.")
 
     def inner(part: ast.expr, condition: bool = False) -> str:
         return _read(part, names, known, depth - 1, condition)
 
     if condition != isinstance(node, ast.Compare):
-        raise ModelError(f"'{ast.unparse(node)}': comparisons belong inside int(...), and int(...) around comparisons. For example: int(r_post > 0).")
+        raise BadEquation(f"'{ast.unparse(node)}': comparisons belong inside int(...), and int(...) around comparisons. For example: int(r_post > 0).")
     if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _COMPARE:
         return f"{inner(node.left)} {_COMPARE[type(node.ops[0])][0]} {inner(node.comparators[0])}"
     if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool) and node.value < 1e300:
         return repr(float(node.value))  # never a whole number: SymPy would compute 9**9**9 exactly
     if isinstance(node, ast.Name):
         if known is not None and node.id not in known:
-            raise ModelError(f"the equation uses the unknown name '{node.id}'.{suggestion(node.id, known)}")
+            raise UnknownName(f"the equation uses the unknown name '{node.id}'.{suggestion(node.id, known)}")
         names[node.id] = None
         return node.id
     if isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
@@ -112,12 +112,12 @@ def _read(node: ast.expr, names: dict[str, None], known: set[str] | None, depth:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
         name = node.func.id
         if name not in FUNCTIONS:
-            raise ModelError(f"the equation calls the unknown function '{name}'.{suggestion(name, FUNCTIONS)}")
+            raise UnknownName(f"the equation calls the unknown function '{name}'.{suggestion(name, FUNCTIONS)}")
         if node.keywords or len(node.args) != FUNCTIONS[name][0]:
-            raise ModelError(f"{name} takes {FUNCTIONS[name][0]} argument(s); got '{ast.unparse(node)}'.")
+            raise BadEquation(f"{name} takes {FUNCTIONS[name][0]} argument(s); got '{ast.unparse(node)}'.")
         return f"{name}({', '.join(inner(part, name == 'int') for part in node.args)})"
     power = " Write a power as **." if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor) else ""
-    raise ModelError(
+    raise BadEquation(
         f"the equation may not contain '{ast.unparse(node)[:60]}'.{power} Allowed: numbers, names, + - * / **, comparisons inside int(...), and {', '.join(FUNCTIONS)}."
     )
 
@@ -148,7 +148,7 @@ def right_side(equation: str, left: str) -> str:
     """
     before, sign, after = equation.partition("=")
     if not sign or "".join(before.split()) != left:
-        raise ModelError(f"the equation must begin with '{left} ='; got {equation[:40]!r}.")
+        raise BadEquation(f"the equation must begin with '{left} ='; got {equation[:40]!r}.")
     return after
 
 
@@ -160,8 +160,8 @@ def check_constants(constants: Mapping[str, float], taken: Iterable[str]) -> Non
     """
     for name, value in constants.items():
         if not name.isidentifier() or not name.isascii() or not name[0].isalpha() or name.endswith("_") or "__" in name:
-            raise ModelError(f"the constant {name!r} has no plain name. Use letters, digits and inner underscores.")
+            raise BadName(f"the constant {name!r} has no plain name. Use letters, digits and inner underscores.")
         if name in {*taken, *FUNCTIONS, *RESERVED} or keyword.iskeyword(name) or name.endswith(("_pre", "_post")) or name.startswith("_"):
-            raise ModelError(f"the constant '{name}' has a name that means something else in an equation. Call it otherwise.")
+            raise BadName(f"the constant '{name}' has a name that means something else in an equation. Call it otherwise.")
         if not math.isfinite(value):
-            raise ModelError(f"the constant '{name}' must be a finite number; got {value}.")
+            raise BadEquation(f"the constant '{name}' must be a finite number; got {value}.")

@@ -23,7 +23,7 @@ from matplotlib.ticker import MaxNLocator
 from bioFA.activity import Activity
 from bioFA.analysis.learning import sliding_mean
 from bioFA.durable import written_whole
-from bioFA.errors import FileError, ModelError
+from bioFA.errors import CannotWrite, Unavailable
 from bioFA.network import Pathway, Population
 from bioFA.neurons.rate_source import RateSource
 from bioFA.result import Result
@@ -263,7 +263,7 @@ def write(figure: Figure, folder: Path, name: str, suffixes: Sequence[str] = SUF
                     figure.savefig(partial, format=path.suffix[1:], dpi=DOTS_PER_INCH, metadata=_UNDATED.get(path.suffix))
                 figure.set_layout_engine("none")  # laid out once, so that all files show the same
     except OSError as error:
-        raise FileError(f"the figures could not be written to '{folder}': {error}. Give one with space left.") from None
+        raise CannotWrite(f"the figures could not be written to '{folder}': {error}. Give one with space left.") from None
     return paths
 
 
@@ -274,7 +274,7 @@ def as_text(text: str) -> str:
 
 def _activity(result: Result) -> Activity:
     if result.activity is None:
-        raise ModelError(f"the run of '{result.experiment.name}' kept no spikes: no population of it spikes, or it was run by an older bioFA. Run a spiking model.")
+        raise Unavailable(f"the run of '{result.experiment.name}' kept no spikes: no population of it spikes, or it was run by an older bioFA. Run a spiking model.")
     return result.activity
 
 

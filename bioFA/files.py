@@ -10,8 +10,9 @@ from typing import Any
 
 import tomli_w
 
-from bioFA.errors import FileError, ModelError, suggestion
+from bioFA.errors import BadChange, FileError, ModelError, NoSuchFile, TooLarge, UnknownModel, Unreadable, WrongKind, WrongType, suggestion
 from bioFA.experiment import Experiment
+from bioFA.places import placed
 
 LARGEST, DEEPEST = 1_000_000, 100
 """A model file is read by people: more bytes, or tables nested deeper than this, are some other file."""
@@ -37,10 +38,10 @@ def find(model: str | Path) -> Path:
     path = Path(model)
     if path.suffix == ".toml" or len(path.parts) > 1:
         if not _is_file(path):
-            raise FileError(f"there is no model file '{model}'. Give a path to a .toml file, or a built-in name: {', '.join(builtin_models())}.")
+            raise NoSuchFile(f"there is no model file '{model}'. Give a path to a .toml file, or a built-in name: {', '.join(builtin_models())}.")
         return path
     if str(model) not in builtin_models():
-        raise FileError(f"unknown model '{model}'.{suggestion(str(model), builtin_models())} Or give a path to a .toml file.")
+        raise UnknownModel(f"unknown model '{model}'.{suggestion(str(model), builtin_models())} Or give a path to a .toml file.")
     return models_folder() / f"{model}.toml"
 
 
@@ -93,7 +94,7 @@ def load(model: str | Path, changes: dict[str, Any] | None = None) -> Experiment
     try:
         return from_table(table)
     except (ModelError, FileError) as error:
-        raise type(error)(f"{path.name}: {error}") from None
+        raise placed(error, path, table, changes or {}) from None
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -101,15 +102,15 @@ def _read_toml(path: Path) -> dict[str, Any]:
         size = path.stat().st_size
         raw = path.read_bytes() if size <= LARGEST else b""
     except OSError as error:
-        raise FileError(f"{path}: cannot be read ({error.strerror}). Give a file that you may read.") from None
+        raise Unreadable(f"{path}: cannot be read ({error.strerror}). Give a file that you may read.") from None
     if size > LARGEST:
-        raise FileError(f"{path}: a model file has at most {LARGEST} bytes; this one has {size}. Put data into a .npz file and name it in the task.")
+        raise TooLarge(f"{path}: a model file has at most {LARGEST} bytes; this one has {size}. Put data into a .npz file and name it in the task.")
     try:
         return _shallow(tomllib.loads(raw.decode("utf-8-sig")))
     except UnicodeDecodeError:
-        raise FileError(f"{path}: is not text in UTF-8. A model file is TOML; see 'biofa show digits' for one.") from None
+        raise WrongKind(f"{path}: is not text in UTF-8. A model file is TOML; see 'biofa show digits' for one.") from None
     except (ValueError, RecursionError) as error:
-        raise FileError(f"{path}: is not valid TOML: {error}. See 'biofa show digits' for a model file.") from None
+        raise WrongKind(f"{path}: is not valid TOML: {error}. See 'biofa show digits' for a model file.") from None
 
 
 def _shallow(table: dict[str, Any]) -> dict[str, Any]:
@@ -131,7 +132,7 @@ def _put(table: dict[str, Any], key: str, value: Any) -> None:
     for parent in parents:
         table = table.setdefault(parent, {})
         if not isinstance(table, dict):
-            raise ModelError(f"cannot set '{key}': '{parent}' holds a single value, not a table. See 'biofa show MODEL' for the keys.")
+            raise BadChange(f"cannot set '{key}': '{parent}' holds a single value, not a table. See 'biofa show MODEL' for the keys.")
     table[last] = value
 
 
@@ -163,7 +164,7 @@ def loads(text: str, beside: Path | None = None) -> Experiment:
     try:
         table = _shallow(tomllib.loads(text))
     except (ValueError, RecursionError) as error:
-        raise ModelError(f"the text is not valid TOML: {error}. See 'biofa show digits' for a model file.") from None
+        raise WrongType(f"the text is not valid TOML: {error}. See 'biofa show digits' for a model file.") from None
     if beside is not None:
         _find_files(table, beside)
     return from_table(table)
@@ -177,7 +178,7 @@ def parse_change(text: str) -> tuple[str, Any]:
     """
     key, sign, value = text.partition("=")
     if not sign or not key.strip():
-        raise ModelError(f"--set takes key=value; got '{text}'. For example: --set protocol.epochs=5.")
+        raise BadChange(f"--set takes key=value; got '{text}'. For example: --set protocol.epochs=5.")
     try:
         return key.strip(), tomllib.loads(f"value = {value}")["value"]
     except (ValueError, RecursionError):  # not TOML, or too deep or long for its reader

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bioFA import draws
-from bioFA.errors import ModelError
+from bioFA.errors import Contradiction, NothingToLearn, OutOfRange, UnknownName, WrongShape
 from bioFA.experiment import Experiment, Phase
 from bioFA.network import Network, Pathway
 from bioFA.neurons.base import TaskSource
@@ -170,13 +170,13 @@ class Instance:
         taken = [name for name in self.state if name in weights]
         for name in taken:
             if weights[name].shape != self.state[name].shape:
-                raise ModelError(
+                raise WrongShape(
                     f"pathway '{name.removesuffix('.w')}' has weights of shape {self.state[name].shape} here; those given have {weights[name].shape}. "
                     "Give weights of a network with the same sizes."
                 )
         if not taken:
             ours, given = (", ".join(sorted(n.removesuffix(".w") for n in names if n.endswith(".w"))) or "none" for names in (self.state, weights))
-            raise ModelError(f"no pathway here has the name of given weights. Pathways here: {ours}; given: {given}.")
+            raise UnknownName(f"no pathway here has the name of given weights. Pathways here: {ours}; given: {given}.")
         state = {**self.state, **{name: np.ascontiguousarray(weights[name], dtype=float) for name in taken}}
         for pathway in self.network.plastic():
             if f"{pathway.name}.w" in taken:
@@ -190,9 +190,9 @@ class Instance:
             ModelError: if that run had another seed or other neurons or synapses, or as many presentations as this one.
         """
         if seed != self.seed:
-            raise ModelError(f"a run goes on with the draws of the one before, whose seed was {seed}; got seed {self.seed}. Give seed {seed}.")
+            raise Contradiction(f"a run goes on with the draws of the one before, whose seed was {seed}; got seed {self.seed}. Give seed {seed}.")
         if presentations >= self.presentations():
-            raise ModelError(
+            raise NothingToLearn(
                 f"nothing is left to do: the run before had {presentations} presentations, and the protocol has {self.presentations()} in all. "
                 "Give a longer protocol, such as more epochs."
             )
@@ -200,7 +200,7 @@ class Instance:
             ours, given = (which[name].shape if name in which else None for which in (self.state, state))
             if ours != given:
                 found = [f"has the shape {shape}" if shape is not None else "is not there" for shape in (ours, given)]
-                raise ModelError(f"'{name}' {found[0]} here, but {found[1]} in the run to go on from. Give the model of that run.")
+                raise WrongShape(f"'{name}' {found[0]} here, but {found[1]} in the run to go on from. Give the model of that run.")
         return replace(self, state={name: np.ascontiguousarray(state[name], dtype=float) for name in self.state})
 
     def data_sha256(self) -> str:
@@ -226,7 +226,7 @@ def draw(experiment: Experiment, seed: int) -> Instance:
         FileError: if data or weights on disk are missing.
     """
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
-        raise ModelError(f"seed must be a whole number from 0 to 2**63 - 1; got {seed!r}. For example: seed = 1.")
+        raise OutOfRange(f"seed must be a whole number from 0 to 2**63 - 1; got {seed!r}. For example: seed = 1.")
     seed = int(seed)
     network = experiment.network
     masks = {
@@ -246,7 +246,7 @@ def draw(experiment: Experiment, seed: int) -> Instance:
     data = experiment.task.draw(lambda purpose: stream(seed, purpose))
     for name, split in data.splits().items():
         if not split.targets.any():
-            raise ModelError(f"the {name} targets of {type(experiment.task).__name__} are all zero, so there is nothing to learn. Check the task.")
+            raise NothingToLearn(f"the {name} targets of {type(experiment.task).__name__} are all zero, so there is nothing to learn. Check the task.")
     return Instance(experiment, seed, data, state, masks)
 
 
@@ -267,7 +267,7 @@ def _gathering(pathway: Pathway, weights: Array) -> dict[str, Array]:
     if pathway.learning.normalised:
         kept[f"{pathway.name}.norm"] = norms = np.linalg.norm(weights, axis=1)
         if not norms.all():
-            raise ModelError(
+            raise Contradiction(
                 f"pathway '{pathway.name}': learning.normalised keeps the norm of the weights that enter a neuron, but neuron {int(norms.argmin())} "
                 "begins with none. Draw other weights, or leave normalised out."
             )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bioFA import checkpoint, sealed, sweep
-from bioFA.errors import FileError
+from bioFA.errors import FileError, NoSuchFile
 from bioFA.exchange import bundle
 from bioFA.result import RESULT
 
@@ -29,14 +29,14 @@ def check(path: Path) -> list[Verdict]:
     if path.is_file():
         return [_file(path)]
     if not path.is_dir():
-        raise FileError(f"there is nothing at '{path}'. Give a result.h5, or the folder of a run, a comparison or a bundle.")
+        raise NoSuchFile(f"there is nothing at '{path}'. Give a result.h5, or the folder of a run, a comparison or a bundle.")
     if sweep.holds_sweep(path):
         return list(_comparison(path))
     if (path / bundle.MANIFEST).is_file():
         return [_bundle(path)]
     found = list(_run(path))
     if not found:
-        raise FileError(f"'{path}' holds no run, comparison or bundle. Give the folder that --out named.")
+        raise NoSuchFile(f"'{path}' holds no run, comparison or bundle. Give the folder that --out named.")
     return found
 
 

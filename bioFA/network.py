@@ -18,10 +18,24 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from annotated_types import Ge, Gt, Le
-from pydantic import Strict
+from pydantic import Field, Strict
 
 from bioFA.components import Component, Count, Family, Name, Number
-from bioFA.errors import ModelError, suggestion
+from bioFA.errors import (
+    BadName,
+    CannotLearn,
+    Contradiction,
+    Cycle,
+    DuplicateName,
+    MissingField,
+    MissingSignal,
+    ModelError,
+    OutOfRange,
+    UnknownName,
+    WrongShape,
+    WrongType,
+    suggestion,
+)
 from bioFA.expressions import RESERVED
 from bioFA.neurons import Neuron
 from bioFA.rules import Rule
@@ -47,11 +61,11 @@ class Node(NamedTuple):
 class _Named(Component):
     """A part with a name of its own, which may be given first."""
 
-    name: Name
+    name: Annotated[Name, Field(examples=['"hidden"'])]
 
     def __init__(self, /, *args: Any, **fields: Any) -> None:
         if len(args) > 1:
-            raise ModelError(f"{type(self).__name__} takes only its name without a keyword; got {len(args)} values.")
+            raise WrongType(f"{type(self).__name__} takes only its name without a keyword; got {len(args)} values.")
         super().__init__(**(dict(zip(("name",), args, strict=False)) | fields))
 
     @classmethod
@@ -62,7 +76,7 @@ class _Named(Component):
         """Refuse names that cannot stand in equations, files and C++."""
         good = re.fullmatch(r"[a-z]([a-z0-9_]*[a-z0-9])?", self.name)
         if not good or keyword.iskeyword(self.name) or self.name in RESERVED:
-            raise ModelError(
+            raise BadName(
                 f"{type(self).__name__}.name must be lower-case letters, digits and inner underscores, begin with a letter, "
                 f"and not be a reserved word; got {self.name!r}. For example: 'hidden', 'hidden2', 'image_to_hidden'."
             )
@@ -110,9 +124,9 @@ class Learning(Component):
         """Refuse what contradicts itself."""
         low, high = self.bounds()
         if low >= high:
-            raise ModelError(f"Learning.low must be < high; got low = {self.low}, high = {self.high}.")
+            raise OutOfRange(f"Learning.low must be < high; got low = {self.low}, high = {self.high}.")
         if self.normalised and self.bounded:
-            raise ModelError("Learning: weights that keep their norm cannot also be held within bounds. Give low and high, or normalised.")
+            raise Contradiction("Learning: weights that keep their norm cannot also be held within bounds. Give low and high, or normalised.")
 
     def bounds(self) -> tuple[float, float]:
         """The least and the largest weight, as far out as numbers go where there is none."""
@@ -190,7 +204,7 @@ class Network(Circuit):
             form a cycle.
     """
 
-    populations: tuple[Population, ...]
+    populations: Annotated[tuple[Population, ...], Field(examples=['[{ name = "hidden", size = 30, neuron = "leaky_rate" }]'])]
     pathways: tuple[Pathway, ...] = ()
 
     def network(self) -> Network:
@@ -200,21 +214,21 @@ class Network(Circuit):
     def model_post_init(self, context: Any) -> None:
         """Run the checks that span populations and pathways."""
         if not self.populations:
-            raise ModelError("Network.populations is empty. Describe at least one population.")
+            raise MissingField("Network.populations is empty. Describe at least one population.")
         counts = Counter(part.name for part in (*self.populations, *self.pathways))
         for name, count in counts.items():
             if count > 1:
-                raise ModelError(f"the name '{name}' is used {count} times. Give every population and pathway its own name.")
+                raise DuplicateName(f"the name '{name}' is used {count} times. Give every population and pathway its own name.")
         for check in (self._check_pathway, self._check_plasticity):  # rules read ports, so every pathway must be right first
             for pathway in self.pathways:
                 try:
                     check(pathway)
                 except ModelError as error:
-                    raise ModelError(f"pathway '{pathway.name}': {error}") from None
+                    raise error.within(f"pathway '{pathway.name}': ") from None
         for population in self.populations:
             for port in population.neuron.required_ports():
                 if not self.arriving(population.name, port):
-                    raise ModelError(
+                    raise MissingSignal(
                         f"population '{population.name}': nothing arrives at the port '{port}', which "
                         f"{type(population.neuron).__name__} needs. Add a pathway with target = '{population.name}', port = '{port}'."
                     )
@@ -223,61 +237,61 @@ class Network(Circuit):
     def _check_pathway(self, pathway: Pathway) -> None:
         for end in ("source", "target"):
             if getattr(pathway, end) not in self._populations:
-                raise ModelError(f"unknown {end} '{getattr(pathway, end)}'.{suggestion(getattr(pathway, end), self._populations)}")
+                raise UnknownName(f"unknown {end} '{getattr(pathway, end)}'.{suggestion(getattr(pathway, end), self._populations)}")
         source, target = self.population(pathway.source), self.population(pathway.target)
         if pathway.port not in target.neuron.ports:
-            raise ModelError(f"{type(target.neuron).__name__} has no port '{pathway.port}'.{suggestion(pathway.port, target.neuron.ports)}")
+            raise UnknownName(f"{type(target.neuron).__name__} has no port '{pathway.port}'.{suggestion(pathway.port, target.neuron.ports)}")
         if pathway.port in target.neuron.unread_ports():
-            raise ModelError(f"{type(target.neuron).__name__} of '{target.name}' is set up so that nothing reads its port '{pathway.port}'. Drop the pathway or change the neuron.")
+            raise Contradiction(f"{type(target.neuron).__name__} of '{target.name}' is set up so that nothing reads its port '{pathway.port}'. Drop the pathway or change the neuron.")
         if pathway.carries not in (*source.neuron.publishes, *source.neuron.ports) or pathway.carries == "probe":
-            raise ModelError(
-                f"cannot carry '{pathway.carries}': {type(source.neuron).__name__} publishes only: {', '.join(source.neuron.publishes)}."
+            raise MissingSignal(
+                f"cannot carry '{pathway.carries}': {type(source.neuron).__name__} publishes only: {', '.join(source.neuron.publishes)}. Carry one of these."
             )
         if pathway.stands_for is not None and pathway.stands_for not in self._pathways:
-            raise ModelError(f"stands_for names the unknown pathway '{pathway.stands_for}'.{suggestion(pathway.stands_for, self._pathways)}")
+            raise UnknownName(f"stands_for names the unknown pathway '{pathway.stands_for}'.{suggestion(pathway.stands_for, self._pathways)}")
         if pathway.partner is not None and pathway.partner not in self._pathways:
-            raise ModelError(f"partner names the unknown pathway '{pathway.partner}'.{suggestion(pathway.partner, self._pathways)}")
+            raise UnknownName(f"partner names the unknown pathway '{pathway.partner}'.{suggestion(pathway.partner, self._pathways)}")
         self._check_weights(pathway, (target.size, source.size))
 
     def _check_weights(self, pathway: Pathway, shape: tuple[int, int]) -> None:
         weights = pathway.weights
         if (not weights.owns or weights.one_to_one) and (pathway.sparse or pathway.sign != "any"):
-            raise ModelError(
+            raise Contradiction(
                 f"density, fan_in and sign belong to a pathway that draws its own weights; {type(weights).__name__} draws none. "
                 "Give them to the pathway whose weights these are."
             )
         if pathway.fan_in is not None and (pathway.density < 1 or pathway.fan_in > shape[1]):
-            raise ModelError(f"fan_in must be at most {shape[1]}, the size of '{pathway.source}', and excludes density; got {pathway.fan_in} with density {pathway.density:g}.")
+            raise WrongShape(f"fan_in must be at most {shape[1]}, the size of '{pathway.source}', and excludes density; got {pathway.fan_in} with density {pathway.density:g}.")
         if pathway.sign in ("excitatory", "inhibitory") and self.population(pathway.source).inhibitory is not None:
-            raise ModelError(f"sign = '{pathway.sign}' contradicts Dale's law of '{pathway.source}', whose cells decide the signs. Leave sign out.")
+            raise Contradiction(f"sign = '{pathway.sign}' contradicts Dale's law of '{pathway.source}', whose cells decide the signs. Leave sign out.")
         if pathway.sign == "concordant":
             if pathway.stands_for is None:
-                raise ModelError("has no signs to take: sign = 'concordant' follows the pathway that it stands for. Give stands_for.")
+                raise MissingField("has no signs to take: sign = 'concordant' follows the pathway that it stands for. Give stands_for.")
             self._check_stored(self.pathway(pathway.stands_for), "takes the signs of")
             if (followed := self.shape(self.pathway(pathway.stands_for))[::-1]) != shape:
-                raise ModelError(f"weights must have the shape (n_post, n_pre) = {shape}; '{pathway.stands_for}' transposed has {followed}.")
+                raise WrongShape(f"weights must have the shape (n_post, n_pre) = {shape}; '{pathway.stands_for}' transposed has {followed}. Let it stand for the pathway that runs the other way.")
         if not weights.owns:
             assert isinstance(weights, (SharedWith, PseudoInverseOf))
             if weights.pathway not in self._pathways:
-                raise ModelError(f"shares the weights of the unknown pathway '{weights.pathway}'.{suggestion(weights.pathway, self._pathways)}")
+                raise UnknownName(f"shares the weights of the unknown pathway '{weights.pathway}'.{suggestion(weights.pathway, self._pathways)}")
             owner = self.pathway(weights.pathway)
             self._check_stored(owner, "shares with")
             owned = self.shape(owner)
             offered = owned[::-1] if weights.transposed else owned
             if offered != shape:
                 turned = " transposed" if weights.transposed else ""
-                raise ModelError(f"weights must have the shape (n_post, n_pre) = {shape}; '{owner.name}'{turned} has {offered}.")
+                raise WrongShape(f"weights must have the shape (n_post, n_pre) = {shape}; '{owner.name}'{turned} has {offered}. Share with a pathway between populations of these sizes.")
         elif weights.one_to_one and shape[0] != shape[1]:
-            raise ModelError(f"Identity weights join populations of equal size; got {shape[1]} to {shape[0]} neurons.")
+            raise WrongShape(f"Identity weights join populations of equal size; got {shape[1]} to {shape[0]} neurons. Use other weights, such as Normal, or equal sizes.")
         elif (given := weights.shape()) is not None and given != shape:
-            raise ModelError(f"weights must have the shape (n_post, n_pre) = {shape}; got {given}.")
+            raise WrongShape(f"weights must have the shape (n_post, n_pre) = {shape}; got {given}. Give one row a postsynaptic neuron, or change the sizes.")
 
     @staticmethod
     def _check_stored(owner: Pathway, verb: str) -> None:
         if isinstance(owner.weights, (SharedWith, PseudoInverseOf)):
-            raise ModelError(f"{verb} '{owner.name}', which has no weights of its own. Name '{owner.weights.pathway}' instead.")
+            raise Contradiction(f"{verb} '{owner.name}', which has no weights of its own. Name '{owner.weights.pathway}' instead.")
         if owner.weights.one_to_one:
-            raise ModelError(f"{verb} '{owner.name}', which is one to one. Use the same Identity weights instead.")
+            raise Contradiction(f"{verb} '{owner.name}', which is one to one. Use the same Identity weights instead.")
 
     def _check_plasticity(self, pathway: Pathway) -> None:
         rule = pathway.plasticity
@@ -286,27 +300,27 @@ class Network(Circuit):
         source, target = self.population(pathway.source), self.population(pathway.target)
         name = type(rule).__name__
         if isinstance(pathway.weights, (SharedWith, PseudoInverseOf)):
-            raise ModelError(f"cannot learn, since its weights belong to '{pathway.weights.pathway}'. Put the plasticity there.")
+            raise CannotLearn(f"cannot learn, since its weights belong to '{pathway.weights.pathway}'. Put the plasticity there.")
         if isinstance(pathway.weights, Redrawn):
-            raise ModelError("cannot learn: Redrawn weights last for one presentation. Use weights that are drawn once.")
+            raise CannotLearn("cannot learn: Redrawn weights last for one presentation. Use weights that are drawn once.")
         if pathway.sign == "concordant":
-            raise ModelError("cannot learn: its signs are those of another pathway. Use another sign for a plastic pathway.")
+            raise CannotLearn("cannot learn: its signs are those of another pathway. Use another sign for a plastic pathway.")
         for variable in rule.filters():
             if variable in (*RESERVED, *RESERVED_AT_SYNAPSES, *rule.parameters()):
-                raise ModelError(f"{name} keeps a variable '{variable}' at each synapse, a name that means something else there. Call it otherwise.")
+                raise BadName(f"{name} keeps a variable '{variable}' at each synapse, a name that means something else there. Call it otherwise.")
         if rule.needs_partner:
             if pathway.partner is None:
-                raise ModelError(f"{name} reads the weights of a partner. Give partner, the name of a pathway of the same shape.")
+                raise MissingField(f"{name} reads the weights of a partner. Give partner, the name of a pathway of the same shape.")
             partner = self.pathway(pathway.partner)
             self._check_stored(partner, "has the partner")
             if self.shape(partner) != self.shape(pathway):
-                raise ModelError(f"its partner must have the shape (n_post, n_pre) = {self.shape(pathway)}; '{partner.name}' has {self.shape(partner)}.")
+                raise WrongShape(f"its partner must have the shape (n_post, n_pre) = {self.shape(pathway)}; '{partner.name}' has {self.shape(partner)}.")
         if pathway.weights.one_to_one:
-            raise ModelError("cannot learn: Identity weights are fixed. Use Values or Normal weights for a plastic pathway.")
+            raise CannotLearn("cannot learn: Identity weights are fixed. Use Values or Normal weights for a plastic pathway.")
         theirs = target.neuron.parameters()
         for own, its in rule.neuron_parameters.items():
             if its in theirs and rule.parameters()[own] != theirs[its]:
-                raise ModelError(
+                raise Contradiction(
                     f"{name}.{own} is {rule.parameters()[own]:g}, but it must be that of the postsynaptic neuron: {type(target.neuron).__name__}.{its} "
                     f"of '{target.name}' is {theirs[its]:g}. Change one of them."
                 )
@@ -314,12 +328,12 @@ class Network(Circuit):
             neuron = population.neuron
             for variable in reads:
                 if variable not in neuron.readable() or variable == "probe":
-                    raise ModelError(
+                    raise MissingSignal(
                         f"{name} reads '{variable}' of its {side} population, but {type(neuron).__name__} publishes only: "
                         f"{', '.join(neuron.publishes)}. Use another rule, or another neuron model for '{population.name}'."
                     )
                 if variable in neuron.ports and not self.arriving(population.name, variable):
-                    raise ModelError(
+                    raise MissingSignal(
                         f"{name} reads '{variable}' of '{population.name}', but no pathway arrives at that port, so nothing would ever be "
                         f"learned. Add a pathway with target = '{population.name}', port = '{variable}'."
                     )
@@ -405,7 +419,7 @@ class Network(Circuit):
             sorter.prepare()
         except graphlib.CycleError as error:
             cycle = " -> ".join(str(node) for node in error.args[1])
-            raise ModelError(
+            raise Cycle(
                 f"static units form a cycle: {cycle}. Within one step no unit can be computed first; "
                 "make one of them a stateful model such as LeakyRate, or remove a pathway."
             ) from None
@@ -444,7 +458,7 @@ class Network(Circuit):
                 teachers = [self.population(p.source).neuron for p in self.arriving(population.name, "target")]
                 if any(getattr(teacher, "of", None) == "targets" for teacher in teachers):
                     return population
-        raise ModelError(
+        raise MissingSignal(
             "nothing compares a prediction with the task's targets. Add an ErrorUnit whose port 'target' receives a RateSource with of = 'targets'."
         )
 

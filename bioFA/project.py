@@ -9,7 +9,7 @@ from importlib.resources import files as package_files
 from pathlib import Path
 from string import Template
 
-from bioFA.errors import FileError, RunError
+from bioFA.errors import CannotWrite, PlaceTaken, ProgramFailed
 from bioFA.schema import schema
 
 MODEL, OWN, DATA, SCHEMA = "model.toml", "own_rule.toml", "make_data.py", "biofa.schema.json"
@@ -26,7 +26,7 @@ def create(folder: Path) -> list[Path]:
         RunError: if the data could not be made.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FileError(f"'{folder}' is there already and not empty. Give a new folder, such as 'biofa init my_project'.")
+        raise PlaceTaken(f"'{folder}' is there already and not empty. Give a new folder, such as 'biofa init my_project'.")
     template = package_files("bioFA") / "template"
     model = (template / MODEL).read_text(encoding="utf-8")
     own = model.replace('name = "spiral"', 'name = "spiral_own_rule"').replace(RULE, OWN_RULE, 1)
@@ -39,8 +39,8 @@ def create(folder: Path) -> list[Path]:
         for name, text in texts.items():
             (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise FileError(f"'{folder}' cannot be written ({error}). Give a folder of your own.") from None
+        raise CannotWrite(f"'{folder}' cannot be written ({error}). Give a folder of your own.") from None
     done = subprocess.run([sys.executable, DATA], cwd=folder, capture_output=True, text=True, timeout=120)
     if done.returncode != 0:
-        raise RunError(f"the data could not be made: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else done.returncode}. Run 'python {DATA}' in '{folder}'.")
+        raise ProgramFailed(f"the data could not be made: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else done.returncode}. Run 'python {DATA}' in '{folder}'.")
     return [folder / name for name in (*texts, "data.csv")]

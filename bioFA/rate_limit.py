@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from bioFA.analysis.alignment import angles
-from bioFA.errors import ModelError
+from bioFA.errors import ModelError, NoCounterpart, Unavailable
 from bioFA.experiment import Experiment, Phase, Protocol, Record
 from bioFA.instance import Feed, Instance, draw
 from bioFA.network import Network, Pathway
@@ -152,11 +152,11 @@ def rate_network(network: Network) -> Network:
     for population in network.populations:
         unit = population.neuron.rate_unit()
         if unit is None:
-            raise ModelError(f"{type(population.neuron).__name__} of population '{population.name}' has no rate unit.")
+            raise NoCounterpart(f"{type(population.neuron).__name__} of population '{population.name}' has no rate unit.")
         populations.append(population.replace(neuron=unit))
     for pathway in network.plastic():
         if pathway.traces():
-            raise ModelError(f"the rule of pathway '{pathway.name}' keeps traces of single spikes, for which a rate unit has no counterpart.")
+            raise NoCounterpart(f"the rule of pathway '{pathway.name}' keeps traces of single spikes, for which a rate unit has no counterpart.")
     units = {population.name: population.neuron for population in populations}
     return network.replace(populations=tuple(populations), pathways=tuple(_carried(p, units) for p in network.pathways))
 
@@ -167,7 +167,7 @@ def _carried(pathway: Pathway, units: Mapping[str, object]) -> Pathway:
         return pathway
     if pathway.carries == "train":
         return pathway.replace(carries="r")
-    raise ModelError(f"pathway '{pathway.name}' carries '{pathway.carries}', for which a rate unit has no counterpart.")
+    raise NoCounterpart(f"pathway '{pathway.name}' carries '{pathway.carries}', for which a rate unit has no counterpart.")
 
 
 def rate_experiment(experiment: Experiment) -> Experiment:
@@ -229,7 +229,7 @@ def _prediction(experiment: Experiment, instance: Instance, state: Mapping[str, 
     network = experiment.network
     for pathway in network.plastic():
         if pathway.learning.gathers:
-            raise ModelError(f"pathway '{pathway.name}' gathers its changes, which a window cannot hold apart.")
+            raise NoCounterpart(f"pathway '{pathway.name}' gathers its changes, which a window cannot hold apart.")
     rate = rate_experiment(experiment)
     rates = [f"{p.name}.r" for p in network.spiking() if p.neuron.shows is None]
     ports = [f"{p.name}.error" for p in network.spiking() if network.arriving(p.name, "error")]
@@ -237,7 +237,7 @@ def _prediction(experiment: Experiment, instance: Instance, state: Mapping[str, 
     feed = instance.training(0, 1)
     for population in network.populations:
         if population.neuron.shown == "value" and population.neuron.shows and (feed.tables[population.name][feed.rows[population.name][:1]] < 0).any():
-            raise ModelError(f"population '{population.name}' shows negative values, which one population of spikes cannot say.")
+            raise NoCounterpart(f"population '{population.name}' shows negative values, which one population of spikes cannot say.")
     before = {**held.state, **{name: array for name, array in state.items() if name in held.state}}
     segment = Reference(held).segment(before, _held_feed(held, 0, 1), True, every=1)
     changes = {f"{p.name} change": ((segment.state[f"{p.name}.w"] - before[f"{p.name}.w"]) / FROZEN).ravel() for p in network.plastic()}
@@ -267,7 +267,7 @@ def update_angle(experiment: Experiment, instance: Instance, state: Mapping[str,
         ModelError: if there is no rate network, or the circuit is no layered one, whose gradient is backpropagation.
     """
     if not isinstance(experiment.circuit, Layered):
-        raise ModelError("only a layered circuit has a backpropagation scheme to compare with.")
+        raise Unavailable("only a layered circuit has a backpropagation scheme to compare with.")
     feed = replace(instance.training(0, examples), phase=Phase(epochs=1, rate=FROZEN))
     after = consumer.segment({**instance.state, **state}, feed, True, only=()).state
     exact = draw(rate_experiment(experiment.with_scheme("bp")), instance.seed)

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from bioFA.errors import DivergedError
+from bioFA.errors import Diverged
 from bioFA.instance import Feed
 
 Array = np.ndarray
@@ -39,7 +39,7 @@ class Segment:
         """Refuse numbers that are no longer finite.
 
         Raises:
-            DivergedError: naming the first variable and presentation at which the run diverged.
+            Diverged: naming the first variable and presentation at which the run diverged.
         """
         first = None
         for name, array in self.recording.arrays.items():
@@ -51,7 +51,7 @@ class Segment:
             if not broken:
                 return
             first = (self.recording.at[-1] if len(self.recording.at) else 0, broken[0])
-        raise DivergedError(
+        raise Diverged(
             f"the run diverged: {first[1]} is no longer finite in presentation {start + int(first[0])}. "
             "Lower the learning rate, the initial weights or the feedback weights."
         )

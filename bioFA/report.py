@@ -28,7 +28,7 @@ from bioFA import compare, comparison_figures, figures, files, provenance, tunin
 from bioFA.analysis import spikes, statistics
 from bioFA.comparison_figures import Line
 from bioFA.durable import written_whole
-from bioFA.errors import FileError
+from bioFA.errors import CannotWrite, NoSuchFile
 from bioFA.experiment import EXPLICIT, Experiment
 from bioFA.model_card import Table, card
 from bioFA.result import RESULT, Result, load_result
@@ -75,7 +75,7 @@ def write(folder: Path) -> Path:
         return of_comparison(sweep.read(folder))
     if (folder / RESULT).is_file():
         return of_run(load_result(folder / RESULT), folder)
-    raise FileError(f"there is no finished run and no comparison in '{folder}'. Give the --out folder of 'biofa run' or 'biofa compare'.")
+    raise NoSuchFile(f"there is no finished run and no comparison in '{folder}'. Give the --out folder of 'biofa run' or 'biofa compare'.")
 
 
 def of_comparison(found: Sweep) -> Path:
@@ -123,7 +123,7 @@ def _write_page(folder: Path, **content: Any) -> Path:
         with written_whole(path) as partial:
             partial.write_text(template.render(version=provenance.versions()["bioFA"], **content))
     except OSError as error:
-        raise FileError(f"the report could not be written to '{folder}': {error}. Give a folder with space left.") from None
+        raise CannotWrite(f"the report could not be written to '{folder}': {error}. Give a folder with space left.") from None
     return path
 
 

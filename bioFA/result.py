@@ -21,7 +21,7 @@ from bioFA.activity import Activity
 from bioFA.analysis.alignment import alignment_angle, angles, norm_ratio, pseudoinverse_angle
 from bioFA.analysis.spikes import spike_statistics
 from bioFA.durable import written_whole
-from bioFA.errors import FileError, ModelError
+from bioFA.errors import CannotWrite, DamagedFile, ModelError, NoSuchFile, PlaceTaken, WrongVersion
 from bioFA.experiment import Experiment
 from bioFA.network import Pathway
 from bioFA.recording import Recording
@@ -285,13 +285,13 @@ class Result:
         """
         path = Path(path)
         if path.exists():
-            raise FileError(f"'{path}' already holds a result. Give another place, or remove it first.")
+            raise PlaceTaken(f"'{path}' already holds a result. Give another place, or remove it first.")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with written_whole(path) as partial, sealed(partial) as file:
                 self._write(file, path.parent)
         except OSError as error:
-            raise FileError(f"the result could not be written to '{path}': {error}. Give a folder that can be written, with space left.") from None
+            raise CannotWrite(f"the result could not be written to '{path}': {error}. Give a folder that can be written, with space left.") from None
         return path
 
     def _write(self, file: h5py.File, folder: Path) -> None:
@@ -320,12 +320,12 @@ def load_result(path: str | Path) -> Result:
         FileError: if it is missing, damaged or from a newer bioFA.
     """
     if not Path(path).is_file():
-        raise FileError(f"there is no result file '{path}'. Give the result.h5 that 'biofa run' wrote.")
+        raise NoSuchFile(f"there is no result file '{path}'. Give the result.h5 that 'biofa run' wrote.")
     try:
         refuse_changed(Path(path))
         with h5py.File(path, "r") as file:
             if file.attrs["format"] > FORMAT:
-                raise FileError(f"'{path}' was written by a newer bioFA (format {file.attrs['format']}; this one reads up to {FORMAT}). Update bioFA.")
+                raise WrongVersion(f"'{path}' was written by a newer bioFA (format {file.attrs['format']}; this one reads up to {FORMAT}). Update bioFA.")
             recording, snapshots, state = ({n: file[g][n][()] for n in file[g]} for g in ("recording", "snapshots", "state"))
             return Result(
                 experiment=files.loads(file.attrs["experiment"], beside=Path(path).parent), seed=int(file.attrs["seed"]), backend=str(file.attrs["backend"]),
@@ -336,7 +336,7 @@ def load_result(path: str | Path) -> Result:
                 firing_rates=json.loads(file.attrs.get("firing_rates", "{}")), activity=_read_activity(file),
             )
     except (OSError, KeyError, TypeError, ValueError, ModelError) as error:
-        raise FileError(f"'{path}' is not a whole result file ({error}). Run the experiment again.") from None
+        raise DamagedFile(f"'{path}' is not a whole result file ({error}). Run the experiment again.") from None
 
 
 def read_weights(path: str | Path) -> tuple[dict[str, Array], str]:
@@ -346,14 +346,14 @@ def read_weights(path: str | Path) -> tuple[dict[str, Array], str]:
         FileError: if it is no result file, or a damaged one.
     """
     if not Path(path).is_file():
-        raise FileError(f"there is no result file '{path}'. Give the {RESULT} that 'biofa run' wrote.")
+        raise NoSuchFile(f"there is no result file '{path}'. Give the {RESULT} that 'biofa run' wrote.")
     try:
         refuse_changed(Path(path))
         digest = sha256(path)
         with h5py.File(path, "r") as file:
             weights = {name: array[()] for name, array in file["state"].items() if name.endswith(".w")}
     except (OSError, KeyError) as error:
-        raise FileError(f"'{path}' is not a whole result file ({error}). Give the {RESULT} that 'biofa run' wrote.") from None
+        raise DamagedFile(f"'{path}' is not a whole result file ({error}). Give the {RESULT} that 'biofa run' wrote.") from None
     return weights, digest
 
 

@@ -18,7 +18,7 @@ from bioFA import checkpoint, provenance
 from bioFA.analysis.learning import error_rate
 from bioFA.checkpoint import Checkpoint, Run, Stretch
 from bioFA.diagnosis import diagnose, gather
-from bioFA.errors import BioFAError, DivergedError, FileError, ModelError, suggestion
+from bioFA.errors import BioFAError, ChangedSince, Contradiction, DamagedFile, Diverged, Unavailable, UnknownName, WrongType, suggestion
 from bioFA.experiment import Experiment
 from bioFA.instance import Instance, draw
 from bioFA.recording import Consumer, Recording
@@ -43,11 +43,11 @@ def check_backend(backend: str, precision: str) -> None:
         ModelError: with the nearest known name.
     """
     if precision not in PRECISIONS:
-        raise ModelError(f"unknown precision '{precision}'.{suggestion(precision, PRECISIONS)}")
+        raise UnknownName(f"unknown precision '{precision}'.{suggestion(precision, PRECISIONS)}")
     if backend not in BACKENDS:
-        raise ModelError(f"unknown backend '{backend}'.{suggestion(backend, BACKENDS)}")
+        raise UnknownName(f"unknown backend '{backend}'.{suggestion(backend, BACKENDS)}")
     if backend == "numpy" and precision != "float64":
-        raise ModelError(f"the NumPy reference computes in float64 only; got precision '{precision}'. Use the backend 'cpp' for {precision}.")
+        raise Contradiction(f"the NumPy reference computes in float64 only; got precision '{precision}'. Use the backend 'cpp' for {precision}.")
 
 
 def consumer(instance: Instance, backend: str, precision: str = "float64", scratch: Path | None = None) -> Consumer:
@@ -93,12 +93,12 @@ def simulate(
     """
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     if not isinstance(experiment, Experiment):
-        raise ModelError(f"simulate takes an Experiment; got {experiment!r}. Load one: bioFA.simulate(bioFA.load('digits')).")
+        raise WrongType(f"simulate takes an Experiment; got {experiment!r}. Load one: bioFA.simulate(bioFA.load('digits')).")
     check_backend(backend, precision)
     instance = draw(experiment, seed)
     _check_stop(instance)
     if weights is not None and after is not None:
-        raise ModelError("a run starts from the weights of another, or goes on after another; got both. Leave one out.")
+        raise Contradiction("a run starts from the weights of another, or goes on after another; got both. Leave one out.")
     origin: dict[str, Any] | None = None
     start = 0
     if weights is not None:
@@ -134,7 +134,7 @@ def resume(folder: str | Path, progress: Progress | None = None, finish: Finish 
     with checkpoint.reopen(Path(folder)) as kept:
         instance = draw(kept.run.experiment, kept.run.seed)
         if instance.data_sha256() != kept.run.data_sha256:
-            raise FileError(f"the data of the run in '{folder}' have changed since it began. Put them back, or run it again in another folder.")
+            raise ChangedSince(f"the data of the run in '{folder}' have changed since it began. Put them back, or run it again in another folder.")
         result = _run_in_folder(instance, kept, progress)
         del instance
         return _finished(result, kept, finish)
@@ -148,7 +148,7 @@ def _run_in_folder(instance: Instance, kept: Checkpoint, progress: Progress | No
     try:
         result = _run(instance, kept.run, progress, kept)
     except BioFAError as error:
-        if isinstance(error, DivergedError) or kept.is_new:  # nothing there that could go on
+        if isinstance(error, Diverged) or kept.is_new:  # nothing there that could go on
             kept.undo()
         raise
     result.save(path)
@@ -270,7 +270,7 @@ class _Course:
         """Take in one more stretch, the first being the state before the first presentation."""
         self.place += 1
         if stretch.stop != self.stop:
-            raise FileError(f"a kept stretch ends at presentation {stretch.stop}, where one to {self.stop} is due: it is of another run.")
+            raise DamagedFile(f"a kept stretch ends at presentation {stretch.stop}, where one to {self.stop} is due: it is of another run.")
         self.state = stretch.state
         self.seconds += stretch.seconds
         self.evaluations += stretch.evaluations
@@ -326,7 +326,7 @@ def _check_stop(instance: Instance) -> None:
         return
     lacking = "validation data" if validation is None else "class labels" if validation.labels is None and rule.measure == "validation_error" else ""
     if lacking:
-        raise ModelError(
+        raise Unavailable(
             f"Protocol.stop looks at {rule.measure}, but {type(instance.experiment.task).__name__} has no {lacking}. "
             f"Use measure = '{'nse' if validation is None else 'validation_nse'}', or another task."
         )

@@ -34,7 +34,20 @@ from typing import Any
 from bioFA import files, provenance, tuning
 from bioFA.checkpoint import DECIDING, is_unfinished
 from bioFA.durable import written_whole
-from bioFA.errors import BioFAError, DivergedError, FileError, MissingError
+from bioFA.errors import (
+    BioFAError,
+    CannotWrite,
+    ChangedSince,
+    DamagedFile,
+    Diverged,
+    FileError,
+    NoPackage,
+    NoScheduler,
+    NoSuchFile,
+    NotFinished,
+    PlaceBusy,
+    PlaceTaken,
+)
 from bioFA.experiment import Experiment
 from bioFA.locks import Held, hold
 from bioFA.result import RESULT
@@ -179,17 +192,17 @@ def write(folder: Path, request: Mapping[str, Any], conditions: Sequence[Conditi
     path = folder / TABLE
     if not path.exists():
         if folder.is_dir() and any(entry.name != LOCK for entry in folder.iterdir()):
-            raise FileError(f"--out: '{folder}' already holds something else. Give a new folder.")
+            raise PlaceTaken(f"--out: '{folder}' already holds something else. Give a new folder.")
         try:
             (folder / RUNS).mkdir(parents=True, exist_ok=True)
             with written_whole(path) as partial:
                 text = json.dumps(table)
                 partial.write_text(json.dumps({"format": FORMAT, "versions": provenance.versions(), "sha256": _sha256(text.encode()), "table": text}))
         except OSError as error:
-            raise FileError(f"--out: '{folder}' cannot be written ({error.strerror}). Give a folder of your own.") from None
+            raise CannotWrite(f"--out: '{folder}' cannot be written ({error.strerror}). Give a folder of your own.") from None
     found = read(folder)
     if json.loads(json.dumps([found.request, [asdict(c) for c in found.conditions], [asdict(j) for j in found.jobs]])) != list(table.values()):
-        raise FileError(f"--out: '{folder}' holds another comparison. Give another folder; 'biofa resume {folder}' goes on with that one.")
+        raise PlaceTaken(f"--out: '{folder}' holds another comparison. Give another folder; 'biofa resume {folder}' goes on with that one.")
     return found
 
 
@@ -201,18 +214,18 @@ def read(folder: Path) -> Sweep:
     """
     path = folder / TABLE
     if not path.is_file():
-        raise FileError(f"there is no comparison in '{folder}'. Begin one with 'biofa compare MODEL --schemes a,b --seeds N --out {folder}'.")
+        raise NoSuchFile(f"there is no comparison in '{folder}'. Begin one with 'biofa compare MODEL --schemes a,b --seeds N --out {folder}'.")
     try:
         entry = json.loads(path.read_bytes())
         if entry["format"] != FORMAT or _sha256(entry["table"].encode()) != entry["sha256"]:
             raise ValueError("its checksum or format is wrong")
         sweep = Sweep(folder, json.loads(entry["table"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FileError(f"'{path}' is damaged ({error}). Begin the comparison again in another folder.") from None
+        raise DamagedFile(f"'{path}' is damaged ({error}). Begin the comparison again in another folder.") from None
     here = provenance.versions()
     for package in DECIDING:
         if entry["versions"].get(package) != here[package]:
-            raise FileError(
+            raise ChangedSince(
                 f"the comparison in '{folder}' was begun with {package} {entry['versions'].get(package)}; here is {here[package]}, which may give "
                 f"other numbers. Go on with {package} {entry['versions'].get(package)}, or begin again in another folder."
             )
@@ -234,7 +247,7 @@ def driving(folder: Path, shared: bool) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     held = hold(folder / LOCK, shared=shared, wait=False)
     if held is None:
-        raise FileError(f"another process runs the comparison in '{folder}' now. Wait for it, or give another folder.")
+        raise PlaceBusy(f"another process runs the comparison in '{folder}' now. Wait for it, or give another folder.")
     with held:
         yield
 
@@ -352,11 +365,11 @@ def _pool(processes: int, scheduler: str | None) -> Iterator[tuple[Executor, int
     try:
         from distributed import Client
     except ImportError:
-        raise MissingError("--scheduler needs the package 'distributed': pip install 'bioFA[cluster]'.") from None
+        raise NoPackage("--scheduler needs the package 'distributed': pip install 'bioFA[cluster]'.") from None
     try:
         client = Client(scheduler, timeout=10, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
-        raise FileError(f"--scheduler: there is no Dask scheduler at '{scheduler}' ({error}). Start one with 'dask scheduler'.") from None
+        raise NoScheduler(f"--scheduler: there is no Dask scheduler at '{scheduler}' ({error}). Start one with 'dask scheduler'.") from None
     with client, client.get_executor(pure=False, retries=3) as pool:
         yield pool, max(1, sum(client.nthreads().values())), None
 
@@ -410,7 +423,7 @@ def _perform(sweep: Sweep, job: Job, began: float) -> None:
 
     experiment, place = sweep.experiment(job), sweep.place(job)
     if experiment is None:
-        raise FileError(f"the tuning of '{job.name}' is not finished. Run the same command again when it is.")
+        raise NotFinished(f"the tuning of '{job.name}' is not finished. Run the same command again when it is.")
     outcome: dict[str, Any] = {"status": "finished", "experiment_sha256": _digest(experiment), "seed": job.seed, "result_sha256": None}
     result = None
     if is_unfinished(place):
@@ -420,7 +433,7 @@ def _perform(sweep: Sweep, job: Job, began: float) -> None:
         shutil.rmtree(place, ignore_errors=True)
         try:
             result = simulate(experiment, job.seed, sweep.request["backend"], precision=sweep.request["precision"], folder=place)
-        except DivergedError as error:
+        except Diverged as error:
             result = None
             outcome |= {"status": "diverged", "message": str(error), "metrics": {}, "timing": {}, "presentations": 0}
     if result is not None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from bioFA import files
 from bioFA.durable import written_whole
-from bioFA.errors import FileError, ModelError
+from bioFA.errors import CannotWrite, DamagedFile, ModelError, NoSuchFile, PlaceTaken
 from bioFA.experiment import Experiment
 from bioFA.sealed import refuse_changed, sealed
 
@@ -48,7 +48,7 @@ class Trained:
         """
         path = Path(path)
         if path.exists():
-            raise FileError(f"'{path}' is there already. Give another place, or remove it first.")
+            raise PlaceTaken(f"'{path}' is there already. Give another place, or remove it first.")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with written_whole(path) as partial, sealed(partial) as file:
@@ -56,7 +56,7 @@ class Trained:
                 for name, array in self.state.items():
                     file.create_dataset(f"state/{name}", data=array)
         except OSError as error:
-            raise FileError(f"'{path}' could not be written: {error}. Give a folder that can be written, with space left.") from None
+            raise CannotWrite(f"'{path}' could not be written: {error}. Give a folder that can be written, with space left.") from None
         return path
 
 
@@ -67,14 +67,14 @@ def load_trained(path: str | Path) -> Trained:
         FileError: if it is missing, or is neither.
     """
     if not Path(path).is_file():
-        raise FileError(f"there is no file '{path}'. Give the result.h5 that 'biofa run' wrote, or the {STATE} of 'biofa import'.")
+        raise NoSuchFile(f"there is no file '{path}'. Give the result.h5 that 'biofa run' wrote, or the {STATE} of 'biofa import'.")
     try:
         refuse_changed(Path(path))
         with h5py.File(path, "r") as file:
             state = {name: array[()] for name, array in file["state"].items()} if "state" in file else {}
             return Trained(files.loads(file.attrs["experiment"], beside=Path(path).parent), int(file.attrs["seed"]), int(file.attrs["presentations"]), state)
     except (OSError, KeyError, TypeError, ValueError, ModelError) as error:
-        raise FileError(f"'{path}' is neither a whole result nor a whole state ({error}). Give the result.h5 that 'biofa run' wrote.") from None
+        raise DamagedFile(f"'{path}' is neither a whole result nor a whole state ({error}). Give the result.h5 that 'biofa run' wrote.") from None
 
 
 def sha256(path: str | Path) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bioFA.components import Component
-from bioFA.errors import ModelError
+from bioFA.errors import NothingToLearn
 from bioFA.experiment import Experiment
 from bioFA.schemes.layered import Layered
 
@@ -36,7 +36,7 @@ def scaled(experiment: Experiment, factor: float) -> Experiment:
     else:
         changed = circuit.replace(pathways=tuple(_scaled(pathway, factor) for pathway in circuit.network().pathways))
     if factor != 1 and changed == circuit:
-        raise ModelError(f"'{experiment.name}' under scheme {experiment.scheme} has no learning rate above 0 to tune. Leave out --tune.")
+        raise NothingToLearn(f"'{experiment.name}' under scheme {experiment.scheme} has no learning rate above 0 to tune. Leave out --tune.")
     return experiment.replace(circuit=changed)
 
 

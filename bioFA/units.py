@@ -47,7 +47,7 @@ def parse(text: str, unit: str) -> float:
         ValueError: if there is no number, no unit, or a unit of another dimension.
     """
     match = _QUANTITY.fullmatch(text)
-    example = f"give a number in {unit} or text such as '{_example(unit)}'"
+    example = f"give a number in {unit} or text such as '{sample(unit)}'"
     if match is None:
         raise ValueError(f"is not a number with a unit; {example}")
     digits, symbol = match.groups()
@@ -72,7 +72,8 @@ def write(value: float, unit: str) -> str:
     return min(candidates, key=len)
 
 
-def _example(unit: str) -> str:
+def sample(unit: str) -> str:
+    """A quantity of a unit, as text: what a message gives for an example."""
     return {"s": "20 ms", "Hz": "5 Hz", "V": "-70 mV"}.get(unit, f"1 {unit}")
 
 
@@ -97,7 +98,7 @@ class Unit:
         bounds = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}
         number = {bounds.get(name, name): value for name, value in handler(schema).items() if name not in ("description", "title")}
         text = {"type": "string", "pattern": rf"^\s*{_NUMBER}\s*({units})\s*$"}
-        return {"anyOf": [number, text], "description": f"In {self.symbol}, or text with a unit such as '{_example(self.symbol)}'."}
+        return {"anyOf": [number, text], "description": f"In {self.symbol}, or text with a unit such as '{sample(self.symbol)}'."}
 
     def _to_si(self, value: Any) -> Any:
         if isinstance(value, str):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bioFA.errors import RunError
+from bioFA.errors import NothingToCompare
 from bioFA.experiment import Experiment, Phase
 from bioFA.instance import draw
 from bioFA.rate_limit import RateLimit, compare_with_rates
@@ -144,10 +144,10 @@ def verify(
     moved = {name: float(np.abs(ours[name] - instance.state[name]).max()) for name in ours}
     still = [p.name for p in instance.network.plastic() if moved[f"{p.name}.w"] == 0.0]
     if still and not first_excess:
-        raise RunError(f"pathway '{still[0]}' did not change in {presentations} presentations, so agreement would say nothing. Raise its learning rate.")
+        raise NothingToCompare(f"pathway '{still[0]}' did not change in {presentations} presentations, so agreement would say nothing. Raise its learning rate.")
     silent = [name for name, (count, _) in spikes.items() if count == 0]
     if silent and not first_excess:
-        raise RunError(f"population '{silent[0]}' did not spike in {presentations} presentations, so agreement would say nothing. Give it more drive.")
+        raise NothingToCompare(f"population '{silent[0]}' did not spike in {presentations} presentations, so agreement would say nothing. Give it more drive.")
     average = None
     if limit and spikes and not first_excess:
         average = compare_with_rates(experiment, instance.seed, lambda held: consumer(held, "cpp"), progress=progress)

@@ -10,10 +10,10 @@ from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Gt
-from pydantic import Strict, field_validator, model_validator
+from pydantic import Field, Strict, field_validator, model_validator
 
 from bioFA.components import Component, Count, Family, Name, Number
-from bioFA.errors import FileError
+from bioFA.errors import NoSuchFile, WrongData, WrongKind
 
 Array = np.ndarray
 Shape = tuple[int, int]
@@ -48,9 +48,9 @@ class Uniform(Weights):
     @model_validator(mode="after")
     def _ordered(self) -> Uniform:
         if self.high < self.low:
-            raise ValueError(f"high must be >= low; got low = {self.low:g}, high = {self.high:g}.")
+            raise ValueError(f"high must be >= low; got low = {self.low:g}, high = {self.high:g}. For example: low = -0.5, high = 0.5.")
         if not np.isfinite(self.high - self.low):
-            raise ValueError(f"high - low must be a finite number; got low = {self.low:g}, high = {self.high:g}.")
+            raise ValueError(f"high - low must be a finite number; got low = {self.low:g}, high = {self.high:g}. For example: low = -0.5, high = 0.5.")
         return self
 
     def draw(self, rng: np.random.Generator, shape: Shape) -> Array:
@@ -128,7 +128,7 @@ class Identity(Weights):
 class Values(Weights):
     """Given numbers, one row for each postsynaptic neuron."""
 
-    values: tuple[tuple[Number, ...], ...]
+    values: Annotated[tuple[tuple[Number, ...], ...], Field(examples=["[[0.1, 0.2], [0.3, 0.4]]"])]
 
     @field_validator("values", mode="before")
     @classmethod
@@ -150,21 +150,21 @@ class Values(Weights):
 class FromFile(Weights):
     """A matrix from a `.npy` file."""
 
-    path: Name
+    path: Annotated[Name, Field(examples=['"weights.npy"'])]
 
     def _read(self) -> Array:
         path = Path(self.path)
         if not path.is_file():
-            raise FileError(f"FromFile.path: there is no file {self.path!r}. Give the path of a .npy file with a matrix (n_post, n_pre).")
+            raise NoSuchFile(f"FromFile.path: there is no file {self.path!r}. Give the path of a .npy file with a matrix (n_post, n_pre).")
         try:
             matrix = np.load(path, mmap_mode="r", allow_pickle=False)
         except (ValueError, EOFError, OSError) as error:
             reason = str(error) if isinstance(error, OSError) else "it is empty, holds Python objects, or has another format"
-            raise FileError(f"FromFile.path: {self.path!r} is not a .npy file of numbers ({reason}). Write it with numpy.save.") from None
+            raise WrongKind(f"FromFile.path: {self.path!r} is not a .npy file of numbers ({reason}). Write it with numpy.save.") from None
         if not isinstance(matrix, np.ndarray):
-            raise FileError(f"FromFile.path: {self.path!r} is a .npz file of several arrays; expected a .npy file. Write it with numpy.save.")
+            raise WrongKind(f"FromFile.path: {self.path!r} is a .npz file of several arrays; expected a .npy file. Write it with numpy.save.")
         if matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
-            raise FileError(f"FromFile.path: {self.path!r} must hold a matrix of numbers (n_post, n_pre); it holds {matrix.dtype} of shape {matrix.shape}.")
+            raise WrongData(f"FromFile.path: {self.path!r} must hold a matrix of numbers (n_post, n_pre); it holds {matrix.dtype} of shape {matrix.shape}.")
         return matrix
 
     def shape(self) -> Shape:
@@ -176,7 +176,7 @@ class FromFile(Weights):
         """The file's numbers; draws nothing."""
         matrix = np.array(self._read(), dtype=float)
         if not np.isfinite(matrix).all():
-            raise FileError(f"FromFile.path: {self.path!r} holds numbers that are not finite. Replace NaN and infinity.")
+            raise WrongData(f"FromFile.path: {self.path!r} holds numbers that are not finite. Replace NaN and infinity.")
         return matrix
 
 

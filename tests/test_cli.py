@@ -161,8 +161,8 @@ def test_an_interrupted_run_says_so_and_writes_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr("bioFA.simulation.simulate", interrupted)
     outcome = biofa("run", "linear", *SMALL, "--json")
     assert outcome.exit_code == 130
-    assert outcome.stderr == "biofa: interrupted.\n"
-    assert json.loads(outcome.stdout) == {"error": "interrupted.", "exit_code": 130}
+    assert outcome.stderr == "biofa: [interrupted] interrupted.\n"
+    assert json.loads(outcome.stdout) == {"error": "interrupted.", "code": "interrupted", "exit_code": 130}
     assert list(tmp_path.iterdir()) == []
 
 

@@ -20,7 +20,7 @@ from click.testing import CliRunner
 import bioFA
 from bioFA import checkpoint, cli, files
 from bioFA.checkpoint import FOLDER
-from bioFA.errors import DivergedError, FileError, ModelError
+from bioFA.errors import Diverged, FileError, ModelError
 from bioFA.locks import hold
 from bioFA.recording import Recording
 from bioFA.result import RESULT, load_result
@@ -342,7 +342,7 @@ def test_a_lock_whose_file_was_removed_guards_nothing(tmp_path):
 
 def test_a_run_that_diverges_leaves_nothing_even_when_resumed(tmp_path):
     wild = small("fa", circuit__schemes__fa__readout_rule__learning_rate=1e200)
-    with pytest.raises(DivergedError):
+    with pytest.raises(Diverged):
         bioFA.simulate(wild, seed=3, backend="numpy", folder=tmp_path / "a" / "b")
     assert list(tmp_path.iterdir()) == []
 
@@ -417,8 +417,9 @@ def test_a_signal_stops_a_run_cleanly_and_it_goes_on(tmp_path, whole, number, co
     said, complained = runner.communicate(timeout=60)
     assert runner.returncode == code
     further = f"{words}. Go on with: biofa resume '{folder.parent}/it'\"'\"'s a run'"
-    assert complained.splitlines()[-1] == f"biofa: {further}"
-    assert json.loads(said) == {"error": further, "exit_code": code}
+    stopped = "interrupted" if code == 130 else "terminated"
+    assert complained.splitlines()[-1] == f"biofa: [{stopped}] {further}"
+    assert json.loads(said) == {"error": further, "code": stopped, "exit_code": code}
     assert running_in(folder) == []
     assert not (folder / RESULT).exists()
     assert not [path for path in (folder / FOLDER).iterdir() if path.is_dir()], "no passing files are left"

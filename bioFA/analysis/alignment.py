@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bioFA.errors import ModelError
+from bioFA.errors import OutOfRange, WrongShape
 
 Array = np.ndarray
 
@@ -28,7 +28,7 @@ def angles(first: Array, second: Array) -> Array:
         ModelError: if the shapes differ.
     """
     if first.shape != second.shape:
-        raise ModelError(f"both must have the same shape; got {first.shape} and {second.shape}.")
+        raise WrongShape(f"both must have the same shape; got {first.shape} and {second.shape}.")
     a, b = _unit_rows(first), _unit_rows(second)
     # 2 atan2(|a - b|, |a + b|) keeps its precision near 0 and 180 degrees, where arccos loses it
     return np.degrees(2.0 * np.arctan2(np.linalg.norm(a - b, axis=-1), np.linalg.norm(a + b, axis=-1)))
@@ -54,10 +54,10 @@ def alignment_angle(feedback: Array, forward: Array) -> float:
         ModelError: if the shapes are not each other's transpose, or one matrix is all zero.
     """
     if feedback.shape != forward.T.shape:
-        raise ModelError(f"feedback must have the shape of forward transposed, {forward.T.shape}; got {feedback.shape}.")
+        raise WrongShape(f"feedback must have the shape of forward transposed, {forward.T.shape}; got {feedback.shape}.")
     for name, matrix in (("feedback", feedback), ("forward", forward)):
         if not matrix.any():
-            raise ModelError(f"{name} is all zero, so it has no direction. Measure after the first weight change.")
+            raise OutOfRange(f"{name} is all zero, so it has no direction. Measure after the first weight change.")
     return float(angles(feedback.reshape(1, -1), forward.T.reshape(1, -1))[0])
 
 
@@ -68,7 +68,7 @@ def pseudoinverse_angle(feedback: Array, forward: Array) -> float:
     al. (2014), supplement, proof of the Gauss-Newton property). Shapes and errors as `alignment_angle`.
     """
     if not forward.any():
-        raise ModelError("forward is all zero, so it has no direction. Measure after the first weight change.")
+        raise OutOfRange("forward is all zero, so it has no direction. Measure after the first weight change.")
     return alignment_angle(feedback, np.linalg.pinv(forward).T)
 
 

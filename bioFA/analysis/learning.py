@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bioFA.errors import ModelError
+from bioFA.errors import OutOfRange, WrongShape
 
 Array = np.ndarray
 
@@ -53,6 +53,6 @@ def sliding_mean(values: Array, window: int) -> Array:
 
 def _check(targets: Array, predictions: Array) -> None:
     if targets.shape != predictions.shape:
-        raise ModelError(f"predictions must have the shape of the targets, {targets.shape}; got {predictions.shape}.")
+        raise WrongShape(f"predictions must have the shape of the targets, {targets.shape}; got {predictions.shape}.")
     if not targets.any():
-        raise ModelError("the targets are all zero, so the error has nothing to be measured against.")
+        raise OutOfRange("the targets are all zero, so the error has nothing to be measured against.")

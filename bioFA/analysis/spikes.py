@@ -16,7 +16,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from bioFA.errors import MissingError
+from bioFA.errors import NoPackage
 
 Array = np.ndarray
 BIN = 5e-3
@@ -43,7 +43,7 @@ def spike_statistics(spikes: Array, presentations: int, steps: int, dt: float) -
         MissingError: if Elephant is not installed.
     """
     if not has_elephant():
-        raise MissingError(f"spike statistics are Elephant's, which is not installed: {INSTALL}.")
+        raise NoPackage(f"spike statistics are Elephant's, which is not installed: {INSTALL}.")
     from elephant.conversion import BinnedSpikeTrain
     from elephant.spike_train_correlation import correlation_coefficient
     from elephant.statistics import cv, fanofactor, isi

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from bioFA.errors import ModelError
+from bioFA.errors import OutOfRange, WrongShape
 
 Array = np.ndarray
 
@@ -73,7 +73,7 @@ def bootstrap_mean(values: Sequence[float] | Array, seed: int = 0) -> Interval:
     """
     x = np.asarray(values, dtype=float)
     if x.ndim != 1 or not np.isfinite(x).all():
-        raise ModelError(f"values must be finite numbers in one row; got shape {x.shape}. Leave out what has diverged.")
+        raise OutOfRange(f"values must be finite numbers in one row; got shape {x.shape}. Leave out what has diverged.")
     if len(x) == 0:
         return Interval(np.nan, np.nan, np.nan)
     mean = float(x.mean())
@@ -104,9 +104,9 @@ def paired(first: Sequence[float] | Array, second: Sequence[float] | Array) -> P
     """
     a, b = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
     if a.shape != b.shape or a.ndim != 1:
-        raise ModelError(f"runs are paired by seed, so both must have the same number; got {a.shape} and {b.shape}.")
+        raise WrongShape(f"runs are paired by seed, so both must have the same number; got {a.shape} and {b.shape}.")
     if np.isnan(a).any() or np.isnan(b).any():
-        raise ModelError("a value is missing (NaN). Give infinity for a run that diverged, and wait for one that has not ended.")
+        raise OutOfRange("a value is missing (NaN). Give infinity for a run that diverged, and wait for one that has not ended.")
     both = np.isfinite(a) & np.isfinite(b)
     ended = a[both] - b[both]
     spread = float(ended.std(ddof=1)) if len(ended) > 1 else np.nan

@@ -32,7 +32,7 @@ import platformdirs
 
 from bioFA.brian.processes import call
 from bioFA.brian.program import Program
-from bioFA.errors import FileError, MissingError, RunError
+from bioFA.errors import CannotWrite, CompilationFailed, NoCompiler, NoPackage, TranslationFailed
 from bioFA.locks import Held, hold
 
 LOCK, USE, BUILDING = ".lock", ".use", ".building-"
@@ -68,7 +68,7 @@ def compiler() -> list[str]:
     try:
         return shlex.split(os.environ.get("CXX", "")) or ["g++"]
     except ValueError as error:
-        raise MissingError(f"the variable CXX is not a command: {os.environ['CXX']!r} ({error}). Set it to a compiler, or unset it.") from None
+        raise NoCompiler(f"the variable CXX is not a command: {os.environ['CXX']!r} ({error}). Set it to a compiler, or unset it.") from None
 
 
 def find_tools() -> None:
@@ -79,7 +79,7 @@ def find_tools() -> None:
     """
     program = compiler()[0]
     if shutil.which(program) is None:
-        raise MissingError(
+        raise NoCompiler(
             f"the C++ backend needs '{program}', which is not on PATH. Install it (Debian, Ubuntu: apt install g++; conda: "
             "conda install -c conda-forge gxx; macOS: xcode-select --install), or run without it: biofa run MODEL --backend numpy."
         )
@@ -102,7 +102,7 @@ def build(program: Program) -> Binary:
     if found is not None:
         return found
     if use is None:
-        raise FileError(f"the compile cache '{folder.parent}' cannot be written. Set BIOFA_CACHE to a folder that can.")
+        raise CannotWrite(f"the compile cache '{folder.parent}' cannot be written. Set BIOFA_CACHE to a folder that can.")
     with _locked(folder):
         return _open(folder, use) or _build(program, folder, use)
 
@@ -222,8 +222,8 @@ def _generate(program: Program, work: Path) -> None:
     if done.returncode != 0:
         complaint = done.stderr.strip().splitlines()
         if any("No module named 'brian2'" in line for line in complaint):
-            raise MissingError("the C++ backend needs Brian2: pip install 'brian2>=2.9,<2.12', or run without it: biofa run MODEL --backend numpy.")
-        raise RunError("Brian2 could not translate the network:\n  " + "\n  ".join(complaint[-6:]))
+            raise NoPackage("the C++ backend needs Brian2: pip install 'brian2>=2.9,<2.12', or run without it: biofa run MODEL --backend numpy.")
+        raise TranslationFailed("Brian2 could not translate the network:\n  " + "\n  ".join(complaint[-6:]))
 
 
 def _compile(work: Path) -> None:
@@ -236,7 +236,7 @@ def _compile(work: Path) -> None:
     makefile = (work / "makefile").read_text()
     found = [re.search(rf"^{name} *= *(.*)$", makefile, re.MULTILINE) for name in ("OPTIMISATIONS", "SRCS", "LFLAGS")]
     if found[0] is None or found[1] is None:
-        raise RunError("Brian2's makefile names no flags or sources, so this Brian2 is one that bioFA does not know. See 'biofa doctor'.")
+        raise TranslationFailed("Brian2's makefile names no flags or sources, so this Brian2 is one that bioFA does not know. See 'biofa doctor'.")
     include, sources, link = (shlex.split(match[1]) if match else [] for match in found)
     steps = sorted(source for source in sources if source.startswith("code_objects/"))
     (work / "steps.cpp").write_text(_together([(work / source).read_text() for source in steps], steps))
@@ -267,7 +267,7 @@ def _call(command: list[str], work: Path) -> None:
     if done.returncode != 0:
         lines = (done.stderr + done.stdout).splitlines()
         first = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "no message")
-        raise RunError(f"the C++ compiler failed ({command[0]} exited with {done.returncode}): {first}. Check it with 'biofa doctor'.")
+        raise CompilationFailed(f"the C++ compiler failed ({command[0]} exited with {done.returncode}): {first}. Check it with 'biofa doctor'.")
 
 
 def _key(program: Program) -> str:
@@ -276,7 +276,7 @@ def _key(program: Program) -> str:
     try:
         brian2 = importlib.metadata.version("brian2")
     except importlib.metadata.PackageNotFoundError:
-        raise MissingError("the C++ backend needs Brian2: pip install 'brian2>=2.9,<2.12', or run without it: biofa run MODEL --backend numpy.") from None
+        raise NoPackage("the C++ backend needs Brian2: pip install 'brian2>=2.9,<2.12', or run without it: biofa run MODEL --backend numpy.") from None
     version = subprocess.run([*compiler(), "--version"], capture_output=True, text=True).stdout
     parts = [program.digest(), brian2, shlex.join(compiler()), version, _processor(), *(source.read_text() for source in sources)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from bioFA.brian.program import GroupSpec, PathwaySpec, Program, StepSpec
-from bioFA.errors import ModelError
+from bioFA.errors import NoCounterpart
 from bioFA.experiment import Experiment
 from bioFA.network import Learning, Network, Node, Pathway
 from bioFA.neurons import NeuronModel
@@ -39,7 +39,7 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
         if p.sign == "concordant" or p.partner or p.learning.gathers or p.traces() or isinstance(p.weights, (PseudoInverseOf, Redrawn))
     ]
     if stock and unknown:
-        raise ModelError(f"Brian2's own Synapses cannot follow or redraw the weights of pathway '{unknown[0]}', gather their changes or keep traces. Leave stock out.")
+        raise NoCounterpart(f"Brian2's own Synapses cannot follow or redraw the weights of pathway '{unknown[0]}', gather their changes or keep traces. Leave stock out.")
     smallest = None if blocked is False or stock or experiment.protocol.steps > 1 else 1 if blocked else BLOCKED_FROM
     always, learned = _needed(network, _moving(network)), _needed(network, _learned_from(network, network.plastic()))
     needed = always | learned | _needed(network, list(experiment.recorded))

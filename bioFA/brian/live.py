@@ -21,7 +21,7 @@ import numpy as np
 
 from bioFA.brian.adapter import check_version
 from bioFA.brian.script import SHOWN, Script, stimulus_data, stripped
-from bioFA.errors import ModelError
+from bioFA.errors import OutOfRange, UnknownName
 from bioFA.instance import Instance, draw
 from bioFA.result import Result
 from bioFA.trained import Trained, load_trained
@@ -76,14 +76,14 @@ def to_brian2(source: Result | Trained | Instance | str | Path, split: str = "te
     done = 0 if isinstance(source, Instance) else source.presentations
     splits = instance.data.splits()
     if train is not None and train < 1:
-        raise ModelError(f"train must be >= 1, a number of presentations; got {train}.")
+        raise OutOfRange(f"train must be >= 1, a number of presentations; got {train}.")
     if train is None and split not in splits:
-        raise ModelError(f"the task has no split '{split}'. Splits: {', '.join(splits)}.")
+        raise UnknownName(f"the task has no split '{split}'. Splits: {', '.join(splits)}.")
     script = Script(stripped(instance.experiment), instance.seed, tuple(splits))
     data = stimulus_data(script, instance, done, train or 1)
     rows = data["order"] if train is not None else np.arange(len(splits[split]))[:number]
     if not len(rows):
-        raise ModelError(f"number must be >= 1; got {number}.")
+        raise OutOfRange(f"number must be >= 1; got {number}.")
     protocol = instance.experiment.protocol
     brian2.defaultclock.dt = protocol.step * brian2.second
     names: dict[str, Any] = {name: getattr(brian2, name) for name in script.imports()} | {

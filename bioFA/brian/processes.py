@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bioFA.errors import MissingError
+from bioFA.errors import CannotExecute
 
 
 def call(command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -24,7 +24,7 @@ def call(command: Sequence[str], folder: Path, environment: Mapping[str, str] | 
             start_new_session=True,
         )
     except OSError as error:
-        raise MissingError(
+        raise CannotExecute(
             f"'{command[0]}' cannot be run here ({error.strerror}). If its folder forbids programs, set BIOFA_CACHE to one that allows them."
         ) from None
     with started as process:

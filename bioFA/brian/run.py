@@ -19,7 +19,7 @@ import numpy as np
 from bioFA.brian import cache
 from bioFA.brian.compose import make_program, run_parameters
 from bioFA.brian.processes import call
-from bioFA.errors import ModelError, RunError
+from bioFA.errors import DiskFull, IncompleteRun, OutOfRange, ProgramFailed, WrongProcessor
 from bioFA.instance import Feed, Instance
 from bioFA.network import Node, Population
 from bioFA.recording import Recording, Segment
@@ -50,7 +50,7 @@ class Compiled:
         self.numbers = program.numbers()
         for name, value in self.parameters.items():
             if not math.isfinite(value):
-                raise ModelError(f"the parameter {name} must be a finite number; got {value}.")
+                raise OutOfRange(f"the parameter {name} must be a finite number; got {value}.")
         self.binary = cache.build(program)
         self.timing: dict[str, float] = {
             "codegen_s": self.binary.codegen_s, "compile_s": self.binary.compile_s, "cached": self.binary.cached,
@@ -140,21 +140,21 @@ class Compiled:
         command = [str(self.binary.folder / "main"), "--results_dir", f"{folder}/", *arguments]
         done = call(command, self.binary.folder, {"LD_BIND_NOW": "1"})
         if done.returncode == -4:
-            raise RunError(f"the compiled program holds instructions that this processor lacks. Remove {self.binary.folder} to build it anew.")
+            raise WrongProcessor(f"the compiled program holds instructions that this processor lacks. Remove {self.binary.folder} to build it anew.")
         if done.returncode != 0 or done.stderr.strip() or "error" in done.stdout.lower():
             words = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()
-            raise RunError(f"the compiled program failed (exit code {done.returncode}): {words[0]}")
+            raise ProgramFailed(f"the compiled program failed (exit code {done.returncode}): {words[0]}")
 
     def _prove(self, folder: Path, feed: Feed, parameters: Mapping[str, float]) -> None:
         """Refuse a stretch that did not reach its end, or ran with other parameters than given."""
         done = folder / "done.txt"
         if not done.is_file() or done.read_text().split() != ["finished", str(feed.presentations * self.protocol.steps)]:
-            raise RunError(f"the compiled program stopped before the last of {feed.presentations} presentations. Run it again.")
+            raise IncompleteRun(f"the compiled program stopped before the last of {feed.presentations} presentations. Run it again.")
         for key, value in parameters.items():
             if key in self.binary.arrays:
                 found = float(self._read(folder, self.binary.arrays[key], (1,))[0])
                 if found != self.dtype.type(value):
-                    raise RunError(f"the compiled program ran with {key} = {found!r} instead of {value!r}, so its result does not count.")
+                    raise IncompleteRun(f"the compiled program ran with {key} = {found!r} instead of {value!r}, so its result does not count.")
 
     def _read_records(self, folder: Path, at: Array, nodes: list[Node]) -> Recording:
         sizes = {str(node): self.network.population(node.population).size for node in nodes}
@@ -165,7 +165,7 @@ class Compiled:
         shape = (presentations, self.protocol.steps, population.size)
         raster = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
         if len(raster) != math.prod(shape):
-            raise RunError(f"the compiled program did not finish writing: {path.name} has {len(raster)} bytes, expected {math.prod(shape)}. Is the disk full?")
+            raise DiskFull(f"the compiled program did not finish writing: {path.name} has {len(raster)} bytes, expected {math.prod(shape)}. Is the disk full?")
         return raster.reshape(shape)
 
     def _read(self, folder: Path, name: str, shape: tuple[int, ...]) -> Array:
@@ -177,7 +177,7 @@ class Compiled:
         size = path.stat().st_size if path.is_file() else None
         if size != expected:
             found = "is missing" if size is None else f"has {size} bytes"
-            raise RunError(f"the compiled program did not finish writing: {name} {found}, expected {expected}. Is the disk full?")
+            raise DiskFull(f"the compiled program did not finish writing: {name} {found}, expected {expected}. Is the disk full?")
         return np.fromfile(path, self.dtype).astype(float, copy=False).reshape(shape)
 
 
@@ -188,4 +188,4 @@ def _write(path: Path, array: Array, dtype: np.dtype | None = None) -> None:
             for start in range(0, len(array), ROWS):
                 np.ascontiguousarray(array[start : start + ROWS], dtype=dtype).tofile(file)
     except OSError as error:
-        raise RunError(f"the input of the compiled program could not be written ({error}). Is the disk full?") from None
+        raise DiskFull(f"the input of the compiled program could not be written ({error}). Is the disk full?") from None

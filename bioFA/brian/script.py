@@ -28,7 +28,7 @@ import numpy as np
 from bioFA import draws
 from bioFA.brian.compose import learning_parameters, make_program
 from bioFA.brian.program import GroupSpec, PathwaySpec, Program
-from bioFA.errors import ModelError
+from bioFA.errors import NoCounterpart
 from bioFA.experiment import Experiment
 from bioFA.instance import Instance
 from bioFA.network import Network, Node, Pathway, Population
@@ -134,7 +134,7 @@ class Script:
         elif pathway.partner and (pathway.sparse or self.network.pathway(pathway.partner).sparse):
             why = "reads the weights of a partner synapse by synapse, and some of the synapses do not exist"
         if why:
-            raise ModelError(f"pathway '{pathway.name}' {why}. The model cannot be written as a stock Brian2 program; choose another scheme, or another format.")
+            raise NoCounterpart(f"pathway '{pathway.name}' {why}. The model cannot be written as a stock Brian2 program; choose another scheme, or another format.")
 
     @cached_property
     def _program(self) -> Program:

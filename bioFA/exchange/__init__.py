@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from bioFA.errors import FileError, ModelError, suggestion
+from bioFA.errors import CannotWrite, FileError, NoSuchFile, PlaceTaken, Unavailable, UnknownName, suggestion
 from bioFA.exchange.base import Exported, Imported
 from bioFA.result import Result, load_result
 from bioFA.trained import Trained, load_trained
@@ -51,7 +51,7 @@ def module(name: str) -> ModuleType:
         ModelError: if there is no such format, with the nearest known name.
     """
     if name not in FORMATS:
-        raise ModelError(f"unknown format '{name}'.{suggestion(name, FORMATS)}")
+        raise UnknownName(f"unknown format '{name}'.{suggestion(name, FORMATS)}")
     return importlib.import_module(f"bioFA.exchange.{name}")
 
 
@@ -76,16 +76,16 @@ def export(source: Result | Trained | str | Path, to: str, path: str | Path, **o
     if isinstance(source, (str, Path)):
         source = _read(source, FORMATS[to].needs_result)
     if FORMATS[to].needs_result and not isinstance(source, Result):
-        raise ModelError(f"the format '{to}' holds what was recorded in a run. Give a result, such as the result.h5 that 'biofa run' wrote.")
+        raise Unavailable(f"the format '{to}' holds what was recorded in a run. Give a result, such as the result.h5 that 'biofa run' wrote.")
     if isinstance(source, Result) and not FORMATS[to].needs_result:
         source = source.trained
     if path.exists():
-        raise FileError(f"'{path}' is there already. Give another place, or remove it first.")
+        raise PlaceTaken(f"'{path}' is there already. Give another place, or remove it first.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return writer.export(source, path, **options)
     except OSError as error:
-        raise FileError(f"'{path}' could not be written: {error}. Give a place that can be written, with space left.") from None
+        raise CannotWrite(f"'{path}' could not be written: {error}. Give a place that can be written, with space left.") from None
 
 
 def _read(path: str | Path, whole: bool) -> Result | Trained:
@@ -112,12 +112,12 @@ def load(path: str | Path, format: str | None = None) -> Imported:
     """
     path = Path(path)
     if not path.exists():
-        raise FileError(f"there is no file '{path}'. Give one to import.")
+        raise NoSuchFile(f"there is no file '{path}'. Give one to import.")
     name = format if format is not None else _told(path)
     reader = module(name)
     if not FORMATS[name].reads:
         known = [name for name, format in FORMATS.items() if format.reads]
-        raise ModelError(f"the format '{name}' can be written but not read. Formats that can be read: {', '.join(known)}.")
+        raise Unavailable(f"the format '{name}' can be written but not read. Formats that can be read: {', '.join(known)}.")
     return reader.load(path)
 
 
@@ -128,5 +128,5 @@ def _told(path: Path) -> str:
             return name
     endings = {format.suffix: name for name, format in FORMATS.items() if format.reads and format.suffix}
     if path.suffix not in endings:
-        raise ModelError(f"'{path}' tells no format, by its ending or what it holds. Say which it is: {', '.join(name for name, format in FORMATS.items() if format.reads)}.")
+        raise Unavailable(f"'{path}' tells no format, by its ending or what it holds. Say which it is: {', '.join(name for name, format in FORMATS.items() if format.reads)}.")
     return endings[path.suffix]

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bioFA import files
-from bioFA.errors import FileError, MissingError, ModelError
+from bioFA.errors import CannotWrite, DamagedFile, ModelError, NoCounterpart, NoPackage, PlaceTaken, WrongVersion
 from bioFA.experiment import Experiment, Protocol
 from bioFA.instance import draw
 from bioFA.network import Network, Pathway, Population
@@ -67,13 +67,13 @@ class Imported:
         model, state = folder / MODEL, folder / STATE
         for path in (model, state, folder / WEIGHTS):
             if path.exists():
-                raise FileError(f"'{path}' is there already. Give another folder, or remove it first.")
+                raise PlaceTaken(f"'{path}' is there already. Give another folder, or remove it first.")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             trained = replace(self.trained, experiment=_with_files(self.trained.experiment, folder))
             model.write_text(files.dumps(trained.experiment, beside=folder), encoding="utf-8")
         except OSError as error:
-            raise FileError(f"'{folder}' could not be written: {error}. Give a folder of your own.") from None
+            raise CannotWrite(f"'{folder}' could not be written: {error}. Give a folder of your own.") from None
         trained.save(state)
         return model, state
 
@@ -134,7 +134,7 @@ def matrix(trained: Trained, pathway: Pathway) -> Array:
     """
     network = trained.experiment.network
     if isinstance(pathway.weights, Redrawn):
-        raise ModelError(f"pathway '{pathway.name}' draws its weights anew for every presentation, so there are none to write.")
+        raise NoCounterpart(f"pathway '{pathway.name}' draws its weights anew for every presentation, so there are none to write.")
     if pathway.weights.one_to_one:
         return pathway.weights.draw(np.random.default_rng(), network.shape(pathway))
     return np.asarray(network.effective(pathway, trained.state))
@@ -155,7 +155,7 @@ def gain(network: Network, pathway: Pathway, dt: float) -> float:
             return float(source.neuron.train(**{need: known[need] for need in source.neuron.needs("train")})[0])  # type: ignore[attr-defined]
     elif pathway.carries == "r":
         return 1.0
-    raise ModelError(
+    raise NoCounterpart(
         f"pathway '{pathway.name}' carries '{pathway.carries}' of '{source.name}' ({type(source.neuron).__name__}), but in other formats a neuron sends its spikes or its rate only. "
         "Let it carry " + ("'train'." if "s" in source.neuron.publishes else "'r'.")
     )
@@ -201,16 +201,16 @@ def annotated(noted: Mapping[str, Any], held: Mapping[str, Array], path: Path) -
     """
     try:
         if int(noted["format"]) > ANNOTATION_FORMAT:
-            raise FileError(f"'{path}' was written by a newer bioFA (annotation {noted['format']}; this one reads up to {ANNOTATION_FORMAT}). Update bioFA.")
+            raise WrongVersion(f"'{path}' was written by a newer bioFA (annotation {noted['format']}; this one reads up to {ANNOTATION_FORMAT}). Update bioFA.")
         experiment = files.loads(str(noted["experiment"]))
         state = {str(name): np.asarray(array, dtype=float) for name, array in noted["state"].items()} | dict(held)
         trained = Trained(experiment, int(noted["seed"]), int(noted["presentations"]), state)
     except (KeyError, TypeError, ValueError, AttributeError, ModelError) as error:
-        raise FileError(f"the annotation '{ANNOTATION}' of '{path}' is damaged ({error}). Export the network again, or take the annotation out.") from None
+        raise DamagedFile(f"the annotation '{ANNOTATION}' of '{path}' is damaged ({error}). Export the network again, or take the annotation out.") from None
     for pathway in experiment.network.owners():
         name, shape = f"{pathway.name}.w", experiment.network.shape(pathway)
         if name in state and state[name].shape != shape:
-            raise FileError(f"'{path}': '{pathway.name}' must have weights of shape {shape}; got {state[name].shape}. It was changed after bioFA wrote it.")
+            raise DamagedFile(f"'{path}': '{pathway.name}' must have weights of shape {shape}; got {state[name].shape}. It was changed after bioFA wrote it.")
     return trained
 
 
@@ -253,4 +253,4 @@ def require(package: str, extra: str, what: str) -> ModuleType:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        raise MissingError(f"{what} needs the package '{package}' ({error}): pip install 'bioFA[{extra}]'.") from None
+        raise NoPackage(f"{what} needs the package '{package}' ({error}): pip install 'bioFA[{extra}]'.") from None

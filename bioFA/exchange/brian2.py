@@ -21,7 +21,7 @@ import numpy as np
 
 from bioFA import files
 from bioFA.brian.script import SHOWN, SUFFIX, Script, quantity, stimulus_data, stripped
-from bioFA.errors import FileError, ModelError
+from bioFA.errors import OutOfRange, WrongKind
 from bioFA.exchange.base import Exported, Imported
 from bioFA.instance import draw
 from bioFA.trained import STATE, Trained, load_trained
@@ -45,7 +45,7 @@ def export(trained: Trained, path: Path, presentations: int | None = None) -> Ex
     script = Script(stripped(trained.experiment), trained.seed, tuple(splits))
     further = len(instance.data.train) if presentations is None else presentations
     if further < 1:
-        raise ModelError(f"presentations must be >= 1; got {presentations}. Leave it out for one epoch.")
+        raise OutOfRange(f"presentations must be >= 1; got {presentations}. Leave it out for one epoch.")
     path.mkdir()
     (path / SCRIPT).write_text(text(script, trained, further), encoding="utf-8")
     masks = {f"{name}.exists": mask for name, mask in instance.masks.items()}
@@ -63,7 +63,7 @@ def load(path: Path) -> Imported:
         FileError: if there is none, or it is damaged.
     """
     if not (path / STATE).is_file():
-        raise FileError(f"'{path}' is no folder that 'biofa export --to brian2' wrote: it has no {STATE}. bioFA does not read Brian2 code.")
+        raise WrongKind(f"'{path}' is no folder that 'biofa export --to brian2' wrote: it has no {STATE}. bioFA does not read Brian2 code.")
     return Imported(load_trained(path / STATE))
 
 

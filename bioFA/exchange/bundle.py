@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from bioFA import files
-from bioFA.errors import FileError
+from bioFA.errors import DamagedFile, NoSuchFile, UnsafePath, WrongVersion
 from bioFA.exchange.base import MODEL, Exported, Imported
 from bioFA.experiment import Experiment
 from bioFA.result import RESULT, Result, load_result
@@ -85,20 +85,20 @@ def check(path: Path) -> int:
         manifest = json.loads((path / MANIFEST).read_bytes())
         listed, format = dict(manifest["files"]), int(manifest["format"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FileError(f"'{path}' is no bundle, or its {MANIFEST} is damaged ({error}). Give a folder that 'biofa bundle' wrote.") from None
+        raise DamagedFile(f"'{path}' is no bundle, or its {MANIFEST} is damaged ({error}). Give a folder that 'biofa bundle' wrote.") from None
     if format > FORMAT:
-        raise FileError(f"'{path}' was written by a newer bioFA (bundle {format}; this one reads up to {FORMAT}). Update bioFA.")
+        raise WrongVersion(f"'{path}' was written by a newer bioFA (bundle {format}; this one reads up to {FORMAT}). Update bioFA.")
     for name, digest in listed.items():
         place = path / name
         if not place.resolve().is_relative_to(path.resolve()):
-            raise FileError(f"'{path / MANIFEST}' names '{name}', which lies outside the bundle. Do not trust it.")
+            raise UnsafePath(f"'{path / MANIFEST}' names '{name}', which lies outside the bundle. Do not trust it.")
         if not place.is_file():
-            raise FileError(f"'{place}' is missing from the bundle. Get it anew.")
+            raise NoSuchFile(f"'{place}' is missing from the bundle. Get it anew.")
         if sha256(place) != digest:
-            raise FileError(f"'{place}' is not what the bundle's {MANIFEST} says: it was changed or damaged. Get it anew.")
+            raise DamagedFile(f"'{place}' is not what the bundle's {MANIFEST} says: it was changed or damaged. Get it anew.")
     for name in (MODEL, RESULT):
         if name not in listed:
-            raise FileError(f"'{path / MANIFEST}' does not list {name}. Get the bundle anew.")
+            raise UnsafePath(f"'{path / MANIFEST}' does not list {name}. Get the bundle anew.")
     return len(listed)
 
 
@@ -120,7 +120,7 @@ def _with_data(result: Result, path: Path) -> Experiment:
     def copied(given: str) -> str:
         source = Path(given)
         if not source.exists():
-            raise FileError(f"the model names '{given}', which is not there, so it cannot be put into the bundle. Put it back.")
+            raise NoSuchFile(f"the model names '{given}', which is not there, so it cannot be put into the bundle. Put it back.")
         place = path / DATA / source.name
         while place.exists():
             place = place.with_name(f"_{place.name}")

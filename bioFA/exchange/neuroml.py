@@ -30,7 +30,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from bioFA.errors import FileError, ModelError
+from bioFA.errors import NoCounterpart, UnknownName, WrongKind
 from bioFA.exchange import lems_learning
 from bioFA.exchange.base import ANNOTATION, Exported, Forward, Imported, forward, learning_lost, matrix
 from bioFA.exchange.lems_learning import LEAK, RATES, add_population, ms, write_document
@@ -62,7 +62,7 @@ def export(trained: Trained, path: Path, split: str = "test", example: int = 0) 
     splits = instance.data.splits()
     split = split if split in splits else "train" if split == "test" else split
     if split not in splits or not 0 <= example < len(splits[split]):
-        raise ModelError(f"there is no example {example} of '{split}'. Splits: {', '.join(f'{name} ({len(part)})' for name, part in splits.items())}.")
+        raise UnknownName(f"there is no example {example} of '{split}'. Splits: {', '.join(f'{name} ({len(part)})' for name, part in splits.items())}.")
     part = forward(trained.experiment.network)
     _check(part)
     shown = _shown(instance, trained, part, split, example)
@@ -99,7 +99,7 @@ def load(path: Path) -> Imported:
         FileError: if there is none, or it is damaged.
     """
     if not (path / STATE).is_file():
-        raise FileError(f"'{path}' is no folder that 'biofa export --to neuroml' wrote: it has no {STATE}. bioFA does not read NeuroML of others.")
+        raise WrongKind(f"'{path}' is no folder that 'biofa export --to neuroml' wrote: it has no {STATE}. bioFA does not read NeuroML of others.")
     return Imported(load_trained(path / STATE))
 
 
@@ -108,13 +108,13 @@ def _check(part: Forward) -> None:
     for population in part.populations:
         neuron = population.neuron
         if neuron.shows is None and type(neuron) not in (Lif, LeakyRate, StaticRate):
-            raise ModelError(f"population '{population.name}': NeuroML export knows lif, leaky_rate and static_rate; {neuron.family_name} has no counterpart there.")
+            raise NoCounterpart(f"population '{population.name}': NeuroML export knows lif, leaky_rate and static_rate; {neuron.family_name} has no counterpart there.")
         if isinstance(neuron, Lif) and neuron.reset != "to_value":
-            raise ModelError(f"population '{population.name}': the reset of NeuroML's integrate-and-fire neurons goes to a value; reset = 'subtract' has no counterpart.")
+            raise NoCounterpart(f"population '{population.name}': the reset of NeuroML's integrate-and-fire neurons goes to a value; reset = 'subtract' has no counterpart.")
     for pathway in part.pathways:
         source, target = (next(p for p in part.populations if p.name == end) for end in (pathway.source, pathway.target))
         if source.neuron.shows != "one" and (pathway.carries == "train") != isinstance(target.neuron, Lif):
-            raise ModelError(f"pathway '{pathway.name}' carries {pathway.carries} to {target.neuron.family_name}: only spikes to lif, and rates to rate units, have words in NeuroML.")
+            raise NoCounterpart(f"pathway '{pathway.name}' carries {pathway.carries} to {target.neuron.family_name}: only spikes to lif, and rates to rate units, have words in NeuroML.")
 
 
 def _shown(instance: Instance, trained: Trained, part: Forward, split: str, example: int) -> dict[str, Array]:

@@ -34,7 +34,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bioFA.durable import written_whole
-from bioFA.errors import FileError, ModelError
+from bioFA.errors import DamagedFile, MissingSignal, NoCounterpart, UnknownName, WrongShape
 from bioFA.exchange.base import (
     ANNOTATION,
     Exported,
@@ -129,7 +129,7 @@ def _write(trained: Trained) -> _Written:
     layers = [p for p in part.populations if p.neuron.shows is None]
     readout = network.readout
     if not sources or not layers:
-        raise ModelError("nothing meaningful would remain in NIR: no pathway leads from a source to the readout. Export to another format.")
+        raise NoCounterpart("nothing meaningful would remain in NIR: no pathway leads from a source to the readout. Export to another format.")
     columns, ends, lag = {}, {}, {}
     total = 0
     for source in sources:
@@ -148,13 +148,13 @@ def _write(trained: Trained) -> _Written:
         outer = [p for p in arriving if p not in inner and p not in biases]
         for pathway in outer:
             if pathway.source not in ends:
-                raise ModelError(
+                raise NoCounterpart(
                     f"pathway '{pathway.name}' closes a loop over several populations, which the tools that read NIR step through differently. "
                     "Recurrence within one population can be written."
                 )
         if max(len(inner), len(biases)) > 1:
             several = ", ".join(p.name for p in (inner if len(inner) > 1 else biases))
-            raise ModelError(f"population '{population.name}': NIR has one place for what {several} carry. Make them one pathway.")
+            raise NoCounterpart(f"population '{population.name}': NIR has one place for what {several} carry. Make them one pathway.")
         table, factor = _neuron(population, dt, readout.population, bool(inner), out.lost)
         prefix, lags = f"l{level:0{width}}", [lag[p.source] for p in outer] + [0] * bool(biases)
         if len(set(lags)) > 1:
@@ -237,7 +237,7 @@ def _neuron(population: Population, dt: float, readout: str, recurrent: bool, lo
 
     if isinstance(neuron, (StaticRate, LeakyRate)) and neuron.activation != "linear":
         if name != readout:
-            raise ModelError(
+            raise NoCounterpart(
                 f"population '{name}': NIR has no rate function such as {neuron.activation}, and without it nothing meaningful of what follows would remain. "
                 "Export to another format, or make the population linear."
             )
@@ -249,7 +249,7 @@ def _neuron(population: Population, dt: float, readout: str, recurrent: bool, lo
     if isinstance(neuron, LeakyRate):
         return {"type": "LI", "tau": each(neuron.tau), "r": each(1.0), "v_leak": each(0.0)}, 1.0
     if not isinstance(neuron, Lif):
-        raise ModelError(
+        raise NoCounterpart(
             f"population '{name}': NIR has no neuron like {type(neuron).__name__}, and without it nothing meaningful would remain. "
             "It has: Lif, LeakyRate and StaticRate that are linear. Export to another format."
         )
@@ -290,7 +290,7 @@ def load(path: Path) -> Imported:
         metadata = dict(graph.metadata)
         _ = table["nodes"], table["edges"]
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, AssertionError, IndexError) as error:
-        raise FileError(f"'{path}' is not a whole NIR graph ({type(error).__name__}: {error}).") from None
+        raise DamagedFile(f"'{path}' is not a whole NIR graph ({type(error).__name__}: {error}).") from None
     if ANNOTATION in metadata:
         return _annotated(annotated(metadata[ANNOTATION], {}, path), table, path)
     return _Reader(path, table, metadata).read()
@@ -301,11 +301,11 @@ def _annotated(trained: Trained, found: Table, path: Path) -> Imported:
     try:
         written = _write(trained)
     except KeyError as error:
-        raise FileError(f"the annotation '{ANNOTATION}' of '{path}' is damaged (it lacks {error}). Export the network again, or take the annotation out.") from None
+        raise DamagedFile(f"the annotation '{ANNOTATION}' of '{path}' is damaged (it lacks {error}). Export the network again, or take the annotation out.") from None
     expected = written.graph()
     ours, theirs = dict(_fields(expected)), dict(_fields(found))
     if ours.keys() - theirs.keys() or {tuple(edge) for edge in expected["edges"]} != {tuple(edge) for edge in found["edges"]}:
-        raise FileError(f"'{path}' is no longer the graph that its annotation '{ANNOTATION}' describes: nodes or edges have changed. Take the annotation out, or export the network again.")
+        raise DamagedFile(f"'{path}' is no longer the graph that its annotation '{ANNOTATION}' describes: nodes or edges have changed. Take the annotation out, or export the network again.")
     changed = {key for key, value in ours.items() if not np.array_equal(value, theirs[key])}
     state, lost, done = dict(trained.state), [], set()
     network = trained.experiment.network
@@ -315,7 +315,7 @@ def _annotated(trained: Trained, found: Table, path: Path) -> Imported:
             continue
         pathway, name = network.pathway(place.pathway), f"{place.pathway}.w"
         if theirs[key].shape != ours[key].shape:
-            raise FileError(f"'{path}': '{'.'.join(key)}' must have the shape {ours[key].shape}; got {theirs[key].shape}. It was changed after bioFA wrote it.")
+            raise DamagedFile(f"'{path}': '{'.'.join(key)}' must have the shape {ours[key].shape}; got {theirs[key].shape}. It was changed after bioFA wrote it.")
         if name not in state or (place.field == "bias" and network.shape(pathway)[1] > 1):
             lost.append(f"{'.'.join(key)} was changed after bioFA wrote it; {place.pathway} has no weights of its own for it, so the old ones stay")
             continue
@@ -370,12 +370,12 @@ class _Reader:
         """The node that an edge really joins: that of its kind where it ends at a nested graph."""
         node = graph["nodes"].get(name.removeprefix(within))
         if node is None:
-            raise ModelError(f"'{self.path}': an edge names the node '{name}', which is not there.")
+            raise UnknownName(f"'{self.path}': an edge names the node '{name}', which is not there.")
         if node["type"] != "NIRGraph":
             return name
         inside = [inner for inner, table in node["nodes"].items() if table["type"] == kind]
         if len(inside) != 1:
-            raise ModelError(f"'{self.path}': the nested graph '{name}' has {len(inside)} nodes of type {kind}; bioFA reads graphs with one.")
+            raise NoCounterpart(f"'{self.path}': the nested graph '{name}' has {len(inside)} nodes of type {kind}; bioFA reads graphs with one.")
         return self._end(node, f"{name}.", f"{name}.{inside[0]}", kind)
 
     def _kind(self, name: str) -> str:
@@ -399,15 +399,15 @@ class _Reader:
         known = {"Input", "Output", "pass", *_MAPS, *_NEURONS}
         for name in self.nodes:
             if self._kind(name) not in known:
-                raise ModelError(f"'{self.path}': the node '{name}' is a {self._kind(name)}; bioFA reads {', '.join(sorted(known - {'pass'}))}.")
+                raise NoCounterpart(f"'{self.path}': the node '{name}' is a {self._kind(name)}; bioFA reads {', '.join(sorted(known - {'pass'}))}.")
         ends = {kind: [name for name in self.nodes if self._kind(name) == kind] for kind in ("Input", "Output")}
         for kind, names in ends.items():
             if len(names) != 1:
-                raise ModelError(f"'{self.path}' has {len(names)} nodes of type {kind}; bioFA reads graphs with one.")
+                raise NoCounterpart(f"'{self.path}' has {len(names)} nodes of type {kind}; bioFA reads graphs with one.")
         entry, exit_ = ends["Input"][0], ends["Output"][0]
         answers = self._next(exit_, back=True)
         if len(answers) != 1 or answers[0] == entry:
-            raise ModelError(f"'{self.path}': the node '{exit_}' must be reached from one node, not {len(answers)}, and not straight from '{entry}'.")
+            raise NoCounterpart(f"'{self.path}': the node '{exit_}' must be reached from one node, not {len(answers)}, and not straight from '{entry}'.")
         spiking = any(_NEURONS.get(self._kind(name)) is Lif for name in self.nodes)
         cells = [entry] + [n for n in self.nodes if self._kind(n) in _NEURONS or (self._kind(n) in _MAPS and not self._between(n))]
         size = int(np.prod(np.asarray(self.nodes[entry]["shape"])))
@@ -466,7 +466,7 @@ class _Reader:
             return Population(name=self._name(name), size=size, neuron=LeakyRate(tau=tau)), (values["r"], values["v_leak"])
         distance = values["v_threshold"] - values["v_leak"]
         if not (distance > 0).all():
-            raise ModelError(f"'{self.path}': the node '{name}' has its threshold at or below v_leak, so it would spike all the time, which bioFA cannot describe.")
+            raise NoCounterpart(f"'{self.path}': the node '{name}' has its threshold at or below v_leak, so it would spike all the time, which bioFA cannot describe.")
         values["v_reset"] = (values["v_reset"] - values["v_leak"]) / distance
         neuron = Lif(
             tau=tau, tau_syn=self._one(name, "tau_syn", values) if kind == "CubaLIF" else self.dt, v_reset=self._one(name, "v_reset", values),
@@ -478,7 +478,7 @@ class _Reader:
         """The value that all neurons of a node share."""
         array = values[key]
         if not np.allclose(array, array[0], rtol=ALIKE, atol=ALIKE * (key == "v_reset")):
-            raise ModelError(f"'{self.path}': the neurons of the node '{name}' differ in {key}, {array.min():g} to {array.max():g}; a population of bioFA has one value for all.")
+            raise NoCounterpart(f"'{self.path}': the neurons of the node '{name}' differ in {key}, {array.min():g} to {array.max():g}; a population of bioFA has one value for all.")
         return float(array[0])
 
     def _pathways(self, cells: list[str], scales: Mapping[str, tuple[Array, Array]]) -> tuple[dict[tuple[str, str], Array], dict[str, Array]]:
@@ -488,7 +488,7 @@ class _Reader:
 
         def add(table: dict[Any, Array], key: Any, values: Array, place: str) -> None:
             if key in table and table[key].shape != values.shape:
-                raise ModelError(f"'{self.path}': what reaches the node '{place}' has the shapes {table[key].shape} and {values.shape}, which must be one.")
+                raise WrongShape(f"'{self.path}': what reaches the node '{place}' has the shapes {table[key].shape} and {values.shape}, which must be one.")
             table[key] = table.get(key, 0.0) + values
 
         for name in cells[1:]:
@@ -496,7 +496,7 @@ class _Reader:
             target = self._name(name)
             before = [name] if self._kind(name) in _MAPS else self._next(name, back=True)
             if not before:
-                raise ModelError(f"'{self.path}': nothing reaches the node '{name}'.")
+                raise MissingSignal(f"'{self.path}': nothing reaches the node '{name}'.")
             for one in before:
                 mapped = self._kind(one) in _MAPS and (one == name or one not in cells)
                 matrix, bias = _MAPS[self._kind(one)](self.nodes[one]) if mapped else (np.eye(len(np.ravel(self.nodes[name]["r"]))), None)
@@ -519,7 +519,7 @@ def _linear_of(node: Table) -> tuple[Array, Array | None]:
 
 def _two_dimensional(weight: Array) -> Array:
     if weight.ndim != 2:
-        raise ModelError(f"weights of a graph must be matrices (n_post, n_pre); got the shape {weight.shape}.")
+        raise WrongShape(f"weights of a graph must be matrices (n_post, n_pre); got the shape {weight.shape}.")
     return weight
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from bioFA.errors import FileError, ModelError
+from bioFA.errors import DamagedFile, NoCounterpart, WrongShape
 from bioFA.exchange.base import ANNOTATION, Exported, Imported, annotated, annotation, described, learning_lost, require
 from bioFA.experiment import Protocol
 from bioFA.network import Pathway, Population
@@ -63,14 +63,14 @@ def load(path: Path) -> Imported:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a file is no mapping
     except (OSError, reader.SafetensorError, TypeError) as error:
-        raise FileError(f"'{path}' is not a whole safetensors file of numbers ({error}).") from None
+        raise DamagedFile(f"'{path}' is not a whole safetensors file of numbers ({error}).") from None
     if ANNOTATION not in metadata:
         return _of_pytorch(tensors, path)
     try:
         noted = json.loads(metadata[ANNOTATION])
         noted["state"] = {name: np.array([float.fromhex(x) for x in part["hex"]]).reshape(part["shape"]) for name, part in noted["state"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise FileError(f"the annotation '{ANNOTATION}' of '{path}' is damaged ({error}). Export the network again.") from None
+        raise DamagedFile(f"the annotation '{ANNOTATION}' of '{path}' is damaged ({error}). Export the network again.") from None
     held = {}
     for name, tensor in tensors.items():
         stem, _, kind = name.rpartition(".")
@@ -83,7 +83,7 @@ def _of_pytorch(tensors: dict[str, Array], path: Path) -> Imported:
     layers = {name.removesuffix(".weight"): tensor for name, tensor in tensors.items() if name.endswith("weight") and tensor.ndim == 2}
     others = [name for name in tensors if name.removesuffix(".weight") not in layers and name.removesuffix(".bias") not in layers]
     if not layers or others:
-        raise ModelError(f"'{path}' holds {', '.join(sorted(others)) or 'no layer'}: bioFA reads the weights (n_post, n_pre) and biases of linear layers only.")
+        raise NoCounterpart(f"'{path}' holds {', '.join(sorted(others)) or 'no layer'}: bioFA reads the weights (n_post, n_pre) and biases of linear layers only.")
     chain = _chain(layers, path)
     names = ["input", *(f"hidden{n + 1}" if len(chain) > 2 else "hidden" for n in range(len(chain) - 1)), "output"]
     populations = [Population(name="input", size=layers[chain[0]].shape[1], neuron=RateSource())]
@@ -105,5 +105,5 @@ def _chain(layers: dict[str, Array], path: Path) -> list[str]:
     names = sorted(layers, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
     if any(len(layers[a]) != layers[b].shape[1] for a, b in itertools.pairwise(names)):
         sizes = ", ".join(f"{name} {tuple(layer.shape)}" for name, layer in layers.items())
-        raise ModelError(f"'{path}': the layers do not follow each other, each with as many inputs as the one before has neurons: {sizes}.")
+        raise WrongShape(f"'{path}': the layers do not follow each other, each with as many inputs as the one before has neurons: {sizes}.")
     return names

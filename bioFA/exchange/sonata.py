@@ -33,7 +33,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from bioFA.errors import BioFAError, FileError, ModelError
+from bioFA.errors import BioFAError, DamagedFile, MissingField, MissingSignal, ModelError, NoCounterpart
 from bioFA.exchange.base import ANNOTATION, Exported, Imported, annotated, annotation, described, forward, gain, learning_lost, matrix
 from bioFA.experiment import Protocol
 from bioFA.expressions import RESERVED
@@ -325,7 +325,7 @@ def load(path: Path) -> Imported:
         with h5py.File(base / noted, "r") as file:
             content = dict(file.attrs) | {"state": {name: array[()] for name, array in file["state"].items()}}
     except (OSError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise FileError(f"'{path}' is not a whole SONATA circuit ({type(error).__name__}: {error}). Give the folder that holds {CIRCUIT}.") from None
+        raise DamagedFile(f"'{path}' is not a whole SONATA circuit ({type(error).__name__}: {error}). Give the folder that holds {CIRCUIT}.") from None
     return folder.annotated(content)
 
 
@@ -399,11 +399,11 @@ class _Folder:
                 continue
             table = self.edges.get(pathway.name)
             if not table or "weight" not in table:
-                raise FileError(f"'{self.configuration}' is no longer the circuit that its annotation '{ANNOTATION}' describes: it lacks the edges {pathway.name}.")
+                raise DamagedFile(f"'{self.configuration}' is no longer the circuit that its annotation '{ANNOTATION}' describes: it lacks the edges {pathway.name}.")
             weights, shape = np.zeros(writer.circuit.shape(pathway)), writer.circuit.shape(pathway)
             at = (table["target"].astype(int), table["source"].astype(int))
             if any(len(ids) and ids.max() >= size for ids, size in zip(at, shape, strict=True)):
-                raise FileError(f"'{self.configuration}': the edges {pathway.name} must have weights of shape {shape}; a node is beyond that. They were changed after bioFA wrote them.")
+                raise DamagedFile(f"'{self.configuration}': the edges {pathway.name} must have weights of shape {shape}; a node is beyond that. They were changed after bioFA wrote them.")
             values, factor = table["weight"], writer.factor(pathway)
             altered = table["syn_weight"] != factor * values
             if altered.any():
@@ -421,7 +421,7 @@ class _Folder:
         cells, populations = self._cells(dt)
         size = sum(len(c.ids) for c in cells.values() if c.name == "input")
         if not size:
-            raise ModelError(f"'{self.configuration}': no population is virtual, so nothing feeds the network, and bioFA would have nothing to show it.")
+            raise MissingSignal(f"'{self.configuration}': no population is virtual, so nothing feeds the network, and bioFA would have nothing to show it.")
         source = Population(name="input", size=size, neuron=PoissonSource())
         sizes = {p.name: p.size for p in (source, *populations)}
         weights: dict[tuple[str, str], Array] = {}
@@ -431,7 +431,7 @@ class _Folder:
             if not table:
                 continue
             if "syn_weight" not in table:
-                raise ModelError(f"'{self.configuration}': the edges {name} have no syn_weight, neither each nor by type.")
+                raise MissingField(f"'{self.configuration}': the edges {name} have no syn_weight, neither each nor by type.")
             delays |= set(np.unique(table.get("delay", np.array([1e3 * dt]))))
             for pre in (c for key, c in cells.items() if key[0] == table["source_population"]):
                 for post in (c for key, c in cells.items() if key[0] == table["target_population"]):
@@ -439,7 +439,7 @@ class _Folder:
                     if not chosen.any():
                         continue
                     if post.name == "input":
-                        raise ModelError(f"'{self.configuration}': the edges {name} lead to virtual nodes.")
+                        raise NoCounterpart(f"'{self.configuration}': the edges {name} lead to virtual nodes.")
                     key = (pre.name, post.name)
                     weights.setdefault(key, np.zeros((sizes[post.name], sizes[pre.name])))
                     rows = np.searchsorted(post.ids, table["target"][chosen])
@@ -489,14 +489,14 @@ class _Folder:
             cells[name, number] = _Cells(plain, 0, ids, row, scale, tonic)
             populations.append(Population(name=plain, size=len(ids), neuron=neuron))
         if not populations:
-            raise ModelError(f"'{self.configuration}' holds no neurons, virtual ones apart.")
+            raise NoCounterpart(f"'{self.configuration}' holds no neurons, virtual ones apart.")
         return cells, populations
 
     def _neuron(self, name: str, row: pd.Series) -> tuple[Lif, float, float]:
         """A node type as a neuron, with the weight (over its sender's rate) of a `syn_weight` of 1 pA, and its tonic drive."""
         template = str(row.get("model_template"))
         if template != LIF:
-            raise ModelError(f"'{self.configuration}': the population '{name}' has the model template {template}; bioFA reads {LIF} and virtual nodes.")
+            raise NoCounterpart(f"'{self.configuration}': the population '{name}' has the model template {template}; bioFA reads {LIF} and virtual nodes.")
         parameters = dict(DEFAULTS)
         file = row.get("dynamics_params")
         if isinstance(file, str):
@@ -504,7 +504,7 @@ class _Folder:
             parameters |= {key: float(value) for key, value in json.loads((folder / file).read_text(encoding="utf-8")).items() if key in DEFAULTS}
         parameters |= {key: float(row[key]) for key in DEFAULTS if key in row and pd.notna(row[key])}
         if parameters["tau_syn_ex"] != parameters["tau_syn_in"]:
-            raise ModelError(f"'{self.configuration}': '{name}' has two synaptic time constants, {parameters['tau_syn_ex']:g} and {parameters['tau_syn_in']:g} ms; a population of bioFA has one.")
+            raise NoCounterpart(f"'{self.configuration}': '{name}' has two synaptic time constants, {parameters['tau_syn_ex']:g} and {parameters['tau_syn_in']:g} ms; a population of bioFA has one.")
         distance = parameters["V_th"] - parameters["E_L"]
         resistance = parameters["tau_m"] / (parameters["C_m"] * distance)
         neuron = Lif(

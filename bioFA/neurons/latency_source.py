@@ -20,7 +20,7 @@ import numpy as np
 from annotated_types import Ge, Gt
 
 from bioFA.components import Number
-from bioFA.errors import ModelError
+from bioFA.errors import OutOfRange
 from bioFA.neurons.base import Array
 from bioFA.neurons.spiking_source import TimedSource
 from bioFA.units import Unit
@@ -39,7 +39,7 @@ class LatencySource(TimedSource):
     def model_post_init(self, context: object) -> None:
         """Refuse a period in which weak inputs would never spike."""
         if 0 < self.period <= self.latest:
-            raise ModelError(f"LatencySource.period must be > latest = {self.latest:g} s, or 0 for one spike a presentation; got {self.period:g} s.")
+            raise OutOfRange(f"LatencySource.period must be > latest = {self.latest:g} s, or 0 for one spike a presentation; got {self.period:g} s.")
 
     def s(self, value: Array, time: float, dt: float) -> Array:
         """1 where the neuron spikes in this step, else 0."""

@@ -31,7 +31,7 @@ import numpy as np
 from annotated_types import Gt, Lt
 
 from bioFA.components import Number
-from bioFA.errors import ModelError
+from bioFA.errors import OutOfRange
 from bioFA.neurons.base import Array
 from bioFA.neurons.integrate_and_fire import IntegrateAndFire
 from bioFA.neurons.lif_rate import LifRate
@@ -57,7 +57,7 @@ class Lif(IntegrateAndFire):
     def model_post_init(self, context: object) -> None:
         """Refuse time constants for which the exact solution divides by zero."""
         if self.decay == "exact" and abs(self.tau - self.tau_syn) < 1e-6 * self.tau:
-            raise ModelError(f"Lif.tau_syn must differ from tau = {self.tau:g} s with decay = 'exact'; got {self.tau_syn:g} s. Use decay = 'euler'.")
+            raise OutOfRange(f"Lif.tau_syn must differ from tau = {self.tau:g} s with decay = 'exact'; got {self.tau_syn:g} s. Use decay = 'euler'.")
 
     def gain(self, I: Array, tested: Array) -> Array:  # noqa: E741 - the current's name in every textbook
         """The slope of the smooth proxy of the rate curve, or the pseudo-derivative of the spike."""

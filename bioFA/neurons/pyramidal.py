@@ -28,7 +28,7 @@ import numpy as np
 from annotated_types import Ge, Gt
 
 from bioFA.components import Number
-from bioFA.errors import ModelError
+from bioFA.errors import OutOfRange
 from bioFA.neurons.activations import ACTIVATIONS
 from bioFA.neurons.base import Array
 from bioFA.neurons.spiking_neuron import SpikingNeuron
@@ -56,7 +56,7 @@ class Pyramidal(SpikingNeuron):
     def model_post_init(self, context: object) -> None:
         """Refuse a forward phase without a window."""
         if self.settling >= self.forward:
-            raise ModelError(
+            raise OutOfRange(
                 f"{type(self).__name__}.settling must be < forward = {self.forward:g} s; got {self.settling:g} s. No forward window would be left to compare with."
             )
 

@@ -20,7 +20,7 @@ import numpy as np
 from annotated_types import Gt
 
 from bioFA.components import Number
-from bioFA.errors import ModelError
+from bioFA.errors import OutOfRange
 from bioFA.neurons.base import Array
 from bioFA.neurons.lif import Lif
 from bioFA.units import Unit
@@ -41,7 +41,7 @@ class TwoCompartmentLif(Lif):
         """Refuse a gate that is never open."""
         super().model_post_init(context)
         if self.gate_low >= self.gate_high:
-            raise ModelError(f"TwoCompartmentLif.gate_low must be < gate_high = {self.gate_high:g}; got {self.gate_low:g}. No synapse would ever learn.")
+            raise OutOfRange(f"TwoCompartmentLif.gate_low must be < gate_high = {self.gate_high:g}; got {self.gate_low:g}. No synapse would ever learn.")
 
     def dendrite(self, U: Array) -> Array:
         """The low-passed error."""

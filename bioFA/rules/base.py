@@ -23,7 +23,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 
 from bioFA.components import Component, Family
-from bioFA.errors import ModelError
+from bioFA.errors import BadEquation
 
 Array = np.ndarray
 
@@ -70,7 +70,7 @@ class PlasticityRule(Component):
             sides["".join(left.split()).removeprefix("d").removesuffix("/dt")] = right.rpartition(":")[0].strip()
         name = type(self).__name__
         if list(sides) != ["w", *self.state]:
-            raise ModelError(
+            raise BadEquation(
                 f"{name} keeps {', '.join(self.state) or 'nothing'} beside w, but its equations describe {', '.join(sides) or 'nothing'}. "
                 "Give w first, then one line a variable."
             )
@@ -78,9 +78,9 @@ class PlasticityRule(Component):
         for variable in self.state:
             form = re.fullmatch(rf"\((.*) - {variable}\)\s*/\s*(\w+)", sides[variable])
             if form is None or not _balanced(form[1]) or form[2] not in self.parameters():
-                raise ModelError(f"{name}: write 'd{variable}/dt = (drive - {variable})/tau : 1', tau being a parameter; got {sides[variable]!r}.")
+                raise BadEquation(f"{name}: write 'd{variable}/dt = (drive - {variable})/tau : 1', tau being a parameter; got {sides[variable]!r}.")
             if re.search(r"\bw\b", form[1]):
-                raise ModelError(f"{name}: the drive of '{variable}' reads the weight w, which has moved before it. Traces are made of activity only.")
+                raise BadEquation(f"{name}: the drive of '{variable}' reads the weight w, which has moved before it. Traces are made of activity only.")
             found[variable] = (form[1], form[2])
         return found
 

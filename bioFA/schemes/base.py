@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from bioFA.components import Component, Family
-from bioFA.errors import ModelError
+from bioFA.errors import Contradiction
 from bioFA.network import Pathway, Population
 from bioFA.neurons import NeuronModel
 from bioFA.rules import PlasticityRule, Rule
@@ -106,7 +106,7 @@ def random_pathway(layers: Layers, **fields: Any) -> Pathway:
     """
     options = layers.feedback_options if fields["weights"].owns else {}
     if both := options.keys() & fields.keys():
-        raise ModelError(f"pathway '{fields['name']}': the scheme decides the {' and '.join(sorted(both))} of its feedback. Leave feedback_{sorted(both)[0]} out.")
+        raise Contradiction(f"pathway '{fields['name']}': the scheme decides the {' and '.join(sorted(both))} of its feedback. Leave feedback_{sorted(both)[0]} out.")
     return Pathway(**fields, **options)
 
 
@@ -147,7 +147,7 @@ def number_of(rule: PlasticityRule, parameter: str) -> float:
         ModelError: if the rule has none of that name.
     """
     if parameter not in rule.parameters():
-        raise ModelError(f"{type(rule).__name__} has no {parameter}, which feedback and forward weights share. Use local_error and delta_rule.")
+        raise Contradiction(f"{type(rule).__name__} has no {parameter}, which feedback and forward weights share. Use local_error and delta_rule.")
     return rule.parameters()[parameter]
 
 

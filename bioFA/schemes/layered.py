@@ -19,7 +19,7 @@ from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, Field, PlainSerializer, Strict, field_validator
 
 from bioFA.components import Count, InSchema, Name, Number, OneOrMany
-from bioFA.errors import ModelError
+from bioFA.errors import Contradiction, ModelError, WrongShape
 from bioFA.network import Circuit, Learning, Network, Pathway, Population
 from bioFA.neurons import Neuron
 from bioFA.neurons.constant_source import ConstantSource
@@ -55,7 +55,7 @@ class Layered(Circuit):
     `schemes` holds each scheme's own settings, `scheme` the one in use.
     """
 
-    sizes: Annotated[tuple[Count, ...], Field(min_length=2)]
+    sizes: Annotated[tuple[Count, ...], Field(min_length=2, examples=["[784, 100, 10]"])]
     input: Neuron = RateSource()
     hidden: Neuron = StaticRate()
     output: Neuron = StaticRate()
@@ -89,14 +89,14 @@ class Layered(Circuit):
         """Check what spans fields: the scheme's name and the number of weight entries."""
         for name, scheme in self.schemes.items():
             if scheme.family_name != name:
-                raise ModelError(f"Layered.schemes.{name} holds the scheme '{scheme.family_name}'. Give it under its own name.")
+                raise Contradiction(f"Layered.schemes.{name} holds the scheme '{scheme.family_name}'. Give it under its own name.")
         family.get(self.scheme)
         if self.recurrent is not None and len(self.sizes) == 2:
-            raise ModelError(f"Layered.recurrent joins a hidden layer with itself; sizes {list(self.sizes)} have none. Leave it out, or give a hidden layer.")
+            raise Contradiction(f"Layered.recurrent joins a hidden layer with itself; sizes {list(self.sizes)} have none. Leave it out, or give a hidden layer.")
         for field, wanted in (("weights", len(self.sizes) - 1), ("density", len(self.sizes) - 1), ("feedback", len(self.sizes) - 2)):
             if len(getattr(self, field)) not in (1, wanted):
                 allowed = f"1 entry for all pathways, or {wanted}, one a pathway" if wanted > 1 else "1 entry"
-                raise ModelError(f"Layered.{field} must have {allowed}, for sizes {list(self.sizes)}; got {len(getattr(self, field))}.")
+                raise WrongShape(f"Layered.{field} must have {allowed}, for sizes {list(self.sizes)}; got {len(getattr(self, field))}. Give one for all, or one each.")
 
     def active(self) -> Scheme:
         """The scheme in use, with its settings."""
@@ -192,7 +192,7 @@ def _opposed(pathway: Pathway, error_unit: str) -> Pathway:
     """
     if pathway.plasticity is not None or pathway.sign == "concordant":
         does = "learns" if pathway.plasticity is not None else "takes the signs of the forward weights"
-        raise ModelError(f"pathway '{pathway.name}' {does}, so a pair of error populations cannot share its weights. Use an error unit that carries both signs, such as tonic_error_unit.")
+        raise Contradiction(f"pathway '{pathway.name}' {does}, so a pair of error populations cannot share its weights. Use an error unit that carries both signs, such as tonic_error_unit.")
     weights = SharedWith(pathway=pathway.name) if pathway.weights.owns and not pathway.weights.one_to_one else pathway.weights
     ends = {end: f"{error_unit}_off" for end in ("source", "target") if getattr(pathway, end) == error_unit}
     name = pathway.name.replace(error_unit, f"{error_unit}_off")
@@ -204,7 +204,7 @@ def _read_scheme(name: str, value: Any) -> Any:
     try:
         return family.get(name)(**value) if isinstance(value, Mapping) and "name" not in value else value
     except ModelError as error:
-        raise ModelError(f"schemes.{name}: {error}") from None
+        raise error.below(f"schemes.{name}") from None
 
 
 def _spread(entries: tuple[T, ...], count: int) -> tuple[T, ...]:

@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+from pydantic import Field
 
 from bioFA.components import Name, OneOrMany
-from bioFA.errors import FileError, suggestion
+from bioFA.errors import UnknownColumn, WrongData, suggestion
 from bioFA.tasks.base import Array
 from bioFA.tasks.given import Examples, Given
 from bioFA.tasks.tables import read
@@ -34,7 +35,7 @@ Names = Annotated[tuple[Name, ...], OneOrMany()]
 class Arrays(Given):
     """Inputs and targets from a file of arrays: .npz, .h5, .csv, or a folder of .npy files."""
 
-    path: Name
+    path: Annotated[Name, Field(examples=['"data.npz"'])]
     inputs: Names = ()
     targets: Names = ()
     labels: Name = ""
@@ -52,7 +53,7 @@ class Arrays(Given):
             return {"train": self._named(arrays)}
         for name in arrays:
             if name not in NAMES:
-                raise FileError(f"{self.path}: unknown array '{name}'.{suggestion(name, NAMES)} Or say which arrays to take: inputs = \"{name}\".")
+                raise UnknownColumn(f"{self.path}: unknown array '{name}'.{suggestion(name, NAMES)} Or say which arrays to take: inputs = \"{name}\".")
         splits = {"train": ""} | {split: prefix for split, prefix in PREFIXES.items() if prefix and any(name.startswith(prefix) for name in arrays)}
         return {split: self._of(arrays, prefix) for split, prefix in splits.items()}
 
@@ -61,13 +62,13 @@ class Arrays(Given):
         lacking += [f"{prefix}targets"] if self.encoding == "given" and f"{prefix}targets" not in arrays else []
         if lacking:
             labelled = f" Or declare encoding = 'one_hot' to make targets from '{prefix}labels'." if f"{prefix}labels" in arrays and lacking == [f"{prefix}targets"] else ""
-            raise FileError(f"{self.path}: the array '{lacking[0]}' is missing; it holds: {', '.join(sorted(arrays)) or 'nothing'}.{labelled}")
+            raise UnknownColumn(f"{self.path}: the array '{lacking[0]}' is missing; it holds: {', '.join(sorted(arrays)) or 'nothing'}.{labelled} Or name what holds it, as in {lacking[0].rpartition('_')[2]} = 'x'.")
         return Examples(arrays[f"{prefix}inputs"], arrays.get(f"{prefix}targets"), arrays.get(f"{prefix}labels"))
 
     def _named(self, arrays: dict[str, Array]) -> Examples:
         for field, names in (("inputs", self.inputs), ("targets", self.targets)):
             if len(names) > 1:
-                raise FileError(f"{self.path}: Arrays.{field} names one array of this file, a matrix; got {', '.join(names)}. Several are for the columns of a CSV file.")
+                raise WrongData(f"{self.path}: Arrays.{field} names one array of this file, a matrix; got {', '.join(names)}. Several are for the columns of a CSV file.")
         inputs, targets = (names[0] if names else default for names, default in ((self.inputs, "inputs"), (self.targets, "targets")))
         labels = self.labels or "labels"
         for name in (inputs, *self.targets, *([self.labels] if self.labels else [])):
@@ -77,7 +78,7 @@ class Arrays(Given):
     def _columns(self, columns: dict[str, Array]) -> Examples:
         answers = (*self.targets, *([self.labels] if self.labels else []))
         if not answers:
-            raise FileError(f"{self.path}: say which columns are the answers: targets = [...], or labels = \"...\" with encoding = 'one_hot'. Columns: {', '.join(columns)}.")
+            raise UnknownColumn(f"{self.path}: say which columns are the answers: targets = [...], or labels = \"...\" with encoding = 'one_hot'. Columns: {', '.join(columns)}.")
         for name in (*self.inputs, *answers):
             self._check_known(name, columns, "column")
         inputs = self.inputs or tuple(name for name in columns if name not in answers)
@@ -89,25 +90,25 @@ class Arrays(Given):
     def _texts(self, labels: Array) -> Array:
         bad = [row for row, label in enumerate(labels) if not isinstance(label, str)]
         if bad:
-            raise FileError(f"{self.path}: the label in line {bad[0] + 2} is missing or no text; got {labels[bad[0]]!r}. Give every example a label.")
+            raise WrongData(f"{self.path}: the label in line {bad[0] + 2} is missing or no text; got {labels[bad[0]]!r}. Give every example a label.")
         return labels.astype(str)
 
     def _matrix(self, columns: dict[str, Array], names: tuple[str, ...]) -> Array:
         if not names:
-            raise FileError(f"{self.path}: no column is left for the inputs. Name them: inputs = [...]. Columns: {', '.join(columns)}.")
+            raise UnknownColumn(f"{self.path}: no column is left for the inputs. Name them: inputs = [...]. Columns: {', '.join(columns)}.")
         for name in names:
             if columns[name].dtype.kind not in "fiub":
                 bad = next((row for row, value in enumerate(columns[name]) if not _is_number(value)), 0)
-                raise FileError(f"{self.path}: the column '{name}' must hold numbers; line {bad + 2} holds {columns[name][bad]!r}. Name the columns to take: inputs = [...].")
+                raise WrongData(f"{self.path}: the column '{name}' must hold numbers; line {bad + 2} holds {columns[name][bad]!r}. Name the columns to take: inputs = [...].")
         matrix = np.stack([columns[name].astype(float) for name in names], axis=1)
         if not np.isfinite(matrix).all():
             row, column = np.argwhere(~np.isfinite(matrix))[0]
-            raise FileError(f"{self.path}: the column '{names[column]}' has no finite number in line {row + 2}. Remove the line, or fill it.")
+            raise WrongData(f"{self.path}: the column '{names[column]}' has no finite number in line {row + 2}. Remove the line, or fill it.")
         return matrix
 
     def _check_known(self, name: str, known: dict[str, Array], kind: str) -> None:
         if name not in known:
-            raise FileError(f"{self.path}: there is no {kind} '{name}'.{suggestion(name, known)}")
+            raise UnknownColumn(f"{self.path}: there is no {kind} '{name}'.{suggestion(name, known)}")
 
 
 def _is_number(value: object) -> bool:

@@ -22,7 +22,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Le
 
 from bioFA.components import Amount, Count, Number
-from bioFA.errors import ModelError
+from bioFA.errors import OutOfRange
 from bioFA.tasks.base import Array, ByteTable, Data, Split, Stream, Task, one_hot
 from bioFA.units import Unit
 
@@ -47,14 +47,14 @@ class Evidence(Task):
     def model_post_init(self, context: object) -> None:
         """Refuse a draw between the sides, parts of a bin, and more than one spike a bin."""
         if self.cues % 2 == 0:
-            raise ModelError(f"Evidence.cues must be odd, or both sides may have equally many; got {self.cues}.")
+            raise OutOfRange(f"Evidence.cues must be odd, or both sides may have equally many; got {self.cues}.")
         for name in ("cue", "gap", "delay", "recall"):
             bins = getattr(self, name) / self.bin
             if abs(bins - round(bins)) > 1e-6:
-                raise ModelError(f"Evidence.{name} must be a whole number of bins of {self.bin:g} s; got {getattr(self, name):g} s.")
+                raise OutOfRange(f"Evidence.{name} must be a whole number of bins of {self.bin:g} s; got {getattr(self, name):g} s.")
         for name in ("rate", "background_rate"):
             if getattr(self, name) * self.bin > 1:
-                raise ModelError(f"Evidence.{name} must be at most one spike a bin, {1 / self.bin:g} Hz; got {getattr(self, name):g} Hz.")
+                raise OutOfRange(f"Evidence.{name} must be at most one spike a bin, {1 / self.bin:g} Hz; got {getattr(self, name):g} Hz.")
 
     def _bins(self) -> tuple[int, int, int, int]:
         """The bins of a cue, a gap, the delay, and the recall."""

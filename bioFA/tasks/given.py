@@ -21,7 +21,7 @@ from annotated_types import Ge, Lt
 from pydantic import Strict
 
 from bioFA.components import Number
-from bioFA.errors import FileError, ModelError
+from bioFA.errors import OutOfRange, WrongData
 from bioFA.tasks.base import Array, Data, Split, Stream, Task, one_hot
 
 Share = Annotated[Number, Ge(0), Lt(1)]
@@ -49,7 +49,7 @@ class Given(Task):
     def model_post_init(self, context: object) -> None:
         """Refuse shares that leave nothing to learn from."""
         if self.validation + self.test >= 1:
-            raise ModelError(f"{type(self).__name__}: validation and test are shares of all examples and must leave some; got {self.validation:g} and {self.test:g}.")
+            raise OutOfRange(f"{type(self).__name__}: validation and test are shares of all examples and must leave some; got {self.validation:g} and {self.test:g}.")
 
     def place(self) -> str:
         """What names the file in messages."""
@@ -81,7 +81,7 @@ class Given(Task):
         parts = self.examples()
         if self.validation or self.test:
             if len(parts) > 1:
-                raise FileError(f"{self.place()}: holds splits of its own ({', '.join(parts)}), so none can be declared. Leave validation and test out of the task.")
+                raise WrongData(f"{self.place()}: holds splits of its own ({', '.join(parts)}), so none can be declared. Leave validation and test out of the task.")
             parts = self._split(parts["train"])
         splits = {name: self._checked(name, part) for name, part in self._encoded(parts).items()}
         train = splits["train"]
@@ -90,7 +90,7 @@ class Given(Task):
                 expected, found = getattr(train, kind).shape[1:], getattr(split, kind).shape[1:]
                 if found != expected:
                     wanted, got = (", ".join(map(str, shape)) for shape in (expected, found))
-                    raise FileError(f"{self.place()}: '{name}_{kind}' must have as many columns (and bins) as '{kind}', {wanted}; got {got}.")
+                    raise WrongData(f"{self.place()}: '{name}_{kind}' must have as many columns (and bins) as '{kind}', {wanted}; got {got}. Give all splits the same columns.")
         if self.scaling != "none":
             splits = {name: Split(self._scaled(np.asarray(split.inputs), np.asarray(train.inputs)), split.targets, split.labels) for name, split in splits.items()}
         return Data(splits["train"], splits.get("validation"), splits.get("test"))
@@ -113,7 +113,7 @@ class Given(Task):
         rows = {name: np.sort(np.concatenate(parts)) for name, parts in chosen.items()}
         for name, share in (("train", 1.0), ("validation", self.validation), ("test", self.test)):
             if share and not len(rows[name]):
-                raise FileError(f"{self.place()}: {len(whole.inputs)} examples are too few for validation = {self.validation:g} and test = {self.test:g}: the {name} split is empty.")
+                raise WrongData(f"{self.place()}: {len(whole.inputs)} examples are too few for validation = {self.validation:g} and test = {self.test:g}: the {name} split is empty.")
         return {
             name: Examples(*(None if part is None else part[at] for part in whole)) for name, at in rows.items() if len(at)  # type: ignore[arg-type]
         }
@@ -124,14 +124,14 @@ class Given(Task):
             for name, part in parts.items():
                 if part.targets is None:
                     hint = " Declare encoding = 'one_hot' to make them from the labels." if part.labels is not None else ""
-                    raise FileError(f"{self.place()}: the {name} examples have no targets.{hint}")
+                    raise WrongData(f"{self.place()}: the {name} examples have no targets.{hint}")
             return parts
         for name, part in parts.items():
             if part.labels is None or part.targets is not None:
                 lacking = "has no labels to encode" if part.labels is None else "has targets already"
-                raise FileError(f"{self.place()}: encoding = 'one_hot' makes targets from labels, but the {name} split {lacking}. Leave one out.")
+                raise WrongData(f"{self.place()}: encoding = 'one_hot' makes targets from labels, but the {name} split {lacking}. Leave one out.")
             if part.labels.ndim != 1 or len(part.labels) != len(part.inputs):
-                raise FileError(f"{self.place()}: labels must be one an example, {len(part.inputs)}; got the shape {part.labels.shape} ({name}).")
+                raise WrongData(f"{self.place()}: labels must be one an example, {len(part.inputs)}; got the shape {part.labels.shape} ({name}).")
         classes = np.unique(np.concatenate([part.labels for part in parts.values() if part.labels is not None]))
         numbers = {name: np.searchsorted(classes, part.labels) for name, part in parts.items() if part.labels is not None}
         return {name: Examples(part.inputs, one_hot(numbers[name], len(classes)), numbers[name]) for name, part in parts.items()}
@@ -142,22 +142,22 @@ class Given(Task):
         for name, given in (("inputs", part.inputs), ("targets", part.targets)):
             array = np.asarray(given)
             if array.ndim not in (2, 3) or 0 in array.shape or array.dtype.kind not in "fiub":
-                raise FileError(f"{self.place()}: '{prefix}{name}' must be a matrix of numbers, one row an example, or have a time axis, (n, bins, size); got {array.dtype} of shape {array.shape}.")
+                raise WrongData(f"{self.place()}: '{prefix}{name}' must be a matrix of numbers, one row an example, or have a time axis, (n, bins, size); got {array.dtype} of shape {array.shape}. For example: shape (1000, 784).")
             array = array.astype(float)
             if not np.isfinite(array).all():
                 at = np.argwhere(~np.isfinite(array))[0]
-                raise FileError(f"{self.place()}: '{prefix}{name}' holds a number that is not finite in row {at[0]}, column {at[-1]}. Remove or replace it.")
+                raise WrongData(f"{self.place()}: '{prefix}{name}' holds a number that is not finite in row {at[0]}, column {at[-1]}. Remove or replace it.")
             parts.append(array)
         inputs, targets = parts
         labels = part.labels
         if len(targets) != len(inputs):
-            raise FileError(f"{self.place()}: '{prefix}targets' must have as many rows as '{prefix}inputs', {len(inputs)}; got {len(targets)}.")
+            raise WrongData(f"{self.place()}: '{prefix}targets' must have as many rows as '{prefix}inputs', {len(inputs)}; got {len(targets)}. Give each input its target.")
         if labels is not None:
             wanted = f"{self.place()}: '{prefix}labels' must be {len(inputs)} whole numbers from 0 to {targets.shape[-1] - 1}, one an example"
             if labels.shape != (len(inputs),) or labels.dtype.kind not in "iu":
-                raise FileError(f"{wanted}; got {labels.dtype} of shape {labels.shape}.")
+                raise WrongData(f"{wanted}; got {labels.dtype} of shape {labels.shape}. For example: [0, 1, 0, 1].")
             if labels.min() < 0 or labels.max() >= targets.shape[-1]:
-                raise FileError(f"{wanted}; got {labels.min()} to {labels.max()}.")
+                raise WrongData(f"{wanted}; got {labels.min()} to {labels.max()}. Count the classes from 0, or give wider targets.")
         return Split(inputs, targets, labels)
 
     def _scaled(self, inputs: Array, train: Array) -> Array:

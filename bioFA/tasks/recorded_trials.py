@@ -22,9 +22,10 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from annotated_types import Gt
+from pydantic import Field
 
 from bioFA.components import Count, Name, Number, OneOrMany
-from bioFA.errors import FileError, MissingError, suggestion
+from bioFA.errors import DamagedFile, NoPackage, NoSuchFile, UnknownColumn, WrongData, WrongKind, suggestion
 from bioFA.tasks.base import Array
 from bioFA.tasks.given import Examples, Given
 from bioFA.units import Unit
@@ -42,7 +43,7 @@ class Session(NamedTuple):
 class RecordedTrials(Given):
     """Spikes of recorded units in trials, and what is to be told from them, from an NWB or a NIX file."""
 
-    path: Name
+    path: Annotated[Name, Field(examples=['"session.nwb"'])]
     label: Name
     window: Annotated[Number, Unit("s"), Gt(0)]
     offset: Annotated[Number, Unit("s")] = 0.0
@@ -59,12 +60,12 @@ class RecordedTrials(Given):
         """Counts of spikes in bins, and the labels."""
         session = self._read()
         if self.label not in session.trials:
-            raise FileError(f"{self.path}: the trials have no column '{self.label}'.{suggestion(self.label, session.trials)}")
+            raise UnknownColumn(f"{self.path}: the trials have no column '{self.label}'.{suggestion(self.label, session.trials)}")
         spikes = self._kept(session)
         labels = np.asarray(session.trials[self.label])
         labels = labels.astype(str) if labels.dtype.kind in "OSU" else labels
         if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-            raise FileError(f"{self.path}: trial {int(np.flatnonzero(~np.isfinite(labels))[0])} has no '{self.label}'. Take the trial out, or name another column.")
+            raise WrongData(f"{self.path}: trial {int(np.flatnonzero(~np.isfinite(labels))[0])} has no '{self.label}'. Take the trial out, or name another column.")
         edges = np.linspace(0.0, self.window, self.bins_per_trial + 1)
         inputs = np.zeros((len(session.starts), self.bins_per_trial, len(spikes)))
         for trial, start in enumerate(session.starts + self.offset):
@@ -76,23 +77,23 @@ class RecordedTrials(Given):
         if not self.where:
             return session.spikes
         if self.where not in session.units:
-            raise FileError(f"{self.path}: the units have no column '{self.where}'.{suggestion(self.where, session.units)}")
+            raise UnknownColumn(f"{self.path}: the units have no column '{self.where}'.{suggestion(self.where, session.units)}")
         column = np.asarray(session.units[self.where]).astype(str)
         kept = [times for times, value in zip(session.spikes, column, strict=True) if value in self.units]
         if not kept:
-            raise FileError(f"{self.path}: no unit has a '{self.where}' of {', '.join(self.units) or 'nothing'}. There are: {', '.join(sorted(set(column)))}.")
+            raise WrongData(f"{self.path}: no unit has a '{self.where}' of {', '.join(self.units) or 'nothing'}. There are: {', '.join(sorted(set(column)))}.")
         return kept
 
     def _read(self) -> Session:
         path = Path(self.path)
         if not path.is_file():
-            raise FileError(f"RecordedTrials.path: there is no file {self.path!r}. Give a .nwb or a .nix file.")
+            raise NoSuchFile(f"RecordedTrials.path: there is no file {self.path!r}. Give a .nwb or a .nix file.")
         reader = {".nwb": _nwb, ".nix": _neo}.get(path.suffix.lower())
         if reader is None:
-            raise FileError(f"RecordedTrials.path: {self.path!r} is neither a .nwb nor a .nix file. Give one; other spikes go into arrays (task 'arrays').")
+            raise WrongKind(f"RecordedTrials.path: {self.path!r} is neither a .nwb nor a .nix file. Give one; other spikes go into arrays (task 'arrays').")
         session = reader(path)
         if not session.spikes or not len(session.starts):
-            raise FileError(f"{self.path}: holds {len(session.spikes)} units and {len(session.starts)} trials; at least one of each is needed.")
+            raise WrongData(f"{self.path}: holds {len(session.spikes)} units and {len(session.starts)} trials; at least one of each is needed.")
         return session
 
 
@@ -100,14 +101,14 @@ def _nwb(path: Path) -> Session:
     try:
         import pynwb
     except ImportError as error:
-        raise MissingError(f"reading an NWB file needs pynwb ({error}): pip install 'bioFA[nwb]'.") from None
+        raise NoPackage(f"reading an NWB file needs pynwb ({error}): pip install 'bioFA[nwb]'.") from None
     try:
         with pynwb.NWBHDF5IO(str(path), "r") as io:
             file = io.read()
             units = file.units.to_dataframe() if file.units is not None else None
             trials = file.trials.to_dataframe() if file.trials is not None else None
     except (OSError, KeyError, TypeError, ValueError) as error:
-        raise FileError(f"'{path}' is not a whole NWB file ({error}).") from None
+        raise DamagedFile(f"'{path}' is not a whole NWB file ({error}).") from None
     spikes = [] if units is None else [np.sort(np.asarray(times, dtype=float)) for times in units["spike_times"]]
     starts = np.array([]) if trials is None else trials["start_time"].to_numpy(float)
     return Session(spikes, {} if units is None else _columns(units, "spike_times"), starts, {} if trials is None else _columns(trials, ""))
@@ -122,15 +123,15 @@ def _neo(path: Path) -> Session:
     try:
         from neo.io import NixIO
     except ImportError as error:
-        raise MissingError(f"reading a NIX file needs Neo and nixio ({error}): pip install 'bioFA[neo]'.") from None
+        raise NoPackage(f"reading a NIX file needs Neo and nixio ({error}): pip install 'bioFA[neo]'.") from None
     try:
         with NixIO(str(path), "ro") as io:
             block = io.read_block()
     except Exception as error:  # nixio and Neo raise errors of many kinds about a damaged file
-        raise FileError(f"'{path}' is not a whole NIX file ({error}).") from None
+        raise DamagedFile(f"'{path}' is not a whole NIX file ({error}).") from None
     segments = [segment for segment in block.segments if segment.spiketrains and segment.epochs]
     if not segments:
-        raise FileError(f"'{path}': no segment has both spike trains and epochs. Put the trials in as epochs, with what is to be told as an array annotation.")
+        raise WrongData(f"'{path}': no segment has both spike trains and epochs. Put the trials in as epochs, with what is to be told as an array annotation.")
     segment = segments[0]
     trains, epoch = list(segment.spiketrains), segment.epochs[0]
     names = {name for train in trains for name in train.annotations}

@@ -18,7 +18,7 @@ import numpy as np
 from annotated_types import Ge, Gt
 
 from bioFA.components import Count, Number
-from bioFA.errors import ModelError
+from bioFA.errors import OutOfRange
 from bioFA.tasks.base import Array, Data, Split, Stream, Task
 from bioFA.units import Unit
 
@@ -39,14 +39,14 @@ class SpikePatterns(Task):
         """Refuse a duration in which the targets have no room."""
         steps = self.duration / self.bin
         if abs(steps - round(steps)) > 1e-6:
-            raise ModelError(f"SpikePatterns.duration must be a whole number of bins of {self.bin:g} s; got {self.duration:g} s.")
+            raise OutOfRange(f"SpikePatterns.duration must be a whole number of bins of {self.bin:g} s; got {self.duration:g} s.")
         if self._slot() < 4:
-            raise ModelError(
+            raise OutOfRange(
                 f"SpikePatterns: {self.target_spikes} target spikes need slots of at least 4 bins from earliest = {self.earliest:g} s to "
                 f"duration = {self.duration:g} s; they have {self._slot():.3g}. Ask for fewer, or a longer duration."
             )
         if self.input_rate * self.bin > 1:
-            raise ModelError(f"SpikePatterns.input_rate must be at most one spike a bin, {1 / self.bin:g} Hz; got {self.input_rate:g} Hz.")
+            raise OutOfRange(f"SpikePatterns.input_rate must be at most one spike a bin, {1 / self.bin:g} Hz; got {self.input_rate:g} Hz.")
 
     def _slot(self) -> float:
         """The length of a target's slot in bins."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from bioFA.errors import FileError
+from bioFA.errors import NoSuchFile, WrongData, WrongKind
 from bioFA.tasks.base import Array
 
 KINDS = ".npz, .csv, .h5, or a folder of .npy files"
@@ -27,10 +27,10 @@ def read(path: str, place: str) -> dict[str, Array]:
     """
     file = Path(path)
     if not file.exists():
-        raise FileError(f"{place}: there is no file {path!r}. Write one with numpy.savez(path, inputs=..., targets=...), or give {KINDS}.")
+        raise NoSuchFile(f"{place}: there is no file {path!r}. Write one with numpy.savez(path, inputs=..., targets=...), or give {KINDS}.")
     reader = _folder if file.is_dir() else {".npz": _npz, ".csv": _csv, ".h5": _hdf5, ".hdf5": _hdf5}.get(file.suffix.lower())
     if reader is None:
-        raise FileError(f"{place}: {path!r} is of no kind that is read here: {KINDS}. Write a .npz file with numpy.savez.")
+        raise WrongKind(f"{place}: {path!r} is of no kind that is read here: {KINDS}. Write a .npz file with numpy.savez.")
     return reader(file, place)
 
 
@@ -43,7 +43,7 @@ def _npz(file: Path, place: str) -> dict[str, Array]:
             return {name: np.asarray(loaded[name]) for name in loaded.files}
     except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
         reason = str(error) if isinstance(error, OSError) else "it is damaged, holds Python objects, or has another format"
-        raise FileError(f"{place}: '{file}' is not a .npz file of numbers ({reason}). Write it with numpy.savez.") from None
+        raise WrongKind(f"{place}: '{file}' is not a .npz file of numbers ({reason}). Write it with numpy.savez.") from None
 
 
 def _folder(folder: Path, place: str) -> dict[str, Array]:
@@ -53,9 +53,9 @@ def _folder(folder: Path, place: str) -> dict[str, Array]:
             found[file.stem] = np.asarray(np.load(file, allow_pickle=False))
         except (ValueError, EOFError, OSError) as error:
             reason = str(error) if isinstance(error, OSError) else "it is damaged, or holds Python objects"
-            raise FileError(f"{place}: '{file}' is not a .npy file of numbers ({reason}). Write it with numpy.save.") from None
+            raise WrongKind(f"{place}: '{file}' is not a .npy file of numbers ({reason}). Write it with numpy.save.") from None
     if not found:
-        raise FileError(f"{place}: the folder '{folder}' holds no .npy file. Put inputs.npy and targets.npy into it.")
+        raise NoSuchFile(f"{place}: the folder '{folder}' holds no .npy file. Put inputs.npy and targets.npy into it.")
     return found
 
 
@@ -65,9 +65,9 @@ def _csv(file: Path, place: str) -> dict[str, Array]:
     try:
         table = pd.read_csv(file)
     except (ValueError, OSError, UnicodeDecodeError) as error:
-        raise FileError(f"{place}: '{file}' is not a .csv file with a line of names and one line an example ({error}).") from None
+        raise WrongKind(f"{place}: '{file}' is not a .csv file with a line of names and one line an example ({error}).") from None
     if not len(table):
-        raise FileError(f"{place}: '{file}' has no lines below its names.")
+        raise WrongData(f"{place}: '{file}' has no lines below its names.")
     return {str(name): table[name].to_numpy() for name in table.columns}
 
 
@@ -77,7 +77,7 @@ def _hdf5(file: Path, place: str) -> dict[str, Array]:
         with h5py.File(file, "r") as opened:
             _datasets(opened, "", found)
     except (OSError, RuntimeError, TypeError) as error:
-        raise FileError(f"{place}: '{file}' is not an HDF5 file of arrays ({error}).") from None
+        raise WrongKind(f"{place}: '{file}' is not an HDF5 file of arrays ({error}).") from None
     return found
 
 
