@@ -83,6 +83,7 @@ def parse(text: str, known: Iterable[str] | None = None) -> Expression:
         raise BadEquation(f"the equation {text!r} cannot be read. Write it like: learning_rate * error_post * r_pre / T.") from None
     names: dict[str, None] = {}
     written = _read(tree, names, None if known is None else set(known), DEEPEST)
+    _refuse_towers(tree, names)
     return Expression(written, tuple(names), tree)
 
 
@@ -120,6 +121,20 @@ def _read(node: ast.expr, names: dict[str, None], known: set[str] | None, depth:
     raise BadEquation(
         f"the equation may not contain '{ast.unparse(node)[:60]}'.{power} Allowed: numbers, names, + - * / **, comparisons inside int(...), and {', '.join(FUNCTIONS)}."
     )
+
+
+def _refuse_towers(tree: ast.expr, names: Iterable[str]) -> None:
+    """Refuse powers and exponentials that leave the range of a float: SymPy would compute those of constants to the last digit, for hours.
+
+    Every name is 0.07 here: what cancels (`9**9**9**(9 + 0*w)`) is as large as without it.
+    """
+    values = dict.fromkeys(names, 0.07)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) or (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow)):
+            with np.errstate(all="ignore"):
+                value = _evaluate(node, values)
+            if np.isinf(value):
+                raise BadEquation(f"'{ast.unparse(node)[:60]}' is beyond every float (1.8e308). Write a smaller number, or a power of one level.")
 
 
 def _evaluate(node: ast.expr, values: Mapping[str, Any]) -> Any:

@@ -284,5 +284,16 @@ def test_a_wrong_equation_is_refused_with_a_remedy(fields, words):
 
 
 def test_a_wrong_equation_in_a_file_says_where_it_is():
-    with pytest.raises(ModelError, match=r"linear.toml: circuit: schemes.fa: rule: the equation uses the unknown name 'errr'"):
+    with pytest.raises(ModelError, match=r"linear.toml \(circuit.schemes.fa.rule, as changed\): the equation uses the unknown name 'errr'"):
         bioFA.load("linear", {"circuit.schemes.fa.rule": {"name": "equation", "equation": "dw/dt = errr"}})
+
+
+@pytest.mark.parametrize("tower", ["9**9**9**9*w", "9**9**9**(9 + 0*w)", "exp(exp(exp(9)))*w", "w*exp(exp(exp(8 + w - w)))"])
+def test_constants_beyond_every_float_are_refused_before_sympy_computes_them(tower):
+    with pytest.raises(ModelError, match="beyond every float"):
+        parse(tower)
+
+
+@pytest.mark.parametrize("text", ["9**64*w", "exp((w - v_post)/0.001)", "exp(1/w)", "tanh(5*w)**64", "1/(w - w)"])
+def test_what_fits_a_float_is_left_alone(text):
+    assert parse(text).names

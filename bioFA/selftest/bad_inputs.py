@@ -98,6 +98,10 @@ def _first_weights(**fields: Any) -> list[Any]:
     return [fields, "uniform"]
 
 
+def _equation(text: str) -> dict[str, str]:
+    return {"name": "equation", "equation": f"dw/dt = {text}"}
+
+
 COPY = _pathway("copy", "input", "output", {"name": "shared_with", "pathway": "input_to_output"})
 
 CASES: dict[str, Case] = {
@@ -247,6 +251,18 @@ CASES: dict[str, Case] = {
     "folder with a result": Case("place-taken", ["run", "linear", "--backend", "numpy", "--out", "taken"], "--out", "'taken'", "Give another folder, or remove that one", ("already holds a result",)),
     "folder with a figure": Case("place-taken", ["run", "linear", "--backend", "numpy", "--out", "drawn"], "--out", "'drawn'", "Give an empty or new folder with --out DIR", ("weights.pdf",)),
     "file for a folder": Case("cannot-write", ["run", "linear", "--backend", "numpy", "--out", "wide.npy"], "--out", "wide.npy'", "Give one of your own with --out DIR", ("not a folder",)),
+    # equations, and data that teach nothing
+    "equation that calls what it may not": Case(
+        "unknown-name", {RULE: _equation("__import__(r_pre)")}, "circuit.schemes.fa.rule", "unknown function '__import__'", "Known: abs",
+    ),
+    "equation with text in it": Case("bad-equation", {RULE: _equation("r_pre*'x'")}, "circuit.schemes.fa.rule", "'x'", "Allowed: numbers, names"),
+    "equation that cannot be read": Case("bad-equation", {RULE: _equation("r_pre**")}, "circuit.schemes.fa.rule", "r_pre**'", "Write it like"),
+    "equation with an unknown name": Case("unknown-name", {RULE: _equation("r_prae")}, "circuit.schemes.fa.rule", "'r_prae'", "Did you mean 'r_pre'?"),
+    "equation with a tower of powers": Case("bad-equation", {RULE: _equation("9**9**9**9*r_pre")}, "circuit.schemes.fa.rule", "9 ** 9", "Write a smaller number"),
+    "equation beyond reading": Case("bad-equation", {RULE: _equation("+".join(["r_pre"] * 2000))}, "circuit.schemes.fa.rule", "r_pre+r_pre", "Name parts of it"),
+    "targets that are all zero": Case(
+        "nothing-to-learn", ["run", "linear", "--backend", "numpy", "--set", 'task={name="arrays",path="zero.npz"}', "--set", "circuit.sizes=[3,4,2]"], "Arrays", "all zero", "Check the task",
+    ),
     # files and folders of other commands
     "result of nothing": Case("no-such-file", ["export", "nope.h5", "--to", "nir", "--out", "net.nir"], "'nope.h5'", "there is no", "Give the result.h5"),
     "result cut short": Case("damaged-file", ["export", "cut.h5", "--to", "nir", "--out", "net.nir"], "'cut.h5'", "neither a whole result", "Give the result.h5"),
@@ -257,6 +273,7 @@ CASES: dict[str, Case] = {
     "nothing to check": Case("no-such-file", ["check", "nope"], "'nope'", "nothing at", "Give a result.h5"),
     "bundle that leads out of its folder": Case("unsafe-path", ["import", "escape", "--out", "out.toml"], "manifest.json", "'../model.toml'", "Do not trust it"),
     "bundle with another file": Case("damaged-file", ["import", "changed", "--out", "out.toml"], "model.toml", "changed or damaged", "Get it anew"),
+    "bundle of a newer bioFA": Case("wrong-version", ["import", "newer", "--out", "out.toml"], "'newer'", "bundle 99", "Update bioFA"),
     "pickle for a model": Case("wrong-kind", ["show", "pickle.toml"], "pickle.toml", "not text in UTF-8", "see 'biofa show digits'"),
     "array that lies in another file": Case("unknown-column", ["run", "linear", "--backend", "numpy", "--set", 'task={name="arrays",path="linked.h5"}'], "linked.h5", "the array 'inputs'", "Or name what holds it"),
     "scheme compared twice": Case("duplicate-name", ["compare", "linear", "--schemes", "fa,fa", "--seeds", "2", "--out", "c"], "--schemes", "'fa' twice", "Name each once"),
@@ -307,6 +324,9 @@ def in_folder(folder: Path) -> Iterator[Path]:
         (folder / place).mkdir()
         (folder / place / "model.toml").write_text("name = 'mine'")
         (folder / place / MANIFEST).write_text(json.dumps({"format": 1, "files": {name: digest}}))
+    (folder / "newer").mkdir()
+    (folder / "newer" / MANIFEST).write_text(json.dumps({"format": 99, "files": {}}))
+    np.savez(folder / "zero.npz", inputs=inputs, targets=np.zeros((4, 2)))
     (folder / "cut.h5").write_bytes(SIGNATURE + bytes(100))
     (folder / "pickle.toml").write_bytes(b"\x80\x04\x95\x05\x00\x00\x00\x00\x00\x00\x00\x8c\x01a\x94.")
     with h5py.File(folder / "linked.h5", "w") as file:
@@ -359,7 +379,7 @@ def _leads_to(case: Case, message: str) -> bool:
     """Whether a message names the keys in the model file, and the line that holds the last of them that the file has."""
     place = re.search(r"model\.toml \((?:line (\d+), )?([^)]*)\): ", message)
     if place is None:
-        return case.place in message.split(": ", 1)[1]
+        return case.place in message.removeprefix("biofa: ")
     if place[2] != case.place:
         return False
     if place[1] is None:
