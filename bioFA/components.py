@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import math
 import pkgutil
 import re
@@ -291,7 +292,7 @@ def _example(owner: type[Component], path: list[str]) -> str:
     if field is None:
         return ""
     if field.examples:
-        return f" For example: {path[0]} = {field.examples[0]}."
+        return f" For example: {path[0]} = {_toml(field.examples[0])}."
     if len(path) > 1:
         return ""
     value, unit = field.get_default(call_default_factory=True), owner.unit_of(path[0])
@@ -299,8 +300,16 @@ def _example(owner: type[Component], path: list[str]) -> str:
         value = _made(field) if unit == "1" else sample(unit)
     if isinstance(value, float) and unit != "1":
         value = write(value, unit)
-    text = {True: "true", False: "false"}.get(value) if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else str(value)
-    return f" For example: {path[0]} = {text}." if isinstance(value, (bool, int, float, str)) else ""
+    return f" For example: {path[0]} = {_toml(value)}." if isinstance(value, (bool, int, float, str)) else ""
+
+
+def _toml(value: Any) -> str:
+    """A value as a line of a model file has it."""
+    if isinstance(value, dict):
+        return f"{{ {', '.join(f'{key} = {_toml(part)}' for key, part in value.items())} }}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value) if isinstance(value, (bool, str)) else repr(value)
 
 
 def _made(field: FieldInfo) -> Any:

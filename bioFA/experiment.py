@@ -92,7 +92,7 @@ class Protocol(Component):
     epochs: Count = 1
     presentations: Count | None = None
     shuffle: Annotated[bool, Strict()] = True
-    dt: Annotated[Annotated[Number, Unit("s"), Gt(0)] | None, Field(examples=['"1 ms"'])] = None
+    dt: Annotated[Annotated[Number, Unit("s"), Gt(0)] | None, Field(examples=["1 ms"])] = None
     presentation: Annotated[Number, Unit("s"), Gt(0)] | None = None
     learning_onset: Annotated[Number, Unit("s"), Ge(0)] = 0.0
     blank: Annotated[Number, Unit("s"), Ge(0)] = 0.0
@@ -171,10 +171,10 @@ class Experiment(Component):
         ModelError: where circuit, task and protocol do not fit together.
     """
 
-    name: Annotated[Name, Field(examples=['"digits"'])]
+    name: Annotated[Name, Field(examples=["digits"])]
     description: Name = ""
     circuit: CircuitField
-    task: Annotated[TaskField, Field(examples=['{ name = "digits" }'])]
+    task: Annotated[TaskField, Field(examples=[{"name": "digits"}])]
     protocol: Protocol = Protocol()
     record: Record = Record()
 

@@ -61,7 +61,7 @@ class Node(NamedTuple):
 class _Named(Component):
     """A part with a name of its own, which may be given first."""
 
-    name: Annotated[Name, Field(examples=['"hidden"'])]
+    name: Annotated[Name, Field(examples=["hidden"])]
 
     def __init__(self, /, *args: Any, **fields: Any) -> None:
         if len(args) > 1:
@@ -204,7 +204,7 @@ class Network(Circuit):
             form a cycle.
     """
 
-    populations: Annotated[tuple[Population, ...], Field(examples=['[{ name = "hidden", size = 30, neuron = "leaky_rate" }]'])]
+    populations: Annotated[tuple[Population, ...], Field(examples=[[{"name": "hidden", "size": 30, "neuron": "leaky_rate"}]])]
     pathways: tuple[Pathway, ...] = ()
 
     def network(self) -> Network:

@@ -128,7 +128,7 @@ class Identity(Weights):
 class Values(Weights):
     """Given numbers, one row for each postsynaptic neuron."""
 
-    values: Annotated[tuple[tuple[Number, ...], ...], Field(examples=["[[0.1, 0.2], [0.3, 0.4]]"])]
+    values: Annotated[tuple[tuple[Number, ...], ...], Field(examples=[[[0.1, 0.2], [0.3, 0.4]]])]
 
     @field_validator("values", mode="before")
     @classmethod
@@ -150,7 +150,7 @@ class Values(Weights):
 class FromFile(Weights):
     """A matrix from a `.npy` file."""
 
-    path: Annotated[Name, Field(examples=['"weights.npy"'])]
+    path: Annotated[Name, Field(examples=["weights.npy"])]
 
     def _read(self) -> Array:
         path = Path(self.path)

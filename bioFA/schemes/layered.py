@@ -55,7 +55,7 @@ class Layered(Circuit):
     `schemes` holds each scheme's own settings, `scheme` the one in use.
     """
 
-    sizes: Annotated[tuple[Count, ...], Field(min_length=2, examples=["[784, 100, 10]"])]
+    sizes: Annotated[tuple[Count, ...], Field(min_length=2, examples=[[784, 100, 10]])]
     input: Neuron = RateSource()
     hidden: Neuron = StaticRate()
     output: Neuron = StaticRate()

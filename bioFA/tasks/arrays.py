@@ -35,7 +35,7 @@ Names = Annotated[tuple[Name, ...], OneOrMany()]
 class Arrays(Given):
     """Inputs and targets from a file of arrays: .npz, .h5, .csv, or a folder of .npy files."""
 
-    path: Annotated[Name, Field(examples=['"data.npz"'])]
+    path: Annotated[Name, Field(examples=["data.npz"])]
     inputs: Names = ()
     targets: Names = ()
     labels: Name = ""

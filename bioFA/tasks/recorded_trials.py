@@ -43,7 +43,7 @@ class Session(NamedTuple):
 class RecordedTrials(Given):
     """Spikes of recorded units in trials, and what is to be told from them, from an NWB or a NIX file."""
 
-    path: Annotated[Name, Field(examples=['"session.nwb"'])]
+    path: Annotated[Name, Field(examples=["session.nwb"])]
     label: Name
     window: Annotated[Number, Unit("s"), Gt(0)]
     offset: Annotated[Number, Unit("s")] = 0.0
