@@ -14,8 +14,8 @@ from bioFA.errors import BadChange, FileError, ModelError, NoSuchFile, TooLarge,
 from bioFA.experiment import Experiment
 from bioFA.places import placed
 
-LARGEST, DEEPEST = 1_000_000, 100
-"""A model file is read by people: more bytes, or tables nested deeper than this, are some other file."""
+LARGEST, DEEPEST, MOST = 1_000_000, 100, 10_000
+"""A model file is read by people: more bytes, tables nested deeper, or more keys than this are some other file."""
 
 
 def models_folder() -> Path:
@@ -117,10 +117,14 @@ def _shallow(table: dict[str, Any]) -> dict[str, Any]:
     """The same tables.
 
     Raises:
-        ValueError: if they are nested deeper than any model is.
+        ValueError: if they are nested deeper, or hold more keys, than any model does.
     """
     level: list[Any] = [table]
+    keys = 0
     for _ in range(DEEPEST):
+        keys += sum(len(parts) for parts in level if isinstance(parts, dict))
+        if keys > MOST:
+            raise ValueError(f"it has more than {MOST} keys")
         level = [part for parts in level for part in (parts.values() if isinstance(parts, dict) else parts) if isinstance(part, (dict, list))]
         if not level:
             return table

@@ -14,6 +14,7 @@ Reading checks every hash, and gives back the network bit for bit.
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 from dataclasses import replace
@@ -30,6 +31,8 @@ from bioFA.trained import sha256
 
 FORMAT = 1
 MANIFEST, README, RERUN, CITATION, REQUIREMENTS, DATA = "manifest.json", "README.md", "rerun.sh", "CITATION.cff", "requirements.txt", "data"
+PREFERENCES = "brian_preferences"
+"""A file that Brian2 evaluates when it is imported in the folder that holds it."""
 OTHERS = ("scipy", "scikit-learn")
 """Packages that are noted where they are installed, beside those of the provenance."""
 
@@ -83,23 +86,33 @@ def check(path: Path) -> int:
     """
     try:
         manifest = json.loads((path / MANIFEST).read_bytes())
-        listed, format = dict(manifest["files"]), int(manifest["format"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        listed, format = {str(name): str(digest) for name, digest in manifest["files"].items()}, int(manifest["format"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DamagedFile(f"'{path}' is no bundle, or its {MANIFEST} is damaged ({error}). Give a folder that 'biofa bundle' wrote.") from None
     if format > FORMAT:
         raise WrongVersion(f"'{path}' was written by a newer bioFA (bundle {format}; this one reads up to {FORMAT}). Update bioFA.")
+    if found := next(path.rglob(PREFERENCES), None):
+        raise UnsafePath(f"'{found}' lies in the bundle. Brian2 runs what stands in such a file when it is imported, and bioFA writes none: do not trust this bundle.")
     for name, digest in listed.items():
         place = path / name
-        if not place.resolve().is_relative_to(path.resolve()):
-            raise UnsafePath(f"'{path / MANIFEST}' names '{name}', which lies outside the bundle. Do not trust it.")
-        if not place.is_file():
-            raise NoSuchFile(f"'{place}' is missing from the bundle. Get it anew.")
+        if not _within(place, path):
+            raise UnsafePath(f"'{path / MANIFEST}' names {name[:80]!r}, which lies outside the bundle. Do not trust it.")
+        if not os.path.isfile(place):  # unlike Path.is_file, also False where a name is too long
+            raise NoSuchFile(f"'{path / name[:80]}' is missing from the bundle. Get it anew.")
         if sha256(place) != digest:
             raise DamagedFile(f"'{place}' is not what the bundle's {MANIFEST} says: it was changed or damaged. Get it anew.")
     for name in (MODEL, RESULT):
         if name not in listed:
             raise UnsafePath(f"'{path / MANIFEST}' does not list {name}. Get the bundle anew.")
     return len(listed)
+
+
+def _within(place: Path, folder: Path) -> bool:
+    """Whether a place, links followed, lies in a folder; what can be the name of no file lies nowhere."""
+    try:
+        return place.resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError):  # such as one with a null character in it
+        return False
 
 
 def rerun(result: Result) -> str:
