@@ -165,6 +165,10 @@ class DamagedFile(FileError):
     """The file was cut, changed or damaged after it was written. Nothing is guessed from it."""
 
 
+class MalformedFile(FileError):
+    """An HDF5 file that another process tried first, and that must not be read here: it crashed or hung the library, or leads to other files, needs a plug-in, or unfolds out of proportion."""
+
+
 class WrongVersion(FileError):
     """Written by another version of bioFA in a format that this one does not read."""
 

@@ -144,7 +144,7 @@ def _run_in_folder(instance: Instance, kept: Checkpoint, progress: Progress | No
     """Run to the end and write the result."""
     path = kept.folder / RESULT
     if path.exists():  # stopped after its result was written, before it counted as finished
-        return load_result(path)
+        return load_result(path, trusted=True)
     try:
         result = _run(instance, kept.run, progress, kept)
     except BioFAError as error:

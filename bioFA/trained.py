@@ -19,6 +19,7 @@ from bioFA import files
 from bioFA.durable import written_whole
 from bioFA.errors import CannotWrite, DamagedFile, ModelError, NoSuchFile, PlaceTaken
 from bioFA.experiment import Experiment
+from bioFA.foreign import inspect
 from bioFA.sealed import refuse_changed, sealed
 
 Array = np.ndarray
@@ -70,6 +71,7 @@ def load_trained(path: str | Path) -> Trained:
         raise NoSuchFile(f"there is no file '{path}'. Give the result.h5 that 'biofa run' wrote, or the {STATE} of 'biofa import'.")
     try:
         refuse_changed(Path(path))
+        inspect(path)
         with h5py.File(path, "r") as file:
             state = {name: array[()] for name, array in file["state"].items()} if "state" in file else {}
             return Trained(files.loads(file.attrs["experiment"], beside=Path(path).parent), int(file.attrs["seed"]), int(file.attrs["presentations"]), state)

@@ -50,6 +50,7 @@ from bioFA.exchange.base import (
 )
 from bioFA.experiment import Protocol
 from bioFA.expressions import RESERVED
+from bioFA.foreign import inspect
 from bioFA.network import Pathway, Population
 from bioFA.neurons.constant_source import ConstantSource
 from bioFA.neurons.leaky_rate import LeakyRate
@@ -285,6 +286,7 @@ def load(path: Path) -> Imported:
     """
     nir = require("nir", "nir", "import of NIR")
     try:
+        inspect(path)
         graph = nir.read(path, type_check=False)
         table = graph.to_dict()
         metadata = dict(graph.metadata)

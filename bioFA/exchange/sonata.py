@@ -37,6 +37,7 @@ from bioFA.errors import BioFAError, DamagedFile, MissingField, MissingSignal, M
 from bioFA.exchange.base import ANNOTATION, Exported, Imported, annotated, annotation, described, forward, gain, learning_lost, matrix
 from bioFA.experiment import Protocol
 from bioFA.expressions import RESERVED
+from bioFA.foreign import inspect
 from bioFA.instance import draw
 from bioFA.network import Pathway, Population
 from bioFA.neurons.constant_source import ConstantSource
@@ -318,8 +319,9 @@ def load(path: Path) -> Imported:
         circuit, base = _resolved(configuration), configuration.parent
         nodes = [_typed(entry, "nodes", base) for entry in circuit["networks"]["nodes"]]
         edges = [_typed(entry, "edges", base) for entry in circuit["networks"].get("edges", [])]
-        folder = _Folder(configuration, circuit, nodes, edges)
         noted = circuit.get("components", {}).get(ANNOTATION)
+        inspect(*(file for file, _ in (*nodes, *edges)), *([] if noted is None else [base / noted]))
+        folder = _Folder(configuration, circuit, nodes, edges)
         if noted is None:
             return folder.network()
         with h5py.File(base / noted, "r") as file:

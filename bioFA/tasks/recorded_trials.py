@@ -26,6 +26,7 @@ from pydantic import Field
 
 from bioFA.components import Count, Name, Number, OneOrMany
 from bioFA.errors import DamagedFile, NoPackage, NoSuchFile, UnknownColumn, WrongData, WrongKind, suggestion
+from bioFA.foreign import inspect
 from bioFA.tasks.base import Array
 from bioFA.tasks.given import Examples, Given
 from bioFA.units import Unit
@@ -102,6 +103,7 @@ def _nwb(path: Path) -> Session:
         import pynwb
     except ImportError as error:
         raise NoPackage(f"reading an NWB file needs pynwb ({error}): pip install 'bioFA[nwb]'.") from None
+    inspect(path)
     try:
         with pynwb.NWBHDF5IO(str(path), "r") as io:
             file = io.read()
@@ -124,6 +126,7 @@ def _neo(path: Path) -> Session:
         from neo.io import NixIO
     except ImportError as error:
         raise NoPackage(f"reading a NIX file needs Neo and nixio ({error}): pip install 'bioFA[neo]'.") from None
+    inspect(path)
     try:
         with NixIO(str(path), "ro") as io:
             block = io.read_block()

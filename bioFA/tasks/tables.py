@@ -9,7 +9,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from bioFA.errors import NoSuchFile, WrongData, WrongKind
+from bioFA.errors import FileError, NoSuchFile, WrongData, WrongKind
+from bioFA.foreign import inspect
 from bioFA.tasks.base import Array
 
 KINDS = ".npz, .csv, .h5, or a folder of .npy files"
@@ -74,8 +75,11 @@ def _csv(file: Path, place: str) -> dict[str, Array]:
 def _hdf5(file: Path, place: str) -> dict[str, Array]:
     found: dict[str, Array] = {}
     try:
+        inspect(file)
         with h5py.File(file, "r") as opened:
             _datasets(opened, "", found)
+    except FileError as error:
+        raise error.within(f"{place}: ") from None
     except (OSError, RuntimeError, TypeError) as error:
         raise WrongKind(f"{place}: '{file}' is not an HDF5 file of arrays ({error}).") from None
     return found
