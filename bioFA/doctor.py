@@ -73,7 +73,8 @@ def _runs(command: list[str], text: str = "") -> tuple[bool, str]:
     """Whether a command succeeds, run in an empty folder, and the last line of its complaints."""
     with tempfile.TemporaryDirectory(prefix="biofa-") as folder:
         try:
-            done = subprocess.run(command, cwd=folder, input=text, capture_output=True, text=True, timeout=120)
+            environment = os.environ | {"HOME": folder}  # where, as in the folder itself, no Brian2 preferences are
+            done = subprocess.run(command, cwd=folder, env=environment, input=text, capture_output=True, text=True, timeout=120)
         except (OSError, subprocess.TimeoutExpired) as error:
             return False, str(error)
     complaints = done.stderr.strip().splitlines()

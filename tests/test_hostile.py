@@ -3,6 +3,7 @@
 The texts, the readers and the canary that watches are `bioFA.selftest.hostile`, which ships with bioFA; Hypothesis makes more texts here.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ from hypothesis import strategies as st
 import bioFA
 from bioFA import cli
 from bioFA.errors import BioFAError, ModelError
+from bioFA.exchange import export
+from bioFA.exchange import load as import_
 from bioFA.expressions import parse
 from bioFA.selftest import hostile
 from bioFA.selftest.hostile import BOMBS, KNOWN, LIMIT, PAYLOADS, Canary, Case, Verdict
@@ -161,3 +164,50 @@ def test_a_name_never_leads_out_of_the_folder_of_results(name, tmp_path, monkeyp
     assert made == ({"m.toml", "results"} if outcome.exit_code == 0 else {"m.toml"})
     if outcome.exit_code == 0:
         assert len(list((tmp_path / "here" / "results").iterdir())) == 1
+
+
+@pytest.fixture
+def preferences(tmp_path):
+    """A folder, and a home, whose Brian2 preferences write a file when they are evaluated; and what tells whether they were."""
+    (tmp_path / "home" / ".brian").mkdir(parents=True)
+    (tmp_path / "here").mkdir()
+    for place, name in ((tmp_path / "here" / "brian_preferences", "here"), (tmp_path / "home" / ".brian" / "user_preferences", "home")):
+        place.write_text(f"codegen.target = open({str(tmp_path / f'canary-{name}')!r}, 'a').write('x') and 'numpy'\n")
+
+    def run(*command):
+        outside = {"HOME": str(tmp_path / "home"), "BIOFA_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(Path(bioFA.__file__).resolve().parents[1])}
+        done = subprocess.run([sys.executable, *command], cwd=tmp_path / "here", env=os.environ | outside, capture_output=True, text=True)
+        return done, sorted(path.name for path in tmp_path.glob("canary*"))
+
+    return run
+
+
+def test_brian2_itself_runs_its_preferences(preferences):
+    assert preferences("-P", "-c", "import brian2")[1] == ["canary-here", "canary-home"]
+
+
+@pytest.mark.compiled
+def test_commands_and_workers_never_run_preferences_of_brian2(preferences):
+    small = ["linear", "--set", "task.examples=20", "--set", "task.test_examples=5", "--set", "protocol.epochs=1", "--json"]
+    for command in (["run", *small, "--out", "run"], ["compare", *small, "--schemes", "bp", "--seeds", "1", "--out", "compare"], ["export", "run", "--to", "brian2", "--out", "script"], ["doctor"]):
+        done, canaries = preferences("-P", "-m", "bioFA", *command)
+        assert done.returncode == 0, done.stderr
+        assert canaries == [], command
+        assert "warn" not in done.stderr.lower()
+
+
+def test_live_objects_warn_of_preferences_in_the_working_folder(preferences):
+    done, canaries = preferences("-P", "-c", "import bioFA; bioFA.to_brian2('missing.h5')")
+    assert canaries == ["canary-here", "canary-home"]
+    assert "brian_preferences" in done.stderr
+    assert "remove it" in done.stderr
+
+
+def test_a_bundle_with_preferences_of_brian2_is_refused(tmp_path):
+    result = bioFA.simulate(bioFA.load("linear", {"task.examples": 20, "task.test_examples": 5}), 1, "numpy")
+    export(result, "bundle", tmp_path / "bundle")
+    assert import_(tmp_path / "bundle")
+    (tmp_path / "bundle" / "data").mkdir()
+    (tmp_path / "bundle" / "data" / "brian_preferences").touch()
+    with pytest.raises(BioFAError, match="do not trust this bundle"):
+        import_(tmp_path / "bundle")

@@ -11,6 +11,7 @@ is): stock `NeuronGroup` and `Synapses`, with bioFA's names.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ from bioFA.result import Result
 from bioFA.trained import Trained, load_trained
 
 Array = np.ndarray
+PREFERENCES = Path("brian_preferences")
+"""A file that Brian2, not bioFA, evaluates when it is imported in the folder that holds it."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ def to_brian2(source: Result | Trained | Instance | str | Path, split: str = "te
         ModelError: if the network cannot be written in equations of stock Brian2, or there is no such split.
     """
     check_version()
+    if PREFERENCES.exists():
+        warnings.warn(f"Brian2 runs what stands in {str(PREFERENCES.resolve())!r} when it is imported in that folder. If the file is not yours, remove it.", stacklevel=2)
     if isinstance(source, (str, Path)):
         source = load_trained(source)
     if isinstance(source, Result):

@@ -1,6 +1,7 @@
 """Hostile input: texts that try to run, open or import something, or to use up the machine, put to every reader of bioFA in a process of its own.
 
-    python -m bioFA.selftest.hostile        put every case to its reader, a line of JSON for each
+    python -m bioFA.selftest.hostile            count what came of it
+    python -m bioFA.selftest.hostile CASES      put the cases to their readers in this process, a line of JSON for each
 
 A canary, Python's audit hook, notes every file opened, process, socket and import while a text is read. A case passes if its text was refused by an error
 of bioFA's (or, where text is wanted, taken as text), nothing was noted, and it took less than `LIMIT` seconds.
@@ -215,7 +216,7 @@ def warm(known: dict[str, Callable[[str], object]]) -> None:
             known[name](text)
 
 
-def _main() -> None:
+def _put_all() -> None:
     with tempfile.TemporaryDirectory(prefix="biofa-hostile-") as scratch:
         folder = Path(scratch)
         os.chdir(folder)
@@ -230,7 +231,7 @@ def _main() -> None:
 
 def verdicts(patience: float = 300.0) -> tuple[list[Verdict], list[str]]:
     """Put all cases to their readers in a process of its own: what came of each, up to where the process died or hung, and the files that it left."""
-    command = [sys.executable, "-P", "-m", "bioFA.selftest.hostile"]
+    command = [sys.executable, "-P", "-m", "bioFA.selftest.hostile", "CASES"]
     with tempfile.TemporaryFile("w+") as said:
         with contextlib.suppress(subprocess.TimeoutExpired):
             subprocess.run(command, stdin=subprocess.DEVNULL, stdout=said, timeout=patience, check=False)
@@ -255,4 +256,7 @@ def run() -> Tally:
 
 
 if __name__ == "__main__":
-    _main()
+    if sys.argv[1:] == ["CASES"]:
+        _put_all()
+    else:
+        print(run())
