@@ -85,7 +85,7 @@ def check(path: Path) -> int:
         FileError: naming the file that is missing, was changed, or lies outside.
     """
     try:
-        manifest = json.loads((path / MANIFEST).read_bytes())
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))  # of bytes, json would also read UTF-16 and 32
         listed, format = {str(name): str(digest) for name, digest in manifest["files"].items()}, int(manifest["format"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DamagedFile(f"'{path}' is no bundle, or its {MANIFEST} is damaged ({error}). Give a folder that 'biofa bundle' wrote.") from None

@@ -87,6 +87,10 @@ MANIFESTS = {
 """Manifests of bundles."""
 
 
+FILES = {"file": "model.toml", "manifest": "manifest.json"}
+"""The readers of files, and what theirs are called."""
+
+
 class Case(NamedTuple):
     """One hostile text, the reader that it is put to, and whether that must refuse it (it may be plain text to another)."""
 
@@ -191,13 +195,14 @@ def readers(folder: Path) -> dict[str, Callable[[str], object]]:
     files.loads(plain)
     return {
         "equation": lambda text: expressions.parse(text, KNOWN), "model": model, "quantity": quantity, "name": name, "change": change,
-        "file": lambda _: files.load(folder / "model.toml"), "manifest": lambda _: bundle.check(folder),
+        "file": lambda _: files.load(folder / FILES["file"]), "manifest": lambda _: bundle.check(folder),
     }
 
 
 def put(case: Case, known: dict[str, Callable[[str], object]], canary: Canary, folder: Path) -> Verdict:
     """Put one case to its reader; files are in `folder`."""
-    (folder / {"manifest": "manifest.json"}.get(case.reader, "model.toml")).write_bytes(case.text.encode("utf-8", "surrogatepass"))
+    if case.reader in FILES:
+        (folder / FILES[case.reader]).write_bytes(case.text.encode("utf-8", "surrogatepass"))
     error, expected = None, True
     with canary.watching(folder):
         try:
@@ -225,7 +230,7 @@ def _put_all() -> None:
         for case in cases():
             verdict = put(case, known, canary, folder)
             print(json.dumps(verdict), flush=True)
-        left = {path.name for path in folder.iterdir()} - {"model.toml", "manifest.json"}
+        left = {path.name for path in folder.iterdir()} - set(FILES.values())
         print(json.dumps(sorted(left)), flush=True)
 
 
