@@ -325,7 +325,7 @@ def _made(field: FieldInfo) -> Any:
 
 def _without_quotes(wanted: str, given: Any) -> str:
     """What to do about a number, true or false given as text."""
-    numeric = isinstance(given, str) and len(given) < 80 and re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", given)
+    numeric = isinstance(given, str) and re.fullmatch(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*", given)
     if ("number" in wanted and numeric) or (wanted == "true or false" and given in ("true", "false")):
-        return f" Write it without quotes: {given.strip()}."
+        return f" Write it without quotes: {given.strip()[:80]}."
     return ""

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bioFA import foreign_walk
-from bioFA.errors import MalformedFile
+from bioFA.errors import DamagedFile, MalformedFile
 
 WALKER = (sys.executable, "-P", foreign_walk.__file__)
 PATIENCE = 60
@@ -43,7 +43,8 @@ def inspect(*paths: str | Path, walker: Sequence[str] = WALKER) -> tuple[Look, .
         walker: the command that walks them.
 
     Raises:
-        MalformedFile: naming the first file that must not be read, and why: it is none, it leads to other files, needs a plug-in, unfolds to more than it can
+        DamagedFile: naming the first file that the library cannot read from end to end.
+        MalformedFile: naming the first that must not be read, and why: it is none, it leads to other files, needs a plug-in, unfolds to more than it can
             honestly hold, or crashed or hung the process that walked it.
         OSError: if there is none, or it cannot be reached.
     """
@@ -62,6 +63,8 @@ def inspect(*paths: str | Path, walker: Sequence[str] = WALKER) -> tuple[Look, .
     looks = []
     for number, path in enumerate(paths):
         told = _told(lines[number]) if number < len(lines) else {}
+        if told.get("refused") is False:
+            raise DamagedFile(f"'{path}' is not a whole HDF5 file ({told['says']}). Get it, or make it, anew.")
         if told.get("ok") is not True:
             raise MalformedFile(f"'{path}' is not read: {told.get('says') or _ended(status, patience, complaints)}. Get the file anew, or from somebody you trust.")
         looks.append(Look(int(told["datasets"]), int(told["bytes"]), tuple(map(str, told["variable"]))))

@@ -154,7 +154,7 @@ def main(paths: list[str]) -> None:
         try:
             verdict = Walk(path).run()
         except Exception as error:
-            verdict = {"ok": False, "says": f"{'' if isinstance(error, Refused) else type(error).__name__ + ': '}{error}"[:500]}
+            verdict = {"ok": False, "refused": isinstance(error, Refused), "says": str(error)[:500] or type(error).__name__}
         print(json.dumps(verdict), flush=True)
 
 

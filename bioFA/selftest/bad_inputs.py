@@ -265,7 +265,7 @@ CASES: dict[str, Case] = {
     ),
     # files and folders of other commands
     "result of nothing": Case("no-such-file", ["export", "nope.h5", "--to", "nir", "--out", "net.nir"], "'nope.h5'", "there is no", "Give the result.h5"),
-    "result cut short": Case("damaged-file", ["export", "cut.h5", "--to", "nir", "--out", "net.nir"], "'cut.h5'", "neither a whole result", "Give the result.h5"),
+    "result cut short": Case("damaged-file", ["export", "cut.h5", "--to", "nir", "--out", "net.nir"], "'cut.h5'", "not a whole HDF5 file", "Get it, or make it, anew"),
     "text for a result": Case("damaged-file", ["run", "linear", "--weights", "text.npy"], "'text.npy'", "is not a whole result", "Give the result.h5"),
     "unknown format": Case("unknown-name", ["export", "cut.h5", "--to", "nri", "--out", "net.nir"], "format", "'nri'", "Did you mean 'nir'?"),
     "nothing to report": Case("no-such-file", ["report", "folder.toml"], "'folder.toml'", "no finished run", "Give the --out folder"),
@@ -275,7 +275,7 @@ CASES: dict[str, Case] = {
     "bundle with another file": Case("damaged-file", ["import", "changed", "--out", "out.toml"], "model.toml", "changed or damaged", "Get it anew"),
     "bundle of a newer bioFA": Case("wrong-version", ["import", "newer", "--out", "out.toml"], "'newer'", "bundle 99", "Update bioFA"),
     "pickle for a model": Case("wrong-kind", ["show", "pickle.toml"], "pickle.toml", "not text in UTF-8", "see 'biofa show digits'"),
-    "array that lies in another file": Case("unknown-column", ["run", "linear", "--backend", "numpy", "--set", 'task={name="arrays",path="linked.h5"}'], "linked.h5", "the array 'inputs'", "Or name what holds it"),
+    "array that lies in another file": Case("malformed-file", ["run", "linear", "--backend", "numpy", "--set", 'task={name="arrays",path="linked.h5"}'], "linked.h5", "'/inputs' is a link to another file", "Get the file anew"),
     "scheme compared twice": Case("duplicate-name", ["compare", "linear", "--schemes", "fa,fa", "--seeds", "2", "--out", "c"], "--schemes", "'fa' twice", "Name each once"),
     "value compared twice": Case(
         "duplicate-name", ["compare", "linear", "--seeds", "2", "--set", "protocol.epochs=1,1", "--out", "c"], "--set protocol.epochs", "got '1,1'", "Give each once",
