@@ -1,0 +1,136 @@
+"""Quantities as text: every prefix and unit to the last bit, and exactly what is said of one that is wrong."""
+
+import math
+import re
+from typing import Annotated
+
+import pytest
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from bioFA.units import Unit, parse, sample, write
+
+PREFIXES = {"": 0, "k": 3, "M": 6, "G": 9, "m": -3, "u": -6, "n": -9, "p": -12}
+
+
+@pytest.mark.parametrize(("prefix", "power"), PREFIXES.items())
+@pytest.mark.parametrize("unit", ["s", "Hz", "V", "A", "S", "F", "ohm"])
+def test_every_prefix_of_every_unit_is_read_to_the_last_bit(unit, prefix, power):
+    assert parse(f"10 {prefix}{unit}", unit) == float(f"10e{power}")
+    assert parse(f"-0.3 {prefix}{unit}", unit) == float(f"-0.3e{power}")
+
+
+@pytest.mark.parametrize(("text", "value"), [
+    ("20ms", 0.02), ("  20   ms ", 0.02), ("+.5 s", 0.5), ("5. s", 5.0), ("1e3 ms", 1.0), ("1E3 ms", 1.0), ("2.5e-2 s", 0.025), ("1e+1 s", 10.0), ("-70 mV", -0.07),
+])
+def test_a_quantity_is_read_however_it_is_written(text, value):
+    assert parse(text, "s" if "V" not in text else "V") == value
+
+
+@pytest.mark.parametrize(("text", "complaint"), [
+    ("fast", "is not a number with a unit; give a number in s or text such as '20 ms'"), ("1 s 2", "is not a number with a unit; give a number in s or text such as '20 ms'"),
+    ("1,5 s", "is not a number with a unit; give a number in s or text such as '20 ms'"), ("20", "has no unit; give a number in s or text such as '20 ms'"),
+    ("20 sec", "has the unknown unit 'sec'; give a number in s or text such as '20 ms'"), ("20 MS", "has the unit 'MS', which does not measure what 's' measures; give a number in s or text such as '20 ms'"),
+    ("20 Hz", "has the unit 'Hz', which does not measure what 's' measures; give a number in s or text such as '20 ms'"),
+])
+def test_what_is_no_time_is_refused_with_what_it_is(text, complaint):
+    with pytest.raises(ValueError, match=f"^{re.escape(complaint)}$"):
+        parse(text, "s")
+
+
+def test_the_example_is_of_the_unit_that_is_wanted():
+    assert [sample(unit) for unit in ("s", "Hz", "V", "A", "ohm")] == ["20 ms", "5 Hz", "-70 mV", "1 A", "1 ohm"]
+
+
+@pytest.mark.parametrize(("value", "unit", "text"), [
+    (0.02, "s", "20 ms"), (0.0201, "s", "20.1 ms"), (1.0, "s", "1 s"), (2.0, "Hz", "2 Hz"), (1000.0, "Hz", "1 kHz"), (2e9, "ohm", "2 Gohm"), (5e6, "ohm", "5 Mohm"), (-0.07, "V", "-70 mV"), (0.0, "s", "0 s"),
+    (3e-6, "s", "3 us"), (4e-9, "A", "4 nA"), (5e-12, "F", "5 pF"), (1e-30, "s", "1e-30 s"), (0.5, "Hz", "0.5 Hz"), (0.1 + 0.2, "s", "0.30000000000000004 s"), (1e300, "s", "1e+300 s"), (250.0, "Hz", "250 Hz"),
+])
+def test_a_number_is_written_as_short_as_can_be_and_comes_back(value, unit, text):
+    assert write(value, unit) == text
+    assert parse(text, unit) == value
+
+
+class _Quantity:
+    """What Brian2's quantities look like from outside."""
+
+    __module__ = "brian2.units"
+
+    def __init__(self, value, dimensions):
+        self.value = value
+        self.dim = type("Dimension", (), {"_dims": dimensions, "__repr__": lambda _: "volts"})()
+
+    def __float__(self):
+        return self.value
+
+
+TIME, VOLTAGE = (0, 0, 1, 0, 0, 0, 0), (2, 1, -3, -1, 0, 0, 0)
+
+
+@pytest.fixture
+def field():
+    """A time of at least 0 and less than 10 s."""
+    return TypeAdapter(Annotated[float, Unit("s"), Ge(0), Lt(10)])
+
+
+def test_a_field_takes_text_a_number_or_a_quantity_of_brian2(field):
+    assert field.validate_python("20 ms") == 0.02
+    assert field.validate_python(0.02) == 0.02
+    assert field.validate_python(3) == 3.0
+    taken = field.validate_python(_Quantity(0.02, TIME))
+    assert taken == 0.02
+    assert type(taken) is float
+
+
+class _Other(_Quantity):
+    __module__ = "elsewhere"
+
+
+@pytest.mark.parametrize(("given", "complaint"), [
+    (_Quantity(0.02, VOLTAGE), "has the unit of volts; expected a quantity in s"), (math.inf, "must be a finite number"), (-math.inf, "must be a finite number"), (math.nan, "must be a finite number"),
+    ("20", "has no unit; give a number in s or text such as '20 ms'"),
+])
+def test_a_field_refuses_what_is_no_such_quantity(field, given, complaint):
+    with pytest.raises(ValidationError) as refusal:
+        field.validate_python(given)
+    (error,) = refusal.value.errors()
+    assert (error["type"], error["msg"]) == ("unit", complaint)
+
+
+def test_a_quantity_of_others_is_no_number(field):
+    with pytest.raises(ValidationError) as refusal:
+        TypeAdapter(Annotated[float, Unit("s")]).validate_python(type("Q", (), {"dim": None, "__module__": "elsewhere"})())
+    assert refusal.value.errors()[0]["type"] == "float_type"
+    with pytest.raises(ValidationError) as refusal:
+        field.validate_python(_Other("x", VOLTAGE))
+    assert refusal.value.errors()[0]["type"] != "unit"
+
+
+def test_bounds_are_held_after_the_unit(field):
+    for given in ("-1 ms", "10 s", 10.0):
+        with pytest.raises(ValidationError):
+            field.validate_python(given)
+
+
+def test_a_field_is_written_with_its_unit_and_nothing_as_nothing():
+    class Model(BaseModel):
+        tau: Annotated[float, Unit("s")] = 0.02
+        maybe: Annotated[float | None, Unit("Hz")] = None
+
+    assert Model().model_dump(mode="json") == {"tau": "20 ms", "maybe": None}
+    assert Model(maybe=5.0).model_dump()["maybe"] == "5 Hz"
+
+
+def test_the_schema_for_editors_says_what_a_field_takes(field):
+    schema = field.json_schema()
+    number, text = schema["anyOf"]
+    assert number == {"type": "number", "minimum": 0, "exclusiveMaximum": 10}
+    assert schema["description"] == "In s, or text with a unit such as '20 ms'."
+    assert text["type"] == "string"
+    assert text["pattern"].endswith(r"\s*(s|ks|Ms|Gs|ms|us|ns|ps)\s*$")
+    for taken in ("20 ms", " -1.5e3ks "):
+        assert re.search(text["pattern"], taken)
+    for refused in ("20", "20 Hz", "x 20 ms", "20 ms x"):
+        assert not re.search(text["pattern"], refused)
+    titled = TypeAdapter(Annotated[float, Field(title="Rate", description="How often."), Gt(0), Unit("Hz"), Le(5)]).json_schema()
+    assert titled["anyOf"][0] == {"type": "number", "exclusiveMinimum": 0, "maximum": 5}
