@@ -42,11 +42,12 @@ from bioFA.errors import (
     NoSuchFile,
     PlaceBusy,
     PlaceTaken,
+    TakenOver,
     Unreadable,
     WrongVersion,
 )
 from bioFA.experiment import Experiment
-from bioFA.locks import Held, hold
+from bioFA.locks import Held, hold, holder, take_over
 from bioFA.recording import Recording
 from bioFA.result import RESULT
 from bioFA.sealed import is_whole, sealed
@@ -96,7 +97,8 @@ class Stretch:
 class Checkpoint:
     """The stretches of a run in a folder. Made by `begin` and `reopen`, which hold the folder's lock."""
 
-    def __init__(self, folder: Path, run: Run, count: int, made: list[Path] | None = None, resumed: bool = False):
+    def __init__(self, folder: Path, run: Run, count: int, lock: Held, made: list[Path] | None = None, resumed: bool = False):
+        self._lock = lock
         self.folder = folder
         self.run = run
         self.count = count
@@ -134,6 +136,7 @@ class Checkpoint:
         Raises:
             FileError: if it cannot be written; all earlier ones are still there.
         """
+        self.refuse_lost()
         try:
             while self._waiting:
                 with written_whole(_path(self.place, self.count)) as partial:
@@ -146,14 +149,26 @@ class Checkpoint:
             ) from None
         self._written = time.monotonic()
 
+    def refuse_lost(self) -> None:
+        """Refuse to go on where another process has taken the run over, or its folder is gone.
+
+        Raises:
+            FileError: saying so.
+        """
+        if not self._lock.valid:
+            gone = not (self.place / LOCK).exists()
+            raise TakenOver(f"'{self.folder}' was removed or moved while the run was in it." if gone else f"another process has taken over the run in '{self.folder}'. It goes on there.")
+
     @property
     def is_new(self) -> bool:
         """Whether nothing has run here yet."""
         return not self.resumed and self.count + len(self._waiting) == 1
 
     def remove(self) -> None:
-        """Take the checkpoint folder away: the run has its result, or can have none."""
+        """Take the checkpoint folder away: the run has its result, or can have none. What another process has taken over stays."""
         self._waiting.clear()
+        if not self._lock.valid:
+            return
         (self.place / RUN).unlink(missing_ok=True)  # first, so that a kill in between leaves no run that cannot go on
         shutil.rmtree(self.place, ignore_errors=True)
 
@@ -179,9 +194,9 @@ def begin(folder: Path, run: Run, state: Mapping[str, Array]) -> Iterator[Checkp
         lock = hold(folder / FOLDER / LOCK, wait=False)
     except OSError as error:
         raise CannotWrite(f"'{folder}' cannot be written ({error.strerror}). Give a folder of your own.") from None
-    with _or_refused(lock, folder):
+    with _or_refused(lock, folder) as held:
         refuse_taken(folder)  # once more, since another process may have been first
-        checkpoint = Checkpoint(folder, run, 0, made)
+        checkpoint = Checkpoint(folder, run, 0, held, made)
         try:
             _clean(folder, 0)
             checkpoint.keep(Stretch(run.start, state))
@@ -197,8 +212,10 @@ def begin(folder: Path, run: Run, state: Mapping[str, Array]) -> Iterator[Checkp
 
 
 @contextmanager
-def reopen(folder: Path) -> Iterator[Checkpoint]:
+def reopen(folder: Path, force: bool = False) -> Iterator[Checkpoint]:
     """Take up an unfinished run where its last whole stretch ended; hold its lock meanwhile.
+
+    With `force`, also one that another process seems to run: whether it lives or not, it can write nothing there any more.
 
     Raises:
         FileError: if there is no unfinished run, it is damaged or from another bioFA, or another process runs it.
@@ -209,9 +226,12 @@ def reopen(folder: Path) -> Iterator[Checkpoint]:
         raise NoSuchFile(f"there is no run in '{folder}'. Give the folder of a run that was stopped, or begin one with 'biofa run MODEL --out {folder}'.")
     try:
         lock = hold(folder / FOLDER / LOCK, wait=False)
+        if lock is None and force:
+            take_over(folder / FOLDER / LOCK)
+            lock = hold(folder / FOLDER / LOCK, wait=False)
     except OSError as error:
         raise CannotWrite(f"'{folder}' cannot be written ({error.strerror}). Make it writable to go on with its run.") from None
-    with _or_refused(lock, folder):
+    with _or_refused(lock, folder) as held:
         if not is_unfinished(folder):
             raise AlreadyFinished(f"the run in '{folder}' has just been finished by another process.")
         run = _read_run(folder)
@@ -221,7 +241,7 @@ def reopen(folder: Path) -> Iterator[Checkpoint]:
         run = dataclasses.replace(run, resumed=run.resumed + 1)
         _clean(folder, count)
         _write_run(folder, run)
-        with _flushed(checkpoint := Checkpoint(folder, run, count, resumed=True)):
+        with _flushed(checkpoint := Checkpoint(folder, run, count, held, resumed=True)):
             yield checkpoint
 
 
@@ -243,11 +263,14 @@ def refuse_taken(folder: Path) -> None:
 
 
 @contextmanager
-def _or_refused(lock: Held | None, folder: Path) -> Iterator[None]:
+def _or_refused(lock: Held | None, folder: Path) -> Iterator[Held]:
     if lock is None:
-        raise PlaceBusy(f"another process is running in '{folder}' now. Wait for it, or give another folder.")
+        raise PlaceBusy(
+            f"another process is running in '{folder}' now ({holder(folder / FOLDER / LOCK)}). Wait for it, or give another folder. "
+            f"If it is on a machine that is gone: biofa resume {shlex.quote(str(folder))} --force"
+        )
     with lock:
-        yield
+        yield lock
 
 
 @contextmanager

@@ -275,9 +275,9 @@ def resume(folder: str, figures: bool | None, as_json: bool, **driving: Any) -> 
 
     place = Path(folder)
     if holds_sweep(place):
-        return _drive(read(place), as_json, **driving)
+        return _drive(read(place, driving["mixed"]), as_json, **driving)
     with stoppable(place), progress_bar(str(place), "going on") as progress:
-        result = go_on(place, progress, _draw(place, figures, as_json))
+        result = go_on(place, progress, _draw(place, figures, as_json), driving["force"])
     return _tell(result, place, as_json)
 
 
@@ -317,10 +317,13 @@ def compare(
         raise click.UsageError("give one MODEL, or several with --models a,b", click.get_current_context())
     check_backend(backend, precision)
     names = [tuple(part.strip() for part in text.split(",") if part.strip()) if text else () for text in (models or model, schemes)]
-    _drive(begin(Request(names[0], names[1], seeds, changes, tune, backend, precision), Path(out)), as_json, **driving)
+    _drive(begin(Request(names[0], names[1], seeds, changes, tune, backend, precision), Path(out), driving["mixed"]), as_json, **driving)
 
 
-def _drive(found: Sweep, as_json: bool, processes: int, scheduler: str | None, shard: tuple[int, int] | None, limit: float | None, failures: int) -> None:
+def _drive(
+    found: Sweep, as_json: bool, processes: int, scheduler: str | None, shard: tuple[int, int] | None, limit: float | None, memory: int | None, failures: int,
+    mixed: bool, force: bool,
+) -> None:
     """Run what is left of a comparison, and say what came out."""
     from bioFA import compare as comparison
     from bioFA import report as pages
@@ -331,7 +334,7 @@ def _drive(found: Sweep, as_json: bool, processes: int, scheduler: str | None, s
         def report(done: int, total: int, failed: int) -> None:
             progress(done, total, {"failed": failed} if failed else {})
 
-        outcome = comparison.run(found, processes, scheduler, shard, Limits(limit, failures), report, note)
+        outcome = comparison.run(found, processes, scheduler, shard, Limits(limit, failures, memory), report, note, force)
         page = pages.of_comparison(found)
     if as_json:
         print_json(outcome | {"report": str(page)})

@@ -15,6 +15,7 @@ import json
 import math
 import shlex
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +25,9 @@ import numpy as np
 
 from bioFA import files, sweep, tuning
 from bioFA.analysis import statistics
+from bioFA.checkpoint import DECIDING
 from bioFA.durable import written_whole
-from bioFA.errors import DuplicateName, NoSpace, OutOfRange, RunError, RunsFailed, Unavailable
+from bioFA.errors import CannotWrite, DuplicateName, NoSpace, OutOfRange, RunError, RunsFailed, Unavailable
 from bioFA.instance import draw
 from bioFA.sweep import Condition, Job, Limits, Report, Sweep
 
@@ -153,25 +155,26 @@ def _plain(condition: Condition) -> str:
     return "_".join("".join(c if c.isalnum() and c.isascii() else "-" for c in word)[:40] for word in (condition.model, condition.scheme))
 
 
-def begin(request: Request, folder: Path) -> Sweep:
-    """The sweep of a request in a folder: written now, or taken up again.
+def begin(request: Request, folder: Path, mixed: bool = False) -> Sweep:
+    """The sweep of a request in a folder: written now, or taken up again; with `mixed`, also where other versions began it.
 
     Raises:
         ModelError, FileError: as `plan` and `sweep.write`.
     """
     conditions, jobs = plan(request)
     table = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(request).items()}
-    return sweep.write(folder, table, conditions, jobs)
+    return sweep.write(folder, table, conditions, jobs, mixed)
 
 
 def run(
     found: Sweep, processes: int = 1, scheduler: str | None = None, shard: tuple[int, int] | None = None, limits: Limits | None = None,
-    report: Report | None = None, foretell: Callable[[str], None] | None = None,
+    report: Report | None = None, foretell: Callable[[str], None] | None = None, force: bool = False,
 ) -> dict[str, Any]:
     """Run what is not proven done, write the tables and the report, and say what came out (as `summary`).
 
     `foretell` is told at once if so few seeds cannot show a difference between so many conditions. Where 50 runs or more
-    are left, one of each condition is run first, and `foretell` is told what the others will take.
+    are left, one of each condition is run first, and `foretell` is told what the others will take. With `force`, the
+    comparison is taken from another process that seems to run it.
 
     Raises:
         FileError: if another process runs the same comparison, or the disk will not hold what is left.
@@ -180,7 +183,7 @@ def run(
     caution = too_few_seeds(found.request["seeds"], len(_pairs(found.conditions)))
     if caution and foretell is not None:
         foretell(caution)
-    with sweep.driving(found.folder, shared=shard is not None):
+    with sweep.driving(found.folder, shard is not None, force):
         part = found.part(shard)
         failed: dict[str, str] = {}
         if sum(found.outcome(job) is None for job in part) >= sweep.MANY:
@@ -233,7 +236,7 @@ def tidy(found: Sweep) -> DataFrame:
         condition, outcome = found.conditions[job.condition], outcomes[job.name]
         row: dict[str, Any] = {"model": condition.model, "scheme": condition.scheme}
         row |= {key: _cell(condition.settings.get(key)) for key in swept}
-        row |= {"seed": job.seed, "status": outcome.get("status", "not finished"), "presentations": outcome.get("presentations")}
+        row |= {"seed": job.seed, "status": found.state(job), "presentations": outcome.get("presentations")}
         if found.request["tune"]:
             row["learning_rate_factor"] = (found.chosen(job.condition) or {}).get("factor")
         row |= {name: outcome.get("metrics", {}).get(name) for name in metrics}
@@ -344,9 +347,12 @@ def write_tables(found: Sweep) -> None:
     """Write the tidy table and the pairs as CSV."""
     import pandas
 
-    for name, table in ((TIDY, tidy(found)), (PAIRS, pandas.DataFrame(compare_pairs(found)))):
-        with written_whole(found.folder / name) as partial:
-            table.to_csv(partial, index=False)
+    try:
+        for name, table in ((TIDY, tidy(found)), (PAIRS, pandas.DataFrame(compare_pairs(found)))):
+            with written_whole(found.folder / name) as partial:
+                table.to_csv(partial, index=False)
+    except OSError as error:
+        raise CannotWrite(f"the tables of '{found.folder}' could not be written: {error}. All runs are kept; make space, then 'biofa resume {shlex.quote(str(found.folder))}'.") from None
 
 
 def summary(found: Sweep, failed: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -356,10 +362,18 @@ def summary(found: Sweep, failed: Mapping[str, str] | None = None) -> dict[str, 
     return {
         "request": dict(found.request), "runs": len(found.jobs), "finished": sum(o["status"] == "finished" for o in done),
         "diverged": sum(o["status"] == "diverged" for o in done), "failed": dict(failed or {}), "left": len(found.jobs) - len(done),
+        "states": dict(Counter(map(found.state, found.jobs))), "mixed": _mixed(done),
         "compiled": sum(not o["timing"]["cached"] for o in done if o["timing"].get("compile_s")),
         "tuning": [{"condition": label(c)} | (found.chosen(n) or {}) for n, c in enumerate(found.conditions)] if found.request["tune"] else [],
         "conditions": describe(found), "comparisons": compare_pairs(found), "table": str(found.folder / TIDY), "pairs": str(found.folder / PAIRS),
     }
+
+
+def _mixed(outcomes: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The packages that decide numbers and of which the runs used several versions."""
+    known = [outcome["provenance"]["versions"] for outcome in outcomes if "provenance" in outcome]
+    versions = {package: sorted({str(one.get(package)) for one in known}) for package in DECIDING}
+    return {package: found for package, found in versions.items() if len(found) > 1}
 
 
 def in_runs(finding: Mapping[str, Any], row: Mapping[str, Any]) -> str:
@@ -370,7 +384,9 @@ def in_runs(finding: Mapping[str, Any], row: Mapping[str, Any]) -> str:
 
 def told(outcome: Mapping[str, Any]) -> str:
     """A summary in words, for a terminal."""
-    lines = [f"{outcome['finished']} of {outcome['runs']} runs finished, {outcome['diverged']} diverged, {outcome['left']} are left."]
+    ended = "".join(f", {outcome['states'][state]} {state}" for state in sweep.STATES if state in outcome["states"])
+    lines = [f"{outcome['finished']} of {outcome['runs']} runs finished, {outcome['diverged']} diverged{ended}, {outcome['left']} are left."]
+    lines += [f"  WARNING    the runs were made by several versions of {package}: {', '.join(found)}" for package, found in outcome["mixed"].items()]
     for row in outcome["tuning"]:
         if "factor" in row:
             edge = "   (the edge of the grid: a better one may lie beyond)" if row["at_edge"] else ""

@@ -9,6 +9,7 @@ import re
 import shlex
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from bioFA.errors import BioFAError, suggestion
+from bioFA.errors import BioFAError, OutOfMemory, suggestion
 
 if TYPE_CHECKING:
     from bioFA.simulation import Progress
@@ -42,16 +43,19 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Turn what goes wrong into a message and an exit code."""
         try:
-            return super().invoke(ctx)
+            with _terminable():
+                return super().invoke(ctx)
         except click.UsageError as error:
             command = error.ctx.command_path if error.ctx is not None else "biofa"
             _fail(ctx, "usage", f"{error.format_message().rstrip('.')}. See '{command} --help'.", error.exit_code)
         except BioFAError as error:
             _fail(ctx, error.code, str(error), error.exit_code)
         except MemoryError as error:
-            _fail(ctx, "out-of-memory", f"the memory of this machine does not suffice ({error}). Describe a smaller network, or record less.", 3)
+            _fail(ctx, OutOfMemory.code, f"the memory of this machine does not suffice ({error}). Describe a smaller network, or record less.", OutOfMemory.exit_code)
         except _Stopped as stopped:
             _fail(ctx, "interrupted" if stopped.code == 130 else "terminated", str(stopped), stopped.code)
+        except _Terminated:
+            _fail(ctx, "terminated", "ended by SIGTERM.", 143)
         except KeyboardInterrupt:
             _fail(ctx, "interrupted", "interrupted.", 130)
 
@@ -65,6 +69,23 @@ def _fail(ctx: click.Context, code: str, message: str, exit_code: int) -> None:
 
 class _Terminated(KeyboardInterrupt):
     """SIGTERM, which ends a run as cleanly as Ctrl-C does."""
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end a command as cleanly as Ctrl-C does."""
+
+    def terminate(*_: object) -> None:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():  # where a command is called from within a program, it may set no signals
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _Stopped(Exception):
@@ -134,6 +155,7 @@ set_option = click.option("--set", "changes", multiple=True, metavar="KEY=VALUE"
 backend_option = click.option("--backend", default="cpp", show_default=True, metavar="cpp|numpy", help="Compiled C++, or the NumPy reference.")
 precision_option = click.option("--precision", default="float64", show_default=True, metavar="float64|float32", help="Of weights and rates, in C++.")
 figures_option = click.option("--figures/--no-figures", default=None, help="Draw the figures.  [default: yes, but not with --json]")
+force_option = click.option("--force", is_flag=True, help="Take over from a process that seems to run there, such as one of a machine that is gone.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 
 
@@ -143,8 +165,11 @@ def driving_options(command: Callable[..., None]) -> Callable[..., None]:
         click.option("-j", "processes", type=Whole(1), default=1, show_default=True, metavar="J", help="Runs at once."),
         click.option("--scheduler", metavar="ADDRESS", help="Run on the workers of a Dask scheduler that see the same folder."),
         click.option("--shard", type=_Shard(), metavar="k/K", help="Run the k-th of K parts, for array jobs."),
-        click.option("--time-limit", "limit", type=Whole(1), metavar="SECONDS", help="End a run that takes longer; it counts as failed."),
+        click.option("--time-limit", "limit", type=Whole(1), metavar="SECONDS", help="End a run that takes longer; its state is 'timeout'."),
+        click.option("--memory-limit", "memory", type=Whole(1), metavar="MB", help="End a run that holds more memory; its state is 'oom'."),
         click.option("--max-failures", "failures", type=Whole(0), default=5, show_default=True, metavar="N", help="Begin no more after this many."),
+        click.option("--allow-mixed", "mixed", is_flag=True, help="Go on though other versions of bioFA, Brian2 or NumPy began it."),
+        force_option,
     )
     for option in reversed(options):
         command = option(command)
@@ -153,12 +178,7 @@ def driving_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @contextlib.contextmanager
 def stoppable(folder: Path) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end a run cleanly, and say how it can go on."""
-
-    def terminate(*_: object) -> None:
-        raise _Terminated
-
-    before = signal.signal(signal.SIGTERM, terminate)
+    """Say how a run that Ctrl-C or SIGTERM ends can go on."""
     try:
         yield
     except KeyboardInterrupt as error:
@@ -168,8 +188,6 @@ def stoppable(folder: Path) -> Iterator[None]:
         further = f" Go on with: biofa resume {shlex.quote(str(folder))}" if is_unfinished(folder) or holds_sweep(folder) else ""
         ended = isinstance(error, _Terminated)
         raise _Stopped(f"{'ended by SIGTERM' if ended else 'interrupted'}.{further}", 143 if ended else 130) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

@@ -193,6 +193,10 @@ class PlaceBusy(FileError):
     """Another process works there now, or an unfinished run waits there to be resumed."""
 
 
+class TakenOver(FileError):
+    """While a run went on, another process took it over (`--force`), or its folder was removed or moved."""
+
+
 class AlreadyFinished(FileError):
     """The run that is to go on has ended already."""
 
@@ -217,6 +221,14 @@ class MissingError(BioFAError):
     """A program or package that this machine lacks."""
 
     exit_code = 3
+
+
+class TooFewHandles(MissingError):
+    """The system gave no file handle, process or memory, also after some seconds. Run less at once, or raise the limit."""
+
+
+class OutOfMemory(MissingError):
+    """The memory of this machine does not suffice, or a run of a comparison passed its `--memory-limit` or was killed as if so. Describe a smaller network, or record less."""
 
 
 class NoCompiler(MissingError):
@@ -251,6 +263,14 @@ class CompilationFailed(RunError):
 
 class ProgramFailed(RunError):
     """A program that was started ended with an error."""
+
+
+class TooSlow(RunError):
+    """Brian2, the compiler, or another process that builds the same program took longer than BIOFA_COMPILE_LIMIT allows, and was not waited for."""
+
+
+class TimeLimit(RunError):
+    """A run of a comparison was ended after its `--time-limit`. The same command with a higher one goes on from its last stretch."""
 
 
 class WrongProcessor(RunError):

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import h5py
 
@@ -17,13 +17,65 @@ SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 @contextmanager
 def sealed(path: Path) -> Iterator[h5py.File]:
-    """A new HDF5 file to write to; its digest is put into it when it is closed."""
-    with h5py.File(path, "w", userblock_size=BLOCK) as file:
-        yield file
-    with open(path, "r+b") as written:
+    """A new HDF5 file to write to; its digest is put into it when it is closed.
+
+    Raises:
+        OSError: if it could not be written.
+    """
+    with open(path, "w+b", buffering=0) as written:
+        patient = _Patient(written)
+        with h5py.File(patient, "w", userblock_size=BLOCK) as file:
+            yield file
+        if patient.wrong is not None:
+            raise patient.wrong
         digest = _digest(written)
         written.seek(0)
         written.write(digest)
+
+
+class _Patient:
+    """A file that tells HDF5 of no mishap, but keeps the first: HDF5 cannot close a file that it could not write, and goes down with it."""
+
+    def __init__(self, file: Any):
+        self._file = file
+        self.wrong: BaseException | None = None
+
+    def write(self, content: Any) -> int:
+        """All of the content, or what kept it from being written in `wrong`; once something did, nothing more is."""
+        rest = memoryview(content).cast("B")
+        try:
+            while len(rest) and self.wrong is None:
+                rest = rest[self._file.write(rest) :]
+        except BaseException as error:  # also an interruption, which HDF5 would swallow
+            self.wrong = error
+        return memoryview(content).nbytes
+
+    def truncate(self, size: int | None = None) -> int:
+        """Make it so long."""
+        try:
+            return int(self._file.truncate(size))
+        except BaseException as error:
+            self.wrong = self.wrong or error
+            return size or 0
+
+    def flush(self) -> None:
+        """Nothing is waiting."""
+
+    def read(self, size: int = -1) -> bytes:
+        """As of a file."""
+        return bytes(self._file.read(size))
+
+    def readinto(self, buffer: Any) -> int:
+        """As of a file."""
+        return int(self._file.readinto(buffer))
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """As of a file."""
+        return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        """As of a file."""
+        return int(self._file.tell())
 
 
 def is_whole(path: Path) -> bool | None:

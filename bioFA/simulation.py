@@ -18,12 +18,25 @@ from bioFA import checkpoint, provenance
 from bioFA.analysis.learning import error_rate
 from bioFA.checkpoint import Checkpoint, Run, Stretch
 from bioFA.diagnosis import diagnose, gather
-from bioFA.errors import BioFAError, ChangedSince, Contradiction, DamagedFile, Diverged, Unavailable, UnknownName, WrongType, suggestion
+from bioFA.errors import (
+    BioFAError,
+    CannotWrite,
+    ChangedSince,
+    Contradiction,
+    DamagedFile,
+    Diverged,
+    TooFewHandles,
+    Unavailable,
+    UnknownName,
+    WrongType,
+    suggestion,
+)
 from bioFA.experiment import Experiment
 from bioFA.instance import Instance, draw
 from bioFA.recording import Consumer, Recording
 from bioFA.reference import Reference
 from bioFA.result import RESULT, Result, load_result, read_weights
+from bioFA.scarcity import SCARCE
 from bioFA.trained import Trained, load_trained, sha256
 
 Array = np.ndarray
@@ -118,20 +131,21 @@ def simulate(
         return _finished(result, kept, finish)
 
 
-def resume(folder: str | Path, progress: Progress | None = None, finish: Finish | None = None) -> Result:
+def resume(folder: str | Path, progress: Progress | None = None, finish: Finish | None = None, force: bool = False) -> Result:
     """Go on with a run that was stopped, from its last whole stretch; the result is that of a run that was not.
 
     Args:
         folder: where the run is.
         progress: as in `simulate`.
         finish: as in `simulate`.
+        force: take the run from another process that seems to run it, such as one of a machine that is gone.
 
     Raises:
         FileError: if there is no unfinished run, it is damaged, its data have changed, or a process runs it now.
         MissingError: if the machine lacks what the backend needs.
         RunError: if the run failed, did not finish, or diverged.
     """
-    with checkpoint.reopen(Path(folder)) as kept:
+    with checkpoint.reopen(Path(folder), force) as kept:
         instance = draw(kept.run.experiment, kept.run.seed)
         if instance.data_sha256() != kept.run.data_sha256:
             raise ChangedSince(f"the data of the run in '{folder}' have changed since it began. Put them back, or run it again in another folder.")
@@ -151,6 +165,10 @@ def _run_in_folder(instance: Instance, kept: Checkpoint, progress: Progress | No
         if isinstance(error, Diverged) or kept.is_new:  # nothing there that could go on
             kept.undo()
         raise
+    except OSError as error:
+        kept.refuse_lost()
+        raise (TooFewHandles if error.errno in SCARCE else CannotWrite)(f"a file of the run in '{kept.folder}' could not be opened, written or read: {error}. Is the disk full, was something removed, or are file handles or processes used up?") from None
+    kept.refuse_lost()
     result.save(path)
     return result
 

@@ -18,6 +18,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -45,15 +46,23 @@ from bioFA.errors import (
     NoScheduler,
     NoSuchFile,
     NotFinished,
+    OutOfMemory,
     PlaceBusy,
     PlaceTaken,
+    TimeLimit,
+    WrongVersion,
 )
 from bioFA.experiment import Experiment
-from bioFA.locks import Held, hold
+from bioFA.locks import Held, hold, holder, take_over
+from bioFA.memory import resident
 from bioFA.result import RESULT
+from bioFA.scarcity import patiently
 
 FORMAT = 1
 TABLE, RUNS, OUTCOME, LOCK = "sweep.json", "runs", "outcome.json", "lock"
+STATES = {"timeout": TimeLimit.code, "oom": OutOfMemory.code}
+"""States of a run that was ended for what it took, and the codes of what it complains of."""
+NO_MEMORY = ("bad_alloc", "Cannot allocate memory", "the memory of this machine does not suffice")
 MANY = 50
 """Before this many runs, one of each condition is run and the time and disk of all are estimated."""
 
@@ -83,17 +92,19 @@ class Job:
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds that a run may take, and how many may fail before no more are begun."""
+    """Seconds that a run may take, megabytes of memory that it and its program may hold, and how many may fail before no more are begun."""
 
     time: float | None = None
     failures: int = 5
+    memory: int | None = None
 
 
 class Sweep:
     """The table of jobs in a folder, and what has become of them."""
 
-    def __init__(self, folder: Path, table: Mapping[str, Any]):
+    def __init__(self, folder: Path, table: Mapping[str, Any], mixed: bool = False):
         self.folder = folder
+        self.mixed = mixed
         self.request: Mapping[str, Any] = table["request"]
         self.conditions = [Condition(**row) for row in table["conditions"]]
         self.jobs = [Job(**row) for row in table["jobs"]]
@@ -165,6 +176,14 @@ class Sweep:
             return None
         return outcome
 
+    def state(self, job: Job) -> str:
+        """What has become of a job: `finished` or `diverged` where that is proven, `timeout`, `oom` (no memory) or `failed` where it complained, or `not finished`."""
+        outcome = self.outcome(job)
+        if outcome is not None:
+            return str(outcome["status"])
+        words = self.complaint(job)
+        return "not finished" if words is None else next((state for state, code in STATES.items() if words.startswith(f"[{code}]")), "failed")
+
     def complaint(self, job: Job) -> str | None:
         """The last line of what a failed run complained of."""
         with contextlib.suppress(OSError):
@@ -181,7 +200,7 @@ def _digest(experiment: Experiment) -> str:
     return _sha256(files.dumps(experiment).encode())
 
 
-def write(folder: Path, request: Mapping[str, Any], conditions: Sequence[Condition], jobs: Sequence[Job]) -> Sweep:
+def write(folder: Path, request: Mapping[str, Any], conditions: Sequence[Condition], jobs: Sequence[Job], mixed: bool = False) -> Sweep:
     """Write the table of jobs, or take up the same one where it is there already.
 
     Raises:
@@ -200,14 +219,14 @@ def write(folder: Path, request: Mapping[str, Any], conditions: Sequence[Conditi
                 partial.write_text(json.dumps({"format": FORMAT, "versions": provenance.versions(), "sha256": _sha256(text.encode()), "table": text}))
         except OSError as error:
             raise CannotWrite(f"--out: '{folder}' cannot be written ({error.strerror}). Give a folder of your own.") from None
-    found = read(folder)
+    found = read(folder, mixed)
     if json.loads(json.dumps([found.request, [asdict(c) for c in found.conditions], [asdict(j) for j in found.jobs]])) != list(table.values()):
         raise PlaceTaken(f"--out: '{folder}' holds another comparison. Give another folder; 'biofa resume {folder}' goes on with that one.")
     return found
 
 
-def read(folder: Path) -> Sweep:
-    """The sweep that a folder holds.
+def read(folder: Path, mixed: bool = False) -> Sweep:
+    """The sweep that a folder holds; with `mixed`, also one that other versions of bioFA, Brian2 or NumPy began.
 
     Raises:
         FileError: if there is none, it is damaged, or other versions began it.
@@ -217,17 +236,19 @@ def read(folder: Path) -> Sweep:
         raise NoSuchFile(f"there is no comparison in '{folder}'. Begin one with 'biofa compare MODEL --schemes a,b --seeds N --out {folder}'.")
     try:
         entry = json.loads(path.read_bytes())
+        if isinstance(entry["format"], int) and entry["format"] > FORMAT:
+            raise WrongVersion(f"'{path}' was written by a newer bioFA (format {entry['format']}; this one reads {FORMAT}). Go on with that one.")
         if entry["format"] != FORMAT or _sha256(entry["table"].encode()) != entry["sha256"]:
             raise ValueError("its checksum or format is wrong")
-        sweep = Sweep(folder, json.loads(entry["table"]))
+        sweep = Sweep(folder, json.loads(entry["table"]), mixed)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedFile(f"'{path}' is damaged ({error}). Begin the comparison again in another folder.") from None
     here = provenance.versions()
     for package in DECIDING:
-        if entry["versions"].get(package) != here[package]:
+        if entry["versions"].get(package) != here[package] and not mixed:
             raise ChangedSince(
                 f"the comparison in '{folder}' was begun with {package} {entry['versions'].get(package)}; here is {here[package]}, which may give "
-                f"other numbers. Go on with {package} {entry['versions'].get(package)}, or begin again in another folder."
+                f"other numbers. Go on with {package} {entry['versions'].get(package)}, or begin again in another folder; or let the versions mix: --allow-mixed."
             )
     return sweep
 
@@ -238,41 +259,54 @@ def holds_sweep(folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def driving(folder: Path, shared: bool) -> Iterator[None]:
-    """Hold a folder for one driver, or for several shards.
+def driving(folder: Path, shared: bool, force: bool = False) -> Iterator[None]:
+    """Hold a folder for one driver, or for several shards; with `force`, take it from another that seems to have it.
 
     Raises:
         FileError: if another driver has it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    held = hold(folder / LOCK, shared=shared, wait=False)
+    try:
+        held = hold(folder / LOCK, shared=shared, wait=False)
+        if held is None and force:
+            for lock in (folder / LOCK, *(folder / RUNS).glob(".*.lock")):
+                take_over(lock)
+            held = hold(folder / LOCK, shared=shared, wait=False)
+    except OSError as error:
+        raise CannotWrite(f"'{folder}' cannot be written ({error.strerror}). Make it writable to go on with its comparison.") from None
     if held is None:
-        raise PlaceBusy(f"another process runs the comparison in '{folder}' now. Wait for it, or give another folder.")
+        raise PlaceBusy(f"another process runs the comparison in '{folder}' now ({holder(folder / LOCK)}). Wait for it, or give another folder. "
+                        f"If it is on a machine that is gone: biofa resume {shlex.quote(str(folder))} --force")
     with held:
         yield
 
 
-def attempt(folder: str, name: str, limit: float | None, directory: str, stop: threading.Event | None = None) -> str | None:
-    """Run one job as a process of its own; None where it went well, else what went wrong. Whether it is done, its outcome says."""
+def attempt(
+    folder: str, name: str, limit: float | None, directory: str, memory: int | None = None, mixed: bool = False, stop: threading.Event | None = None
+) -> str | None:
+    """Run one job as a process of its own; None where it went well, else what went wrong, which its log keeps. Whether it is done, its outcome says."""
     runs = Path(folder) / RUNS
     log = runs / f"{name}.log"
     runs.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     began = time.monotonic()
     with open(log, "wb") as complaints:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "bioFA.sweep", folder, name], cwd=directory, env=environment, stdin=subprocess.PIPE,
-            stdout=complaints, stderr=complaints, start_new_session=True,
-        )
+        words = [sys.executable, "-P", "-m", "bioFA.sweep", folder, name, *(["mixed"] if mixed else [])]
+        process = patiently(lambda: subprocess.Popen(
+            words, cwd=directory, env=environment, stdin=subprocess.PIPE, stdout=complaints, stderr=complaints, start_new_session=True,
+        ))
         while process.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0.05)
             late = limit is not None and time.monotonic() - began > limit
-            if process.returncode is None and (late or (stop is not None and stop.is_set())):
+            large = memory is not None and resident(process.pid) > memory * 1_000_000
+            if process.returncode is None and (late or large or (stop is not None and stop.is_set())):
                 _end(process)
+                if large:
+                    return _told(log, f"[{STATES['oom']}] it was ended when it held more than its limit of {memory} MB. Give more with --memory-limit, then run the same command again.")
                 if late:
-                    log.write_text(f"it was ended after its time limit of {limit:g} s. Give more with --time-limit, then run the same command again.")
-                    return log.read_text()
+                    return _told(log, f"[{STATES['timeout']}] it was ended after its time limit of {limit:g} s. Give more with --time-limit, then run the same command again.")
+                log.unlink(missing_ok=True)
                 return "interrupted"
         if process.stdin is not None:
             process.stdin.close()
@@ -280,10 +314,19 @@ def attempt(folder: str, name: str, limit: float | None, directory: str, stop: t
         log.unlink(missing_ok=True)
         return None
     said = log.read_text(errors="replace").strip().splitlines()
-    if not said:
-        log.write_text(f"it ended with exit code {process.returncode} and said nothing.")
-        return log.read_text()
-    return said[-1]
+    last = said[-1] if said else f"it ended with exit code {process.returncode} and said nothing."
+    if process.returncode == -signal.SIGKILL:
+        last = f"[{STATES['oom']}] it was killed (SIGKILL), as a system does whose memory is full. Give it more memory, or run fewer at once."
+    elif any(words in last for words in NO_MEMORY):
+        last = f"[{STATES['oom']}] there was not enough memory. {last}"
+    return last if said and last == said[-1] else _told(log, last)
+
+
+def _told(log: Path, words: str) -> str:
+    """Put what went wrong at the end of a run's log."""
+    with contextlib.suppress(OSError), open(log, "a") as file:
+        file.write(f"\n{words}\n")
+    return words
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
@@ -325,7 +368,7 @@ def execute(
                     while left and len(running) < width and len(failed) <= limits.failures:
                         job = left.pop(0)
                         keywords = {"stop": stop} if stop is not None else {}
-                        running[pool.submit(attempt, str(sweep.folder.absolute()), job.name, limits.time, os.getcwd(), **keywords)] = job
+                        running[pool.submit(attempt, str(sweep.folder.absolute()), job.name, limits.time, os.getcwd(), limits.memory, sweep.mixed, **keywords)] = job
                     if not running:
                         break
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -463,7 +506,7 @@ def _live_with_driver() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _main(folder: str, name: str) -> int:
+def _main(folder: str, name: str, mixed: str = "") -> int:
     began = time.monotonic()
 
     def stop(*_: object) -> None:
@@ -472,7 +515,7 @@ def _main(folder: str, name: str) -> int:
     signal.signal(signal.SIGTERM, stop)
     _live_with_driver()
     try:
-        sweep = read(Path(folder))
+        sweep = read(Path(folder), bool(mixed))
         job = next(job for job in sweep.jobs if job.name == name)
         lock: Held | None = hold(sweep.folder / RUNS / f".{name}.lock")  # another driver's run of it may still be ending
         assert lock is not None
@@ -480,8 +523,14 @@ def _main(folder: str, name: str) -> int:
             if sweep.outcome(job) is None:
                 _perform(sweep, job, began)
     except BioFAError as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
+        print(f"[{error.code}] {' '.join(str(error).split())}", file=sys.stderr)
         return error.exit_code
+    except MemoryError as error:
+        print(f"{NO_MEMORY[-1]} ({error})", file=sys.stderr)
+        return 3
+    except OSError as error:
+        print(f"[{CannotWrite.code}] a file could not be read or written: {error}. Is the disk full?", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
     return 0

@@ -66,11 +66,11 @@ def prepare(case: Case, precision: str, options: list[str], scratch: Path) -> Pe
     if "reference" in options:
         runner = Reference(instance)
     else:
-        from bioFA.brian.cache import FLAGS
+        from bioFA.brian import cache
         from bioFA.brian.run import Compiled
 
         runner = compiled = Compiled(instance, precision, blocked={"dense": False, "blocked": True}.get(options[0]) if options else None)
-        flags, note = " ".join(FLAGS), f"first pathway {compiled.binary.pathways['input_to_hidden']}"
+        flags, note = " ".join(cache.flags()), f"first pathway {compiled.binary.pathways['input_to_hidden']}"
 
     def run(presentations: int) -> tuple[float, Weights]:
         feed = instance.training(0, presentations)

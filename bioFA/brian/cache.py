@@ -32,15 +32,41 @@ import platformdirs
 
 from bioFA.brian.processes import call
 from bioFA.brian.program import Program
-from bioFA.errors import CannotWrite, CompilationFailed, NoCompiler, NoPackage, TranslationFailed
-from bioFA.locks import Held, hold
+from bioFA.errors import BioFAError, CannotWrite, CompilationFailed, NoCompiler, NoPackage, OutOfRange, TooSlow, TranslationFailed
+from bioFA.locks import Held, hold, holder
 
-LOCK, USE, BUILDING = ".lock", ".use", ".building-"
-"""Beside an entry: the lock of its build, the lock of its users; before its name: where it is being built."""
+LOCK, USE, BUILDING, FAILED, LOG = ".lock", ".use", ".building-", ".failed-", "compiler.log"
+"""Beside an entry: the lock of its build, the lock of its users; before its name: where it is being built, and the sources and log of a build that failed."""
+
+LIMIT = 1800.0
+"""Seconds that Brian2 or the compiler may take, if BIOFA_COMPILE_LIMIT does not say otherwise."""
+
+FEWEST, MOST = (2, 9), (2, 12)
+"""The versions of Brian2 that bioFA knows: from the first, below the second."""
+
+NO_PLAN = "there is no plan in "
+"""What a program that runs here complains of when nothing is given to it."""
 
 
-FLAGS = ("-w", "-O3", "-ffast-math", "-fno-finite-math-only", "-march=native", "-std=c++11")
-"""Brian2's own; given here, since Brian2 would try each with the compiler in every build."""
+def flags() -> tuple[str, ...]:
+    """The compiler's flags: Brian2's own; given here, since Brian2 would try each with the compiler in every build.
+
+    Where BIOFA_PORTABLE is set, the program is for any processor of this kind, and slower.
+    """
+    native = () if os.environ.get("BIOFA_PORTABLE") else ("-march=native",)
+    return ("-w", "-O3", "-ffast-math", "-fno-finite-math-only", *native, "-std=c++11")
+
+
+def compile_limit() -> float:
+    """The seconds that Brian2, or one call of the compiler, may take."""
+    given = os.environ.get("BIOFA_COMPILE_LIMIT", "")
+    try:
+        seconds = float(given) if given else LIMIT
+    except ValueError:
+        seconds = -1.0
+    if not seconds > 0:
+        raise OutOfRange(f"the variable BIOFA_COMPILE_LIMIT is a number of seconds > 0; got {given!r}. Set it to one such as 600, or unset it.")
+    return seconds
 
 
 @dataclass(frozen=True)
@@ -134,7 +160,7 @@ def clear() -> tuple[int, int]:
         How many entries were removed, and how many are in use and stay.
     """
     place = cache_folder()
-    names = {path.name for path in _folders()} | {path.name.split("-")[1] for path in place.glob(f"{BUILDING}*")}
+    names = {path.name for path in _folders()} | {path.name.split("-")[1] for begins in (BUILDING, FAILED) for path in place.glob(f"{begins}*")}
     names |= {path.stem for suffix in (LOCK, USE) for path in place.glob(f"*{suffix}")}
     removed = busy = 0
     for name in sorted(names):
@@ -162,29 +188,40 @@ def _folders() -> list[Path]:
 
 
 def _remove_unfinished(folder: Path) -> None:
-    """Remove what a killed build of this entry left; whoever holds its lock may do so."""
-    for work in folder.parent.glob(f"{BUILDING}{folder.name}-*"):
-        shutil.rmtree(work, ignore_errors=True)
+    """Remove what killed or failed builds of this entry left; whoever holds its lock may do so."""
+    for pattern in (f"{BUILDING}{folder.name}-*", f"{FAILED}{folder.name}"):
+        for work in folder.parent.glob(pattern):
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def _open(folder: Path, use: Held | None) -> Binary | None:
     """A finished entry, or nothing where it is absent or damaged."""
     try:
-        entry = json.loads((folder / "entry.json").read_text())
-        if hashlib.sha256((folder / "main").read_bytes()).hexdigest() == entry["sha256"]:
+        kept = json.loads((folder / "entry.json").read_text())
+        entry = json.loads(kept["entry"])
+        whole = hashlib.sha256(kept["entry"].encode()).hexdigest() == kept["sha256"]
+        if whole and hashlib.sha256((folder / "main").read_bytes()).hexdigest() == entry["main"]:
             with contextlib.suppress(OSError):
                 os.utime(folder / "entry.json")
             return Binary(folder, entry["arrays"], entry["pathways"], use=use)
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         pass
     return None
+
+
+def forget(binary: Binary) -> None:
+    """Take a program that does not run here out of the cache; processes that have it open keep it."""
+    (binary.folder / "entry.json").unlink(missing_ok=True)
 
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Hold the lock of one entry; another process that wants the same binary waits, then finds it."""
-    lock = hold(folder.with_suffix(LOCK))
-    assert lock is not None
+    patience = 4 * compile_limit()  # Brian2, the compiler twice, and the linker
+    lock = hold(folder.with_suffix(LOCK), wait=patience)
+    if lock is None:
+        raise TooSlow(f"another process has been building this program for more than {patience:g} s ({holder(folder.with_suffix(LOCK))}). "
+                       f"If it is on a machine that is gone, remove {folder.with_suffix(LOCK)}.")
     with lock:
         yield
 
@@ -196,15 +233,19 @@ def _build(program: Program, folder: Path, use: Held | None) -> Binary:
         began = time.perf_counter()
         _generate(program, work)
         generated = time.perf_counter()
-        _compile(work)
+        _compile(work, folder.with_name(f"{FAILED}{folder.name}"))
         compiled = time.perf_counter()
         written = json.loads((work / "written.json").read_text())
-        digest = hashlib.sha256((work / "main").read_bytes()).hexdigest()
-        (work / "entry.json").write_text(json.dumps({"sha256": digest, **written}))
+        entry = json.dumps({"main": hashlib.sha256((work / "main").read_bytes()).hexdigest(), **written})
+        (work / "entry.json").write_text(json.dumps({"sha256": hashlib.sha256(entry.encode()).hexdigest(), "entry": entry}))
+        work.chmod(0o755)  # a cache that others share is read by them
         for leftover in work.glob("*.o"):
             leftover.unlink()
         shutil.rmtree(folder, ignore_errors=True)
         work.rename(folder)
+    except OSError as error:
+        shutil.rmtree(work, ignore_errors=True)
+        raise CannotWrite(f"the compile cache '{folder.parent}' cannot be written: {error}. Make space there, or set BIOFA_CACHE to another folder.") from None
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
@@ -218,7 +259,10 @@ def _generate(program: Program, work: Path) -> None:
     home = Path(__file__).resolve().parents[2]
     ours = [str(home)] if (home / "pyproject.toml").is_file() else []  # a checkout; an installed package is found as it is
     path = os.pathsep.join([*ours, *filter(None, [os.environ.get("PYTHONPATH")])])
-    done = call(command, work, {"PYTHONPATH": path, "HOME": str(work)})  # where no Brian2 preferences of the user are
+    try:
+        done = call(command, work, {"PYTHONPATH": path, "HOME": str(work)}, compile_limit())  # where no Brian2 preferences of the user are
+    except subprocess.TimeoutExpired:
+        raise TooSlow(_late("Brian2 did not write the program")) from None
     if done.returncode != 0:
         complaint = done.stderr.strip().splitlines()
         if any("No module named 'brian2'" in line for line in complaint):
@@ -226,7 +270,34 @@ def _generate(program: Program, work: Path) -> None:
         raise TranslationFailed("Brian2 could not translate the network:\n  " + "\n  ".join(complaint[-6:]))
 
 
-def _compile(work: Path) -> None:
+def _late(what: str) -> str:
+    return f"{what} within {compile_limit():g} s, and was ended. If this machine is that slow, set BIOFA_COMPILE_LIMIT to more seconds."
+
+
+def _compile(work: Path, failed: Path) -> None:
+    """Compile Brian2's project, and see that what came out runs; where not, `failed` holds the sources and the compiler's words."""
+    try:
+        _compile_project(work, failed)
+        _try(work)
+    except BioFAError:
+        shutil.rmtree(failed, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            work.rename(failed)
+        raise
+
+
+def _try(work: Path) -> None:
+    """Refuse a program that the compiler did not finish, or that does not run on this processor."""
+    if not (work / "main").is_file():
+        raise CompilationFailed(f"the C++ compiler '{compiler()[0]}' made no program and did not say why. Check it with 'biofa doctor'.")
+    (work / "main").chmod(0o755)
+    done = call(["./main", "--results_dir", "nowhere/"], work, {"LD_BIND_NOW": "1"}, compile_limit())
+    if NO_PLAN not in done.stderr + done.stdout:
+        words = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[0]
+        raise CompilationFailed(f"the program that '{compiler()[0]}' made does not run (exit code {done.returncode}: {words}), so it was not kept. Check it with 'biofa doctor'.")
+
+
+def _compile_project(work: Path, failed: Path) -> None:
     """Compile Brian2's project as two files, side by side: its steps, and the rest.
 
     The headers, which cost most of a small file's compilation, are so read twice and not once a
@@ -244,11 +315,11 @@ def _compile(work: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         objects = ("steps", "rest")
         commands = [
-            [*compiler(), *include, *FLAGS, *extra, "-I.", "-c", f"{name}.cpp", "-o", f"{name}.o"]
+            [*compiler(), *include, *flags(), *extra, "-I.", "-c", f"{name}.cpp", "-o", f"{name}.o"]
             for name, extra in zip(objects, ([], ["-O1"]), strict=True)
         ]
-        list(pool.map(lambda command: _call(command, work), commands))
-    _call([*compiler(), *(f"{name}.o" for name in objects), "-o", "main", *link], work)
+        list(pool.map(lambda command: _call(command, work, failed), commands))
+    _call([*compiler(), *(f"{name}.o" for name in objects), "-o", "main", *link], work, failed)
 
 
 def _together(texts: list[str], names: list[str]) -> str:
@@ -262,12 +333,17 @@ def _together(texts: list[str], names: list[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _call(command: list[str], work: Path) -> None:
-    done = call(command, work, {"LC_ALL": "C"})
+def _call(command: list[str], work: Path, failed: Path) -> None:
+    try:
+        done = call(command, work, {"LC_ALL": "C"}, compile_limit())
+    except subprocess.TimeoutExpired:
+        raise TooSlow(_late(f"the C++ compiler '{command[0]}' did not end")) from None
     if done.returncode != 0:
         lines = (done.stderr + done.stdout).splitlines()
+        with open(work / LOG, "a") as log:
+            log.write(f"{shlex.join(command)}\n{done.stderr}{done.stdout}exit code {done.returncode}\n")
         first = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "no message")
-        raise CompilationFailed(f"the C++ compiler failed ({command[0]} exited with {done.returncode}): {first}. Check it with 'biofa doctor'.")
+        raise CompilationFailed(f"the C++ compiler failed ({command[0]} exited with {done.returncode}): {first}. The sources and all that it said are in {failed}/{LOG}. Check it with 'biofa doctor'.")
 
 
 def _key(program: Program) -> str:
@@ -277,9 +353,16 @@ def _key(program: Program) -> str:
         brian2 = importlib.metadata.version("brian2")
     except importlib.metadata.PackageNotFoundError:
         raise NoPackage("the C++ backend needs Brian2: pip install 'brian2>=2.9,<2.12', or run without it: biofa run MODEL --backend numpy.") from None
+    if not FEWEST <= _numbers(brian2) < MOST:
+        raise NoPackage(f"the C++ backend needs Brian2 2.9 to 2.11; here is {brian2}: pip install 'brian2>=2.9,<2.12', or run without it: biofa run MODEL --backend numpy.")
     version = subprocess.run([*compiler(), "--version"], capture_output=True, text=True).stdout
-    parts = [program.digest(), brian2, shlex.join(compiler()), version, _processor(), *(source.read_text() for source in sources)]
+    parts = [program.digest(), brian2, shlex.join([*compiler(), *flags()]), version, _processor(), *(source.read_text() for source in sources)]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The leading numbers of a version: (2, 10) of '2.10.1'."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
 
 
 def _processor() -> str:

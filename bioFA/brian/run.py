@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
+import signal
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,7 +58,7 @@ class Compiled:
             "codegen_s": self.binary.codegen_s, "compile_s": self.binary.compile_s, "cached": self.binary.cached,
         }
         self.engine: dict[str, object] = {"precision": precision, "pathways": self.binary.pathways}
-        self._scratch = tempfile.TemporaryDirectory(prefix=SCRATCH, dir=scratch)
+        self._scratch = tempfile.TemporaryDirectory(prefix=SCRATCH, dir=scratch, ignore_cleanup_errors=True)
         self._lasting = {id(table): table for split in instance.data.splits().values() for table in (split.inputs, split.targets)}
         self._tables: dict[int, list[tuple[str, Path]]] = {}
         self._masks = []
@@ -83,7 +85,7 @@ class Compiled:
         """
         every = every or self.every
         nodes = [node for node in self.recorded if only is None or str(node) in only]
-        with tempfile.TemporaryDirectory(dir=self._scratch.name) as name:
+        with tempfile.TemporaryDirectory(dir=self._scratch.name, ignore_cleanup_errors=True) as name:
             folder = Path(name)
             self._write_plan(folder, feed, learning, every, nodes, rasters)
             parameters = {key: value * feed.rate if key.endswith((".learning_rate", ".sign_step")) else value for key, value in self.parameters.items()}
@@ -139,8 +141,10 @@ class Compiled:
     def _call(self, folder: Path, arguments: list[str]) -> None:
         command = [str(self.binary.folder / "main"), "--results_dir", f"{folder}/", *arguments]
         done = call(command, self.binary.folder, {"LD_BIND_NOW": "1"})
-        if done.returncode == -4:
-            raise WrongProcessor(f"the compiled program holds instructions that this processor lacks. Remove {self.binary.folder} to build it anew.")
+        if done.returncode == -signal.SIGILL:
+            cache.forget(self.binary)
+            raise WrongProcessor("the compiled program holds instructions that this processor lacks, so it was taken out of the cache. Run again to build it here, "
+                                 "or set BIOFA_PORTABLE=1 to build it for any processor of this kind.")
         if done.returncode != 0 or done.stderr.strip() or "error" in done.stdout.lower():
             words = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()
             raise ProgramFailed(f"the compiled program failed (exit code {done.returncode}): {words[0]}")
@@ -165,7 +169,7 @@ class Compiled:
         shape = (presentations, self.protocol.steps, population.size)
         raster = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
         if len(raster) != math.prod(shape):
-            raise DiskFull(f"the compiled program did not finish writing: {path.name} has {len(raster)} bytes, expected {math.prod(shape)}. Is the disk full?")
+            raise DiskFull(f"the compiled program did not finish writing: {path.name} has {len(raster)} bytes, expected {math.prod(shape)}. {_room(folder)}")
         return raster.reshape(shape)
 
     def _read(self, folder: Path, name: str, shape: tuple[int, ...]) -> Array:
@@ -177,8 +181,16 @@ class Compiled:
         size = path.stat().st_size if path.is_file() else None
         if size != expected:
             found = "is missing" if size is None else f"has {size} bytes"
-            raise DiskFull(f"the compiled program did not finish writing: {name} {found}, expected {expected}. Is the disk full?")
+            raise DiskFull(f"the compiled program did not finish writing: {name} {found}, expected {expected}. {_room(folder)}")
         return np.fromfile(path, self.dtype).astype(float, copy=False).reshape(shape)
+
+
+def _room(folder: Path) -> str:
+    """How full the disk is, in words."""
+    try:
+        return f"Is the disk full, or a quota reached? {shutil.disk_usage(folder).free / 1e6:.1f} MB are free there."
+    except OSError:
+        return "Is the disk full, or was the folder removed?"
 
 
 def _write(path: Path, array: Array, dtype: np.dtype | None = None) -> None:

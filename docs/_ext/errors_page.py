@@ -29,7 +29,7 @@ biofa: [out-of-range] mine.toml (line 12, circuit.schemes.fa.rule.learning_rate)
 Codes stay the same from version to version; the words may change. With `--json` the code is in `code`, the message in `error`. In Python the code is `error.code`, and
 each is a class of its own in `bioFA.errors`, named alike: `[out-of-range]` is `bioFA.errors.OutOfRange`.
 
-Besides the codes below there are `usage` (exit code 2: a command is given wrongly, and its `--help` is named), `out-of-memory` (3), `interrupted` (130, Ctrl-C) and `terminated` (143, SIGTERM).
+Besides the codes below there are `usage` (exit code 2: a command is given wrongly, and its `--help` is named), `interrupted` (130, Ctrl-C) and `terminated` (143, SIGTERM).
 
 The messages shown are real: this page is written by `python docs/_ext/errors_page.py` from the table of wrong inputs that `biofa selftest` goes through, {cases} of them.
 """

@@ -1,0 +1,349 @@
+"""The bench of the drills: a folder and a compile cache of its own, the undisturbed runs, and bioFA's commands as processes to disturb.
+
+A command runs in a fork of this process, which has everything imported: the program under test is
+the command line itself, and a run takes a quarter of a second. Each fork is a session of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from bioFA import checkpoint
+from bioFA.result import RESULT
+from bioFA.selftest.oracle import Ended, Outcome, Trial, digest, judge
+
+Prepare = Callable[[], None]
+"""What a fork does to itself before the command runs: set a limit, hide a package, change the clock."""
+
+PATIENCE = 60.0
+"""A command that takes longer hangs."""
+SMALL = ("--set", "task.examples=60", "--set", "task.test_examples=20")
+MODEL = ("linear", "--scheme", "np", *SMALL, "--set", "protocol.epochs=5", "--set", "protocol.snapshots=10")
+"""What is run: random numbers in every presentation, and a state that is measured and kept ten times."""
+COMPARED = ("linear", "--schemes", "fa", "--seeds", "3", *SMALL, "--backend", "numpy", "--json")
+"""What is compared."""
+
+
+class Running:
+    """A command that runs."""
+
+    def __init__(self, pid: int, said: Path):
+        self.pid = pid
+        self._said = said
+        self._status: int | None = None
+
+    def poll(self) -> int | None:
+        """Its exit code, if it has ended."""
+        if self._status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self._status = os.waitstatus_to_exitcode(status) if pid else None
+        return self._status
+
+    def send(self, number: int) -> None:
+        """Send it a signal, unless it has ended."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def wait(self, patience: float = PATIENCE) -> Ended:
+        """Wait for its end; where that takes too long, kill it with all that it started."""
+        end = time.monotonic() + patience
+        while self.poll() is None and time.monotonic() < end:
+            time.sleep(0.002)
+        code = self.poll()
+        if code is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            self._status = -signal.SIGKILL
+        out, err = (self._said.with_suffix(suffix).read_text(errors="replace") for suffix in (".out", ".err"))
+        return Ended(code, out, err)
+
+    def kill(self) -> Ended:
+        """Kill it, and it alone, as a full memory or an impatient person would."""
+        self.send(signal.SIGKILL)
+        return self.wait()
+
+
+class Bench:
+    """Where drills are held."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.cache = folder / "cache"
+        self.random = random.Random(2016)
+        self._count = 0
+        self._expected: dict[str, str] = {}
+        self.seconds = 0.0
+        """What a run takes from its folder's making to its end, about."""
+        import bioFA.brian.run
+        import bioFA.cli
+        import bioFA.compare
+        import bioFA.report  # noqa: F401  (imported once here, and not in every fork)
+
+        self._learn_what_is_expected()
+
+    def _learn_what_is_expected(self) -> None:
+        """The undisturbed runs: what everything is held to."""
+        for name, words in (("run", ("run", *MODEL, "--seed", "3", "--json")), ("other", ("run", *MODEL, "--seed", "4", "--json"))):
+            place = self.fresh()
+            began = time.monotonic()
+            ended = self.biofa(*words, "--out", str(place)).wait(patience=300)
+            self.seconds = 0.8 * (time.monotonic() - began)  # the second finds its program compiled
+            found = digest(place / RESULT)
+            if ended.code != 0 or found is None:
+                raise RuntimeError(f"the undisturbed run failed, so that no fault can be judged: {ended.err or ended.out}")
+            self._expected[name] = found
+            if name == "run":
+                self._whole = place
+
+    @property
+    def expected(self) -> str:
+        """The digest of the undisturbed run."""
+        return self._expected["run"]
+
+    @property
+    def other(self) -> str:
+        """The digest of the same with another seed."""
+        return self._expected["other"]
+
+    def fresh(self) -> Path:
+        """The path of a folder that is not there yet."""
+        self._count += 1
+        return self.folder / f"t{self._count:05d}"
+
+    def fork(self, work: Callable[[], int], environment: Mapping[str, str | None] | None = None, prepare: Sequence[Prepare] = ()) -> Running:
+        """Do some work in a process of its own, and say how it ended; None in `environment` takes a variable away."""
+        said = self.fresh()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside threads; ours do nothing
+            child = os.fork()
+        if child:
+            return Running(child, said)
+        code = 1
+        try:
+            os.setsid()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+            nothing = os.open(os.devnull, os.O_RDONLY)
+            for stream, file in ((0, nothing), (1, os.open(said.with_suffix(".out"), os.O_WRONLY | os.O_CREAT)), (2, os.open(said.with_suffix(".err"), os.O_WRONLY | os.O_CREAT))):
+                os.dup2(file, stream)
+                os.close(file)
+            sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
+            os.environ |= {"BIOFA_CACHE": str(self.cache), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+            for name, value in (environment or {}).items():
+                os.environ.pop(name, None)
+                if value is not None:
+                    os.environ[name] = value
+            checkpoint.INTERVAL = 0.0  # every stretch is kept as it ends, so that there is something to disturb
+            for step in prepare:
+                step()
+            code = work()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        except BaseException:  # as Python itself would
+            traceback.print_exc()
+        finally:
+            with contextlib.suppress(BaseException):
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(code)
+
+    def biofa(self, *words: str, environment: Mapping[str, str | None] | None = None, prepare: Sequence[Prepare] = ()) -> Running:
+        """A command, begun."""
+
+        def work() -> int:
+            from bioFA.cli import main
+
+            main(list(words), prog_name="biofa")
+            return 0
+
+        return self.fork(work, environment, prepare)
+
+    def run(self, place: Path, seed: int = 3, environment: Mapping[str, str | None] | None = None, prepare: Sequence[Prepare] = ()) -> Running:
+        """The run, begun in a folder."""
+        return self.biofa("run", *MODEL, "--seed", str(seed), "--json", "--out", str(place), environment=environment, prepare=prepare)
+
+    def again(self, place: Path) -> Ended:
+        """Go on with a run where there is one to go on with, or else run it again."""
+        if checkpoint.is_unfinished(place):
+            return self.biofa("resume", str(place), "--json").wait()
+        return self.run(place).wait()
+
+    def judged(self, ended: Ended, place: Path) -> Trial:
+        """Judge a run by its end, and by whether, the fault being over, the same folder comes to the undisturbed run."""
+        trial = judge(ended, digest(place / RESULT), self.expected, None)
+        return trial if trial.outcome is not Outcome.REFUSED else self.recovered(place, trial.says)
+
+    def recovered(self, place: Path, says: str = "") -> Trial:
+        """Whether a run that was stopped comes to the undisturbed one: gone on with where it can be, run again where nothing is left of it."""
+        if (place / RESULT).exists() and not checkpoint.is_unfinished(place):
+            same = digest(place / RESULT) == self.expected
+            return Trial(Outcome.IDENTICAL if same else Outcome.SILENT, says, finished=1, lost=int(not same))
+        resumed = checkpoint.is_unfinished(place)
+        ended = self.again(place)
+        found = digest(place / RESULT)
+        if ended.code == 0:
+            same = found == self.expected
+            return Trial(Outcome.REFUSED if same else Outcome.SILENT, says if same else "what was gone on with has other numbers", same if resumed else None)
+        return Trial(Outcome.UNCLEAR, f"it cannot be gone on with: {ended.last or ended.code}", False if resumed else None)
+
+    def compare(self, place: Path, *more: str, environment: Mapping[str, str | None] | None = None, prepare: Sequence[Prepare] = ()) -> Running:
+        """The comparison, begun in a folder."""
+        return self.biofa("compare", *COMPARED, *more, "--out", str(place), environment=environment, prepare=[without_report, *prepare])
+
+    def resume(self, place: Path, *more: str, environment: Mapping[str, str | None] | None = None, prepare: Sequence[Prepare] = ()) -> Running:
+        """Go on with the comparison, or the run, in a folder."""
+        return self.biofa("resume", str(place), *more, "--json", environment=environment, prepare=[without_report, *prepare])
+
+    def compared(self) -> str:
+        """The digest of the undisturbed comparison."""
+        if "comparison" not in self._expected:
+            ended = self.biofa("compare", *COMPARED, "--out", str(self.comparison())).wait()
+            found = comparison_digest(self.comparison())
+            if ended.code != 0 or found is None:
+                raise RuntimeError(f"the undisturbed comparison failed, so that no fault can be judged: {ended.err or ended.out}")
+            self._expected["comparison"] = found
+        return self._expected["comparison"]
+
+    def comparison_recovered(self, place: Path, before: Mapping[str, str], says: str = "") -> Trial:
+        """Whether a comparison that was stopped comes to the undisturbed one, with the runs that were finished `before` as they were."""
+        count = len(before)
+        missing = lost(before, place)
+        if (place / "table.csv").exists() and comparison_digest(place) == self.compared():
+            return Trial(Outcome.IDENTICAL, says, None, count, missing)
+        written = {path: path.stat().st_mtime_ns for name in before for path in (place / "runs" / name).iterdir()}
+        ended = self.resume(place).wait()
+        missing = max(missing, lost(before, place), sum(not path.exists() or path.stat().st_mtime_ns != at for path, at in written.items()))
+        if ended.code != 0:
+            return Trial(Outcome.UNCLEAR, f"it cannot be gone on with: {ended.last or ended.code}", False, count, missing)
+        same = comparison_digest(place) == self.compared()
+        return Trial(Outcome.REFUSED if same else Outcome.SILENT, says if same else "what was gone on with has other numbers", same, count, missing)
+
+    def open_to_all(self) -> None:
+        """Let ordinary users pass through the bench and read its cache; write there they may not."""
+        self.folder.chmod(0o711)
+
+    def comparison(self) -> Path:
+        """The folder of the undisturbed comparison."""
+        return self.folder / "comparison"
+
+    def copy_of_comparison(self) -> Path:
+        """A copy of the undisturbed comparison, to be damaged."""
+        self.compared()
+        return self.copied(self.comparison())
+
+    def copied(self, place: Path) -> Path:
+        """A copy of a folder."""
+        return Path(shutil.copytree(place, self.fresh()))
+
+    def whole(self) -> Path:
+        """The folder of the undisturbed run."""
+        return self._whole
+
+    def copy_of_cache(self) -> Path:
+        """A copy of the compile cache, to be damaged."""
+        return self.copied(self.cache)
+
+    def stopped(self, stretches: int) -> Path:
+        """A run that was killed when it had kept so many stretches."""
+        place = self.fresh()
+        running = self.run(place, prepare=[lambda: dies_after(stretches)])
+        running.wait()
+        return place
+
+
+def dies_after(stretches: int) -> None:
+    """Let this process die once so many stretches are kept."""
+    real, kept = checkpoint.Checkpoint.keep, [0]
+
+    def keep(self: checkpoint.Checkpoint, stretch: checkpoint.Stretch) -> None:
+        real(self, stretch)
+        kept[0] += 1
+        if kept[0] == stretches + 1:  # the first is the state before the first presentation
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    checkpoint.Checkpoint.keep = keep  # type: ignore[method-assign]  # in a fork, which dies with it
+
+
+def without_report() -> None:
+    """Let a comparison end with its tables: drawing the page takes longer than all its runs, and has drills of its own."""
+    from bioFA import report
+
+    report.of_comparison = lambda found: found.folder / report.PAGE  # in a fork
+
+
+def comparison_digest(place: Path) -> str | None:
+    """The digest of a comparison: of its table and of every result; None where one is missing."""
+    import hashlib
+
+    try:
+        found = hashlib.sha256((place / "table.csv").read_bytes())
+    except OSError:
+        return None
+    for result in sorted((place / "runs").glob(f"*/{RESULT}")):
+        one = digest(result)
+        if one is None:
+            return None
+        found.update(f"{result.parent.name} {one}".encode())
+    return found.hexdigest()
+
+
+def outcomes(place: Path) -> dict[str, str]:
+    """The digest of each finished run of a comparison, by its name."""
+    found = {path.parent.name: digest(path.with_name(RESULT)) for path in (place / "runs").glob("*/outcome.json")}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def lost(before: Mapping[str, str], place: Path) -> int:
+    """How many of the runs that were finished are no longer there, or not the same."""
+    after = outcomes(place)
+    return sum(after.get(name) != value for name, value in before.items())
+
+
+def processes_of(place: Path) -> list[int]:
+    """Living processes whose command line names a folder, or that work in it."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if entry.joinpath("stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                continue
+            if str(place).encode() in entry.joinpath("cmdline").read_bytes() or str(place) in os.readlink(entry / "cwd"):
+                found.append(int(entry.name))
+    return found
+
+
+def gone(place: Path, patience: float = 10.0) -> bool:
+    """Whether all processes of a folder end within some seconds."""
+    return waited(lambda: not processes_of(place), patience)
+
+
+def waited(what: Callable[[], object], patience: float = PATIENCE) -> bool:
+    """Whether something comes true within some seconds."""
+    end = time.monotonic() + patience
+    while not what():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.002)
+    return True
+
+
+@contextlib.contextmanager
+def bench() -> Iterator[Bench]:
+    """A bench in a folder that is removed when the drills are over."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="biofa-selftest-", ignore_cleanup_errors=True) as folder:
+        yield Bench(Path(folder))

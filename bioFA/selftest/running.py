@@ -1,0 +1,392 @@
+"""Faults of a single run: F7, F9 to F14, F19, F21 and F22."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import shutil
+import signal
+import threading
+import time
+from pathlib import Path
+
+from bioFA import checkpoint, sweep
+from bioFA.compare import tidy
+from bioFA.result import RESULT, Result
+from bioFA.selftest.bench import SMALL, Bench, Prepare, gone, outcomes, processes_of, waited
+from bioFA.selftest.fault import fault
+from bioFA.selftest.injections import limited, replace_program, unprivileged
+from bioFA.selftest.oracle import Outcome, Trial, complaint
+
+
+@fault("F7", "SIGKILL of a run", "at a random moment", chance=True)
+def killed_run(bench: Bench, trial: int) -> Trial:
+    """SIGKILL at a random moment between the beginning of a run and its end; then it is gone on with."""
+    place = bench.fresh()
+    running = bench.run(place)
+    time.sleep(bench.random.uniform(0.0, bench.seconds))
+    running.kill()
+    if not gone(place):
+        return Trial(Outcome.UNCLEAR, f"processes outlive it: {processes_of(place)}")
+    return bench.recovered(place)
+
+
+@fault("F9", "SIGINT or SIGTERM", "SIGTERM of a run", "SIGINT of a run", "SIGTERM while its state is kept", "SIGINT of a comparison", "SIGTERM of a comparison", chance=True)
+def stopped_run(bench: Bench, trial: int) -> Trial:
+    """SIGINT (Ctrl-C) or SIGTERM (a batch system's time is up) at a random moment, of a run or a comparison; then it is gone on with."""
+    place = bench.fresh()
+    number = signal.SIGINT if trial % 5 in (1, 3) else signal.SIGTERM
+    code = 128 + number
+    if trial % 5 < 3:
+        prepare = [_signalled_while_writing] if trial % 5 == 2 else []
+        running = bench.run(place, prepare=prepare)
+        if not prepare:
+            waited(lambda: place.exists() or running.poll() is not None)
+            time.sleep(bench.random.uniform(0.0, bench.seconds))
+            running.send(number)
+        ended = running.wait()
+        if ended.code == 0:
+            return bench.judged(ended, place)
+    else:
+        running = bench.compare(place)
+        waited(lambda: (place / sweep.TABLE).exists() or running.poll() is not None)
+        time.sleep(bench.random.uniform(0.0, 2.5))
+        running.send(number)
+        ended = running.wait()
+    if ended.code not in (0, code) or (ended.code == code and complaint(ended)):
+        return Trial(Outcome.UNCLEAR, f"exit code {ended.code}, not {code}; {complaint(ended)}")
+    if not gone(place):
+        return Trial(Outcome.UNCLEAR, f"processes outlive it: {processes_of(place)}")
+    if trial % 5 < 3:
+        return bench.recovered(place, ended.last)
+    if ended.code != 0 and (place / "table.csv").exists():
+        return Trial(Outcome.SILENT, "a comparison that was stopped has a table")
+    return bench.comparison_recovered(place, outcomes(place), ended.last)
+
+
+def _signalled_while_writing() -> None:
+    """Let SIGTERM come while the third stretch is being written."""
+    real, calls = os.replace, [0]
+
+    def replace(source: str, target: str) -> None:
+        calls[0] += 1
+        if calls[0] == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+        real(source, target)
+
+    os.replace = replace  # type: ignore[assignment]
+
+
+@fault("F10", "killed while a file is written, renamed or removed", "a run, before a renaming", "a run, after a renaming", "a run, while its checkpoints are removed", "a run of a comparison", "a comparison's tables and report", chance=True)
+def killed_writing(bench: Bench, trial: int) -> Trial:
+    """Death without cleaning up just before or after a randomly chosen renaming, of a checkpoint, a result, an outcome, a table or the report, or between two removals."""
+    which = trial % 5
+    moment = bench.random.choice(["before", "after"])
+    if which < 3:
+        place = bench.fresh()
+        number = bench.random.randrange(1, 14)  # the state before the first presentation, run.json, ten stretches, the result
+        prepare = _dies_removing(bench.random.randrange(1, 6)) if which == 2 else _dies_renaming(number, ["before", "after"][which])
+        bench.run(place, prepare=[prepare]).wait()
+        return bench.recovered(place)
+    if which == 3:
+        place = bench.copy_of_comparison()
+        name = bench.random.choice(sorted(outcomes(place)))
+        shutil.rmtree(place / "runs" / name)
+        before = outcomes(place)
+        number = bench.random.randrange(1, 26)
+        bench.fork(lambda: sweep._main(str(place), name), prepare=[_open_input, _dies_renaming(number, moment)]).wait()
+        return bench.comparison_recovered(place, before)
+    place = bench.copy_of_comparison()
+    pages = {path: path.read_bytes() for path in place.rglob("*") if path.suffix in (".csv", ".html", ".svg", ".pdf")}
+    before = outcomes(place)
+    bench.biofa("resume", str(place), "--json", prepare=[_dies_renaming(bench.random.randrange(1, 6), moment)]).wait()
+    torn = [path.name for path in pages if path.suffix in (".csv", ".html") and path.exists() and not _whole_page(path, pages[path])]
+    return Trial(Outcome.SILENT, f"{torn} are neither the old nor the new") if torn else bench.comparison_recovered(place, before)
+
+
+def _whole_page(path: Path, before: bytes) -> bool:
+    """Whether a page or table is what it was, or a whole new one."""
+    now = path.read_bytes()
+    return now == before or (now.rstrip().endswith(b"</html>") if path.suffix == ".html" else now.endswith(b"\n"))
+
+
+def _open_input() -> None:
+    """Give the process an input that stays open, as a driver does."""
+    read, _ = os.pipe()
+    os.dup2(read, 0)
+
+
+def _dies_renaming(number: int, moment: str) -> Prepare:
+    def prepare() -> None:
+        real, calls = os.replace, [0]
+
+        def replace(source: str, target: str) -> None:
+            calls[0] += 1
+            if calls[0] != number:
+                return real(source, target)
+            if moment == "after":
+                real(source, target)
+            os.kill(os.getpid(), signal.SIGKILL)
+            return None
+
+        os.replace = replace  # type: ignore[assignment]
+
+    return prepare
+
+
+def _dies_removing(number: int) -> Prepare:
+    """Die at one of the removals of the checkpoint folder."""
+
+    def prepare() -> None:
+        real, remove, calls = checkpoint.Checkpoint.remove, os.unlink, [0]
+
+        def removing(self: checkpoint.Checkpoint) -> None:
+            def unlink(*arguments: object, **keywords: object) -> None:
+                calls[0] += 1
+                if calls[0] == number:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                remove(*arguments, **keywords)  # type: ignore[arg-type]
+
+            os.unlink = unlink
+            real(self)
+
+        checkpoint.Checkpoint.remove = removing  # type: ignore[method-assign]
+
+    return prepare
+
+
+@fault("F11", "the disk is full for raw results", "at a random size", chance=True)
+def full_for_raw(bench: Bench, trial: int) -> Trial:
+    """The compiled program's files end at a random size, and its writes fail in silence, as on a full disk (RLIMIT_FSIZE with SIGXFSZ ignored, in a wrapper)."""
+    place, cache = bench.fresh(), bench.copy_of_cache()
+    blocks = bench.random.randrange(0, 12)
+    replace_program(cache, f"trap '' 25\nulimit -f {blocks}\ncd \"$(dirname \"$REAL\")\" && exec \"$REAL\" \"$@\"")
+    return bench.judged(bench.run(place, environment={"BIOFA_CACHE": str(cache)}).wait(), place)
+
+
+@fault("F12", "the disk is full while results are packed or reports are written", "the result", "the state", "an outcome or a table", "the report", chance=True)
+def full_for_pack(bench: Bench, trial: int) -> Trial:
+    """RLIMIT_FSIZE, at a random size, from the moment at which a result, a state, an outcome or a report is written."""
+    place = bench.fresh()
+    if trial % 4 == 0:
+        limit = bench.random.randrange(0, bench.whole().joinpath(RESULT).stat().st_size)
+        return bench.judged(bench.run(place, prepare=[_limited_from_saving(limit)]).wait(), place)
+    if trial % 4 == 1:
+        return bench.judged(bench.run(place, prepare=[_full_while_keeping(bench.random.randrange(0, 11))]).wait(), place)
+    place = bench.copy_of_comparison()
+    before, page = outcomes(place), (place / "report.html").read_bytes() if (place / "report.html").exists() else None
+    if trial % 4 == 2:
+        name = bench.random.choice(sorted(before))
+        if trial % 8 == 2:
+            shutil.rmtree(place / "runs" / name)
+            before.pop(name)
+            running = bench.fork(lambda: sweep._main(str(place), name), prepare=[_open_input, limited(resource.RLIMIT_FSIZE, bench.random.randrange(0, 30_000))])
+        else:
+            running = bench.resume(place, prepare=[limited(resource.RLIMIT_FSIZE, bench.random.randrange(0, 300))])
+    else:
+        running = bench.biofa("report", str(place), prepare=[limited(resource.RLIMIT_FSIZE, bench.random.randrange(0, 200_000))])
+    ended = running.wait()
+    if trial % 4 == 3 and page is not None and not _whole_page(place / "report.html", page):
+        return Trial(Outcome.SILENT, "the page is neither the old nor the new one")
+    if ended.code != 0 and trial % 8 != 2 and (wrong := complaint(ended)):
+        return Trial(Outcome.UNCLEAR, wrong)
+    return bench.comparison_recovered(place, before, ended.last)
+
+
+def _limited_from_saving(limit: int) -> Prepare:
+    def prepare() -> None:
+        real = Result.save
+
+        def save(self: Result, path: Path) -> Path:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+            return real(self, path)
+
+        Result.save = save  # type: ignore[method-assign, assignment]
+
+    return prepare
+
+
+def _full_while_keeping(number: int) -> Prepare:
+    def prepare() -> None:
+        real, calls = checkpoint.Checkpoint.flush, [0]
+
+        def flush(self: checkpoint.Checkpoint) -> None:
+            calls[0] += 1
+            if calls[0] > number:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+            real(self)
+
+        checkpoint.Checkpoint.flush = flush  # type: ignore[method-assign]
+
+    return prepare
+
+
+@fault("F13", "a quota, or a limit of file sizes", "at a random size", chance=True)
+def quota(bench: Bench, trial: int) -> Trial:
+    """RLIMIT_FSIZE, at a random size, on the whole run and on all that it starts: what passes it is ended by SIGXFSZ or gets an error."""
+    place = bench.fresh()
+    limit = int(10 ** bench.random.uniform(2, 5))
+    return bench.judged(bench.run(place, prepare=[limited(resource.RLIMIT_FSIZE, limit)]).wait(), place)
+
+
+@fault("F14", "the results folder is read-only or vanishes", "read-only", "a file stands in its place", "removed at a random moment", "moved away at a random moment", chance=True)
+def no_folder(bench: Bench, trial: int) -> Trial:
+    """A folder without permission to write (for an ordinary user), a file in its place, and a folder that is removed or moved while the run writes there."""
+    place = bench.fresh()
+    which = trial % 4
+    if which == 0:
+        place.mkdir(mode=0o555)
+        bench.open_to_all()
+        ended = bench.run(place / ("run" if trial % 8 else ""), prepare=[unprivileged]).wait()
+        place.chmod(0o755)
+        return bench.judged(ended, place)
+    if which == 1:
+        place.write_text("a file")
+        ended = bench.run(place / "run" if trial % 8 == 1 else place).wait()
+        wrong = complaint(ended)
+        return Trial(Outcome.UNCLEAR, wrong) if wrong else Trial(Outcome.REFUSED, ended.last)
+    running = bench.run(place)
+    waited(lambda: place.exists() or running.poll() is not None)
+    time.sleep(bench.random.uniform(0.0, bench.seconds))
+    away = bench.fresh()
+    with contextlib.suppress(OSError):
+        if which == 2:
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            place.rename(away)
+    ended = running.wait()
+    where = place if which == 2 or not away.exists() else away
+    if ended.code == 0 and not (where / RESULT).exists() and not place.exists():
+        return Trial(Outcome.IDENTICAL, "it had ended before the folder went")
+    if ended.code == 0:
+        return bench.recovered(where)
+    if wrong := complaint(ended):
+        return Trial(Outcome.UNCLEAR, wrong)
+    if place.exists() and where != place:
+        shutil.rmtree(place)  # where it was left empty, or not removed to its end
+    return bench.recovered(where, ended.last)
+
+
+WILD = ("--set", "circuit.schemes.fa.readout_rule.learning_rate=1e200", "--set", "circuit.schemes.fa.rule.learning_rate=1e200")
+
+
+@fault("F19", "the numbers are no longer finite, or nothing is active", "a compiled run diverges", "a NumPy run diverges", "runs of a comparison diverge", "hidden neurons are silent")
+def unstable(bench: Bench, trial: int) -> Trial:
+    """Learning rates of 1e200 in a run and in a comparison; a spiking network whose hidden neurons never spike."""
+    place = bench.fresh()
+    if trial % 4 < 2:
+        words = ("run", "linear", "--scheme", "fa", *SMALL, *WILD, "--backend", ["cpp", "numpy"][trial % 2], "--json", "--out", str(place))
+        ended = bench.biofa(*words).wait()
+        if wrong := complaint(ended):
+            return Trial(Outcome.UNCLEAR, wrong)
+        if place.exists() or "presentation" not in ended.err or "no longer finite" not in ended.err:
+            return Trial(Outcome.UNCLEAR, f"it does not say where, or leaves a folder: {ended.last}")
+        return Trial(Outcome.REFUSED, ended.last)
+    if trial % 4 == 2:
+        compared = ("compare", "linear", "--schemes", "shallow,fa", "--seeds", "2", *SMALL, *WILD, "--backend", "numpy", "--json", "--out", str(place))
+        ended = bench.biofa(*compared).wait()
+
+        states = list(tidy(sweep.read(place))["status"])
+        if ended.code != 0 or json.loads(ended.out)["diverged"] != 2 or states != ["finished"] * 2 + ["diverged"] * 2:
+            return Trial(Outcome.UNCLEAR, f"{states}: {ended.last}")
+        page = (place / "report.html").read_text()
+        return Trial(Outcome.REFUSED, "counted and shown") if "diverged" in page else Trial(Outcome.SILENT, "the report does not show it")
+    silent = ("run", "pattern", "--set", "protocol.epochs=2", "--set", 'circuit.weights={name="constant", value=0.0}', "--backend", "numpy", "--json", "--out", str(place))
+    ended = bench.biofa(*silent).wait()
+    kinds = [finding["kind"] for finding in json.loads(ended.out).get("findings", [])] if ended.code == 0 else []
+    return Trial(Outcome.REFUSED, "found and told: " + ", ".join(kinds)) if kinds else Trial(Outcome.SILENT if ended.code == 0 else Outcome.UNCLEAR, ended.last or "not told")
+
+
+@fault("F21", "no file handles or processes are left", "few handles", "few handles for a while", "few processes", "no memory for it", chance=True)
+def scarce(bench: Bench, trial: int) -> Trial:
+    """RLIMIT_NOFILE at a random number, or handles that are all taken for half a second; RLIMIT_NPROC for an ordinary user; RLIMIT_AS at a random size."""
+    place = bench.fresh()
+    which = trial % 4
+    prepare = [
+        [limited(resource.RLIMIT_NOFILE, bench.random.randrange(3, 16))], [_handles_taken],
+        [_owned(place), limited(resource.RLIMIT_NPROC, bench.random.randrange(0, 3)), unprivileged],
+        [_little_memory(bench.random.randrange(0, 40))],
+    ][which]
+    if which == 2:
+        bench.open_to_all()
+        place = place / "run"
+    trial_ = bench.judged(bench.run(place, prepare=prepare).wait(), place)
+    if which == 1 and trial_.outcome is not Outcome.IDENTICAL:
+        return Trial(Outcome.UNCLEAR, f"it did not wait for handles: {trial_.says}")
+    return trial_
+
+
+def _owned(place: Path) -> Prepare:
+    """Make the folder one of everybody's."""
+
+    def prepare() -> None:
+        place.mkdir()
+        place.chmod(0o777)
+
+    return prepare
+
+
+def _handles_taken() -> None:
+    """Take all handles but four for half a second, from the moment of the third call of the program."""
+    import subprocess
+
+    real, calls = subprocess.Popen, [0]
+
+    def popen(*arguments: object, **keywords: object) -> object:
+        calls[0] += 1
+        if calls[0] == 3:
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+            taken: list[int] = []
+            with contextlib.suppress(OSError):
+                while True:
+                    taken.append(os.dup(0))
+
+            def give_back() -> None:
+                time.sleep(0.5)
+                for handle in taken:
+                    os.close(handle)
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+            threading.Thread(target=give_back).start()
+        return real(*arguments, **keywords)  # type: ignore[call-overload]
+
+    subprocess.Popen = popen  # type: ignore[assignment, misc]
+
+
+def _little_memory(more: int) -> Prepare:
+    """Let the process have only so many MB more than it has."""
+
+    def prepare() -> None:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+        limit = pages * os.sysconf("SC_PAGE_SIZE") + more * 1_000_000
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+    return prepare
+
+
+@fault("F22", "the clock jumps, or the time zone changes", "at a random moment", chance=True)
+def clock(bench: Bench, trial: int) -> Trial:
+    """A clock that jumps by up to ten years at every look, another time zone, and files of the future and of the past, between a kill and what goes on from it."""
+    place = bench.stopped(bench.random.randrange(1, 10))
+    for path in sorted(place.rglob("*")):
+        moment = time.time() + bench.random.uniform(-3e8, 3e8)
+        os.utime(path, (moment, moment))
+    zone = bench.random.choice(["Pacific/Kiritimati", "America/Los_Angeles", "UTC", "Asia/Kathmandu"])
+    seed = bench.random.random()
+
+    def jumps() -> None:
+        import random
+
+        chance, real = random.Random(seed), time.time
+        time.time = lambda: real() + chance.uniform(-3e8, 3e8)
+        time.tzset()
+
+    ended = bench.biofa("resume", str(place), "--json", environment={"TZ": zone}, prepare=[jumps]).wait()
+    found = bench.judged(ended, place)
+    return Trial(found.outcome, found.says, found.outcome is Outcome.IDENTICAL)
+
+
+FAULTS = (killed_run, stopped_run, killed_writing, full_for_raw, full_for_pack, quota, no_folder, unstable, scarce, clock)

@@ -1,0 +1,175 @@
+"""Faults of what is stored: F17 and F18."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import h5py
+
+from bioFA import checkpoint, sweep
+from bioFA.result import RESULT
+from bioFA.sealed import is_whole, sealed
+from bioFA.selftest.bench import Bench, comparison_digest, lost, outcomes
+from bioFA.selftest.comparing import sealed_run
+from bioFA.selftest.fault import fault
+from bioFA.selftest.injections import cut, empty, flip_a_bit
+from bioFA.selftest.oracle import Ended, Outcome, Trial, complaint, digest
+
+STORED = ("a result", "a stretch", "the description of a run", "a table of jobs", "an outcome", "a result of a comparison", "a bundle", "a state")
+DAMAGES = (flip_a_bit, cut, empty)
+
+
+@fault("F17", "a stored file is damaged", *STORED, chance=True)
+def damaged_file(bench: Bench, trial: int) -> Trial:
+    """A flipped bit, a cut at a random place, or zero length, of every kind of stored file."""
+    kind = STORED[trial % len(STORED)]
+    damage = bench.random.choice(DAMAGES)
+    if kind in ("a result", "a bundle", "a state"):
+        place, file = _copied(bench, kind)
+        damage(file, bench.random)
+        return _told(bench, place, file, kind)
+    if kind in ("a stretch", "the description of a run"):
+        place = bench.stopped(bench.random.randrange(2, 8))
+        folder = place / checkpoint.FOLDER
+        damage(bench.random.choice(sorted(folder.glob("stretch-*.h5"))) if kind == "a stretch" else folder / checkpoint.RUN, bench.random)
+        ended = bench.resume(place).wait()
+        if ended.code == 0:
+            return Trial(Outcome.IDENTICAL, "", True) if digest(place / RESULT) == bench.expected else Trial(Outcome.SILENT, "it went on from damage")
+        return _complained(ended, "damaged")
+    place = bench.copy_of_comparison()
+    before = outcomes(place)
+    if kind == "a table of jobs":
+        damage(place / sweep.TABLE, bench.random)
+        for ended in (bench.resume(place).wait(), bench.biofa("check", str(place)).wait(), bench.biofa("report", str(place)).wait()):
+            if ended.code == 0 and comparison_digest(place) != bench.compared():
+                return Trial(Outcome.SILENT, "a damaged table of jobs was run")
+            if ended.code != 0 and (found := _complained(ended, "damaged")).outcome is not Outcome.REFUSED:
+                return found
+        return Trial(Outcome.REFUSED, ended.last, None, len(before), lost(before, place))
+    name = bench.random.choice(sorted(before))
+    damage(place / "runs" / name / ("outcome.json" if kind == "an outcome" else RESULT), bench.random)
+    whole = digest(place / "runs" / name / RESULT) == before[name] and sweep.read(place).outcome(next(j for j in sweep.read(place).jobs if j.name == name)) is not None
+    ended = bench.biofa("check", str(place)).wait()
+    if not whole and (ended.code == 0 or name not in ended.out):
+        return Trial(Outcome.SILENT, f"check does not find the damage: {ended.out}")
+    page = bench.biofa("report", str(place)).wait() if trial % 2 else None
+    if not whole and page is not None and page.code == 0 and "not finished" not in (place / "report.html").read_text():
+        return Trial(Outcome.SILENT, "the report does not mark it")
+    before.pop(name)
+    (place / "table.csv").unlink()
+    return bench.comparison_recovered(place, before)
+
+
+def _copied(bench: Bench, kind: str) -> tuple[Path, Path]:
+    """A copy of the undisturbed run, of its bundle or of its state, and the file in it that is to be damaged."""
+    if kind == "a result":
+        place = bench.copied(bench.whole())
+        return place, place / RESULT
+    place = bench.fresh()
+    if kind == "a bundle":
+        bench.biofa("bundle", str(bench.whole()), "--out", str(place)).wait()
+        return place, bench.random.choice(sorted(path for path in place.rglob("*") if path.is_file()))
+    from bioFA.result import load_result
+
+    load_result(bench.whole() / RESULT).trained.save(place / "state.h5")
+    return place / "state.h5", place / "state.h5"
+
+
+def _told(bench: Bench, place: Path, file: Path, kind: str) -> Trial:
+    """Whether a damaged file is found by `biofa check` and refused by whatever reads it, or is still what it was in all that counts."""
+    harmless = kind == "a result" and digest(file) == bench.expected
+    checked = bench.biofa("check", str(place), "--json").wait()
+    if checked.code == 0 and harmless:
+        return Trial(Outcome.IDENTICAL, "the flipped bit is in the padding before the file's content")
+    if checked.code == 0 and kind == "a state" and is_whole(file):
+        return Trial(Outcome.IDENTICAL, "the flipped bit is in the padding before the file's content")
+    if checked.code == 0 or "Traceback" in checked.err:
+        return Trial(Outcome.SILENT if checked.code == 0 else Outcome.UNCLEAR, f"check of {file.name}: {checked.out or checked.last}")
+    if checked.code == 2 and complaint(checked):
+        return Trial(Outcome.UNCLEAR, f"check: {complaint(checked)}")
+    out = bench.fresh()
+    readers: dict[str, list[tuple[str, ...]]] = {"a result": [("report", str(place)), ("export", str(place), "--to", "arrays", "--out", str(out))], "a bundle": [("import", str(place), "--out", str(out))],
+               "a state": [("export", str(file), "--to", "arrays", "--out", str(out)), ("run", *_longer(), "--after", str(file), "--out", str(out))]}
+    for words in readers[kind]:
+        ended = bench.biofa(*words).wait()
+        if ended.code == 0:
+            return Trial(Outcome.SILENT, f"{words[0]} reads it as if it were whole")
+        if wrong := complaint(ended):
+            return Trial(Outcome.UNCLEAR, f"{words[0]}: {wrong}")
+    return Trial(Outcome.REFUSED, f"check names {file.name}")
+
+
+def _longer() -> tuple[str, ...]:
+    from bioFA.selftest.bench import MODEL
+
+    return (*MODEL, "--set", "protocol.epochs=6", "--seed", "3", "--json")
+
+
+def _complained(ended: Ended, word: str) -> Trial:
+    wrong = complaint(ended)
+    if wrong or word not in ended.err:
+        return Trial(Outcome.UNCLEAR, wrong or f"it does not say '{word}': {ended.last}")
+    return Trial(Outcome.REFUSED, ended.last)
+
+
+MISSING = ("the description of a run, newer", "the description of a run, missing", "a table of jobs, newer", "a table of jobs, missing", "a result, newer",
+           "an outcome, missing", "a manifest of a bundle, newer", "a manifest of a bundle, missing")
+
+
+@fault("F18", "a manifest is missing, or of a newer bioFA", *MISSING)
+def missing_manifest(bench: Bench, trial: int) -> Trial:
+    """The file that says what a folder holds is taken away, or says that a later format of bioFA wrote it, with a checksum that is right."""
+    which = MISSING[trial % len(MISSING)]
+    if which.startswith("the description"):
+        place = bench.stopped(4)
+        path = place / checkpoint.FOLDER / checkpoint.RUN
+        if which.endswith("missing"):
+            path.unlink()
+            found = _complained(bench.resume(place).wait(), "there is no run")
+            return found if found.outcome is not Outcome.REFUSED else bench.recovered(place, found.says)
+        entry = json.loads(path.read_text())
+        path.write_text(json.dumps(sealed_run(entry, json.loads(entry["run"])) | {"format": 99}))
+        found = _complained(bench.resume(place).wait(), "99")
+        path.write_text(json.dumps(entry))
+        return found if found.outcome is not Outcome.REFUSED else bench.recovered(place, found.says)
+    if which.startswith(("a table", "an outcome")):
+        place = bench.copy_of_comparison()
+        before = outcomes(place)
+        path = place / sweep.TABLE
+        content = path.read_bytes()
+        if which.startswith("an outcome"):
+            name = sorted(before)[0]
+            (place / "runs" / name / "outcome.json").unlink()
+            before.pop(name)
+            (place / "table.csv").unlink()
+            return bench.comparison_recovered(place, before)
+        if which.endswith("missing"):
+            path.unlink()
+            found = _complained(bench.resume(place).wait(), "there is no")
+            begun = _complained(bench.compare(place).wait(), "already holds something else")
+        else:
+            path.write_text(json.dumps(json.loads(content) | {"format": 99}))
+            found = begun = _complained(bench.resume(place).wait(), "99")
+        path.write_bytes(content)
+        worse = next((one for one in (found, begun) if one.outcome is not Outcome.REFUSED), None)
+        return worse or Trial(Outcome.REFUSED, found.says, None, len(before), lost(before, place))
+    if which == "a result, newer":
+        place = bench.fresh()
+        place.mkdir()
+        with h5py.File(bench.whole() / RESULT) as old, sealed(place / RESULT) as new:
+            for name in list(old.keys()):
+                old.copy(name, new)
+            new.attrs.update(dict(old.attrs) | {"format": 99})
+        return _complained(bench.biofa("report", str(place)).wait(), "newer bioFA")
+    place = bench.fresh()
+    bench.biofa("bundle", str(bench.whole()), "--out", str(place)).wait()
+    manifest = place / "manifest.json"
+    if which.endswith("missing"):
+        manifest.unlink()
+        return _complained(bench.biofa("import", str(place), "--from", "bundle", "--out", str(bench.fresh())).wait(), "manifest")
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 99}))
+    return _complained(bench.biofa("import", str(place), "--out", str(bench.fresh())).wait(), "99")
+
+
+FAULTS = (damaged_file, missing_manifest)
