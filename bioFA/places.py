@@ -28,8 +28,9 @@ def placed(error: ModelError | FileError, path: Path, table: dict[str, Any], cha
     if not keys:
         return error.within(f"{path.name}: ")
     error.trail = ""
-    if any(f"{dotted}.".startswith(f"{key}.") for key in changes):
-        return error.within(f"{path.name} ({dotted}, as changed): ")
+    within = [key for key in changes if f"{key}.".startswith(f"{dotted}.")]
+    if any(f"{dotted}.".startswith(f"{key}.") for key in changes) or len(within) == 1:
+        return error.within(f"{path.name} ({within[0] if within else dotted}, as changed): ")
     line = _line(path.read_text("utf-8-sig"), keys)
     return error.within(f"{path.name} ({f'line {line}, ' if line else ''}{dotted}): ")
 

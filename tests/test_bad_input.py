@@ -62,6 +62,8 @@ def test_the_line_that_a_message_names_is_the_one_that_is_wrong(folder):
         bioFA.load("mine.toml")
     with pytest.raises(errors.WrongType, match=r"^mine.toml \(circuit.sizes, as changed\): Layered.sizes must be a list; got 3"):
         bioFA.load("mine.toml", {"circuit.sizes": 3})
+    with pytest.raises(errors.OutOfRange, match=r"^linear.toml \(circuit.weights.low, as changed\): Uniform: high must be >= low; got low = 2"):
+        bioFA.load("linear", {"circuit.weights.low": 2.0})
 
 
 def test_python_gets_the_same_message_as_the_command_line(folder):
