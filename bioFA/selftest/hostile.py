@@ -78,6 +78,7 @@ CHANGES = (
 """What could stand after `--set`."""
 _DIGEST = "0" * 64
 MANIFESTS = {
+    "UTF-16": "0\x00\n0",  # found by Atheris: json.loads of such bytes imports a codec
     "nothing": "", "no JSON": "{", "binary": "\x00\xff", "a list": "[]", "a number": "1", "files a list": '{"format": 1, "files": [[1, "x"]]}', "files a number": '{"format": 1, "files": 1}', "no files": '{"format": 1, "files": {}}',
     "format infinite": '{"format": 1e999, "files": {}}', "format NaN": '{"format": NaN, "files": {}}', "format a list": '{"format": [], "files": {}}', "format of many digits": '{"format": ' + "9" * 5000 + ', "files": {}}', "a newer format": '{"format": 2, "files": {}}',
     "deep lists": "[" * 100_000, "deep tables": '{"a":' * 100_000, "absolute": json.dumps({"format": 1, "files": {"/etc/passwd": _DIGEST}}), "above": json.dumps({"format": 1, "files": {"../../../../../../etc/passwd": _DIGEST}}),
