@@ -326,7 +326,7 @@ def _read_run(folder: Path) -> Run:
             raise ValueError("its checksum is wrong")
         fields = json.loads(entry["run"])
         run = Run(**(fields | {"experiment": files.loads(fields["experiment"])}))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedFile(f"'{path}' is damaged ({error}). Remove '{folder}' and run the experiment again.") from None
     here = provenance.versions()
     for package in DECIDING:

@@ -172,7 +172,7 @@ class Sweep:
             result = self.place(job) / RESULT
             if outcome["result_sha256"] is not None and _sha256(result.read_bytes()) != outcome["result_sha256"]:
                 return None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         return outcome
 
@@ -241,7 +241,7 @@ def read(folder: Path, mixed: bool = False) -> Sweep:
         if entry["format"] != FORMAT or _sha256(entry["table"].encode()) != entry["sha256"]:
             raise ValueError("its checksum or format is wrong")
         sweep = Sweep(folder, json.loads(entry["table"]), mixed)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedFile(f"'{path}' is damaged ({error}). Begin the comparison again in another folder.") from None
     here = provenance.versions()
     for package in DECIDING:

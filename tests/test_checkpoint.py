@@ -11,7 +11,7 @@ import pytest
 
 import bioFA
 from bioFA import checkpoint, provenance
-from bioFA.checkpoint import Checkpoint, Run, Stretch, begin, is_unfinished, refuse_taken, reopen
+from bioFA.checkpoint import Run, Stretch, begin, is_unfinished, refuse_taken, reopen
 from bioFA.errors import (
     AlreadyFinished,
     CannotWrite,
@@ -20,6 +20,7 @@ from bioFA.errors import (
     NoSuchFile,
     PlaceBusy,
     PlaceTaken,
+    TakenOver,
     Unreadable,
     WrongVersion,
 )
@@ -239,8 +240,38 @@ def test_a_second_process_is_refused(tmp_path, run):
     with begin(tmp_path / "r", run, {}) as kept:
         with pytest.raises(PlaceBusy) as refusal, reopen(tmp_path / "r"):
             pass
-        assert str(refusal.value) == f"another process is running in '{tmp_path / 'r'}' now. Wait for it, or give another folder."
+        who = checkpoint.holder(tmp_path / "r" / "checkpoint" / "lock")
+        assert str(refusal.value) == (
+            f"another process is running in '{tmp_path / 'r'}' now ({who}). Wait for it, or give another folder. "
+            f"If it is on a machine that is gone: biofa resume {tmp_path / 'r'} --force"
+        )
+        assert f"process {os.getpid()} " in who
         assert kept.count == 1
+
+
+def test_a_run_that_was_taken_over_writes_and_removes_nothing_more(tmp_path, run):
+    with begin(tmp_path / "r", run, {}) as kept:
+        with reopen(tmp_path / "r", force=True) as taker:
+            assert taker.count == 1
+            kept.keep(stretch(10))
+            with pytest.raises(TakenOver) as refusal:
+                kept.flush()
+            assert str(refusal.value) == f"another process has taken over the run in '{tmp_path / 'r'}'. It goes on there."
+            kept.remove()
+            taker.keep(stretch(20))
+            taker.flush()
+            assert [one.stop for one in taker.stretches()] == [7, 20]
+    with reopen(tmp_path / "r", force=True) as kept:  # nobody holds it
+        assert kept.count == 2
+
+
+def test_a_run_whose_folder_is_gone_says_so(tmp_path, run):
+    with begin(tmp_path / "r", run, {}) as kept:
+        kept.refuse_lost()
+        shutil.rmtree(tmp_path / "r")
+        with pytest.raises(TakenOver) as refusal:
+            kept.refuse_lost()
+    assert str(refusal.value) == f"'{tmp_path / 'r'}' was removed or moved while the run was in it."
 
 
 def test_a_run_that_ends_while_we_wait_is_told(tmp_path, run, monkeypatch):
@@ -302,7 +333,6 @@ def test_undoing_keeps_what_others_put_there(tmp_path, run):
         (tmp_path / "a" / "other").touch()
         kept.keep(stretch(10))
         kept.undo()
-        kept.flush()
     assert [path.name for path in tmp_path.rglob("*")] == ["a", "other"]
 
 
@@ -311,8 +341,8 @@ def test_removing_takes_the_checkpoint_and_nothing_else(tmp_path, run):
         (tmp_path / "r" / "result.h5").touch()
         kept.remove()
         assert not is_unfinished(tmp_path / "r")
+        kept.remove()  # twice does no harm
     assert [path.name for path in (tmp_path / "r").iterdir()] == ["result.h5"]
-    Checkpoint(tmp_path / "r", run, 0).remove()  # twice does no harm
 
 
 def test_leftovers_of_killed_processes_go(tmp_path, run):
