@@ -250,17 +250,16 @@ def test_a_second_process_is_refused(tmp_path, run):
 
 
 def test_a_run_that_was_taken_over_writes_and_removes_nothing_more(tmp_path, run):
-    with begin(tmp_path / "r", run, {}) as kept:
-        with reopen(tmp_path / "r", force=True) as taker:
-            assert taker.count == 1
-            kept.keep(stretch(10))
-            with pytest.raises(TakenOver) as refusal:
-                kept.flush()
-            assert str(refusal.value) == f"another process has taken over the run in '{tmp_path / 'r'}'. It goes on there."
-            kept.remove()
-            taker.keep(stretch(20))
-            taker.flush()
-            assert [one.stop for one in taker.stretches()] == [7, 20]
+    with begin(tmp_path / "r", run, {}) as kept, reopen(tmp_path / "r", force=True) as taker:
+        assert taker.count == 1
+        kept.keep(stretch(10))
+        with pytest.raises(TakenOver) as refusal:
+            kept.flush()
+        assert str(refusal.value) == f"another process has taken over the run in '{tmp_path / 'r'}'. It goes on there."
+        kept.remove()
+        taker.keep(stretch(20))
+        taker.flush()
+        assert [one.stop for one in taker.stretches()] == [7, 20]
     with reopen(tmp_path / "r", force=True) as kept:  # nobody holds it
         assert kept.count == 2
 
