@@ -127,3 +127,101 @@ def test_a_missing_run_is_refused():
         paired([1.0, np.nan], [1.0, 2.0])
     with pytest.raises(ModelError, match="paired by seed"):
         paired([1.0], [1.0, 2.0])
+
+
+def studentised(values, seed=0, draws=9999):
+    """The interval as its formula says, resample by resample."""
+    x = np.asarray(values, dtype=float)
+    picked = np.random.default_rng(seed).integers(0, len(x), (draws, len(x)))
+    errors = np.array([np.std(x[row], ddof=1) for row in picked])
+    varied = errors > 1e-12 * np.abs(x - x.mean()).max()
+    t = np.array([x[row].mean() - x.mean() for row in picked]) / np.where(varied, errors, errors[varied].min())
+    low, high = np.quantile(t, [0.025, 0.975])
+    return x.mean(), x.mean() - high * x.std(ddof=1), x.mean() - low * x.std(ddof=1)
+
+
+@pytest.mark.parametrize("values", [[1.0, 2.0, 4.0], [-3.0, 0.0, 5.0, 5.5, 9.0], [0.0, 0.0, 0.0, 1.0], [1e6, 1e6 + 1, 1e6 + 3], [1e-5, 3e-5, -4e-5]])
+@pytest.mark.parametrize("seed", [0, 3])
+def test_the_interval_is_that_of_its_formula(values, seed):
+    interval = bootstrap_mean(values, seed)
+    np.testing.assert_allclose([interval.mean, interval.low, interval.high], studentised(values, seed), rtol=1e-9)
+    assert bootstrap_mean(values) == bootstrap_mean(values, 0)
+
+
+def test_what_is_no_row_of_finite_numbers_is_refused_in_words():
+    for values, shape in (([[1.0]], "(1, 1)"), ([np.inf], "(1,)"), ([np.nan, 1.0], "(2,)"), (3.0, "()")):
+        with pytest.raises(ModelError) as refusal:
+            bootstrap_mean(values)
+        assert str(refusal.value) == f"values must be finite numbers in one row; got shape {shape}. Leave out what has diverged."
+
+
+def test_values_that_are_the_same_up_to_rounding_have_no_spread():
+    for scale in (1.0, -1e9, 1e-9):
+        interval = bootstrap_mean([scale, scale * (1 + 1e-13), scale])
+        assert interval.low == interval.high == interval.mean == pytest.approx(scale)
+        interval = bootstrap_mean([scale, scale * (1 + 1e-11), scale])
+        assert interval.low < interval.mean < interval.high
+    for values in ([0.5], []):
+        interval = bootstrap_mean(values)
+        assert np.isnan([interval.low, interval.high]).all()
+    assert bootstrap_mean([0.5]).mean == 0.5
+    assert np.isnan(bootstrap_mean([]).mean)
+
+
+def test_what_is_paired_is_what_its_parts_say():
+    first, second = np.array([1.0, 2.0, 4.0, np.inf, 3.0, np.inf]), np.array([2.0, 2.0, 1.0, 5.0, np.inf, np.inf])
+    outcome = paired(first, second)
+    ended = np.array([-1.0, 0.0, 3.0])
+    assert (outcome.n, outcome.n_finite) == (6, 3)
+    assert outcome.difference == bootstrap_mean(ended)
+    assert outcome.effect_size == pytest.approx(ended.mean() / ended.std(ddof=1))
+    assert outcome.superiority == pytest.approx((2 + 0.5 * 2) / 6)  # seeds 1 and 5 are better, 2 and 6 ties
+    assert outcome.p == signed_rank_p([-1.0, 0.0, 3.0, np.inf, -np.inf, 0.0])
+    assert type(outcome.superiority) is float
+    assert paired(list(first), list(second)) == outcome
+
+
+def test_effects_without_spread_or_without_runs():
+    assert paired([1.0, 1.0], [1.0, 1.0]).effect_size == 0.0
+    assert paired([2.0, 2.0], [1.0, 1.0]).effect_size == np.inf
+    assert paired([1.0, 1.0], [2.0, 2.0]).effect_size == -np.inf
+    assert np.isnan(paired([1.0], [2.0]).effect_size)
+    assert paired([1.0], [2.0]).difference.mean == -1.0
+    nothing = paired([], [])
+    assert (nothing.n, nothing.n_finite, nothing.p) == (0, 0, 1.0)
+    assert np.isnan([nothing.superiority, nothing.effect_size, nothing.difference.mean]).all()
+
+
+def test_what_cannot_be_paired_is_refused_in_words():
+    for first, second, shapes in (([1.0], [1.0, 2.0], "(1,) and (2,)"), ([[1.0]], [[1.0]], "(1, 1) and (1, 1)")):
+        with pytest.raises(ModelError) as refusal:
+            paired(first, second)
+        assert str(refusal.value) == f"runs are paired by seed, so both must have the same number; got {shapes}."
+    for first, second in (([np.nan], [1.0]), ([1.0], [np.nan])):
+        with pytest.raises(ModelError) as refusal:
+            paired(first, second)
+        assert str(refusal.value) == "a value is missing (NaN). Give infinity for a run that diverged, and wait for one that has not ended."
+
+
+def test_the_fewest_seeds_for_so_many_pairs():
+    assert [statistics.seeds_needed(pairs) for pairs in (0, 1, 2, 3, 10, 100)] == [5, 6, 7, 7, 9, 12]
+
+
+def test_a_difference_needs_five_seeds_and_a_p_below_5_percent():
+    five = paired(np.arange(5.0), np.arange(5.0))
+    assert differs(five, 0.0499)
+    assert not differs(five, 0.0501)
+    assert not differs(paired([1.0] * 4, [2.0] * 4), 0.0)
+
+
+def test_holm_never_falls_along_the_order_and_ends_at_one():
+    assert holm([0.02, 0.01, 0.02]) == pytest.approx([0.04, 0.03, 0.04])
+    assert holm([0.01, 0.011]) == pytest.approx([0.02, 0.02])
+    assert holm([0.4, 0.3, 0.2]) == pytest.approx([0.6, 0.6, 0.6])
+    assert all(isinstance(p, float) for p in holm([0.1, 0.2]))
+
+
+def test_p_is_one_where_nothing_differs():
+    assert signed_rank_p([]) == 1.0
+    assert signed_rank_p([0.0] * 5) == 1.0
+    assert signed_rank_p([1.0, -1.0]) == 1.0
