@@ -105,6 +105,7 @@ def test_what_is_damaged_is_run_again_and_nothing_else(finished, damage):
     assert (folder / "table.csv").read_bytes() == table
 
 
+@pytest.mark.slow
 def test_shards_together_do_what_one_driver_does(finished, tmp_path):
     folder, _ = finished
     for shard in ("2/2", "1/2", "2/2"):  # the first cannot know what tuning will choose
@@ -112,6 +113,7 @@ def test_shards_together_do_what_one_driver_does(finished, tmp_path):
     assert (tmp_path / "out" / "table.csv").read_bytes() == (folder / "table.csv").read_bytes()
 
 
+@pytest.mark.slow
 def test_a_driver_killed_at_random_and_resumed_ends_at_the_same_table(finished, tmp_path):
     folder, _ = finished
     rng = random.Random(3)
@@ -210,6 +212,7 @@ def test_the_lowest_mean_is_chosen_a_diverged_point_never_and_an_edge_is_told():
     assert tuning.choose({0.1: [1.0], 1.0: [2.0]})["at_edge"]
 
 
+@pytest.mark.slow
 def test_dask_finishes_all_runs_though_a_worker_is_killed(finished, tmp_path):
     distributed = pytest.importorskip("distributed")
     folder, _ = finished

@@ -447,6 +447,7 @@ def test_a_graph_of_others_spikes_as_its_equations_say(kind, recurrence, r, tmp_
         assert differ == 0, name
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(r=st.floats(0.01, 1e3), w_in=st.floats(0.01, 1e3), threshold=st.floats(0.01, 100), leak=st.floats(-10, 10), kind=st.sampled_from([nir.LIF, nir.CubaLIF]))
 def test_graphs_that_say_the_same_in_other_units_are_read_as_the_same_network(r, w_in, threshold, leak, kind, tmp_path_factory):

@@ -173,6 +173,7 @@ def test_what_diverged_is_loud(compared):
     assert "What is wrong" in found.said()
 
 
+@pytest.mark.slow
 def test_the_command_on_the_page_makes_the_same_tables(tuned, tmp_path):
     text = (tuned / report.PAGE).read_text()
     words = re.search(r'<pre id="command">(.*?)</pre>', text, re.DOTALL)[1]
