@@ -6,7 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
-from bioFA.sealed import BLOCK, SIGNATURE, is_whole, refuse_changed, sealed
+from bioFA import sealed as seal
+from bioFA.sealed import BLOCK, SIGNATURE, _Patient, is_whole, refuse_changed, sealed
 
 
 @pytest.fixture
@@ -72,3 +73,90 @@ def test_what_cannot_be_read_says_so(tmp_path):
     for call in (is_whole, refuse_changed):
         with pytest.raises(FileNotFoundError):
             call(tmp_path / "missing.h5")
+
+
+class _Full:
+    """A disk on which nothing can be written or cut."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def write(self, content):
+        self.asked += 1
+        raise OSError(28, f"full {self.asked}")
+
+    def truncate(self, size):
+        self.asked += 1
+        raise OSError(28, f"full {self.asked}")
+
+
+def test_hdf5_is_told_of_no_mishap_and_the_first_is_kept():
+    disk = _Full()
+    patient = _Patient(disk)
+    assert patient.wrong is None
+    assert patient.truncate(5) == 5
+    assert str(patient.wrong) == "[Errno 28] full 1"
+    assert patient.truncate() == 0
+    assert patient.write(np.zeros(3)) == 24
+    assert str(patient.wrong) == "[Errno 28] full 1"
+    assert disk.asked == 2  # once something is wrong, nothing more is written
+    patient = _Patient(_Full())
+    assert patient.write(b"abc") == 3
+    assert str(patient.wrong) == "[Errno 28] full 1"
+    patient.flush()
+
+
+def test_what_is_written_in_pieces_is_written_whole(tmp_path):
+    class Slow:
+        """A disk that takes three bytes at a time."""
+
+        def __init__(self, file):
+            self.file = file
+
+        def write(self, content):
+            return self.file.write(content[:3])
+
+    with open(tmp_path / "x", "wb", buffering=0) as file:
+        patient = _Patient(Slow(file))
+        assert patient.write(np.arange(4, dtype=np.int32)) == 16
+        assert patient.wrong is None
+    assert (tmp_path / "x").read_bytes() == np.arange(4, dtype=np.int32).tobytes()
+
+
+def test_all_else_is_as_of_the_file(tmp_path):
+    (tmp_path / "x").write_bytes(b"0123456789")
+    with open(tmp_path / "x", "r+b", buffering=0) as file:
+        patient = _Patient(file)
+        assert patient.read(4) == b"0123"
+        assert patient.tell() == 4
+        assert patient.read() == b"456789"
+        assert patient.seek(2) == 2
+        assert patient.seek(3, 1) == 5
+        buffer = bytearray(3)
+        assert patient.readinto(buffer) == 3
+        assert bytes(buffer) == b"567"
+        assert patient.seek(-1, 2) == 9
+        assert patient.truncate(6) == 6
+    assert (tmp_path / "x").read_bytes() == b"012345"
+
+
+class _Counted:
+    """A file that says how much is asked of it at once."""
+
+    def __init__(self, file):
+        self.file, self.asked = file, []
+
+    def seek(self, place):
+        self.file.seek(place)
+
+    def read(self, size):
+        self.asked.append(size)
+        return self.file.read(size)
+
+
+def test_a_digest_reads_a_piece_of_a_mebibyte_at_a_time(path):
+    with open(path, "rb") as file:
+        counted = _Counted(file)
+        assert seal._digest(counted) == path.read_bytes()[:64]
+    assert set(counted.asked) == {1 << 20}
+    assert len(counted.asked) >= 4
