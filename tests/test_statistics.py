@@ -225,3 +225,24 @@ def test_p_is_one_where_nothing_differs():
     assert signed_rank_p([]) == 1.0
     assert signed_rank_p([0.0] * 5) == 1.0
     assert signed_rank_p([1.0, -1.0]) == 1.0
+
+
+def test_p_is_that_of_all_sign_flips_whatever_is_tied():
+    rng = np.random.default_rng(4)
+    for _ in range(60):
+        differences = rng.integers(-3, 4, rng.integers(2, 9)).astype(float)
+        ranks = stats.rankdata(np.abs(differences))
+        flips = np.array(list(itertools.product((-1, 1), repeat=len(ranks)))) @ np.where(differences == 0, 0.0, ranks)
+        found = (np.sign(differences) * ranks).sum()
+        expected = min(1.0, 2 * min((flips <= found).mean(), (flips >= found).mean()))
+        assert signed_rank_p(differences) == pytest.approx(expected, rel=1e-12)
+        assert signed_rank_p(-differences) == pytest.approx(expected, rel=1e-12)
+
+
+def test_an_effect_is_in_units_of_the_spread_however_small():
+    outcome = paired([0.01, 0.02, 0.03], [0.0, 0.0, 0.0])
+    assert outcome.effect_size == pytest.approx(2.0)
+
+
+def test_corrected_values_never_exceed_one():
+    assert holm([0.6, 0.9]) == [1.0, 1.0]
