@@ -31,6 +31,7 @@ from bioFA.weights import Constant, Identity, LowRank, Normal, Orthogonal, Share
 # ---------------------------------------------------------------------------------- descriptions
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
+bounded = st.floats(min_value=-8e307, max_value=8e307)  # the width of a range is finite, too
 positive = st.floats(min_value=1e-12, max_value=1e12)
 sizes = st.integers(min_value=1, max_value=5)
 names = st.from_regex(r"[a-z][a-z0-9]{2,5}_[a-z0-9]{1,3}", fullmatch=True)
@@ -40,7 +41,7 @@ activations = st.sampled_from(["linear", "tanh", "logistic", "rectified"])
 learning_rates = st.floats(min_value=0, allow_infinity=False)
 
 free_weights = st.one_of(
-    st.tuples(finite, finite).map(lambda ends: Uniform(low=min(ends), high=max(ends))),
+    st.tuples(bounded, bounded).map(lambda ends: Uniform(low=min(ends), high=max(ends))),
     st.builds(Normal, scale=st.floats(min_value=0, allow_infinity=False), mean=finite),
     st.builds(Orthogonal, scale=finite),
     st.builds(LowRank, rank=sizes, scale=positive),
