@@ -3,10 +3,13 @@
 The texts, the readers and the canary that watches are `bioFA.selftest.hostile`, which ships with bioFA; Hypothesis makes more texts here.
 """
 
+import ast
 import os
+import re
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -16,12 +19,13 @@ from hypothesis import strategies as st
 
 import bioFA
 from bioFA import cli
-from bioFA.errors import BioFAError, ModelError
+from bioFA.errors import BioFAError, MalformedFile, ModelError
 from bioFA.exchange import export
 from bioFA.exchange import load as import_
 from bioFA.expressions import parse
 from bioFA.selftest import hostile
 from bioFA.selftest.hostile import BOMBS, KNOWN, LIMIT, PAYLOADS, Canary, Case, Verdict
+from bioFA.tasks.arrays import Arrays
 
 
 @pytest.fixture(scope="module")
@@ -211,3 +215,26 @@ def test_a_bundle_with_preferences_of_brian2_is_refused(tmp_path):
     (tmp_path / "bundle" / "data" / "brian_preferences").touch()
     with pytest.raises(BioFAError, match="do not trust this bundle"):
         import_(tmp_path / "bundle")
+
+
+def test_nothing_in_bioFA_reads_xml_or_unpickles():
+    """XML is written (NeuroML), and parsed only where the text is bioFA's own, so no entity can unfold; and no pickle is ever read."""
+    forbidden = {"pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle", "xml.sax", "xml.dom", "lxml", "pyexpat"}
+    parsed = []
+    for path in Path(bioFA.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [f"{node.module}.{alias.name}" for alias in node.names] if isinstance(node, ast.ImportFrom) else []
+            assert not [name for name in names if any(name == bad or name.startswith(f"{bad}.") for bad in forbidden)], path
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in {f"ElementTree.{name}" for name in ("parse", "fromstring", "XML", "XMLParser", "XMLPullParser", "iterparse", "fromstringlist", "XMLID")}:
+                parsed.append(ast.unparse(node)[:32])
+    assert parsed
+    assert all(re.match(r"ElementTree\.fromstring\(_[A-Z]", call) for call in parsed), parsed  # a constant of the module
+
+
+def test_an_archive_of_arrays_that_unfolds_out_of_proportion_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("inputs.npy", "w", force_zip64=True) as member:
+        for _ in range(1300):
+            member.write(bytes(1 << 20))
+    assert (tmp_path / "bomb.npz").stat().st_size < 3_000_000
+    with pytest.raises(MalformedFile, match=r"Arrays\.path: '.*bomb\.npz' unfolds to 1363148800 bytes"):
+        Arrays(path=str(tmp_path / "bomb.npz")).draw(None)

@@ -9,8 +9,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from bioFA.errors import FileError, NoSuchFile, WrongData, WrongKind
+from bioFA.errors import FileError, MalformedFile, NoSuchFile, WrongData, WrongKind
 from bioFA.foreign import inspect
+from bioFA.foreign_walk import ALWAYS, RATIO
 from bioFA.tasks.base import Array
 
 KINDS = ".npz, .csv, .h5, or a folder of .npy files"
@@ -37,6 +38,10 @@ def read(path: str, place: str) -> dict[str, Array]:
 
 def _npz(file: Path, place: str) -> dict[str, Array]:
     try:
+        with zipfile.ZipFile(file) as archive:
+            unfolded, size = sum(member.file_size for member in archive.infolist()), file.stat().st_size
+        if unfolded > ALWAYS + RATIO * size:
+            raise MalformedFile(f"{place}: '{file}' unfolds to {unfolded} bytes, and has {size} itself. Get the file anew, or from somebody you trust.")
         loaded = np.load(file, allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             raise ValueError
