@@ -39,6 +39,7 @@ from bioFA.console import (
     watched,
 )
 from bioFA.errors import CannotWrite, FileError, NoSuchFile, PlaceTaken, suggestion
+from bioFA.selftest.command import selftest
 
 if TYPE_CHECKING:
     from bioFA.experiment import Experiment
@@ -71,6 +72,9 @@ def main() -> None:
       biofa verify digits                does the compiled program agree with NumPy?
       biofa show digits > mine.toml      a model file of your own to change
     """
+
+
+main.add_command(selftest)
 
 
 @main.command("list", short_help="List built-in models and parts.")
@@ -343,7 +347,7 @@ def _drive(
         click.echo(f"Written to {found.folder}: {page.name}, {comparison.TIDY}, {comparison.PAIRS}")
     complaint = comparison.failure(outcome)
     if complaint is not None:
-        click.echo(f"biofa: {complaint}", err=True)
+        click.echo(f"biofa: [{complaint.code}] {complaint}", err=True)
         click.get_current_context().exit(complaint.exit_code)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import math
 import re
@@ -18,12 +19,15 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from bioFA.errors import BioFAError, OutOfMemory, suggestion
+from bioFA.errors import BioFAError, CannotWrite, OutOfMemory, TooFewHandles, suggestion
+from bioFA.scarcity import SCARCE
 
 if TYPE_CHECKING:
     from bioFA.simulation import Progress
 
 _JSON = "bioFA.json"
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What a full disk, a quota and a limit of file sizes answer."""
 
 
 class Commands(click.Group):
@@ -52,6 +56,13 @@ class Commands(click.Group):
             _fail(ctx, error.code, str(error), error.exit_code)
         except MemoryError as error:
             _fail(ctx, OutOfMemory.code, f"the memory of this machine does not suffice ({error}). Describe a smaller network, or record less.", OutOfMemory.exit_code)
+        except OSError as error:  # of the machine, wherever it strikes; any other is a mistake of ours
+            if error.errno in SCARCE:
+                _fail(ctx, TooFewHandles.code, f"the system gives no more file handles, processes or memory: {error}. Run less at once, or raise the limit (ulimit -n, ulimit -u).", TooFewHandles.exit_code)
+            elif error.errno in FULL:
+                _fail(ctx, CannotWrite.code, f"there is no space to write: {error}. Make some, then run the same command again.", CannotWrite.exit_code)
+            else:
+                raise
         except _Stopped as stopped:
             _fail(ctx, "interrupted" if stopped.code == 130 else "terminated", str(stopped), stopped.code)
         except _Terminated:

@@ -109,7 +109,7 @@ class Sweep:
         self.conditions = [Condition(**row) for row in table["conditions"]]
         self.jobs = [Job(**row) for row in table["jobs"]]
         self._chosen: dict[int, dict[str, Any]] = {}
-        self._proven: dict[str, dict[str, Any]] = {}
+        self._proven: set[str] = set()
 
     @cached_property
     def experiments(self) -> list[Experiment]:
@@ -155,12 +155,13 @@ class Sweep:
         return self.folder / RUNS / job.name
 
     def outcome(self, job: Job) -> dict[str, Any] | None:
-        """What a job came to, or None where it is not proven done. Proven once, it is not read again: results are large."""
-        if job.name not in self._proven and (outcome := self._prove(job)) is not None:
-            self._proven[job.name] = outcome
-        return self._proven.get(job.name)
+        """What a job came to, or None where it is not proven done. Proven once, its result is not hashed again, being large; nothing of it is kept in memory."""
+        outcome = self._prove(job, hashed=job.name not in self._proven)
+        if outcome is not None:
+            self._proven.add(job.name)
+        return outcome
 
-    def _prove(self, job: Job) -> dict[str, Any] | None:
+    def _prove(self, job: Job, hashed: bool) -> dict[str, Any] | None:
         try:
             entry = json.loads((self.place(job) / OUTCOME).read_bytes())
             if entry["sha256"] != _sha256(entry["outcome"].encode()):
@@ -170,7 +171,7 @@ class Sweep:
             if experiment is None or (outcome["experiment_sha256"], outcome["seed"]) != (_digest(experiment), job.seed):
                 return None
             result = self.place(job) / RESULT
-            if outcome["result_sha256"] is not None and _sha256(result.read_bytes()) != outcome["result_sha256"]:
+            if hashed and outcome["result_sha256"] is not None and _sha256(result.read_bytes()) != outcome["result_sha256"]:
                 return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None

@@ -78,7 +78,7 @@ class Running:
 class Bench:
     """Where drills are held."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, learn: bool = True):
         self.folder = folder
         self.cache = folder / "cache"
         self.random = random.Random(2016)
@@ -91,7 +91,8 @@ class Bench:
         import bioFA.compare
         import bioFA.report  # noqa: F401  (imported once here, and not in every fork)
 
-        self._learn_what_is_expected()
+        if learn:
+            self._learn_what_is_expected()
 
     def _learn_what_is_expected(self) -> None:
         """The undisturbed runs: what everything is held to."""
@@ -224,7 +225,7 @@ class Bench:
         missing = lost(before, place)
         if (place / "table.csv").exists() and comparison_digest(place) == self.compared():
             return Trial(Outcome.IDENTICAL, says, None, count, missing)
-        written = {path: path.stat().st_mtime_ns for name in before for path in (place / "runs" / name).iterdir()}
+        written = {path: path.stat().st_mtime_ns for name in before for path in (place / "runs" / name).glob("*")}
         ended = self.resume(place).wait()
         missing = max(missing, lost(before, place), sum(not path.exists() or path.stat().st_mtime_ns != at for path, at in written.items()))
         if ended.code != 0:
@@ -244,6 +245,13 @@ class Bench:
         """A copy of the undisturbed comparison, to be damaged."""
         self.compared()
         return self.copied(self.comparison())
+
+    def tidy(self) -> None:
+        """Take away what a trial left, but for what others need."""
+        kept = {self.cache, self.comparison(), self._whole, self.folder / "compiled"}
+        for path in self.folder.iterdir():
+            if path not in kept:
+                shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
 
     def copied(self, place: Path) -> Path:
         """A copy of a folder."""
@@ -341,9 +349,9 @@ def waited(what: Callable[[], object], patience: float = PATIENCE) -> bool:
 
 
 @contextlib.contextmanager
-def bench() -> Iterator[Bench]:
-    """A bench in a folder that is removed when the drills are over."""
+def bench(learn: bool = True) -> Iterator[Bench]:
+    """A bench in a folder that is removed when the drills are over; with `learn`, it begins with the undisturbed runs."""
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="biofa-selftest-", ignore_cleanup_errors=True) as folder:
-        yield Bench(Path(folder))
+        yield Bench(Path(folder), learn)

@@ -69,7 +69,7 @@ def bad_compiler(bench: Bench, trial: int) -> Trial:
     ][min(trial % 10, 5)]
     compiler = Compiler(bench.fresh(), _store(bench), fault, after)
     killed = trial % 10 >= 5
-    environment = {**compiler.environment, "BIOFA_CACHE": str(cache), "BIOFA_COMPILE_LIMIT": "6" if trial % 10 == 0 else None}
+    environment = {**compiler.environment, "BIOFA_CACHE": str(cache), "BIOFA_COMPILE_LIMIT": "12" if trial % 10 == 0 else None}
     running = bench.run(place, environment=environment)
     if killed:
         running_for = bench.random.uniform(0.05, 3.0)

@@ -1,0 +1,238 @@
+"""Every fault that bioFA is to survive, put to it a few times; and the oracle that judges it, put to programs that are wrong."""
+
+import json
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from bioFA import checkpoint, cli
+from bioFA.brian.run import Compiled
+from bioFA.errors import TooFewHandles
+from bioFA.memory import resident
+from bioFA.result import RESULT
+from bioFA.scarcity import patiently
+from bioFA.selftest import command, drill, report, soak
+from bioFA.selftest.bench import bench, dies_after, lost, outcomes
+from bioFA.selftest.injections import replace_program
+from bioFA.selftest.oracle import Ended, Outcome, Trial, complaint, digest, judge
+from bioFA.selftest.tally import Tally
+
+pytestmark = [pytest.mark.faults, pytest.mark.compiled]
+
+
+@pytest.fixture(scope="module")
+def place():
+    with bench() as made:
+        yield made
+
+
+@pytest.mark.parametrize("number", drill.FAULTS)
+def test_a_fault_is_survived(place, number):
+    row = drill.put_to(place, drill.FAULTS[number], 2)
+    assert row.survived, row.wrong
+    assert sum(trial.lost for trial in row.trials) == 0
+
+
+def test_there_are_24_faults_and_each_says_how_it_is_injected():
+    assert list(drill.FAULTS) == [f"F{number}" for number in range(1, 25)]
+    for fault in drill.FAULTS.values():
+        assert len(fault.injected) > 30
+        assert fault.variants
+
+
+# the oracle
+
+
+def wrong_program():
+    """A bioFA that computes with another learning rate and does not look: what the proof of completeness is there for."""
+    real = Compiled._call
+    Compiled._prove = lambda *_: None
+    Compiled._call = lambda self, folder, arguments: real(self, folder, [*arguments, "hidden_to_output.learning_rate=0.01"])
+
+
+def test_a_program_that_computes_something_else_is_called_silent(place):
+    where = place.fresh()
+    trial = place.judged(place.run(where, prepare=[wrong_program]).wait(), where)
+    assert trial.outcome is Outcome.SILENT
+    assert "other numbers" in trial.says
+
+
+def test_what_goes_on_to_other_numbers_is_called_silent(place):
+    where = place.fresh()
+    place.run(where, prepare=[wrong_program, lambda: dies_after(3)]).wait()
+    assert checkpoint.is_unfinished(where)
+    assert (place.recovered(where).outcome, place.recovered(where).lost) == (Outcome.SILENT, 1)
+
+
+def test_a_whole_result_with_other_numbers_is_silent_also_where_the_exit_code_tells_of_failure(place):
+    where = place.fresh()
+    ended = place.run(where, prepare=[wrong_program]).wait()
+    assert place.judged(Ended(1, "", "biofa: [disk-full] x"), where).outcome is Outcome.SILENT
+    assert ended.code == 0
+
+
+def test_without_the_proof_a_full_disk_would_be_silent_and_the_drill_would_say_so(place):
+    cache, where = place.copy_of_cache(), place.fresh()
+    replace_program(cache, 'cd "$(dirname "$REAL")" && "$REAL" "$@" hidden_to_output.learning_rate=0.01')
+    proven = place.fresh()
+    assert place.judged(place.run(proven, environment={"BIOFA_CACHE": str(cache)}).wait(), proven).outcome is Outcome.REFUSED
+    unproven = place.run(where, environment={"BIOFA_CACHE": str(cache)}, prepare=[lambda: setattr(Compiled, "_prove", lambda *_: None)])
+    assert place.judged(unproven.wait(), where).outcome is Outcome.SILENT
+
+
+@pytest.mark.parametrize(("ended", "says"), [
+    (Ended(None, "", ""), "hung"), (Ended(1, "", "biofa: something went wrong"), "no code"), (Ended(1, "", ""), "no code"), (Ended(-11, "", ""), "signal 11"),
+    (Ended(1, "", "biofa: [run-error] x\nTraceback (most recent call last):\n  y\nKeyError: z"), "traceback"), (Ended(0, "", ""), "exited with 0"),
+])
+def test_a_failure_that_does_not_tell_its_code_is_unclear(ended, says):
+    assert says in complaint(ended)
+    assert complaint(Ended(2, "", "biofa: [damaged-file] 'x' is damaged.")) is None
+
+
+@pytest.mark.parametrize(("ended", "found", "outcome"), [
+    (Ended(0, "", ""), "right", Outcome.IDENTICAL), (Ended(0, "", ""), "other", Outcome.SILENT), (Ended(0, "", ""), None, Outcome.SILENT),
+    (Ended(1, "", "biofa: [x] y"), None, Outcome.REFUSED), (Ended(1, "", "biofa: [x] y"), "other", Outcome.SILENT), (Ended(1, "", "y"), None, Outcome.UNCLEAR),
+])
+def test_an_end_and_a_result_have_one_outcome(ended, found, outcome):
+    assert judge(ended, found, "right").outcome is outcome
+
+
+def test_one_changed_number_changes_the_digest_and_the_time_of_day_does_not(place):
+    again, other = place.fresh(), place.fresh()
+    place.run(again).wait()
+    place.run(other, seed=4).wait()
+    assert digest(again / RESULT) == place.expected != digest(other / RESULT) == place.other
+    (again / RESULT).write_bytes((again / RESULT).read_bytes()[:-1])
+    assert digest(again / RESULT) is None
+
+
+def test_a_lost_run_of_a_comparison_is_counted(place):
+    where = place.copy_of_comparison()
+    before = outcomes(where)
+    assert len(before) == 3
+    assert lost(before, where) == 0
+    shutil.rmtree(where / "runs" / min(before))
+    assert lost(before, where) == 1
+    assert place.comparison_recovered(where, before).lost == 1
+
+
+# what tells of it
+
+
+def row(number, *trials, control=""):
+    return drill.Row(drill.FAULTS[number], trials, control)
+
+
+def test_the_line_counts_and_puts_n_beside_every_zero():
+    rows = [row("F7", Trial(Outcome.REFUSED, resumed=True), Trial(Outcome.IDENTICAL, finished=1)), row("F11", Trial(Outcome.REFUSED, resumed=True), control="silent 10 of 10")]
+    told = report.line(rows, [Tally("bad inputs refused", 5, 5)])
+    assert told.startswith("faults survived 2/2 (3 trials), bad inputs refused 5/5, finished runs lost 0 of 1 (95 % bound 3), silent wrong results 0 of 3 (95 % bound 1), resume bit-identical 2/2")
+    assert "silent 10 of 10" in report.table(rows)
+    worse = [*rows, row("F12", Trial(Outcome.SILENT, "x", finished=3, lost=1))]
+    assert "faults survived 2/3 (4 trials)" in report.line(worse, [])
+    assert "finished runs lost 1 of 4, silent wrong results 1 of 4" in report.line(worse, [])
+    assert not worse[2].survived
+    assert "F12, trial 0" in worse[2].wrong[0]
+
+
+def test_the_command_prints_the_table_writes_json_and_fails_where_a_fault_is_not_survived(tmp_path, monkeypatch):
+    outcome = CliRunner().invoke(cli.main, ["selftest", "--only", "F1", "--trials", "1", "--no-control", "--out", str(tmp_path / "out"), "--json"])
+    assert outcome.exit_code == 0, outcome.output
+    found = json.loads(outcome.stdout)
+    assert found == json.loads((tmp_path / "out" / "selftest.json").read_text())
+    assert (found["totals"]["survived"], found["totals"]["trials"], found["faults"][0]["outcomes"]) == (1, 1, {"refused": 1})
+    monkeypatch.setattr(drill, "put_to", lambda bench, fault, *_: drill.Row(fault, (Trial(Outcome.SILENT, "other numbers"),)))
+    monkeypatch.setattr("bioFA.selftest.bench.Bench._learn_what_is_expected", lambda self: None)
+    outcome = CliRunner().invoke(cli.main, ["selftest", "--only", "F1", "--no-control"])
+    assert outcome.exit_code == 1
+    assert "F1, trial 0 (g++ is not on PATH): silent, other numbers" in outcome.output
+    outcome = CliRunner().invoke(cli.main, ["selftest", "--only", "F99"])
+    assert "[unknown-name] unknown fault 'F99'" in outcome.output
+
+
+def test_mutants_are_told_with_their_date_and_whether_sources_changed(tmp_path, monkeypatch):
+    known = {"date": "2026-01-02", "mutants": 10, "killed": 9, "modules": {"bioFA/units.py": {"sha256": report._sha256("bioFA/units.py")}}}
+    monkeypatch.setattr(report, "package_files", lambda _: tmp_path)
+    assert report.mutants()[0] == "mutants killed: not measured"
+    (tmp_path / "mutants.json").write_text(json.dumps(known))
+    assert report.mutants()[0] == "mutants killed 90 % (9/10, measured 2026-01-02; of sources that are unchanged)"
+    known["modules"]["bioFA/units.py"]["sha256"] = "another"
+    (tmp_path / "mutants.json").write_text(json.dumps(known))
+    assert "changed since: bioFA/units.py" in report.mutants()[0]
+
+
+# what the drills asked for
+
+
+def test_scarce_handles_are_waited_for_and_other_mishaps_are_not(monkeypatch):
+    waited = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    tries = [OSError(24, "Too many open files"), OSError(11, "Resource temporarily unavailable"), None]
+
+    def attempt():
+        error = tries.pop(0)
+        if error is not None:
+            raise error
+        return "begun"
+
+    assert patiently(attempt) == "begun"
+    assert len(waited) == 2
+    tries[:] = [OSError(2, "No such file")]
+    with pytest.raises(FileNotFoundError):
+        patiently(attempt)
+    assert TooFewHandles.exit_code == 3
+
+
+def test_the_memory_of_a_process_counts_what_it_started():
+    import os
+    import subprocess
+
+    mine = resident(os.getpid())
+    child = subprocess.Popen(["python3", "-c", "x = bytearray(60_000_000); print('ready', flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        child.stdout.readline()
+        assert resident(os.getpid()) > mine + 55_000_000
+        assert 55_000_000 < resident(child.pid) < 120_000_000
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+
+
+def test_a_short_soak_loses_nothing_and_the_driver_keeps_its_size(monkeypatch):
+    monkeypatch.setattr(soak, "DRIVER_LIVES", (3.0, 6.0))
+    found = soak.run(60)
+    assert (found.finished, found.whole, found.lost, found.damaged) == (60, 60, 0, 0)
+    assert found.killed_runs > 0
+    assert found.killed_drivers > 0
+    assert found.memory_mb[1] - found.memory_mb[0] < 10
+    assert found.files[1] - found.files[0] <= 3
+    assert "60 of 60 runs finished" in str(found)
+
+
+def test_a_soak_sees_a_run_that_is_lost(tmp_path):
+    seen = {}
+    for name in ("a", "b"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "outcome.json").write_text("{}")
+    assert soak._look(tmp_path, seen) == 0
+    assert len(seen) == 2
+    (tmp_path / "runs" / "a" / "outcome.json").unlink()
+    assert soak._look(tmp_path, seen) == 1
+    growing = [(0, done, 100.0 + 0.1 * done, 7) for done in range(50)] + [(1, done, 120.0 + 0.1 * done, 7) for done in range(50, 99)]
+    assert soak._slope(growing, 2) == pytest.approx(100.0)
+    assert soak._slope(growing, 3) == 0.0
+
+
+def test_the_selftest_command_costs_no_import_before_it_is_called():
+    assert {"click", "bioFA"} >= {line.split()[1].split(".")[0] for line in Path(command.__file__).read_text().splitlines() if line.startswith("from ")} - {
+        "__future__", "collections", "importlib", "pathlib", "typing"}
+
+
+def test_the_page_of_guarantees_lists_the_faults_as_they_are():
+    page = (Path(__file__).resolve().parent.parent / "docs" / "guarantees.md").read_text()
+    for fault in drill.FAULTS.values():
+        assert f"| {fault.number} | {fault.title} | {fault.injected.rstrip('.')} | {'20' if fault.chance else len(fault.variants)} |" in page
