@@ -398,4 +398,4 @@ def run() -> Tally:
     with tempfile.TemporaryDirectory() as place, in_folder(Path(place)):
         faults = {name: faults_of(case) for name, case in CASES.items()}
     wrong = tuple(f"{name}: {found[0]}" for name, found in faults.items() if found)
-    return Tally("bad inputs refused", len(CASES) - len(wrong), len(CASES), wrong)
+    return Tally("bad inputs refused", len(CASES) - len(wrong), len(CASES), ("with code, place and fix", *wrong))
