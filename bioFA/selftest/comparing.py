@@ -137,7 +137,7 @@ LONG = ("linear", "--schemes", "fa", "--seeds", "1", "--set", "protocol.epochs=1
 
 @fault("F20", "a run passes its limit of time or memory", "time", "memory", "killed by the system")
 def past_limit(bench: Bench, trial: int) -> Trial:
-    """--time-limit of one second, --memory-limit below what bioFA takes, SIGKILL of a run of a comparison as by a system whose memory is full."""
+    """--time-limit of two seconds, --memory-limit below what bioFA takes, SIGKILL of a run of a comparison as by a system whose memory is full."""
     which = trial % 3
     place = bench.fresh()
     words: tuple[str, ...]
