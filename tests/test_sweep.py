@@ -241,6 +241,7 @@ def test_what_is_left_is_told_from_what_is_done(table, monkeypatch):
     assert estimate(table, table.jobs) == {"left": 2, "seconds": 30.0, "bytes": 16.0, "free": 123}
     assert estimate(table, table.jobs, 2)["seconds"] == 15.0
     assert estimate(table, table.jobs, 8)["seconds"] == 15.0
+    assert estimate(table, [table.jobs[1]], 2) == {"left": 1, "seconds": 10.0, "bytes": 7.0, "free": 123}
     assert estimate(table, table.jobs[:1]) == {"left": 0, "seconds": 0.0, "bytes": 0, "free": 123}
     done(table, "a2", wall=3.0, cached=False)  # as if compiling took longer than all
     assert estimate(table, [Job("x", 0, 7)])["seconds"] == 5.0

@@ -134,3 +134,5 @@ def test_the_schema_for_editors_says_what_a_field_takes(field):
         assert not re.search(text["pattern"], refused)
     titled = TypeAdapter(Annotated[float, Field(title="Rate", description="How often."), Gt(0), Unit("Hz"), Le(5)]).json_schema()
     assert titled["anyOf"][0] == {"type": "number", "exclusiveMinimum": 0, "maximum": 5}
+    positive = TypeAdapter(Annotated[float, Unit("s"), Gt(0)]).json_schema()
+    assert positive["anyOf"][0] == {"type": "number", "exclusiveMinimum": 0}

@@ -1,0 +1,49 @@
+"""What is said of mutation testing is what was measured, and at least nine of ten mutants are noticed."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+from bioFA.selftest import hostile
+
+ROOT = Path(__file__).resolve().parent.parent
+REPORT = json.loads((Path(hostile.__file__).parent / "mutants.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def mutation():
+    specification = importlib.util.spec_from_file_location("mutation", ROOT / "tests" / "mutation.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_every_critical_module_was_measured_and_nine_of_ten_mutants_were_noticed(mutation):
+    assert REPORT["modules"].keys() == mutation.MODULES.keys()
+    for module, numbers in REPORT["modules"].items():
+        assert numbers["killed"] >= 0.9 * numbers["mutants"] > 0, module
+        assert len(numbers["survivors"]) == numbers["mutants"] - numbers["killed"], module
+        assert len(numbers["sha256"]) == 64
+    for key in ("mutants", "killed"):
+        assert REPORT[key] == sum(numbers[key] for numbers in REPORT["modules"].values())
+
+
+def test_the_page_says_what_was_measured():
+    page = (ROOT / "docs" / "mutation.md").read_text()
+    for module, numbers in REPORT["modules"].items():
+        assert f"| `{module}` | {numbers['killed']} of {numbers['mutants']} |" in page
+    assert f"{REPORT['killed']} of {REPORT['mutants']} mutants" in page
+    assert REPORT["tool"] in page
+
+
+def test_modules_functions_and_tests_that_are_measured_exist(mutation):
+    for module, measured in mutation.MODULES.items():
+        text = (ROOT / module).read_text()
+        for function in measured.functions:
+            assert f"def {function.rpartition('.')[2]}(" in text, function
+        for test in measured.tests:
+            assert (ROOT / "tests" / test).is_file()
+    assert mutation.pattern("bioFA/brian/run.py", "Compiled._prove") == "bioFA.brian.run.xǁCompiledǁ_prove__mutmut_*"
+    assert mutation.pattern("bioFA/sweep.py", "write") == "bioFA.sweep.x_write__mutmut_*"
