@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable
 from importlib.resources import files as package_files
@@ -16,6 +17,9 @@ from bioFA.places import placed
 
 LARGEST, DEEPEST, MOST = 1_000_000, 100, 10_000
 """A model file is read by people: more bytes, tables nested deeper, or more keys than this are some other file."""
+LONGEST_KEY = 1000
+_STRING = re.compile(r"""\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'""")
+_KEY = re.compile(r"[\w\-.\t ]+")
 
 
 def models_folder() -> Path:
@@ -106,11 +110,23 @@ def _read_toml(path: Path) -> dict[str, Any]:
     if size > LARGEST:
         raise TooLarge(f"{path}: a model file has at most {LARGEST} bytes; this one has {size}. Put data into a .npz file and name it in the task.")
     try:
-        return _shallow(tomllib.loads(raw.decode("utf-8-sig")))
+        return _tables(raw.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise WrongKind(f"{path}: is not text in UTF-8. A model file is TOML; see 'biofa show digits' for one.") from None
     except (ValueError, RecursionError) as error:
         raise WrongKind(f"{path}: is not valid TOML: {error}. See 'biofa show digits' for a model file.") from None
+
+
+def _tables(text: str) -> dict[str, Any]:
+    """The tables of a TOML text.
+
+    Raises:
+        ValueError: if it is no TOML, or no model file can be so large; a key of many parts would keep its reader busy for hours.
+    """
+    plain = _STRING.sub("", text)
+    if any(found[0].count(".") > LONGEST_KEY for found in _KEY.finditer(plain)):
+        raise ValueError(f"it has a key of more than {LONGEST_KEY} parts")
+    return _shallow(tomllib.loads(text))
 
 
 def _shallow(table: dict[str, Any]) -> dict[str, Any]:
@@ -166,7 +182,7 @@ def loads(text: str, beside: Path | None = None) -> Experiment:
         ModelError: if the text is not TOML, or what it describes is wrong.
     """
     try:
-        table = _shallow(tomllib.loads(text))
+        table = _tables(text)
     except (ValueError, RecursionError) as error:
         raise WrongType(f"the text is not valid TOML: {error}. See 'biofa show digits' for a model file.") from None
     if beside is not None:

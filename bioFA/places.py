@@ -12,6 +12,8 @@ from bioFA.components import snake_case
 from bioFA.errors import FileError, ModelError
 
 Keys = tuple[str | int, ...]
+MOST = 500
+"""In a file of more lines than this the line of a mistake is not looked for."""
 
 
 def placed(error: ModelError | FileError, path: Path, table: dict[str, Any], changes: Mapping[str, Any]) -> ModelError | FileError:
@@ -66,7 +68,10 @@ def _tables(part: Any, keys: Keys) -> Iterator[tuple[Keys, dict[str, Any]]]:
 def _line(text: str, keys: Keys) -> int | None:
     """The line where a value begins, or as much of the way to it as the file has."""
     lines, begin, deepest, found = text.split("\n"), 1, 0, None
-    for number in range(1, len(lines) + 1):
+    telling = [number for number, line in enumerate(lines, 1) if line.strip() and not line.lstrip().startswith("#")]
+    if len(telling) > MOST:  # each is read with all before it
+        return None
+    for number in telling:
         try:
             depth = _depth(tomllib.loads("\n".join(lines[:number])), keys)
         except tomllib.TOMLDecodeError:  # the middle of a longer value
