@@ -107,6 +107,7 @@ class Bench:
             self._expected[name] = found
             if name == "run":
                 self._whole = place
+                (self._program,) = (entry.parent.name for entry in self.cache.glob("*/entry.json"))
 
     @property
     def expected(self) -> str:
@@ -262,8 +263,10 @@ class Bench:
         return self._whole
 
     def copy_of_cache(self) -> Path:
-        """A copy of the compile cache, to be damaged."""
-        return self.copied(self.cache)
+        """A compile cache with a copy of the undisturbed run's program alone, to be damaged."""
+        place = self.fresh()
+        shutil.copytree(self.cache / self._program, place / self._program)
+        return place
 
     def stopped(self, stretches: int) -> Path:
         """A run that was killed when it had kept so many stretches."""
