@@ -1,6 +1,7 @@
 """Texts that machines make, put to the readers: by Hypothesis always, by Atheris for a fixed short time where it is installed (`pip install 'bioFA[fuzz]'`)."""
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -56,7 +57,7 @@ def test_atheris_finds_nothing(tmp_path):
     (tmp_path / "corpus").mkdir()
     done = subprocess.run(
         [sys.executable, FUZZ / "fuzz_readers.py", f"-max_total_time={SECONDS}", "-max_len=400", "-timeout=10", f"-artifact_prefix={tmp_path}/", tmp_path / "corpus", FUZZ / "seeds"],
-        capture_output=True, text=True, timeout=10 * SECONDS,
+        env=os.environ | {"TMPDIR": str(tmp_path)}, capture_output=True, text=True, timeout=10 * SECONDS,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert int(re.search(r"Done (\d+) runs", done.stderr)[1]) > 100
