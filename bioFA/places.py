@@ -12,8 +12,8 @@ from bioFA.components import snake_case
 from bioFA.errors import FileError, ModelError
 
 Keys = tuple[str | int, ...]
-MOST = 500
-"""In a file of more lines than this the line of a mistake is not looked for."""
+MOST = 4_000_000
+"""The line of a mistake is not looked for where lines times characters are more, since each line is read with all before it."""
 
 
 def placed(error: ModelError | FileError, path: Path, table: dict[str, Any], changes: Mapping[str, Any]) -> ModelError | FileError:
@@ -69,7 +69,7 @@ def _line(text: str, keys: Keys) -> int | None:
     """The line where a value begins, or as much of the way to it as the file has."""
     lines, begin, deepest, found = text.split("\n"), 1, 0, None
     telling = [number for number, line in enumerate(lines, 1) if line.strip() and not line.lstrip().startswith("#")]
-    if len(telling) > MOST:  # each is read with all before it
+    if len(telling) * len(text) > MOST:
         return None
     for number in telling:
         try:

@@ -66,6 +66,12 @@ def test_the_line_that_a_message_names_is_the_one_that_is_wrong(folder):
         bioFA.load("linear", {"circuit.weights.low": 2.0})
 
 
+def test_in_a_large_file_the_keys_are_told_but_no_line_is_looked_for(folder):
+    (folder / "large.toml").write_text("\n".join([f"# {'x' * 900}\nmore{n} = 1" for n in range(100)] + ['name = "big"', "[circuit]", 'name = "layered"', "sizes = [64, 9, 10]", "[task]", 'name = "digits"']))
+    with pytest.raises(errors.UnknownField, match=r"^large.toml \(more0\): unknown field 'more0'"):
+        bioFA.load("large.toml")
+
+
 def test_python_gets_the_same_message_as_the_command_line(folder):
     with pytest.raises(bioFA.ModelError, match=r"linear.toml \(protocol.epoch, as changed\): unknown field 'epoch' in Protocol. Did you mean 'epochs'\?"):
         bioFA.load("linear", {"protocol.epoch": 3})
