@@ -22,7 +22,7 @@ from bioFA.exchange.bundle import MANIFEST
 from bioFA.sealed import SIGNATURE
 from bioFA.selftest.tally import Tally
 
-__all__ = ["CASES", "Case", "faults_of", "in_folder", "run", "told"]
+__all__ = ["CASES", "Case", "arguments", "faults_of", "in_folder", "run", "told"]
 
 
 class Case(NamedTuple):
@@ -348,11 +348,11 @@ def arguments(case: Case) -> list[str]:
     return ["run", "model.toml", "--backend", "numpy"]
 
 
-def told(case: Case) -> tuple[int, str, str]:
-    """Make the mistake in the current folder: exit code, standard output and standard error."""
+def told(command: list[str]) -> tuple[int, str, str]:
+    """Give a command in the current folder: exit code, standard output and standard error."""
     from bioFA.cli import main
 
-    outcome = CliRunner().invoke(main, arguments(case))
+    outcome = CliRunner().invoke(main, command)
     if outcome.exception is not None and not isinstance(outcome.exception, SystemExit):
         return -1, outcome.stdout, f"{type(outcome.exception).__name__}: {outcome.exception}"
     return outcome.exit_code, outcome.stdout, outcome.stderr
@@ -362,7 +362,7 @@ def faults_of(case: Case) -> list[str]:
     """What is wrong with the answer to a mistake made in the current folder; nothing, where it is refused as it must be."""
     command = arguments(case)
     before = _contents()
-    exit_code, printed, message = told(case)
+    exit_code, printed, message = told(command)
     faults = [f"exit code {exit_code}"] if exit_code != 2 else []
     faults += ["it printed something beside the message"] if printed else []
     faults += ["a file was written or changed"] if _contents() != before else []
