@@ -5,8 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 sys.path.append(str(Path(__file__).resolve().parent.parent))  # `benchmarks`, which is not installed; last, so that an installed bioFA is the one tested
+
+settings.register_profile("biofa", deadline=None, derandomize=True, database=None)  # the same examples on every machine; others: --hypothesis-profile=default
+settings.load_profile("biofa")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -249,7 +249,8 @@ def test_a_second_process_is_refused(tmp_path, run):
         assert kept.count == 1
 
 
-def test_a_run_that_was_taken_over_writes_and_removes_nothing_more(tmp_path, run):
+def test_a_run_that_was_taken_over_writes_and_removes_nothing_more(tmp_path, run, monkeypatch):
+    monkeypatch.setattr(checkpoint, "INTERVAL", 3600.0)
     with begin(tmp_path / "r", run, {}) as kept, reopen(tmp_path / "r", force=True) as taker:
         assert taker.count == 1
         kept.keep(stretch(10))

@@ -118,8 +118,11 @@ def test_a_driver_killed_at_random_and_resumed_ends_at_the_same_table(finished, 
     folder, _ = finished
     rng = random.Random(3)
     for _ in range(2):
+        outcomes = (tmp_path / "out" / "runs").glob
+        wanted = len(list(outcomes("*/outcome.json"))) + rng.randint(1, 8)
         driver = subprocess.Popen([sys.executable, "-m", "bioFA", *command(tmp_path / "out", "-j", "2")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(rng.uniform(3.0, 7.0))
+        while driver.poll() is None and len(list(outcomes("*/outcome.json"))) < wanted:
+            time.sleep(0.01)
         driver.send_signal(signal.SIGKILL)
         driver.wait()
     assert not (tmp_path / "out" / "table.csv").exists()

@@ -83,7 +83,7 @@ def test_a_missing_file_is_named_with_what_to_do(tmp_path):
         read_mnist(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"\0\0\x08\x01\0\0\0\x01\x05", os.urandom(5000)])
+@pytest.mark.parametrize("content", [b"", b"\0\0\x08\x01\0\0\0\x01\x05", os.urandom(5000)], ids=["nothing", "cut", "noise"])
 def test_a_file_that_is_not_the_original_is_refused(content, tmp_path):
     for name in MNIST_SHA256:
         (tmp_path / name).write_bytes(content)

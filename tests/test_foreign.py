@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -50,14 +51,15 @@ def test_an_honest_file_is_walked_from_end_to_end(tmp_path):
     assert set(look.variable) == {"texts", "ragged", "mixed", "reference"}
 
 
-def test_a_walk_takes_less_than_a_second(tmp_path):
+def test_a_walk_takes_little_longer_than_importing_h5py(tmp_path):
     honest(tmp_path / "a.h5")
-    taken = []
+    taken, bare = [], []
     for _ in range(3):
-        began = time.perf_counter()
-        inspect(tmp_path / "a.h5")
-        taken.append(time.perf_counter() - began)
-    assert min(taken) < 1
+        for seconds, what in ((taken, lambda: inspect(tmp_path / "a.h5")), (bare, lambda: subprocess.run([sys.executable, "-P", "-c", "import h5py"], check=True))):
+            began = time.perf_counter()
+            what()
+            seconds.append(time.perf_counter() - began)
+    assert min(taken) < 2 * min(bare) + 0.3
 
 
 def outside(path):
@@ -196,15 +198,15 @@ def test_what_is_no_file_on_a_disk_is_refused(tmp_path):
 
 
 def test_text_of_variable_length_that_is_pointed_to_many_times_is_a_bomb(tmp_path):
-    """A heap object of 1 MB that 4,000 strings point to: 64 kB of pointers unfold to 4 GB."""
+    """A heap object of 1 MB that 2,000 strings point to: 32 kB of pointers unfold to 2 GB."""
     with h5py.File(tmp_path / "x.h5", "w") as file:
         made = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-        made.set_chunk((4000,))
-        file.create_dataset("x", shape=(4000,), dtype=h5py.string_dtype(), chunks=(4000,))
+        made.set_chunk((2000,))
+        file.create_dataset("x", shape=(2000,), dtype=h5py.string_dtype(), chunks=(2000,))
         file["x"][0] = "y" * 1_000_000
         place = file["x"].id.get_chunk_info(0).byte_offset
     content = bytearray((tmp_path / "x.h5").read_bytes())
-    content[place : place + 16 * 4000] = content[place : place + 16] * 4000
+    content[place : place + 16 * 2000] = content[place : place + 16] * 2000
     (tmp_path / "x.h5").write_bytes(content)
     with pytest.raises(FileError, match=r"unfolded|used up"):
         inspect(tmp_path / "x.h5")
@@ -234,7 +236,7 @@ READERS = {
 @pytest.mark.parametrize("reader", READERS)
 def test_every_reader_refuses_a_file_that_crashes_the_library(reader, tmp_path):
     path = shutil.copy(SEGFAULT, tmp_path / "x.h5")
-    with pytest.raises(FileError, match="is not read"):
+    with pytest.raises(FileError, match=r"is not read|is not a whole"):  # another HDF5 may refuse it by itself
         READERS[reader](path)
 
 
@@ -271,5 +273,5 @@ def test_commands_refuse_a_crashing_file_and_end_cleanly(command, tmp_path, monk
     words = [command[0], "given", *command[1:]] if command[0] in ("report", "export") else [*command, "given/result.h5", "--out", "out", "--backend", "numpy"]
     outcome = CliRunner().invoke(cli.main, words)
     assert outcome.exit_code == 2, (outcome.exception, outcome.output)
-    assert "is not read" in outcome.stderr
+    assert "is not read" in outcome.stderr or "is not a whole" in outcome.stderr
     assert not (tmp_path / "out").exists()

@@ -4,6 +4,7 @@ import dataclasses
 import fcntl
 import hashlib
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -140,28 +141,35 @@ def test_memory_and_disk_do_not_hold_a_stretch_twice(tmp_path):
 REPLACED = {1: "stretch 0", 2: "run.json", 3: "stretch 1", 4: "stretch 2", 5: "stretch 3", 6: "stretch 4", 7: "the result"}
 
 
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["bioFA.cli", "click.testing", "pytest"])
+
+
+def dying(folder, number, moment):
+    """Run, and die, without any cleaning up, around the so-manieth renaming."""
+    real, calls = os.replace, [0]
+
+    def replace(source, target):
+        calls[0] += 1
+        if calls[0] == number:
+            if moment == "half":
+                os.truncate(source, os.stat(source).st_size // 2)
+            if moment != "before":
+                real(source, target)
+            os._exit(77)
+        real(source, target)
+
+    os.replace = replace
+    checkpoint.INTERVAL = 0.0
+    bioFA.simulate(small(), seed=3, backend="numpy", folder=folder)
+
+
 def dies(folder, number, moment):
-    """Run in a process of its own that dies, without any cleaning up, around its so-manieth renaming."""
-    child = os.fork()
-    if child == 0:
-        real, calls = os.replace, [0]
-
-        def replace(source, target):
-            calls[0] += 1
-            if calls[0] == number:
-                if moment == "half":
-                    os.truncate(source, os.stat(source).st_size // 2)
-                if moment != "before":
-                    real(source, target)
-                os._exit(77)
-            real(source, target)
-
-        os.replace = replace
-        try:
-            bioFA.simulate(small(), seed=3, backend="numpy", folder=folder)
-        finally:
-            os._exit(1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 77
+    """Do so in a process of its own."""
+    child = FORKS.Process(target=dying, args=(folder, number, moment))
+    child.start()
+    child.join(300)
+    assert child.exitcode == 77
 
 
 @pytest.mark.parametrize("moment", ["before", "after", "half"])
@@ -411,8 +419,9 @@ def test_a_signal_stops_a_run_cleanly_and_it_goes_on(tmp_path, whole, number, co
     if resumed:
         runner.kill()
         runner.communicate()
+        kept = len(list((folder / FOLDER).glob("*.h5")))
         runner = process("resume", folder, "--json")
-        wait_for(begun(folder, 6))
+        wait_for(begun(folder, kept + 2))
     runner.send_signal(number)
     said, complained = runner.communicate(timeout=60)
     assert runner.returncode == code

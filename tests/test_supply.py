@@ -32,7 +32,8 @@ def test_every_package_that_an_installation_needs_has_its_licence_on_the_page(li
     assert {"brian2", "numpy", "sympy", "markupsafe", "pydantic-core"} <= set(always)  # also what needs only lead to
     first = licences.PAGE.read_text().split("## Extras")[0]
     listed = dict(re.findall(r"^\| ([\w.-]+) \| \S+ \| (.+) \|$", first, re.MULTILINE))
-    assert [name for name in always if name not in listed] == []
+    locked = re.findall(r"^([\w.-]+)==", LOCK.read_text(), re.MULTILINE)  # what a newer version of a package brings is not known here
+    assert [name for name in always if name in locked and name not in listed] == []
     assert [name for name, licence in listed.items() if "not " in licence] == []
 
 

@@ -25,7 +25,7 @@ from bioFA.selftest.oracle import Ended, Outcome, Trial, digest, judge
 Prepare = Callable[[], None]
 """What a fork does to itself before the command runs: set a limit, hide a package, change the clock."""
 
-PATIENCE = 60.0
+PATIENCE = 300.0
 """A command that takes longer hangs."""
 SMALL = ("--set", "task.examples=60", "--set", "task.test_examples=20")
 MODEL = ("linear", "--scheme", "np", *SMALL, "--set", "protocol.epochs=5", "--set", "protocol.snapshots=10")
@@ -276,15 +276,15 @@ class Bench:
         return place
 
 
-def dies_after(stretches: int) -> None:
-    """Let this process die once so many stretches are kept."""
+def dies_after(stretches: int, number: signal.Signals = signal.SIGKILL) -> None:
+    """Let this process die of a signal, or stand still, once so many stretches are kept."""
     real, kept = checkpoint.Checkpoint.keep, [0]
 
     def keep(self: checkpoint.Checkpoint, stretch: checkpoint.Stretch) -> None:
         real(self, stretch)
         kept[0] += 1
         if kept[0] == stretches + 1:  # the first is the state before the first presentation
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), number)
 
     checkpoint.Checkpoint.keep = keep  # type: ignore[method-assign]  # in a fork, which dies with it
 
@@ -336,9 +336,17 @@ def processes_of(place: Path) -> list[int]:
     return found
 
 
-def gone(place: Path, patience: float = 10.0) -> bool:
+def gone(place: Path, patience: float = 60.0) -> bool:
     """Whether all processes of a folder end within some seconds."""
     return waited(lambda: not processes_of(place), patience)
+
+
+def stands_still(pid: int) -> bool:
+    """Whether a process was stopped by a signal."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    except OSError:
+        return False
 
 
 def waited(what: Callable[[], object], patience: float = PATIENCE) -> bool:

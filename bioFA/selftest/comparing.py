@@ -15,7 +15,19 @@ from bioFA import checkpoint, sweep
 from bioFA.compare import tidy
 from bioFA.locks import hold
 from bioFA.result import RESULT
-from bioFA.selftest.bench import COMPARED, Bench, Running, gone, lost, outcomes, processes_of, waited, without_report
+from bioFA.selftest.bench import (
+    COMPARED,
+    Bench,
+    Running,
+    dies_after,
+    gone,
+    lost,
+    outcomes,
+    processes_of,
+    stands_still,
+    waited,
+    without_report,
+)
 from bioFA.selftest.fault import fault
 from bioFA.selftest.oracle import Outcome, Trial, complaint, digest
 
@@ -78,9 +90,8 @@ def stale_lock(bench: Bench, trial: int) -> Trial:
         waited(lambda: hold(place / sweep.LOCK, wait=False) is None)
     else:
         place = bench.fresh()
-        lost_one = bench.run(place)
-        waited(lambda: (place / checkpoint.FOLDER / "stretch-00003.h5").exists() or lost_one.poll() is not None)
-        lost_one.send(signal.SIGSTOP)
+        lost_one = bench.run(place, prepare=[lambda: dies_after(3, signal.SIGSTOP)])
+        waited(lambda: stands_still(lost_one.pid) or lost_one.poll() is not None)
     before = outcomes(place)
     try:
         refused = bench.resume(place).wait()
@@ -131,18 +142,18 @@ def _lost_builder(bench: Bench) -> Trial:
     return bench.recovered(place, ended.last)
 
 
-LONG = ("linear", "--schemes", "fa", "--seeds", "1", "--set", "protocol.epochs=12", "--set", "task.test_examples=20", "--backend", "numpy", "--json")
-"""A comparison of one run that takes some seconds."""
+LONG = ("linear", "--schemes", "fa", "--seeds", "1", "--set", "protocol.epochs=40", "--set", "task.test_examples=20", "--backend", "numpy", "--json")
+"""A comparison of one run that takes many seconds."""
 
 
 @fault("F20", "a run passes its limit of time or memory", "time", "memory", "killed by the system")
 def past_limit(bench: Bench, trial: int) -> Trial:
-    """--time-limit of two seconds, --memory-limit below what bioFA takes, SIGKILL of a run of a comparison as by a system whose memory is full."""
+    """--time-limit of one second, --memory-limit below what bioFA takes, SIGKILL of a run of a comparison as by a system whose memory is full."""
     which = trial % 3
     place = bench.fresh()
     words: tuple[str, ...]
     if which == 0:
-        words, state = (*LONG, "--time-limit", "2"), "timeout"
+        words, state = (*LONG, "--time-limit", "1"), "timeout"
     elif which == 1:
         words, state = (*COMPARED, "--memory-limit", "40"), "oom"
     else:
