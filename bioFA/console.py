@@ -51,7 +51,8 @@ class Commands(click.Group):
                 return super().invoke(ctx)
         except click.UsageError as error:
             command = error.ctx.command_path if error.ctx is not None else "biofa"
-            _fail(ctx, "usage", f"{error.format_message().rstrip('.')}. See '{command} --help'.", error.exit_code)
+            message = error.format_message()
+            _fail(ctx, "usage", f"{message if message.endswith(('.', '?')) else f'{message}.'} See '{command} --help'.", error.exit_code)
         except BioFAError as error:
             _fail(ctx, error.code, str(error), error.exit_code)
         except MemoryError as error:

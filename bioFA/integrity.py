@@ -43,10 +43,11 @@ def check(path: Path) -> list[Verdict]:
 def _file(path: Path) -> Verdict:
     try:
         whole = sealed.is_whole(path)
+        if whole is False:
+            return Verdict(str(path), False, sealed.what_is_wrong(path))
     except OSError as error:
         return Verdict(str(path), False, f"cannot be read: {error.strerror}")
-    says = {True: "is what was written", False: "was changed, cut or damaged after it was written", None: "carries no digest: an older bioFA or another program wrote it"}
-    return Verdict(str(path), whole, says[whole])
+    return Verdict(str(path), whole, "is what was written" if whole else "carries no digest: an older bioFA or another program wrote it")
 
 
 def _run(folder: Path) -> Iterator[Verdict]:

@@ -12,7 +12,9 @@ import h5py
 
 BLOCK = 512
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-"""What an HDF5 file without a user block begins with."""
+"""What an HDF5 file without a user block begins with, and one with it goes on with."""
+CHANGED = "its SHA-256 is not that of what it holds: it was changed, cut or damaged after it was written"
+FOREIGN = "it is no HDF5 file: of another kind, or changed, cut or damaged in its first 520 bytes"
 
 
 @contextmanager
@@ -96,7 +98,18 @@ def refuse_changed(path: Path) -> None:
         OSError: saying so, or if it cannot be read.
     """
     if is_whole(path) is False:
-        raise OSError("its SHA-256 is not that of what it holds: it was changed, cut or damaged after it was written")
+        raise OSError(what_is_wrong(path))
+
+
+def what_is_wrong(path: Path) -> str:
+    """What to say of a file that is not whole.
+
+    Raises:
+        OSError: if it cannot be read.
+    """
+    with open(path, "rb") as written:
+        written.seek(BLOCK)
+        return CHANGED if written.read(len(SIGNATURE)) == SIGNATURE else FOREIGN
 
 
 def _digest(file: IO[bytes]) -> bytes:

@@ -309,3 +309,18 @@ def test_data_is_taken_from_a_copy_and_refused_if_it_is_not_the_original(tmp_pat
     assert "MNIST, four files: from" in outcome.stdout
     assert "not the original file" in outcome.stderr
     assert not list(tmp_path.glob("mnist/*"))
+    outcome = biofa("data", "get", "mnist", "--from", str(copy), "--to", str(tmp_path / "mnist"), "--json")
+    assert "not the original file" in json.loads(outcome.stdout)["error"]
+    assert "MNIST, four files: from" in outcome.stderr
+
+
+@pytest.mark.skipif("BIOFA_DATA" not in os.environ, reason="BIOFA_DATA is not set")
+def test_data_in_place_are_told_as_json(tmp_path):
+    outcome = biofa("data", "get", "mnist", "--from", os.environ["BIOFA_DATA"], "--to", str(tmp_path / "mnist"), "--json")
+    assert json.loads(outcome.stdout) == {"data": "mnist", "folder": str(tmp_path / "mnist"), "found": False}
+    assert "export BIOFA_DATA" not in outcome.stdout
+
+
+def test_a_question_ends_as_one():
+    outcome = biofa("init", "a", "--jsn")
+    assert outcome.stderr.startswith("biofa: [usage] No such option '--jsn'. Did you mean '--json'? See ")

@@ -28,13 +28,17 @@ def test_the_seal_is_the_sha256_of_the_rest(path):
         assert file["x"].shape == (400_000,)
 
 
-@pytest.mark.parametrize("place", [0, 63, BLOCK, BLOCK + 1, 100_000, -1])
-def test_any_bit_that_flips_is_seen(path, place):
+CHANGED = "its SHA-256 is not that of what it holds: it was changed, cut or damaged after it was written"
+FOREIGN = "it is no HDF5 file: of another kind, or changed, cut or damaged in its first 520 bytes"
+
+
+@pytest.mark.parametrize(("place", "says"), [(0, CHANGED), (63, CHANGED), (BLOCK, FOREIGN), (BLOCK + 7, FOREIGN), (BLOCK + 8, CHANGED), (100_000, CHANGED), (-1, CHANGED)])
+def test_any_bit_that_flips_is_seen(path, place, says):
     content = bytearray(path.read_bytes())
     content[place] ^= 1
     path.write_bytes(content)
     assert is_whole(path) is False
-    with pytest.raises(OSError, match=r"^its SHA-256 is not that of what it holds: it was changed, cut or damaged after it was written$"):
+    with pytest.raises(OSError, match=f"^{says}$"):
         refuse_changed(path)
 
 
@@ -42,6 +46,13 @@ def test_any_bit_that_flips_is_seen(path, place):
 def test_any_cut_is_seen(path, size):
     path.write_bytes(path.read_bytes()[:size])
     assert is_whole(path) is False
+
+
+@pytest.mark.parametrize("content", [b"", b"# A text", b"x" * 2000])
+def test_what_is_no_hdf5_is_called_so(tmp_path, content):
+    (tmp_path / "notes.md").write_bytes(content)
+    with pytest.raises(OSError, match=f"^{FOREIGN}$"):
+        refuse_changed(tmp_path / "notes.md")
 
 
 def test_a_file_without_a_seal_tells_nothing(tmp_path):
