@@ -20,14 +20,13 @@ from bioFA import files
 from bioFA.activity import Activity
 from bioFA.analysis.alignment import alignment_angle, angles, norm_ratio, pseudoinverse_angle
 from bioFA.analysis.spikes import spike_statistics
-from bioFA.durable import written_whole
-from bioFA.errors import CannotWrite, DamagedFile, ModelError, NoSuchFile, PlaceTaken, WrongVersion
+from bioFA.errors import DamagedFile, ModelError, NoSuchFile, WrongVersion
 from bioFA.experiment import Experiment
 from bioFA.foreign import inspect
 from bioFA.network import Pathway
 from bioFA.recording import Recording
-from bioFA.sealed import refuse_changed, sealed
-from bioFA.trained import Trained, sha256
+from bioFA.sealed import refuse_changed
+from bioFA.trained import Trained, new_file, sha256
 from bioFA.weights import Redrawn, SharedWith
 
 if TYPE_CHECKING:
@@ -285,14 +284,8 @@ class Result:
             FileError: if there is a file, or the folder cannot be written.
         """
         path = Path(path)
-        if path.exists():
-            raise PlaceTaken(f"'{path}' already holds a result. Give another place, or remove it first.")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with written_whole(path) as partial, sealed(partial) as file:
-                self._write(file, path.parent)
-        except OSError as error:
-            raise CannotWrite(f"the result could not be written to '{path}': {error}. Give a folder that can be written, with space left.") from None
+        with new_file(path) as file:
+            self._write(file, path.parent)
         return path
 
     def _write(self, file: h5py.File, folder: Path) -> None:

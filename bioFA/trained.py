@@ -8,7 +8,8 @@ A `result.h5` holds the same under the same names, so each can be read as the ot
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,17 +49,28 @@ class Trained:
             FileError: if there is a file, or the folder cannot be written.
         """
         path = Path(path)
-        if path.exists():
-            raise PlaceTaken(f"'{path}' is there already. Give another place, or remove it first.")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with written_whole(path) as partial, sealed(partial) as file:
-                file.attrs.update(format=FORMAT, experiment=files.dumps(self.experiment, beside=path.parent), seed=self.seed, presentations=self.presentations)
-                for name, array in self.state.items():
-                    file.create_dataset(f"state/{name}", data=array)
-        except OSError as error:
-            raise CannotWrite(f"'{path}' could not be written: {error}. Give a folder that can be written, with space left.") from None
+        with new_file(path) as file:
+            file.attrs.update(format=FORMAT, experiment=files.dumps(self.experiment, beside=path.parent), seed=self.seed, presentations=self.presentations)
+            for name, array in self.state.items():
+                file.create_dataset(f"state/{name}", data=array)
         return path
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[h5py.File]:
+    """A sealed HDF5 file to write to, which must not exist yet and comes to be whole or not at all.
+
+    Raises:
+        FileError: if there is a file, or it cannot be written.
+    """
+    if path.exists():
+        raise PlaceTaken(f"'{path}' is there already. Give another place, or remove it first.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(path) as partial, sealed(partial) as file:
+            yield file
+    except OSError as error:
+        raise CannotWrite(f"'{path}' could not be written: {error}. Give a folder that can be written, with space left.") from None
 
 
 def load_trained(path: str | Path) -> Trained:
