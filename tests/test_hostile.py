@@ -95,6 +95,19 @@ def test_a_reader_that_runs_what_it_reads_is_caught(canary, tmp_path):
     assert not verdict.passes(Case("equation", "x", ""))
 
 
+@pytest.mark.parametrize(("pauses", "passes"), [(1, True), (2, False)])
+def test_a_text_that_took_too_long_once_is_put_again(canary, tmp_path, monkeypatch, pauses, passes):
+    monkeypatch.setattr(hostile, "LIMIT", 0.2)
+    waits = [0.25] * pauses
+
+    def reader(_):
+        time.sleep(waits.pop() if waits else 0.0)
+        raise ModelError("refused")
+
+    case = Case("equation", "x", "x")
+    assert hostile.put(case, {"equation": reader}, canary, tmp_path).passes(case) is passes
+
+
 def test_a_process_that_dies_half_way_is_counted(drill, monkeypatch):
     monkeypatch.setattr(hostile, "verdicts", lambda: (drill[0][:10], ["unknown"]))
     tally = hostile.run()
