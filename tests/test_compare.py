@@ -117,8 +117,8 @@ def test_shards_together_do_what_one_driver_does(finished, tmp_path):
 def test_a_driver_killed_at_random_and_resumed_ends_at_the_same_table(finished, tmp_path):
     folder, _ = finished
     rng = random.Random(3)
+    outcomes = (tmp_path / "out" / "runs").glob
     for _ in range(2):
-        outcomes = (tmp_path / "out" / "runs").glob
         wanted = len(list(outcomes("*/outcome.json"))) + rng.randint(1, 8)
         driver = subprocess.Popen([sys.executable, "-m", "bioFA", *command(tmp_path / "out", "-j", "2")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while driver.poll() is None and len(list(outcomes("*/outcome.json"))) < wanted:

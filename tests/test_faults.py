@@ -204,13 +204,13 @@ def test_the_memory_of_a_process_counts_what_it_started():
 
 def test_a_short_soak_loses_nothing_and_the_driver_keeps_its_size(monkeypatch):
     monkeypatch.setattr(soak, "DRIVER_LIVES", (3.0, 6.0))
-    found = soak.run(60)
-    assert (found.finished, found.whole, found.lost, found.damaged) == (60, 60, 0, 0)
+    found = soak.run(120)  # so many that a machine twice as fast is not done before a driver is killed
+    assert (found.finished, found.whole, found.lost, found.damaged) == (120, 120, 0, 0)
     assert found.killed_runs > 0
-    assert found.killed_drivers > 0 or found.seconds < soak.DRIVER_LIVES[1]  # a fast machine is done before it comes to that
+    assert found.killed_drivers > 0
     assert found.memory_mb[1] - found.memory_mb[0] < 10
     assert found.files[1] - found.files[0] <= 3
-    assert "60 of 60 runs finished" in str(found)
+    assert "120 of 120 runs finished" in str(found)
 
 
 def test_a_soak_sees_a_run_that_is_lost(tmp_path):

@@ -1,10 +1,9 @@
 """What is said of mutation testing is what was measured, and at least nine of ten mutants are noticed."""
 
-import importlib.util
 import json
 from pathlib import Path
 
-import pytest
+import mutation
 
 from bioFA.selftest import hostile
 
@@ -12,15 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 REPORT = json.loads((Path(hostile.__file__).parent / "mutants.json").read_text())
 
 
-@pytest.fixture(scope="module")
-def mutation():
-    specification = importlib.util.spec_from_file_location("mutation", ROOT / "tests" / "mutation.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
-
-
-def test_every_critical_module_was_measured_and_nine_of_ten_mutants_were_noticed(mutation):
+def test_every_critical_module_was_measured_and_nine_of_ten_mutants_were_noticed():
     assert REPORT["modules"].keys() == mutation.MODULES.keys()
     for module, numbers in REPORT["modules"].items():
         assert numbers["killed"] >= 0.9 * numbers["mutants"] > 0, module
@@ -38,7 +29,7 @@ def test_the_page_says_what_was_measured():
     assert REPORT["tool"] in page
 
 
-def test_modules_functions_and_tests_that_are_measured_exist(mutation):
+def test_modules_functions_and_tests_that_are_measured_exist():
     for module, measured in mutation.MODULES.items():
         text = (ROOT / module).read_text()
         for function in measured.functions:

@@ -55,9 +55,9 @@ class Running:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
-    def wait(self, patience: float = PATIENCE) -> Ended:
+    def wait(self) -> Ended:
         """Wait for its end; where that takes too long, kill it with all that it started."""
-        end = time.monotonic() + patience
+        end = time.monotonic() + PATIENCE
         while self.poll() is None and time.monotonic() < end:
             time.sleep(0.002)
         code = self.poll()
@@ -99,7 +99,7 @@ class Bench:
         for name, words in (("run", ("run", *MODEL, "--seed", "3", "--json")), ("other", ("run", *MODEL, "--seed", "4", "--json"))):
             place = self.fresh()
             began = time.monotonic()
-            ended = self.biofa(*words, "--out", str(place)).wait(patience=300)
+            ended = self.biofa(*words, "--out", str(place)).wait()
             self.seconds = 0.8 * (time.monotonic() - began)  # the second finds its program compiled
             found = digest(place / RESULT)
             if ended.code != 0 or found is None:
@@ -336,9 +336,9 @@ def processes_of(place: Path) -> list[int]:
     return found
 
 
-def gone(place: Path, patience: float = 60.0) -> bool:
-    """Whether all processes of a folder end within some seconds."""
-    return waited(lambda: not processes_of(place), patience)
+def gone(place: Path) -> bool:
+    """Whether all processes of a folder end within a minute."""
+    return waited(lambda: not processes_of(place), 60.0)
 
 
 def stands_still(pid: int) -> bool:
