@@ -16,6 +16,7 @@ from bioFA.network import CircuitField, Network, Node
 from bioFA.neurons import NeuronModel
 from bioFA.schemes.layered import Layered
 from bioFA.tasks import TaskField
+from bioFA.tasks.base import named
 from bioFA.units import Unit
 
 MOST_STEPS = 10**9
@@ -187,8 +188,10 @@ class Experiment(Component):
             of = getattr(population.neuron, "of", "")
             wanted = {"inputs": n_in, "targets": n_out}.get(of, population.size)
             if population.size != wanted:
+                taken = self.task.columns().get(of if of in self.task.columns() else "labels", ())
+                columns = f" ({'classes of ' if of == 'targets' and of not in self.task.columns() else ''}{named(taken)})" if taken else ""
                 raise WrongShape(
-                    f"population '{population.name}' shows the {of} of {type(self.task).__name__}, which have {wanted} values; its size is {population.size}. "
+                    f"population '{population.name}' shows the {of} of {type(self.task).__name__}, which have {wanted} values{columns}; its size is {population.size}. "
                     f"Give it size {wanted} (in a layered circuit, the {'first' if of == 'inputs' else 'last'} of sizes), or change the task."
                 )
             self._check_bins(population.name, population.neuron, of)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bioFA import draws
-from bioFA.errors import Contradiction, NothingToLearn, OutOfRange, UnknownName, WrongShape
+from bioFA.errors import Contradiction, NothingToLearn, OutOfRange, UnknownName, WrongData, WrongShape
 from bioFA.experiment import Experiment, Phase
 from bioFA.network import Network, Pathway
 from bioFA.neurons.base import TaskSource
@@ -203,6 +203,23 @@ class Instance:
                 raise WrongShape(f"'{name}' {found[0]} here, but {found[1]} in the run to go on from. Give the model of that run.")
         return replace(self, state={name: np.ascontiguousarray(state[name], dtype=float) for name in self.state})
 
+    def check_range(self, kind: type[np.floating]) -> None:
+        """Refuse numbers that a narrower kind of float would make infinite.
+
+        Raises:
+            WrongData: naming the split, its row and the number.
+        """
+        largest = float(np.finfo(kind).max)
+        for split, part in self.data.splits().items():
+            for name, table in (("inputs", part.inputs), ("targets", part.targets)):
+                array = table.levels if isinstance(table, ByteTable) else table
+                if array.size and max(array.max(), -array.min()) > largest:
+                    at = np.argwhere(np.abs(array) > largest)[0]
+                    raise WrongData(
+                        f"the {split} {name} of {type(self.experiment.task).__name__} hold {array[tuple(at)]:g} in row {at[0]}, column {at[-1]}, which "
+                        f"{kind.__name__} cannot hold (at most {largest:.3g}). Use --precision float64, or scale the data, such as scaling = 'standard'."
+                    )
+
     def data_sha256(self) -> str:
         """A hash of all examples, to tell whether data on disk have changed."""
         digest = hashlib.sha256()
@@ -244,9 +261,8 @@ def draw(experiment: Experiment, seed: int) -> Instance:
         for variable, value in population.neuron.state.items():
             state[f"{population.name}.{variable}"] = np.full(population.size, value)
     data = experiment.task.draw(lambda purpose: stream(seed, purpose))
-    for name, split in data.splits().items():
-        if not split.targets.any():
-            raise NothingToLearn(f"the {name} targets of {type(experiment.task).__name__} are all zero, so there is nothing to learn. Check the task.")
+    if not data.train.targets.any():
+        raise NothingToLearn(f"the train targets of {type(experiment.task).__name__} are all zero, so there is nothing to learn. Check the task.")
     return Instance(experiment, seed, data, state, masks)
 
 

@@ -26,6 +26,7 @@ from bioFA.foreign import inspect
 from bioFA.network import Pathway
 from bioFA.recording import Recording
 from bioFA.sealed import refuse_changed
+from bioFA.tasks.base import named
 from bioFA.trained import Trained, new_file, sha256
 from bioFA.weights import Redrawn, SharedWith
 
@@ -143,7 +144,8 @@ class Result:
             if row["presentation"] == self.presentations:
                 if "van_rossum" in row:
                     found[f"{row['split']}_van_rossum"] = row["van_rossum"]
-                found[f"{row['split']}_nse"] = row["nse"]
+                if row["nse"] is not None:  # every target is 0, so there is nothing to measure against
+                    found[f"{row['split']}_nse"] = row["nse"]
                 if row.get("error") is not None:
                     found[f"{row['split']}_error"] = row["error"]
         return found
@@ -265,6 +267,8 @@ class Result:
                 lines.append(f"  alignment angle    {name}: {finite[0]:.0f} deg -> {self.alignment[name]:.0f} deg{note}")
         plastic = ", ".join(f"{p.name} {self.experiment.network.shape(p)}" for p in self.experiment.network.plastic())
         lines.append(f"  learned            {plastic or 'nothing: no pathway has a plasticity rule'}")
+        if columns := self.provenance.get("columns"):
+            lines.append("  columns            " + "; ".join(f"{kind}: {named(names)}" for kind, names in columns.items()))
         if self.ended_early is not None:
             lines.append(f"  ended early        {self.ended_early}")
         if self.firing_rates:

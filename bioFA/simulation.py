@@ -75,6 +75,8 @@ def consumer(instance: Instance, backend: str, precision: str = "float64", scrat
     check_backend(backend, precision)
     if backend == "numpy":
         return Reference(instance)
+    if precision == "float32":
+        instance.check_range(np.float32)
     from bioFA.brian.run import Compiled
 
     return Compiled(instance, precision, scratch=scratch.resolve() if scratch is not None else None)
@@ -201,6 +203,8 @@ def _run(instance: Instance, run: Run, progress: Progress | None, kept: Checkpoi
     record = provenance.collect(run.experiment, run.started) | {"engine": runner.engine, "resumed": run.resumed}
     if run.weights is not None:
         record["after" if run.start else "weights"] = dict(run.weights)
+    if instance.data.columns:
+        record["columns"] = {name: list(columns) for name, columns in instance.data.columns.items()}
     if course.reason is not None:
         record["ended_early"] = course.reason
     if len(course.engines) > 1:
@@ -342,11 +346,15 @@ def _check_stop(instance: Instance) -> None:
     rule, validation = instance.experiment.protocol.stop, instance.data.validation
     if rule is None or rule.measure == "nse":
         return
-    lacking = "validation data" if validation is None else "class labels" if validation.labels is None and rule.measure == "validation_error" else ""
+    lacking = (
+        "validation data" if validation is None
+        else "class labels" if validation.labels is None and rule.measure == "validation_error"
+        else "validation targets but 0, over whose power the NSE is taken" if not validation.targets.any() and rule.measure == "validation_nse" else ""
+    )
     if lacking:
         raise Unavailable(
             f"Protocol.stop looks at {rule.measure}, but {type(instance.experiment.task).__name__} has no {lacking}. "
-            f"Use measure = '{'nse' if validation is None else 'validation_nse'}', or another task."
+            f"Use measure = '{'nse' if validation is None or not validation.targets.any() else 'validation_nse'}', or another task."
         )
 
 
@@ -361,7 +369,7 @@ def _evaluate(instance: Instance, runner: Consumer, state: Mapping[str, Array], 
     arrays, row = segment.recording.arrays, {"presentation": at, "split": name}
     error, power = instance.experiment.squares(arrays, split.final(slice(None)))
     wrong = None if split.labels is None else error_rate(split.labels, arrays[readout])
-    return [row | {"nse": float(error.sum() / power.sum()), "error": wrong} | ({"van_rossum": float(error.mean())} if measure else {})]
+    return [row | {"nse": float(error.sum() / power.sum()) if power.any() else None, "error": wrong} | ({"van_rossum": float(error.mean())} if measure else {})]
 
 
 def _latest(stretch: Stretch, training_nse: float) -> dict[str, float]:

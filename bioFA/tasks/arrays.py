@@ -1,11 +1,13 @@
-"""Your own data: arrays in a `.npz` or `.h5` file, in a folder of `.npy` files, or the columns of a `.csv` file.
+"""Your own data: arrays in a `.npz` or `.h5` file, in a folder of `.npy` files, or the columns of a text table (`.csv`, `.tsv`, `.txt`, `.csv.gz`).
 
     inputs (n, n_in), targets (n, n_out), labels (n,)                     training, or everything, to be split
     validation_inputs, validation_targets, validation_labels              optional
     test_inputs, test_targets, test_labels                                optional
 
-`inputs`, `targets` and `labels` say under which names the file holds them, where these are other names. Of a CSV file they name columns: the inputs
-are every column that is not named, unless they are named. Splits, scaling, and targets from labels are declared (`given.py`):
+`inputs`, `targets` and `labels` say under which names the file holds them, where these are other names. Of a text table they name columns: the inputs
+are every column that is neither named nor in `exclude`, unless they are named. Columns are divided by commas, semicolons, tabs or spaces; `header = false` says
+that no line names them (they are then `column_1`, `column_2`, ...), `skip_lines` how many lines come before, `decimal = ","` that numbers are written `0,5`.
+A column without a name, or one that counts the rows, is an input only where it is named: it tells the class of sorted data. Splits, scaling, and targets from labels are declared (`given.py`):
 
     task = { name = "arrays", path = "iris.csv", labels = "species", encoding = "one_hot", validation = 0.2, test = 0.2, scaling = "standard" }
 
@@ -16,16 +18,17 @@ within it. With one bin a step, `spike_source` shows them as frozen spikes.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, Strict
 
-from bioFA.components import Name, OneOrMany
-from bioFA.errors import UnknownColumn, WrongData, suggestion
+from bioFA.components import Amount, Name, OneOrMany
+from bioFA.errors import Contradiction, NoSuchFile, UnknownColumn, WrongData, suggestion
+from bioFA.tasks import csv_table
 from bioFA.tasks.base import Array
 from bioFA.tasks.given import Examples, Given
-from bioFA.tasks.tables import read
+from bioFA.tasks.tables import KINDS, read
 
 PREFIXES = {"train": "", "validation": "validation_", "test": "test_"}
 NAMES = tuple(f"{prefix}{name}" for prefix in PREFIXES.values() for name in ("inputs", "targets", "labels"))
@@ -33,12 +36,16 @@ Names = Annotated[tuple[Name, ...], OneOrMany()]
 
 
 class Arrays(Given):
-    """Inputs and targets from a file of arrays: .npz, .h5, .csv, or a folder of .npy files."""
+    """Inputs and targets from a file: .npz, .h5, a folder of .npy files, or a text table (.csv, .tsv, .txt, .csv.gz)."""
 
     path: Annotated[Name, Field(examples=["data.npz"])]
     inputs: Names = ()
     targets: Names = ()
     labels: Name = ""
+    exclude: Names = ()
+    header: Annotated[bool, Strict()] | None = None
+    skip_lines: Amount = 0
+    decimal: Literal[".", ","] = "."
 
     def place(self) -> str:
         """The file."""
@@ -46,14 +53,22 @@ class Arrays(Given):
 
     def examples(self) -> dict[str, Examples]:
         """The arrays of each split that the file has."""
+        if csv_table.is_text_table(self.path) and not Path(self.path).is_dir():
+            return {"train": self._columns()}
+        if self.header is not None or self.skip_lines or self.decimal != ".":
+            raise Contradiction(f"{self.path}: header, skip_lines and decimal say how a text table is written, and this is none. Leave them out.")
         arrays = read(self.path, "Arrays.path")
-        if Path(self.path).suffix.lower() == ".csv":
-            return {"train": self._columns(arrays)}
+        for name in self.exclude:
+            self._check_known(name, arrays, "array")
+        arrays = {name: array for name, array in arrays.items() if name not in self.exclude}
         if self.inputs or self.targets or self.labels:
             return {"train": self._named(arrays)}
         for name in arrays:
             if name not in NAMES:
-                raise UnknownColumn(f"{self.path}: unknown array '{name}'.{suggestion(name, NAMES)} Or say which arrays to take: inputs = \"{name}\".")
+                raise UnknownColumn(
+                    f"{self.path}: unknown array '{name}'.{suggestion(name, NAMES)} "
+                    f"Or say which arrays to take, inputs = \"{name}\", or to leave out, exclude = \"{name}\"."
+                )
         splits = {"train": ""} | {split: prefix for split, prefix in PREFIXES.items() if prefix and any(name.startswith(prefix) for name in arrays)}
         return {split: self._of(arrays, prefix) for split, prefix in splits.items()}
 
@@ -75,40 +90,64 @@ class Arrays(Given):
             self._check_known(name, arrays, "array")
         return Examples(arrays[inputs], arrays.get(targets) if self.encoding == "given" else None, arrays.get(labels))
 
-    def _columns(self, columns: dict[str, Array]) -> Examples:
+    def _columns(self) -> Examples:
+        if not Path(self.path).is_file():
+            raise NoSuchFile(f"Arrays.path: there is no file {self.path!r}. Write one with pandas (table.to_csv(path, index=False)) or numpy.savez, or give {KINDS}.")
+        columns, lines, unnamed = csv_table.read(self.path, "Arrays.path", self.header, self.skip_lines, self.decimal)
         answers = (*self.targets, *([self.labels] if self.labels else []))
         if not answers:
-            raise UnknownColumn(f"{self.path}: say which columns are the answers: targets = [...], or labels = \"...\" with encoding = 'one_hot'. Columns: {', '.join(columns)}.")
-        for name in (*self.inputs, *answers):
+            raise UnknownColumn(
+                f"{self.path}: say which columns are the answers: targets = [...], or labels = \"...\" with encoding = 'one_hot'. Columns: {', '.join(columns)}."
+            )
+        for name in (*self.inputs, *answers, *self.exclude):
             self._check_known(name, columns, "column")
-        inputs = self.inputs or tuple(name for name in columns if name not in answers)
-        labels = columns[self.labels] if self.labels else None
-        if labels is not None and labels.dtype.kind == "O":
-            labels = self._texts(labels)
-        return Examples(self._matrix(columns, inputs), self._matrix(columns, self.targets) if self.targets else None, labels)
+        if both := [name for name in (*self.inputs, *answers) if name in self.exclude]:
+            raise Contradiction(f"{self.path}: the column '{both[0]}' is asked for, and excluded. Take it out of exclude, or name another.")
+        inputs = self.inputs or tuple(name for name in columns if name not in (*answers, *self.exclude))
+        for name in () if self.inputs else inputs:
+            self._check_meant(name, columns[name], unnamed)
+        return Examples(
+            self._matrix(columns, inputs, lines), self._matrix(columns, self.targets, lines) if self.targets else None,
+            _texts(columns[self.labels]) if self.labels else None, lines,
+            {"inputs": inputs} | ({"targets": self.targets} if self.targets else {}) | ({"labels": (self.labels,)} if self.labels else {}),
+        )
 
-    def _texts(self, labels: Array) -> Array:
-        bad = [row for row, label in enumerate(labels) if not isinstance(label, str)]
-        if bad:
-            raise WrongData(f"{self.path}: the label in line {bad[0] + 2} is missing or no text; got {labels[bad[0]]!r}. Give every example a label.")
-        return labels.astype(str)
+    def _check_meant(self, name: str, values: Array, unnamed: tuple[str, ...]) -> None:
+        """Refuse a column that is an input only because nobody said that it is none."""
+        fault = "has no name" if name in unnamed else "counts the rows, so it would tell the class of sorted examples" if csv_table.counts_rows(values) else ""
+        if fault:
+            raise WrongData(
+                f"{self.path}: the column '{name}' {fault} (pandas writes its row numbers so, unless it is told index=False). "
+                f"Leave it out, exclude = [\"{name}\"], or name the columns to take, inputs = [...]."
+            )
 
-    def _matrix(self, columns: dict[str, Array], names: tuple[str, ...]) -> Array:
+    def _matrix(self, columns: dict[str, Array], names: tuple[str, ...], lines: Array) -> Array:
         if not names:
             raise UnknownColumn(f"{self.path}: no column is left for the inputs. Name them: inputs = [...]. Columns: {', '.join(columns)}.")
         for name in names:
             if columns[name].dtype.kind not in "fiub":
                 bad = next((row for row, value in enumerate(columns[name]) if not _is_number(value)), 0)
-                raise WrongData(f"{self.path}: the column '{name}' must hold numbers; line {bad + 2} holds {columns[name][bad]!r}. Name the columns to take: inputs = [...].")
+                decimal = " Where numbers are written so, say decimal = ','." if "," in str(columns[name][bad]) else ""
+                raise WrongData(
+                    f"{self.path}: the column '{name}' must hold numbers; line {lines[bad]} holds {columns[name][bad]!r}.{decimal} "
+                    "Name the columns to take, inputs = [...], or to leave out, exclude = [...]."
+                )
         matrix = np.stack([columns[name].astype(float) for name in names], axis=1)
         if not np.isfinite(matrix).all():
             row, column = np.argwhere(~np.isfinite(matrix))[0]
-            raise WrongData(f"{self.path}: the column '{names[column]}' has no finite number in line {row + 2}. Remove the line, or fill it.")
+            raise WrongData(f"{self.path}: the column '{names[column]}' has no finite number in line {lines[row]}. Remove the line, or fill it.")
         return matrix
 
     def _check_known(self, name: str, known: dict[str, Array], kind: str) -> None:
         if name not in known:
             raise UnknownColumn(f"{self.path}: there is no {kind} '{name}'.{suggestion(name, known)}")
+
+
+def _texts(labels: Array) -> Array:
+    """Labels as texts or numbers; an empty one is missing, None for texts and NaN for numbers."""
+    if labels.dtype.kind != "O":
+        return labels
+    return np.array([label if isinstance(label, str) else None if label != label else str(label) for label in labels], dtype=object)
 
 
 def _is_number(value: object) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import numpy as np
@@ -66,11 +66,12 @@ class Split:
 
 @dataclass(frozen=True)
 class Data:
-    """The splits of a task. Hyper-parameters are chosen on `validation`; `test` is looked at once."""
+    """The splits of a task. Hyper-parameters are chosen on `validation`; `test` is looked at once. `columns` are the names of what a file gave."""
 
     train: Split
     validation: Split | None = None
     test: Split | None = None
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def splits(self) -> dict[str, Split]:
         """The splits that exist, by name."""
@@ -89,6 +90,10 @@ class Task(Component):
         """Into how many bins of equal length a presentation is divided, of inputs and of targets: 1 where they stay the same."""
         return {"inputs": 1, "targets": 1}
 
+    def columns(self) -> Mapping[str, tuple[str, ...]]:
+        """The names of what a file gives as inputs, targets and labels; empty where nothing has a name."""
+        return {}
+
     def draw(self, stream: Stream) -> Data:
         """The examples; generated tasks draw them from `stream`, data sets ignore it.
 
@@ -97,6 +102,11 @@ class Task(Component):
             MissingError: if a package is missing.
         """
         raise NotImplementedError(f"{type(self).__name__} draws no examples")
+
+
+def named(columns: Sequence[str]) -> str:
+    """The names of columns in a message: all of a dozen, the ends of more."""
+    return ", ".join(columns if len(columns) <= 12 else (*columns[:6], f"... ({len(columns)} columns) ...", *columns[-3:]))
 
 
 def one_hot(labels: Array, classes: int, off: float = 0.0, on: float = 1.0) -> Array:

@@ -38,4 +38,5 @@ class Digits(Task):
             rest, rest_labels, test_size=360, random_state=0, stratify=rest_labels
         )
         parts = ((train, train_labels), (held, held_labels), (test, test_labels))
-        return Data(*(Split(x, one_hot(y, self.classes), y) for x, y in parts))
+        splits = [Split(x, one_hot(y, self.classes), y) for x, y in parts]
+        return Data(train=splits[0], validation=splits[1], test=splits[2])

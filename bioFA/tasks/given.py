@@ -12,8 +12,10 @@ same in all of them becomes 0.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import numpy as np
@@ -24,15 +26,32 @@ from bioFA.components import Number
 from bioFA.errors import OutOfRange, WrongData
 from bioFA.tasks.base import Array, Data, Split, Stream, Task, one_hot
 
+ROUNDING = 2.0**-50
+"""What differs by less than this share of its size differs only by rounding."""
 Share = Annotated[Number, Ge(0), Lt(1)]
 
 
 class Examples(NamedTuple):
-    """Examples as they are in a file: `inputs` `(n, n_in)` or with a time axis, `targets` and `labels` where it has them."""
+    """Examples as they are in a file: `inputs` `(n, n_in)` or with a time axis, `targets` and `labels` where it has them.
+
+    `lines` `(n,)` is where each stands in a file of lines, `columns` what of the file was taken for inputs, targets and labels, by name.
+    """
 
     inputs: Array
     targets: Array | None
     labels: Array | None
+    lines: Array | None = None
+    columns: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+
+    def at(self, rows: Array) -> Examples:
+        """Some of them."""
+        inputs, targets, labels, lines = (None if part is None else part[rows] for part in self[:4])
+        assert inputs is not None
+        return Examples(inputs, targets, labels, lines, self.columns)
+
+    def row(self, number: int) -> str:
+        """Where an example stands in its file."""
+        return f"row {number}" if self.lines is None else f"line {self.lines[number]}"
 
 
 class Given(Task):
@@ -76,24 +95,31 @@ class Given(Task):
     def _data(self) -> Data:
         return _read(self, _stamp(Path(self.place())))
 
+    def columns(self) -> Mapping[str, tuple[str, ...]]:
+        """What of the file is taken for inputs, targets and labels, by name."""
+        return self._data().columns
+
     def made(self) -> Data:
-        """The examples after the declared steps, from the file as it is now."""
-        parts = self.examples()
+        """The examples after the declared steps, from the file as it is now. Everything is checked before anything is split."""
+        parts = {name: self._checked(name, part) for name, part in self.examples().items()}
+        train = parts["train"]
+        for name, part in parts.items():
+            for kind in ("inputs", "targets"):
+                expected, found = (None if of is None else of.shape[1:] for of in (getattr(train, kind), getattr(part, kind)))
+                if found != expected and expected is not None and found is not None:
+                    wanted, got = (", ".join(map(str, shape)) for shape in (expected, found))
+                    raise WrongData(
+                        f"{self.place()}: '{name}_{kind}' must have as many columns (and bins) as '{kind}', {wanted}; got {got}. Give all splits the same columns."
+                    )
         if self.validation or self.test:
             if len(parts) > 1:
                 raise WrongData(f"{self.place()}: holds splits of its own ({', '.join(parts)}), so none can be declared. Leave validation and test out of the task.")
-            parts = self._split(parts["train"])
-        splits = {name: self._checked(name, part) for name, part in self._encoded(parts).items()}
-        train = splits["train"]
-        for name, split in splits.items():
-            for kind in ("inputs", "targets"):
-                expected, found = getattr(train, kind).shape[1:], getattr(split, kind).shape[1:]
-                if found != expected:
-                    wanted, got = (", ".join(map(str, shape)) for shape in (expected, found))
-                    raise WrongData(f"{self.place()}: '{name}_{kind}' must have as many columns (and bins) as '{kind}', {wanted}; got {got}. Give all splits the same columns.")
-        if self.scaling != "none":
-            splits = {name: Split(self._scaled(np.asarray(split.inputs), np.asarray(train.inputs)), split.targets, split.labels) for name, split in splits.items()}
-        return Data(splits["train"], splits.get("validation"), splits.get("test"))
+            parts = self._split(train)
+        if self.encoding == "one_hot":
+            parts = _one_hot(parts)
+        inputs = {name: part.inputs if self.scaling == "none" else self._scaled(part, parts["train"]) for name, part in parts.items()}
+        splits = {name: Split(inputs[name], part.targets, part.labels) for name, part in parts.items()}  # type: ignore[arg-type]
+        return Data(splits["train"], splits.get("validation"), splits.get("test"), train.columns)
 
     def _split(self, whole: Examples) -> dict[str, Examples]:
         """Hold out the declared shares, class by class where there are labels."""
@@ -114,56 +140,94 @@ class Given(Task):
         for name, share in (("train", 1.0), ("validation", self.validation), ("test", self.test)):
             if share and not len(rows[name]):
                 raise WrongData(f"{self.place()}: {len(whole.inputs)} examples are too few for validation = {self.validation:g} and test = {self.test:g}: the {name} split is empty.")
-        return {
-            name: Examples(*(None if part is None else part[at] for part in whole)) for name, at in rows.items() if len(at)  # type: ignore[arg-type]
-        }
+        return {name: whole.at(at) for name, at in rows.items() if len(at)}
 
-    def _encoded(self, parts: dict[str, Examples]) -> dict[str, Examples]:
-        """Labels as numbers from 0, and as targets where that is declared."""
-        if self.encoding == "given":
-            for name, part in parts.items():
-                if part.targets is None:
-                    hint = " Declare encoding = 'one_hot' to make them from the labels." if part.labels is not None else ""
-                    raise WrongData(f"{self.place()}: the {name} examples have no targets.{hint}")
-            return parts
-        for name, part in parts.items():
+    def _checked(self, split: str, part: Examples) -> Examples:
+        """The examples of a split as the file has them, as numbers.
+
+        Raises:
+            FileError: naming the array, and the row, line or column of the file.
+        """
+        prefix = "" if split == "train" else f"{split}_"
+        inputs = self._numbers(f"{prefix}inputs", part.inputs, part)
+        if self.encoding == "one_hot":
             if part.labels is None or part.targets is not None:
                 lacking = "has no labels to encode" if part.labels is None else "has targets already"
-                raise WrongData(f"{self.place()}: encoding = 'one_hot' makes targets from labels, but the {name} split {lacking}. Leave one out.")
-            if part.labels.ndim != 1 or len(part.labels) != len(part.inputs):
-                raise WrongData(f"{self.place()}: labels must be one an example, {len(part.inputs)}; got the shape {part.labels.shape} ({name}).")
-        classes = np.unique(np.concatenate([part.labels for part in parts.values() if part.labels is not None]))
-        numbers = {name: np.searchsorted(classes, part.labels) for name, part in parts.items() if part.labels is not None}
-        return {name: Examples(part.inputs, one_hot(numbers[name], len(classes)), numbers[name]) for name, part in parts.items()}
-
-    def _checked(self, split: str, part: Examples) -> Split:
-        prefix = "" if split == "train" else f"{split}_"
-        parts = []
-        for name, given in (("inputs", part.inputs), ("targets", part.targets)):
-            array = np.asarray(given)
-            if array.ndim not in (2, 3) or 0 in array.shape or array.dtype.kind not in "fiub":
-                raise WrongData(f"{self.place()}: '{prefix}{name}' must be a matrix of numbers, one row an example, or have a time axis, (n, bins, size); got {array.dtype} of shape {array.shape}. For example: shape (1000, 784).")
-            array = array.astype(float)
-            if not np.isfinite(array).all():
-                at = np.argwhere(~np.isfinite(array))[0]
-                raise WrongData(f"{self.place()}: '{prefix}{name}' holds a number that is not finite in row {at[0]}, column {at[-1]}. Remove or replace it.")
-            parts.append(array)
-        inputs, targets = parts
-        labels = part.labels
+                raise WrongData(f"{self.place()}: encoding = 'one_hot' makes targets from labels, but the {split} split {lacking}. Leave one out.")
+            return part._replace(inputs=inputs, labels=self._labels(f"{prefix}labels", part, len(inputs)))
+        if part.targets is None:
+            hint = " Declare encoding = 'one_hot' to make them from the labels." if part.labels is not None else ""
+            raise WrongData(f"{self.place()}: the {split} examples have no targets.{hint}")
+        targets = self._numbers(f"{prefix}targets", part.targets, part)
         if len(targets) != len(inputs):
             raise WrongData(f"{self.place()}: '{prefix}targets' must have as many rows as '{prefix}inputs', {len(inputs)}; got {len(targets)}. Give each input its target.")
+        labels = None if part.labels is None else self._labels(f"{prefix}labels", part, len(inputs))
         if labels is not None:
             wanted = f"{self.place()}: '{prefix}labels' must be {len(inputs)} whole numbers from 0 to {targets.shape[-1] - 1}, one an example"
-            if labels.shape != (len(inputs),) or labels.dtype.kind not in "iu":
+            if labels.dtype.kind not in "iu":
                 raise WrongData(f"{wanted}; got {labels.dtype} of shape {labels.shape}. For example: [0, 1, 0, 1].")
             if labels.min() < 0 or labels.max() >= targets.shape[-1]:
-                raise WrongData(f"{wanted}; got {labels.min()} to {labels.max()}. Count the classes from 0, or give wider targets.")
-        return Split(inputs, targets, labels)
+                bad = int(np.flatnonzero((labels < 0) | (labels >= targets.shape[-1]))[0])
+                raise WrongData(f"{wanted}; got {labels.min()} to {labels.max()}, {labels[bad]} in {part.row(bad)}. Count the classes from 0, or give wider targets.")
+        return part._replace(inputs=inputs, targets=targets, labels=labels)
 
-    def _scaled(self, inputs: Array, train: Array) -> Array:
-        axes = tuple(range(train.ndim - 1))
-        offset, width = (train.mean(axis=axes), train.std(axis=axes)) if self.scaling == "standard" else (train.min(axis=axes), np.ptp(train, axis=axes))
-        return (inputs - offset) / np.where(width > 0, width, 1.0)
+    def _numbers(self, name: str, given: Array, part: Examples) -> Array:
+        array = np.asarray(given)
+        if array.ndim not in (2, 3) or 0 in array.shape or array.dtype.kind not in "fiub":
+            raise WrongData(
+                f"{self.place()}: '{name}' must be a matrix of numbers, one row an example, or have a time axis, (n, bins, size); "
+                f"got {array.dtype} of shape {array.shape}. For example: shape (1000, 784)."
+            )
+        with np.errstate(over="ignore"):
+            array = array.astype(float)
+        if not np.isfinite(array).all():
+            at = np.argwhere(~np.isfinite(array))[0]
+            raise WrongData(f"{self.place()}: '{name}' holds a number that is not finite in {part.row(at[0])}, column {at[-1]}. Remove or replace it.")
+        return array
+
+    def _labels(self, name: str, part: Examples, count: int) -> Array:
+        """Labels of which each example has one: numbers or texts."""
+        labels = np.asarray(part.labels)
+        if labels.ndim != 1 or len(labels) != count:
+            one_hot = " Labels that are one-hot already are targets: name them so, and leave encoding out." if labels.ndim == 2 and len(labels) == count else ""
+            raise WrongData(
+                f"{self.place()}: '{name}' must be {count} {'whole numbers' if self.encoding == 'given' else 'names or whole numbers'}, one an example; "
+                f"got {labels.dtype} of shape {labels.shape}. "
+                f"Give every example a label. For example: [0, 1, 0, 1].{one_hot}"
+            )
+        if labels.dtype.kind not in "fiubSUO":
+            raise WrongData(f"{self.place()}: '{name}' must be numbers or texts; got {labels.dtype}. Write each class as a number or a name.")
+        missing = ~np.isfinite(labels) if labels.dtype.kind == "f" else np.array([label is None or len(label) == 0 for label in labels]) if labels.dtype.kind in "SUO" else np.zeros(count, bool)
+        if missing.any():
+            raise WrongData(f"{self.place()}: the label in {part.row(int(np.flatnonzero(missing)[0]))} is missing ({missing.sum()} of {count} are). Give every example a label, or leave it out.")
+        return labels.astype(str) if labels.dtype.kind in "SO" else labels
+
+    def _scaled(self, part: Examples, train: Examples) -> Array:
+        """Inputs as multiples of what the training examples spread over, `(n, n_in)`; one that is the same in all of them begins at 0."""
+        axes = tuple(range(train.inputs.ndim - 1))
+        _, powers = np.frexp(np.abs(train.inputs).max(axis=axes))  # a power of two changes no digit, and keeps squares and differences in range
+        with np.errstate(over="ignore"):
+            known, inputs = np.ldexp(train.inputs, -powers), np.ldexp(part.inputs, -powers)
+        spread = known.max(axis=axes) - known.min(axis=axes)
+        same = spread <= ROUNDING
+        offset, width = (known.mean(axis=axes), known.std(axis=axes)) if self.scaling == "standard" else (known.min(axis=axes), spread)
+        with np.errstate(over="ignore"):
+            scaled = (inputs - np.where(same, known.min(axis=axes), offset)) / np.where(same, 1.0, width)
+            scaled = np.where(same, np.where(np.abs(scaled) <= ROUNDING, 0.0, np.ldexp(scaled, powers)), scaled)
+        if not np.isfinite(scaled).all():
+            at = np.argwhere(~np.isfinite(scaled))[0]
+            raise WrongData(
+                f"{self.place()}: {part.row(at[0])}, input {at[-1]}, is too far from the training examples for scaling = '{self.scaling}': {part.inputs[tuple(at)]:g}, "
+                f"where they have {train.inputs[..., at[-1]].min():g} to {train.inputs[..., at[-1]].max():g}. Leave the example out, or scale the input yourself."
+            )
+        return scaled
+
+
+def _one_hot(parts: Mapping[str, Examples]) -> dict[str, Examples]:
+    """Labels as numbers from 0, in the order of all classes, and as targets."""
+    classes = np.unique(np.concatenate([np.asarray(part.labels) for part in parts.values()]))
+    numbers = {name: np.searchsorted(classes, np.asarray(part.labels)) for name, part in parts.items()}
+    return {name: part._replace(targets=one_hot(numbers[name], len(classes)), labels=numbers[name]) for name, part in parts.items()}
 
 
 @lru_cache(maxsize=2)

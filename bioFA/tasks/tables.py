@@ -1,4 +1,4 @@
-"""Named arrays out of files: .npz, a folder of .npy files, .csv, .h5. Nothing in them is executed: no pickle, no links to other files."""
+"""Named arrays out of files: .npz, a folder of .npy files, .h5. Nothing in them is executed: no pickle, no links to other files."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from bioFA.errors import FileError, MalformedFile, NoSuchFile, WrongData, WrongKind
+from bioFA.errors import FileError, MalformedFile, NoSuchFile, WrongKind
 from bioFA.foreign import inspect
 from bioFA.foreign_walk import ALWAYS, RATIO
 from bioFA.tasks.base import Array
 
-KINDS = ".npz, .csv, .h5, or a folder of .npy files"
+KINDS = ".npz, .csv, .h5, .tsv, .txt, .csv.gz, or a folder of .npy files"
 
 
 def read(path: str, place: str) -> dict[str, Array]:
-    """Every array of a file by its name; of a CSV file every column.
+    """Every array of a file by its name (for text tables see `csv_table`).
 
     Args:
         path: the file, or a folder of `.npy` files, which are named by their stems.
@@ -30,7 +30,7 @@ def read(path: str, place: str) -> dict[str, Array]:
     file = Path(path)
     if not file.exists():
         raise NoSuchFile(f"{place}: there is no file {path!r}. Write one with numpy.savez(path, inputs=..., targets=...), or give {KINDS}.")
-    reader = _folder if file.is_dir() else {".npz": _npz, ".csv": _csv, ".h5": _hdf5, ".hdf5": _hdf5}.get(file.suffix.lower())
+    reader = _folder if file.is_dir() else {".npz": _npz, ".h5": _hdf5, ".hdf5": _hdf5}.get(file.suffix.lower())
     if reader is None:
         raise WrongKind(f"{place}: {path!r} is of no kind that is read here: {KINDS}. Write a .npz file with numpy.savez.")
     return reader(file, place)
@@ -63,18 +63,6 @@ def _folder(folder: Path, place: str) -> dict[str, Array]:
     if not found:
         raise NoSuchFile(f"{place}: the folder '{folder}' holds no .npy file. Put inputs.npy and targets.npy into it.")
     return found
-
-
-def _csv(file: Path, place: str) -> dict[str, Array]:
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(file)
-    except (ValueError, OSError, UnicodeDecodeError) as error:
-        raise WrongKind(f"{place}: '{file}' is not a .csv file with a line of names and one line an example ({error}).") from None
-    if not len(table):
-        raise WrongData(f"{place}: '{file}' has no lines below its names.")
-    return {str(name): table[name].to_numpy() for name in table.columns}
 
 
 def _hdf5(file: Path, place: str) -> dict[str, Array]:
