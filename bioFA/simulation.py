@@ -205,6 +205,8 @@ def _run(instance: Instance, run: Run, progress: Progress | None, kept: Checkpoi
         record["after" if run.start else "weights"] = dict(run.weights)
     if instance.data.columns:
         record["columns"] = {name: list(columns) for name, columns in instance.data.columns.items()}
+    if instance.data.notes:
+        record["data_notes"] = list(instance.data.notes)
     if course.reason is not None:
         record["ended_early"] = course.reason
     if len(course.engines) > 1:

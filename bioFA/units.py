@@ -11,6 +11,7 @@ import math
 import re
 from typing import Any
 
+import numpy as np
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic_core import PydanticCustomError, core_schema
 
@@ -70,6 +71,26 @@ def write(value: float, unit: str) -> str:
         if re.fullmatch(r"-?[0-9.]+", digits) and _scaled(digits, power) == value:
             candidates.append(f"{digits} {prefix}{unit}")
     return min(candidates, key=len)
+
+
+def bin_of(times: Any, start: float, width: float) -> np.ndarray:
+    """The bin that contains each time, counted from `start` in bins of equal width: [k width, (k + 1) width).
+
+    A time within max(1e-9, 4 ulp) of an edge, as a share of the width, is at the edge: only rounding keeps it away.
+
+    Args:
+        times: in seconds, `(n,)`.
+        start: where bin 0 begins, in seconds.
+        width: of a bin, in seconds, > 0.
+
+    Returns:
+        Whole numbers `(n,)`, below 0 for times before `start`.
+    """
+    times = np.asarray(times, dtype=float)
+    place = (times - start) / width
+    rounding = np.maximum(1e-9, 4 * np.spacing(np.maximum(np.abs(times), abs(start))) / width)
+    nearest = np.rint(place)
+    return np.where(np.abs(place - nearest) <= rounding, nearest, np.floor(place)).astype(int)
 
 
 def sample(unit: str) -> str:

@@ -66,12 +66,14 @@ class Split:
 
 @dataclass(frozen=True)
 class Data:
-    """The splits of a task. Hyper-parameters are chosen on `validation`; `test` is looked at once. `columns` are the names of what a file gave."""
+    """The splits of a task. Hyper-parameters are chosen on `validation`; `test` is looked at once. `columns` are the names of what a file gave, `notes`
+    what of it was not read or left out."""
 
     train: Split
     validation: Split | None = None
     test: Split | None = None
     columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def splits(self) -> dict[str, Split]:
         """The splits that exist, by name."""

@@ -34,7 +34,8 @@ Share = Annotated[Number, Ge(0), Lt(1)]
 class Examples(NamedTuple):
     """Examples as they are in a file: `inputs` `(n, n_in)` or with a time axis, `targets` and `labels` where it has them.
 
-    `lines` `(n,)` is where each stands in a file of lines, `columns` what of the file was taken for inputs, targets and labels, by name.
+    `lines` `(n,)` is where each stands in a file of lines, `columns` what of the file was taken for inputs, targets and labels, by name,
+    `notes` what of it was not.
     """
 
     inputs: Array
@@ -42,12 +43,13 @@ class Examples(NamedTuple):
     labels: Array | None
     lines: Array | None = None
     columns: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    notes: tuple[str, ...] = ()
 
     def at(self, rows: Array) -> Examples:
         """Some of them."""
         inputs, targets, labels, lines = (None if part is None else part[rows] for part in self[:4])
         assert inputs is not None
-        return Examples(inputs, targets, labels, lines, self.columns)
+        return Examples(inputs, targets, labels, lines, self.columns, self.notes)
 
     def row(self, number: int) -> str:
         """Where an example stands in its file."""
@@ -119,7 +121,7 @@ class Given(Task):
             parts = _one_hot(parts)
         inputs = {name: part.inputs if self.scaling == "none" else self._scaled(part, parts["train"]) for name, part in parts.items()}
         splits = {name: Split(inputs[name], part.targets, part.labels) for name, part in parts.items()}  # type: ignore[arg-type]
-        return Data(splits["train"], splits.get("validation"), splits.get("test"), train.columns)
+        return Data(splits["train"], splits.get("validation"), splits.get("test"), train.columns, train.notes)
 
     def _split(self, whole: Examples) -> dict[str, Examples]:
         """Hold out the declared shares, class by class where there are labels."""

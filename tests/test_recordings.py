@@ -1,0 +1,204 @@
+"""Recordings as others lay them out: every spike is in the bin of its step, time that was not recorded is no silence, and nothing is passed over without a word."""
+
+import datetime
+
+import neo
+import numpy as np
+import pynwb
+import pytest
+import quantities as pq
+
+import bioFA
+from bioFA.errors import FileError
+from bioFA.tasks.recorded_trials import RecordedTrials
+from bioFA.units import bin_of
+
+BEGAN = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
+GRIDS = (0.1e-3, 0.2e-3, 0.25e-3, 1e-3 / 3, 1e-3)
+
+
+@pytest.mark.parametrize("dt", GRIDS)
+def test_a_spike_of_a_step_is_in_the_bin_of_that_step_for_a_million_steps(dt):
+    steps, ms = np.arange(1_000_000), dt * 1e3
+    ways = {"a product": steps * dt, "milliseconds": (steps * ms) / 1000, "a quotient": steps / (1 / dt), "rounded": np.round(steps * dt, 15)}
+    for way, times in ways.items():
+        np.testing.assert_array_equal(bin_of(times, 0.0, dt), steps, err_msg=way)
+        np.testing.assert_array_equal(bin_of(times, 1234 * dt, dt), steps - 1234, err_msg=way)
+
+
+def test_a_time_inside_a_bin_is_in_that_bin():
+    assert bin_of([0.4999, 0.5, 0.99999, 1.0 - 1e-12, -1e-12, -0.1], 0.0, 0.5).tolist() == [0, 1, 1, 2, 0, -1]
+
+
+def nwb(path, change=lambda file: None, spikes=(), trials=6, choice="ab", **unit):
+    file = pynwb.NWBFile(session_description="t", identifier="t", session_start_time=BEGAN)
+    for times in spikes:
+        file.add_unit(spike_times=times, **unit)
+    if trials:
+        file.add_trial_column("choice", "what was chosen")
+        for n in range(trials):
+            file.add_trial(start_time=float(n), stop_time=n + 0.5, choice=choice[n % len(choice)])
+    change(file)
+    with pynwb.NWBHDF5IO(str(path), "w") as io:
+        io.write(file)
+    return str(path)
+
+
+def nix(path, *segments, name="session"):
+    block = neo.Block(name=name)
+    block.segments = list(segments)
+    io = neo.NixIO(str(path), "ow")
+    io.write_block(block)
+    io.close()
+    return str(path)
+
+
+def segment(name, spikes, epochs=(), stop=6.0, **annotations):
+    part = neo.Segment(name=name, **annotations)
+    for number, times in enumerate(spikes):
+        part.spiketrains.append(neo.SpikeTrain(times * pq.s, t_stop=stop * pq.s, name=f"unit {number}"))
+    part.epochs.extend(epochs)
+    return part
+
+
+def epoch(name, times, **columns):
+    labels = columns.pop("labels", np.array(["x"] * len(times)))
+    return neo.Epoch(times=np.asarray(times, float) * pq.s, durations=np.full(len(times), 0.5) * pq.s, labels=np.asarray(labels), name=name,
+                     array_annotations={key: np.asarray(value) for key, value in columns.items()})
+
+
+@pytest.mark.parametrize("dt", GRIDS)
+@pytest.mark.parametrize("kind", ["nwb", "nix"])
+def test_spikes_on_the_grid_of_a_simulator_come_back_in_their_steps(kind, dt, tmp_path):
+    bins, trials = 300, 4
+    starts = np.arange(trials) * 1000 * dt
+    times = np.arange(trials * 1000) * dt
+    if kind == "nwb":
+        def add(file):
+            file.add_trial_column("choice", "c")
+            for n, start in enumerate(starts):
+                file.add_trial(start_time=start, stop_time=start + bins * dt, choice="ab"[n % 2])
+        path = nwb(tmp_path / "r.nwb", add, [times], trials=0)
+    else:
+        path = nix(tmp_path / "r.nix", segment("s", [times], [epoch("trials", starts, choice=list("abab"))], stop=trials * 1000 * dt))
+    inputs = RecordedTrials(path=path, label="choice", window=bins * dt, bins_per_trial=bins).draw(None).train.inputs
+    assert inputs.shape == (trials, bins, 1)
+    assert (np.asarray(inputs) == 1).all()
+
+
+TICKS = np.arange(0.05, 10, 0.1)
+
+
+def read(path, **fields):
+    return RecordedTrials(**({"path": path, "label": "choice", "window": 0.4} | fields)).draw(None)
+
+
+def without_trial_4(file):
+    file.trials.columns[0].data[4] = float("nan")
+
+
+GAPS = {
+    "the unit was recorded for a while": ({"spikes": [TICKS[TICKS < 3]], "obs_intervals": [[0.0, 3.0]]}, [0, 1, 2], "row 3 of 'trials' lies from 3 to 3.4 s, and unit 0 was recorded from 0 to 3 s"),
+    "a gap": ({"spikes": [TICKS], "obs_intervals": [[0.0, 1.2], [2.0, 9.0]]}, [0, 2, 3, 4, 5], "row 1 of 'trials'"),
+    "a trial without a start": ({"spikes": [TICKS], "change": without_trial_4}, [0, 1, 2, 3, 5], "row 4 of 'trials' has no start"),
+    "an invalid time": ({"spikes": [TICKS], "change": lambda file: file.add_invalid_time_interval(start_time=1.1, stop_time=2.2)}, [0, 3, 4, 5], "the file calls 1.1 to 2.2 s invalid"),
+    "a trial without a label": ({"spikes": [TICKS], "choice": ["a", "b", ""]}, [0, 1, 3, 4], "row 2 of 'trials' has no 'choice'"),
+}
+
+
+@pytest.mark.parametrize("case", GAPS)
+def test_time_that_was_not_recorded_is_no_silence(case, tmp_path):
+    fields, left, complaint = GAPS[case]
+    path = nwb(tmp_path / "r.nwb", **fields)
+    with pytest.raises(FileError) as caught:
+        read(path)
+    assert complaint in str(caught.value)
+    assert "incomplete = 'leave_out'" in str(caught.value)
+    data = read(path, incomplete="leave_out")
+    assert len(data.train) == len(left)
+    assert (np.asarray(data.train.inputs) == 4).all()
+    assert data.notes[-1].startswith(f"left out {6 - len(left)} of 6 trials: row")
+
+
+def test_a_spike_train_that_ends_before_a_trial_is_no_silence(tmp_path):
+    path = nix(tmp_path / "r.nix", segment("s", [TICKS[TICKS < 4]], [epoch("trials", range(6), choice=list("ababab"))], stop=4.0))
+    with pytest.raises(FileError, match=r"trial 4 of 'trials' in segment 0 lies from 4 to 4.4 s, and unit 0 was recorded from 0 to 4 s \(2 trials are like that\)"):
+        read(path)
+
+
+def test_all_segments_and_all_epochs_of_a_block_are_trials(tmp_path):
+    spikes = [TICKS[TICKS < 6], TICKS[TICKS < 6] + 0.01]
+    path = nix(tmp_path / "r.nix", *(segment(name, spikes, [epoch("go", [0, 1], choice=["a", "b"]), epoch("nogo", [3, 4, 5], choice=["b", "b", "a"])]) for name in ("one", "two")))
+    data = read(path)
+    assert len(data.train) == 10
+    np.testing.assert_array_equal(data.train.labels, [0, 1, 1, 1, 0] * 2)
+    np.testing.assert_array_equal(read(path, label="name").train.labels, [0, 0, 1, 1, 1] * 2)
+    only = read(path, trials="nogo")
+    assert len(only.train) == 6
+    assert [note for note in only.notes if "'go'" in note] == ["not read: 'go' of segment 0 ('one') (2 times)", "not read: 'go' of segment 1 ('two') (2 times)"]
+    with pytest.raises(FileError, match=r"no trials called 'noo'.*Did you mean 'nogo'"):
+        read(path, trials="noo")
+
+
+def test_labels_of_an_epoch_and_events_can_be_asked_for(tmp_path):
+    part = segment("s", [TICKS[TICKS < 6]], [epoch("stimulus", [0, 1, 2], labels=["left", "right", "left"])])
+    part.events.append(neo.Event(times=[3, 4] * pq.s, labels=np.array(["lick", "no lick"]), name="licks"))
+    path = nix(tmp_path / "r.nix", part)
+    np.testing.assert_array_equal(read(path, label="labels").train.labels, [0, 1, 0])
+    assert "not read: 'licks' of segment 0 ('s') (2 times)" in read(path, label="labels").notes
+    np.testing.assert_array_equal(read(path, label="labels", trials="licks").train.labels, [0, 1])
+
+
+def test_a_segment_is_a_trial_where_there_are_no_epochs(tmp_path):
+    path = nix(tmp_path / "r.nix", *(segment(f"trial {n}", [TICKS[TICKS < 1][: n + 1]], stop=1.0, choice="ab"[n % 2]) for n in range(6)))
+    data = read(path)
+    np.testing.assert_array_equal(data.train.labels, [0, 1] * 3)
+    np.testing.assert_array_equal(np.ravel(data.train.inputs), [1, 2, 3, 4, 4, 4])
+
+
+def test_segments_with_other_units_are_refused(tmp_path):
+    path = nix(tmp_path / "r.nix", segment("one", [TICKS[:5]], [epoch("t", [0], choice=["a"])]), segment("two", [TICKS[:5]] * 2, [epoch("t", [0], choice=["b"])]))
+    with pytest.raises(FileError, match=r"segment 1 \('two'\) has 2 spike trains, and segment 0 \('one'\) has 1"):
+        read(path)
+
+
+def test_other_intervals_and_times_to_align_to_are_used_when_named_and_noted_otherwise(tmp_path):
+    def change(file):
+        file.add_trial_column("go_time", "when", data=[n + 0.25 for n in range(6)])
+        table = pynwb.epoch.TimeIntervals(name="probes", description="p")
+        table.add_column("choice", "c")
+        for n in range(3):
+            table.add_interval(start_time=n + 0.1, stop_time=n + 0.2, choice="ab"[n % 2])
+        file.add_time_intervals(table)
+        file.add_acquisition(pynwb.TimeSeries(name="lfp", data=[1.0], unit="V", rate=1.0, starting_time=0.0))
+
+    path = nwb(tmp_path / "r.nwb", change, [TICKS])
+    data = read(path)
+    assert data.notes == ("not read: intervals 'probes' (3 rows)", "not read: acquisition 'lfp'")
+    np.testing.assert_array_equal(np.ravel(read(path, align="go_time", window=0.1).train.inputs), np.ones(6))
+    assert len(read(path, trials="probes").train) == 3
+    assert len(read(path, trials=["trials", "probes"]).train) == 9
+    with pytest.raises(FileError, match="must hold times in seconds"):
+        read(path, align="choice")
+
+
+NOTHING = {
+    "no units": (lambda p: nwb(p), "no table of units"),
+    "no spikes": (lambda p: nwb(p, lambda file: (file.add_unit_column("location", "a"), file.add_unit(location="MT"))), "no column spike_times; it has: location"),
+    "no trials": (lambda p: nwb(p, spikes=[TICKS], trials=0), "no table of trials"),
+    "no label": (lambda p: nwb(p, lambda file: None, [TICKS]), "no column 'answer'"),
+}
+
+
+@pytest.mark.parametrize("case", NOTHING)
+def test_a_file_without_what_is_asked_for_is_refused_by_name(case, tmp_path):
+    make, complaint = NOTHING[case]
+    with pytest.raises(FileError, match=complaint):
+        read(make(tmp_path / "r.nwb"), label="answer" if case == "no label" else "choice")
+
+
+def test_a_result_holds_what_was_not_read(tmp_path):
+    path = nwb(tmp_path / "r.nwb", lambda file: file.add_acquisition(pynwb.TimeSeries(name="lfp", data=[1.0], unit="V", rate=1.0)), [TICKS])
+    experiment = bioFA.load("linear", {"circuit.sizes": [1, 4, 2], "task": {"name": "recorded_trials", "path": path, "label": "choice", "window": "0.4 s"}})
+    result = bioFA.simulate(experiment, backend="numpy")
+    assert "data               not read: acquisition 'lfp'" in str(result)
