@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from typing import Any
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-CPU, BYTES_A_SECOND = 20, 10_000_000
-"""Seconds for any file, and for each 10 MB more one more."""
+CPU, BYTES_A_SECOND = 20, 1_000_000
+"""Seconds for any file, and one more for each MB: an honest file of thousands of spike trains has some 1,000 small objects a MB, of 1 ms each."""
 MEMORY = 4 << 30
 SAID = 1 << 20
 """Bytes that may be written: what is said, on files."""

@@ -84,9 +84,39 @@ def test_traces_weights_and_the_course_of_learning_are_signals(spiking, block):
         np.testing.assert_array_equal(signal.magnitude, spiking.activity.courses[signal.name].astype(float))
     found = {signal.name: signal for signal in block.segments[1].irregularlysampledsignals}
     np.testing.assert_array_equal(found["nse"].magnitude[:, 0], spiking.learning_curve)
-    for name, weights in spiking.snapshots.items():
-        np.testing.assert_array_equal(found[name].magnitude.reshape(weights.shape), weights)
     assert files.loads(block.annotations["model"]) == spiking.experiment
+
+
+def test_weights_at_the_snapshots_are_arrays_of_the_nix_file_and_of_the_nwb_file(spiking, rates, tmp_path):
+    nixio, pynwb = pytest.importorskip("nixio"), pytest.importorskip("pynwb")
+    for number, result in enumerate((spiking, rates)):
+        exchange.export(result, "neo", tmp_path / f"{number}.nix")
+        exchange.export(result, "nwb", tmp_path / f"{number}.nwb")
+        with nixio.File.open(str(tmp_path / f"{number}.nix"), nixio.FileMode.ReadOnly) as file, pynwb.NWBHDF5IO(str(tmp_path / f"{number}.nwb"), "r") as io:
+            arrays, scratch = file.blocks[0].data_arrays, io.read().scratch
+            for name, weights in result.snapshots.items():
+                np.testing.assert_array_equal(arrays[name][:], weights)
+                np.testing.assert_array_equal(scratch[name.removesuffix(".w")].data[:], weights)
+                np.testing.assert_array_equal(arrays[name].dimensions[0].ticks, result.snapshots_at)
+
+
+def test_an_export_to_neo_takes_no_object_a_synapse(rates, tmp_path):
+    nixio = pytest.importorskip("nixio")
+    exchange.export(rates, "neo", tmp_path / "r.nix")
+    with nixio.File.open(str(tmp_path / "r.nix"), nixio.FileMode.ReadOnly) as file:
+        assert len(file.blocks[0].data_arrays) < 20
+
+
+def test_an_nwb_file_passes_the_strict_configuration_of_an_archive_and_opens_in_neo(nwb):
+    inspector, neo = pytest.importorskip("nwbinspector"), pytest.importorskip("neo.io")
+    config = inspector.load_config("dandi")
+    found = list(inspector.inspect_nwbfile(nwbfile_path=str(nwb[0]), config=config))
+    assert [message.message for message in found if message.importance.value > inspector.Importance.BEST_PRACTICE_SUGGESTION.value] == []
+    block = neo.NWBIO(str(nwb[0]), "r").read_all_blocks()[0]
+    units = nwb[1].units
+    assert len(block.segments[0].spiketrains) == len(units)
+    for row, train in enumerate(block.segments[0].spiketrains):
+        np.testing.assert_array_equal(np.sort(train.rescale("s").magnitude), units["spike_times"][row])
 
 
 def test_trials_say_what_was_shown_wanted_and_answered(classes):

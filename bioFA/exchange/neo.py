@@ -2,13 +2,16 @@
 
     segment `activity`   one SpikeTrain a neuron (annotations population, neuron), spikes in the middle of their steps; one AnalogSignal a
                          watched variable of the sampled neurons; an Epoch `presentations` with what each showed, wanted and answered
-    segment `learning`   IrregularlySampledSignals over the time of learning: `nse`; `alignment` of each measured feedback pathway in degrees; the
-                         weights of each pathway at the snapshots, one column a synapse, row by row of (n_post, n_pre)
+    segment `learning`   IrregularlySampledSignals over the time of learning: `nse`; `alignment` of each measured feedback pathway in degrees
+
+Beside them the NIX file holds the weights of each pathway at the snapshots, a DataArray (snapshots, n_post, n_pre) of type `biofa.weights` each: Neo has no
+object for matrices, and one channel a synapse would take milliseconds and kilobytes for each.
 
 Annotations of the block: model (TOML), scheme, seed, presentations, versions. Time is in seconds; a static network has 1 ms a presentation, by name.
 
     import neo, elephant
     block = neo.NixIO("activity.nix", "ro").read_block()
+    weights = nixio.File.open("activity.nix", "r").blocks[0].data_arrays["input_to_hidden.w"][:]
     elephant.statistics.mean_firing_rate(block.segments[0].spiketrains[0])
 """
 
@@ -32,13 +35,15 @@ def export(result: Result, path: Path) -> Exported:
     Raises:
         MissingError: if Neo or nixio is not installed.
     """
-    require("nixio", "neo", "export to Neo")
+    nixio = require("nixio", "neo", "export to Neo")
     io = require("neo.io", "neo", "export to Neo").NixIO(str(path), "ow")
     try:
         io.write_block(block(result))
     finally:
         io.close()
-    lost = ["network and rules: Neo holds recordings; the model stands in the block's annotation 'model' as text, and weights as signals"]
+    with nixio.File.open(str(path), nixio.FileMode.ReadWrite) as file:
+        _add_weights(file.blocks[0], result)
+    lost = ["network and rules: Neo holds recordings; the model stands in the block's annotation 'model' as text, and weights as arrays of NIX"]
     if result.activity is None:
         lost.append("spikes and traces: nobody spikes here; the course of learning is written")
     return Exported((path,), tuple(lost))
@@ -104,6 +109,13 @@ def _learning(neo: Any, result: Result) -> Any:
     signal("nse", result.recording.at, result.learning_curve, dimensionless)
     for pathway, course in result.alignment_course.items():
         signal(f"alignment of {pathway}", result.snapshots_at, course["alignment"], degree)
-    for name, weights in result.snapshots.items():
-        signal(name, result.snapshots_at, weights, dimensionless, n_post=weights.shape[1], n_pre=weights.shape[2])
     return segment
+
+
+def _add_weights(block: Any, result: Result) -> None:
+    """The weights at the snapshots as arrays of a NIX block, each axis with its name."""
+    for name, weights in result.snapshots.items():
+        array = block.create_data_array(name, "biofa.weights", data=weights, label="weight")
+        array.append_range_dimension([float(at) for at in result.snapshots_at], label="presentation")
+        for axis in ("postsynaptic neuron", "presynaptic neuron"):
+            array.append_set_dimension().label = axis

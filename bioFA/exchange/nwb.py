@@ -1,6 +1,6 @@
 """Spikes, traces, trials, and weights at the snapshots, in an NWB file, for sharing beside recordings.
 
-    units                     one row a neuron: spike_times (s, the middle of their steps), population, neuron
+    units                     one row a neuron: spike_times (s, the middle of their steps), obs_intervals (all of it), population, neuron
     trials                    start_time, stop_time, example, target, answer, label, correct (`trials.py`)
     processing/simulation     a TimeSeries for each watched variable of the sampled neurons
     processing/learning       TimeSeries over the time of learning: `nse`, and `alignment_of_<pathway>` in degrees
@@ -24,6 +24,9 @@ from bioFA import files
 from bioFA.exchange.base import MODEL, Exported, require
 from bioFA.exchange.trials import trials
 from bioFA.result import Result
+
+SYNTHETIC = "http://purl.obolibrary.org/obo/NCBITaxon_32630"
+"""The taxon 'synthetic construct': archives ask for the species of a subject, and have no word for none."""
 
 
 def export(result: Result, path: Path) -> Exported:
@@ -56,8 +59,7 @@ def _file(pynwb: Any, result: Result) -> Any:
         identifier=hashlib.sha256(identity.encode()).hexdigest(),
         session_start_time=datetime.datetime.fromisoformat(started) if started else datetime.datetime.now(datetime.UTC),
         experiment_description=f"A network that learned for {result.presentations} presentations, simulated by bioFA.",
-        keywords=["simulation", "feedback alignment", "plasticity", result.experiment.scheme],
-        subject=pynwb.file.Subject(subject_id="simulated", description="No animal: a simulated network.", species="none (simulation)", sex="U", age="P0D"),
+        subject=pynwb.file.Subject(subject_id="simulated", description="No animal was used: a simulated network.", species=SYNTHETIC, sex="U", age="P0D"),
         source_script=text, source_script_file_name=MODEL, was_generated_by=[["bioFA", result.provenance.get("versions", {}).get("bioFA", "unknown")]],
     )
 
@@ -80,10 +82,11 @@ def _add_activity(pynwb: Any, file: Any, result: Result) -> None:
     assert activity is not None
     file.add_unit_column(name="population", description="population of the neuron")
     file.add_unit_column(name="neuron", description="number of the neuron in its population")
+    end = activity.presentations * protocol.steps * protocol.step
     for population, spikes in activity.spikes.items():
         for neuron in range(result.experiment.network.population(population).size):
             at = np.sort(spikes[spikes[:, 1] == neuron, 0])
-            file.add_unit(spike_times=(at + 0.5) * protocol.step, population=population, neuron=neuron)
+            file.add_unit(spike_times=(at + 0.5) * protocol.step, obs_intervals=[[0.0, end]], population=population, neuron=neuron)
     file.units.resolution = protocol.step
     module = file.create_processing_module(name="simulation", description="variables of sample neurons, with the last weights and learning off")
     for name, course in activity.courses.items():
