@@ -1,12 +1,13 @@
 """Checks of a plasticity rule, anybody's: does a synapse know only its own two neurons and itself?
 
-The same checks that bioFA's own rules pass in its tests. Two readings of the rule are compared too: its
+The same checks that bioFA's own rules pass in its tests. They disturb everything around a synapse by small and by very large
+values of both signs, in tissues of 1 to 10 neurons a side. Two readings of the rule are compared too: its
 Brian2 string, read by `expressions.py` and evaluated for one synapse after the other, and its NumPy `step`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +17,21 @@ from bioFA.expressions import parse, right_side
 from bioFA.rules import PlasticityRule
 
 Array = np.ndarray
-N_POST, N_PRE, DT = 4, 3, 1e-3
+Parts = Mapping[str, Array]
+SIZES = tuple((n, 3 * n % 10 + 1) for n in range(1, 11))
+"""`(n_post, n_pre)` of the tissues: every number of neurons from 1 to 10 on either side."""
+DISTURBANCES = (-1e6, -30.0, -2.0, 0.0, 2.0, 30.0, 1e6)
+"""What other neurons and synapses are set to."""
+PLACES = 4
+"""How many synapses of a tissue are disturbed, one after the other; neurons are all disturbed."""
+DT = 1e-3
+SPIKE = "s"
+"""The published variable that is 1 in a step with a spike and else 0, whatever the length of the step."""
+SETTLING, FAR = 20, 1e3
+"""Without an error a rule is watched for so many steps, from weights as far from 0 as this."""
 PRECISION = 1e-6
 """Largest difference, relative to the largest change, that rounding may leave (of a change that is small beside its weight)."""
+LOCAL, PARTNER, NOT_LOCAL = "local", "reads another pathway's weight", "not local"
 
 
 @dataclass(frozen=True)
@@ -46,72 +59,100 @@ class RuleCheck:
         """Whether no check failed."""
         return all(finding.passes is not False for finding in self.findings)
 
+    @property
+    def verdict(self) -> str:
+        """What a synapse needs to know: 'local', 'reads another pathway's weight', or 'not local'."""
+        failed = {finding.check for finding in self.findings if finding.passes is False}
+        return NOT_LOCAL if failed & _LOCALITY.keys() else PARTNER if failed & _ACROSS.keys() else LOCAL
+
     def __str__(self) -> str:
-        return "\n".join([f"{self.rule} {'passes' if self.passes else 'FAILS'}", *map(str, self.findings)])
+        return "\n".join([f"{self.rule} {'passes' if self.passes else 'FAILS'}: {self.verdict}", *map(str, self.findings)])
 
 
 class _Tissue:
-    """A few neurons with all different values, and the rule's change of their synapses: of `w` first, then of what else they keep."""
+    """A few neurons with all different values, and their synapses one step later: `w` first, then what else they keep."""
 
-    def __init__(self, rule: PlasticityRule):
-        rng = np.random.default_rng(5)
-        self.rule = rule
-        self.synapses = {name: rng.normal(size=(N_POST, N_PRE)) for name in ("w", *rule.state, *(("w_partner",) if rule.needs_partner else ()))}
-        self.pre = {name: rng.uniform(0.5, 1.5, N_PRE) for name in rule.reads_pre}
-        self.post = {name: rng.uniform(0.5, 1.5, N_POST) for name in rule.reads_post}
+    def __init__(self, rule: PlasticityRule, shape: tuple[int, int], both_signs: bool):
+        self.rng = np.random.default_rng([5, *shape, both_signs])
+        self.rule, self.shape, self.both_signs = rule, shape, both_signs
+        self.kept = ("w", *rule.state)
+        self.synapses = {name: self.rng.normal(size=shape) for name in (*self.kept, *(("w_partner",) if rule.needs_partner else ()))}
+        self.post, self.pre = (
+            {name: self.activity(name, size) for name in names} for names, size in zip((rule.reads_post, rule.reads_pre), shape, strict=True)
+        )
 
-    def change(self, rule: PlasticityRule | None = None, dt: float = DT, T: float = DT, **parts: Mapping[str, Array]) -> Array:
-        """The change of each synaptic variable, `(n_post, n_pre, 1 + number of traces)`, with some parts of the tissue replaced."""
-        synapses = {**self.synapses, **parts.get("synapses", {})}
-        given, pre, post = _copies(synapses, parts.get("pre", self.pre), parts.get("post", self.post))
-        new = (rule or self.rule).step(given, pre, post, dt, T)
-        for name in ("w", *self.rule.state):
-            if name not in new or np.shape(new[name]) != (N_POST, N_PRE):
-                raise WrongShape(f"step must return {name} of shape (n_post, n_pre) = {(N_POST, N_PRE)}; got {np.shape(new[name]) if name in new else 'none'}.")
-        return np.stack([np.asarray(new[name]) - synapses[name] for name in ("w", *self.rule.state)], axis=-1)
+    def activity(self, name: str, size: int) -> Array:
+        """Values of a variable that neurons publish."""
+        if name == SPIKE:
+            return self.rng.integers(0, 2, size).astype(float)
+        return 3.0 * self.rng.normal(size=size) if self.both_signs else self.rng.uniform(0.5, 1.5, size)
+
+    def after(self, dt: float = DT, T: float = DT, /, **parts: Parts) -> Array:
+        """What each synapse keeps one step later, `(n_post, n_pre, 1 + number of traces)`, with some parts of the tissue replaced."""
+        given, pre, post = _copies(*(parts.get(name, getattr(self, name)) for name in ("synapses", "pre", "post")))
+        shape = given["w"].shape
+        with np.errstate(all="ignore"):
+            new = self.rule.step(given, pre, post, dt, T)
+        for name in self.kept:
+            if name not in new or np.shape(new[name]) != shape:
+                got = np.shape(new[name]) if name in new else "none"
+                raise WrongShape(f"step must return {name} of shape (n_post, n_pre) = {shape}; got {got}.")
+        return np.stack([np.asarray(new[name], dtype=float) for name in self.kept], axis=-1)
+
+    def change(self, dt: float = DT, T: float = DT, /, **parts: Parts) -> Array:
+        """The change of what each synapse keeps."""
+        synapses = parts.get("synapses", self.synapses)
+        return self.after(dt, T, **parts) - np.stack([synapses[name] for name in self.kept], axis=-1)
+
+    def elsewhere(self, variables: Parts, here: Array) -> Iterator[dict[str, Array]]:
+        """The same variables, set to something else where not `here`: to one value everywhere, or to its size with random signs."""
+        for value in DISTURBANCES:
+            yield {name: np.where(here, values, value) for name, values in variables.items()}
+            yield {name: np.where(here, values, value * self.rng.choice([-1.0, 1.0], values.shape)) for name, values in variables.items()}
+
+    def __str__(self) -> str:
+        return f"{self.shape[1]} to {self.shape[0]} neurons"
 
 
-def _copies(*parts: Mapping[str, Array]) -> list[dict[str, Array]]:
+def _copies(*parts: Parts) -> list[dict[str, Array]]:
     return [{name: array.copy() for name, array in part.items()} for part in parts]
 
 
-def check_rule(rule: PlasticityRule) -> RuleCheck:
-    """Hold a plasticity rule to what every rule here must respect.
+def _unequal(found: Array, expected: Array) -> Array:
+    """Where two arrays differ, NaN being equal to NaN."""
+    return (found != expected) & ~(np.isnan(found) & np.isnan(expected))
 
-    Locality (another neuron or synapse is disturbed, and this synapse's change stays the same),
-    relabelling (neurons in another order: weights in that order), no error means no change (for
-    rules that read one, apart from a decay), independence of dt and of the presentation's length, and
+
+def check_rule(rule: PlasticityRule) -> RuleCheck:
+    """Check a plasticity rule for what every rule here must respect.
+
+    Locality (other neurons and synapses are disturbed, and this synapse's change stays the same; it reads no weight of
+    another pathway, not even of its `partner`), relabelling (neurons in another order: weights in that order), no error means
+    no change (for rules that read one, apart from a decay, which no activity may touch), equal steps make equal changes, independence
+    of dt and of the presentation's length (a change for each spike, of a rule that reads `s`, is as large whatever dt is), and
     agreement of the Brian2 string with `step`.
 
     Args:
         rule: an instance, such as `check_rule(MyRule(learning_rate=0.1))`.
+
+    Returns:
+        `passes`; `verdict`, one of 'local', 'reads another pathway's weight' and 'not local'; and `findings`, one a check.
 
     Raises:
         ModelError: if it is no plasticity rule.
     """
     if not isinstance(rule, PlasticityRule):
         raise WrongType(f"check_rule takes a plasticity rule; got {rule!r}. Give an instance, such as check_rule(MyRule()).")
-    checks: dict[str, Callable[[_Tissue], str | None]] = {
-        "a synapse changes": _moves,
-        "the step leaves its arguments alone": _pure,
-        "a synapse does not feel other postsynaptic neurons": _postsynaptic,
-        "a synapse does not feel other presynaptic neurons": _presynaptic,
-        "a synapse does not feel the weight of another": _other_weights,
-        "relabelling neurons relabels weights": _relabelling,
-        "no error leaves weights unchanged": _no_error,
-        "neither dt nor the length of a presentation scales the change": _steps,
-        "the Brian2 string and the step say the same": _string,
-    }
-    return RuleCheck(type(rule).__name__, tuple(_finding(name, check, rule) for name, check in checks.items()))
+    return RuleCheck(type(rule).__name__, tuple(_finding(name, check, rule) for name, check in _CHECKS.items()))
 
 
 class _NotForIt(Exception):
     """A check that this rule is not for."""
 
 
-def _finding(name: str, check: Callable[[_Tissue], str | None], rule: PlasticityRule) -> Finding:
+def _finding(name: str, check: Callable[[Sequence[_Tissue]], str | None], rule: PlasticityRule) -> Finding:
     try:
-        found = check(_Tissue(rule))
+        found = check([_Tissue(rule, shape, both_signs) for shape in SIZES for both_signs in (False, True)])
     except _NotForIt as reason:
         return Finding(name, None, str(reason))
     except Exception as error:  # the rule is anybody's
@@ -119,46 +160,91 @@ def _finding(name: str, check: Callable[[_Tissue], str | None], rule: Plasticity
     return Finding(name, found is None, found or "")
 
 
-def _moves(tissue: _Tissue) -> str | None:
-    change = tissue.change()
-    if not np.isfinite(change).all():
+def _everywhere(check: Callable[[_Tissue], str | None]) -> Callable[[Sequence[_Tissue]], str | None]:
+    """A check of one tissue, made of all of them up to the first that fails."""
+
+    def of_all(tissues: Sequence[_Tissue]) -> str | None:
+        return next((f"{tissue}: {found}" for tissue in tissues if (found := check(tissue))), None)
+
+    return of_all
+
+
+def _moves(tissues: Sequence[_Tissue]) -> str | None:
+    """Changes are finite where all activity is moderate, and some synapse does change: one with a threshold need not, everywhere."""
+    changes = [tissue.change() for tissue in tissues]
+    if any(not np.isfinite(change).all() for tissue, change in zip(tissues, changes, strict=True) if not tissue.both_signs):
         return "the change is not finite"
-    return None if np.abs(change).min() > 0 else "some synapse does not change, although everything around it is active. Is its learning rate 0?"
+    if not any(change[..., 0].any() for change in changes):
+        return "no weight changes, although everything around it is active. Is its learning rate 0?"
+    return None
 
 
+@_everywhere
 def _pure(tissue: _Tissue) -> str | None:
     parts = (tissue.synapses, tissue.pre, tissue.post)
     given = _copies(*parts)
-    tissue.rule.step(given[0], given[1], given[2], DT, DT)
+    with np.errstate(all="ignore"):
+        tissue.rule.step(given[0], given[1], given[2], DT, DT)
     same = all(np.array_equal(part[name], kept[name]) for part, kept in zip(given, parts, strict=True) for name in kept)
     return None if same else "step writes into what it is given. Return a new array."
 
 
-def _disturbed(variables: Mapping[str, Array], index: int) -> dict[str, Array]:
-    """The same, but neuron `index` does something else."""
-    return {name: np.where(np.arange(len(values)) == index, -7.0 * values, values) for name, values in variables.items()}
+@_everywhere
+def _repeats(tissue: _Tissue) -> str | None:
+    if not _unequal(tissue.after(), tissue.after()).any():
+        return None
+    return "the same step was made twice, with two outcomes. A rule draws no numbers; let a noise source bring them, so that both consumers see the same."
 
 
-def _postsynaptic(tissue: _Tissue) -> str | None:
-    moved = tissue.change(post=_disturbed(tissue.post, 1)) != tissue.change()
-    return f"neuron 1 was disturbed, and synapses of {sorted({int(i) for i in np.argwhere(moved)[:, 0]} - {1})} moved" if np.delete(moved, 1, axis=0).any() else None
+def _neurons(side: str, axis: int, synapses: str) -> Callable[[Sequence[_Tissue]], str | None]:
+    """Whether a synapse feels neurons of one side that are not its own."""
+
+    @_everywhere
+    def check(tissue: _Tissue) -> str | None:
+        variables, before = getattr(tissue, side), tissue.after()
+        for index in range(tissue.shape[axis]):
+            one = np.arange(tissue.shape[axis]) == index
+            for kept in (one, ~one):
+                for disturbed in tissue.elsewhere(variables, kept):
+                    moved = np.compress(kept, _unequal(tissue.after(**{side: disturbed}), before), axis)
+                    if moved.any():
+                        others = "all others" if kept is one else f"neuron {index}"
+                        value = next(iter(disturbed.values()))[~kept][0]
+                        own = sorted({int(np.flatnonzero(kept)[at[axis]]) for at in np.argwhere(moved)})
+                        return f"{others} were set to {value:g}, and synapses {synapses} {own} moved"
+        return None
+
+    return check
 
 
-def _presynaptic(tissue: _Tissue) -> str | None:
-    moved = tissue.change(pre=_disturbed(tissue.pre, 2)) != tissue.change()
-    return f"neuron 2 was disturbed, and synapses from {sorted({int(j) for j in np.argwhere(moved)[:, 1]} - {2})} moved" if np.delete(moved, 2, axis=1).any() else None
-
-
+@_everywhere
 def _other_weights(tissue: _Tissue) -> str | None:
-    here = np.zeros((N_POST, N_PRE), dtype=bool)
-    here[1, 2] = True
-    step = {name: np.where(here, values + 9.0, values) for name, values in tissue.synapses.items()}
-    moved = (tissue.change(synapses=step) != tissue.change()).any(axis=-1) & ~here
-    return f"the synapse (1, 2) was disturbed, and {[tuple(map(int, at)) for at in np.argwhere(moved)]} moved" if moved.any() else None
+    before, (n_post, n_pre) = tissue.after(), tissue.shape
+    for place in tissue.rng.permutation(n_post * n_pre)[:PLACES]:
+        one = (np.arange(n_post * n_pre) == place).reshape(tissue.shape)
+        for kept in (one, ~one):
+            for disturbed in tissue.elsewhere(tissue.synapses, kept):
+                moved = _unequal(tissue.after(synapses=disturbed), before).any(axis=-1) & kept
+                if moved.any():
+                    at, here = divmod(int(place), n_pre), [tuple(map(int, at)) for at in np.argwhere(moved)]
+                    return f"{'all synapses but' if kept is one else 'the synapse'} {at} had other weights and traces, and {here} moved"
+    return None
 
 
+@_everywhere
+def _partner(tissue: _Tissue) -> str | None:
+    if not tissue.rule.needs_partner:
+        raise _NotForIt("the rule has no partner")
+    before = tissue.after()
+    for value in DISTURBANCES:
+        if _unequal(tissue.after(synapses=tissue.synapses | {"w_partner": np.full(tissue.shape, value)}), before).any():
+            return "it reads w_partner, which no synapse can see. That is noise of its own in weight perturbation, and weight transport where the other pathway learns."
+    return None
+
+
+@_everywhere
 def _relabelling(tissue: _Tissue) -> str | None:
-    i, j = np.array([2, 0, 3, 1]), np.array([1, 2, 0])
+    i, j = (tissue.rng.permutation(n) for n in tissue.shape)
     renamed = tissue.change(
         synapses={name: values[np.ix_(i, j)] for name, values in tissue.synapses.items()},
         pre={name: values[j] for name, values in tissue.pre.items()}, post={name: values[i] for name, values in tissue.post.items()},
@@ -166,25 +252,51 @@ def _relabelling(tissue: _Tissue) -> str | None:
     return _differ(renamed, tissue.change()[np.ix_(i, j)])
 
 
+@_everywhere
 def _no_error(tissue: _Tissue) -> str | None:
-    if "error" not in tissue.post:
+    """From no trace of an error on: weights may relax, towards 0 or towards what the synapse keeps, but whatever the neurons do."""
+    rule, shape = tissue.rule, tissue.shape
+    if "error" not in rule.reads_post:
         raise _NotForIt("the rule reads no error")
-    if not tissue.rule.error_driven:
+    if not rule.error_driven:
         raise _NotForIt("the rule says that it is not driven by the error alone")
-    settled = {"decay": 0.0} if "decay" in tissue.rule.parameters() and "decay" in type(tissue.rule).model_fields else {}
-    change = tissue.change(tissue.rule.replace(**settled), post=tissue.post | {"error": np.zeros(N_POST)})[..., 0]
-    return None if not change.any() else f"weights move by {np.abs(change).max():.2g} without an error"
-
-
-def _steps(tissue: _Tissue) -> str | None:
-    """The change of one step is its share dt / T of a presentation."""
-    expected = tissue.change()[..., 0]
-    for dt, T in ((DT, 5 * DT), (20 * DT, 20 * DT), (DT / 10, 3 * DT)):
-        if found := _differ(tissue.change(dt=dt, T=T)[..., 0] * T / dt, expected):
-            return f"with dt = {dt:g} s and T = {T:g} s {found}"
+    for start in (FAR, 1.0, -1.0, -FAR):
+        courses = []
+        for _ in range(2):
+            synapses = {**tissue.synapses, "w": np.full(shape, start), **{name: np.full(shape, value) for name, value in rule.state.items()}}
+            course = []
+            for _ in range(SETTLING):
+                post, pre = ({name: tissue.activity(name, n) for name in names} for names, n in zip((rule.reads_post, rule.reads_pre), shape, strict=True))
+                after = tissue.after(DT, SETTLING * DT, synapses=synapses, pre=pre, post=post | {"error": np.zeros(shape[0])})
+                synapses = synapses | dict(zip(tissue.kept, np.moveaxis(after, -1, 0), strict=True))
+                course.append(synapses["w"])
+            courses.append(np.stack(course))
+        if _unequal(*courses).any():
+            return f"weights move with activity by {np.nanmax(np.abs(courses[0] - courses[1])):.2g} without an error"
+        if (np.sign(start) * (courses[0][0] - start) > 0).any():
+            return f"weights of {start:g} grow by {np.abs(courses[0][0] - start).max():.2g} without an error"
     return None
 
 
+@_everywhere
+def _steps(tissue: _Tissue) -> str | None:
+    """The change of one step is its share dt / T of a presentation; what a spike adds to it is independent of dt."""
+    quiet = {side: {name: np.zeros_like(values) if name == SPIKE else values for name, values in getattr(tissue, side).items()} for side in ("pre", "post")}
+    spikes = any(SPIKE in quiet[side] for side in quiet)
+    lengths = ((DT, 5 * DT), (20 * DT, 20 * DT), (DT / 10, 3 * DT))
+    expected = tissue.change(**quiet)[..., 0]
+    jump = tissue.change()[..., 0] - expected
+    for dt, T in lengths:
+        share = tissue.change(dt, T, **quiet)[..., 0]
+        if found := _differ(share * T / dt, expected):
+            return f"with dt = {dt:g} s and T = {T:g} s {found}"
+        added = tissue.change(dt, T)[..., 0] - share
+        if spikes and (found := _differ(added, jump)) and _differ(added * T / DT, jump):
+            return f"with dt = {dt:g} s and T = {T:g} s, in a step with a spike, {found}"
+    return None
+
+
+@_everywhere
 def _string(tissue: _Tissue) -> str | None:
     rule, T = tissue.rule, 5 * DT
     read = parse(right_side(rule.equations.strip().splitlines()[0].rpartition(":")[0], "dw/dt"))
@@ -194,17 +306,39 @@ def _string(tissue: _Tissue) -> str | None:
         used = {name.removesuffix(ending) for name in names_read if name.endswith(ending)}
         if used != set(named):
             return f"the string uses {sorted(used)} of the {ending[1:]} side, the rule says that it reads {sorted(named)}"
-    expected = np.empty((N_POST, N_PRE, 1 + len(filters)))
-    for i, j in np.ndindex(N_POST, N_PRE):
+    expected = np.empty((*tissue.shape, 1 + len(filters)))
+    for i, j in np.ndindex(*tissue.shape):
         values: dict[str, float] = rule.parameters() | {"T": T, "dt": DT}
         values |= {f"{name}_pre": float(array[j]) for name, array in tissue.pre.items()}
         values |= {f"{name}_post": float(array[i]) for name, array in tissue.post.items()}
         values |= {name: float(array[i, j]) for name, array in tissue.synapses.items()}
         towards = [(drive.evaluate(values) - values[variable]) * (1 - np.exp(-DT / values[tau])) for variable, (drive, tau) in filters.items()]
         expected[i, j] = [DT * read.evaluate(values), *towards]
-    return _differ(tissue.change(T=T), expected)
+    return _differ(tissue.change(DT, T), expected)
 
 
 def _differ(found: Array, expected: Array) -> str | None:
-    gap, size = float(np.abs(found - expected).max()), float(np.abs(expected).max())
+    apart = _unequal(found, expected)
+    if not apart.any():
+        return None
+    gap, size = float(np.abs(found - expected)[apart].max()), float(np.nanmax(np.abs(expected)))
     return None if gap <= PRECISION * size else f"they differ by {gap:.2g}, where the largest change is {size:.2g}"
+
+
+_LOCALITY: dict[str, Callable[[Sequence[_Tissue]], str | None]] = {
+    "a synapse does not feel other postsynaptic neurons": _neurons("post", 0, "of"),
+    "a synapse does not feel other presynaptic neurons": _neurons("pre", 1, "from"),
+    "a synapse does not feel the weight of another": _other_weights,
+}
+_ACROSS: dict[str, Callable[[Sequence[_Tissue]], str | None]] = {"a synapse reads no weight of another pathway": _partner}
+_CHECKS: dict[str, Callable[[Sequence[_Tissue]], str | None]] = {
+    "a synapse changes": _moves,
+    "the step leaves its arguments alone": _pure,
+    "equal steps make equal changes": _repeats,
+    **_LOCALITY,
+    **_ACROSS,
+    "relabelling neurons relabels weights": _relabelling,
+    "no error leaves weights unchanged": _no_error,
+    "neither dt nor the length of a presentation scales the change": _steps,
+    "the Brian2 string and the step say the same": _string,
+}

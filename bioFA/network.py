@@ -305,7 +305,12 @@ class Network(Circuit):
             raise CannotLearn("cannot learn: Redrawn weights last for one presentation. Use weights that are drawn once.")
         if pathway.sign == "concordant":
             raise CannotLearn("cannot learn: its signs are those of another pathway. Use another sign for a plastic pathway.")
-        for variable in rule.filters():
+        for variable, (drive, _) in rule.filters().items():
+            if re.search(r"\bw\b", drive):
+                raise CannotLearn(
+                    f"{name}: the drive of '{variable}' reads the weight w, which neither simulator keeps as it was when the step began. "
+                    "Make traces of activity only."
+                )
             if variable in (*RESERVED, *RESERVED_AT_SYNAPSES, *rule.parameters()):
                 raise BadName(f"{name} keeps a variable '{variable}' at each synapse, a name that means something else there. Call it otherwise.")
         if rule.needs_partner:

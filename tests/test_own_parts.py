@@ -125,8 +125,9 @@ FAULTS = {
 @pytest.mark.parametrize("name", rules.family.names())
 def test_every_rule_of_ours_passes(name):
     report = check_rule(rules.family.get(name)())
-    assert report.passes, str(report)
-    assert len(report.findings) == 9
+    failed = {finding.check for finding in report.findings if finding.passes is False}
+    assert failed == ({"a synapse reads no weight of another pathway"} if name == "weight_perturbation" else set()), str(report)
+    assert len(report.findings) == 11
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])
@@ -231,8 +232,8 @@ def test_own_equations_survive_a_file_and_give_what_they_read():
     rule = experiment.circuit.active().rule
     assert (rule.reads_pre, rule.reads_post) == (("r",), ("error", "gain"))
     assert rule.parameters() == {"learning_rate": 7e-3, "decay": 1e-4}
-    assert check_rule(rule).passes is False  # its decay is a constant of its own, and moves weights without an error
-    assert check_rule(rule.replace(constants={"decay": 0.0})).passes
+    assert check_rule(rule).passes  # its decay is a constant of its own
+    assert not check_rule(rule.replace(constants={"decay": -1e-4})).passes
 
 
 @pytest.mark.compiled

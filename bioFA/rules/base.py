@@ -11,7 +11,7 @@ A rule may keep variables at each synapse beside the weight, such as an eligibil
 them with the values that they begin with, and each has a line `d<name>/dt = (drive - <name>)/tau : 1` in `equations`: a
 low-pass filter of unit area. In a step it moves towards its drive, as it was when the step began, by the share
 1 - exp(-dt/tau). The drive may read other traces, so filters can follow each other, and the trace itself, which is then
-coupled to itself beside its leak (`e_prop`): both are taken as they were, so the coupling is not part of the exponential. When traces move is said in `reference.py`, step 4.
+coupled to itself beside its leak (`e_prop`), and the weight: all are taken as they were, so the coupling is not part of the exponential. When traces move is said in `reference.py`, step 4.
 """
 
 from __future__ import annotations
@@ -79,8 +79,6 @@ class PlasticityRule(Component):
             form = re.fullmatch(rf"\((.*) - {variable}\)\s*/\s*(\w+)", sides[variable])
             if form is None or not _balanced(form[1]) or form[2] not in self.parameters():
                 raise BadEquation(f"{name}: write 'd{variable}/dt = (drive - {variable})/tau : 1', tau being a parameter; got {sides[variable]!r}.")
-            if re.search(r"\bw\b", form[1]):
-                raise BadEquation(f"{name}: the drive of '{variable}' reads the weight w, which has moved before it. Traces are made of activity only.")
             found[variable] = (form[1], form[2])
         return found
 
