@@ -537,6 +537,9 @@ def cache(clear: bool, as_json: bool) -> None:
 def verify(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], presentations: int | None, exact_only: bool, as_json: bool) -> None:
     """Train a model in C++ and in NumPy and compare every spike and weight; exit 1 where they differ.
 
+    Equal are spikes that are the same in every step, and weights, states and recorded variables whose largest difference is at most
+    1e-10 of their range (the reference's largest minus smallest value over the run; of its size where a variable never changes).
+
     Where neurons spike, their averages are compared with the rate network, too: with the weights frozen, mean rates,
     errors and weight changes must approach its prediction as 1/sqrt(T), down to a bias, which is printed.
     Then the angle between what the spikes would change and the gradient of the rate network, over training.

@@ -27,13 +27,15 @@ class Segment:
     """The end of a stretch: the whole state, what was recorded on the way, and, where asked for, every spike and step.
 
     `rasters[population]` `(presentations, steps, size)` is 1 where a neuron spiked, else 0;
-    `courses["hidden.v"]`, of the same shape, are the values of a variable in every step.
+    `courses["hidden.v"]`, of the same shape, are the values of a variable in every step; `extremes["hidden.v"]`
+    its smallest and largest over all steps and neurons or synapses.
     """
 
     state: Mapping[str, Array]
     recording: Recording
     rasters: Mapping[str, Array] = field(default_factory=dict)
     courses: Mapping[str, Array] = field(default_factory=dict)
+    extremes: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     def check_finite(self, start: int) -> None:
         """Refuse numbers that are no longer finite.

@@ -65,7 +65,7 @@ class Reference:
 
     def segment(
         self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None, only: tuple[str, ...] | None = None,
-        rasters: bool = False, watched: Sequence[Node] = (),
+        rasters: bool = False, watched: Sequence[Node] = (), extremes: bool = False,
     ) -> Segment:
         """Run a stretch of presentations.
 
@@ -77,20 +77,26 @@ class Reference:
             only: which of the experiment's recorded variables to keep; all where None.
             rasters: whether to keep every spike of every spiking population.
             watched: ports, published variables and states to keep in every step, a state as the step begins.
+            extremes: whether to keep the smallest and largest value, over all steps, of every state and recorded variable.
 
         Returns:
             The state at the end and what was recorded.
         """
         with np.errstate(all="ignore"):  # a run that diverges is refused by `Segment.check_finite`, with words
-            return self._run(state, feed, learning, every or self.every, [n for n in self.recorded if only is None or str(n) in only], rasters, watched)
+            nodes = [node for node in self.recorded if only is None or str(node) in only]
+            return self._run(state, feed, learning, every or self.every, nodes, rasters, watched, extremes)
 
     def _run(
-        self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int, nodes: list[Node], rasters: bool, watched: Sequence[Node]
+        self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int, nodes: list[Node], rasters: bool, watched: Sequence[Node],
+        extremes: bool,
     ) -> Segment:
         state = {name: array.copy() for name, array in state.items()}
         recorded: dict[str, list[Array]] = {str(node): [] for node in nodes}
         spikes: dict[str, list[Array]] = {p.name: [] for p in self.network.spiking()} if rasters else {}
         courses: dict[Node, list[Array]] = {node: [] for node in watched}
+        reached: dict[str, tuple[float, float]] = {}
+        if extremes:
+            _reach(reached, state)
         for k in range(feed.presentations):
             shown = {f"{p.name}.w": feed.tables[p.name][feed.rows[p.name][k]].reshape(self.network.shape(p)) for p in self.network.redrawn()}
             for step in range(self.protocol.steps):
@@ -111,11 +117,14 @@ class Reference:
                     changes |= self._learn(state | shown, values, feed, on, feed.start + k + 1 if due else None)
                 changes |= self._advance(state, values)
                 state |= changes
+                if extremes:
+                    _reach(reached, changes)
+                    _reach(reached, {str(node): values[node] for node in nodes})
         sizes = {str(node): self.network.population(node.population).size for node in nodes}
         arrays = {name: np.array(rows).reshape(-1, sizes[name]) for name, rows in recorded.items()}
         raster = {name: np.array(rows).reshape(feed.presentations, self.protocol.steps, -1) for name, rows in spikes.items()}
         course = {str(node): np.array(rows).reshape(feed.presentations, self.protocol.steps, -1) for node, rows in courses.items()}
-        return Segment(state, Recording(feed.recorded(every), arrays), raster, course)
+        return Segment(state, Recording(feed.recorded(every), arrays), raster, course, reached)
 
     def _beginning(self) -> dict[str, Array]:
         """The state of all neurons, and the traces at synapses, before the first presentation."""
@@ -240,3 +249,12 @@ class Reference:
         """A variable of a population, published, arriving or kept."""
         kept = self.network.population(population).neuron.state
         return state[f"{population}.{variable}"] if variable in kept else values[Node(population, variable)]
+
+
+def _reach(reached: dict[str, tuple[float, float]], arrays: Mapping[str, Array]) -> None:
+    """Widen the smallest and largest value of each variable by what it is now, where that is finite."""
+    for name, array in arrays.items():
+        low, high = float(array.min(initial=np.inf)), float(array.max(initial=-np.inf))
+        if np.isfinite(low) and np.isfinite(high):
+            least, most = reached.get(name, (low, high))
+            reached[name] = min(low, least), max(high, most)

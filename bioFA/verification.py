@@ -1,9 +1,22 @@
-"""Hold Brian2's compiled C++ to the NumPy reference, on the same instance, stretch by stretch."""
+"""Compare Brian2's compiled C++ with the NumPy reference, on the same instance, segment by segment.
+
+Two correct programs differ by rounding, and by what the dynamics make of it; how much that is depends on how far a
+variable moves, not on its unit. So every weight, state and recorded variable is compared by one rule (`compare`):
+
+    largest |compiled - reference|  <=  bound = 1e-10 (high - low)
+
+low and high are the reference's smallest and largest value of the variable, over all its neurons or synapses and all
+steps of the run (not only the few in which it is compared). A variable that never changes is allowed 1e-10 of its
+size, max(|low|, |high|). A bound below what adding in floating point leaves would be no test: it is at least
+steps eps size, one rounding a step, and that itself at most 1e-10 size (a weight of 1 that moves by 1e-7 is
+compared to 2e-12 after 10,000 steps). Spikes must be equal, every one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import reduce
 from itertools import pairwise
 from typing import Any
 
@@ -18,16 +31,83 @@ from bioFA.reference import Reference
 from bioFA.simulation import Progress, consumer, snapshot_points
 
 TOLERANCE = 1e-10
-"""Largest absolute difference of any weight that rounding in another order may leave (float64)."""
+"""Largest share of a variable's range that rounding in another order may leave (float64)."""
 PRESENTATIONS = 2000
 STEPS = 10_000
-STRETCHES = 10
+SEGMENTS = 10
+EPSILON = float(np.finfo(float).eps)
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far a variable of the compiled program is from the reference's, whose values lay between `low` and `high`.
+
+    `absolute` is the largest absolute difference, infinite where one side is not finite; `steps` how many
+    steps of simulation led there, each of which may have rounded once.
+    """
+
+    absolute: float
+    low: float
+    high: float
+    steps: int = 1
+
+    @property
+    def range(self) -> float:
+        """The reference's largest minus smallest value."""
+        return self.high - self.low
+
+    @property
+    def bound(self) -> float:
+        """The largest absolute difference that counts as equal."""
+        size = max(abs(self.low), abs(self.high))
+        if self.range == 0.0:
+            return TOLERANCE * size
+        return max(TOLERANCE * self.range, min(TOLERANCE, self.steps * EPSILON) * size)
+
+    @property
+    def relative(self) -> float:
+        """The difference as a share of the range, or of the size of what never changes."""
+        return self.absolute / (self.range or max(abs(self.low), abs(self.high)) or 1.0)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the difference is within the bound; NaN never is."""
+        return self.absolute <= self.bound
+
+    def __str__(self) -> str:
+        return f"{self.absolute:.2g} of a range of {self.range:.3g}"
+
+    def joined(self, later: Difference) -> Difference:
+        """Of the same variable, over both segments."""
+        return Difference(
+            max(self.absolute, later.absolute), min(self.low, later.low), max(self.high, later.high), max(self.steps, later.steps)
+        )
+
+
+def compare(name: str, reference: Array, compiled: Array, extremes: Mapping[str, tuple[float, float]] | None = None, steps: int = 1) -> Difference:
+    """Compare one variable of the compiled program with the reference's.
+
+    Args:
+        name: of the variable, as in `extremes`.
+        reference: its values, of any shape.
+        compiled: the same of the compiled program, in the same shape.
+        extremes: the reference's smallest and largest value over the run, by name; those in `reference` where it is not named.
+        steps: how many steps of simulation led to these values.
+    """
+    reference, compiled = np.asarray(reference, dtype=float), np.asarray(compiled, dtype=float)
+    with np.errstate(all="ignore"):
+        absolute = float(np.abs(reference - compiled).max(initial=0.0))
+    finite = reference[np.isfinite(reference)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    least, most = (extremes or {}).get(name, (low, high))
+    return Difference(absolute if np.isfinite(absolute) else float("inf"), min(low, least), max(high, most), steps)
 
 
 @dataclass(frozen=True)
 class Verification:
-    """The outcome: largest absolute differences of weights and states, largest differences of what was
-    recorded (relative to its largest value where that is above 1), and where each first exceeded the tolerance.
+    """The outcome: how far weights and states (`states`) and recorded variables (`records`) differ, and where each first exceeded its bound.
 
     `spikes[population]` is how many spikes the reference had, and how many (step, neuron) entries differ.
     """
@@ -35,8 +115,8 @@ class Verification:
     experiment: Experiment
     seed: int
     presentations: int
-    differences: Mapping[str, float]
-    recorded: Mapping[str, float]
+    states: Mapping[str, Difference]
+    records: Mapping[str, Difference]
     first_excess: Mapping[str, int]
     spikes: Mapping[str, tuple[int, int]]
     moved: Mapping[str, float]
@@ -44,13 +124,28 @@ class Verification:
     tolerance: float = TOLERANCE
 
     @property
+    def differences(self) -> dict[str, float]:
+        """The largest absolute difference of each weight and state."""
+        return {name: difference.absolute for name, difference in self.states.items()}
+
+    @property
+    def recorded(self) -> dict[str, float]:
+        """The largest absolute difference of each recorded variable."""
+        return {name: difference.absolute for name, difference in self.records.items()}
+
+    @property
     def max_abs_difference(self) -> float:
         """The largest absolute difference of any weight or state."""
         return max(self.differences.values())
 
     @property
+    def max_relative_difference(self) -> float:
+        """The largest difference of any weight, state or recorded variable, as a share of its range."""
+        return max(difference.relative for difference in (*self.states.values(), *self.records.values()))
+
+    @property
     def agrees(self) -> bool:
-        """Whether every spike is equal, and every weight, state and recorded variable to the tolerance; NaN never is."""
+        """Whether every spike is equal, and every weight, state and recorded variable to its bound; NaN never is."""
         return not self.first_excess
 
     @property
@@ -60,11 +155,14 @@ class Verification:
 
     def summary(self) -> dict[str, Any]:
         """What `biofa verify --json` prints."""
+        every = {**self.states, **self.records}
         return {
             "model": self.experiment.name, "scheme": self.experiment.scheme, "seed": self.seed, "presentations": self.presentations,
-            "agrees": self.agrees, "max_abs_difference": self.max_abs_difference, "tolerance": self.tolerance,
-            "differences": dict(self.differences), "recorded_differences": dict(self.recorded), "first_excess": dict(self.first_excess),
-            "largest_change": dict(self.moved),
+            "agrees": self.agrees, "max_abs_difference": self.max_abs_difference, "max_relative_difference": self.max_relative_difference,
+            "tolerance": self.tolerance, "differences": self.differences, "recorded_differences": self.recorded,
+            "ranges": {name: difference.range for name, difference in every.items()},
+            "bounds": {name: difference.bound for name, difference in every.items()},
+            "first_excess": dict(self.first_excess), "largest_change": dict(self.moved),
             "spikes": {name: {"count": count, "mismatches": wrong} for name, (count, wrong) in self.spikes.items()},
         } | ({} if self.limit is None else {"rate_limit": self.limit.summary()})
 
@@ -72,19 +170,22 @@ class Verification:
         verdict = "agree" if self.agrees else "DIFFER"
         lines = [
             f"{self.experiment.name}, scheme {self.experiment.scheme}, seed {self.seed}: C++ and NumPy {verdict} after "
-            f"{self.presentations} presentations; largest absolute difference {self.max_abs_difference:.2g} (tolerance {self.tolerance:g})"
+            f"{self.presentations} presentations; largest difference {self.max_relative_difference:.2g} of a variable's range "
+            f"(tolerance {self.tolerance:g})"
         ]
         for name, (count, wrong) in self.spikes.items():
-            lines.append(f"  {name + '.s':<34}{count} spikes, {wrong} of them differ" if wrong else f"  {name + '.s':<34}{count} spikes, all equal")
-        for name, difference in self.recorded.items():
+            lines.append(f"  {name + '.s':<34}{count} spikes, {f'{wrong} of them differ' if wrong else 'all equal'}")
+        for name, difference in self.records.items():
             if name in self.first_excess:
-                lines.append(f"  {name:<34}{difference:.2g}   as recorded, exceeds the tolerance within {self.first_excess[name]} presentations")
-        for name, difference in self.differences.items():
-            where = f"   exceeds the tolerance within {self.first_excess[name]} presentations" if name in self.first_excess else ""
-            lines.append(f"  {name:<34}{difference:.2g}   (learning moved it by {self.moved[name]:.2g}){where}")
+                lines.append(f"  {name:<34}{difference}, as recorded{self._excess(name)}")
+        for name, difference in self.states.items():
+            lines.append(f"  {name:<34}{difference} (learning moved it by {self.moved[name]:.2g}){self._excess(name)}")
         if self.limit is not None:
             lines.append(str(self.limit))
         return "\n".join(lines)
+
+    def _excess(self, name: str) -> str:
+        return f"   exceeds its bound within {self.first_excess[name]} presentations" if name in self.first_excess else ""
 
 
 def verify(
@@ -97,7 +198,7 @@ def verify(
         experiment: the description; as many epochs are run as `presentations` need.
         seed: the seed of the instance.
         presentations: how many; None for 2,000, or, where neurons spike, for those that take 10,000 steps, at least 40.
-        progress: called after every stretch.
+        progress: called after every segment.
         against: the consumer to check; the compiled one where None.
         limit: whether to compare the averages of spiking neurons with the rate network, too (`rate_limit`).
 
@@ -113,45 +214,52 @@ def verify(
     )
     instance = draw(experiment.replace(protocol=protocol), seed)
     reference, compiled = Reference(instance), against or consumer(instance, "cpp")
-    points = snapshot_points(presentations, STRETCHES, instance.phase_ends())
+    points = snapshot_points(presentations, SEGMENTS, instance.phase_ends())
     ours = theirs = instance.state
-    differences = dict.fromkeys(instance.state, 0.0)
-    recorded: dict[str, float] = {}
-    first_excess: dict[str, int] = {}
+    segments: list[tuple[int, dict[str, Difference], dict[str, Difference]]] = []
     spikes = {p.name: (0, 0) for p in instance.network.spiking()}
+    first_excess: dict[str, int] = {}
     for start, stop in pairwise(points):
         feed = instance.training(start, stop)
-        expected, found = reference.segment(ours, feed, True, rasters=True), compiled.segment(theirs, feed, True, rasters=True)
+        expected, found = reference.segment(ours, feed, True, rasters=True, extremes=True), compiled.segment(theirs, feed, True, rasters=True)
         expected.check_finite(start)
         ours, theirs = expected.state, found.state
-        for name in differences:
-            gap = _gap(ours[name], theirs[name])
-            differences[name] = max(differences[name], gap)
-            if not gap <= TOLERANCE:
-                first_excess.setdefault(name, stop)
+        steps = stop * protocol.steps
+        states = {name: compare(name, ours[name], theirs[name], expected.extremes, steps) for name in ours}
+        kept = expected.recording.arrays
+        segments.append((stop, states, {name: compare(name, kept[name], found.recording.arrays[name], expected.extremes, steps) for name in kept}))
         for name, raster in expected.rasters.items():
             wrong = int((raster != found.rasters[name]).sum())
             spikes[name] = (spikes[name][0] + int(raster.sum()), spikes[name][1] + wrong)
             if wrong:
                 first_excess.setdefault(f"{name}.s", stop)
-        for name, array in expected.recording.arrays.items():
-            gap = _gap(array, found.recording.arrays[name]) / max(1.0, float(np.abs(array).max(initial=0.0)))
-            recorded[name] = max(recorded.get(name, 0.0), gap)
-            if not gap <= TOLERANCE:
-                first_excess.setdefault(name, stop)
         if progress is not None:
-            progress(stop, presentations, {"largest difference": max(differences.values())})
+            progress(stop, presentations, {"largest difference": max(difference.absolute for difference in states.values())})
+    states, records = (_over_the_run([parts[k] for _, *parts in segments]) for k in (0, 1))
+    bounds = {name: difference.bound for name, difference in (*states.items(), *records.items())}
+    for stop, *parts in segments:
+        for name, difference in (item for part in parts for item in part.items()):
+            if not difference.absolute <= bounds[name]:
+                first_excess.setdefault(name, stop)
     moved = {name: float(np.abs(ours[name] - instance.state[name]).max()) for name in ours}
     still = [p.name for p in instance.network.plastic() if moved[f"{p.name}.w"] == 0.0]
     if still and not first_excess:
-        raise NothingToCompare(f"pathway '{still[0]}' did not change in {presentations} presentations, so agreement would say nothing. Raise its learning rate.")
+        raise NothingToCompare(
+            f"pathway '{still[0]}' did not change in {presentations} presentations, so agreement would say nothing. Raise its learning rate."
+        )
     silent = [name for name, (count, _) in spikes.items() if count == 0]
     if silent and not first_excess:
-        raise NothingToCompare(f"population '{silent[0]}' did not spike in {presentations} presentations, so agreement would say nothing. Give it more drive.")
+        raise NothingToCompare(
+            f"population '{silent[0]}' did not spike in {presentations} presentations, so agreement would say nothing. Give it more drive."
+        )
     average = None
     if limit and spikes and not first_excess:
         average = compare_with_rates(experiment, instance.seed, lambda held: consumer(held, "cpp"), progress=progress)
-    return Verification(experiment, instance.seed, presentations, differences, recorded, first_excess, spikes, moved, average)
+    return Verification(experiment, instance.seed, presentations, states, records, first_excess, spikes, moved, average)
+
+
+def _over_the_run(segments: list[dict[str, Difference]]) -> dict[str, Difference]:
+    return {name: reduce(Difference.joined, [segment[name] for segment in segments]) for name in segments[0]}
 
 
 def _shortened(phases: tuple[Phase, ...], presentations: int, examples: int) -> tuple[Phase, ...]:
@@ -162,9 +270,3 @@ def _shortened(phases: tuple[Phase, ...], presentations: int, examples: int) -> 
         phase.replace(presentations=max(1, int(length)), epochs=None) for phase, length in zip(phases, np.diff(ends, prepend=0), strict=True)
     )
 
-
-def _gap(first: np.ndarray, second: np.ndarray) -> float:
-    """Largest absolute difference; infinite where one side is not finite."""
-    with np.errstate(all="ignore"):
-        gap = float(np.abs(first - second).max(initial=0.0))
-    return gap if np.isfinite(gap) else float("inf")
