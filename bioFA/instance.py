@@ -177,6 +177,7 @@ class Instance:
         if not taken:
             ours, given = (", ".join(sorted(n.removesuffix(".w") for n in names if n.endswith(".w"))) or "none" for names in (self.state, weights))
             raise UnknownName(f"no pathway here has the name of given weights. Pathways here: {ours}; given: {given}.")
+        self._check_promises({name: weights[name] for name in taken})
         state = {**self.state, **{name: np.ascontiguousarray(weights[name], dtype=float) for name in taken}}
         for pathway in self.network.plastic():
             if f"{pathway.name}.w" in taken:
@@ -201,7 +202,26 @@ class Instance:
             if ours != given:
                 found = [f"has the shape {shape}" if shape is not None else "is not there" for shape in (ours, given)]
                 raise WrongShape(f"'{name}' {found[0]} here, but {found[1]} in the run to go on from. Give the model of that run.")
+        self._check_promises(state)
         return replace(self, state={name: np.ascontiguousarray(state[name], dtype=float) for name in self.state})
+
+    def _check_promises(self, weights: Mapping[str, Array]) -> None:
+        """Refuse given weights that break what the model says of its weights: which synapses exist, their signs, their bounds.
+
+        Raises:
+            ModelError: naming the pathway, how many weights break which promise, and the first of them.
+        """
+        for pathway in self.network.owners():
+            given = weights.get(f"{pathway.name}.w")
+            if given is None:
+                continue
+            for broken, promise in _broken(self.network, pathway, given, self.masks.get(pathway.name)):
+                if broken.any():
+                    post, pre = np.argwhere(broken)[0]
+                    raise Contradiction(
+                        f"pathway '{pathway.name}': {broken.sum()} of {given.size} given weights break what the model says of them, {promise}; the first goes from neuron {pre} to "
+                        f"neuron {post}: {given[post, pre]:g}. Give weights that were learned under the same description, or change the description."
+                    )
 
     def check_range(self, kind: type[np.floating]) -> None:
         """Refuse numbers that a narrower kind of float would make infinite.
@@ -247,7 +267,9 @@ def draw(experiment: Experiment, seed: int) -> Instance:
     seed = int(seed)
     network = experiment.network
     masks = {
-        p.name: _mask(p, stream(seed, f"mask/{p.name}").random(network.shape(p))) for p in network.owners() if p.sparse
+        p.name: _mask(p, stream(seed, f"mask/{p.name}").random(network.shape(p))) for p in network.owners() if p.sparse and not p.zero_is_absent
+    } | {
+        p.name: p.weights.draw(stream(seed, f"weights/{p.name}"), network.shape(p)) != 0 for p in network.owners() if p.zero_is_absent
     }
     state = {
         f"{p.name}.w": _constrained(network, p, p.weights.draw(stream(seed, f"weights/{p.name}"), network.shape(p)), masks.get(p.name))
@@ -269,6 +291,21 @@ def draw(experiment: Experiment, seed: int) -> Instance:
 def _mask(pathway: Pathway, chances: Array) -> Array:
     """Which synapses exist: each by its chance, or the `fan_in` of each row with the smallest ones."""
     return chances < pathway.density if pathway.fan_in is None else chances.argsort(axis=1).argsort(axis=1) < pathway.fan_in
+
+
+def _broken(network: Network, pathway: Pathway, weights: Array, mask: Array | None) -> list[tuple[Array, str]]:
+    """Which weights `(n_post, n_pre)` break each promise of a pathway, and the promise."""
+    low, high = pathway.learning.bounds()
+    rounding = 1e-6  # float32 holds a bound to 6e-8 of itself
+    found = [((weights < low - rounding * abs(low)) | (weights > high + rounding * abs(high)), f"learning.low = {low:g} and learning.high = {high:g}")]
+    if mask is not None:
+        found.append(((weights != 0) & ~mask, f"that {np.count_nonzero(~mask)} synapses are absent"))
+    if pathway.sign in ("excitatory", "inhibitory"):
+        found.append((weights < 0 if pathway.sign == "excitatory" else weights > 0, f"sign = '{pathway.sign}'"))
+    cells = network.signs(pathway)
+    if cells is not None:
+        found.append((weights * cells < 0, f"Dale's law of '{pathway.source}'"))
+    return found
 
 
 def _gathering(pathway: Pathway, weights: Array) -> dict[str, Array]:

@@ -147,7 +147,7 @@ class Pathway(_Named):
     """All synapses from one population to one port of another.
 
     `density` is the probability that a synapse exists, `fan_in` how many each postsynaptic neuron has,
-    from different neurons; an absent one has weight 0 and never learns. `sign` keeps every weight >= 0 (excitatory) or <= 0 (inhibitory): drawn weights take
+    from different neurons; with `zero_is_absent` those exist whose initial weight is not 0. An absent one has weight 0 and never learns. `sign` keeps every weight >= 0 (excitatory) or <= 0 (inhibitory): drawn weights take
     it by their absolute value, learned ones stop at 0. With `sign = "concordant"` a feedback pathway
     transmits with |w| sign(W'), W being the weights that it `stands_for`: magnitudes of its own, their signs.
     `carries` names what of the source the synapses transmit: a published variable, or what arrives
@@ -162,6 +162,7 @@ class Pathway(_Named):
     weights: WeightsField
     density: Annotated[Number, Gt(0), Le(1)] = 1.0
     fan_in: Count | None = None
+    zero_is_absent: Annotated[bool, Strict()] = False
     sign: Literal["any", "excitatory", "inhibitory", "concordant"] = "any"
     plasticity: Rule | None = None
     learning: Learning = Learning()
@@ -171,7 +172,7 @@ class Pathway(_Named):
     @property
     def sparse(self) -> bool:
         """Whether some synapses do not exist."""
-        return self.density < 1 or self.fan_in is not None
+        return self.density < 1 or self.fan_in is not None or self.zero_is_absent
 
     def reads_pre(self) -> tuple[str, ...]:
         """The presynaptic variables that the rule reads; `carried` is whatever the pathway carries."""
@@ -262,6 +263,8 @@ class Network(Circuit):
             )
         if pathway.fan_in is not None and (pathway.density < 1 or pathway.fan_in > shape[1]):
             raise WrongShape(f"fan_in must be at most {shape[1]}, the size of '{pathway.source}', and excludes density; got {pathway.fan_in} with density {pathway.density:g}.")
+        if pathway.zero_is_absent and (pathway.density < 1 or pathway.fan_in is not None):
+            raise Contradiction("zero_is_absent takes the absent synapses from the initial weights, and density or fan_in draw them. Leave one out.")
         if pathway.sign in ("excitatory", "inhibitory") and self.population(pathway.source).inhibitory is not None:
             raise Contradiction(f"sign = '{pathway.sign}' contradicts Dale's law of '{pathway.source}', whose cells decide the signs. Leave sign out.")
         if pathway.sign == "concordant":

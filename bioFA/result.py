@@ -269,6 +269,7 @@ class Result:
         lines.append(f"  learned            {plastic or 'nothing: no pathway has a plasticity rule'}")
         if columns := self.provenance.get("columns"):
             lines.append("  columns            " + "; ".join(f"{kind}: {named(names)}" for kind, names in columns.items()))
+        lines += [f"  continued with     {change}" for change in self.provenance.get("after", {}).get("changed", ())]
         lines += [f"  data               {note}" for note in self.provenance.get("data_notes", ())]
         if self.ended_early is not None:
             lines.append(f"  ended early        {self.ended_early}")

@@ -124,6 +124,8 @@ def simulate(
         trained = after if isinstance(after, Trained) else load_trained(after)
         instance, start = instance.gone_on(trained.state, trained.seed, trained.presentations), trained.presentations
         origin = {"presentations": start} | ({} if isinstance(after, Trained) else {"file_sha256": sha256(after)})
+        if changed := trained.changed(experiment, instance.data_sha256() if trained.data_sha256 else ""):
+            origin["changed"] = changed
     run = Run(experiment, instance.seed, backend, precision, instance.data_sha256() if folder is not None else "", origin, started, start=start)
     if folder is None:
         return _run(instance, run, progress)
@@ -203,6 +205,8 @@ def _run(instance: Instance, run: Run, progress: Progress | None, kept: Checkpoi
     record = provenance.collect(run.experiment, run.started) | {"engine": runner.engine, "resumed": run.resumed}
     if run.weights is not None:
         record["after" if run.start else "weights"] = dict(run.weights)
+    if run.data_sha256:
+        record["data_sha256"] = run.data_sha256
     if instance.data.columns:
         record["columns"] = {name: list(columns) for name, columns in instance.data.columns.items()}
     if instance.data.notes:

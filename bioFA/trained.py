@@ -8,6 +8,7 @@ A `result.h5` holds the same under the same names, so each can be read as the ot
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,17 +31,41 @@ STATE = "state.h5"
 
 @dataclass(frozen=True)
 class Trained:
-    """`state` holds `pathway.w` and what rules keep at synapses, `(n_post, n_pre)`, and `population.v` and other states, `(size,)`."""
+    """`state` holds `pathway.w` and what rules keep at synapses, `(n_post, n_pre)`, and `population.v` and other states, `(size,)`.
+
+    `data_sha256` is the hash of the examples, empty where it was not kept.
+    """
 
     experiment: Experiment
     seed: int
     presentations: int
     state: Mapping[str, Array]
+    data_sha256: str = ""
 
     @property
     def weights(self) -> dict[str, Array]:
         """The weights by pathway, `(n_post, n_pre)`."""
         return {name.removesuffix(".w"): array for name, array in self.state.items() if name.endswith(".w")}
+
+    def changed(self, experiment: Experiment, data_sha256: str) -> list[str]:
+        """What differs between this run and one that continues from it, beside the length of the protocol: a sentence each."""
+        ours, theirs = experiment, self.experiment
+        found = [
+            f"{kind} '{part.name}': {name} is {_short(getattr(part, name))}, and was {_short(getattr(before, name))}"
+            for kind, parts, known in (
+                ("population", ours.network.populations, {p.name: p for p in theirs.network.populations}),
+                ("pathway", ours.network.pathways, {p.name: p for p in theirs.network.pathways}),
+            )
+            for part in parts if (before := known.get(part.name)) is not None
+            for name in type(part).model_fields if name != "weights" and getattr(part, name) != getattr(before, name)
+        ]
+        found += [
+            f"protocol: {name} is {getattr(ours.protocol, name)}, and was {getattr(theirs.protocol, name)}"
+            for name in ("dt", "presentation", "learning_onset", "blank", "reset", "shuffle") if getattr(ours.protocol, name) != getattr(theirs.protocol, name)
+        ]
+        if self.data_sha256 and data_sha256 and self.data_sha256 != data_sha256:
+            found.append("data: the examples are others")
+        return found
 
     def save(self, path: str | Path) -> Path:
         """Write a file that must not exist yet.
@@ -86,9 +111,16 @@ def load_trained(path: str | Path) -> Trained:
         inspect(path)
         with h5py.File(path, "r") as file:
             state = {name: array[()] for name, array in file["state"].items()} if "state" in file else {}
-            return Trained(files.loads(file.attrs["experiment"], beside=Path(path).parent), int(file.attrs["seed"]), int(file.attrs["presentations"]), state)
+            kept = json.loads(file.attrs.get("provenance", "{}")).get("data_sha256", "")
+            return Trained(files.loads(file.attrs["experiment"], beside=Path(path).parent), int(file.attrs["seed"]), int(file.attrs["presentations"]), state, kept)
     except (OSError, KeyError, TypeError, ValueError, ModelError) as error:
         raise DamagedFile(f"'{path}' is neither a whole result nor a whole state ({error}). Give the result.h5 that 'biofa run' wrote.") from None
+
+
+def _short(part: object) -> str:
+    """A part of a description in a message."""
+    text = repr(part)
+    return text if len(text) <= 120 else text[:117] + "..."
 
 
 def sha256(path: str | Path) -> str:

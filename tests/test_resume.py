@@ -653,6 +653,56 @@ def test_the_command_line_takes_weights(trained, tmp_path):
     np.testing.assert_array_equal(load_result(tmp_path / "run" / RESULT).snapshots["input_to_hidden.w"][0], trained[0].state["input_to_hidden.w"])
 
 
+PROMISES = {
+    "absent synapses": ({"circuit.density": [0.5, 1.0]}, r"pathway 'input_to_hidden': \d+ of 600 given weights break what the model says of them, that \d+ synapses are absent"),
+    "fan in": ({"circuit.feedback_fan_in": 3}, r"'mismatch_to_hidden': 140 of 200 .* that 140 synapses are absent"),
+    "signs": ({"circuit.feedback_sign": "inhibitory"}, r"'mismatch_to_hidden': .* sign = 'inhibitory'"),
+    "Dale's law": ({"circuit.inhibitory": 0.2}, "'input_to_hidden': .* Dale's law of 'input'"),
+    "bounds": ({"circuit.learning.low": -0.02, "circuit.learning.high": 0.02}, r"learning.low = -0.02 and learning.high = 0.02"),
+}
+
+
+@pytest.mark.parametrize("how", ["weights", "after"])
+@pytest.mark.parametrize("promise", PROMISES)
+def test_given_weights_that_break_a_promise_of_the_model_are_refused_with_their_number(promise, how, trained):
+    changes, complaint = PROMISES[promise]
+    with pytest.raises(ModelError, match=complaint):
+        bioFA.simulate(bioFA.load("leaky", SMALL | changes | {"protocol.epochs": 5}), seed=3, backend="numpy", **{how: trained[1]})
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+def test_weights_that_were_learned_under_the_same_promises_are_taken(promise, tmp_path):
+    experiment = bioFA.load("linear", {"task.examples": 40, "task.test_examples": 5} | PROMISES[promise][0])
+    bioFA.simulate(experiment, seed=3, backend="numpy", folder=tmp_path / "first")
+    longer = experiment.replace(protocol=experiment.protocol.replace(epochs=2))
+    for how in ("weights", "after"):
+        bioFA.simulate(longer, seed=3, backend="numpy", **{how: tmp_path / "first" / RESULT})
+
+
+@pytest.mark.parametrize("backend", ["numpy", pytest.param("cpp", marks=pytest.mark.compiled)])
+def test_weights_of_0_are_absent_synapses_where_the_model_says_so(backend, tmp_path):
+    given = np.random.default_rng(0).normal(size=(10, 30)) * (np.random.default_rng(1).random((10, 30)) < 0.2)
+    np.save(tmp_path / "w.npy", given)
+    two = {"circuit.sizes": [30, 10], "task.examples": 40, "task.test_examples": 5, "circuit.weights": {"name": "from_file", "path": str(tmp_path / "w.npy")}}
+    network = bioFA.load("linear", two).network
+    pathways = tuple(p.replace(zero_is_absent=True) if p.name == "input_to_output" else p for p in network.pathways)
+    experiment = bioFA.load("linear", two).replace(circuit=network.replace(pathways=pathways))
+    result = bioFA.simulate(experiment, backend=backend)
+    assert ((result.state["input_to_output.w"] != 0) == (given != 0)).all()
+    assert (result.state["input_to_output.w"] != given)[given != 0].all()
+
+
+def test_a_run_that_continues_with_other_rules_or_data_says_so(trained, tmp_path):
+    _, path = trained
+    longer = SMALL | {"protocol.epochs": 5}
+    same_rules = bioFA.simulate(bioFA.load("leaky", longer), seed=3, backend="numpy", after=path)
+    assert "changed" not in same_rules.provenance["after"]
+    other = bioFA.load("leaky", longer | {"circuit.schemes.fa.rule.learning_rate": 0.004, "task.examples": SMALL["task.examples"] + 1})
+    result = bioFA.simulate(other, seed=3, backend="numpy", after=path)
+    assert [change.partition(":")[0] for change in result.provenance["after"]["changed"]] == ["pathway 'input_to_hidden'", "data"]
+    assert "continued with     pathway 'input_to_hidden': plasticity is LocalError(learning_rate=0.004" in str(result)
+
+
 # the compile cache
 
 

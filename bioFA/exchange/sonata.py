@@ -447,7 +447,7 @@ class _Folder:
                     rows = np.searchsorted(post.ids, table["target"][chosen])
                     columns = np.searchsorted(pre.ids, table["source"][chosen]) + pre.first
                     np.add.at(weights[key], (rows, columns), post.scale * unit * table["syn_weight"][chosen] * table.get("nsyns", np.ones(len(chosen)))[chosen])
-        pathways = [Pathway(name=f"{a}_to_{b}", source=a, target=b, carries="train", weights=Values(values=w)) for (a, b), w in weights.items()]
+        pathways = [Pathway(name=f"{a}_to_{b}", source=a, target=b, carries="train", weights=Values(values=w), zero_is_absent=bool((w == 0).any())) for (a, b), w in weights.items()]
         tonic = {c.name: c.tonic for c in cells.values() if c.tonic}
         if tonic:
             populations.append(Population(name="bias", size=1, neuron=ConstantSource()))
