@@ -212,6 +212,68 @@ def test_a_state_dict_that_is_no_row_of_linear_layers_is_refused(tmp_path, tenso
         exchange.load(tmp_path / "odd.safetensors")
 
 
+def of_torch(tmp_path, tensors, metadata=None):
+    pytest.importorskip("safetensors.numpy").save_file(tensors, tmp_path / "t.safetensors", metadata=metadata)
+    return exchange.load(tmp_path / "t.safetensors")
+
+
+def weights_of(found):
+    return {p.name: np.array(p.weights.values) for p in found.trained.experiment.network.pathways if hasattr(p.weights, "values")}
+
+
+def test_one_linear_layer_is_read_with_its_bias(tmp_path):
+    weight, bias = np.arange(24.0).reshape(3, 8), np.array([1.0, 2.0, 3.0])
+    found = weights_of(of_torch(tmp_path, {"weight": weight, "bias": bias}))
+    np.testing.assert_array_equal(found["input_to_output"], weight)
+    np.testing.assert_array_equal(found["bias_to_output"][:, 0], bias)
+
+
+def test_the_order_of_layers_is_told_where_the_sizes_leave_it_open_or_the_names_are_wrong(tmp_path):
+    encoder, decoder = np.ones((4, 12)), np.ones((12, 4))
+    both = of_torch(tmp_path, {"encoder.weight": encoder, "decoder.weight": decoder})
+    assert any("decoder, encoder (4-12-4) is taken, the order of their names; encoder, decoder (12-4-12) fits too" in line for line in both.lost)
+    only = of_torch(tmp_path, {"b.weight": np.ones((4, 12)), "a.weight": np.full((7, 4), 2.0)})
+    assert any("b, a (12-4-7) is taken, the only one that fits their sizes" in line for line in only.lost)
+    assert weights_of(only)["hidden_to_output"].shape == (7, 4)
+    named = of_torch(tmp_path, {"0.weight": np.ones((4, 12)), "2.weight": np.ones((7, 4))})
+    assert not any("order" in line for line in named.lost)
+
+
+def test_bfloat16_is_read_exactly_and_other_kinds_are_refused_by_name(tmp_path):
+    pytest.importorskip("safetensors")
+    values = np.array([[1.0, -2.5], [0.15625, 3e38]], dtype="<f4")
+    bits = (values.view("<u4") >> 16).astype("<u2")
+    rounded = (bits.astype("<u4") << 16).view("<f4")
+    for kind, data in (("BF16", bits.tobytes()), ("F8_E4M3", bytes(4))):
+        header = json.dumps({"weight": {"dtype": kind, "shape": [2, 2], "data_offsets": [0, len(data)]}}).encode()
+        (tmp_path / f"{kind}.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + data)
+    np.testing.assert_array_equal(weights_of(exchange.load(tmp_path / "BF16.safetensors"))["input_to_output"], rounded)
+    with pytest.raises(ModelError, match="the tensor weight holds numbers of the kind F8_E4M3"):
+        exchange.load(tmp_path / "F8_E4M3.safetensors")
+
+
+def test_a_shared_tensor_that_stands_in_the_metadata_only_is_a_layer(tmp_path):
+    found = of_torch(tmp_path, {"a.weight": np.ones((5, 5))}, {"b.weight": "a.weight", "format": "pt", "author": "x"})
+    assert set(weights_of(found)) == {"input_to_hidden", "hidden_to_output"}
+    assert any("b.weight and a.weight are one tensor" in line for line in found.lost)
+    assert "metadata: author (1 value) is not used" in found.lost
+
+
+def test_tensors_that_make_no_layer_are_refused_by_name(tmp_path):
+    with pytest.raises(ModelError, match=r"a.bias must have shape \(3,\), one a neuron of its layer; got \(4,\)"):
+        of_torch(tmp_path, {"a.weight": np.ones((3, 2)), "a.bias": np.ones(4)})
+    with pytest.raises(FileError, match=r"the tensor a.weight holds numbers that are not finite \(1 of 6\)"):
+        of_torch(tmp_path, {"a.weight": np.array([[1, 2, 3], [4, np.nan, 6]])})
+    with pytest.raises(ModelError, match=r"holds norm.running_mean"):
+        of_torch(tmp_path, {"a.weight": np.ones((3, 2)), "norm.running_mean": np.ones(3)})
+
+
+def test_a_pickled_file_is_told_how_to_become_a_safetensors_file(tmp_path):
+    (tmp_path / "net.pt").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"safetensors.torch.save_file\(torch.load"):
+        exchange.load(tmp_path / "net.pt")
+
+
 def test_a_changed_annotation_is_refused(runs, tmp_path):
     numpy = pytest.importorskip("safetensors.numpy")
     exchange.export(runs[1], "safetensors", tmp_path / "n.safetensors")

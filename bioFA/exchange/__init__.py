@@ -44,6 +44,10 @@ MARKS = {"bundle": "manifest.json", "brian2": "network.py", "sonata": "circuit_c
 """What tells a folder's format."""
 
 
+PICKLED = (".pt", ".pth", ".pkl", ".ckpt")
+"""Endings of files that are never read."""
+
+
 def module(name: str) -> ModuleType:
     """The module of a format.
 
@@ -127,6 +131,11 @@ def _told(path: Path) -> str:
         if (path / mark).is_file():
             return name
     endings = {format.suffix: name for name, format in FORMATS.items() if format.reads and format.suffix}
+    if path.suffix in PICKLED:
+        raise Unavailable(
+            f"'{path}' is a pickled file of PyTorch, which runs code when it is read, so bioFA does not. Write its weights with PyTorch: "
+            f"safetensors.torch.save_file(torch.load('{path}', weights_only=True), '{path.stem}.safetensors'), then import that."
+        )
     if path.suffix not in endings:
         raise Unavailable(f"'{path}' tells no format, by its ending or what it holds. Say which it is: {', '.join(name for name, format in FORMATS.items() if format.reads)}.")
     return endings[path.suffix]

@@ -5,7 +5,9 @@
     metadata            the rest, under the name `bioFA` (see `base.py`), arrays as JSON lists of hexadecimal numbers
 
 In PyTorch: `state = safetensors.torch.load_file("digits.safetensors")`; `layer.weight.data = state["input_to_hidden.weight"]`.
-A `state_dict` of PyTorch, of `Linear` layers one after the other in the order of their names, is read as a network of static rates.
+A `state_dict` of PyTorch, of `Linear` layers one after the other, is read as a network of static rates; in which order, is told where several fit. Names that share
+a tensor (`safetensors.torch.save_model` writes them to the metadata) are read as layers of their own. A `.pt` file becomes one by
+`safetensors.torch.save_file(torch.load("net.pt", weights_only=True), "net.safetensors")`.
 """
 
 from __future__ import annotations
@@ -13,13 +15,14 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bioFA.errors import DamagedFile, NoCounterpart, WrongShape
-from bioFA.exchange.base import ANNOTATION, Exported, Imported, annotated, annotation, described, learning_lost, require
+from bioFA.errors import DamagedFile, NoCounterpart, WrongData, WrongShape
+from bioFA.exchange.base import ANNOTATION, Exported, Imported, Ledger, annotated, annotation, described, learning_lost, require
 from bioFA.experiment import Protocol
 from bioFA.network import Pathway, Population
 from bioFA.neurons.constant_source import ConstantSource
@@ -30,6 +33,9 @@ from bioFA.weights import Values
 
 Array = np.ndarray
 BIAS = "bias_to_"
+KINDS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1"}
+MOST_ORDERS, MOST_LAYERS = 100, 8
+"""So many orders of so many layers are looked for; of more layers only the order of the names."""
 
 
 def export(trained: Trained, path: Path) -> Exported:
@@ -61,11 +67,11 @@ def load(path: Path) -> Imported:
     try:
         with reader.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - a file is no mapping
+        tensors = {name: _array(name, part, path) for name, part in reader.deserialize(path.read_bytes())}
     except (OSError, reader.SafetensorError, TypeError) as error:
         raise DamagedFile(f"'{path}' is not a whole safetensors file of numbers ({error}).") from None
     if ANNOTATION not in metadata:
-        return _of_pytorch(tensors, path)
+        return _of_pytorch(tensors, metadata, path)
     try:
         noted = json.loads(metadata[ANNOTATION])
         noted["state"] = {name: np.array([float.fromhex(x) for x in part["hex"]]).reshape(part["shape"]) for name, part in noted["state"].items()}
@@ -78,13 +84,43 @@ def load(path: Path) -> Imported:
     return Imported(annotated(noted, held, path))
 
 
-def _of_pytorch(tensors: dict[str, Array], path: Path) -> Imported:
-    """A network of static rates from the `Linear` layers of a `state_dict`, in the order in which their sizes follow each other."""
-    layers = {name.removesuffix(".weight"): tensor for name, tensor in tensors.items() if name.endswith("weight") and tensor.ndim == 2}
-    others = [name for name in tensors if name.removesuffix(".weight") not in layers and name.removesuffix(".bias") not in layers]
+def _array(name: str, part: Mapping[str, Any], path: Path) -> Array:
+    """One tensor of a file; bfloat16, which NumPy does not know, as float32.
+
+    Raises:
+        NoCounterpart: if it has numbers of another kind.
+    """
+    kind, data = part["dtype"], part["data"]
+    if kind == "BF16":
+        found = (np.frombuffer(data, dtype="<u2").astype("<u4") << 16).view("<f4")
+    elif kind in KINDS:
+        found = np.frombuffer(data, dtype=KINDS[kind])
+    else:
+        raise NoCounterpart(f"'{path}': the tensor {name} holds numbers of the kind {kind}; bioFA reads {', '.join([*KINDS, 'BF16'])}. Save it as float32: tensor.float().")
+    return found.reshape(part["shape"])
+
+
+def _of_pytorch(tensors: dict[str, Array], metadata: Mapping[str, str], path: Path) -> Imported:
+    """A network of static rates from the `Linear` layers of a `state_dict`, in an order in which their sizes follow each other."""
+    ledger = Ledger()
+    ledger.holds("metadata", dict.fromkeys(metadata, 1))
+    ledger.take("metadata", "format")
+    for name, kept in metadata.items():  # safetensors.torch.save_model keeps one of several names of a tensor, and the others here
+        if kept in tensors and name not in tensors:
+            tensors[name] = tensors[kept]
+            ledger.take("metadata", name)
+    layers = {_layer(name): tensor for name, tensor in tensors.items() if _last(name) == "weight" and tensor.ndim == 2}
+    biases = {_layer(name): tensor for name, tensor in tensors.items() if _last(name) == "bias" and _layer(name) in layers}
+    others = [name for name in tensors if _layer(name) not in layers or _last(name) not in ("weight", "bias")]
     if not layers or others:
         raise NoCounterpart(f"'{path}' holds {', '.join(sorted(others)) or 'no layer'}: bioFA reads the weights (n_post, n_pre) and biases of linear layers only.")
-    chain = _chain(layers, path)
+    for layer, bias in biases.items():
+        if bias.shape != layers[layer].shape[:1]:
+            raise WrongShape(f"'{path}': {_full(layer, 'bias')} must have shape {layers[layer].shape[:1]}, one a neuron of its layer; got {bias.shape}.")
+    for name, tensor in tensors.items():
+        if not np.isfinite(tensor.astype(float)).all():
+            raise WrongData(f"'{path}': the tensor {name} holds numbers that are not finite ({np.count_nonzero(~np.isfinite(tensor.astype(float)))} of {tensor.size}). Save the weights before they diverged.")
+    chain, order = _chain(layers, path)
     names = ["input", *(f"hidden{n + 1}" if len(chain) > 2 else "hidden" for n in range(len(chain) - 1)), "output"]
     populations = [Population(name="input", size=layers[chain[0]].shape[1], neuron=RateSource())]
     populations += [Population(name=name, size=len(layers[layer]), neuron=StaticRate(activation="linear")) for name, layer in zip(names[1:], chain, strict=True)]
@@ -92,18 +128,68 @@ def _of_pytorch(tensors: dict[str, Array], path: Path) -> Imported:
         Pathway(name=f"{a}_to_{b}", source=a, target=b, weights=Values(values=layers[layer].astype(float)))
         for a, b, layer in zip(names[:-1], names[1:], chain, strict=True)
     ]
-    biases: list[Any] = [(name, tensors.get(f"{layer}.bias")) for name, layer in zip(names[1:], chain, strict=True)]
-    if any(bias is not None for _, bias in biases):
+    if biases:
         populations.append(Population(name="bias", size=1, neuron=ConstantSource()))
-        pathways += [Pathway(name=f"{BIAS}{name}", source="bias", target=name, weights=Values(values=b[:, np.newaxis].astype(float))) for name, b in biases if b is not None]
-    lost = ("activations of hidden layers: a state_dict does not hold them; 'linear' is put in their place",) if len(chain) > 1 else ()
-    return Imported(described(path.stem, populations, pathways, "output", Protocol(), f"the state_dict {path.name}"), lost)
+        pathways += [
+            Pathway(name=f"{BIAS}{name}", source="bias", target=name, weights=Values(values=biases[layer][:, np.newaxis].astype(float)))
+            for name, layer in zip(names[1:], chain, strict=True) if layer in biases
+        ]
+    lost = ["activations of hidden layers and of the output: a state_dict does not hold them; 'linear' is put in their place"] if len(chain) > 1 else [
+        "the activation of the output: a state_dict does not hold it; 'linear' is put in its place"
+    ]
+    lost += order
+    tied = [f"{name} and {kept}" for name, kept in metadata.items() if kept in tensors and name in tensors]
+    lost += [f"that {pair} are one tensor: they have equal weights here, and learn apart" for pair in tied]
+    return Imported(described(path.stem, populations, pathways, "output", Protocol(), f"the state_dict {path.name}"), (*lost, *ledger.rest()))
 
 
-def _chain(layers: dict[str, Array], path: Path) -> list[str]:
-    """The layers from input to output, which is the order of their names, numbers in them taken as numbers."""
-    names = sorted(layers, key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
-    if any(len(layers[a]) != layers[b].shape[1] for a, b in itertools.pairwise(names)):
-        sizes = ", ".join(f"{name} {tuple(layer.shape)}" for name, layer in layers.items())
-        raise WrongShape(f"'{path}': the layers do not follow each other, each with as many inputs as the one before has neurons: {sizes}.")
-    return names
+def _layer(name: str) -> str:
+    """The layer that a tensor belongs to; empty for a layer that is the whole module."""
+    return name.rpartition(".")[0]
+
+
+def _last(name: str) -> str:
+    return name.rpartition(".")[2]
+
+
+def _full(layer: str, kind: str) -> str:
+    return f"{layer}.{kind}" if layer else kind
+
+
+def _chain(layers: dict[str, Array], path: Path) -> tuple[list[str], list[str]]:
+    """The layers from input to output, and what is to be told of that order.
+
+    The file keeps none. Of the orders in which each layer has as many inputs as the one before has neurons, that of the names is taken
+    where it is one, numbers in them taken as numbers, else the only one.
+
+    Raises:
+        WrongShape: if there is no such order, or several, none of which is that of the names.
+    """
+    names = sorted(layers, key=lambda name: [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name)])
+    follows = all(len(layers[a]) == layers[b].shape[1] for a, b in itertools.pairwise(names))
+    orders = list(itertools.islice(_orders(layers, names), MOST_ORDERS)) if len(names) <= MOST_LAYERS else [names] if follows else []
+    if not orders or (names not in orders and len(orders) > 1):
+        sizes = ", ".join(f"{_full(name, 'weight')} {tuple(layer.shape)}" for name, layer in layers.items())
+        fault = "the layers do not follow each other" if not orders else f"{len(orders)} orders of the layers fit"
+        raise WrongShape(f"'{path}': {fault}, each with as many inputs as the one before has neurons: {sizes}. Rename the layers in their order: 0.weight, 1.weight, ...")
+    chain = names if names in orders else orders[0]
+    others = [order for order in orders if order != chain]
+    if not others and chain == names:
+        return chain, []
+    why = "the order of their names" if chain == names else "the only one that fits their sizes"
+    more = f"; {_described(others[0], layers)} fits too" if others else ""
+    return chain, [f"the order of the layers, which a safetensors file does not keep: {_described(chain, layers)} is taken, {why}{more}"]
+
+
+def _described(order: Sequence[str], layers: Mapping[str, Array]) -> str:
+    sizes = "-".join(map(str, (layers[order[0]].shape[1], *(len(layers[name]) for name in order))))
+    return f"{', '.join(order)} ({sizes})"
+
+
+def _orders(layers: Mapping[str, Array], left: Sequence[str], first: Sequence[str] = ()) -> Iterator[list[str]]:
+    """Every order of the layers in which sizes follow each other."""
+    if not left:
+        yield list(first)
+    for name in left:
+        if not first or layers[name].shape[1] == len(layers[first[-1]]):
+            yield from _orders(layers, [other for other in left if other != name], [*first, name])
