@@ -135,7 +135,8 @@ def measures(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Figure:
             colour, _ = next(place)
             scale = 1.0 if logarithmic else 100.0
             values = scale * np.array([v for v in row["values"] if np.isfinite(v)])
-            panel.plot(values, np.full(len(values), height), "o", color=colour, markersize=3.5, alpha=0.55, markeredgewidth=0, clip_on=False)
+            levels = _levels(np.log10(np.maximum(values, 1e-300)) if logarithmic else values, _dot(group, scale, logarithmic))
+            panel.plot(values, height + 0.1 - min(0.13, 0.55 / max(1, levels.max(initial=1))) * levels, "o", **_dots(colour), clip_on=False)
             if len(values) and np.isfinite(row["low"]):
                 panel.plot([scale * row["low"], scale * row["high"]], [height + 0.3] * 2, color="black", linewidth=1.0, zorder=3)
             if len(values):
@@ -164,7 +165,8 @@ def tuning(rows: Sequence[Mapping[str, Any]], names: Sequence[str], measure: str
         factors = np.array([point["factor"] for point in row["grid"]])
         for point in row["grid"]:
             finite = [scale * v for v in point["values"] if np.isfinite(v)]
-            panel.plot([point["factor"]] * len(finite), finite, "o", color=colour, markersize=3, alpha=0.5, markeredgewidth=0)
+            beside = 10 ** (0.06 * _levels(np.array(finite), 0.02 * max(finite, default=0.0)))  # to the right on a logarithmic axis
+            panel.plot(point["factor"] * beside, finite, "o", **_dots(colour))
             if lost := len(point["values"]) - len(finite):
                 panel.annotate(f"{lost} diverged", (point["factor"], 0.98), xycoords=("data", "axes fraction"), rotation=90, ha="center", va="top", color=ORANGE, fontsize=6.5)
         means_of = scale * np.array([point["mean"] for point in row["grid"]])
@@ -180,6 +182,29 @@ def tuning(rows: Sequence[Mapping[str, Any]], names: Sequence[str], measure: str
             panel.set_yscale("log")
         panel.set(ylabel=axis_label(measure) if _is_leftmost(panel) else "", xlabel="learning rates x", title=as_text(name) + (" (at the edge)" if row["at_edge"] else ""))
     return figure
+
+
+def _dots(colour: str) -> dict[str, Any]:
+    """Single seeds: open, so that a dot behind another is seen."""
+    return {"color": colour, "markersize": 3.5, "markerfacecolor": "none", "markeredgewidth": 0.8, "alpha": 0.8}
+
+
+def _dot(group: Sequence[tuple[Mapping[str, Any], str]], scale: float, logarithmic: bool) -> float:
+    """About the width of a dot in units of the axis that shows these conditions."""
+    values = scale * np.array([v for row, _ in group for v in row["values"] if np.isfinite(v) and (v > 0 or not logarithmic)])
+    if not len(values):
+        return 0.0
+    return 0.012 * float(np.ptp(np.log10(values)) if logarithmic else values.max())
+
+
+def _levels(places: Array, width: float) -> Array:
+    """For each dot the lowest level on which no dot nearer than `width` lies, `(n,)`: dots that would hide one another are stacked."""
+    levels, ends = np.zeros(len(places), dtype=int), list[float]()
+    for index in np.argsort(places, kind="stable"):
+        level = next((n for n, end in enumerate(ends) if places[index] - end >= width and places[index] > end), len(ends))
+        ends[level : level + 1] = [float(places[index])]
+        levels[index] = level
+    return levels
 
 
 def axis_label(measure: str) -> str:

@@ -40,7 +40,10 @@ STYLE: dict[Any, Any] = {
 COLUMN, PAGE = 3.5, 7.0
 """Widths in inches of one column and of a page."""
 DOTS_PER_INCH = 200
-SPLITS = {"validation": (ORANGE, "o-"), "test": (GREEN, "D")}
+SPLITS: dict[str, dict[str, Any]] = {
+    "validation": {"color": ORANGE, "marker": "o", "linestyle": "-"}, "test": {"color": GREEN, "marker": "D", "linestyle": "", "markerfacecolor": "none"},
+}
+"""The test's mark is open, since that of the last validation may lie behind it."""
 SHOWN = 4000
 """At most so many single presentations are drawn."""
 BINS = 100
@@ -59,10 +62,10 @@ _UNDATED: dict[str, dict[str, Any]] = {".pdf": {"CreationDate": None}, ".svg": {
 
 @matplotlib.rc_context(STYLE)
 def learning_curve(result: Result) -> Figure:
-    """Squared error of every presentation over the course of learning, and the error rate where there is one.
+    """Squared error of the recorded presentations over the course of learning, and the error rate where there is one.
 
-    The error is each presentation's squared error over the mean power of the targets (NSE),
-    taken before the network learns from it, with its mean over the last presentations.
+    The error is a presentation's squared error over the mean power of the targets (NSE), taken before the network learns from it: dots, one presentation or
+    one in so many (`record.every`, and thinned where there are more than 4,000), with the mean over the last that were recorded.
     """
     rates = {split: rows for split in SPLITS if (rows := _evaluations(result, split, "error"))}
     figure = Figure(figsize=(PAGE if rates else COLUMN, 2.7))
@@ -75,9 +78,9 @@ def learning_curve(result: Result) -> Figure:
     axes[0].plot(at[::thin], curve[::thin], ".", color=BLUE, alpha=0.25, markersize=2.0, markeredgewidth=0.0, rasterized=True, label=label)
     axes[0].plot(at, mean, color=BLUE, label=f"mean over {window * every}")
     lowest = [float(mean[mean > 0].min(initial=np.inf))]
-    for split, (colour, mark) in SPLITS.items():
+    for split, mark in SPLITS.items():
         if rows := _evaluations(result, split, "nse"):
-            axes[0].plot(*rows, mark, color=colour, markersize=3.0, linewidth=0.9, label=split, clip_on=False, zorder=3)
+            axes[0].plot(*rows, **mark, markersize=3.0, linewidth=0.9, label=split, clip_on=False, zorder=3)
             lowest.append(float(rows[1][rows[1] > 0].min(initial=np.inf)))
     axes[0].set(yscale="log", ylabel="normalised squared error")
     figure.suptitle(_title(result), x=0.02, ha="left", fontsize=8.0)
@@ -88,9 +91,8 @@ def learning_curve(result: Result) -> Figure:
     dots = above.legend_handles[0]
     dots.set(alpha=0.6, markersize=4.0)
     for split, (presentations, values) in rates.items():
-        colour, mark = SPLITS[split]
         label = f"{split}, {100 * values[-1]:.1f} % at the end"
-        axes[1].plot(presentations, 100 * values, mark, color=colour, markersize=3.0, label=label, clip_on=False, zorder=3)
+        axes[1].plot(presentations, 100 * values, **SPLITS[split], markersize=3.0, label=label, clip_on=False, zorder=3)
     if rates:
         axes[1].set(ylim=(0, None), ylabel="misclassified (%)")
         axes[1].legend()
@@ -104,7 +106,7 @@ def alignment(result: Result) -> Figure:
     """For each measured feedback pathway, how well what it carries agrees with the transposed forward weights.
 
     Three angles in degrees over the course of learning: between the fed-back error B e and what
-    the transpose would feed back, W' e (median and the middle 80 % of consecutive presentations);
+    the transpose would feed back, W' e (median and the middle 80 % of consecutive recorded presentations);
     between the matrices B and W'; and between B and the pseudo-inverse of W.
     """
     names = list(result.feedback_angles)
@@ -237,6 +239,14 @@ def drawn(result: Result) -> list[Callable[[Result], Figure]]:
     if result.activity is not None:
         found += [raster, *([neurons] if result.activity.courses else [])]
     return found
+
+
+def caption(draw: Callable[[Result], Figure], result: Result) -> str:
+    """The first paragraph of a figure's description; where it shows courses, which presentations were recorded."""
+    text = " ".join((draw.__doc__ or "").split("\n\n")[0].split())
+    every = result.experiment.record.every
+    recorded = "Every presentation was recorded." if every == 1 else f"One presentation in {every} was recorded."
+    return f"{text} {recorded}" if draw in (learning_curve, alignment) else text
 
 
 def save_all(result: Result, folder: str | Path) -> list[Path]:

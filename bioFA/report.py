@@ -101,7 +101,7 @@ def of_comparison(found: Sweep) -> Path:
 def of_run(result: Result, folder: Path) -> Path:
     """Write the report of one run."""
     experiment = result.experiment
-    drawings = [_drawing(draw(result), folder, draw.__name__, _caption(draw.__doc__ or ""), figures.SUFFIXES) for draw in figures.drawn(result)]
+    drawings = [_drawing(draw(result), folder, draw.__name__, figures.caption(draw, result), figures.SUFFIXES) for draw in figures.drawn(result)]
     summary = result.summary()
     numbers = [(_measure_name(name), _number(value)) for name, value in summary["metrics"].items()]
     numbers += [(f"alignment angle of {name} (degrees)", _number(value)) for name, value in summary["alignment"].items()]
@@ -204,7 +204,7 @@ def _comparison_figures(found: Sweep, outcome: Mapping[str, Any], names: Sequenc
     courses = _courses(found, names)
     notes = {name: f"{row['diverged']} diverged" for row, name in zip(outcome["conditions"], names, strict=True) if row["diverged"]}
     kinds = (
-        ("learning_curve", "training NSE", True, "squared error of each training presentation before learning from it, over the power of the targets, in at most 100 means"),
+        ("learning_curve", "training NSE", True, "squared error of each recorded training presentation before learning from it, over the power of the targets, in at most 100 means"),
         ("validation_error", "validation error (%)", False, "share of validation examples that are misclassified"),
     )
     for kind, ylabel, logarithmic, what in kinds:
@@ -349,10 +349,6 @@ def _origin(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
     digests = sorted({record["experiment_sha256"] for record in records})
     rows.append(("SHA-256 of the description" + ("s, together" if len(digests) > 1 else ""), digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()))
     return rows
-
-
-def _caption(docstring: str) -> str:
-    return " ".join(docstring.split("\n\n")[0].split())
 
 
 def _measure_name(measure: str) -> str:

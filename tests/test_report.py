@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import bioFA
-from bioFA import cli, compare, files, report
+from bioFA import cli, compare, comparison_figures, files, report
 from bioFA.analysis import statistics
 from bioFA.compare import Request
 
@@ -225,3 +225,25 @@ def test_too_few_seeds_for_so_many_pairs_are_said_before_and_after(compared):
     told = []
     compare.run(compare.sweep.read(compared), foretell=told.append)
     assert told == [expected]
+
+
+def test_dots_of_seeds_do_not_hide_one_another():
+    values = [[0.025] * 5, [0.03, 0.0301, 0.0302, 0.06], [0.03, 0.05, 0.07, 0.09]]
+    rows = [{"measure": "test_error", "values": v, "value": np.mean(v), "low": min(v), "high": max(v), "diverged": 0} for v in values]
+    panel = comparison_figures.measures(rows, ["equal", "close", "apart"]).axes[0]
+    groups = [line.get_xydata() for line in panel.lines if line.get_marker() == "o"]
+    assert [sorted(group[:, 0] / 100) for group in groups] == [pytest.approx(sorted(v)) for v in values]
+    for height, group in enumerate(groups):
+        assert len({tuple(dot) for dot in group}) == len(group)
+        assert (abs(group[:, 1] - height) < 0.5).all(), "a dot is nearer to another condition"
+    assert [len(set(group[:, 1])) for group in groups] == [5, 3, 1]
+    assert all(line.get_markerfacecolor() == "none" for line in panel.lines if line.get_marker() == "o")
+
+
+@pytest.mark.parametrize(("every", "words"), [(1, "Every presentation was recorded."), (7, "One presentation in 7 was recorded.")])
+def test_captions_say_which_presentations_were_recorded(every, words, tmp_path):
+    model = hostile()
+    bioFA.simulate(model.replace(record=model.record.replace(every=every)), seed=2, backend="numpy", folder=tmp_path / "run")
+    report.write(tmp_path / "run")
+    captions = re.findall(r"<figcaption[^>]*>(.*?)</figcaption>", (tmp_path / "run" / report.PAGE).read_text(), re.DOTALL)
+    assert sum(words in caption for caption in captions) == 2, captions
