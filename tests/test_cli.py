@@ -90,7 +90,7 @@ def test_figures_are_not_empty(finished):
 def test_every_built_in_model_can_be_drawn(model, presentations):
     few = min(presentations, 3) if model in {"pattern", "evidence"} else presentations  # thousands of steps each
     experiment = bioFA.load(model, {"protocol.presentations": few, "protocol.snapshots": 3})
-    if model == "digits_spiking":
+    if model in {"digits_spiking", "digits_spiking_errors", "digits_erbp"}:
         experiment = experiment.replace(protocol=experiment.protocol.replace(presentation=0.01, learning_onset=0.005))
     if hasattr(experiment.task, "test_examples"):
         experiment = experiment.replace(task=experiment.task.replace(test_examples=2))

@@ -79,7 +79,7 @@ def test_init_touches_no_folder_that_holds_anything(tmp_path):
 
 
 @pytest.mark.parametrize(("words", "expected"), [
-    ("biofa run dig", {"digits", "digits_spiking", "digits_plateaus"}),
+    ("biofa run dig", {name for name in bioFA.builtin_models() if name.startswith("dig")}),
     ("biofa run digits --scheme s", {"shallow"}),
     ("biofa compare digits --schemes fa,b", {"fa,bp", "fa,brsf"}),
     ("biofa export x --to safe", {"safetensors"}),
