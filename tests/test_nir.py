@@ -5,6 +5,7 @@ this file, and snnTorch, norse and SpikingJelly themselves. These need PyTorch a
 Python the variable `BIOFA_CLIENTS` names (`tests/clients/requirements.txt`); without it their tests are skipped.
 """
 
+import itertools
 import os
 import subprocess
 from dataclasses import replace
@@ -520,6 +521,60 @@ def test_a_graph_that_bioFA_cannot_describe_is_refused(complaint, tmp_path):
 
 
 # the tools themselves
+
+
+def save_and_load(path, graph):
+    nir.write(path, graph, compression=None)  # h5py cannot compress single numbers
+    return exchange.load(path)
+
+
+@pytest.mark.parametrize("shape", [(), (1,)])
+def test_one_number_for_a_layer_is_that_number_for_each_of_its_neurons(shape, tmp_path):
+    rng, found = np.random.default_rng(0), []
+    weights = [rng.normal(size=(25, 20)), rng.normal(size=(6, 25))]
+    for number, of in enumerate((shape, None)):
+        one = [nir.LIF(**{key: np.full(n if of is None else of, v) for key, v in (("tau", 0.02), ("r", 2.0), ("v_leak", 0.1), ("v_threshold", 1.0), ("v_reset", 0.2))}) for n in (25, 6)]
+        nodes = {"input": nir.Input(np.array([20])), "0": nir.Affine(weights[0], np.full(25 if of is None else (1,), 0.3)), "1": one[0], "2": nir.Linear(weights[1]), "3": one[1], "output": nir.Output(np.array([6]))}
+        chain = list(nodes)
+        graph = nir.NIRGraph(nodes=nodes, edges=list(itertools.pairwise(chain)), metadata={"dt": 1e-3}, type_check=False)
+        found.append(save_and_load(tmp_path / f"{number}.nir", graph).trained)
+    assert found[0].experiment.network.populations == found[1].experiment.network.populations
+    for name, array in found[1].state.items():
+        np.testing.assert_array_equal(found[0].state[name], array)
+
+
+def test_the_reset_that_was_taken_and_what_is_not_used_are_told(tmp_path):
+    node = lif_node(3)
+    node.metadata["reset_mode"] = "subtract"
+    graph = foreign({"input": nir.Input(np.array([4])), "0": nir.Affine(np.ones((3, 4)), np.zeros(3)), "1": node, "output": nir.Output(np.array([3]))}, [("input", "0"), ("0", "1"), ("1", "output")], dt=1e-3, author="x")
+    lost = save_and_load(tmp_path / "g.nir", graph).lost
+    assert any(line.startswith("the reset of '1': v is set to v_reset") for line in lost)
+    assert "metadata: author (1 value) is not used" in lost
+    assert "metadata of '1': reset_mode (1 value) is not used" in lost
+    assert not any("(3 values) is not used" in line for line in lost)
+
+
+def test_a_connection_that_skips_a_layer_is_told_with_its_timing(tmp_path):
+    nodes = {"input": nir.Input(np.array([3])), "w0": nir.Linear(np.eye(3)), "a": lif_node(3), "w1": nir.Linear(np.eye(3)), "b": lif_node(3), "w2": nir.Linear(np.eye(3)), "output": nir.Output(np.array([3]))}
+    edges = [("input", "w0"), ("w0", "a"), ("a", "w1"), ("w1", "b"), ("input", "w2"), ("w2", "b"), ("b", "output")]
+    lost = save_and_load(tmp_path / "g.nir", foreign(nodes, edges, dt=1e-3)).lost
+    assert [line.partition(":")[0] for line in lost if "timing" in line] == ["timing of input_to_b, which skips 1 layer"]
+
+
+def test_a_step_longer_than_a_time_constant_is_refused(tmp_path):
+    graph = foreign({"input": nir.Input(np.array([3])), "0": nir.Linear(np.eye(3)), "1": lif_node(3, tau=1e-4), "output": nir.Output(np.array([3]))}, [("input", "0"), ("0", "1"), ("1", "output")], dt=1e-3)
+    with pytest.raises(ModelError, match=r"tau of the node '1' is 0.0001 s, shorter than the time step of 0.001 s, under which an Euler step multiplies by -9"):
+        save_and_load(tmp_path / "g.nir", graph)
+
+
+def test_shapes_that_do_not_fit_are_refused_by_node(tmp_path):
+    def of(weight, bias, size):
+        return foreign({"input": nir.Input(np.array([4])), "0": nir.Affine(weight, bias), "1": lif_node(size), "output": nir.Output(np.array([3]))}, [("input", "0"), ("0", "1"), ("1", "output")], dt=1e-3)
+
+    with pytest.raises(ModelError, match=r"the node '0' has weights of shape \(3, 4\), and '1', which it leads to, has 5 neurons"):
+        save_and_load(tmp_path / "a.nir", of(np.ones((3, 4)), np.zeros(3), 5))
+    with pytest.raises(ModelError, match=r"the node '0' has weights of shape \(3, 4\) and a bias of shape \(2,\)"):
+        save_and_load(tmp_path / "b.nir", of(np.ones((3, 4)), np.zeros(2), 3))
 
 
 def run_client(tool, folder):

@@ -31,6 +31,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import h5py
 import numpy as np
 
 from bioFA.durable import written_whole
@@ -39,6 +40,7 @@ from bioFA.exchange.base import (
     ANNOTATION,
     Exported,
     Imported,
+    Ledger,
     annotated,
     annotation,
     described,
@@ -295,7 +297,30 @@ def load(path: Path) -> Imported:
         raise DamagedFile(f"'{path}' is not a whole NIR graph ({type(error).__name__}: {error}).") from None
     if ANNOTATION in metadata:
         return _annotated(annotated(metadata[ANNOTATION], {}, path), table, path)
-    return _Reader(path, table, metadata).read()
+    found = _Reader(path, table, metadata).read()
+    return replace(found, lost=(*found.lost, *_unread(path)))
+
+
+def _unread(path: Path) -> tuple[str, ...]:
+    """What the file holds and the reader does not use: whatever stands beside the parameters of a node, metadata, parts of other formats."""
+    ledger = Ledger()
+
+    def visit(name: str, part: Any) -> None:
+        if not hasattr(part, "shape"):
+            return
+        place, _, last = name.rpartition("/")
+        node = re.sub(r"(^|/)(node/)?nodes/", ".", place.removeprefix("node/")).strip("./")
+        inside = node.rpartition("/")[2] == "metadata" or node == "metadata"
+        where = f"metadata of '{node.removesuffix('/metadata')}'" if inside and node != "metadata" else "metadata" if inside else f"node '{node}'" if node not in ("", "node") else "graph"
+        ledger.holds(where, {last: int(np.prod(part.shape))})
+        kind = part.parent["type"][()] if "type" in part.parent else b""
+        ledger.take(where, "type", *USED.get(kind.decode() if isinstance(kind, bytes) else str(kind), ()))
+
+    ledger.take("graph", "edges", "version")
+    ledger.take("metadata", "dt")
+    with h5py.File(path, "r") as file:
+        file.visititems(visit)
+    return ledger.rest()
 
 
 def _annotated(trained: Trained, found: Table, path: Path) -> Imported:
@@ -411,6 +436,7 @@ class _Reader:
         if len(answers) != 1 or answers[0] == entry:
             raise NoCounterpart(f"'{self.path}': the node '{exit_}' must be reached from one node, not {len(answers)}, and not straight from '{entry}'.")
         spiking = any(_NEURONS.get(self._kind(name)) is Lif for name in self.nodes)
+        self._check_steps()
         cells = [entry] + [n for n in self.nodes if self._kind(n) in _NEURONS or (self._kind(n) in _MAPS and not self._between(n))]
         size = int(np.prod(np.asarray(self.nodes[entry]["shape"])))
         populations, scales = [], {}
@@ -421,6 +447,13 @@ class _Reader:
                 population, scales[name] = self._population(name)
                 populations.append(population)
         pathways, biases = self._pathways(cells, scales)
+        self.lost += _skipping(list(pathways), self._name(entry))
+        resetting = [name for name in self.nodes if _NEURONS.get(self._kind(name)) is Lif]
+        if resetting:
+            self.lost.append(
+                f"the reset of {', '.join(map(repr, resetting))}: v is set to v_reset, as NIR defines LIF and CubaLIF; a graph does not name the reset of the tool that wrote it, "
+                "and snnTorch, sinabs and rockpool subtract the threshold by default"
+            )
         sent = {p.name: "train" if "s" in p.neuron.publishes else "r" for p in populations}
         units = {p.name: p.neuron.parameters()["max_rate" if p.neuron.shows else "unit_rate"] * self.dt if sent[p.name] == "train" else 1.0 for p in populations}
         joined = [
@@ -460,9 +493,9 @@ class _Reader:
         """The population of a node; what its weights are multiplied by, neuron by neuron, and what it is driven by all the time."""
         node, kind = self.nodes[name], self._kind(name)
         if kind in _MAPS:
-            return Population(name=self._name(name), size=_MAPS[kind](node)[0].shape[0], neuron=StaticRate()), (np.ones(1), np.zeros(1))
-        size = int(np.prod(np.asarray(node["r"]).shape))
-        values: dict[str, Array] = {key: np.asarray(node[key], dtype=float).ravel() for key in ("tau", "tau_mem", "tau_syn", "r", "w_in", "v_leak", "v_threshold", "v_reset") if key in node}
+            return Population(name=self._name(name), size=len(self._map(name)[0]), neuron=StaticRate()), (np.ones(1), np.zeros(1))
+        size = self._size(name)
+        values: dict[str, Array] = {key: np.broadcast_to(np.asarray(node[key], dtype=float).ravel(), size) for key in PARAMETERS if key in node}
         tau = self._one(name, "tau_mem" if kind == "CubaLIF" else "tau", values)
         if kind == "LI":
             return Population(name=self._name(name), size=size, neuron=LeakyRate(tau=tau)), (values["r"], values["v_leak"])
@@ -475,6 +508,56 @@ class _Reader:
             refractory_period=0.0, decay="euler", reset="to_value", test="above",
         )
         return Population(name=self._name(name), size=size, neuron=neuron), (values["r"] * values.get("w_in", np.ones(1)) / distance, np.zeros(1))
+
+    def _size(self, name: str) -> int:
+        """How many neurons a node has: as many as its parameters have values, or, where each has one, as what reaches it.
+
+        Raises:
+            WrongShape: if they disagree.
+        """
+        node = self.nodes[name]
+        if self._kind(name) == "Input":
+            return int(np.prod(np.asarray(node["shape"])))
+        if self._kind(name) in _MAPS:
+            weights = _MAPS[self._kind(name)](node)[0]
+            return self._size(self._next(name, back=True)[0]) if weights.shape == (1, 1) and self._kind(name) == "Scale" and self._next(name, back=True) else weights.shape[0]
+        sizes = {key: np.asarray(node[key]).size for key in PARAMETERS if key in node}
+        wanted = {size for size in sizes.values() if size != 1}
+        if not wanted:
+            before = [one for one in self._next(name, back=True) if one != name and self._kind(one) in (*_MAPS, "Input")] or self._next(name, back=True)
+            if not before or before == [name]:
+                return 1
+            return self._size(before[0])
+        if len(wanted) > 1:
+            raise WrongShape(f"'{self.path}': the parameters of the node '{name}' have different numbers of values: {', '.join(f'{key} {size}' for key, size in sizes.items())}. Give each one, or one a neuron.")
+        return wanted.pop()
+
+    def _check_steps(self) -> None:
+        """Refuse time constants shorter than the step: under Euler v would be multiplied by 1 - dt/tau < 0 in every step.
+
+        Raises:
+            NoCounterpart: naming the node.
+        """
+        for name, node in self.nodes.items():
+            for key in ("tau", "tau_mem", "tau_syn") if self._kind(name) in _NEURONS else ():
+                if key in node and (shortest := float(np.min(np.asarray(node[key], dtype=float)))) < self.dt * (1 - ALIKE):
+                    raise NoCounterpart(
+                        f"'{self.path}': {key} of the node '{name}' is {shortest:g} s, shorter than the time step of {self.dt:g} s, under which an Euler step multiplies by "
+                        f"{1 - self.dt / shortest:.3g}. Put a 'dt' of at most {shortest:g} s in the graph's metadata."
+                    )
+
+    def _map(self, name: str) -> tuple[Array, Array | None]:
+        """The weights `(n_post, n_pre)` and the bias `(n_post,)` of a linear map; one value stands for all.
+
+        Raises:
+            WrongShape: if the bias has another size.
+        """
+        matrix, bias = _MAPS[self._kind(name)](self.nodes[name])
+        if self._kind(name) == "Scale" and matrix.size == 1:
+            matrix = float(matrix[0, 0]) * np.eye(self._size(name))
+        if bias is not None and bias.size not in (1, len(matrix)):
+            raise WrongShape(f"'{self.path}': the node '{name}' has weights of shape {matrix.shape} and a bias of shape {bias.shape}. Give one bias a row, or one for all.")
+        return matrix, None if bias is None else np.broadcast_to(bias.ravel(), len(matrix))
 
     def _one(self, name: str, key: str, values: Mapping[str, Array]) -> float:
         """The value that all neurons of a node share."""
@@ -501,7 +584,9 @@ class _Reader:
                 raise MissingSignal(f"'{self.path}': nothing reaches the node '{name}'.")
             for one in before:
                 mapped = self._kind(one) in _MAPS and (one == name or one not in cells)
-                matrix, bias = _MAPS[self._kind(one)](self.nodes[one]) if mapped else (np.eye(len(np.ravel(self.nodes[name]["r"]))), None)
+                matrix, bias = self._map(one) if mapped else (np.eye(self._size(name)), None)
+                if matrix.shape[0] != len(scale) and len(scale) > 1:
+                    raise WrongShape(f"'{self.path}': the node '{one}' has weights of shape {matrix.shape}, and '{name}', which it leads to, has {len(scale)} neurons.")
                 for source in self._next(one, back=True) if mapped else [one]:
                     add(pathways, (self._name(source), target), scale.reshape(-1, 1) * matrix, name)
                 if bias is not None and bias.any():
@@ -529,7 +614,29 @@ def _scale_of(node: Table) -> tuple[Array, Array | None]:
     return np.diag(np.asarray(node["scale"], dtype=float).ravel()), None
 
 
+def _skipping(pathways: list[tuple[str, str]], entry: str) -> list[str]:
+    """What is to be told of pathways that skip a layer: there spikes pass all layers in one step, here each layer takes a step."""
+    depth = {entry: 0}
+    for _ in range(len(pathways) + 1):  # the longest way from the entry; recurrence would make it endless
+        for a, b in pathways:
+            if a != b and a in depth and depth[a] + 1 > depth.get(b, -1) and depth[a] + 1 <= len({end for edge in pathways for end in edge}):
+                depth[b] = depth[a] + 1
+    skips = [(a, b) for a, b in pathways if a in depth and b in depth and depth[b] - depth[a] > 1]
+    return [
+        f"timing of {a}_to_{b}, which skips {depth[b] - depth[a] - 1} layer{'s' if depth[b] - depth[a] > 2 else ''}: here every pathway takes a step, so that its spikes arrive so many "
+        "steps before those of the same stimulus that pass the layers between" for a, b in skips
+    ]
+
+
 _MAPS = {"Affine": _affine_of, "Linear": _linear_of, "Scale": _scale_of}
 """Linear maps: their weights (n_post, n_pre) and bias (n_post,)."""
 _NEURONS: dict[str, Any] = {"LIF": Lif, "CubaLIF": Lif, "LI": LeakyRate}
 """Neurons, and what they are here."""
+USED = {
+    "Input": ("shape",), "Output": ("shape",), "Affine": ("weight", "bias"), "Linear": ("weight",), "Scale": ("scale",),
+    "LIF": ("tau", "r", "v_leak", "v_threshold", "v_reset"), "LI": ("tau", "r", "v_leak"),
+    "CubaLIF": ("tau_mem", "tau_syn", "r", "w_in", "v_leak", "v_threshold", "v_reset"),
+}
+"""What of a node of each kind is read."""
+PARAMETERS = ("tau", "tau_mem", "tau_syn", "r", "w_in", "v_leak", "v_threshold", "v_reset")
+"""Values of which a node of neurons has one a neuron, or one for all."""
