@@ -5,6 +5,7 @@ import pytest
 import systems
 
 import bioFA
+from bioFA import neurons, rules
 from bioFA.instance import draw
 from bioFA.neurons.lif import Lif
 from bioFA.neurons.spiking_error_unit import SpikingErrorUnit
@@ -25,12 +26,32 @@ CASES = [(model, scheme) for model in ("linear", "nonlinear", "digits", "leaky")
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("model", "scheme"), CASES)
-def test_every_built_in_model_agrees_over_2000_presentations(model, scheme):
+def test_a_built_in_model_of_rates_agrees_over_2000_presentations(model, scheme):
     outcome = verify(bioFA.load(model).with_scheme(scheme), seed=3, presentations=2000)
     assert outcome.agrees
     assert outcome.max_abs_difference <= 1e-10
     assert max(outcome.recorded.values()) <= 1e-9
     assert any(moved > 1e-3 for moved in outcome.moved.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", [m for m in bioFA.builtin_models() if m not in {model for model, _ in CASES} and not m.startswith("mnist")])  # test_mnist.py
+def test_every_other_built_in_model_agrees(model):
+    experiment = bioFA.load(model)
+    outcome = verify(experiment, seed=3, presentations=2000 if experiment.network.is_static() else 20)
+    assert outcome.agrees, str(outcome)
+    assert any(moved > 1e-3 for moved in outcome.moved.values())
+    for population, (spikes, different) in outcome.spikes.items():
+        assert spikes > 0, population
+        assert different == 0
+
+
+def test_every_neuron_model_and_rule_is_compared():
+    """By `systems.ALL`, but for those that text makes (test_own_parts.py), the rate limit of `lif` (test_rate_limit.py), and weight perturbation (test_schemes.py)."""
+    models = {type(p.neuron) for e in systems.ALL for p in e.network.populations}
+    learning = {type(p.plasticity) for e in systems.ALL for p in e.network.plastic()}
+    assert {name for name in neurons.family.names() if neurons.family.get(name) not in models} == {"equation", "lif_rate"}
+    assert {name for name in rules.family.names() if rules.family.get(name) not in learning} == {"equation", "weight_perturbation"}
 
 
 @pytest.mark.parametrize("experiment", systems.ALL, ids=lambda e: e.name)

@@ -166,7 +166,7 @@ def largest_difference(first, second):
 @pytest.mark.compiled
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["linear", "nonlinear", "digits", "leaky", "minimal"])
-def test_dense_pathways_are_stock_synapses_on_every_built_in_model(model):
+def test_dense_pathways_are_stock_synapses_on_models_of_rates(model):
     instance = draw(bioFA.load(model), 5)
     feed = instance.training(0, 150)
     dense = Compiled(instance, blocked=False).segment(instance.state, feed, learning=True)

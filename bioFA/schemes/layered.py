@@ -48,8 +48,8 @@ class Layered(Circuit):
     share of forward synapses that exist, pathway by pathway as `weights`; biases are always whole.
     `feedback_density`, `feedback_fan_in` and `feedback_sign` hold for every feedback pathway that draws its
     weights (see `Pathway`). With `centred_error` what is fed back is the error minus its mean over the
-    outputs; the output itself learns from the whole. `inhibitory` puts input and hidden layers under Dale's
-    law (see `Population`). `learning` says how changes reach the weights of all pathways that learn;
+    outputs; the output itself learns from the whole. `inhibitory` puts what input and hidden layers
+    send forward under Dale's law (see `Population`); error units, the bias unit and the errors that hidden layers pass on have both signs. `learning` says how changes reach the weights of all pathways that learn;
     biases, which may begin at 0, are not normalised. `recurrent` are the initial weights from each hidden layer to itself,
     which learn by the rule of the hidden layers; the error is not sent through them, so no scheme is backpropagation through time.
     `schemes` holds each scheme's own settings, `scheme` the one in use.
