@@ -1,7 +1,8 @@
 """What a plasticity rule is: the change of one synapse from what that synapse can see.
 
 A rule's file carries the mathematics in its docstring, the Brian2 string (`equations`) and a
-NumPy `step` written by hand from the mathematics; a test holds the two to each other.
+NumPy `step` written by hand from the mathematics; tests compare the two, and, where neurons can spike, both with the paper's equation
+for the recorded spikes (`tests/papers.py`): a new rule is to be added there.
 
 Learning rates are *per presentation*: with T the time per presentation during which learning
 is on, the change over one presentation of constant activity is the learning rate times the

@@ -27,7 +27,10 @@ def perturbed_copy(layers: Layers) -> tuple[dict[str, str], list[Population], li
         Population(name=copied[layers.names[layer]], size=layers.sizes[layer], neuron=layers.hidden) for layer in layers.hidden_layers()
     ]
     pathways = [
-        Pathway(name=f"{p.source}_to_{copied[p.target]}", source=copied[p.source], target=copied[p.target], weights=SharedWith(pathway=p.name))
+        Pathway(
+            name=f"{p.source}_to_{copied[p.target]}", source=copied[p.source], target=copied[p.target], carries=p.carries,
+            weights=SharedWith(pathway=p.name),
+        )
         for p in layers.entering()
     ]
     pathways += [

@@ -44,7 +44,7 @@ class WeightPerturbation(Scheme):
         for p in layers.entering():
             if p.name in noisy:
                 noise = Redrawn(weights=Normal(scale=self.sigma))
-                pathways.append(Pathway(name=noisy[p.name], source=copied[p.source], target=copied[p.target], weights=noise))
+                pathways.append(Pathway(name=noisy[p.name], source=copied[p.source], target=copied[p.target], carries=p.carries, weights=noise))
         for layer in layers.hidden_layers():
             name = layers.names[layer]
             pathways.append(Pathway(name=f"reward_to_{name}", source="reward", target=name, port="error", weights=Constant(value=self.sigma**-2)))
