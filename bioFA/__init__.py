@@ -13,6 +13,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bioFA.biology import Audit, audit
     from bioFA.brian.live import Live, to_brian2
     from bioFA.checks import RuleCheck, check_rule
     from bioFA.comparison import Comparison, load_comparison, run_comparison
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from bioFA.verification import Verification, verify
 
 _HOMES = {
+    "bioFA.biology": ("Audit", "audit"),
     "bioFA.brian.live": ("Live", "to_brian2"),
     "bioFA.checks": ("RuleCheck", "check_rule"),
     "bioFA.comparison": ("Comparison", "load_comparison", "run_comparison"),
@@ -43,6 +45,7 @@ _HOMES = {
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Audit",
     "BioFAError",
     "Comparison",
     "Experiment",
@@ -64,6 +67,7 @@ __all__ = [
     "RunError",
     "Stop",
     "Verification",
+    "audit",
     "builtin_models",
     "check_rule",
     "draw",

@@ -563,6 +563,32 @@ def verify(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], 
         click.get_current_context().exit(1)
 
 
+@main.command(short_help="List what a circuit asks of a brain.")
+@model_argument
+@scheme_option
+@set_option
+@json_option
+def audit(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool) -> None:
+    """List what a circuit asks of a brain, from its description: nothing is drawn or run.
+
+    Weight transport, shared weights, one-to-one wiring, signals and synapses of both signs from one cell, graded signals among
+    spiking cells, negative rates, times set from outside, and the like: each with where it is and what in the model file would
+    change it. Only what something learns from or answers by is looked at.
+
+    \b
+    Examples:
+      biofa audit digits
+      biofa audit digits_spiking --scheme bp
+      biofa audit digits --set circuit.inhibitory=0.2
+    """
+    from bioFA.biology import audit as look
+
+    found = look(_load(model, scheme, changes))
+    if as_json:
+        return print_json(found.summary())
+    click.echo(str(found))
+
+
 @main.command(short_help="Say what is missing here, if anything.")
 @json_option
 def doctor(as_json: bool) -> None:

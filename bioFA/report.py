@@ -26,6 +26,7 @@ from markupsafe import Markup
 
 from bioFA import compare, comparison_figures, figures, files, provenance, tuning
 from bioFA.analysis import spikes, statistics
+from bioFA.biology import audit
 from bioFA.comparison_figures import Line
 from bioFA.durable import written_whole
 from bioFA.errors import CannotWrite, NoSuchFile
@@ -91,7 +92,10 @@ def of_comparison(found: Sweep) -> Path:
         most=comparison_figures.MOST, conditions=_condition_rows(outcome, names), angles=_angle_rows(found, names), pairs=_pair_rows(outcome),
         tuning=_tuning_rows(outcome, names), grid=tuning.GRID, tuning_seeds=tuning.SEEDS, findings=_finding_rows(outcome, names),
         unfinished=[(job.name, found.complaint(job) or "not run yet") for job in found.jobs if found.outcome(job) is None],
-        runs=_run_table(found), cards=[(name, _model_text(c), card(files.loads(c.experiment))) for name, c in zip(names, found.conditions, strict=True)],
+        runs=_run_table(found), cards=[
+            (name, _model_text(c), card(experiment), audit(experiment))
+            for name, c in zip(names, found.conditions, strict=True) for experiment in [files.loads(c.experiment)]
+        ],
         command=compare.command(found.request), given=[m for m in found.request["models"] if m not in files.builtin_models()],
         origin=_origin([o["provenance"] for job in found.compared if (o := found.outcome(job)) and o["status"] == "finished"]),
         beside=[compare.TIDY, compare.PAIRS, "sweep.json"], resamples=statistics.RESAMPLES, fewest=statistics.FEWEST,
@@ -110,7 +114,7 @@ def of_run(result: Result, folder: Path) -> Path:
         folder, kind="run", title=f"{experiment.name}, {experiment.scheme}, seed {result.seed}",
         question=f"What does {experiment.name} learn under the scheme {experiment.scheme}, from seed {result.seed}?", answer=[], result=result,
         spikes=_spike_rows(result), elephant=spikes.has_elephant(), install=spikes.INSTALL, bin_ms=1e3 * spikes.BIN, summary=summary, numbers=numbers, drawings={d.name: d for d in drawings}, findings=[("", "", f.kind, f.place, f.says) for f in result.findings],
-        cards=[(experiment.name, files.dumps(experiment), card(experiment))], command=_run_command(result), given=[] if _is_builtin(experiment) else ["model.toml"],
+        cards=[(experiment.name, files.dumps(experiment), card(experiment), audit(experiment))], command=_run_command(result), given=[] if _is_builtin(experiment) else ["model.toml"],
         origin=_origin([result.provenance]), beside=[RESULT],
     )
 

@@ -19,12 +19,30 @@ Array = np.ndarray
 Shape = tuple[int, int]
 
 
+def _signs(*values: float) -> frozenset[int]:
+    return frozenset(int(np.sign(value)) for value in values if value)
+
+
 class Weights(Component):
     """Base of the ways to make a weight matrix."""
 
     one_to_one: ClassVar[bool] = False
     owns: ClassVar[bool] = True
     """Whether a pathway with these weights stores them; otherwise they are a function of another pathway's, `of`."""
+
+    relation: ClassVar[str] = ""
+    """What these weights are of another pathway's, in words, where they are not owned."""
+    alike: ClassVar[bool] = False
+    """Whether every synapse has the same weight, so that all neurons receive the same."""
+
+    @property
+    def transports(self) -> bool:
+        """Whether they run against the pathway whose weights they follow: weight transport."""
+        return False
+
+    def signs(self) -> frozenset[int]:
+        """The signs, 1 and -1, that a weight may be drawn with."""
+        return frozenset({-1, 1})
 
     def shape(self) -> Shape | None:
         """The shape that these weights insist on, or None where they fit any pathway."""
@@ -52,6 +70,10 @@ class Uniform(Weights):
         if not np.isfinite(self.high - self.low):
             raise ValueError(f"high - low must be a finite number; got low = {self.low:g}, high = {self.high:g}. For example: low = -0.5, high = 0.5.")
         return self
+
+    def signs(self) -> frozenset[int]:
+        """Those of the interval's ends."""
+        return _signs(self.low, self.high)
 
     def draw(self, rng: np.random.Generator, shape: Shape) -> Array:
         """U[low, high]."""
@@ -108,6 +130,11 @@ class Constant(Weights):
     """Every weight the same."""
 
     value: Number = 0.0
+    alike: ClassVar[bool] = True
+
+    def signs(self) -> frozenset[int]:
+        """That of the value."""
+        return _signs(self.value)
 
     def draw(self, rng: np.random.Generator, shape: Shape) -> Array:
         """The value everywhere; draws nothing."""
@@ -119,6 +146,10 @@ class Identity(Weights):
 
     scale: Number = 1.0
     one_to_one: ClassVar[bool] = True
+
+    def signs(self) -> frozenset[int]:
+        """That of the scale."""
+        return _signs(self.scale)
 
     def draw(self, rng: np.random.Generator, shape: Shape) -> Array:
         """scale on the diagonal."""
@@ -141,6 +172,10 @@ class Values(Weights):
     def shape(self) -> Shape:
         """The shape of the given rows."""
         return len(self.values), len(self.values[0])
+
+    def signs(self) -> frozenset[int]:
+        """Those of the given numbers."""
+        return _signs(*(value for row in self.values for value in row))
 
     def draw(self, rng: np.random.Generator, shape: Shape) -> Array:
         """The given numbers; draws nothing."""
@@ -187,6 +222,16 @@ class SharedWith(Weights):
     transposed: Annotated[bool, Strict()] = False
     owns: ClassVar[bool] = False
 
+    @property
+    def relation(self) -> str:  # type: ignore[override]
+        """The weights, or their transpose."""
+        return "the transpose of the weights" if self.transposed else "the weights"
+
+    @property
+    def transports(self) -> bool:
+        """Where transposed."""
+        return self.transposed
+
     def of(self, owner: Array) -> Array:
         """The same matrix, or its transpose."""
         return owner.T if self.transposed else owner
@@ -203,6 +248,12 @@ class PseudoInverseOf(Weights):
     ridge: Annotated[Number, Gt(0)] = 1e-9
     owns: ClassVar[bool] = False
     transposed: ClassVar[bool] = True
+    relation: ClassVar[str] = "the pseudo-inverse of the weights"
+
+    @property
+    def transports(self) -> bool:
+        """Always."""
+        return True
 
     def of(self, owner: Array) -> Array:
         """The smaller of the two equal forms, W' (W W' + ridge I)^-1 and (W' W + ridge I)^-1 W'."""
@@ -226,6 +277,10 @@ class Redrawn(Weights):
     def shape(self) -> Shape | None:
         """That of the weights to draw."""
         return self.weights.shape()
+
+    def signs(self) -> frozenset[int]:
+        """Those of the weights to draw."""
+        return self.weights.signs()
 
     def draw(self, rng: np.random.Generator, shape: Shape) -> Array:
         """One of the draws."""

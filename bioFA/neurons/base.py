@@ -50,6 +50,12 @@ class NeuronModel(Component):
     """Of an error unit that measures the error over a whole presentation: what it publishes as squared error and as the power of the target."""
     sends: ClassVar[str] = "r"
     """The published variable that its axon carries to the next layer."""
+    spike_signals: ClassVar[tuple[str, ...]] = ()
+    """Published variables that are its spikes, or its spikes low-passed, as a synapse sees them; anything else that a spiking neuron sends is graded."""
+    both_signs: ClassVar[tuple[str, ...]] = ("error", "drive", "perturbation", "delta")
+    """Published variables and ports that may be negative in one moment and positive in another, whatever the parameters; see `signed`."""
+    baseline: ClassVar[str] = ""
+    """Of a neuron whose spikes carry both signs about a tonic rate: the published variable from which the receiver takes that off."""
 
     def required_ports(self) -> tuple[str, ...]:
         """Ports that must receive a pathway, or the model makes no sense."""
@@ -58,6 +64,25 @@ class NeuronModel(Component):
     def unread_ports(self) -> tuple[str, ...]:
         """Ports that nothing in this configuration of the model reads."""
         return ()
+
+    def signed(self, variable: str) -> bool:
+        """Whether a published variable, or what arrives at a port, may have either sign."""
+        return variable in self.both_signs
+
+    @property
+    def spikes(self) -> bool:
+        """Whether it publishes spikes, as `s`."""
+        return "s" in self.publishes
+
+    @property
+    def compares_targets(self) -> bool:
+        """Whether it is an error unit: it receives a target and a prediction."""
+        return {"target", "prediction"} <= set(self.ports)
+
+    @property
+    def keeps_phases(self) -> bool:
+        """Whether what it does hangs on the time since the presentation began."""
+        return any("time" in self.needs(variable) for variable in self.publishes)
 
     def opponent(self) -> NeuronModel | None:
         """The model of a second population that carries the other sign, where one population carries one sign only."""

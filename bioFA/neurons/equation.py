@@ -20,6 +20,8 @@ from bioFA.components import Name
 from bioFA.expressions import Constants, Expression, check_constants, parse
 from bioFA.neurons.base import Array, NeuronModel
 
+DRIVES = np.concatenate([-np.geomspace(1e3, 1e-3, 500), [0.0], np.geomspace(1e-3, 1e3, 500)])
+
 
 class Equation(NeuronModel):
     """r = `rate` of the drive u, gain = `slope`; `constants` are the numbers that they name."""
@@ -66,6 +68,10 @@ class Equation(NeuronModel):
     def delta(self, error: Array, gain: Array) -> Array:
         """The error as the layer below needs it: error times gain."""
         return error * gain
+
+    def signed(self, variable: str) -> bool:
+        """The rate has the signs that its equation gives for drives of -1,000 to 1,000."""
+        return bool((self.r(DRIVES) < 0.0).any()) if variable == "r" else super().signed(variable)
 
     def expressions(self) -> dict[str, str]:
         """The equations as they were read, with the drive in place of u."""

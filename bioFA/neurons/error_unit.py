@@ -30,6 +30,7 @@ class ErrorUnit(NeuronModel):
 
     ports: ClassVar[tuple[str, ...]] = ("target", "prediction", "gain")
     publishes: ClassVar[tuple[str, ...]] = ("mismatch", "r", "loss")
+    both_signs: ClassVar[tuple[str, ...]] = (*NeuronModel.both_signs, "target", "prediction", "mismatch", "r")
 
     def required_ports(self) -> tuple[str, ...]:
         """Target and prediction; the gain where it is carried."""

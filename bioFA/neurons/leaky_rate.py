@@ -56,6 +56,10 @@ class LeakyRate(NeuronModel):
         """u moves towards the drive by the share that `decay` names."""
         return {"u": state["u"] + self.share(self.tau, dt) * (now["drive"] - state["u"])}
 
+    def signed(self, variable: str) -> bool:
+        """The rate has the signs of its activation."""
+        return ACTIVATIONS[self.activation].signed if variable == "r" else super().signed(variable)
+
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the published variables."""
         activation = ACTIVATIONS[self.activation]

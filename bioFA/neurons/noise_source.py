@@ -18,6 +18,7 @@ class NoiseSource(NeuronModel):
 
     sigma: Annotated[Number, Ge(1e-100)] = 0.01
 
+    both_signs: ClassVar[tuple[str, ...]] = ("r",)
     publishes: ClassVar[tuple[str, ...]] = ("r",)
     shows: ClassVar[str | None] = "noise"
 

@@ -50,6 +50,7 @@ class Pyramidal(SpikingNeuron):
     ports: ClassVar[tuple[str, ...]] = ("drive", "error", "probe")
     publishes: ClassVar[tuple[str, ...]] = ("early", "late", "rate", "s", "train", "r", "change", "gain")
     state: ClassVar[Mapping[str, float]] = {"v": 0.0, **SpikingNeuron.state, "soma_forward": 0.0, "apical_forward": 0.0, "apical_target": 0.0}
+    both_signs: ClassVar[tuple[str, ...]] = (*SpikingNeuron.both_signs, "change")
     draws: ClassVar[tuple[str, ...]] = ("chance",)
     watched: ClassVar[tuple[str, ...]] = ("v", "error", "change", "r")
 

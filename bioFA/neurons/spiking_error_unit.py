@@ -40,6 +40,7 @@ class SpikingErrorUnit(SpikingNeuron):
     ports: ClassVar[tuple[str, ...]] = ("target", "prediction")
     publishes: ClassVar[tuple[str, ...]] = ("mismatch", "loss", "s", "train", "r")
     state: ClassVar[Mapping[str, float]] = {"v": 0.0, **SpikingNeuron.state, "fired": 0.0}
+    both_signs: ClassVar[tuple[str, ...]] = (*SpikingNeuron.both_signs, "target", "prediction", "mismatch")
     watched: ClassVar[tuple[str, ...]] = ("mismatch", "v", "r")
 
     def required_ports(self) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ class SpikingNeuron(NeuronModel):
     state: ClassVar[Mapping[str, float]] = {"filtered": 0.0}
     events: ClassVar[tuple[str, ...]] = ("s", "train")
     sends: ClassVar[str] = "train"
+    spike_signals: ClassVar[tuple[str, ...]] = ("s", "train", "r")
 
     def r(self, filtered: Array) -> Array:
         """The low-passed spike train."""

@@ -37,6 +37,10 @@ class StaticRate(NeuronModel):
         """The error as the layer below needs it: error times gain."""
         return error * gain
 
+    def signed(self, variable: str) -> bool:
+        """The rate has the signs of its activation."""
+        return ACTIVATIONS[self.activation].signed if variable == "r" else super().signed(variable)
+
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the same equations."""
         activation = ACTIVATIONS[self.activation]

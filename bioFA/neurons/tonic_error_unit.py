@@ -41,6 +41,8 @@ class TonicErrorUnit(SpikingNeuron):
     publishes: ClassVar[tuple[str, ...]] = ("mismatch", "loss", "rate", "s", "train", "r")
     state: ClassVar[Mapping[str, float]] = {"u": 0.0, **SpikingNeuron.state}
     draws: ClassVar[tuple[str, ...]] = ("chance",)
+    both_signs: ClassVar[tuple[str, ...]] = (*SpikingNeuron.both_signs, "target", "prediction", "mismatch", "train", "r")
+    baseline: ClassVar[str] = "train"
     events: ClassVar[tuple[str, ...]] = ("s",)
     watched: ClassVar[tuple[str, ...]] = ("mismatch", "u", "r")
 

@@ -37,6 +37,7 @@ class VanRossumError(NeuronModel):
     state: ClassVar[Mapping[str, float]] = {
         "rising": 0.0, "filtered": 0.0, "target_rising": 0.0, "target_filtered": 0.0, "distance_so_far": 0.0, "power_so_far": 0.0,
     }
+    both_signs: ClassVar[tuple[str, ...]] = (*NeuronModel.both_signs, "target", "prediction", "mismatch", "r")
     compares: ClassVar[str] = "train"
     measures: ClassVar[tuple[str, ...]] = ("distance", "power")
 
