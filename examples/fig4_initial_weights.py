@@ -52,7 +52,7 @@ def main(folder: Path, seeds: int) -> None:
         print(f"{scale:<8g} {first:10.0f} {to_bp[:, EARLY].mean():14.1f}, {to_pbp[:, EARLY].mean():4.1f} {to_bp[:, LATE].mean():18.1f}, {to_pbp[:, LATE].mean():4.1f}")
         for panel, rows in zip(panels, (nse, to_bp, to_pbp), strict=True):
             panel.plot(np.mean([sliding_mean(row, 50) for row in rows], axis=0), color=colour, linewidth=0.9, label=f"{scale:g}")
-    for panel, label in zip(panels, ("normalised squared error", "angle to backpropagation (degrees)", "angle to pseudo-backpropagation (degrees)"), strict=True):
+    for panel, label in zip(panels, ("normalised squared error", "angle to backpropagation\n(degrees)", "angle to pseudo-backpropagation\n(degrees)"), strict=True):
         panel.set(xlabel="presentation", ylabel=label)
     panels[0].set_yscale("log")
     for panel in panels[1:]:
