@@ -291,7 +291,7 @@ def resume(folder: str, figures: bool | None, as_json: bool, **driving: Any) -> 
 @click.option("--schemes", metavar="A,B", shell_complete=complete_scheme, help="Learning schemes; each model's own where left out.")
 @click.option("--seeds", type=Whole(1), default=5, show_default=True, metavar="N", help="Run each from the seeds 1 to N.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=V1,V2", help="Change a value of the models, or sweep several; repeatable.")
-@click.option("--tune", is_flag=True, help="First choose each scheme's learning rates on validation data, all on the same grid.")
+@click.option("--tune", is_flag=True, help="First choose one factor on all rates of each scheme (learning rates, its own too, and decays, whose ratio stays) on validation data, all on the same grid.")
 @backend_option
 @precision_option
 @click.option("--out", metavar="DIR", required=True, help="Folder for the comparison; the same command goes on with it.")

@@ -102,10 +102,26 @@ class Component(BaseModel):
     @classmethod
     def unit_of(cls, field: str) -> str:
         """The SI unit that a field declares, or '1'."""
-        described = cls.model_fields[field]
-        metadata = [*described.metadata, *(m for kind in get_args(described.annotation) for m in getattr(kind, "__metadata__", ()))]
-        units = [m.symbol for m in metadata if isinstance(m, Unit)]
+        units = [m.symbol for m in cls._metadata(field) if isinstance(m, Unit)]
         return units[0] if units else "1"
+
+    def rates(self) -> dict[str, float]:
+        """The fields that declare themselves a `Rate`, where they have a value."""
+        found = {n: getattr(self, n) for n in type(self).model_fields if any(isinstance(m, Rate) for m in self._metadata(n))}
+        return {name: value for name, value in found.items() if value is not None}
+
+    @classmethod
+    def _metadata(cls, field: str) -> list[Any]:
+        """What is annotated to a field, also where it may be None."""
+        described = cls.model_fields[field]
+        return [*described.metadata, *(m for kind in get_args(described.annotation) for m in getattr(kind, "__metadata__", ()))]
+
+
+class Rate:
+    """Annotation of a field that says how far a presentation moves a weight: a learning rate, a decay, or the size of a step.
+
+    All rates of a rule times one number change how fast it learns, and leave where it comes to rest as it was.
+    """
 
 
 class InSchema:

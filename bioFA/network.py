@@ -20,7 +20,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Le
 from pydantic import Field, Strict
 
-from bioFA.components import Component, Count, Family, Name, Number
+from bioFA.components import Component, Count, Family, Name, Number, Rate
 from bioFA.errors import (
     BadName,
     CannotLearn,
@@ -115,7 +115,7 @@ class Learning(Component):
     """
 
     batch: Count = 1
-    step: Annotated[Number, Gt(0)] | None = None
+    step: Annotated[Number, Rate(), Gt(0)] | None = None
     low: Number | None = None
     high: Number | None = None
     normalised: Annotated[bool, Strict()] = False

@@ -1,6 +1,9 @@
 """Choosing learning rates: every scheme is searched on the same kind of grid, with the same number of runs, on validation data.
 
-A grid point is one factor on all learning rates of a scheme. The point with the lowest mean
+A grid point is one factor on every rate of a scheme: the learning rates of its rules, those of its own (`feedback_rate`,
+`mirror_rate`), the size of a step (`learning.step`), and the decays. A rule comes to rest where its product, times the
+learning rate, is the weight times the decay; with their ratio kept, the factor changes how fast a scheme learns and not what
+it learns. A field says itself that it is a `Rate` (`components.py`). The point with the lowest mean
 validation error (NSE where there are no labels) over the tuning seeds is chosen, the lower
 factor where two are equal; a point at which a run diverged is not. Test data are never looked at.
 """
@@ -18,23 +21,23 @@ from bioFA.experiment import Experiment
 from bioFA.schemes.layered import Layered
 
 GRID = (0.1, 0.3, 1.0, 3.0, 10.0)
-"""Factors on a scheme's own learning rates."""
+"""Factors on all rates of a scheme."""
 SEEDS = 3
 """Each point is run from this many seeds, the first ones that are not compared."""
 
 
 def scaled(experiment: Experiment, factor: float) -> Experiment:
-    """The same experiment with every learning rate of its scheme times a factor.
+    """The same experiment with every learning rate and decay of its scheme times a factor.
 
     Raises:
         ModelError: if it has no learning rate.
     """
     circuit = experiment.circuit
     if isinstance(circuit, Layered):
-        scheme = _scaled(circuit.active(), factor)
-        changed = circuit.replace(schemes={**circuit.schemes, circuit.scheme: scheme})
+        used = {"schemes": {**circuit.schemes, circuit.scheme: _scaled(circuit.active(), factor)}, "learning": _scaled(circuit.learning, factor)}
     else:
-        changed = circuit.replace(pathways=tuple(_scaled(pathway, factor) for pathway in circuit.network().pathways))
+        used = {"pathways": tuple(_scaled(pathway, factor) for pathway in circuit.network().pathways)}
+    changed = circuit.replace(**used)
     if factor != 1 and changed == circuit:
         raise NothingToLearn(f"'{experiment.name}' under scheme {experiment.scheme} has no learning rate above 0 to tune. Leave out --tune.")
     return experiment.replace(circuit=changed)
@@ -42,9 +45,8 @@ def scaled(experiment: Experiment, factor: float) -> Experiment:
 
 def _scaled(part: Component, factor: float) -> Component:
     fields = {name: getattr(part, name) for name in type(part).model_fields}
-    changes = {name: _scaled(value, factor) for name, value in fields.items() if isinstance(value, Component)}
-    if "learning_rate" in fields:
-        changes["learning_rate"] = factor * fields["learning_rate"]
+    changes: dict[str, Any] = {name: _scaled(value, factor) for name, value in fields.items() if isinstance(value, Component)}
+    changes |= {name: factor * rate for name, rate in part.rates().items()}
     return part.replace(**changes) if changes else part
 
 

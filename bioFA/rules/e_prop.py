@@ -30,7 +30,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from annotated_types import Ge, Gt
 
-from bioFA.components import Number
+from bioFA.components import Number, Rate
 from bioFA.rules.base import Array, PlasticityRule
 from bioFA.units import Unit
 
@@ -38,7 +38,7 @@ from bioFA.units import Unit
 class EProp(PlasticityRule):
     """T dw/dt = learning_rate * error * filtered eligibility."""
 
-    learning_rate: Annotated[Number, Ge(0)] = 1e-3
+    learning_rate: Annotated[Number, Rate(), Ge(0)] = 1e-3
     tau_mem: Annotated[Number, Unit("s"), Gt(0)] = 20e-3
     tau_readout: Annotated[Number, Unit("s"), Gt(0)] = 20e-3
     tau_adaptation: Annotated[Number, Unit("s"), Gt(0)] = 2.0

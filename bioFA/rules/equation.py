@@ -19,7 +19,7 @@ import numpy as np
 from annotated_types import Ge
 from pydantic import Field
 
-from bioFA.components import Name, Number
+from bioFA.components import Name, Number, Rate
 from bioFA.expressions import Constants, Expression, check_constants, parse, right_side
 from bioFA.rules.base import Array, PlasticityRule
 
@@ -30,7 +30,7 @@ class Equation(PlasticityRule):
     family_name: ClassVar[str] = "equation"
 
     equation: Name = "dw/dt = learning_rate * error_post * r_pre / T"
-    learning_rate: Annotated[Number, Ge(0)] = 1e-3
+    learning_rate: Annotated[Number, Rate(), Ge(0)] = 1e-3
     constants: Constants = Field(default_factory=dict, validate_default=True)
 
     def model_post_init(self, context: Any) -> None:

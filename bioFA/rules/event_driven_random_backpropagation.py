@@ -19,14 +19,14 @@ from typing import Annotated, ClassVar
 import numpy as np
 from annotated_types import Ge
 
-from bioFA.components import Number
+from bioFA.components import Number, Rate
 from bioFA.rules.base import Array, PlasticityRule
 
 
 class EventDrivenRandomBackpropagation(PlasticityRule):
     """T dw/dt = learning_rate * dendrite * gain * carried."""
 
-    learning_rate: Annotated[Number, Ge(0)] = 1e-3
+    learning_rate: Annotated[Number, Rate(), Ge(0)] = 1e-3
 
     reads_pre: ClassVar[tuple[str, ...]] = ("carried",)
     reads_post: ClassVar[tuple[str, ...]] = ("dendrite", "gain")

@@ -19,15 +19,15 @@ from typing import Annotated, ClassVar
 import numpy as np
 from annotated_types import Ge
 
-from bioFA.components import Number
+from bioFA.components import Number, Rate
 from bioFA.rules.base import Array, PlasticityRule
 
 
 class Hebbian(PlasticityRule):
     """T dw/dt = learning_rate * rate * carried - decay * w."""
 
-    learning_rate: Annotated[Number, Ge(0)] = 1e-3
-    decay: Annotated[Number, Ge(0)] = 0.0
+    learning_rate: Annotated[Number, Rate(), Ge(0)] = 1e-3
+    decay: Annotated[Number, Rate(), Ge(0)] = 0.0
 
     reads_pre: ClassVar[tuple[str, ...]] = ("carried",)
     reads_post: ClassVar[tuple[str, ...]] = ("r",)

@@ -18,14 +18,14 @@ from typing import Annotated, ClassVar
 import numpy as np
 from annotated_types import Ge
 
-from bioFA.components import Number
+from bioFA.components import Number, Rate
 from bioFA.rules.base import Array, PlasticityRule
 
 
 class NodePerturbation(PlasticityRule):
     """T dw/dt = learning_rate * reward * perturbation * presynaptic rate."""
 
-    learning_rate: Annotated[Number, Ge(0)] = 1e-3
+    learning_rate: Annotated[Number, Rate(), Ge(0)] = 1e-3
 
     reads_pre: ClassVar[tuple[str, ...]] = ("r",)
     reads_post: ClassVar[tuple[str, ...]] = ("error", "perturbation")

@@ -26,7 +26,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from annotated_types import Ge, Gt
 
-from bioFA.components import Number
+from bioFA.components import Number, Rate
 from bioFA.rules.base import Array, PlasticityRule
 from bioFA.units import Unit
 
@@ -34,7 +34,7 @@ from bioFA.units import Unit
 class Superspike(PlasticityRule):
     """T dw/dt = learning_rate * error * eligibility."""
 
-    learning_rate: Annotated[Number, Ge(0)] = 1e-3
+    learning_rate: Annotated[Number, Rate(), Ge(0)] = 1e-3
     tau_mem: Annotated[Number, Unit("s"), Gt(0)] = 10e-3
     tau_rise: Annotated[Number, Unit("s"), Gt(0)] = 5e-3
     tau_decay: Annotated[Number, Unit("s"), Gt(0)] = 10e-3

@@ -20,14 +20,14 @@ from typing import Annotated, ClassVar
 import numpy as np
 from annotated_types import Ge
 
-from bioFA.components import Number
+from bioFA.components import Number, Rate
 from bioFA.rules.base import Array, PlasticityRule
 
 
 class TwoPhasePlateau(PlasticityRule):
     """T dw/dt = learning_rate * change * gain * r."""
 
-    learning_rate: Annotated[Number, Ge(0)] = 0.1
+    learning_rate: Annotated[Number, Rate(), Ge(0)] = 0.1
 
     reads_pre: ClassVar[tuple[str, ...]] = ("r",)
     reads_post: ClassVar[tuple[str, ...]] = ("change", "gain")

@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Ge
 
-from bioFA.components import Number
+from bioFA.components import Number, Rate
 from bioFA.schemes.base import Additions, Layers, Scheme, plastic_feedback
 
 
@@ -24,7 +24,7 @@ class AdaptiveRandomBackpropagation(Scheme):
 
     family_name: ClassVar[str] = "arbp"
 
-    feedback_rate: Annotated[Number, Ge(0)] = 1e-3
+    feedback_rate: Annotated[Number, Rate(), Ge(0)] = 1e-3
 
     def lay(self, layers: Layers) -> Additions:
         """Random weights that learn to `error`, the transpose to `probe`."""

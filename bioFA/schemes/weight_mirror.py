@@ -20,7 +20,7 @@ from typing import Annotated, ClassVar
 
 from annotated_types import Ge
 
-from bioFA.components import Number
+from bioFA.components import Number, Rate
 from bioFA.network import Pathway, Population
 from bioFA.neurons.noise_source import NoiseSource
 from bioFA.neurons.static_rate import StaticRate
@@ -34,8 +34,8 @@ class WeightMirror(Scheme):
 
     family_name: ClassVar[str] = "wm"
 
-    mirror_rate: Annotated[Number, Ge(0)] = 1e-3
-    mirror_decay: Annotated[Number, Ge(0)] = 1e-3
+    mirror_rate: Annotated[Number, Rate(), Ge(0)] = 1e-3
+    mirror_decay: Annotated[Number, Rate(), Ge(0)] = 1e-3
     sigma: Annotated[Number, Ge(1e-100)] = 1.0
 
     def lay(self, layers: Layers) -> Additions:
