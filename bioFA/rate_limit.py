@@ -61,7 +61,7 @@ class Quantity:
 
     def __str__(self) -> str:
         course = f"{self.differences[0]:.3f} after {self.times[0]:g} s, {self.differences[-1]:.3f} after {self.times[-1]:g} s"
-        return f"  {self.name:<34}{course}; slope {self.slope:.2f}, bias {self.bias:.3f}{'' if self.holds else '   OUTSIDE THE BOUNDS'}"
+        return f"  {self.name:<33} {course}; slope {self.slope:.2f}, bias {self.bias:.3f}{'' if self.holds else '   OUTSIDE THE BOUNDS'}"
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class RateLimit:
         if self.angles:
             lines.append("Angle between what the spikes would change and the gradient of the rate network:")
             for pathway in next(iter(self.angles.values())):
-                lines.append(f"  {pathway:<34}" + ", ".join(f"{found[pathway]:.0f} deg after {n} presentations" for n, found in self.angles.items()))
+                lines.append(f"  {pathway:<33} " + ", ".join(f"{found[pathway]:.0f} deg after {n} presentations" for n, found in self.angles.items()))
         if self.reason:
             lines.append(f"Not compared with a rate network: {self.reason}")
         return "\n".join(lines)

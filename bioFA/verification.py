@@ -174,12 +174,12 @@ class Verification:
             f"(tolerance {self.tolerance:g})"
         ]
         for name, (count, wrong) in self.spikes.items():
-            lines.append(f"  {name + '.s':<34}{count} spikes, {f'{wrong} of them differ' if wrong else 'all equal'}")
+            lines.append(f"  {name + '.s':<33} {count} spikes, {f'{wrong} of them differ' if wrong else 'all equal'}")
         for name, difference in self.records.items():
             if name in self.first_excess:
-                lines.append(f"  {name:<34}{difference}, as recorded{self._excess(name)}")
+                lines.append(f"  {name:<33} {difference}, as recorded{self._excess(name)}")
         for name, difference in self.states.items():
-            lines.append(f"  {name:<34}{difference} (learning moved it by {self.moved[name]:.2g}){self._excess(name)}")
+            lines.append(f"  {name:<33} {difference} (learning moved it by {self.moved[name]:.2g}){self._excess(name)}")
         if self.limit is not None:
             lines.append(str(self.limit))
         return "\n".join(lines)

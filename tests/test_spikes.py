@@ -146,6 +146,13 @@ def test_a_pair_of_error_populations_counts_the_mismatch_in_units_of_its_own_sig
     assert total == pytest.approx(target * 0.5, abs=1 / 200)
 
 
+@pytest.mark.parametrize(("mismatch", "spikes"), [(0.09, 0), (0.11, 1)])
+def test_a_mismatch_that_gathers_no_whole_unit_is_not_sent(mismatch, spikes):
+    """In 100 ms at 100 Hz whatever is below 0.1 is lost: 1 / (unit_rate t)."""
+    course = simulate(SpikingErrorUnit(unit_rate="100 Hz"), 101, lambda t: mismatch, into="target")
+    assert sum(known["s"][0] for known in course) == spikes
+
+
 def test_an_error_unit_answers_at_once_when_the_mismatch_turns_to_its_sign():
     """Since v stops at 0, the first spike comes 1 / (unit_rate m) after the turn, however long the other sign lasted."""
     course = simulate(SpikingErrorUnit(unit_rate="100 Hz"), 700, lambda t: -1.0 if t < 0.6 - DT / 2 else 0.5, into="target")

@@ -7,9 +7,11 @@
     tau_trace dr/dt = -r + train
 
 Two populations, "on" and "off", carry the signed error: the one spikes for a positive mismatch, the
-other for a negative one, and `train` has the sign that its spikes stand for, so the sum of the two
-trains has the mismatch as its mean over time. That v stops at 0 lets a unit answer at once when the
-mismatch turns to its sign; where the mismatch fluctuates about 0, both spike alike and cancel.
+other for a negative one, and `train` has the sign that its spikes stand for, so for a steady mismatch of at
+most 1 / (unit_rate dt) the sum of the two trains has the mismatch as its mean over many spikes. In a short
+time it is coarse: a mismatch that does not gather a whole unit before a reset, below 1 / (unit_rate t) in t
+seconds, is not sent at all. That v stops at 0 lets a unit answer at once when the
+mismatch turns to its sign; where the mismatch fluctuates about 0, both spike and cancel on average only.
 Integration is Euler's, which is exact for ports that are constant within a step.
 
 Source: Neftci, Augustine, Paul & Detorakis (2017), Front. Neurosci. 11:324, methods, error-coding
