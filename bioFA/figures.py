@@ -54,6 +54,8 @@ SLIM = 0.25
 """Height in inches of the bars above spikes."""
 RATE_BIN = 20e-3
 """Seconds in a bin of a population's rate."""
+LONG = 28
+"""Titles of names so long take two lines, where a page has three panels in a row."""
 IMAGES = 24
 """So many receptive fields are shown."""
 SUFFIXES = (".png", ".pdf", ".svg")
@@ -385,7 +387,7 @@ def _draw_matrices(part: SubFigure, result: Result, pathways: list[Pathway]) -> 
             matrix = result.snapshots[f"{feedback.name}.w"][-1].T
             panel = part.add_subplot(grid[row, 3])
             image = _show(panel, matrix, _largest(matrix))
-            panel.set(title=f"{feedback.name}, transposed", xlabel=pre)
+            panel.set(title=feedback.name + (", transposed" if len(feedback.name) < LONG else ",\ntransposed"), xlabel=pre)
             _scale(part, image, part.add_subplot(grid[row, 4]))
 
 
