@@ -6,8 +6,12 @@ Averaged over a time T, with the weights frozen, what spiking neurons do is what
 
 The bias is what averaging cannot take away: a rate curve is no straight line, so the mean rate under a
 fluctuating current is not the rate under the mean current, nor the mean of a product the product of means.
-`rate_network` gives the prediction, `converge` measures slope and bias, `update_angle` compares
-what the spikes would change with the gradient of the rate network's loss.
+It is a measurement, no verdict: in correct networks it is 0.1 to 0.4 of rates, and up to all of errors and changes
+after training, since the two networks leave different errors. Whether a rule is right is decided from recorded spikes
+(`tests/papers.py`). `rate_network` gives the prediction, `converge` measures slope and bias, `update_angles` compares what
+the spikes would change with the gradient of the rate network's loss: at the rate network's own errors, and at those that
+the spikes made. Only the second says how an error is turned into changes; the first also how far the two networks' errors are
+apart, which training cannot take away and soon is all that is left.
 """
 
 from __future__ import annotations
@@ -36,8 +40,8 @@ SAMPLE = 10e-3
 WINDOW, WINDOWS, SETTLING = 50, 128, 40
 """Samples in the shortest window, which must be long beside the time constants; how many windows are measured; samples before the first."""
 LENGTHS = (1, 2, 4, 8)
-SLOPE, SLOPE_BOUND, BIAS_BOUND = -0.5, 0.1, 0.5
-"""A signal of the wrong sign has a bias of 2, one that never arrives of 1; LIF neurons near their threshold have 0.1 to 0.4, stochastic sigmoids a few hundredths."""
+SLOPE, SLOPE_BOUND = -0.5, 0.1
+"""How the noise falls where spikes are independent, and how far from it a slope may be that was measured from so few windows."""
 
 
 @dataclass(frozen=True)
@@ -56,49 +60,54 @@ class Quantity:
 
     @property
     def holds(self) -> bool:
-        """Whether it falls as 1/sqrt(T), down to a bias inside its bound."""
-        return abs(self.slope - SLOPE) <= SLOPE_BOUND and self.bias <= BIAS_BOUND
+        """Whether the noise falls as 1/sqrt(T), to whatever bias."""
+        return abs(self.slope - SLOPE) <= SLOPE_BOUND
 
     def __str__(self) -> str:
         course = f"{self.differences[0]:.3f} after {self.times[0]:g} s, {self.differences[-1]:.3f} after {self.times[-1]:g} s"
-        return f"  {self.name:<33} {course}; slope {self.slope:.2f}, bias {self.bias:.3f}{'' if self.holds else '   OUTSIDE THE BOUNDS'}"
+        return f"  {self.name:<33} {course}; slope {self.slope:.2f}, bias {self.bias:.3f}{'' if self.holds else '   SLOPE OUTSIDE ITS BOUNDS'}"
 
 
 @dataclass(frozen=True)
 class RateLimit:
     """How a spiking network compares with its rate network.
 
-    `angles[n]` are the update angles in degrees by pathway after n presentations of training. Where there
-    is nothing to compare with, `reason` says why, for the averages or for the angles.
+    `angles[n]` are the update angles in degrees by pathway after n presentations of training, `own_angles[n]` those to
+    the gradient at the errors that the spikes made. Where there is nothing to compare with, `reason` says why, for the averages or for the angles.
     """
 
     quantities: tuple[Quantity, ...] = ()
     angles: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+    own_angles: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
     reason: str = ""
 
     @property
     def holds(self) -> bool:
-        """Whether every average is inside its bounds; so it is where there are none."""
+        """Whether the noise of every average falls as 1/sqrt(T); so it is where there are none."""
         return all(quantity.holds for quantity in self.quantities)
 
     def summary(self) -> dict[str, Any]:
         """What `biofa verify --json` prints of it."""
         averages = {q.name: {"times_s": q.times, "differences": q.differences, "slope": q.slope, "bias": q.bias, "holds": q.holds} for q in self.quantities}
-        bounds = {"slope": [SLOPE - SLOPE_BOUND, SLOPE + SLOPE_BOUND], "bias": [0.0, BIAS_BOUND]}
-        return {"holds": self.holds, "averages": averages, "bounds": bounds, "update_angles": {str(n): dict(a) for n, a in self.angles.items()}, "reason": self.reason}
+        return {
+            "holds": self.holds, "averages": averages, "bounds": {"slope": [SLOPE - SLOPE_BOUND, SLOPE + SLOPE_BOUND]},
+            "update_angles": {str(n): dict(a) for n, a in self.angles.items()},
+            "update_angles_at_own_errors": {str(n): dict(a) for n, a in self.own_angles.items()}, "reason": self.reason,
+        }
 
     def __str__(self) -> str:
         lines = []
         if self.quantities:
             lines.append(
                 f"Against the rate network, weights frozen: difference to its prediction (1 is the size of the prediction); "
-                f"bounds: slope {SLOPE:g} within {SLOPE_BOUND:g}, bias at most {BIAS_BOUND:g}"
+                f"slope must be {SLOPE:g} within {SLOPE_BOUND:g}, the bias is what correct spiking neurons differ by, and has no bound"
             )
             lines += map(str, self.quantities)
-        if self.angles:
-            lines.append("Angle between what the spikes would change and the gradient of the rate network:")
-            for pathway in next(iter(self.angles.values())):
-                lines.append(f"  {pathway:<33} " + ", ".join(f"{found[pathway]:.0f} deg after {n} presentations" for n, found in self.angles.items()))
+        for measured, at in ((self.angles, "at its own errors"), (self.own_angles, "at the errors that the spikes made")):
+            if measured:
+                lines.append(f"Angle between what the spikes would change and the gradient of the rate network, {at}:")
+            for pathway in next(iter(measured.values()), {}):
+                lines.append(f"  {pathway:<33} " + ", ".join(f"{found[pathway]:.0f} deg after {n} presentations" for n, found in measured.items()))
         if self.reason:
             lines.append(f"Not compared with a rate network: {self.reason}")
         return "\n".join(lines)
@@ -125,17 +134,18 @@ def compare_with_rates(
     state: Mapping[str, Array] = instance.state
     last = min(presentations, len(instance.data.train))
     measured: dict[int, dict[str, float]] = {}
+    own: dict[int, dict[str, float]] = {}
     reason = ""
     for start, stop in pairwise((0, 0, last // 2, last)):
         if stop > start:
             state = consumer.segment(state, instance.training(start, stop), True).state
         try:
-            measured[stop] = update_angle(experiment, instance, _weights(state), consumer)
+            measured[stop], own[stop] = update_angles(experiment, instance, _weights(state), consumer)
         except ModelError as error:
             reason = str(error)
         if progress is not None:
             progress(stop, last, measured.get(stop, {}))
-    return RateLimit(converge(experiment, instance, _weights(state), runner), measured, reason)
+    return RateLimit(converge(experiment, instance, _weights(state), runner), measured, own, reason)
 
 
 def _weights(state: Mapping[str, Array]) -> dict[str, Array]:
@@ -258,24 +268,38 @@ def _quantity(name: str, windows: Array, expected: Array) -> Quantity:
     return Quantity(name, times, tuple(differences), slope, float(np.sqrt(((mean - expected) ** 2).mean())) / scale)
 
 
-def update_angle(experiment: Experiment, instance: Instance, state: Mapping[str, Array], consumer: Consumer, examples: int = 20) -> dict[str, float]:
+def update_angles(
+    experiment: Experiment, instance: Instance, state: Mapping[str, Array], consumer: Consumer, examples: int = 20
+) -> tuple[dict[str, float], dict[str, float]]:
     """The angle in degrees, for each plastic pathway, between what the spikes would change and the gradient of the rate network's loss.
 
-    Both are summed over the first training examples, with the weights frozen.
+    Both are summed over the first training examples, with the weights frozen. First the gradient at the rate network's own
+    errors; then at the errors of the spiking network, as recorded at the end of each presentation: the rate network is shown targets
+    that leave it with those.
 
     Raises:
         ModelError: if there is no rate network, or the circuit is no layered one, whose gradient is backpropagation.
     """
     if not isinstance(experiment.circuit, Layered):
         raise Unavailable("only a layered circuit has a backpropagation scheme to compare with.")
-    feed = replace(instance.training(0, examples), phase=Phase(epochs=1, rate=FROZEN))
-    after = consumer.segment({**instance.state, **state}, feed, True, only=()).state
+    frozen = Phase(epochs=1, rate=FROZEN)
+    readout, spoken = str(experiment.network.readout), "target"
+    segment = consumer.segment({**instance.state, **state}, replace(instance.training(0, examples), phase=frozen), True, every=1, only=(readout,))
+    after, answers = segment.state, segment.recording.arrays[readout]
     exact = draw(rate_experiment(experiment.with_scheme("bp")), instance.seed)
     weights = {**exact.state, **{name: array for name, array in state.items() if name in exact.state}}
-    descended = Reference(exact).segment(weights, replace(exact.training(0, examples), phase=Phase(epochs=1, rate=FROZEN)), True, only=()).state
-    names = [f"{p.name}.w" for p in experiment.network.plastic() if f"{p.name}.w" in exact.state]
-    return {
-        name.removesuffix(".w"): float(angles((after[name] - state[name]).reshape(1, -1), (descended[name] - weights[name]).reshape(1, -1))[0])
-        for name in names
-    }
+    feed = replace(exact.training(0, examples), phase=frozen)
+    said = str(exact.network.readout)
+    own = Reference(exact).segment(weights, feed, True, every=1, only=(said,))
+    targets = np.array([feed.tables[spoken][row] for row in feed.rows[spoken]])
+    shifted = replace(
+        feed, tables={**feed.tables, spoken: targets - answers + own.recording.arrays[said]}, rows={**feed.rows, spoken: np.arange(feed.presentations)}
+    )
+    theirs = Reference(exact).segment(weights, shifted, True, only=())
+    names = [p.name for p in experiment.network.plastic() if f"{p.name}.w" in exact.state]
 
+    def to(descended: Mapping[str, Array]) -> dict[str, float]:
+        changes = {name: (after[f"{name}.w"] - state[f"{name}.w"], descended[f"{name}.w"] - weights[f"{name}.w"]) for name in names}
+        return {name: float(angles(spikes.reshape(1, -1), exactly.reshape(1, -1))[0]) for name, (spikes, exactly) in changes.items()}
+
+    return to(own.state), to(theirs.state)

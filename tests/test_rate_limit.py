@@ -41,20 +41,44 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_that_both_consumers_share_is_caught(fault, monkeypatch):
+def test_a_gross_fault_that_both_consumers_share_shows_in_the_bias(fault, monkeypatch):
     model, method, broken, name = FAULTS[fault]
     monkeypatch.setattr(rate_limit, "WINDOWS", 16)
+    right = averages()[name].bias
     monkeypatch.setattr(model, method, broken(getattr(model, method)))
     quantity = averages()[name]
-    assert not quantity.holds
-    assert quantity.bias > rate_limit.BIAS_BOUND
-    assert "OUTSIDE" in str(quantity)
+    assert quantity.bias > max(0.5, 2 * right)
+    assert f"bias {quantity.bias:.3f}" in str(quantity)
+
+
+def test_a_bias_of_any_size_is_printed_and_decides_nothing():
+    rng = np.random.default_rng(1)
+    shifted = rate_limit._quantity("x", 3.0 + rng.normal(size=(rate_limit.WINDOWS, 20)), np.ones(20))
+    assert shifted.bias == pytest.approx(2.0, abs=0.1)
+    assert shifted.holds
+    assert "OUTSIDE" not in str(shifted)
+
+
+def test_at_the_spikes_own_errors_backpropagation_in_spikes_points_more_along_the_gradient():
+    """Of the readout, whose rule knows no gain, as of the hidden layer: what grows in training is how far the errors of the two networks are apart."""
+    spiking = bioFA.load("digits_spiking", {"circuit.sizes": [64, 40, 10], "task.name": "digits"}).with_scheme("bp")
+    instance = draw(spiking, 3)
+    runner = Reference(instance)
+    trained = runner.segment(instance.state, instance.training(0, 150), True, only=()).state
+    weights = {name: array for name, array in trained.items() if name.endswith(".w")}
+    at_its_own, at_theirs = rate_limit.update_angles(spiking, instance, weights, runner)
+    assert set(at_its_own) == set(at_theirs) == {p.name for p in spiking.network.plastic()}
+    for pathway in at_theirs:
+        assert at_theirs[pathway] < 60
+        assert at_theirs[pathway] < at_its_own[pathway]
 
 
 def test_correlated_windows_have_no_slope_of_a_half():
     rng = np.random.default_rng(1)
     drifting = np.cumsum(rng.normal(size=(rate_limit.WINDOWS, 20)), axis=0)
-    assert not rate_limit._quantity("x", drifting, np.ones(20)).holds
+    drifted = rate_limit._quantity("x", drifting, np.ones(20))
+    assert not drifted.holds
+    assert "OUTSIDE" in str(drifted)
     independent = 1.0 + rng.normal(size=(rate_limit.WINDOWS, 20))
     assert rate_limit._quantity("x", independent, np.ones(20)).holds
 
@@ -104,7 +128,8 @@ def test_verify_tells_of_spikes_averages_and_angles():
     assert outcome.passes, str(outcome)
     assert outcome.agrees
     assert outcome.spikes["hidden"][0] > 1000
-    assert set(outcome.limit.angles) == {0, 20, 40}
+    assert set(outcome.limit.angles) == set(outcome.limit.own_angles) == {0, 20, 40}
+    assert set(outcome.summary()["rate_limit"]["update_angles_at_own_errors"]["40"]) == {p.name for p in small().network.plastic()}
     assert outcome.limit.angles[0]["hidden_to_output"] < 60
     found = {quantity.name: quantity for quantity in outcome.limit.quantities}
     assert set(found) == {"hidden.r", "hidden.error", *(f"{p.name} change" for p in small().network.plastic())}

@@ -5,7 +5,7 @@ No bound on averages can do this: with the right rule the mean change of spiking
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,15 @@ from bioFA import Experiment, Protocol
 from bioFA import rules as family
 from bioFA.instance import draw
 from bioFA.neurons.adaptive_lif import AdaptiveLif
+from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.leaky_rate import LeakyRate
 from bioFA.neurons.lif import Lif
 from bioFA.neurons.poisson_source import PoissonSource
+from bioFA.neurons.pyramidal import Pyramidal
+from bioFA.neurons.pyramidal_output import PyramidalOutput
 from bioFA.neurons.spike_source import SpikeSource
 from bioFA.neurons.spiking_error_unit import SpikingErrorUnit
+from bioFA.neurons.spiking_neuron import SpikingNeuron
 from bioFA.neurons.stochastic_sigmoid import StochasticSigmoid
 from bioFA.neurons.two_compartment_lif import TwoCompartmentLif
 from bioFA.neurons.van_rossum_error import VanRossumError
@@ -244,6 +248,46 @@ def test_a_tenth_too_much_in_both_readings_of_a_rule_is_seen(case, rule, monkeyp
             found = excess(case, Reference, presentations)
         by = {p.name: p.plasticity.family_name for p in case.experiment.network.plastic()}
         assert min(share for pathway, share in found.items() if by[pathway] == rule) > 0.01, found
+
+
+FAULTS = {
+    "the slope of a sigmoid": (StochasticSigmoid, "gain", "sigmoid"),
+    "the slope of a rate curve's proxy": (Lif, "gain", "lif_fa"),
+    "the pseudo-derivative of a spike": (Lif, "gain", "superspike"),
+    "the pseudo-derivative of an adaptive neuron": (AdaptiveLif, "gain", "accumulating_fa"),
+    "a gate": (TwoCompartmentLif, "gain", "event_driven"),
+    "a dendrite": (TwoCompartmentLif, "dendrite", "event_driven"),
+    "the slope of a pyramidal neuron": (Pyramidal, "gain", "two_phases"),
+    "the change of plateaus": (Pyramidal, "change", "two_phases"),
+    "the change of an output": (PyramidalOutput, "change", "two_phases"),
+    "the error of spike trains": (VanRossumError, "r", "superspike"),
+    "the error": (ErrorUnit, "r", "lif_fa"),
+    "the low-passed train": (SpikingNeuron, "r", "lif_kp"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_tenth_too_much_in_what_a_rule_reads_is_seen(fault, monkeypatch):
+    model, variable, name = FAULTS[fault]
+    case = next(case for case in CASES if case.experiment.name == name)
+    trained(case, 30)
+    right = getattr(model, variable)
+
+    @wraps(right)
+    def wrong(self, *arguments):
+        return 1.1 * right(self, *arguments)
+
+    monkeypatch.setattr(model, variable, wrong)
+    for presentations in (0, 30):
+        assert max(excess(case, Reference, presentations).values()) > 0.01
+
+
+def test_a_rule_that_forgets_the_learning_time_is_seen(monkeypatch):
+    case = CASES[0]
+    trained(case, 30)
+    right = LocalError.step
+    monkeypatch.setattr(LocalError, "step", lambda self, synapses, pre, post, dt, T: right(self, synapses, pre, post, dt, 1.0))
+    assert excess(case, Reference, 0)["input_to_hidden"] > 0.5
 
 
 @pytest.mark.compiled
