@@ -541,8 +541,9 @@ def verify(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], 
     1e-10 of their range (the reference's largest minus smallest value over the run; of its size where a variable never changes).
 
     Where neurons spike, their averages are compared with the rate network, too: with the weights frozen, mean rates,
-    errors and weight changes must approach its prediction as 1/sqrt(T), down to a bias, which is printed.
-    Then the angle between what the spikes would change and the gradient of the rate network, over training.
+    errors and weight changes must approach its prediction as 1/sqrt(T), to a bias, which is printed and has no bound.
+    Then, over training, the angle between what the spikes would change and the gradient of the rate network, at the errors
+    that this makes and at those that the spikes made.
 
     \b
     Examples:

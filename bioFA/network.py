@@ -195,6 +195,10 @@ class Circuit(Component):
         """The populations and pathways."""
         raise NotImplementedError(f"{type(self).__name__} lays no network")
 
+    def caveats(self) -> tuple[str, ...]:
+        """What a summary of the circuit must add, lest its name claim too much; sentences."""
+        return ()
+
 
 class Network(Circuit):
     """Populations and pathways, checked as a whole.

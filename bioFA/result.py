@@ -275,6 +275,7 @@ class Result:
             lines.append(f"  ended early        {self.ended_early}")
         if self.firing_rates:
             lines.append("  firing rates       " + ", ".join(f"{name} {rate:.0f} Hz" for name, rate in self.firing_rates.items()))
+        lines += [f"  note               {caveat}" for caveat in self.experiment.circuit.caveats()]
         lines += [f"  WARNING            {finding.says}" for finding in self.findings]
         return "\n".join(lines)
 

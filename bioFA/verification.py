@@ -162,7 +162,7 @@ class Verification:
             "tolerance": self.tolerance, "differences": self.differences, "recorded_differences": self.recorded,
             "ranges": {name: difference.range for name, difference in every.items()},
             "bounds": {name: difference.bound for name, difference in every.items()},
-            "first_excess": dict(self.first_excess), "largest_change": dict(self.moved),
+            "first_excess": dict(self.first_excess), "largest_change": dict(self.moved), "notes": list(self.experiment.circuit.caveats()),
             "spikes": {name: {"count": count, "mismatches": wrong} for name, (count, wrong) in self.spikes.items()},
         } | ({} if self.limit is None else {"rate_limit": self.limit.summary()})
 
@@ -182,6 +182,7 @@ class Verification:
             lines.append(f"  {name:<33} {difference} (learning moved it by {self.moved[name]:.2g}){self._excess(name)}")
         if self.limit is not None:
             lines.append(str(self.limit))
+        lines += [f"Note: {caveat}." for caveat in self.experiment.circuit.caveats()]
         return "\n".join(lines)
 
     def _excess(self, name: str) -> str:

@@ -7,7 +7,8 @@ import pytest
 import systems
 
 import bioFA
-from bioFA import ModelError, rate_limit
+from bioFA import ModelError, rate_limit, schemes
+from bioFA.components import headline
 from bioFA.instance import draw
 from bioFA.neurons.leaky_rate import LeakyRate
 from bioFA.neurons.lif import Lif
@@ -136,3 +137,16 @@ def test_verify_tells_of_spikes_averages_and_angles():
     assert found["hidden.r"].bias < 0.05
     assert all(quantity.differences[-1] < 0.6 * quantity.differences[0] for quantity in found.values())
     assert outcome.summary()["rate_limit"]["averages"]["hidden.r"]["holds"]
+
+
+def test_backpropagation_in_spikes_is_said_to_be_no_gradient_of_the_spiking_network():
+    spiking = small().replace(protocol=small().protocol.replace(presentations=5))
+    printed = {scheme: str(bioFA.simulate(spiking.with_scheme(scheme), seed=1, backend="numpy")) for scheme in ("bp", "fa")}
+    assert "not the gradient of the spiking network" in printed["bp"]
+    assert "not the gradient" not in printed["fa"]
+    assert not bioFA.load("linear").with_scheme("bp").circuit.caveats()
+    assert "in spikes" in headline(schemes.family.get("bp"))
+    instance = draw(spiking.with_scheme("bp"), 1)
+    outcome = verify(spiking.with_scheme("bp"), presentations=5, against=Reference(instance))
+    assert "not the gradient" in str(outcome)
+    assert outcome.summary()["notes"] == list(spiking.with_scheme("bp").circuit.caveats())

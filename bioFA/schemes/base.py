@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from bioFA.components import Component, Family
 from bioFA.errors import Contradiction
@@ -66,6 +66,9 @@ class Additions:
 
 class Scheme(Component):
     """Base of the learning schemes: `rule` for the hidden layers, `readout_rule` for the last pathway."""
+
+    in_spikes: ClassVar[str] = ""
+    """What the name of the scheme claims too much of where neurons spike, in a sentence."""
 
     rule: Rule = LocalError()
     readout_rule: Rule = DeltaRule()

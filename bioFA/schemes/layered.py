@@ -102,6 +102,11 @@ class Layered(Circuit):
         """The scheme in use, with its settings."""
         return self.schemes[self.scheme] if self.scheme in self.schemes else family.get(self.scheme)()
 
+    def caveats(self) -> tuple[str, ...]:
+        """What the scheme says of itself where neurons spike."""
+        said = self.active().in_spikes
+        return (said,) if said and self.network().spiking() else ()
+
     def layer_names(self) -> tuple[str, ...]:
         """`input`, `hidden` (or `hidden1`, `hidden2`, ...), `output`."""
         depth = len(self.sizes) - 2
