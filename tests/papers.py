@@ -47,7 +47,7 @@ def proxy_slope(current, height, slope):
 def feedback_alignment_lif(spikes, shown, w, p):
     """dW = eta e h' and dW0 = eta (B e * phi') x': Lillicrap et al. (2014), arXiv 1411.0247, methods, with low-passed trains for x, h and y.
 
-    With `feedback_rate`, B learns by dB = eta h e' and every pathway decays by lambda: Akrout et al. (2019), arXiv 1904.05391, eqs. 16 and 17.
+    Where pairs of neurons carry the error, e is their trains, E+ - E-, as they arrive. With `eta_B`, B learns by dB = eta h e' and every pathway decays by lambda: Akrout et al. (2019), arXiv 1904.05391, eqs. 16 and 17.
     """
     w, dt = {name: array.copy() for name, array in w.items()}, p["dt"]
     x, h, y = (filtered(train(spikes[name], p[name], dt), tau, dt) for name, tau in (("input", p["tau_in"]), ("hidden", p["tau_h"]), ("output", p["tau_o"])))
@@ -57,7 +57,7 @@ def feedback_alignment_lif(spikes, shown, w, p):
     for n in range(len(x)):
         arriving = w["in"] @ sent[n] + w["bias_h"][:, 0]
         if n >= p["onset"]:
-            e = shown - y[n]
+            e = shown - y[n] if "rate_error" not in p else train(spikes["mismatch"][n] - spikes["mismatch_off"][n], p["rate_error"], dt)
             d = (w["B"] @ e) * proxy_slope(current.now, p["height"], p["slope"])
             change = {"in": p["eta"] * np.outer(d, x[n]), "bias_h": p["eta"] * d[:, None], "out": p["eta_out"] * np.outer(e, h[n]), "bias_o": p["eta_out"] * e[:, None]}
             if "eta_B" in p:

@@ -16,6 +16,7 @@ import systems
 from bioFA import Experiment, Protocol
 from bioFA import rules as family
 from bioFA.instance import draw
+from bioFA.neurons import NeuronModel
 from bioFA.neurons.adaptive_lif import AdaptiveLif
 from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.leaky_rate import LeakyRate
@@ -63,11 +64,11 @@ class Case:
     weights: dict[str, str]
 
 
-def lif_case(decaying: bool) -> Case:
+def lif_case(decaying: bool, error: NeuronModel = ErrorUnit()) -> Case:  # noqa: B008 - frozen
     rates = {"rule": LocalError(learning_rate=0.5, decay=0.02 * decaying), "readout_rule": DeltaRule(learning_rate=0.3, decay=0.01 * decaying)}
     circuit = Layered(
         sizes=(5, 6, 3), input=INPUT, hidden=Lif(**LIF, tau_trace="20 ms", proxy_slope=0.7), output=Lif(**LIF, tau_trace="30 ms"), biases=True,
-        weights=(Normal(scale=2.0),), bias_weights=Constant(value=1.1), feedback=(Normal(),), scheme="kp" if decaying else "fa",
+        error=error, weights=(Normal(scale=2.0),), bias_weights=Constant(value=1.1), feedback=(Normal(),), scheme="kp" if decaying else "fa",
         schemes={"kp": KolenPollack(**rates)} if decaying else {"fa": FeedbackAlignment(**rates)},
     )
     parameters: dict[str, Any] = {
@@ -76,7 +77,9 @@ def lif_case(decaying: bool) -> Case:
     }
     if decaying:  # feedback weights take rate and decay of the forward weights that they stand for
         parameters |= {"eta_B": 0.3, "lambda": {"in": 0.02, "bias_h": 0.02, "out": 0.01, "bias_o": 0.01, "B": 0.01}}
-    experiment = Experiment(name=f"lif_{circuit.scheme}", circuit=circuit, task=systems.TASK, protocol=PROTOCOL)
+    if isinstance(error, SpikingErrorUnit):
+        parameters["rate_error"] = error.unit_rate
+    experiment = Experiment(name=f"lif_{circuit.scheme}_{error.family_name}", circuit=circuit, task=systems.TASK, protocol=PROTOCOL)
     return Case(experiment, ("local_error", "delta_rule", *(["hebbian"] if decaying else [])), papers.feedback_alignment_lif, parameters, LAYERS | BIASES)
 
 
@@ -160,7 +163,7 @@ def perturbation_case() -> Case:
 
 
 CASES = [
-    lif_case(False), lif_case(True), sigmoid_case(), superspike_case(), e_prop_case(), event_driven_case(), plateau_case(), perturbation_case(),
+    lif_case(False), lif_case(True), lif_case(False, SpikingErrorUnit(unit_rate="200 Hz")), sigmoid_case(), superspike_case(), e_prop_case(), event_driven_case(), plateau_case(), perturbation_case(),
 ]
 PAIRS = [(case, rule) for case in CASES for rule in case.rules]
 WITHOUT_SPIKES = {"node_perturbation", "equation"}
@@ -252,7 +255,7 @@ def test_a_tenth_too_much_in_both_readings_of_a_rule_is_seen(case, rule, monkeyp
 
 FAULTS = {
     "the slope of a sigmoid": (StochasticSigmoid, "gain", "sigmoid"),
-    "the slope of a rate curve's proxy": (Lif, "gain", "lif_fa"),
+    "the slope of a rate curve's proxy": (Lif, "gain", "lif_fa_error_unit"),
     "the pseudo-derivative of a spike": (Lif, "gain", "superspike"),
     "the pseudo-derivative of an adaptive neuron": (AdaptiveLif, "gain", "accumulating_fa"),
     "a gate": (TwoCompartmentLif, "gain", "event_driven"),
@@ -261,8 +264,9 @@ FAULTS = {
     "the change of plateaus": (Pyramidal, "change", "two_phases"),
     "the change of an output": (PyramidalOutput, "change", "two_phases"),
     "the error of spike trains": (VanRossumError, "r", "superspike"),
-    "the error": (ErrorUnit, "r", "lif_fa"),
-    "the low-passed train": (SpikingNeuron, "r", "lif_kp"),
+    "the error": (ErrorUnit, "r", "lif_fa_error_unit"),
+    "the error of a pair of spiking neurons": (SpikingErrorUnit, "train", "lif_fa_spiking_error_unit"),
+    "the low-passed train": (SpikingNeuron, "r", "lif_kp_error_unit"),
 }
 
 

@@ -161,6 +161,15 @@ def test_a_correct_neuron_in_millivolts_agrees_and_its_range_is_printed():
 
 
 @pytest.mark.compiled
+def test_a_unit_as_text_in_millivolts_agrees():
+    text = {"name": "equation", "rate": "20*tanh(u) - 65", "slope": "20*(1 - tanh(u)**2)"}
+    rates = {f"circuit.schemes.fa.{rule}.learning_rate": 1e-6 for rule in ("rule", "readout_rule")}
+    outcome = verify(bioFA.load("linear", {"circuit.hidden": text, "record.variables": ["hidden.r"], **rates}), presentations=100)
+    assert outcome.agrees, str(outcome)
+    assert 0 < outcome.records["hidden.r"].range < 65
+
+
+@pytest.mark.compiled
 def test_a_small_wrong_term_in_millivolts_differs(monkeypatch):
     right = Izhikevich.advance
 
