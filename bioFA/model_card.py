@@ -82,6 +82,7 @@ def _summary(experiment: Experiment) -> Table:
         ("Populations", ", ".join(p.name for p in network.populations)),
         ("Topology", topology),
         ("Learning scheme", f"{experiment.scheme}: {headline(type(circuit.active()))}" if isinstance(circuit, Layered) else experiment.scheme),
+        *(("Note", caveat) for caveat in circuit.caveats()),
         ("Connectivity", f"{len(network.pathways)} pathways, {len(plastic)} of which learn"),
         ("Neuron models", ", ".join(dict.fromkeys(p.neuron.family_name for p in network.populations))),
         ("Plasticity", ", ".join(dict.fromkeys(p.plasticity.family_name for p in plastic if p.plasticity)) or "none"),

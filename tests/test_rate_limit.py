@@ -10,6 +10,7 @@ import bioFA
 from bioFA import ModelError, rate_limit, schemes
 from bioFA.components import headline
 from bioFA.instance import draw
+from bioFA.model_card import card
 from bioFA.neurons.leaky_rate import LeakyRate
 from bioFA.neurons.lif import Lif
 from bioFA.neurons.static_rate import StaticRate
@@ -146,6 +147,7 @@ def test_backpropagation_in_spikes_is_said_to_be_no_gradient_of_the_spiking_netw
     assert "not the gradient" not in printed["fa"]
     assert not bioFA.load("linear").with_scheme("bp").circuit.caveats()
     assert "in spikes" in headline(schemes.family.get("bp"))
+    assert spiking.with_scheme("bp").circuit.caveats()[0] in {row[1] for table in card(spiking.with_scheme("bp")) for row in table.rows if len(row) > 1}
     instance = draw(spiking.with_scheme("bp"), 1)
     outcome = verify(spiking.with_scheme("bp"), presentations=5, against=Reference(instance))
     assert "not the gradient" in str(outcome)
