@@ -42,7 +42,7 @@ from bioFA.rules import Rule
 from bioFA.weights import PseudoInverseOf, Redrawn, SharedWith, WeightsField
 
 Array = np.ndarray
-RESERVED_AT_SYNAPSES = {"w", "w_partner", "w_followed", "gathered", "norm", "exists", "low", "high", "batch", "sign_step", "T", "N", "cell"}
+RESERVED_AT_SYNAPSES = {"w", "w_before", "w_partner", "w_followed", "gathered", "norm", "exists", "low", "high", "batch", "sign_step", "T", "N", "cell"}
 NO_BOUND = 1e38
 """A weight that is larger than any: finite in float32 too."""
 
@@ -312,14 +312,13 @@ class Network(Circuit):
             raise CannotLearn("cannot learn: Redrawn weights last for one presentation. Use weights that are drawn once.")
         if pathway.sign == "concordant":
             raise CannotLearn("cannot learn: its signs are those of another pathway. Use another sign for a plastic pathway.")
-        for variable, (drive, _) in rule.filters().items():
-            if re.search(r"\bw\b", drive):
-                raise CannotLearn(
-                    f"{name}: the drive of '{variable}' reads the weight w, which neither simulator keeps as it was when the step began. "
-                    "Make traces of activity only."
-                )
+        for variable in rule.filters():
             if variable in (*RESERVED, *RESERVED_AT_SYNAPSES, *rule.parameters()):
                 raise BadName(f"{name} keeps a variable '{variable}' at each synapse, a name that means something else there. Call it otherwise.")
+        for own in (*rule.state, *rule.parameters()):
+            if own.endswith(("_pre", "_post")):
+                side = "presynaptic" if own.endswith("_pre") else "postsynaptic"
+                raise BadName(f"{name}: the name '{own}' ends like a variable of the {side} neuron. Call it otherwise.")
         if rule.needs_partner:
             if pathway.partner is None:
                 raise MissingField(f"{name} reads the weights of a partner. Give partner, the name of a pathway of the same shape.")

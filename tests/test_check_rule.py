@@ -5,10 +5,13 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 import pytest
+import systems
 from annotated_types import Ge, Gt
 
-from bioFA import check_rule, rules
+import bioFA
+from bioFA import Learning, check_rule, rules
 from bioFA.components import Number
+from bioFA.reference import Reference
 from bioFA.rules import PlasticityRule
 from bioFA.rules.e_prop import EProp
 from bioFA.rules.equation import Equation
@@ -289,24 +292,24 @@ class PairStdp(PlasticityRule):
 
     learning_rate: Annotated[Number, Ge(0)] = 0.01
     depression: Annotated[Number, Ge(0)] = 1.05
-    tau_pre: Annotated[Number, Unit("s"), Gt(0)] = 20e-3
-    tau_post: Annotated[Number, Unit("s"), Gt(0)] = 30e-3
+    tau_before: Annotated[Number, Unit("s"), Gt(0)] = 20e-3
+    tau_behind: Annotated[Number, Unit("s"), Gt(0)] = 30e-3
 
     reads_pre: ClassVar = ("s", "train")
     reads_post: ClassVar = ("s", "train")
     state: ClassVar = {"before": 0.0, "behind": 0.0}
     equations: ClassVar = """
         dw/dt = learning_rate * (before * s_post - depression * behind * s_pre) / dt : 1
-        dbefore/dt = (train_pre - before)/tau_pre : 1
-        dbehind/dt = (train_post - behind)/tau_post : 1
+        dbefore/dt = (train_pre - before)/tau_before : 1
+        dbehind/dt = (train_post - behind)/tau_behind : 1
     """
 
     def step(self, synapses, pre, post, dt, T):
         before, behind = synapses["before"], synapses["behind"]
         return {
             "w": synapses["w"] + self.learning_rate * (before * post["s"][:, np.newaxis] - self.depression * behind * pre["s"]),
-            "before": before + share(self.tau_pre, dt) * (pre["train"] - before),
-            "behind": behind + share(self.tau_post, dt) * (post["train"][:, np.newaxis] - behind),
+            "before": before + share(self.tau_before, dt) * (pre["train"] - before),
+            "behind": behind + share(self.tau_behind, dt) * (post["train"][:, np.newaxis] - behind),
         }
 
 
@@ -318,8 +321,8 @@ class TripletStdp(PairStdp):
     state: ClassVar = {"before": 0.0, "behind": 0.0, "slow": 0.0}
     equations: ClassVar = """
         dw/dt = learning_rate * (before * slow * train_post - depression * behind * train_pre) / T : 1
-        dbefore/dt = (train_pre - before)/tau_pre : 1
-        dbehind/dt = (train_post - behind)/tau_post : 1
+        dbefore/dt = (train_pre - before)/tau_before : 1
+        dbehind/dt = (train_post - behind)/tau_behind : 1
         dslow/dt = (train_post - slow)/tau_slow : 1
     """
     reads_pre: ClassVar = ("train",)
@@ -330,8 +333,8 @@ class TripletStdp(PairStdp):
         before, behind, slow = (synapses[name] for name in ("before", "behind", "slow"))
         return {
             "w": synapses["w"] + dt / T * self.learning_rate * (before * slow * train - self.depression * behind * pre["train"]),
-            "before": before + share(self.tau_pre, dt) * (pre["train"] - before),
-            "behind": behind + share(self.tau_post, dt) * (train - behind),
+            "before": before + share(self.tau_before, dt) * (pre["train"] - before),
+            "behind": behind + share(self.tau_behind, dt) * (train - behind),
             "slow": slow + share(self.tau_slow, dt) * (train - slow),
         }
 
@@ -354,3 +357,59 @@ def test_a_right_text_passes(text):
     report = check_rule(Equation(equation=f"dw/dt = {text}", constants={"forgetting": 0.1}))
     assert report.passes, str(report)
     assert report.verdict == "local"
+
+
+# and run
+
+
+@pytest.fixture(scope="module")
+def consolidating():
+    """A spiking tissue with traces that follow weights and jumps at spikes: sparse, excitatory, gathered, with an onset and a blank."""
+    experiment = systems.traced_tissue(False)
+    slow = Consolidates(learning_rate=5.0, pull=0.5, tau_slow=0.05)
+    changes = {
+        "image_to_hidden": {"plasticity": slow}, "image_too": {"plasticity": slow}, "hidden_to_hidden": {"plasticity": PairStdp(learning_rate=0.05)},
+        "hidden_to_answer": {"plasticity": slow, "learning": Learning(batch=2)},
+    }
+    network = experiment.network
+    return experiment.replace(name="consolidating", circuit=network.replace(pathways=tuple(p.replace(**changes.get(p.name, {})) for p in network.pathways)))
+
+
+@pytest.mark.compiled
+def test_a_trace_that_follows_the_weight_and_jumps_at_spikes_are_the_same_in_cpp_and_numpy(consolidating):
+    outcome = bioFA.verify(consolidating, presentations=30, limit=False)
+    assert outcome.agrees, str(outcome)
+
+
+def test_a_trace_follows_the_weight_as_the_step_began(consolidating):
+    instance = bioFA.draw(consolidating, 2)
+    reference, feed = Reference(instance), instance.training(0, 1)
+    before = instance.state
+    after = reference.segment(before, feed, learning=True).state
+    for name in ("image_to_hidden", "image_too", "hidden_to_answer"):
+        assert np.abs(after[f"{name}.z"]).max() > 0
+    assert not np.array_equal(after["hidden_to_hidden.w"], before["hidden_to_hidden.w"])
+
+
+def test_a_trace_that_follows_the_weight_and_jumps_at_spikes_are_the_same_in_stock_brian2(consolidating):
+    brian2 = pytest.importorskip("brian2")
+    target, brian2.prefs.codegen.target = brian2.prefs.codegen.target, "numpy"
+    try:
+        instance = bioFA.draw(consolidating, 2)
+        expected = Reference(instance).segment(instance.state, instance.training(0, 4), learning=True)
+        live = bioFA.to_brian2(instance, train=4)
+        live.network.run(live.duration, namespace={})
+        for pathway in consolidating.network.plastic():
+            np.testing.assert_allclose(live.weights(pathway.name), expected.state[f"{pathway.name}.w"], rtol=0, atol=1e-10, err_msg=pathway.name)
+    finally:
+        brian2.prefs.codegen.target = target
+
+
+def test_names_that_end_like_a_side_of_the_synapse_are_refused():
+    class Ambiguous(LocalError):
+        family_name: ClassVar = "ambiguous"
+        tau_post: float = 1.0
+
+    network = bioFA.load("linear").network
+    with pytest.raises(bioFA.ModelError, match="'tau_post' ends like a variable of the postsynaptic neuron"):
+        network.replace(pathways=tuple(p.replace(plasticity=Ambiguous()) if p.name == "input_to_hidden" else p for p in network.pathways))

@@ -164,7 +164,6 @@ def test_a_rule_of_ones_own_with_a_trace_is_checked_too():
     ("dw/dt = error_post * trace / T : 1", "describe w"),
     ("dw/dt = error_post * trace / T : 1\ndtrace/dt = r_pre/tau_trace : 1", "write 'dtrace/dt"),
     ("dw/dt = error_post * trace / T : 1\ndtrace/dt = (r_pre)*(r_pre - trace)/tau_trace : 1", "write 'dtrace/dt"),
-    ("dw/dt = error_post * trace / T : 1\ndtrace/dt = (w*r_pre - trace)/tau_trace : 1", "reads the weight"),
 ])
 def test_a_trace_that_is_no_filter_of_activity_is_refused(equations, message):
     class Odd(Filtered):

@@ -8,6 +8,7 @@ generated C++, the objects and clock of the generated network, and the file name
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -92,6 +93,7 @@ class Runner(CodeRunner):
             group, template, code=code, when=when, order=order, name=f"{group.name}_{template}_{order}", clock=group.clock,
             template_kwds={f"_{key}": value for key, value in keywords.items()},
             codeobj_class=BioFACodeObject,
+            needed_variables=["dt"] if re.search(r"\bdt\b", code) else None,  # Brian2 collects names after it has cancelled dt*(x/dt)
         )
 
 
@@ -129,7 +131,7 @@ class DensePathway(Group):
             self.variables.add_array("norm", size=self.n_post)
         if spec.masked:
             self.variables.add_array("exists", size=self.n_pre * self.n_post, dtype=bool)
-        for trace in spec.traces:
+        for trace in (*spec.traces, *(["w_before"] if spec.follows_weight else [])):
             self.variables.add_array(trace, size=self.n_pre * self.n_post)
         for parameter, unit in parameters.items():
             self.variables.add_array(parameter, size=1, dimensions=unit.dim, scalar=True, constant=True)
@@ -188,6 +190,10 @@ class DensePathway(Group):
         moves = [f"_{name} = {name} + (1 - exp(-dt/{tau}))*(({drive}) - {name}){exists}" for name, (drive, tau) in self.spec.traces.items()]
         code = "\n".join([*moves, *(f"{name} = _{name}" for name in self.spec.traces)])
         self._add("learn", order, code, on="remembers", step=step_counter(self.clock), number=self.number, by_pre=self.spec.by_pre, silent=[])
+
+    def keep_weight(self, order: int) -> None:
+        """Keep the weights as they are before they learn, for traces that are driven by them."""
+        self._add("learn", order, "w_before = w", on="remembers", step=step_counter(self.clock), number=self.number, by_pre=self.spec.by_pre, silent=[])
 
     def restart(self, values: Mapping[str, float], order: int) -> None:
         """Put what synapses keep back to its beginning as a presentation begins."""

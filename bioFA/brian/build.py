@@ -164,6 +164,8 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, A
                 pathways[step.of].learn(rates[step.of], order)
             if spec.traces:
                 pathways[step.of].trace(order + 5)
+            if spec.follows_weight:
+                pathways[step.of].keep_weight(order - 3)
     return {name: "stock" if program.stock else "blocked" if name in blocks else "events" if specs[name].by_pre else "dense" for name in pathways}
 
 

@@ -180,7 +180,7 @@ def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> Pathwa
         reads_pre=tuple(dict.fromkeys(pathway.reads_pre())), reads_post=rule.reads_post if rule else (),
         masked=pathway.sparse, sign=sign, bounded=bounded, gathers=pathway.learning.gathers,
         steps=pathway.learning.step is not None, normalised=pathway.learning.normalised,
-        traces={name: (carried(drive), tau) for name, (drive, tau) in rule.filters().items()} if rule else {},
+        traces={name: (re.sub(r"\bw\b", "w_before", carried(drive)), tau) for name, (drive, tau) in rule.filters().items()} if rule else {},
         may_block=smallest is not None and math.prod(network.shape(pathway)) >= smallest and not pathway.sparse and not (rule and rule.state)
         and (rule is not None or (pathway.weights.owns and not isinstance(pathway.weights, Redrawn)))
         and sign == "any" and not bounded and not pathway.learning.gathers and not _is_shared(network, pathway) and _is_shown(network, pathway.source)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -46,7 +47,8 @@ class PathwaySpec(_Data):
     says that some synapses do not exist, `sign` which sign weights keep; `may_block`
     that it is large enough, that its source is a stimulus, shown anew in every step, that nobody else uses
     its weights, and that nothing constrains them: then it may work in blocks of presentations, if its weights are fixed or their rule has the form for it.
-    `traces` are the drive and the time constant of each variable that its rule keeps at every synapse.
+    `traces` are the drive and the time constant of each variable that its rule keeps at every synapse; `w_before` in a drive is the weight as
+    the step began.
     `event` says that only neurons that spike have anything to transmit, `by_pre` that the owner's
     matrix is stored with one row a presynaptic neuron, because the owner transmits events.
     """
@@ -76,6 +78,12 @@ class PathwaySpec(_Data):
     steps: bool = False
     normalised: bool = False
     traces: dict[str, tuple[str, str]] = {}
+
+    @property
+    def follows_weight(self) -> bool:
+        """Whether a trace is driven by the weight, so that this must be kept until the traces have moved."""
+        return any(re.search(r"\bw_before\b", drive) for drive, _ in self.traces.values())
+
 
     def learning_parameters(self) -> list[str]:
         """The parameters by which changes reach the weights."""

@@ -434,8 +434,11 @@ class Script:
             ends += f"*learns_{spec.name}(t)" if spec.name in self._frozen() else ""
             lines = [f"gathered = gathered + {change}", f"ends = 1.0*{ends}", f"w = {_held(f'w + ends*{made}', spec)}", "gathered = gathered*(1 - ends)"]
         remembers = f"learns_{spec.name}(t)*" if spec.name in self._frozen() else ""
-        lines += [f"new_{name} = {name} + {remembers}(1 - exp(-dt/{tau}))*(({drive}) - {name})" for name, (drive, tau) in spec.traces.items()]
-        return lines + [f"{name} = new_{name}" for name in spec.traces]
+        moved = [
+            f"new_{name} = {name} + {remembers}(1 - exp(-dt/{tau}))*(({drive.replace('w_before', 'w')}) - {name})"
+            for name, (drive, tau) in spec.traces.items()
+        ]  # before the weights, since a trace may follow them
+        return [*moved, *lines, *(f"{name} = new_{name}" for name in spec.traces)]
 
     def order(self) -> str:
         """The order of a step: three lists of what Brian2 does, one after the other."""
