@@ -722,9 +722,15 @@ def _spikes(result: Result) -> str:
     if not has_elephant():
         return f"  spike statistics   are Elephant's, which is not installed: {INSTALL}"
     lines: list[str] = []
+    window = result.window
+    if window is not None:
+        lines.append(
+            f"  spike statistics   in the first {window['presentations']:.0f} presentations, {window['seconds']:g} s, shown again with the final weights; "
+            "Fano factor and correlation over presentations of different examples, which raise them"
+        )
     for name, measures in result.spike_statistics.items():
         cv, fano, correlation = ("-" if value is None else f"{value:.2f}" for value in measures.values())
-        lines.append(f"  {'' if lines else 'spike statistics':<19}{name}: CV of intervals {cv}, Fano factor {fano}, correlation {correlation}")
+        lines.append(f"  {'':<19}{name}: CV of intervals {cv}, Fano factor {fano}, correlation {correlation}")
     return "\n".join(lines)
 
 

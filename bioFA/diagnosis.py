@@ -9,6 +9,8 @@
     opposed          the fed-back error points away from that of the transpose (angle above 90 degrees)
     rank_deficient   feedback weights pass on fewer directions of the error than they could
     still            nothing was learned, and a pathway that should have hardly moved
+    overfitting      the validation error rose while the training error fell
+    batch_waits      the changes of the last presentations never reached the weights, since their batch was not full
 
 Looked at are the recording, the first and the last weights, and one pass of the NumPy reference over at
 most 50 training examples, with the last weights and learning off. A run that ended in numbers that
@@ -27,10 +29,10 @@ import numpy as np
 from bioFA.activity import Activity, activity, watched
 from bioFA.experiment import Record
 from bioFA.instance import Instance
-from bioFA.network import Network, Pathway
+from bioFA.network import Network, Node, Pathway
 from bioFA.neurons import NeuronModel
 from bioFA.reference import Reference
-from bioFA.result import LAST_ANGLES, Finding, Result
+from bioFA.result import Finding, Result, late_angles
 from bioFA.weights import Redrawn, SharedWith
 
 Array = np.ndarray
@@ -41,6 +43,11 @@ STEPS = 1000
 """and takes about so many steps."""
 EXPLAINED = 0.1
 """Less of the targets' variance explained counts as nothing learned."""
+ROUNDING = 1e-12
+FEWEST_EVALUATIONS, LATE_EVALUATIONS, RISEN = 5, 2, 1.1
+"""Overfitting is looked for in so many evaluations, the best of which is not among so many last ones; a tenth more than the best is a rise."""
+BETTER = 0.8
+"""An error rate below this share of that of always answering the most frequent class counts as learned."""
 WORSE = 10.0
 MOST_UNITS = 0.5
 MOST_GAINS = 0.9
@@ -63,13 +70,16 @@ LARGEST_RANKED = 1000
 class Evidence:
     """What checks look at. `values[node]` is `(n, size)`: each variable at the end of a presentation, with the last weights and learning off.
 
-    `rasters[population]` `(n, steps, size)` are the spikes of the same presentations, where neurons spike, and `activity` the same as the result keeps it.
+    `rasters[population]` `(n, steps, size)` are the spikes of the same presentations, where neurons spike, and `activity` the same as the result keeps it;
+    `courses[node]` `(n, steps, size)` are the errors in every step of these `count` presentations, where the network is not static.
     """
 
     result: Result
     values: Mapping[str, Array]
     rasters: Mapping[str, Array] = field(default_factory=dict)
     activity: Activity | None = None
+    courses: Mapping[str, Array] = field(default_factory=dict)
+    count: int = 0
 
     @property
     def network(self) -> Network:
@@ -79,21 +89,46 @@ class Evidence:
     @cached_property
     def answering(self) -> list[str]:
         """The populations through which the input reaches the answer, the answering one last."""
-        found = [self.network.readout.population]
+        judge = next(p.name for p in self.network.populations if {"target", "prediction"} <= set(p.neuron.ports))
+        found = list(dict.fromkeys([self.network.readout.population, *(p.source for p in self.network.arriving(judge, "prediction"))]))
         for population in found:
             found += [p.source for p in self.network.pathways if p.target == population and p.port == "drive" and p.source not in found]
         return [name for name in reversed(found) if self.network.population(name).neuron.shows is None]
 
     @cached_property
     def mean_answer(self) -> float:
-        """NSE of the best constant answer: the share of the targets' power that is variance."""
+        """NSE of the best constant answer, the share of the targets' power that is variance; 1, that of no answer, where that is 0 or not
+        known: targets that are all the same, or spike trains, whose distance the circuit measures itself."""
         targets = self.result.targets
-        return float(np.sum((targets - targets.mean(axis=0)) ** 2) / np.sum(targets**2))
+        if self.network.measure or self.network.wanted is not None or not targets.any():
+            return 1.0
+        share = float(np.sum((targets - targets.mean(axis=0)) ** 2) / np.sum(targets**2))
+        return share if share > ROUNDING else 1.0
 
     @property
     def learned(self) -> bool:
-        """Whether the run explains a noticeable part of the targets' variance at its end."""
-        return self.mean_answer == 0 or self.result.metrics["nse"] < (1 - EXPLAINED) * self.mean_answer
+        """Whether the run explains a noticeable part of the targets' variance at its end, or classifies far better than by the most frequent
+        class; what is not known (NaN, or nothing recorded) counts as learned, so that nothing is claimed."""
+        metrics = self.result.metrics
+        nse = metrics.get("nse", np.nan)
+        if not np.isfinite(nse):
+            return True
+        errors = [metrics[name] for name in ("validation_error", "test_error") if name in metrics]
+        frequent = self.result.targets.mean(axis=0).max(initial=0.0)
+        better = bool(errors) and frequent > 0 and min(errors) < BETTER * (1 - frequent)
+        return better or nse < (1 - EXPLAINED) * self.mean_answer
+
+    @property
+    def window(self) -> str:
+        """The presentations that are looked at, in words."""
+        protocol = self.result.experiment.protocol
+        length = "" if protocol.presentation is None else f" of {protocol.presentation:g} s"
+        return f"in the first {self.count} presentations{length}, shown again with the final weights"
+
+    def largest(self, name: str) -> float:
+        """The largest absolute value of a variable in the window: over all steps where they were kept, else at the end of each presentation."""
+        found = self.courses.get(name, self.values.get(name, np.zeros(0)))
+        return float(np.abs(found).max(initial=0.0))
 
     def moved(self, pathway: Pathway) -> float:
         """How far a pathway's weights went, over the norm that they began with; infinite where they began at 0 and went anywhere."""
@@ -120,8 +155,25 @@ def gather(result: Result, instance: Instance) -> Evidence:
     probed = replace(instance, experiment=instance.experiment.replace(record=Record(variables=nodes)))
     ends = [instance.presentations(), *instance.phase_ends()]
     count = min(EXAMPLES, max(1, STEPS // instance.experiment.protocol.steps), *ends)
-    segment = Reference(probed).segment(result.state, instance.training(0, count), learning=False, rasters=True, watched=watched(instance.network))
-    return Evidence(result, segment.recording.arrays, segment.rasters, activity(segment))
+    shown = watched(instance.network)
+    errors = () if instance.network.is_static() else _errors(instance.network)
+    segment = Reference(probed).segment(
+        result.state, instance.training(0, count), learning=False, rasters=True, watched=tuple(dict.fromkeys((*shown, *errors)))
+    )
+    kept = {str(node) for node in shown}
+    plotted = replace(segment, courses={name: course for name, course in segment.courses.items() if name in kept})
+    return Evidence(result, segment.recording.arrays, segment.rasters, activity(plotted), segment.courses, count)
+
+
+def _errors(network: Network) -> tuple[Node, ...]:
+    """What is looked at in every step, since it may be there in some only: errors where they leave and where they arrive."""
+    units = [Node(p.name, "r") for p in network.populations if _compares(p.neuron) and "r" in p.neuron.publishes]
+    return (*units, *(Node(p.name, "error") for p in network.populations if network.arriving(p.name, "error")))
+
+
+def _compares(neuron: NeuronModel) -> bool:
+    """Whether a neuron is an error unit: it takes a target and a prediction."""
+    return {"target", "prediction"} <= set(neuron.ports)
 
 
 def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
@@ -132,16 +184,28 @@ def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
 
 def check_learning(evidence: Evidence) -> Iterator[Finding]:
     """Nothing learned."""
-    if not evidence.learned:
+    if evidence.learned:
+        return
+    if evidence.network.plastic() and not any(_reads_error(evidence.network, pathway) for pathway in evidence.network.plastic()):
+        rules = ", ".join(dict.fromkeys(p.plasticity.family_name for p in evidence.network.plastic() if p.plasticity is not None))
         yield Finding(
             "no_learning", str(evidence.network.readout),
-            f"nothing was learned in {evidence.result.presentations} presentations: the training NSE is {evidence.result.metrics['nse']:.3g} at the end, "
-            f"where the mean target as the answer to everything would have {evidence.mean_answer:.3g}.",
+            f"the training NSE is {evidence.result.metrics['nse']:.3g} after {evidence.result.presentations} presentations, and no rule here ({rules}) reads an error, so that "
+            "nothing draws the answer to the targets: learning for longer would not. Give the pathways into the output a rule that reads an error, such as delta_rule.",
         )
+        return
+    answer = "the mean target as the answer to everything" if evidence.mean_answer < 1 else "no answer at all"
+    yield Finding(
+        "no_learning", str(evidence.network.readout),
+        f"nothing was learned in {evidence.result.presentations} presentations: the training NSE is {evidence.result.metrics['nse']:.3g} at the end, "
+        f"where {answer} would have {evidence.mean_answer:.3g}.",
+    )
 
 
 def check_exploding(evidence: Evidence) -> Iterator[Finding]:
     """An error that grew far beyond that of no answer."""
+    if "nse" not in evidence.result.metrics:
+        return
     first, last = float(evidence.result.learning_curve[0]), evidence.result.metrics["nse"]
     if last > WORSE * max(1.0, first):
         fastest = max(evidence.network.plastic(), key=evidence.moved)
@@ -202,17 +266,18 @@ def check_spikes(evidence: Evidence) -> Iterator[Finding]:
     for name, raster in evidence.rasters.items():
         size, duration = raster.shape[-1], raster.shape[0] * raster.shape[1] * step
         silent = int((raster.sum(axis=(0, 1)) == 0).sum())
-        if network.population(name).neuron.shows is None and silent > MOST_UNITS * size:
+        neuron = network.population(name).neuron
+        if neuron.shows is None and not _error_cell(network, name) and silent > MOST_UNITS * size:  # errors may well be small
             yield Finding(
                 "silent", name,
-                f"{silent} of {size} neurons of '{name}' do not spike once in {duration:g} s, so nothing passes them and nothing above them learns. "
+                f"{silent} of {size} neurons of '{name}' do not spike once in {duration:g} s ({evidence.window}), so nothing passes them and nothing above them learns. "
                 "Draw larger weights into them, or raise their biases.",
             )
         rate = float(raster.mean()) / step
         if rate > FASTEST:
             yield Finding(
                 "too_fast", name,
-                f"the neurons of '{name}' spike at {rate:.0f} Hz in the mean, above {FASTEST:g} Hz, faster than most cells can. "
+                f"the neurons of '{name}' spike at {rate:.0f} Hz in the mean ({evidence.window}), above {FASTEST:g} Hz, faster than most cells can. "
                 "Draw smaller weights into them, lower their biases, or lengthen their refractory period.",
             )
         synchrony = _synchrony(raster)
@@ -233,15 +298,15 @@ def _synchrony(raster: Array) -> float:
 
 def check_error_arrives(evidence: Evidence) -> Iterator[Finding]:
     """Populations that learn from an error and receive none."""
-    network, values = evidence.network, evidence.values
-    mismatch = max(float(np.abs(values[f"{p.name}.r"]).max()) for p in network.populations if {"target", "prediction"} <= set(p.neuron.ports))
+    network = evidence.network
+    mismatch = max(evidence.largest(f"{p.name}.r") for p in network.populations if _compares(p.neuron))
     for population in network.populations:
         learning = evidence.hears(population.name)
-        if learning and mismatch > 0 and float(np.abs(values[f"{population.name}.error"]).max()) <= NOTHING * mismatch:
+        if learning and mismatch > 0 and evidence.largest(f"{population.name}.error") <= NOTHING * mismatch:
             arriving = ", ".join(f"'{p.name}'" for p in network.arriving(population.name, "error"))
             yield Finding(
                 "no_error", population.name,
-                f"no error arrives at '{population.name}', from which {', '.join(repr(p.name) for p in learning)} would learn. "
+                f"no error arrives at '{population.name}' {evidence.window}, from which {', '.join(repr(p.name) for p in learning)} would learn. "
                 f"Look at the weights of {arriving}, and at what they carry.",
             )
 
@@ -266,7 +331,8 @@ def _size(values: Array) -> float:
 def check_feedback_angle(evidence: Evidence) -> Iterator[Finding]:
     """Feedback that opposes what the transpose would carry."""
     for pathway in evidence.feedback():
-        late = evidence.result.feedback_angles[pathway.name][-LAST_ANGLES:]
+        course = evidence.result.feedback_angles[pathway.name]
+        late = course[len(course) - late_angles(len(course)):]
         late = late[np.isfinite(late)]
         if len(late) and np.mean(late > 90) > MOST_ANGLES:
             yield Finding(
@@ -299,7 +365,7 @@ def check_feedback_rank(evidence: Evidence) -> Iterator[Finding]:
 def check_still(evidence: Evidence) -> Iterator[Finding]:
     """Pathways that hardly moved, where nothing was learned."""
     for pathway in () if evidence.learned else evidence.network.plastic():
-        if (way := evidence.moved(pathway)) < HARDLY:
+        if _reads_error(evidence.network, pathway) and _waiting(evidence, pathway) < evidence.result.presentations and (way := evidence.moved(pathway)) < HARDLY:
             yield Finding(
                 "still", pathway.name,
                 f"the weights of '{pathway.name}' {f'moved by {way:.2g} of their norm' if way > 0 else 'did not move at all'}. "
@@ -307,7 +373,59 @@ def check_still(evidence: Evidence) -> Iterator[Finding]:
             )
 
 
+def _reads_error(network: Network, pathway: Pathway) -> bool:
+    """Whether a rule reads more than activity: what arrives at another port than the drive, or what an error unit sends."""
+    rule = pathway.plasticity
+    read = set(rule.reads_post) & set(network.population(pathway.target).neuron.ports) - {"drive"} if rule is not None else set()
+    return bool(read) or _compares(network.population(pathway.source).neuron)
+
+
+def _error_cell(network: Network, name: str) -> bool:
+    """Whether a population carries errors: an error unit, or the one of a pair for the other sign."""
+    return _compares(network.population(name).neuron)
+
+
+def check_overfitting(evidence: Evidence) -> Iterator[Finding]:
+    """A validation error that rises while the training error falls."""
+    curve, at = evidence.result.learning_curve, evidence.result.recording.at
+    rows = [(row["presentation"], row["nse"]) for row in evidence.result.evaluations if row["split"] == "validation" and row["nse"] is not None]
+    if len(rows) < FEWEST_EVALUATIONS or len(curve) < FEWEST_EVALUATIONS:
+        return
+    best = int(np.argmin([value for _, value in rows]))
+    (when, lowest), (_, last) = rows[best], rows[-1]
+    window = max(1, len(curve) // len(rows))
+    then, now = curve[at < when][-window:], curve[-window:]
+    if best < len(rows) - LATE_EVALUATIONS and len(then) and last > RISEN * lowest and now.mean() < then.mean():
+        yield Finding(
+            "overfitting", str(evidence.network.readout),
+            f"the network overfits: its validation NSE was lowest, {lowest:.3g}, after {when} presentations, and is {last:.3g} at the end, while the training NSE fell "
+            f"from {then.mean():.3g} to {now.mean():.3g}. Stop early (protocol.stop = {{ measure = 'validation_nse', patience = 3 }}), or give more examples.",
+        )
+
+
+def _waiting(evidence: Evidence, pathway: Pathway) -> int:
+    """How many of the last presentations wait for their batch to be full."""
+    return evidence.result.presentations % pathway.learning.batch
+
+
+def check_batch(evidence: Evidence) -> Iterator[Finding]:
+    """Changes that wait for a batch that the run did not fill."""
+    done = evidence.result.presentations
+    waiting: dict[int, str] = {}
+    for pathway in evidence.network.plastic():
+        if _waiting(evidence, pathway):
+            waiting.setdefault(pathway.learning.batch, pathway.name)
+    for batch, name in waiting.items():
+        left = done % batch
+        reached = "so nothing reached the weights" if left == done else f"so they did not reach the weights, and {done - left} did"
+        yield Finding(
+            "batch_waits", name,
+            f"the changes of the last {left} of {done} presentations wait for their batch of {batch} to be full, {reached}. Give a batch that divides the presentations, "
+            "or continue the run (--after), which makes them as one longer run would.",
+        )
+
+
 CHECKS: tuple[Callable[[Evidence], Iterator[Finding]], ...] = (
     check_learning, check_exploding, check_silent, check_saturated, check_spikes, check_error_arrives, check_feedback_size, check_feedback_angle,
-    check_feedback_rank, check_still,
+    check_feedback_rank, check_still, check_batch, check_overfitting,
 )

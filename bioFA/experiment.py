@@ -250,7 +250,7 @@ class Experiment(Component):
     @cached_property
     def recorded(self) -> tuple[Node, ...]:
         """What is recorded: the readout, measured feedback with its probes, and what `record` names."""
-        nodes = [self.network.readout, *self.network.measure]
+        nodes = [*self.network.judged, self.network.readout]
         for pathway in self.network.measured_feedback():
             nodes += [Node(pathway.target, "error"), Node(pathway.target, "probe")]
         nodes += [Node(*variable.split(".")) for variable in self.record.variables]
@@ -263,12 +263,16 @@ class Experiment(Component):
             arrays: what was recorded, `(n, size)` each, by name.
             targets: the targets as the presentations ended, `(n, n_out)`.
 
-        At the end of a presentation, or over the whole of it where the error unit measures that.
+        At the end of a presentation, or over the whole of it where the error unit measures that. What is compared is what arrives at
+        the ports `prediction` and `target` of the error unit (`Network.answer`, `Network.wanted`).
         """
-        if self.network.measure:
-            distance, power = (arrays[str(node)].sum(axis=1) for node in self.network.measure)
+        network = self.network
+        if network.measure:
+            distance, power = (arrays[str(node)].sum(axis=1) for node in network.measure)
             return distance, power
-        return np.sum((targets - arrays[str(self.network.readout)]) ** 2, axis=1), np.sum(targets**2, axis=1)
+        answer = arrays.get(str(network.answer), arrays.get(str(network.readout)))  # results of older versions hold the readout only
+        wanted = targets if network.wanted is None else arrays.get(str(network.wanted), targets)
+        return np.sum((wanted - answer) ** 2, axis=1), np.sum(wanted**2, axis=1)
 
     def with_scheme(self, scheme: str) -> Experiment:
         """The same experiment under another scheme."""

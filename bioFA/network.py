@@ -457,6 +457,26 @@ class Network(Circuit):
         return Node(prediction.source, prediction.carries)
 
     @property
+    def answer(self) -> Node:
+        """Where the prediction is measured: the readout where it arrives unchanged at the error unit, else the unit's port `prediction`."""
+        return self.readout if self._unchanged("prediction") else Node(self._judge.name, "prediction")
+
+    @property
+    def wanted(self) -> Node | None:
+        """Where the target is measured: the error unit's port `target`; None where the task's targets arrive there unchanged."""
+        return None if self._unchanged("target") else Node(self._judge.name, "target")
+
+    @property
+    def judged(self) -> tuple[Node, ...]:
+        """What the squared error is computed from, beside the task's targets."""
+        return (self.answer, *((self.wanted,) if self.wanted is not None else ()), *self.measure)
+
+    def _unchanged(self, port: str) -> bool:
+        """Whether one pathway alone brings what it carries, unchanged, to a port of the error unit."""
+        arriving = self.arriving(self._judge.name, port)
+        return len(arriving) == 1 and arriving[0].weights.passes
+
+    @property
     def measure(self) -> tuple[Node, ...]:
         """Squared error and power of the targets over a whole presentation, where the error unit measures them."""
         return tuple(Node(self._judge.name, variable) for variable in self._judge.neuron.measures)

@@ -38,9 +38,9 @@ FORMAT = 1
 RESULT = "result.h5"
 """What a run's result is called in its folder."""
 LAST_EXAMPLES = 50
-"""The training error of a run is taken over this many of its last recorded presentations."""
+"""The training error of a run is taken over this many of its last recorded presentations, or the last half of fewer than twice as many."""
 LAST_ANGLES = 200
-"""The alignment of a run is the median over its last this many presentations."""
+"""The alignment of a run is the median over its last this many presentations, or the last half of no more."""
 ACTIVITY = ("spikes", "sampled", "courses")
 """The arrays of an `Activity`, as they are kept."""
 BINS = 100
@@ -87,7 +87,7 @@ class Result:
         """NSE of each recorded presentation, before learning from it, `(n,)`; between spike trains the van
         Rossum distance over that of a silent output."""
         error, power = self.experiment.squares(self.recording.arrays, self.targets)
-        return error / power.mean()
+        return error / power.mean() if len(power) else error
 
     @cached_property
     def feedback_angles(self) -> dict[str, Array]:
@@ -127,19 +127,22 @@ class Result:
     def alignment(self) -> dict[str, float | None]:
         """Alignment angle of each measured feedback pathway in degrees: B against W', the median
         over the snapshots of the last 200 presentations."""
-        late = self.snapshots_at >= self.presentations - LAST_ANGLES
+        first, last = int(self.snapshots_at[0]), int(self.snapshots_at[-1])
+        late = self.snapshots_at >= last - late_angles(last - first)
         return {name: _median(course["alignment"][late]) for name, course in self.alignment_course.items()}
 
     @property
     def metrics(self) -> dict[str, float]:
         """The numbers of the run: `nse` over the last 50 recorded training presentations, `nse_first`
-        over the first 50, and `<split>_nse`, `<split>_error` at the end, as fractions. Between spike trains also
+        over the first 50 (the last and the first half of fewer than 100; neither where none was recorded), and `<split>_nse`, `<split>_error` at the end, as fractions. Between spike trains also
         `van_rossum` and `van_rossum_first`, the distance itself, and `<split>_van_rossum`."""
-        curve = self.learning_curve
-        found = {"nse_first": float(curve[:LAST_EXAMPLES].mean()), "nse": float(curve[-LAST_EXAMPLES:].mean())}
-        if self.experiment.network.measure:
+        curve, found = self.learning_curve, {}
+        count = late_part(len(curve), LAST_EXAMPLES)
+        if count:
+            found = {"nse_first": float(curve[:count].mean()), "nse": float(curve[-count:].mean())}
+        if count and self.experiment.network.measure:
             distance, _ = self.experiment.squares(self.recording.arrays, self.targets)
-            found |= {"van_rossum_first": float(distance[:LAST_EXAMPLES].mean()), "van_rossum": float(distance[-LAST_EXAMPLES:].mean())}
+            found |= {"van_rossum_first": float(distance[:count].mean()), "van_rossum": float(distance[-count:].mean())}
         for row in self.evaluations:
             if row["presentation"] == self.presentations:
                 if "van_rossum" in row:
@@ -222,9 +225,9 @@ class Result:
             "ended_early": self.ended_early,
             "metrics": self.metrics,
             "alignment": self.alignment,
-            "feedback_angle": {name: _median(course[-LAST_ANGLES:]) for name, course in self.feedback_angles.items()},
+            "feedback_angle": {name: _median(course[len(course) - late_angles(len(course)):]) for name, course in self.feedback_angles.items()},
             "findings": [asdict(finding) for finding in self.findings],
-            "firing_rates_hz": dict(self.firing_rates),
+            "firing_rates_hz": dict(self.firing_rates), "firing_rates_window": self.window,
             "timing": dict(self.timing),
         }
 
@@ -235,10 +238,10 @@ class Result:
         `alignment` holds the alignment angle of each measured feedback pathway in degrees, None while weights are zero, at the
         presentations `snapshots_at`; `evaluations` are as they were taken.
         """
-        count = min(BINS, len(self.learning_curve))
+        count = max(1, min(BINS, len(self.learning_curve)))
         at, nse = (np.array_split(a, count) for a in (self.recording.at + 1, self.learning_curve))
         return {
-            "at": [float(b.mean()) for b in at], "nse": [float(b.mean()) for b in nse], "snapshots_at": self.snapshots_at.tolist(),
+            "at": [float(b.mean()) for b in at if len(b)], "nse": [float(b.mean()) for b in nse if len(b)], "snapshots_at": self.snapshots_at.tolist(),
             "alignment": {
                 name: [float(a) if np.isfinite(a) else None for a in course["alignment"]] for name, course in self.alignment_course.items()
             },
@@ -250,7 +253,7 @@ class Result:
         lines = [
             f"Result of {self.experiment.name}, scheme {self.experiment.scheme}, seed {self.seed}, {self.backend}, "
             f"{self.presentations} presentations in {self.timing.get('total_s', 0.0):.1f} s",
-            f"  training NSE       {metrics['nse_first']:.3g} -> {metrics['nse']:.3g}",
+            f"  training NSE       {metrics['nse_first']:.3g} -> {metrics['nse']:.3g}" if "nse" in metrics else "  training NSE       no training presentation was recorded",
         ]
         if "van_rossum" in metrics:
             first, last = metrics["van_rossum_first"], metrics["van_rossum"]
@@ -274,10 +277,26 @@ class Result:
         if self.ended_early is not None:
             lines.append(f"  ended early        {self.ended_early}")
         if self.firing_rates:
-            lines.append("  firing rates       " + ", ".join(f"{name} {rate:.0f} Hz" for name, rate in self.firing_rates.items()))
+            lines.append("  firing rates       " + ", ".join(f"{name} {rate:.0f} Hz" for name, rate in self.firing_rates.items()) + self._window())
         lines += [f"  note               {caveat}" for caveat in self.experiment.circuit.caveats()]
         lines += [f"  WARNING            {finding.says}" for finding in self.findings]
         return "\n".join(lines)
+
+    @property
+    def window(self) -> dict[str, float] | None:
+        """What `firing_rates`, `activity` and `spike_statistics` come from: the first `presentations` of training, `seconds` in all, shown
+        again with the final weights and learning off; None without spikes."""
+        if self.activity is None:
+            return None
+        protocol = self.experiment.protocol
+        return {"presentations": self.activity.presentations, "seconds": self.activity.presentations * protocol.steps * protocol.step}
+
+    def _window(self) -> str:
+        window = self.window
+        if window is None:
+            return ""
+        count = int(window["presentations"])
+        return f"   (the first {count} presentation{'s' if count > 1 else ''}, {window['seconds']:g} s, shown again with the final weights)"
 
     def _repr_html_(self) -> str:
         from bioFA.notebook import of_result
@@ -371,6 +390,16 @@ def _read_activity(file: h5py.File) -> Activity | None:
         return None
     kept = file["activity"]
     return Activity(int(kept.attrs["presentations"]), *({name: kept[group][name][()] for name in kept.get(group, {})} for group in ACTIVITY))
+
+
+def late_part(count: int, most: int) -> int:
+    """How many of `count` values are the last, or the first: `most`, or half of fewer than twice as many, but one of one."""
+    return min(most, max(count // 2, min(count, 1)))
+
+
+def late_angles(count: int) -> int:
+    """How many of `count` presentations the angle at the end is taken over: never the beginning of a short run."""
+    return LAST_ANGLES if count > LAST_ANGLES else max(count // 2, min(count, 1))
 
 
 def _median(degrees: Array) -> float | None:

@@ -25,6 +25,7 @@ from bioFA.errors import (
     Contradiction,
     DamagedFile,
     Diverged,
+    OutOfRange,
     TooFewHandles,
     Unavailable,
     UnknownName,
@@ -126,6 +127,7 @@ def simulate(
         origin = {"presentations": start} | ({} if isinstance(after, Trained) else {"file_sha256": sha256(after)})
         if changed := trained.changed(experiment, instance.data_sha256() if trained.data_sha256 else ""):
             origin["changed"] = changed
+    _check_recorded(instance, start)
     run = Run(experiment, instance.seed, backend, precision, instance.data_sha256() if folder is not None else "", origin, started, start=start)
     if folder is None:
         return _run(instance, run, progress)
@@ -285,13 +287,15 @@ class _Course:
 
     def targets(self, at: Array) -> Array:
         """The targets of some presentations as they end, `(n, n_out)`."""
+        if not len(at):  # a run that ended early, before the first presentation that it would have recorded
+            return self.instance.data.train.final(slice(0, 0))
         first, last = int(at[0]), int(at[-1]) + 1
         return self.instance.data.train.final(self.instance.order(first, last)[at - first])
 
     def training_nse(self, recording: Recording) -> float:
         """NSE of recorded training presentations, over the power of all training targets."""
         error, power = self.instance.experiment.squares(recording.arrays, self.targets(recording.at))
-        everything = power.mean() if self.instance.network.measure else np.mean(np.sum(self.instance.data.train.final(slice(None)) ** 2, axis=1))
+        everything = power.mean() if self.instance.network.measure or self.instance.network.wanted is not None else np.mean(np.sum(self.instance.data.train.final(slice(None)) ** 2, axis=1))
         return float(error.mean() / everything)
 
     def add(self, stretch: Stretch) -> None:
@@ -343,6 +347,20 @@ def snapshot_points(presentations: int, snapshots: int, ends: Sequence[int] = ()
     return sorted({start, *points, *(end for end in ends if start < end < presentations)})
 
 
+def _check_recorded(instance: Instance, start: int) -> None:
+    """Refuse a run of which nothing would be recorded.
+
+    Raises:
+        ModelError: naming the presentations and the interval.
+    """
+    every, total = instance.experiment.record.every, instance.presentations()
+    if not len(range(start + -start % every, total, every)):
+        raise OutOfRange(
+            f"record.every = {every} records presentations 0, {every}, {2 * every}, ..., of which the run from presentation {start} to {total} has none. "
+            f"Give record.every of at most {total - start}."
+        )
+
+
 def _check_stop(instance: Instance) -> None:
     """Refuse an early stop that looks at what the task does not have.
 
@@ -369,13 +387,15 @@ def _evaluate(instance: Instance, runner: Consumer, state: Mapping[str, Array], 
     split = instance.data.splits().get(name)
     if split is None:
         return []
-    readout, measure = str(instance.network.readout), instance.network.measure
-    segment = runner.segment(state, instance.evaluation(name), learning=False, every=1, only=(readout, *map(str, measure)))
+    network = instance.network
+    segment = runner.segment(state, instance.evaluation(name), learning=False, every=1, only=tuple(map(str, network.judged)))
     segment.check_finite(at)
     arrays, row = segment.recording.arrays, {"presentation": at, "split": name}
     error, power = instance.experiment.squares(arrays, split.final(slice(None)))
-    wrong = None if split.labels is None else error_rate(split.labels, arrays[readout])
-    return [row | {"nse": float(error.sum() / power.sum()) if power.any() else None, "error": wrong} | ({"van_rossum": float(error.mean())} if measure else {})]
+    answer = arrays[str(network.answer)]
+    classes = split.labels is not None and network.wanted is None and answer.shape[1] == split.targets.shape[-1]
+    wrong = error_rate(split.labels, answer) if classes and split.labels is not None else None
+    return [row | {"nse": float(error.sum() / power.sum()) if power.any() else None, "error": wrong} | ({"van_rossum": float(error.mean())} if network.measure else {})]
 
 
 def _latest(stretch: Stretch, training_nse: float) -> dict[str, float]:

@@ -44,6 +44,11 @@ class Weights(Component):
         """The signs, 1 and -1, that a weight may be drawn with."""
         return frozenset({-1, 1})
 
+    @property
+    def passes(self) -> bool:
+        """Whether what is sent arrives unchanged, neuron by neuron."""
+        return False
+
     def shape(self) -> Shape | None:
         """The shape that these weights insist on, or None where they fit any pathway."""
         return None
@@ -150,6 +155,11 @@ class Identity(Weights):
     def signs(self) -> frozenset[int]:
         """That of the scale."""
         return _signs(self.scale)
+
+    @property
+    def passes(self) -> bool:
+        """Where the scale is 1."""
+        return self.scale == 1
 
     def draw(self, rng: np.random.Generator, shape: Shape) -> Array:
         """scale on the diagonal."""

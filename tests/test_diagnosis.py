@@ -1,5 +1,6 @@
 """Diagnosis: each fault, made on purpose, is named in the run's summary, and a healthy run shows none."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -45,6 +46,7 @@ FAULTS = {
         "mismatch_to_hidden", "an angle of 180 degrees",
     ),
     "rank_deficient": ({"circuit.feedback": {"name": "low_rank", "rank": 3, "scale": 0.3}}, "mismatch_to_hidden", "rank 3 of 10"),
+    "batch_waits": ({"circuit.learning.batch": 300}, "input_to_hidden", "the last 100 of 400 presentations wait for their batch of 300"),
     "exploding": (rates(0.5, 0.5) | {"circuit.learning": {"low": -5.0, "high": 5.0}}, None, "the weights explode"),
 }
 
@@ -59,7 +61,47 @@ def test_a_fault_is_named_with_its_place_and_its_size(kind):
 
 
 def test_every_check_is_tested_here():
-    assert len(FAULTS) + 1 == len(diagnosis.CHECKS), "one fault a check; check_spikes has SPIKING_FAULTS"
+    assert len(FAULTS) + 2 == len(diagnosis.CHECKS), "one fault a check; check_spikes has SPIKING_FAULTS, check_overfitting a test of its own"
+
+
+def test_a_network_that_overfits_is_told(tmp_path):
+    rng = np.random.default_rng(0)
+    x, noise = rng.normal(size=(60, 20)), rng.normal(size=(60, 2))
+    np.savez(tmp_path / "d.npz", inputs=x, targets=x[:, :2] + 2 * noise)
+    changes = {"circuit.sizes": [20, 40, 2], "task": {"name": "arrays", "path": str(tmp_path / "d.npz"), "validation": 0.5}, "protocol.epochs": 60} | rates(0.01, 0.01)
+    result = bioFA.simulate(bioFA.load("linear", changes), backend="numpy")
+    told = [finding.says for finding in result.findings if finding.kind == "overfitting"]
+    assert told
+    assert "validation NSE was lowest" in told[0]
+
+
+def test_a_text_rule_that_reads_no_error_is_not_told_to_learn_longer():
+    oja = {"name": "equation", "equation": "dw/dt = learning_rate * r_post * (r_pre - r_post * w) / T", "learning_rate": 1e-6}
+    findings = found({"circuit.schemes.fa.rule": oja, "circuit.schemes.fa.readout_rule": oja})
+    assert "no rule here (equation) reads an error" in findings["no_learning"].says
+    assert "still" not in findings
+
+
+def test_what_is_not_known_is_claimed_by_no_check():
+    result = bioFA.simulate(bioFA.load("linear", SHORT), backend="numpy")
+    arrays = {name: np.full_like(array, np.nan) for name, array in result.recording.arrays.items()}
+    unknown = dataclasses.replace(result, recording=dataclasses.replace(result.recording, arrays=arrays))
+    evidence = diagnosis.gather(result, bioFA.draw(result.experiment, 1))
+    nothing = dataclasses.replace(evidence, result=unknown, values={name: np.full_like(array, np.nan) for name, array in evidence.values.items()})
+    assert diagnosis.diagnose(nothing) == ()
+
+
+def test_spikes_that_carry_errors_are_looked_for_in_every_step():
+    small = {
+        "circuit.error": {"name": "spiking_error_unit"}, "circuit.sizes": [64, 60, 10], "protocol.phases": [{"presentations": 600}], "protocol.snapshots": 2,
+    }
+    result = bioFA.simulate(bioFA.load("digits_spiking", small), backend="cpp")
+    assert not {"no_error", "silent"} & {finding.kind for finding in result.findings}
+
+
+def test_a_distance_between_spike_trains_is_no_variance_of_targets():
+    result = bioFA.simulate(bioFA.load("pattern", {"protocol.epochs": 40, "protocol.snapshots": 2}), backend="cpp")
+    assert not any("nan" in finding.says for finding in result.findings)
 
 
 @pytest.mark.parametrize("model", ["linear", "digits", "minimal"])

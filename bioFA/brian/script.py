@@ -108,8 +108,8 @@ class Script:
 
     @cached_property
     def recorded(self) -> list[Node]:
-        """What is recorded at the end of a presentation: the readout, and the error where it is measured over the presentation."""
-        return list(dict.fromkeys((self.network.readout, *self.network.measure)))
+        """What is recorded at the end of a presentation: the answer, the target where it arrives changed, the error where the unit measures it."""
+        return list(dict.fromkeys(self.network.judged))
 
     @cached_property
     def noise(self) -> list[str]:

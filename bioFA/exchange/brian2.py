@@ -73,7 +73,7 @@ def text(script: Script, trained: Trained, further: int) -> str:
     dt, length = quantity(protocol.step, "s"), quantity(protocol.steps * protocol.step, "s")
     imports = [*script.imports(), "Network", "StateMonitor", "defaultclock", "prefs", "set_device", *(["SpikeMonitor"] if script.spiking else [])]
     imports += [text.partition("*")[2] for text in (dt, length)]
-    readout, *measures = script.recorded
+    readout, wanted, measures = script.network.answer, script.network.wanted, script.network.measure
     steps, last = protocol.steps, protocol.shown_steps - 1
     values = {
         "NAME": _harmless(experiment.name), "DESCRIPTION": _harmless(experiment.description) or "A network.", "SCHEME": experiment.scheme, "SEED": trained.seed,
@@ -87,6 +87,8 @@ def text(script: Script, trained: Trained, further: int) -> str:
         "NETWORK": ", ".join((*script.populations.values(), *script.pathways.values())),
         "KEPT": indent("\n".join(_kept(script, name, variables) for name, variables in script.kept().items()), "    "),
         "MEASURED": _measured(measures),
+        "WANTED": "" if wanted is None else f'\ntargets = results["{wanted}"]',
+        "LABELLED": f'if f"{{split}}.labels" in data and {wanted is None} and answers.shape[1] == targets.shape[1]:',
     }
     return re.sub("@([A-Z]+)@", lambda place: str(values[place[1]]), _TEMPLATE)
 
@@ -107,7 +109,7 @@ def _kept(script: Script, name: str, variables: list[str]) -> str:
     )
 
 
-def _measured(measures: list[Any]) -> str:
+def _measured(measures: tuple[Any, ...]) -> str:
     if not measures:
         return 'nse = np.sum((targets - answers) ** 2) / np.sum(targets**2)'
     distance, power = (f'results["{node}"].sum()' for node in measures)
@@ -231,10 +233,10 @@ for name, monitor in spikes.items():
     results[f"{name}.spikes.step"] = np.rint(np.asarray(monitor.t / defaultclock.dt)).astype(int)  # @STEPS@ steps a presentation
     results[f"{name}.spikes.neuron"] = np.asarray(monitor.i)
 answers, targets = results["@READOUT@"], data[f"{split}.targets"][rows]
-targets = targets if targets.ndim == 2 else targets[:, -1]
+targets = targets if targets.ndim == 2 else targets[:, -1]@WANTED@
 @MEASURED@
 print(f"{split}: {len(rows)} presentations, normalised squared error {nse:.6g}", end="")
-if f"{split}.labels" in data:
+@LABELLED@
     error = np.mean(answers.argmax(axis=1) != data[f"{split}.labels"][rows])
     print(f", wrong answers {100 * error:.2f} %", end="")
 print()

@@ -46,7 +46,7 @@ def trials(result: Result) -> Trials:
         FileError: if the task's data are no longer there.
     """
     instance = draw(result.experiment, result.seed)
-    readout = str(instance.network.readout)
+    readout = str(instance.network.answer)
     if result.activity is None:
         at, answer = result.recording.at, result.recording.arrays[readout]
     else:
