@@ -131,7 +131,7 @@ def show(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool
     network = experiment.network
     if as_json:
         return print_json({
-            "model": experiment.name, "scheme": experiment.scheme, "experiment": files.to_table(experiment),
+            "model": experiment.name, "scheme": experiment.scheme, "rates": experiment.rates_in_use(), "experiment": files.to_table(experiment),
             "populations": [{"name": p.name, "size": p.size, "neuron": p.neuron.family_name} for p in network.populations],
             "pathways": [
                 {
@@ -145,6 +145,10 @@ def show(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool
     click.echo(files.dumps(experiment))
     click.echo("# The network that this lays out:\n#")
     click.echo("\n".join(f"# {line}".rstrip() for line in network.describe().splitlines()))
+    rates = experiment.rates_in_use()
+    click.echo(f"#\n# Rates: {rates['text'] or 'none'}")
+    for place in rates["departs"]:
+        click.echo(f"# Learns otherwise than the model's own scheme: {place}")
 
 
 @main.command(short_help="Print the JSON Schema of model files, for editors.")

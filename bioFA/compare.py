@@ -73,7 +73,7 @@ def plan(request: Request) -> tuple[list[Condition], list[Job]]:
     conditions: list[Condition] = []
     for model, scheme in itertools.product(request.models, request.schemes or (None,)):
         name = files.load(model).scheme if scheme is None else scheme
-        own = [axis for axis in axes if not _of_another_scheme(axis[0], name)]
+        own = [axis for axis in axes if not _of_another_scheme(axis[0], name) or _inherited(axis, model, name)]
         swept = [key for key, values in own if len(values) > 1]
         for values in itertools.product(*(values for _, values in own)):
             chosen = dict(zip((key for key, _ in own), values, strict=True))
@@ -138,6 +138,14 @@ def _of_another_scheme(key: str, scheme: str) -> bool:
     return parts[:2] == ["circuit", "schemes"] and len(parts) > 2 and parts[2] != scheme
 
 
+def _inherited(axis: tuple[str, list[Any]], model: str, scheme: str) -> bool:
+    """Whether the settings of one scheme that are changed reach another, which inherits them."""
+    key, values = axis
+    changes: list[dict[str, Any]] = [{key: value} for value in values]
+    settings = [files.load(model, change).with_scheme(scheme).circuit.active() for change in (changes if len(changes) > 1 else [{}, *changes])]  # type: ignore[attr-defined]
+    return any(one != settings[0] for one in settings)
+
+
 def _name(condition: Condition) -> str:
     return json.dumps([condition.model, condition.scheme, condition.settings], sort_keys=True)
 
@@ -180,7 +188,7 @@ def run(
         FileError: if another process runs the same comparison, or the disk will not hold what is left.
     """
     limits = limits or Limits()
-    caution = too_few_seeds(found.request["seeds"], len(_pairs(found.conditions)))
+    caution = too_few_seeds(found.request["seeds"], len(_pairs(found)))
     if caution and foretell is not None:
         foretell(caution)
     with sweep.driving(found.folder, shard is not None, force):
@@ -236,7 +244,7 @@ def tidy(found: Sweep) -> DataFrame:
         condition, outcome = found.conditions[job.condition], outcomes[job.name]
         row: dict[str, Any] = {"model": condition.model, "scheme": condition.scheme}
         row |= {key: _cell(condition.settings.get(key)) for key in swept}
-        row |= {"seed": job.seed, "status": found.state(job), "presentations": outcome.get("presentations")}
+        row |= {"rates": found.rates(job.condition)["text"], "seed": job.seed, "status": found.state(job), "presentations": outcome.get("presentations")}
         if found.request["tune"]:
             row["learning_rate_factor"] = (found.chosen(job.condition) or {}).get("factor")
         row |= {name: outcome.get("metrics", {}).get(name) for name in metrics}
@@ -284,7 +292,7 @@ def describe(found: Sweep) -> list[dict[str, Any]]:
             "measure": measure, "mean": "geometric" if measure.endswith("nse") else "arithmetic",
             "value": back(interval.mean), "low": back(interval.low), "high": back(interval.high),
             "seeds": list(raw), "values": list(raw.values()), "diverged": sum(not np.isfinite(v) for v in raw.values()),
-            "missing": found.request["seeds"] - len(raw), "findings": findings(found, number),
+            "missing": found.request["seeds"] - len(raw), "findings": findings(found, number), "rates": found.rates(number),
         })
     return rows
 
@@ -306,7 +314,7 @@ def findings(found: Sweep, condition: int) -> list[dict[str, Any]]:
 def compare_pairs(found: Sweep) -> list[dict[str, Any]]:
     """Every two conditions that differ in one thing (scheme, model, or swept values), over the seeds that both have."""
     rows: list[dict[str, Any]] = []
-    for first, second in _pairs(found.conditions):
+    for first, second in _pairs(found):
         a, b = found.conditions[first], found.conditions[second]
         measure = measure_of(found, a.model)
         if measure_of(found, b.model) != measure:
@@ -324,11 +332,11 @@ def compare_pairs(found: Sweep) -> list[dict[str, Any]]:
     return rows
 
 
-def _pairs(conditions: Sequence[Condition]) -> list[tuple[int, int]]:
-    """Every two conditions that differ in one thing, by number."""
+def _pairs(found: Sweep) -> list[tuple[int, int]]:
+    """Every two conditions that differ in one thing, by number; not those that are the same network, between which there is nothing to test."""
     return [
-        (first, second) for (first, a), (second, b) in itertools.combinations(enumerate(conditions), 2)
-        if (a.model != b.model) + (a.scheme != b.scheme) + (dict(a.settings) != dict(b.settings)) == 1
+        (first, second) for (first, a), (second, b) in itertools.combinations(enumerate(found.conditions), 2)
+        if (first, second) not in found.identical and (a.model != b.model) + (a.scheme != b.scheme) + (dict(a.settings) != dict(b.settings)) == 1
     ]
 
 
@@ -365,7 +373,7 @@ def summary(found: Sweep, failed: Mapping[str, str] | None = None) -> dict[str, 
         "states": dict(Counter(map(found.state, found.jobs))), "mixed": _mixed(done),
         "compiled": sum(not o["timing"]["cached"] for o in done if o["timing"].get("compile_s")),
         "tuning": [{"condition": label(c)} | (found.chosen(n) or {}) for n, c in enumerate(found.conditions)] if found.request["tune"] else [],
-        "conditions": describe(found), "comparisons": compare_pairs(found), "table": str(found.folder / TIDY), "pairs": str(found.folder / PAIRS),
+        "conditions": describe(found), "identical": [[label(found.conditions[n]) for n in pair] for pair in sorted(found.identical)], "comparisons": compare_pairs(found), "table": str(found.folder / TIDY), "pairs": str(found.folder / PAIRS),
     }
 
 
@@ -395,7 +403,10 @@ def told(outcome: Mapping[str, Any]) -> str:
     for row in outcome["conditions"]:
         note = f"; {row['diverged']} diverged" if row["diverged"] else ""
         lines.append(f"  {row['measure']:<11}{row['label']}: {row['value']:.4g} [{row['low']:.4g}, {row['high']:.4g}], n = {len(row['values'])}{note}")
+        lines.append(f"  rates      {row['label']}: {row['rates']['text']}")
+        lines += [f"  NOTE       {row['label']} differs from the model's own scheme in more than its feedback: {'; '.join(row['rates']['departs'])}"] if row["rates"]["departs"] else []
         lines += [f"  WARNING    {row['label']}, {in_runs(finding, row)}: {finding['says']}" for finding in row["findings"]]
+    lines += [f"  identical  {first} and {second}: the same network by construction, so nothing is tested between them" for first, second in outcome["identical"]]
     for row in outcome["comparisons"]:
         verdict = "differ" if row["differs"] else "no difference shown" if row["n"] >= statistics.FEWEST else f"fewer than {statistics.FEWEST} seeds, so nothing is claimed"
         lines.append(

@@ -99,6 +99,10 @@ class Component(BaseModel):
         fields = {n: getattr(self, n) for n in type(self).model_fields}
         return type(self)(**(fields | changes))
 
+    def without(self, field: str) -> Any:
+        """A copy that was never given a field: it has the default."""
+        return type(self)(**{n: getattr(self, n) for n in type(self).model_fields if n != field and n in self.model_fields_set})
+
     @classmethod
     def unit_of(cls, field: str) -> str:
         """The SI unit that a field declares, or '1'."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -11,7 +12,7 @@ from annotated_types import Ge, Gt
 from pydantic import Field, Strict
 
 from bioFA.components import Component, Count, Name, Number
-from bioFA.errors import BadName, Contradiction, MissingField, OutOfRange, Unavailable, UnknownName, WrongShape, suggestion
+from bioFA.errors import BadName, Contradiction, MissingField, ModelError, OutOfRange, Unavailable, UnknownName, WrongShape, suggestion
 from bioFA.network import CircuitField, Network, Node
 from bioFA.neurons import NeuronModel
 from bioFA.schemes.layered import Layered
@@ -120,6 +121,15 @@ class Protocol(Component):
                 f"Protocol.learning_onset must be < presentation = {self.presentation:g} s; got {self.learning_onset:g} s. Nothing would learn. Give an earlier one, or leave it out."
             )
 
+    def phase_ends(self, examples: int) -> list[int]:
+        """After how many presentations each phase ends, with so many training examples; empty where there are none."""
+        return list(itertools.accumulate(phase.length(examples) for phase in self.phases))
+
+    def training(self, examples: int) -> int:
+        """How many presentations the training has, with so many examples."""
+        total = self.phase_ends(examples)[-1] if self.phases else self.epochs * examples
+        return total if self.presentations is None else min(total, self.presentations)
+
     @property
     def step(self) -> float:
         """Length of a step in seconds."""
@@ -155,6 +165,11 @@ def _whole_steps(name: str, time: float, dt: float) -> None:
         raise OutOfRange(f"Protocol.{name} must be a whole number of steps of dt = {dt:g} s; got {time:g} s. The nearest is {nearest:g} s.")
 
 
+def _at_rates(name: str, rates: Mapping[str, float]) -> str:
+    """A rule or scheme with its numbers; a decay of 0 is none."""
+    return ", ".join([name, *(f"{rate} {value:.4g}" for rate, value in rates.items() if value or not rate.endswith("decay"))])
+
+
 class Record(Component):
     """What a run keeps of the presentations 0, `every`, 2 `every`, ..., beside the network's own measurements.
 
@@ -180,7 +195,8 @@ class Experiment(Component):
     record: Record = Record()
 
     def model_post_init(self, context: Any) -> None:
-        """Check what spans the parts."""
+        """Settle what a circuit leaves to the training's length, and check what spans the parts."""
+        object.__setattr__(self, "circuit", self.circuit.settled(lambda: self.protocol.training(self.task.training_examples())))
         if not self.name.isprintable() or not self.name:
             raise BadName(f"Experiment.name must be printable text; got {self.name!r}. For example: name = 'digits'.")
         n_in, n_out = self.task.sizes()
@@ -247,6 +263,27 @@ class Experiment(Component):
         """The learning scheme in use, or 'explicit' for a network given pathway by pathway."""
         return self.circuit.scheme if isinstance(self.circuit, Layered) else EXPLICIT
 
+    def rates_in_use(self) -> dict[str, Any]:
+        """What decides how fast it learns: the `rules` in use with their rates, the `scheme_numbers`, all of it in one `text`, and where it `departs` from the model's own scheme."""
+        rules, numbers = self.network.rules_in_use(), self.circuit.numbers()
+        parts = [f"{', '.join(row['pathways'])}: {_at_rates(row['rule'], row['rates'])}" for row in rules]
+        parts += [_at_rates(self.scheme, numbers)] if numbers else []
+        return {"rules": rules, "scheme_numbers": numbers, "text": "; ".join(parts), "departs": self._departures()}
+
+    def _departures(self) -> list[str]:
+        """Where a forward pathway learns otherwise than under the model's own scheme, so that more than the feedback differs."""
+        own = self.circuit.own_scheme if isinstance(self.circuit, Layered) else None
+        if own is None:
+            return []
+        theirs = {p.name: p for p in self.with_scheme(own).network.pathways}
+        groups: dict[str, list[str]] = {}
+        for pathway in self.network.pathways:
+            before = theirs.get(pathway.name)
+            if before is not None and pathway.port == "drive" and before.plasticity != pathway.plasticity:
+                here, there = (_at_rates(p.plasticity.family_name, p.plasticity.rates()) if p.plasticity else "does not learn" for p in (pathway, before))
+                groups.setdefault(f"{here} (under {own}: {there})", []).append(pathway.name)
+        return [f"{', '.join(names)}: {how}" for how, names in groups.items()]
+
     @cached_property
     def recorded(self) -> tuple[Node, ...]:
         """What is recorded: the readout, measured feedback with its probes, and what `record` names."""
@@ -278,7 +315,13 @@ class Experiment(Component):
         """The same experiment under another scheme."""
         if not isinstance(self.circuit, Layered):
             raise Unavailable(f"a scheme can be chosen for a layered circuit only; '{self.name}' is given pathway by pathway. Leave --scheme out, or describe a layered circuit.")
-        return self.replace(circuit=self.circuit.replace(scheme=scheme))
+        circuit = self.circuit.with_scheme(scheme)
+        try:
+            return self.replace(circuit=circuit)
+        except ModelError as error:
+            if scheme in self.circuit.schemes or circuit.own_scheme is None:
+                raise
+            raise error.within(f"scheme '{scheme}' has no settings here, so its rules are those of the model's own scheme '{circuit.own_scheme}': ") from None
 
     def _repr_html_(self) -> str:
         from bioFA.notebook import of_experiment

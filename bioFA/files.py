@@ -14,6 +14,8 @@ import tomli_w
 from bioFA.errors import BadChange, FileError, ModelError, NoSuchFile, TooLarge, UnknownModel, Unreadable, WrongKind, WrongType, suggestion
 from bioFA.experiment import Experiment
 from bioFA.places import placed
+from bioFA.schemes.base import family
+from bioFA.schemes.layered import Layered
 
 LARGEST, DEEPEST, MOST = 1_000_000, 100, 10_000
 """A model file is read by people: more bytes, tables nested deeper, or more keys than this are some other file."""
@@ -93,12 +95,23 @@ def load(model: str | Path, changes: dict[str, Any] | None = None) -> Experiment
     path = find(model)
     table = _read_toml(path)
     _find_files(table, path.parent)
+    own = table["circuit"].get("scheme", "fa") if isinstance(table.get("circuit"), dict) else None
     for key, value in (changes or {}).items():
         _put(table, key, value)
+    _keep_own(table, own)
     try:
         return from_table(table)
     except (ModelError, FileError) as error:
         raise placed(error, path, table, changes or {}) from None
+
+
+def _keep_own(table: dict[str, Any], own: Any) -> None:
+    """Where a change chose another scheme than the model's own, let it inherit from that one, as `with_scheme` does."""
+    circuit = table.get("circuit")
+    if isinstance(circuit, dict) and circuit.get("name") == Layered.family_name and own != (chosen := circuit.get("scheme", "fa")) and own is not None:
+        circuit.setdefault("own_scheme", own)
+        if chosen in family.names() and isinstance(circuit.setdefault("schemes", {}), dict):
+            circuit["schemes"].setdefault(chosen, {})
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -176,7 +189,9 @@ def dumps(experiment: Experiment, beside: Path | None = None) -> str:
 
 
 def loads(text: str, beside: Path | None = None) -> Experiment:
-    """An experiment from the text of a model file; files that it names are looked for in the folder `beside` first.
+    """An experiment from the text that a result, bundle or comparison keeps of it; files that it names are looked for in the folder `beside` first.
+
+    It means what it meant when it ran: a scheme that it gives no settings ran at the defaults of its time (`Scheme.once`).
 
     Raises:
         ModelError: if the text is not TOML, or what it describes is wrong.
@@ -187,6 +202,11 @@ def loads(text: str, beside: Path | None = None) -> Experiment:
         raise WrongType(f"the text is not valid TOML: {error}. See 'biofa show digits' for a model file.") from None
     if beside is not None:
         _find_files(table, beside)
+    circuit = table.get("circuit")
+    if isinstance(circuit, dict) and circuit.get("name") == Layered.family_name:
+        scheme, schemes = circuit.get("scheme", "fa"), circuit.get("schemes", {})
+        if scheme in family.names() and isinstance(schemes, dict) and scheme not in schemes and (once := family.get(scheme).once):
+            circuit["schemes"] = {**schemes, scheme: dict(once)}
     return from_table(table)
 
 

@@ -8,7 +8,6 @@ same order from the same initial weights.
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -84,13 +83,11 @@ class Instance:
 
     def presentations(self) -> int:
         """How many presentations the training has."""
-        protocol = self.experiment.protocol
-        total = self.phase_ends()[-1] if protocol.phases else protocol.epochs * len(self.data.train)
-        return total if protocol.presentations is None else min(total, protocol.presentations)
+        return self.experiment.protocol.training(len(self.data.train))
 
     def phase_ends(self) -> list[int]:
         """After how many presentations each phase ends; empty where the training has none."""
-        return list(itertools.accumulate(phase.length(len(self.data.train)) for phase in self.experiment.protocol.phases))
+        return self.experiment.protocol.phase_ends(len(self.data.train))
 
     def order(self, start: int, stop: int) -> Array:
         """Which training example each presentation from `start` to `stop` shows."""
@@ -265,7 +262,15 @@ def draw(experiment: Experiment, seed: int) -> Instance:
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
         raise OutOfRange(f"seed must be a whole number from 0 to 2**63 - 1; got {seed!r}. For example: seed = 1.")
     seed = int(seed)
-    network = experiment.network
+    state, masks = _beginning(experiment.network, seed)
+    data = experiment.task.draw(lambda purpose: stream(seed, purpose))
+    if not data.train.targets.any():
+        raise NothingToLearn(f"the train targets of {type(experiment.task).__name__} are all zero, so there is nothing to learn. Check the task.")
+    return Instance(experiment, seed, data, state, masks)
+
+
+def _beginning(network: Network, seed: int) -> tuple[dict[str, Array], dict[str, Array]]:
+    """The state with which a network begins, and which synapses of its sparse pathways exist."""
     masks = {
         p.name: _mask(p, stream(seed, f"mask/{p.name}").random(network.shape(p))) for p in network.owners() if p.sparse and not p.zero_is_absent
     } | {
@@ -282,10 +287,33 @@ def draw(experiment: Experiment, seed: int) -> Instance:
     for population in network.populations:
         for variable, value in population.neuron.state.items():
             state[f"{population.name}.{variable}"] = np.full(population.size, value)
-    data = experiment.task.draw(lambda purpose: stream(seed, purpose))
-    if not data.train.targets.any():
-        raise NothingToLearn(f"the train targets of {type(experiment.task).__name__} are all zero, so there is nothing to learn. Check the task.")
-    return Instance(experiment, seed, data, state, masks)
+    return state, masks
+
+
+def identical(first: Experiment, second: Experiment, seed: int) -> bool:
+    """Whether two experiments are the same network by construction: they differ in the names of pathways, and of the scheme, alone.
+
+    Then all their trajectories from a seed are equal, bit for bit: the populations, and, port by port in their order, the pathways that arrive there
+    with their drawn weights, rules and rates; the task and the protocol.
+    """
+    mine, theirs = first.network, second.network
+    if first.task != second.task or first.protocol != second.protocol or mine.wiring() != theirs.wiring():
+        return False
+    names = dict(zip((p.name for p in mine.by_port()), (p.name for p in theirs.by_port()), strict=True))
+    if any(names[pathway.name] != pathway.name for pathway in mine.redrawn()):  # whose weights come from the stream of the name
+        return False
+    return all(_equal({_renamed(name, names): array for name, array in ours.items()}, given) for ours, given in zip(_beginning(mine, seed), _beginning(theirs, seed), strict=True))
+
+
+def _renamed(name: str, names: Mapping[str, str]) -> str:
+    """The name of an array of a pathway, `pathway` or `pathway.variable`, with the name that the pathway has elsewhere."""
+    pathway, dot, variable = name.partition(".")
+    return f"{names.get(pathway, pathway)}{dot}{variable}"
+
+
+def _equal(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
+    """Whether two sets of arrays have the same names and numbers."""
+    return first.keys() == second.keys() and all(np.array_equal(array, second[name]) for name, array in first.items())
 
 
 def _mask(pathway: Pathway, chances: Array) -> Array:

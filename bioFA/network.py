@@ -12,7 +12,7 @@ import graphlib
 import keyword
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -199,6 +199,14 @@ class Circuit(Component):
         """What a summary of the circuit must add, lest its name claim too much; sentences."""
         return ()
 
+    def numbers(self) -> dict[str, float]:
+        """The numbers of its learning scheme that no rule holds."""
+        return {}
+
+    def settled(self, presentations: Callable[[], int]) -> Circuit:
+        """The same, with what depends on how many presentations the training has."""
+        return self
+
 
 class Network(Circuit):
     """Populations and pathways, checked as a whole.
@@ -378,6 +386,22 @@ class Network(Circuit):
         """The pathways that arrive at one port, in the order of their description."""
         return self._arriving.get((population, port), ())
 
+    def by_port(self) -> tuple[Pathway, ...]:
+        """The pathways, port by port, in the order in which each port sums them."""
+        return tuple(pathway for end in sorted(self._arriving) for pathway in self._arriving[end])
+
+    def wiring(self) -> tuple[tuple[Population, ...], tuple[Pathway, ...]]:
+        """Populations and pathways without the names of pathways: each is called by its place in `by_port`, also where others refer to it."""
+        pathways = self.by_port()
+        called = {pathway.name: f"p{place}" for place, pathway in enumerate(pathways)}
+
+        def renamed(pathway: Pathway) -> Pathway:
+            weights = pathway.weights if pathway.weights.owns else pathway.weights.replace(pathway=called[pathway.weights.pathway])  # type: ignore[attr-defined]
+            others = {end: called.get(getattr(pathway, end)) for end in ("stands_for", "partner")}
+            return pathway.replace(name=called[pathway.name], weights=weights, **others)
+
+        return tuple(sorted(self.populations, key=lambda population: population.name)), tuple(map(renamed, pathways))
+
     def owners(self) -> tuple[Pathway, ...]:
         """The pathways that have weights of their own."""
         return tuple(p for p in self.pathways if p.weights.owns)
@@ -401,6 +425,19 @@ class Network(Circuit):
     def plastic(self) -> tuple[Pathway, ...]:
         """The pathways that learn."""
         return tuple(p for p in self.pathways if p.plasticity is not None)
+
+    def rules_in_use(self) -> list[dict[str, Any]]:
+        """Every rule in use: `rule`, the `pathways` that learn by it, and its `rates` by name, with those of `learning`."""
+        rows: list[dict[str, Any]] = []
+        for pathway in self.plastic():
+            assert pathway.plasticity is not None
+            found = {"rule": pathway.plasticity.family_name, "rates": pathway.plasticity.rates() | pathway.learning.rates()}
+            same = next((row for row in rows if all(row[key] == value for key, value in found.items())), None)
+            if same is None:
+                rows.append(found | {"pathways": [pathway.name]})
+            else:
+                same["pathways"].append(pathway.name)
+        return rows
 
     def spiking(self) -> tuple[Population, ...]:
         """The populations that spike: those that publish `s`."""

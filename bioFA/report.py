@@ -257,7 +257,7 @@ def _condition_rows(outcome: Mapping[str, Any], names: Sequence[str]) -> list[di
         {
             "name": name, "measure": _measure_name(row["measure"]), "mean": row["mean"], "value": _number(row["value"], row["measure"]),
             "low": _number(row["low"], row["measure"]), "high": _number(row["high"], row["measure"]), "n": len(row["values"]),
-            "diverged": row["diverged"], "missing": row["missing"], "values": [_number(v, row["measure"]) for v in row["values"]],
+            "rates": row["rates"], "diverged": row["diverged"], "missing": row["missing"], "values": [_number(v, row["measure"]) for v in row["values"]],
         }
         for row, name in zip(outcome["conditions"], names, strict=True)
     ]

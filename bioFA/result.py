@@ -223,6 +223,7 @@ class Result:
             "backend": self.backend,
             "presentations": self.presentations,
             "ended_early": self.ended_early,
+            "rates": self.experiment.rates_in_use(),
             "metrics": self.metrics,
             "alignment": self.alignment,
             "feedback_angle": {name: _median(course[len(course) - late_angles(len(course)):]) for name, course in self.feedback_angles.items()},
@@ -269,6 +270,7 @@ class Result:
                 note = "" if self.experiment.scheme != "bp" else "   (random weights that the error does not use: the control)"
                 lines.append(f"  alignment angle    {name}: {finite[0]:.0f} deg -> {self.alignment[name]:.0f} deg{note}")
         plastic = ", ".join(f"{p.name} {self.experiment.network.shape(p)}" for p in self.experiment.network.plastic())
+        lines.append(f"  rates              {self.experiment.rates_in_use()['text'] or 'none'}")
         lines.append(f"  learned            {plastic or 'nothing: no pathway has a plasticity rule'}")
         if columns := self.provenance.get("columns"):
             lines.append("  columns            " + "; ".join(f"{kind}: {named(names)}" for kind, names in columns.items()))

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import shlex
@@ -53,6 +54,7 @@ from bioFA.errors import (
     WrongVersion,
 )
 from bioFA.experiment import Experiment
+from bioFA.instance import identical
 from bioFA.locks import Held, hold, holder, take_over
 from bioFA.memory import resident
 from bioFA.result import RESULT
@@ -116,6 +118,14 @@ class Sweep:
         """The experiment of each condition, as it was before tuning."""
         return [files.loads(condition.experiment) for condition in self.conditions]
 
+    @cached_property
+    def identical(self) -> frozenset[tuple[int, int]]:
+        """Every two conditions, by number, that are the same network by construction (`instance.identical`)."""
+        seed = min((job.seed for job in self.compared), default=1)
+        return frozenset(
+            (first, second) for (first, one), (second, other) in itertools.combinations(enumerate(self.experiments), 2) if identical(one, other, seed)
+        )
+
     @property
     def compared(self) -> list[Job]:
         """The jobs that are compared: all but those that tune."""
@@ -138,6 +148,10 @@ class Sweep:
                     values.setdefault(job.factor, []).append(float("inf") if diverged else tuning.validation_measure(outcome["metrics"]))
             self._chosen[condition] = tuning.choose(values) if values else {"factor": 1.0, "at_edge": False, "grid": []}
         return self._chosen[condition]
+
+    def rates(self, condition: int) -> dict[str, Any]:
+        """The rates with which a condition is compared: after tuning, where that is finished."""
+        return tuning.scaled(self.experiments[condition], (self.chosen(condition) or {"factor": 1.0})["factor"]).rates_in_use()
 
     def experiment(self, job: Job) -> Experiment | None:
         """What a job runs, or None while its tuning is not finished."""

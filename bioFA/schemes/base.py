@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar
 
@@ -65,13 +65,31 @@ class Additions:
 
 
 class Scheme(Component):
-    """Base of the learning schemes: `rule` for the hidden layers, `readout_rule` for the last pathway."""
+    """Base of the learning schemes: `rule` for the hidden layers, `readout_rule` for the last pathway.
+
+    What a model does not give of the settings that a scheme `inherits`, it takes from the model's own scheme
+    (`Layered.own_scheme`), so that schemes differ in the pathway of the error and in nothing else.
+    """
+
+    inherits: ClassVar[tuple[str, ...]] = ("rule", "readout_rule")
+    """The settings that are those of the model's own scheme where none are given."""
+    once: ClassVar[Mapping[str, Any]] = {}
+    """Settings with which a stored experiment ran that gives none, where the defaults were others once."""
 
     in_spikes: ClassVar[str] = ""
     """What the name of the scheme claims too much of where neurons spike, in a sentence."""
 
     rule: Rule = LocalError()
     readout_rule: Rule = DeltaRule()
+
+    def completed(self, own: Scheme) -> Scheme:
+        """The same, with the settings that it was not given from the model's own scheme."""
+        given = {name: getattr(self, name) for name in type(self).model_fields if name in self.model_fields_set}
+        return type(self)(**({name: getattr(own, name) for name in self.inherits} | given))
+
+    def settled(self, presentations: Callable[[], int]) -> Scheme:
+        """The same, with what depends on how many presentations the training has."""
+        return self
 
     def lay(self, layers: Layers) -> Additions:
         """The feedback pathways for these layers, and which forward pathways learn by which rule."""

@@ -11,14 +11,14 @@ carries the other, and every pathway that leaves the one leaves the other with t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeVar
 
 from annotated_types import Ge, Gt, Le
-from pydantic import AfterValidator, Field, PlainSerializer, Strict, field_validator
+from pydantic import AfterValidator, Field, PlainSerializer, Strict, ValidationInfo, field_validator
 
-from bioFA.components import Count, InSchema, Name, Number, OneOrMany
+from bioFA.components import Component, Count, InSchema, Name, Number, OneOrMany
 from bioFA.errors import Contradiction, ModelError, WrongShape
 from bioFA.network import Circuit, Learning, Network, Pathway, Population
 from bioFA.neurons import Neuron
@@ -52,7 +52,8 @@ class Layered(Circuit):
     send forward under Dale's law (see `Population`); error units, the bias unit and the errors that hidden layers pass on have both signs. `learning` says how changes reach the weights of all pathways that learn;
     biases, which may begin at 0, are not normalised. `recurrent` are the initial weights from each hidden layer to itself,
     which learn by the rule of the hidden layers; the error is not sent through them, so no scheme is backpropagation through time.
-    `schemes` holds each scheme's own settings, `scheme` the one in use.
+    `schemes` holds each scheme's settings, `scheme` the one in use. `own_scheme` is the model's own, where another is in use:
+    a scheme inherits from it the rules that it is not given, or, of a rule that is given without a name, the rest of it.
     """
 
     sizes: Annotated[tuple[Count, ...], Field(min_length=2, examples=[[784, 100, 10]])]
@@ -74,16 +75,24 @@ class Layered(Circuit):
     inhibitory: Annotated[Number, Ge(0), Le(1)] | None = None
     learning: Learning = Learning()
     scheme: Name = "fa"
+    own_scheme: Name | None = None
     schemes: Annotated[Mapping[str, SchemeField], AfterValidator(MappingProxyType), PlainSerializer(_dump_schemes), InSchema({"family": "scheme settings"})] = Field(
         default_factory=dict, validate_default=True
     )
 
     @field_validator("schemes", mode="before")
     @classmethod
-    def _named(cls, schemes: Any) -> Any:
+    def _named(cls, schemes: Any, info: ValidationInfo) -> Any:
         if not isinstance(schemes, Mapping):
             raise ValueError("must be a table with one entry a scheme, such as schemes.fa = { ... }")
-        return {name: _read_scheme(name, value) for name, value in schemes.items()}
+        own_name = info.data.get("own_scheme") or info.data.get("scheme", "")
+        if own_name not in family.names():
+            return {name: _read_scheme(name, value) for name, value in schemes.items()}
+        own = _read_scheme(own_name, schemes.get(own_name, {}))
+        if not isinstance(own, Scheme) or own.family_name != own_name:
+            return schemes
+        others = {name: _read_scheme(name, value, own) for name, value in schemes.items() if name != own_name}
+        return {name: own if name == own_name else others[name].completed(own) if isinstance(others[name], Scheme) else others[name] for name in schemes}
 
     def model_post_init(self, context: Any) -> None:
         """Check what spans fields: the scheme's name and the number of weight entries."""
@@ -91,6 +100,7 @@ class Layered(Circuit):
             if scheme.family_name != name:
                 raise Contradiction(f"Layered.schemes.{name} holds the scheme '{scheme.family_name}'. Give it under its own name.")
         family.get(self.scheme)
+        family.get(self.own_scheme or self.scheme)
         if self.recurrent is not None and len(self.sizes) == 2:
             raise Contradiction(f"Layered.recurrent joins a hidden layer with itself; sizes {list(self.sizes)} have none. Leave it out, or give a hidden layer.")
         for field, wanted in (("weights", len(self.sizes) - 1), ("density", len(self.sizes) - 1), ("feedback", len(self.sizes) - 2)):
@@ -100,7 +110,29 @@ class Layered(Circuit):
 
     def active(self) -> Scheme:
         """The scheme in use, with its settings."""
-        return self.schemes[self.scheme] if self.scheme in self.schemes else family.get(self.scheme)()
+        return self.settings(self.scheme)
+
+    def settings(self, scheme: str) -> Scheme:
+        """The settings of a scheme, its defaults where it has none here."""
+        return self.schemes[scheme] if scheme in self.schemes else family.get(scheme)()
+
+    def numbers(self) -> dict[str, float]:
+        """The numbers of the scheme in use, such as a feedback rate or the size of its noise."""
+        return self.active().parameters()
+
+    def with_scheme(self, scheme: str) -> Layered:
+        """The same circuit under another scheme, which inherits what it is not given from the model's own."""
+        own = self.own_scheme or self.scheme
+        known = dict(self.schemes)
+        if scheme not in known and scheme != own:
+            known[scheme] = family.get(scheme)().completed(self.settings(own))
+        return self.replace(scheme=scheme, own_scheme=None if scheme == own else own, schemes=known)
+
+    def settled(self, presentations: Callable[[], int]) -> Layered:
+        """The same, with what depends on how many presentations the training has in the settings of its schemes."""
+        before = {**self.schemes, self.scheme: self.active()}
+        after = {name: settings.settled(presentations) for name, settings in before.items()}
+        return self if all(after[name] is settings for name, settings in before.items()) else self.replace(schemes=after)
 
     def caveats(self) -> tuple[str, ...]:
         """What the scheme says of itself where neurons spike."""
@@ -204,12 +236,23 @@ def _opposed(pathway: Pathway, error_unit: str) -> Pathway:
     return pathway.replace(name=name, weights=weights, density=1.0, fan_in=None, sign="any", stands_for=None, **ends)
 
 
-def _read_scheme(name: str, value: Any) -> Any:
-    """The settings of the scheme of that name, which need not be repeated inside."""
+def _read_scheme(name: str, value: Any, own: Scheme | None = None) -> Any:
+    """The settings of the scheme of that name, which need not be repeated inside; a rule without a name is that of the model's `own` scheme, changed."""
     try:
-        return family.get(name)(**value) if isinstance(value, Mapping) and "name" not in value else value
+        if not isinstance(value, Mapping):
+            return value
+        kind = family.get(str(value.get("name", name)))
+        fields = {field: _changed(getattr(own, field), given) if own and field in kind.inherits else given for field, given in value.items() if field != "name"}
+        return kind(**fields)
     except ModelError as error:
         raise error.below(f"schemes.{name}") from None
+
+
+def _changed(rule: Component, given: Any) -> Any:
+    """A rule that is given without a name as the changes to another."""
+    if not isinstance(given, Mapping) or "name" in given:
+        return given
+    return {"name": rule.family_name, **{field: getattr(rule, field) for field in rule.model_fields_set}, **given}
 
 
 def _spread(entries: tuple[T, ...], count: int) -> tuple[T, ...]:

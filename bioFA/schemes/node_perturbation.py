@@ -32,6 +32,7 @@ class NodePerturbation(Scheme):
     """Scheme `np`: noise of standard deviation `sigma` on the drive of every hidden neuron."""
 
     family_name: ClassVar[str] = "np"
+    inherits: ClassVar[tuple[str, ...]] = ("readout_rule",)
 
     rule: Rule = NodePerturbationRule()
     sigma: Annotated[Number, Ge(1e-100)] = 0.01

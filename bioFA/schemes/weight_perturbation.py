@@ -33,6 +33,7 @@ class WeightPerturbation(Scheme):
     """Scheme `wp`: noise of standard deviation `sigma` on every weight that enters a hidden layer."""
 
     family_name: ClassVar[str] = "wp"
+    inherits: ClassVar[tuple[str, ...]] = ("readout_rule",)
 
     rule: Rule = WeightPerturbationRule()
     sigma: Annotated[Number, Ge(1e-100)] = 0.01

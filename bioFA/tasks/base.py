@@ -96,6 +96,10 @@ class Task(Component):
         """The names of what a file gives as inputs, targets and labels; empty where nothing has a name."""
         return {}
 
+    def training_examples(self) -> int:
+        """How many training examples there are, whatever the seed."""
+        return len(self.draw(lambda purpose: np.random.default_rng([*purpose.encode()])).train)
+
     def draw(self, stream: Stream) -> Data:
         """The examples; generated tasks draw them from `stream`, data sets ignore it.
 

@@ -30,6 +30,10 @@ class Mnist(Task):
         """784 pixels, 10 classes."""
         return 784, 10
 
+    def training_examples(self) -> int:
+        """All 60,000 images or the first 50,000, each moved every way."""
+        return (60_000 if self.full_training else 50_000) * (2 * self.shift + 1) ** 2
+
     def draw(self, stream: Stream) -> Data:
         """The original order; draws nothing."""
         arrays = read_mnist()
