@@ -142,8 +142,8 @@ def _inherited(axis: tuple[str, list[Any]], model: str, scheme: str) -> bool:
     """Whether the settings of one scheme that are changed reach another, which inherits them."""
     key, values = axis
     changes: list[dict[str, Any]] = [{key: value} for value in values]
-    settings = [files.load(model, change).with_scheme(scheme).circuit.active() for change in (changes if len(changes) > 1 else [{}, *changes])]  # type: ignore[attr-defined]
-    return any(one != settings[0] for one in settings)
+    networks = [files.load(model, change).with_scheme(scheme).network for change in (changes if len(changes) > 1 else [{}, *changes])]
+    return any(network != networks[0] for network in networks)
 
 
 def _name(condition: Condition) -> str:
