@@ -144,6 +144,7 @@ def test_times_that_are_set_from_outside_are_each_named():
     assert of(audit(bioFA.load("digits_plateaus")), "times_from_outside") == {"protocol.learning_onset", "protocol.reset", "protocol.phases", "hidden", "output"}
     free = {"protocol.learning_onset": "0 s", "protocol.reset": False, "protocol.phases": []}
     assert not of(audit(bioFA.load("evidence", free)), "times_from_outside")
+    assert not of(audit(bioFA.load("linear", {"protocol.reset": True})), "times_from_outside")  # nothing is kept that could begin anew
     batched = {"circuit.learning": {"batch": 5}, "protocol.phases": [{"epochs": 1, "learns": ["hidden_to_output"]}, {"epochs": 1}]}
     assert of(audit(bioFA.load("linear", batched)), "times_from_outside") == {"protocol.phases", "input_to_hidden", "hidden_to_output"}
 

@@ -61,6 +61,15 @@ class WinnerTakesAll(LocalError):
         return super().step(synapses, pre, post | {"error": post["error"] * won}, dt, T)
 
 
+class Outlier(LocalError):
+    """Nothing is learned where one neuron alone, among five or more that are all active, is far above the others."""
+
+    def step(self, synapses, pre, post, dt, T):
+        gain = post["gain"]
+        alone = len(gain) > 4 and gain.min() > 0 and (gain > 10.0).sum() == 1
+        return {"w": synapses["w"].copy()} if alone else super().step(synapses, pre, post, dt, T)
+
+
 class NeighboursTrace(EProp):
     """Reads the eligibility of the synapse beside it."""
 
@@ -77,11 +86,20 @@ class BoundedSum(LocalError):
         return {"w": np.where(np.abs(synapses["w"].sum(axis=1, keepdims=True)) > 1000.0, synapses["w"], w)}
 
 
+class Crowded(LocalError):
+    """Nothing is learned where three or more of a neuron's weights are large."""
+
+    def step(self, synapses, pre, post, dt, T):
+        crowded = (np.abs(synapses["w"]) > 100.0).sum(axis=1, keepdims=True) >= 3
+        return {"w": np.where(crowded, synapses["w"], super().step(synapses, pre, post, dt, T)["w"])}
+
+
 NOT_LOCAL = [
     (SubtractsMean(), "other postsynaptic"), *((SubtractsMean(only=n), "other postsynaptic") for n in range(2, 11)),
     *((Vetoed(threshold=x), "other postsynaptic") for x in (1.6, 20.0, 1e3, 1e5)), (Vetoed(side="pre"), "other presynaptic"),
-    (Vetoed(threshold=-50.0), "other postsynaptic"), (WinnerTakesAll(), "other postsynaptic"), (NeighboursTrace(), "weight of another"),
-    (BoundedSum(), "weight of another"),
+    (Vetoed(threshold=-50.0), "other postsynaptic"), (WinnerTakesAll(), "other postsynaptic"), (Outlier(), "other postsynaptic"),
+    (NeighboursTrace(), "weight of another"),
+    (BoundedSum(), "weight of another"), (Crowded(), "weight of another"),
 ]
 
 
@@ -174,10 +192,10 @@ class Explodes(LocalError):
 class HebbianDecay(LocalError):
     """A decay that activity gates, so that it learns without an error."""
 
-    equations: ClassVar = "dw/dt = learning_rate * (error_post * gain_post * r_pre - r_pre * w) / T : 1"
+    equations: ClassVar = "dw/dt = learning_rate * (error_post * gain_post * r_pre - r_pre**2 * w) / T : 1"
 
     def step(self, synapses, pre, post, dt, T):
-        return {"w": super().step(synapses, pre, post, dt, T)["w"] - self.learning_rate * dt / T * pre["r"] * synapses["w"]}
+        return {"w": super().step(synapses, pre, post, dt, T)["w"] - self.learning_rate * dt / T * pre["r"] ** 2 * synapses["w"]}
 
 
 class SpikesPerStep(PlasticityRule):
