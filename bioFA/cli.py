@@ -293,7 +293,15 @@ def resume(folder: str, figures: bool | None, as_json: bool, **driving: Any) -> 
 @click.argument("model", required=False)
 @click.option("--models", metavar="A,B", help="Several models, in place of MODEL.")
 @click.option("--schemes", metavar="A,B", shell_complete=complete_scheme, help="Learning schemes; each model's own where left out.")
-@click.option("--seeds", type=Whole(1), default=5, show_default=True, metavar="N", help="Run each from the seeds 1 to N.")
+@click.option(
+    "--seeds", type=Whole(1), metavar="N",
+    help="Run each from the first N seeds on which no compared model was chosen.  [default: as few as can test all pairs, at least 8]",
+)
+@click.option("--baseline", metavar="S", shell_complete=complete_scheme, help="Test each condition against this scheme only.")
+@click.option(
+    "--margin", type=click.FloatRange(0, min_open=True), metavar="X",
+    help="Say where two are equal within X: a fraction of errors, or a decimal logarithm of NSE.",
+)
 @click.option("--set", "changes", multiple=True, metavar="KEY=V1,V2", help="Change a value of the models, or sweep several; repeatable.")
 @click.option("--tune", is_flag=True, help="First choose one factor on all rates of each scheme (learning rates, its own too, and decays, whose ratio stays) on validation data, all on the same grid.")
 @backend_option
@@ -302,7 +310,7 @@ def resume(folder: str, figures: bool | None, as_json: bool, **driving: Any) -> 
 @driving_options
 @json_option
 def compare(
-    model: str | None, models: str | None, schemes: str | None, seeds: int, changes: tuple[str, ...], tune: bool, backend: str, precision: str, out: str,
+    model: str | None, models: str | None, schemes: str | None, seeds: int | None, baseline: str | None, margin: float | None, changes: tuple[str, ...], tune: bool, backend: str, precision: str, out: str,
     as_json: bool, **driving: Any,
 ) -> None:
     """Run schemes x models x seeds (x swept values), and compare them pair by pair.
@@ -314,6 +322,7 @@ def compare(
     \b
     Examples:
       biofa compare linear --schemes shallow,np,bp,fa --seeds 8 --out results/rules
+      biofa compare nonlinear --schemes bp,fa,dfa,kp --baseline bp --margin 0.1 -j 2 --out results/against_bp
       biofa compare digits --schemes bp,fa --seeds 10 --tune -j 2 --out results/tuned
       biofa compare linear --schemes fa,bp --set circuit.sizes=[30,10,10],[30,20,10] --out results/sizes
       biofa compare linear --schemes fa,bp --shard 1/4 --out results/shared
@@ -325,7 +334,7 @@ def compare(
         raise click.UsageError("give one MODEL, or several with --models a,b", click.get_current_context())
     check_backend(backend, precision)
     names = [tuple(part.strip() for part in text.split(",") if part.strip()) if text else () for text in (models or model, schemes)]
-    _drive(begin(Request(names[0], names[1], seeds, changes, tune, backend, precision), Path(out), driving["mixed"]), as_json, **driving)
+    _drive(begin(Request(names[0], names[1], seeds, changes, tune, backend, precision, baseline, margin), Path(out), driving["mixed"]), as_json, **driving)
 
 
 def _drive(

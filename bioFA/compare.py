@@ -5,7 +5,8 @@
 
 Seeds are 1 to N for every condition, so that runs are paired by seed. Error rates are compared as
 they are, squared errors (NSE) by their decimal logarithm, since they span decades; a run that
-diverged is infinitely bad. All pairs of one comparison share one Holm correction.
+diverged is infinitely bad, and every run counts in every number. Order, direction, interval and verdict
+are of one estimand, the Hodges-Lehmann median of paired differences. All pairs share one Holm correction.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import math
 import shlex
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +29,7 @@ from bioFA import files, sweep, tuning
 from bioFA.analysis import statistics
 from bioFA.checkpoint import DECIDING
 from bioFA.durable import written_whole
-from bioFA.errors import CannotWrite, DuplicateName, NoSpace, OutOfRange, RunError, RunsFailed, Unavailable
+from bioFA.errors import CannotWrite, DuplicateName, NoSpace, OutOfRange, RunError, RunsFailed, Unavailable, UnknownName, suggestion
 from bioFA.instance import draw
 from bioFA.sweep import Condition, Job, Limits, Report, Sweep
 
@@ -45,11 +47,18 @@ class Request:
 
     models: tuple[str, ...]
     schemes: tuple[str, ...]
-    seeds: int
+    seeds: int | None
     changes: tuple[str, ...] = ()
     tune: bool = False
     backend: str = "cpp"
     precision: str = "float64"
+    baseline: str | None = None
+    margin: float | None = None
+
+    def table(self) -> dict[str, Any]:
+        """As the folder keeps it: what a comparison may leave out only where it is given."""
+        kept = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+        return {name: value for name, value in kept.items() if value is not None or name not in ("baseline", "margin")}
 
 
 MOST_RUNS = 100_000
@@ -57,7 +66,7 @@ MOST_RUNS = 100_000
 
 
 def plan(request: Request) -> tuple[list[Condition], list[Job]]:
-    """The conditions and jobs of a request, every description checked.
+    """The conditions and jobs of a request, every description checked; without a number of seeds, `default_seeds`.
 
     Raises:
         ModelError: if a model, scheme or value is wrong, or there are no validation data to tune on.
@@ -67,7 +76,7 @@ def plan(request: Request) -> tuple[list[Condition], list[Job]]:
         if doubled := [name for name in names if names.count(name) > 1]:
             raise DuplicateName(f"--{kind} names '{doubled[0]}' twice. Name each once.")
     axes = [parse_axis(change) for change in request.changes]
-    runs = math.prod([len(request.models), max(len(request.schemes), 1), request.seeds, *(len(values) for _, values in axes)])
+    runs = math.prod([len(request.models), max(len(request.schemes), 1), request.seeds or statistics.LEAST, *(len(values) for _, values in axes)])
     if runs > MOST_RUNS:
         raise OutOfRange(f"--seeds {request.seeds} and what is swept make {runs} runs; a comparison has at most {MOST_RUNS}. Give fewer, or split it into several.")
     conditions: list[Condition] = []
@@ -84,14 +93,31 @@ def plan(request: Request) -> tuple[list[Condition], list[Job]]:
     names = [_name(condition) for condition in conditions]
     if doubled := [name for name in names if names.count(name) > 1]:
         raise DuplicateName(f"two of the models compared have the same name; got '{doubled[0]}' twice. Give one another name in its file.")
+    if request.baseline is not None and request.baseline not in (schemes := list(dict.fromkeys(c.scheme for c in conditions))):
+        raise UnknownName(f"--baseline: '{request.baseline}' is not among the schemes compared.{suggestion(request.baseline, schemes)}")
+    count = request.seeds or max(statistics.LEAST, statistics.seeds_needed(len(_differing(conditions, request.baseline))))
+    free = _unused_seeds(conditions)
+    seeds, tuned = list(itertools.islice(free, count)), list(itertools.islice(free, tuning.SEEDS))
     jobs: list[Job] = []
     if request.tune:
         for number, condition in enumerate(conditions):
-            for factor, seed in itertools.product(tuning.GRID, range(request.seeds + 1, request.seeds + 1 + tuning.SEEDS)):
+            for factor, seed in itertools.product(tuning.GRID, tuned):
                 jobs.append(Job(f"{len(jobs):05d}_{_plain(condition)}_x{factor:g}_seed{seed}", number, seed, factor))
-    for seed, (number, condition) in itertools.product(range(1, request.seeds + 1), enumerate(conditions)):
+    for seed, (number, condition) in itertools.product(seeds, enumerate(conditions)):
         jobs.append(Job(f"{len(jobs):05d}_{_plain(condition)}_seed{seed}", number, seed))
     return conditions, jobs
+
+
+def _unused_seeds(conditions: Sequence[Condition]) -> Iterator[int]:
+    """1, 2, 3, ... without those on which numbers of any compared model were chosen."""
+    chosen = [files.loads(condition.experiment).chosen_on for condition in conditions]
+    used = {seed for one in chosen if one is not None for seed in one.seeds}
+    return (seed for seed in itertools.count(1) if seed not in used)
+
+
+def seeds_of(found: Sweep) -> list[int]:
+    """The seeds that are compared."""
+    return sorted({job.seed for job in found.compared})
 
 
 def command(request: Mapping[str, Any], folder: str = "DIR") -> str:
@@ -100,6 +126,7 @@ def command(request: Mapping[str, Any], folder: str = "DIR") -> str:
     words = ["biofa", "compare", *(models if len(models) == 1 else ["--models", ",".join(models)])]
     words += ["--schemes", ",".join(request["schemes"])] if request["schemes"] else []
     words += ["--seeds", str(request["seeds"]), *(word for change in changes for word in ("--set", change))]
+    words += [word for name in ("baseline", "margin") if request.get(name) is not None for word in (f"--{name}", str(request[name]))]
     words += ["--tune"] if request["tune"] else []
     words += [word for name, usual in (("backend", "cpp"), ("precision", "float64")) if request[name] != usual for word in (f"--{name}", request[name])]
     return shlex.join([*words, "--out", folder])
@@ -170,7 +197,7 @@ def begin(request: Request, folder: Path, mixed: bool = False) -> Sweep:
         ModelError, FileError: as `plan` and `sweep.write`.
     """
     conditions, jobs = plan(request)
-    table = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(request).items()}
+    table = request.table() | {"seeds": len({job.seed for job in jobs if job.factor is None})}
     return sweep.write(folder, table, conditions, jobs, mixed)
 
 
@@ -279,22 +306,39 @@ def _comparable(values: Mapping[int, float], measure: str) -> dict[int, float]:
 
 
 def describe(found: Sweep) -> list[dict[str, Any]]:
-    """Each condition: its measure from every seed, mean and interval over those that ended, and how many diverged or are missing."""
+    """Each condition: its measure from every seed, the Hodges-Lehmann median of all with its 95 % interval, and how many diverged or are missing."""
     rows = []
     for number, condition in enumerate(found.conditions):
         measure = measure_of(found, condition.model)
         raw = values(found, number, measure)
-        ended = [v for v in _comparable(raw, measure).values() if np.isfinite(v)]
-        interval = statistics.bootstrap_mean(ended)
-        back = (lambda x: float(10**x)) if measure.endswith("nse") else float
+        interval = statistics.hodges_lehmann(list(_comparable(raw, measure).values()))
+        back = _power if measure.endswith("nse") else float
+        examples = _test_examples(condition.experiment) if measure == "test_error" and np.isfinite(interval.median) else None
         rows.append({
             "model": condition.model, "scheme": condition.scheme, "settings": dict(condition.settings), "label": label(condition),
-            "measure": measure, "mean": "geometric" if measure.endswith("nse") else "arithmetic",
-            "value": back(interval.mean), "low": back(interval.low), "high": back(interval.high),
+            "measure": measure, "estimate": "Hodges-Lehmann median",
+            "value": back(interval.median), "low": back(interval.low), "high": back(interval.high),
+            "n": len(raw), "n_finite": sum(bool(np.isfinite(v)) for v in raw.values()), "test_examples": examples,
+            "sampling_error": statistics.sampling_error(interval.median, examples) if examples else None,
             "seeds": list(raw), "values": list(raw.values()), "diverged": sum(not np.isfinite(v) for v in raw.values()),
             "missing": found.request["seeds"] - len(raw), "findings": findings(found, number), "rates": found.rates(number),
         })
     return rows
+
+
+def _power(x: float) -> float:
+    return float(10**x) if x < 308 else float("inf")
+
+
+@lru_cache(maxsize=64)
+def _test_examples(experiment: str) -> int | None:
+    """How many test examples an experiment has."""
+    described = files.loads(experiment)
+    known = getattr(described.task, "test_examples", None)
+    if known is not None:
+        return int(known)
+    test = draw(described, 1).data.test
+    return None if test is None else len(test.inputs)
 
 
 def findings(found: Sweep, condition: int) -> list[dict[str, Any]]:
@@ -312,42 +356,90 @@ def findings(found: Sweep, condition: int) -> list[dict[str, Any]]:
 
 
 def compare_pairs(found: Sweep) -> list[dict[str, Any]]:
-    """Every two conditions that differ in one thing (scheme, model, or swept values), over the seeds that both have."""
+    """Every two conditions that differ in one thing (scheme, model, or swept values), over the seeds that both have.
+
+    `difference` (first minus second), `low` and `high`, `better` and `verdict` are of the Hodges-Lehmann median and
+    of the level at which Holm's correction tested this pair.
+    """
     rows: list[dict[str, Any]] = []
+    tested: list[statistics.Paired] = []
     for first, second in _pairs(found):
         a, b = found.conditions[first], found.conditions[second]
         measure = measure_of(found, a.model)
         if measure_of(found, b.model) != measure:
             continue
-        of_a, of_b = (_comparable(values(found, number, measure), measure) for number in (first, second))
-        seeds = sorted(of_a.keys() & of_b.keys())
-        outcome = statistics.paired([of_a[s] for s in seeds], [of_b[s] for s in seeds])
+        of_a, of_b = _common(found, first, second, measure)
+        outcome = statistics.paired(of_a, of_b)
+        better = None if not outcome.estimate else label(a) if outcome.estimate < 0 else label(b) if outcome.estimate > 0 else None
+        tested.append(outcome)
         rows.append({
             "first": label(a), "second": label(b), "measure": measure, "scale": "log10" if measure.endswith("nse") else "fraction",
-            "n": outcome.n, "n_finite": outcome.n_finite, "difference": outcome.difference.mean, "low": outcome.difference.low,
-            "high": outcome.difference.high, "effect_size": outcome.effect_size, "superiority": outcome.superiority, "p": outcome.p, "_": outcome,
+            "n": outcome.n, "n_finite": outcome.n_finite, "diverged_first": int(np.isinf(of_a).sum()), "diverged_second": int(np.isinf(of_b).sum()),
+            "difference": outcome.estimate, "better": better, "superiority": outcome.superiority, "p": outcome.p,
         })
-    for row, corrected in zip(rows, statistics.holm([row["p"] for row in rows]), strict=True):
-        row |= {"p_holm": corrected, "differs": statistics.differs(row.pop("_"), corrected)}
+    margin = found.request.get("margin")
+    for row, outcome, (corrected, tests) in zip(rows, tested, statistics.holm_tests([row["p"] for row in rows]), strict=True):
+        interval = outcome.interval(tests)
+        row |= {"low": interval.low, "high": interval.high, "level": 1 - statistics.ALPHA / tests, "p_holm": corrected, "differs": corrected < statistics.ALPHA}
+        row["can_be_tested"] = row["differs"] or statistics.can_be_tested(outcome.n, tests)
+        row["equal_within"] = margin if margin is not None and statistics.equal_within(outcome, margin) else None
+        row["verdict"] = verdict(row)
     return rows
+
+
+def verdict(row: Mapping[str, Any]) -> str:
+    """What may be said of a pair: which is better, or why that is not known."""
+    said = f"{row['better']} better" if row["differs"] else "cannot be told" if row["can_be_tested"] else f"cannot be tested with {row['n']} seeds"
+    return said if row["equal_within"] is None else f"{said}, equal within {row['equal_within']:g}"
+
+
+def _common(found: Sweep, first: int, second: int, measure: str) -> tuple[list[float], list[float]]:
+    """The values of two conditions, from the seeds that both have."""
+    of_a, of_b = (_comparable(values(found, number, measure), measure) for number in (first, second))
+    seeds = sorted(of_a.keys() & of_b.keys())
+    return [of_a[s] for s in seeds], [of_b[s] for s in seeds]
+
+
+def ranking(found: Sweep) -> list[dict[str, Any]]:
+    """The conditions of each model, best first: by how many others each is better than, in the median of paired differences.
+
+    `consistent` is false where such an order leaves a pair the other way round: A better than B, B than C, C than A.
+    """
+    ranked = []
+    for model in dict.fromkeys(condition.model for condition in found.conditions):
+        numbers = [n for n, condition in enumerate(found.conditions) if condition.model == model]
+        measure = measure_of(found, model)
+        estimates = {
+            (a, b): statistics.paired(*_common(found, a, b, measure)).estimate for a, b in itertools.permutations(numbers, 2)
+        }
+        wins = {a: sum(estimates[a, b] < 0 for b in numbers if b != a) - sum(estimates[a, b] > 0 for b in numbers if b != a) for a in numbers}
+        order = sorted(numbers, key=lambda n: -wins[n])
+        consistent = not any(estimates[a, b] > 0 for a, b in itertools.combinations(order, 2))
+        ranked.append({"model": model, "measure": measure, "order": [label(found.conditions[n]) for n in order], "consistent": consistent})
+    return ranked
 
 
 def _pairs(found: Sweep) -> list[tuple[int, int]]:
     """Every two conditions that differ in one thing, by number; not those that are the same network, between which there is nothing to test."""
+    return [pair for pair in _differing(found.conditions, found.request.get("baseline")) if pair not in found.identical]
+
+
+def _differing(conditions: Sequence[Condition], baseline: str | None) -> list[tuple[int, int]]:
+    """Every two conditions that differ in one thing; with a baseline, those of another scheme against it."""
     return [
-        (first, second) for (first, a), (second, b) in itertools.combinations(enumerate(found.conditions), 2)
-        if (first, second) not in found.identical and (a.model != b.model) + (a.scheme != b.scheme) + (dict(a.settings) != dict(b.settings)) == 1
+        (first, second) for (first, a), (second, b) in itertools.combinations(enumerate(conditions), 2)
+        if (a.model != b.model) + (a.scheme != b.scheme) + (dict(a.settings) != dict(b.settings)) == 1
+        and (baseline is None or (a.scheme == baseline) != (b.scheme == baseline))
     ]
 
 
 def too_few_seeds(seeds: int, pairs: int) -> str | None:
-    """What to say where seeds are enough to claim something, but not for one of so many pairs."""
-    needed = statistics.seeds_needed(pairs)
-    if not pairs or not statistics.FEWEST <= seeds < needed:
+    """What to say where so few seeds cannot show a difference in any of so many pairs."""
+    if not pairs or statistics.can_be_tested(seeds, pairs):
         return None
     return (
-        f"{seeds} seeds cannot show a difference between any of {pairs} pair{'s' if pairs > 1 else ''}, however large it is: the lowest p that can come out "
-        f"is {min(1.0, pairs * 2.0 ** (1 - seeds)):.2g} (Holm). {needed} seeds could, or fewer conditions."
+        f"{pairs} pair{'s' if pairs > 1 else ''} cannot be tested with {seeds} seeds, however large a difference is: the lowest p that can come out "
+        f"is {min(1.0, pairs * 2.0 ** (1 - seeds)):.2g} (Holm). {statistics.seeds_needed(pairs)} seeds could, fewer conditions, or one baseline (--baseline)."
     )
 
 
@@ -373,6 +465,7 @@ def summary(found: Sweep, failed: Mapping[str, str] | None = None) -> dict[str, 
         "states": dict(Counter(map(found.state, found.jobs))), "mixed": _mixed(done),
         "compiled": sum(not o["timing"]["cached"] for o in done if o["timing"].get("compile_s")),
         "tuning": [{"condition": label(c)} | (found.chosen(n) or {}) for n, c in enumerate(found.conditions)] if found.request["tune"] else [],
+        "seeds": seeds_of(found), "ranking": ranking(found),
         "conditions": describe(found), "identical": [[label(found.conditions[n]) for n in pair] for pair in sorted(found.identical)], "comparisons": compare_pairs(found), "table": str(found.folder / TIDY), "pairs": str(found.folder / PAIRS),
     }
 
@@ -390,10 +483,36 @@ def in_runs(finding: Mapping[str, Any], row: Mapping[str, Any]) -> str:
     return f"all {len(seeds)} runs" if len(seeds) == len(row["values"]) else f"{len(seeds)} of {len(row['values'])} runs (seed {', '.join(map(str, seeds))})"
 
 
+def signed(value: float) -> str:
+    """A difference as text."""
+    return f"{value:+.3g}" if np.isfinite(value) else "-" if np.isnan(value) else f"{'+' if value > 0 else '-'}infinity"
+
+
+def bounds(row: Mapping[str, Any]) -> tuple[str, str]:
+    """The ends of a pair's interval as text."""
+    low, high = row["low"], row["high"]
+    return "unbounded" if low == -np.inf else signed(low), "unbounded" if high == np.inf else signed(high)
+
+
+def in_words(row: Mapping[str, Any]) -> str:
+    """A condition's median, interval and number of runs, with what sampling of test examples adds."""
+    ends = ", ".join(f"{v:.4g}" if (np.isfinite(v) and v > 0) or (v == 0 and row["measure"] == "test_error") else "unbounded" for v in (row["low"], row["high"]))
+    value = "diverged in most runs" if np.isinf(row["value"]) else f"median {row['value']:.4g} [{ends}]"
+    note = f"; sampling of {row['test_examples']} test examples alone +-{row['sampling_error']:.2g}" if row["sampling_error"] is not None else ""
+    return f"{value}, n = {row['n']}, finite {row['n_finite']}{note}"
+
+
+def order_in_words(row: Mapping[str, Any]) -> str:
+    """The order of a model's conditions; said where pairs contradict any order."""
+    order = ", ".join(name.removeprefix(f"{row['model']}, ") for name in row["order"])
+    return f"{row['model']}, best first by medians of paired differences: {order}" + ("" if row["consistent"] else " (some pairs are the other way round: no order fits all)")
+
+
 def told(outcome: Mapping[str, Any]) -> str:
     """A summary in words, for a terminal."""
     ended = "".join(f", {outcome['states'][state]} {state}" for state in sweep.STATES if state in outcome["states"])
     lines = [f"{outcome['finished']} of {outcome['runs']} runs finished, {outcome['diverged']} diverged{ended}, {outcome['left']} are left."]
+    lines += [f"  seeds      {', '.join(map(str, outcome['seeds']))}"]
     lines += [f"  WARNING    the runs were made by several versions of {package}: {', '.join(found)}" for package, found in outcome["mixed"].items()]
     for row in outcome["tuning"]:
         if "factor" in row:
@@ -401,17 +520,17 @@ def told(outcome: Mapping[str, Any]) -> str:
             grid = ", ".join(f"{point['factor']:g}" for point in row["grid"])
             lines.append(f"  tuned      {row['condition']}: learning rates x {row['factor']:g} of {grid}{edge}")
     for row in outcome["conditions"]:
-        note = f"; {row['diverged']} diverged" if row["diverged"] else ""
-        lines.append(f"  {row['measure']:<11}{row['label']}: {row['value']:.4g} [{row['low']:.4g}, {row['high']:.4g}], n = {len(row['values'])}{note}")
+        lines.append(f"  {row['measure']:<11}{row['label']}: {in_words(row)}")
         lines.append(f"  rates      {row['label']}: {row['rates']['text']}")
         lines += [f"  NOTE       {row['label']} differs from the model's own scheme in more than its feedback: {'; '.join(row['rates']['departs'])}"] if row["rates"]["departs"] else []
         lines += [f"  WARNING    {row['label']}, {in_runs(finding, row)}: {finding['says']}" for finding in row["findings"]]
     lines += [f"  identical  {first} and {second}: the same network by construction, so nothing is tested between them" for first, second in outcome["identical"]]
+    lines += [f"  order      {order_in_words(row)}" for row in outcome["ranking"] if len(row["order"]) > 1]
     for row in outcome["comparisons"]:
-        verdict = "differ" if row["differs"] else "no difference shown" if row["n"] >= statistics.FEWEST else f"fewer than {statistics.FEWEST} seeds, so nothing is claimed"
         lines.append(
-            f"  pair       {row['first']} - {row['second']}: {row['difference']:+.3g} [{row['low']:+.3g}, {row['high']:+.3g}] "
-            f"({row['scale']}), p = {row['p_holm']:.3g} (Holm): {verdict}"
+            f"  pair       {row['first']} against {row['second']}: {row['verdict']}. First minus second: {signed(row['difference'])} "
+            f"[{', '.join(bounds(row))}] ({row['scale']}, {100 * row['level']:.4g} %), p = {row['p_holm']:.3g} (Holm), "
+            f"n = {row['n']}, both finite in {row['n_finite']}"
         )
     caution = too_few_seeds(outcome["request"]["seeds"], len(outcome["comparisons"]))
     if caution:

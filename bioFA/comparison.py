@@ -2,7 +2,7 @@
 
     comparison = bioFA.run_comparison("digits", schemes=("fa", "bp"), seeds=5, folder="results/rules")
     comparison.table        one row a run
-    comparison.pairs        mean difference, 95 % interval, effect size, Holm's p of each pair of conditions
+    comparison.pairs        which is better, median of paired differences, interval, Holm's p of each pair
 """
 
 from __future__ import annotations
@@ -45,15 +45,16 @@ class Comparison:
 
 
 def run_comparison(
-    models: str | Sequence[str], schemes: Sequence[str] = (), seeds: int = 5, folder: str | Path = "results/comparison", changes: Sequence[str] = (), tune: bool = False,
+    models: str | Sequence[str], schemes: Sequence[str] = (), seeds: int | None = None, folder: str | Path = "results/comparison", changes: Sequence[str] = (), tune: bool = False,
     backend: str = "cpp", precision: str = "float64", processes: int = 1, progress: Report | None = None, time_limit: float | None = None,
+    baseline: str | None = None, margin: float | None = None,
 ) -> Comparison:
     """Run schemes x models x seeds, those that are not proven done in the folder, and compare them pair by pair.
 
     Args:
         models: names of built-in models or paths of model files, one or several.
         schemes: learning schemes; each model's own where empty.
-        seeds: run each from the seeds 1 to this.
+        seeds: how many, the first on which no compared model was chosen; as few as can test all pairs, at least 8, where not given.
         folder: where everything is kept; the same call goes on with it.
         changes: `key=value`, or `key=v1,v2` to sweep, as `--set`.
         tune: choose each scheme's learning rates first, on validation data, all on the same grid.
@@ -61,6 +62,8 @@ def run_comparison(
         processes: runs at once.
         progress: called with how many runs are done, of how many, and how many failed.
         time_limit: seconds that one run may take.
+        baseline: the scheme that each is tested against, in place of all pairs.
+        margin: say where two are equal within this (fraction of errors, decimal logarithm of NSE).
 
     Raises:
         ModelError: if a model, scheme or change is wrong.
@@ -72,7 +75,7 @@ def run_comparison(
 
     check_backend(backend, precision)
     names = (models,) if isinstance(models, str) else tuple(models)
-    found = compare.begin(compare.Request(names, tuple(schemes), seeds, tuple(changes), tune, backend, precision), Path(folder))
+    found = compare.begin(compare.Request(names, tuple(schemes), seeds, tuple(changes), tune, backend, precision, baseline, margin), Path(folder))
     outcome = compare.run(found, processes, limits=Limits(time_limit), report=progress)
     report.of_comparison(found)
     if (complaint := compare.failure(outcome)) is not None:

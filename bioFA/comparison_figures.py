@@ -61,7 +61,7 @@ def _scaled(y: Array, logarithmic: bool) -> Array:
 
 @matplotlib.rc_context(STYLE)
 def overview(courses: Courses, ylabel: str, logarithmic: bool) -> Figure:
-    """The mean course of every condition in one panel."""
+    """The mean course of every condition in one panel; of those given, which are the ones without a run that diverged."""
     figure = Figure(figsize=(PAGE, 3.0))
     panel = figure.subplots()
     for (name, lines), (colour, dashes) in zip(itertools.islice(courses.items(), MOST), _styles(), strict=False):
@@ -76,10 +76,10 @@ def overview(courses: Courses, ylabel: str, logarithmic: bool) -> Figure:
 
 @matplotlib.rc_context(STYLE)
 def every_seed(courses: Courses, ylabel: str, logarithmic: bool, notes: Mapping[str, str] | None = None) -> Figure:
-    """A panel for each condition: every seed, their mean, and in grey the means of the others."""
+    """A panel for each condition: every seed, their mean (none where `notes` says that runs diverged), and in grey the means of the others."""
     shown = dict(itertools.islice(courses.items(), MOST))
     figure, panels = _panels(len(shown))
-    mean_of = {name: means(lines, logarithmic) for name, lines in shown.items() if lines}
+    mean_of = {name: means(lines, logarithmic) for name, lines in shown.items() if lines and name not in (notes or {})}
     for (name, lines), panel, (colour, _) in zip(shown.items(), panels, _styles(), strict=False):
         for other, mean in mean_of.items():
             if other != name:
@@ -117,7 +117,7 @@ def angles(courses: Courses) -> Figure:
 
 @matplotlib.rc_context(STYLE)
 def measures(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Figure:
-    """Each condition's measure at the end: every seed, the mean, and its 95 % interval; one panel for each measure.
+    """Each condition's measure at the end: every seed, the median of all, and its 95 % interval; one panel for each measure.
 
     Args:
         rows: as `compare.describe` gives them.
@@ -137,12 +137,18 @@ def measures(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Figure:
             values = scale * np.array([v for v in row["values"] if np.isfinite(v)])
             levels = _levels(np.log10(np.maximum(values, 1e-300)) if logarithmic else values, _dot(group, scale, logarithmic))
             panel.plot(values, height + 0.1 - min(0.13, 0.55 / max(1, levels.max(initial=1))) * levels, "o", **_dots(colour), clip_on=False)
-            if len(values) and np.isfinite(row["low"]):
-                panel.plot([scale * row["low"], scale * row["high"]], [height + 0.3] * 2, color="black", linewidth=1.0, zorder=3)
-            if len(values):
+            if len(values):  # an end that is unbounded is drawn as an arrow from the last value
+                ends = np.clip([scale * row["low"], scale * row["high"]], values.min() if row["low"] <= 0 else -np.inf, None)
+                unbounded = [bool(row["low"] <= 0 and logarithmic) or np.isinf(row["low"]), np.isinf(row["high"])]
+                ends = np.where(np.isfinite(ends), ends, values.max())
+                panel.plot(ends, [height + 0.3] * 2, color="black", linewidth=1.0, zorder=3)
+                for place_of, open_end, marker in zip(ends, unbounded, "<>", strict=True):
+                    if open_end:
+                        panel.plot([place_of], [height + 0.3], marker, color="black", markersize=3.5, zorder=3)
+            if len(values) and np.isfinite(row["value"]):
                 panel.plot([scale * row["value"]], [height + 0.3], "|", color="black", markersize=7, markeredgewidth=1.4, zorder=3)
-            if row["diverged"]:
-                panel.annotate(f"{row['diverged']} diverged", (1.0, height), xycoords=("axes fraction", "data"), ha="right", va="center", color=ORANGE, fontsize=7)
+            if "n_finite" in row:
+                panel.annotate(f"{row['n_finite']} of {row['n']} finite", (1.0, height), xycoords=("axes fraction", "data"), ha="right", va="center", color=ORANGE if row["diverged"] else "black", fontsize=7)
         panel.set_yticks(range(len(group)), [as_text(name) for _, name in group])
         panel.set(xlabel=axis_label(measure), ylim=(len(group) - 0.3, -0.6))
         if logarithmic and any(np.isfinite(v) for row, _ in group for v in row["values"]):

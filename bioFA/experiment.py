@@ -180,6 +180,13 @@ class Record(Component):
     every: Count = 1
 
 
+class ChosenOn(Component):
+    """On which seeds, and on which split of their data, numbers of a model were chosen; comparisons take other seeds."""
+
+    seeds: tuple[Count, ...]
+    split: Literal["training", "validation", "test"]
+
+
 class Experiment(Component):
     """Network, task, protocol and record under a name; the same description with a seed is an instance.
 
@@ -193,6 +200,7 @@ class Experiment(Component):
     task: Annotated[TaskField, Field(examples=[{"name": "digits"}])]
     protocol: Protocol = Protocol()
     record: Record = Record()
+    chosen_on: Annotated[ChosenOn | None, Field(examples=[{"seeds": [101, 102, 103], "split": "validation"}])] = None
 
     def model_post_init(self, context: Any) -> None:
         """Settle what a circuit leaves to the training's length, and check what spans the parts."""

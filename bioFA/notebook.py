@@ -8,6 +8,8 @@ from html import escape
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from bioFA import compare
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -43,15 +45,16 @@ def of_comparison(comparison: Comparison) -> str:
     """The conditions with their intervals, and the pairs."""
     outcome = comparison.outcome
     conditions = [
-        (row["label"], row["measure"], f"{row['value']:.4g}", f"{row['low']:.4g} to {row['high']:.4g}", str(len(row["values"])), str(row["diverged"])) for row in outcome["conditions"]
+        (row["label"], row["measure"], compare.in_words(row)) for row in outcome["conditions"]
     ]
     pairs = [
-        (f"{row['first']} - {row['second']}", f"{row['difference']:+.3g}", f"{row['low']:+.3g} to {row['high']:+.3g}", f"{row['p_holm']:.3g}", "yes" if row["differs"] else "not shown")
+        (f"{row['first']} against {row['second']}", row["verdict"], compare.signed(row["difference"]), " to ".join(compare.bounds(row)),
+         f"{row['p_holm']:.3g}", f"{row['n']}, finite {row['n_finite']}")
         for row in outcome["comparisons"]
     ]
     head = f"{outcome['finished']} of {outcome['runs']} runs finished, {outcome['diverged']} diverged. Page: {escape(str(comparison.report))}"
-    tables = _table(("condition", "measure", "value", "95 % interval", "seeds", "diverged"), conditions)
-    return head + tables + (_table(("pair", "difference", "95 % interval", "p (Holm)", "differ"), pairs) if pairs else "")
+    tables = _table(("condition", "measure", "median [95 % interval], runs"), conditions)
+    return head + tables + (_table(("pair", "verdict", "median difference", "interval", "p (Holm)", "runs"), pairs) if pairs else "")
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -25,7 +25,7 @@ import numpy as np
 from markupsafe import Markup
 
 from bioFA import compare, comparison_figures, figures, files, provenance, tuning
-from bioFA.analysis import spikes, statistics
+from bioFA.analysis import spikes
 from bioFA.biology import audit
 from bioFA.comparison_figures import Line
 from bioFA.durable import written_whole
@@ -98,7 +98,7 @@ def of_comparison(found: Sweep) -> Path:
         ],
         command=compare.command(found.request), given=[m for m in found.request["models"] if m not in files.builtin_models()],
         origin=_origin([o["provenance"] for job in found.compared if (o := found.outcome(job)) and o["status"] == "finished"]),
-        beside=[compare.TIDY, compare.PAIRS, "sweep.json"], resamples=statistics.RESAMPLES, fewest=statistics.FEWEST,
+        beside=[compare.TIDY, compare.PAIRS, "sweep.json"],
     )
 
 
@@ -163,7 +163,7 @@ def _question(found: Sweep) -> str:
     parts.append(f"on {_listed(models)}")
     if swept:
         parts.append(f"for each value of {_listed(swept)}")
-    parts.append(f"over {request['seeds']} seed{'s' if request['seeds'] > 1 else ''}")
+    parts.append(f"over {request['seeds']} seed{'s' if request['seeds'] > 1 else ''} ({', '.join(map(str, compare.seeds_of(found)))})")
     if request["tune"]:
         parts.append("each at learning rates chosen on validation data")
     return f"{parts[0]} {parts[1]}, {', '.join(parts[2:])}?"
@@ -172,37 +172,34 @@ def _question(found: Sweep) -> str:
 def _answer(outcome: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     """The order of the conditions of each model, and what may be said of the best."""
     said = []
-    for measure, model in dict.fromkeys((row["measure"], row["model"]) for row in outcome["conditions"]):
-        rows = [(row, name) for row, name in zip(outcome["conditions"], names, strict=True) if row["model"] == model and np.isfinite(row["value"])]
-        if not rows:
+    short = {row["label"]: name for row, name in zip(outcome["conditions"], names, strict=True)}
+    values = {row["label"]: row for row in outcome["conditions"]}
+    for row in outcome["ranking"]:
+        if not any(values[name]["n"] for name in row["order"]):
             continue
-        rows.sort(key=lambda pair: pair[0]["value"])
-        order = ", ".join(f"{name} {_shown(row['value'], measure)}" for row, name in rows)
-        said.append(f"{model}, {rows[0][0]['mean']} mean of the {_measure_name(measure)}, lowest first: {order}.")
-        best, best_name = rows[0]
-        if outcome["request"]["seeds"] < statistics.FEWEST:
-            said.append(f"With fewer than {statistics.FEWEST} seeds no difference is claimed.")
-            continue
-        verdicts: dict[bool, list[str]] = {True: [], False: []}
-        for row, name in rows[1:]:
-            pair = next((p for p in outcome["comparisons"] if {p["first"], p["second"]} == {best["label"], row["label"]}), None)
-            if pair is not None:
-                verdicts[pair["differs"]].append(name)
-        if verdicts[True]:
-            said.append(f"{best_name} differs from {_listed(verdicts[True])} (signed ranks, Holm-corrected p < {1 - statistics.LEVEL:.2f}).")
-        if verdicts[False]:
-            said.append(f"No difference between {best_name} and {_listed(verdicts[False])} is shown.")
+        order = ", ".join(
+            f"{short[name]} {_shown(values[name]['value'], row['measure'])} ({values[name]['n_finite']} of {values[name]['n']} runs finite)" for name in row["order"]
+        )
+        fits = "" if row["consistent"] else " Some pairs are the other way round: no order fits all."
+        said.append(f"{row['model']}, {_measure_name(row['measure'])}, best first by medians of paired differences over all runs: {order}.{fits}")
+        for pair in outcome["comparisons"]:
+            if row["order"][0] in (pair["first"], pair["second"]) and pair["first"] in short and pair["measure"] == row["measure"]:
+                said.append(f"{short[pair['first']]} against {short[pair['second']]}: {_worded(pair, short)} (n = {pair['n']}, both finite in {pair['n_finite']}).")
     caution = compare.too_few_seeds(outcome["request"]["seeds"], len(outcome["comparisons"]))
     if caution:
         said.append(caution)
     return said
 
 
+def _worded(pair: Mapping[str, Any], short: Mapping[str, str]) -> str:
+    return compare.verdict({**pair, "better": short.get(pair["better"], pair["better"])})
+
+
 def _comparison_figures(found: Sweep, outcome: Mapping[str, Any], names: Sequence[str]) -> list[tuple[str, str, Figure]]:
     """Name, caption and figure of each: the measures, then the courses of every model, then tuning."""
     drawn: list[tuple[str, str, Figure]] = []
     drawn.append((
-        "measures", "The measure at the end: every seed (dots), their mean (tick) and its 95 % bootstrap interval (bar below the dots).",
+        "measures", "The measure at the end: every seed (dots), their median (tick) and its 95 % interval (bar below the dots), diverged runs counted as the largest.",
         comparison_figures.measures(outcome["conditions"], names),
     ))
     courses = _courses(found, names)
@@ -215,7 +212,7 @@ def _comparison_figures(found: Sweep, outcome: Mapping[str, Any], names: Sequenc
         lines = courses[kind]
         if not any(lines.values()):
             continue
-        drawn.append((f"{kind}_means", f"Learning, {what}: means over seeds{' (geometric)' if logarithmic else ''}.", comparison_figures.overview(lines, ylabel, logarithmic)))
+        drawn.append((f"{kind}_means", f"Learning, {what}: means over seeds{' (geometric)' if logarithmic else ''}, of conditions of which no run diverged.", comparison_figures.overview({name: [] if name in notes else of for name, of in lines.items()}, ylabel, logarithmic)))
         drawn.append((
             kind, "The same from every seed (thin) with the mean (thick); grey, the means of the other conditions.",
             comparison_figures.every_seed(lines, ylabel, logarithmic, notes),
@@ -255,7 +252,7 @@ def _courses(found: Sweep, names: Sequence[str]) -> dict[str, dict[str, list[Lin
 def _condition_rows(outcome: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
     return [
         {
-            "name": name, "measure": _measure_name(row["measure"]), "mean": row["mean"], "value": _number(row["value"], row["measure"]),
+            "name": name, "measure": _measure_name(row["measure"]), "n_finite": row["n_finite"], "sampling": _number(row["sampling_error"], row["measure"]), "value": _number(row["value"], row["measure"]),
             "low": _number(row["low"], row["measure"]), "high": _number(row["high"], row["measure"]), "n": len(row["values"]),
             "rates": row["rates"], "diverged": row["diverged"], "missing": row["missing"], "values": [_number(v, row["measure"]) for v in row["values"]],
         }
@@ -278,9 +275,11 @@ def _angle_rows(found: Sweep, names: Sequence[str]) -> list[tuple[str, str, Cell
 def _pair_rows(outcome: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for pair in outcome["comparisons"]:
-        verdict = "differ" if pair["differs"] else "not shown" if pair["n"] >= statistics.FEWEST else "not claimed"
-        numbers = {name: _number(pair[name]) for name in ("difference", "low", "high", "effect_size", "superiority", "p", "p_holm")}
-        rows.append({**numbers, "first": pair["first"], "second": pair["second"], "scale": pair["scale"], "n": pair["n"], "verdict": verdict})
+        shown = zip(("difference", "low", "high"), (compare.signed(pair["difference"]), *compare.bounds(pair)), strict=True)
+        numbers = {name: Cell(words, repr(float(pair[name]))) for name, words in shown}
+        numbers |= {name: _number(pair[name]) for name in ("superiority", "p", "p_holm")}
+        words = {name: pair[name] for name in ("first", "second", "scale", "n", "n_finite", "verdict", "differs")}
+        rows.append({**numbers, **words, "level": f"{100 * pair['level']:.4g} %"})
     return rows
 
 

@@ -156,6 +156,8 @@ def test_before_many_runs_their_time_and_disk_are_told_from_one_of_each_conditio
     told = []
 
     def foretell(words):
+        if "cannot be tested" in words:
+            return
         done = [outcome for job in found.jobs if (outcome := found.outcome(job))]
         expected = sweep.estimate(found, found.jobs, 2)
         told.append(words)
@@ -173,7 +175,7 @@ def test_before_many_runs_their_time_and_disk_are_told_from_one_of_each_conditio
 def test_few_runs_are_run_without_an_estimate(tmp_path):
     told = []
     compare.run(compare.begin(request(seeds=1), tmp_path / "out"), 2, foretell=told.append)
-    assert told == []
+    assert [words[:44] for words in told] == ["1 pair cannot be tested with 1 seeds, howeve"]
 
 
 def test_a_comparison_for_which_the_disk_is_too_small_is_refused_after_one_of_each(tmp_path, monkeypatch):
@@ -232,3 +234,34 @@ def test_dask_finishes_all_runs_though_a_worker_is_killed(finished, tmp_path):
     assert killed
     assert (outcome["left"], outcome["failed"]) == (0, {})
     assert (tmp_path / "out" / "table.csv").read_bytes() == (folder / "table.csv").read_bytes()
+
+
+def test_seven_of_eight_diverged_runs_cannot_make_a_condition_the_better_one(tmp_path, monkeypatch):
+    found = compare.begin(request(seeds=8), tmp_path / "out")
+    values = {0: [np.inf] * 7 + [1e-12], 1: [1e-11] * 8}
+    monkeypatch.setattr(compare, "values", lambda _, number, measure: dict(enumerate(values[number], 1)))
+    summary = compare.summary(found)
+    (pair,) = summary["comparisons"]
+    assert (pair["verdict"], pair["better"], pair["difference"], pair["n_finite"]) == ("linear, fa better", "linear, fa", np.inf, 1)
+    assert summary["ranking"][0]["order"] == ["linear, fa", "linear, shallow"]
+    assert [(row["n"], row["n_finite"]) for row in summary["conditions"]] == [(8, 1), (8, 8)]
+    assert np.isinf(summary["conditions"][0]["value"])
+
+
+def test_the_default_number_of_seeds_can_test_every_pair():
+    assert len({job.seed for job in compare.plan(request(seeds=None))[1]}) == 8
+    schemes = ("shallow", "fa", "bp", "usf", "kp", "wm", "arbp", "np")
+    assert len({job.seed for job in compare.plan(request(seeds=None, schemes=schemes))[1]}) == 11  # 28 pairs
+    assert len({job.seed for job in compare.plan(request(seeds=None, schemes=schemes, baseline="bp"))[1]}) == 9  # 7 pairs
+    with pytest.raises(ModelError, match="--baseline"):
+        compare.plan(request(baseline="kp"))
+
+
+def test_seeds_on_which_a_model_was_chosen_are_left_out(tmp_path):
+    chosen = bioFA.load("linear").replace(chosen_on={"seeds": [1, 3], "split": "test"})
+    path = tmp_path / "mine.toml"
+    path.write_text(bioFA.files.dumps(chosen))
+    assert bioFA.load(str(path)) == chosen
+    _, jobs = compare.plan(request(models=(str(path),), tune=True, seeds=2))
+    assert {job.seed for job in jobs if job.factor is None} == {2, 4}
+    assert {job.seed for job in jobs if job.factor is not None} == {5, 6, 7}

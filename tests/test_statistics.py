@@ -1,14 +1,19 @@
-"""The statistics find a known difference, do not claim a known tie, and their intervals hold what they promise."""
+"""The statistics find a known difference, claim no known tie, and estimate, interval, p and verdict are of one test."""
 
 import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from bioFA.analysis import statistics
-from bioFA.analysis.statistics import bootstrap_mean, differs, holm, paired, signed_rank_p
+from bioFA.analysis.statistics import ALPHA, equal_within, hodges_lehmann, holm, holm_tests, paired, signed_rank_p
 from bioFA.errors import ModelError
+
+ends = st.one_of(st.integers(-3, 3).map(float), st.floats(-1e3, 1e3), st.just(np.inf))
+pairs_of_runs = st.lists(st.tuples(ends, ends), min_size=1, max_size=12)
 
 
 def seeds(n, difference, seed=0, spread=1.0):
@@ -18,178 +23,135 @@ def seeds(n, difference, seed=0, spread=1.0):
     return shared + difference + spread * rng.standard_normal(n), shared + spread * rng.standard_normal(n)
 
 
+def walsh(d):
+    """Averages one by one; what is neither finite nor of one sign lies on both sides."""
+    return [(a if a == b else 0.5 * a + 0.5 * b) if not (np.isinf(a) and np.isinf(b) and a != b) else None for a, b in itertools.combinations_with_replacement(d, 2)]
+
+
 def test_a_known_difference_is_found_through_what_seeds_share():
     first, second = seeds(10, 3.0, spread=0.5)
     outcome = paired(first, second)
-    assert differs(outcome, outcome.p)
-    assert outcome.difference.low < 3.0 < outcome.difference.high
-    assert outcome.difference.low > 0
+    interval = outcome.interval()
+    assert outcome.p < ALPHA
+    assert 0 < interval.low < 3.0 < interval.high
     assert outcome.superiority == 0.0
-    assert outcome.effect_size > 1
     assert stats.ttest_ind(first, second).pvalue > 0.05  # unpaired, it would be missed
 
 
 def test_a_known_tie_is_claimed_as_a_difference_no_more_often_than_promised():
-    claims = [differs(outcome, outcome.p) for outcome in (paired(*seeds(10, 0.0, seed)) for seed in range(400))]
+    claims = [paired(*seeds(10, 0.0, seed)).p < ALPHA for seed in range(400)]
     assert np.mean(claims) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
     assert any(claims)  # the other side of the same promise: 5 %, not never
 
 
-@pytest.mark.parametrize("n", [5, 10])
-@pytest.mark.parametrize("draw", ["normal", "counts"])
-def test_the_interval_holds_the_true_difference_in_95_of_100_comparisons(n, draw, monkeypatch):
-    monkeypatch.setattr(statistics, "RESAMPLES", 1999)
+@given(st.lists(pairs_of_runs, min_size=1, max_size=6))
+def test_intervals_leave_out_0_exactly_where_holm_claims_and_all_directions_agree(family):
+    outcomes = [paired(*np.array(runs).T) for runs in family]
+    for outcome, (corrected, tests) in zip(outcomes, holm_tests([o.p for o in outcomes]), strict=True):
+        interval = outcome.interval(tests)
+        assert (interval.low > 0 or interval.high < 0) is (corrected < ALPHA)
+        assert interval.low <= outcome.estimate <= interval.high
+        if corrected < ALPHA:
+            assert (outcome.estimate > 0) is (interval.low > 0)
+
+
+@given(pairs_of_runs)
+def test_the_other_order_of_conditions_turns_every_sign(runs):
+    first, second = np.array(runs).T
+    one, other = paired(first, second), paired(second, first)
+    assert (one.p, one.n_finite, one.estimate) == (other.p, other.n_finite, -other.estimate)
+    assert one.superiority == pytest.approx(1 - other.superiority)
+    assert (one.interval().low, one.interval().high) == (-other.interval().high, -other.interval().low)
+
+
+@given(st.lists(st.integers(0, 4).map(float) | st.just(np.inf), min_size=1, max_size=7))
+def test_no_p_comes_out_more_often_than_it_promises_whatever_is_tied(sizes):
+    found = np.array([signed_rank_p(np.array(signs) * sizes) for signs in itertools.product((-1.0, 1.0), repeat=len(sizes))])
+    assert all(np.mean(found <= p) <= p + 1e-12 for p in found)
+
+
+@pytest.mark.parametrize("n", [5, 8, 11, 40])
+def test_the_test_is_wilcoxons_where_nothing_is_tied(n):
+    differences = np.random.default_rng(n).standard_normal(n) + 0.4
+    assert signed_rank_p(differences) == pytest.approx(stats.wilcoxon(differences, method="exact").pvalue, rel=1e-9)
+
+
+@pytest.mark.parametrize("tests", [1, 3])
+def test_the_interval_is_what_the_test_does_not_reject(tests):
+    d = np.random.default_rng(3).standard_normal(9)
+    interval = hodges_lehmann(d, tests)
+    averages = np.sort(walsh(d))
+    assert interval.median == pytest.approx(np.median(averages))
+    for edge, inward in ((interval.low, 1), (interval.high, -1)):
+        assert signed_rank_p(d - edge - inward * 1e-9) * tests >= ALPHA
+        assert signed_rank_p(d - edge + inward * 1e-9) * tests < ALPHA
+
+
+@pytest.mark.parametrize("n", [8, 12])
+@pytest.mark.parametrize("kind", ["normal", "exponential"])
+def test_the_interval_covers_the_pseudomedian_in_95_of_100_samples(n, kind):
     rng = np.random.default_rng(11)
-    if draw == "normal":
-        differences = 3.0 + rng.standard_normal((2000, n))
-    else:  # error rates on 360 test images, which come in steps
-        differences = 3.0 + (rng.binomial(360, 0.03, (2000, n)) - rng.binomial(360, 0.03, (2000, n))) / 360
-    intervals = [bootstrap_mean(row) for row in differences]
-    coverage = np.mean([i.low <= 3.0 <= i.high for i in intervals])
-    assert 0.93 <= coverage <= 0.97
+    truth = {"normal": 0.0, "exponential": 1.6783469900166605 / 2}[kind]  # the median of Gamma(2) over 2
+    intervals = [hodges_lehmann(rng.standard_normal(n) if kind == "normal" else rng.exponential(size=n)) for _ in range(2000)]
+    assert 0.93 <= np.mean([i.low <= truth <= i.high for i in intervals]) <= 0.98
 
 
-def test_equal_values_give_equal_intervals():
-    values = np.random.default_rng(1).standard_normal(8)
-    assert bootstrap_mean(values) == bootstrap_mean(values.copy())
-
-
-@pytest.mark.parametrize("values", [[0.25], [0.25] * 6, [0.0] * 6, []])
-def test_values_without_spread_have_no_invented_interval(values):
-    interval = bootstrap_mean(values)
-    assert np.isnan(interval.low) if len(values) < 2 else interval.low == interval.high == values[0]
-
-
-def test_an_interval_of_tied_values_is_finite():
-    interval = bootstrap_mean([0, 0, 0, 0, 1])
-    assert -1.0 < interval.low < 0.2 < interval.high < 3.0
-
-
-def test_the_interval_scales_with_the_values():
-    values = np.random.default_rng(2).standard_normal(7)
-    one, thousand = bootstrap_mean(values), bootstrap_mean(1000 * values)
-    np.testing.assert_allclose([thousand.low, thousand.high], [1000 * one.low, 1000 * one.high])
-
-
-def test_a_run_that_diverged_counts_as_the_worst_there_is():
-    good, bad = np.full(8, 0.1) + 0.001 * np.arange(8), np.full(8, 0.09)
-    finished = paired(good, bad)
-    bad[:6] = np.inf
-    outcome = paired(good, bad)
-    assert (outcome.n, outcome.n_finite) == (8, 2)
-    assert finished.superiority == 0.0
-    assert outcome.superiority == 0.75
-    assert outcome.p > finished.p
+def test_runs_that_diverged_decide_direction_and_verdict():
+    """Seven of eight runs diverge; that the survivor is the best of all must not make its condition the better one."""
+    outcome = paired([np.inf] * 7 + [1e-12], [1e-11] * 8)
+    assert (outcome.n, outcome.n_finite) == (8, 1)
+    assert outcome.estimate == np.inf
+    assert outcome.superiority == 0.125
+    assert outcome.p == 2 * 2 / 2**8
+    assert (outcome.interval().low > 0, outcome.interval().high) == (True, np.inf)
 
 
 def test_two_runs_that_both_diverged_are_a_tie():
     outcome = paired([np.inf] * 6, [np.inf] * 6)
-    assert (outcome.p, outcome.superiority, outcome.n_finite) == (1.0, 0.5, 0)
+    assert (outcome.p, outcome.superiority, outcome.n_finite, outcome.estimate) == (1.0, 0.5, 0, 0.0)
 
 
-def test_fewer_than_five_seeds_claim_nothing():
-    outcome = paired([1.0, 1.1, 1.2, 1.3], [9.0, 9.2, 9.1, 9.3])
-    assert not differs(outcome, 0.0)
+def test_runs_that_diverged_on_either_side_balance():
+    outcome = paired([np.inf, 1.0], [1.0, np.inf])
+    assert (outcome.estimate, outcome.p) == (0.0, 1.0)
+
+
+def test_too_few_seeds_bound_nothing():
+    interval = hodges_lehmann([1.0, 2.0, 3.0, 4.0, 5.0])
+    assert (interval.low, interval.median, interval.high) == (-np.inf, 3.0, np.inf)
+    assert hodges_lehmann(np.arange(1.0, 7.0)).low == 1.0
+    assert np.isnan(hodges_lehmann([]).median)
 
 
 def test_all_seeds_on_one_side_reach_the_smallest_p_there_is():
     assert signed_rank_p(np.arange(1.0, 9.0)) == pytest.approx(2 / 2**8)
-    assert signed_rank_p(-np.arange(1.0, 7.0)) == pytest.approx(2 / 2**6)
+    assert signed_rank_p(-np.arange(1.0, 21.0)) == pytest.approx(2 / 2**20)
+    assert signed_rank_p([]) == signed_rank_p([0.0] * 5) == signed_rank_p([1.0, -1.0]) == 1.0
 
 
-def test_the_test_is_wilcoxons_where_nothing_is_tied():
-    differences = np.random.default_rng(5).standard_normal(11) + 0.4
-    assert signed_rank_p(differences) == pytest.approx(stats.wilcoxon(differences, method="exact").pvalue)
+def test_two_are_equal_within_a_margin_that_holds_the_90_percent_interval():
+    outcome = paired(np.arange(8) * 0.01, np.zeros(8))
+    interval = outcome.interval(alpha=0.1)
+    assert equal_within(outcome, interval.high)
+    assert not equal_within(outcome, interval.high - 1e-9)
+    assert not equal_within(paired([1.0, 1.0], [1.0, 1.0]), 1e9), "two seeds bound nothing"
 
 
-def test_many_seeds_are_tested_as_exactly_as_few():
-    differences = np.random.default_rng(6).standard_normal(40) + 0.2
-    assert signed_rank_p(differences) == pytest.approx(stats.wilcoxon(differences, method="exact").pvalue, rel=1e-9)
-    assert signed_rank_p(np.arange(1.0, 21.0)) == pytest.approx(2 / 2**20)
-
-
-def test_ties_and_zeros_are_as_all_sign_flips_gone_through():
-    for differences in ([1.0, 1.0, -1.0, 2.0, 0.0, 3.0, 3.0], [0.0, 0.0, 0.5], [np.inf, 1.0, -1.0, np.inf], [0.0, 0.0]):
-        ranks = stats.rankdata(np.abs(differences))
-        flips = np.array(list(itertools.product((-1, 1), repeat=len(ranks)))) @ np.where(np.equal(differences, 0), 0.0, ranks)
-        found = (np.sign(differences) * ranks).sum()
-        assert signed_rank_p(differences) == pytest.approx(min(1.0, 2 * min((flips <= found).mean(), (flips >= found).mean())))
+def test_the_sampling_error_of_ten_wrong_of_360():
+    assert statistics.sampling_error(10 / 360, 360) == pytest.approx(0.017, abs=5e-4)
 
 
 def test_holm_corrects_as_in_a_worked_example():
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.5, 0.9]) == [1.0, 1.0]
     assert holm([]) == []
+    assert [tests for _, tests in holm_tests([0.01, 0.04, 0.03, 0.005])] == [3, 2, 2, 4]
 
 
-def test_a_missing_run_is_refused():
-    with pytest.raises(ModelError, match="missing"):
-        paired([1.0, np.nan], [1.0, 2.0])
-    with pytest.raises(ModelError, match="paired by seed"):
-        paired([1.0], [1.0, 2.0])
-
-
-def studentised(values, seed=0, draws=9999):
-    """The interval as its formula says, resample by resample."""
-    x = np.asarray(values, dtype=float)
-    picked = np.random.default_rng(seed).integers(0, len(x), (draws, len(x)))
-    errors = np.array([np.std(x[row], ddof=1) for row in picked])
-    varied = errors > 1e-12 * np.abs(x - x.mean()).max()
-    t = np.array([x[row].mean() - x.mean() for row in picked]) / np.where(varied, errors, errors[varied].min())
-    low, high = np.quantile(t, [0.025, 0.975])
-    return x.mean(), x.mean() - high * x.std(ddof=1), x.mean() - low * x.std(ddof=1)
-
-
-@pytest.mark.parametrize("values", [[1.0, 2.0, 4.0], [-3.0, 0.0, 5.0, 5.5, 9.0], [0.0, 0.0, 0.0, 1.0], [1e6, 1e6 + 1, 1e6 + 3], [1e-5, 3e-5, -4e-5]])
-@pytest.mark.parametrize("seed", [0, 3])
-def test_the_interval_is_that_of_its_formula(values, seed):
-    interval = bootstrap_mean(values, seed)
-    np.testing.assert_allclose([interval.mean, interval.low, interval.high], studentised(values, seed), rtol=1e-9)
-    assert bootstrap_mean(values) == bootstrap_mean(values, 0)
-
-
-def test_what_is_no_row_of_finite_numbers_is_refused_in_words():
-    for values, shape in (([[1.0]], "(1, 1)"), ([np.inf], "(1,)"), ([np.nan, 1.0], "(2,)"), (3.0, "()")):
-        with pytest.raises(ModelError) as refusal:
-            bootstrap_mean(values)
-        assert str(refusal.value) == f"values must be finite numbers in one row; got shape {shape}. Leave out what has diverged."
-
-
-def test_values_that_are_the_same_up_to_rounding_have_no_spread():
-    for scale in (1.0, -1e9, 1e-9):
-        interval = bootstrap_mean([scale, scale * (1 + 1e-13), scale])
-        assert interval.low == interval.high == interval.mean == pytest.approx(scale)
-        interval = bootstrap_mean([scale, scale * (1 + 1e-11), scale])
-        assert interval.low < interval.mean < interval.high
-    for values in ([0.5], []):
-        interval = bootstrap_mean(values)
-        assert np.isnan([interval.low, interval.high]).all()
-    assert bootstrap_mean([0.5]).mean == 0.5
-    assert np.isnan(bootstrap_mean([]).mean)
-
-
-def test_what_is_paired_is_what_its_parts_say():
-    first, second = np.array([1.0, 2.0, 4.0, np.inf, 3.0, np.inf]), np.array([2.0, 2.0, 1.0, 5.0, np.inf, np.inf])
-    outcome = paired(first, second)
-    ended = np.array([-1.0, 0.0, 3.0])
-    assert (outcome.n, outcome.n_finite) == (6, 3)
-    assert outcome.difference == bootstrap_mean(ended)
-    assert outcome.effect_size == pytest.approx(ended.mean() / ended.std(ddof=1))
-    assert outcome.superiority == pytest.approx((2 + 0.5 * 2) / 6)  # seeds 1 and 5 are better, 2 and 6 ties
-    assert outcome.p == signed_rank_p([-1.0, 0.0, 3.0, np.inf, -np.inf, 0.0])
-    assert type(outcome.superiority) is float
-    assert paired(list(first), list(second)) == outcome
-
-
-def test_effects_without_spread_or_without_runs():
-    assert paired([1.0, 1.0], [1.0, 1.0]).effect_size == 0.0
-    assert paired([2.0, 2.0], [1.0, 1.0]).effect_size == np.inf
-    assert paired([1.0, 1.0], [2.0, 2.0]).effect_size == -np.inf
-    assert np.isnan(paired([1.0], [2.0]).effect_size)
-    assert paired([1.0], [2.0]).difference.mean == -1.0
-    nothing = paired([], [])
-    assert (nothing.n, nothing.n_finite, nothing.p) == (0, 0, 1.0)
-    assert np.isnan([nothing.superiority, nothing.effect_size, nothing.difference.mean]).all()
+def test_holm_never_falls_along_the_order_and_ends_at_one():
+    assert holm([0.02, 0.01, 0.02]) == pytest.approx([0.04, 0.03, 0.04])
+    assert holm([0.4, 0.3, 0.2]) == pytest.approx([0.6, 0.6, 0.6])
+    assert holm([0.6, 0.9]) == [1.0, 1.0]
 
 
 def test_what_cannot_be_paired_is_refused_in_words():
@@ -198,51 +160,11 @@ def test_what_cannot_be_paired_is_refused_in_words():
             paired(first, second)
         assert str(refusal.value) == f"runs are paired by seed, so both must have the same number; got {shapes}."
     for first, second in (([np.nan], [1.0]), ([1.0], [np.nan])):
-        with pytest.raises(ModelError) as refusal:
+        with pytest.raises(ModelError, match="a value is missing"):
             paired(first, second)
-        assert str(refusal.value) == "a value is missing (NaN). Give infinity for a run that diverged, and wait for one that has not ended."
+    with pytest.raises(ModelError, match="none missing"):
+        hodges_lehmann([np.nan])
 
 
 def test_the_fewest_seeds_for_so_many_pairs():
-    assert [statistics.seeds_needed(pairs) for pairs in (0, 1, 2, 3, 10, 100)] == [5, 6, 7, 7, 9, 12]
-
-
-def test_a_difference_needs_five_seeds_and_a_p_below_5_percent():
-    five = paired(np.arange(5.0), np.arange(5.0))
-    assert differs(five, 0.0499)
-    assert not differs(five, 0.0501)
-    assert not differs(paired([1.0] * 4, [2.0] * 4), 0.0)
-
-
-def test_holm_never_falls_along_the_order_and_ends_at_one():
-    assert holm([0.02, 0.01, 0.02]) == pytest.approx([0.04, 0.03, 0.04])
-    assert holm([0.01, 0.011]) == pytest.approx([0.02, 0.02])
-    assert holm([0.4, 0.3, 0.2]) == pytest.approx([0.6, 0.6, 0.6])
-    assert all(isinstance(p, float) for p in holm([0.1, 0.2]))
-
-
-def test_p_is_one_where_nothing_differs():
-    assert signed_rank_p([]) == 1.0
-    assert signed_rank_p([0.0] * 5) == 1.0
-    assert signed_rank_p([1.0, -1.0]) == 1.0
-
-
-def test_p_is_that_of_all_sign_flips_whatever_is_tied():
-    rng = np.random.default_rng(4)
-    for _ in range(60):
-        differences = rng.integers(-3, 4, rng.integers(2, 9)).astype(float)
-        ranks = stats.rankdata(np.abs(differences))
-        flips = np.array(list(itertools.product((-1, 1), repeat=len(ranks)))) @ np.where(differences == 0, 0.0, ranks)
-        found = (np.sign(differences) * ranks).sum()
-        expected = min(1.0, 2 * min((flips <= found).mean(), (flips >= found).mean()))
-        assert signed_rank_p(differences) == pytest.approx(expected, rel=1e-12)
-        assert signed_rank_p(-differences) == pytest.approx(expected, rel=1e-12)
-
-
-def test_an_effect_is_in_units_of_the_spread_however_small():
-    outcome = paired([0.01, 0.02, 0.03], [0.0, 0.0, 0.0])
-    assert outcome.effect_size == pytest.approx(2.0)
-
-
-def test_corrected_values_never_exceed_one():
-    assert holm([0.6, 0.9]) == [1.0, 1.0]
+    assert [statistics.seeds_needed(pairs) for pairs in (1, 2, 3, 10, 66, 100)] == [6, 7, 7, 9, 12, 12]
