@@ -324,6 +324,7 @@ def _is_builtin(experiment: Experiment) -> bool:
     if experiment.name not in files.builtin_models():
         return False
     known = files.load(experiment.name)
+    experiment = experiment.replace(chosen_on=known.chosen_on)  # no part of what ran, and not in older results
     return experiment == known or (known.scheme != EXPLICIT and experiment == known.with_scheme(experiment.scheme))
 
 
