@@ -420,8 +420,13 @@ def ranking(found: Sweep) -> list[dict[str, Any]]:
 
 
 def _pairs(found: Sweep) -> list[tuple[int, int]]:
-    """Every two conditions that differ in one thing, by number; not those that are the same network, between which there is nothing to test."""
-    return [pair for pair in _differing(found.conditions, found.request.get("baseline")) if pair not in found.identical]
+    """Every two conditions that differ in one thing, by number; of conditions that are the same network nothing is tested between them, and each difference once."""
+    same = {second: first for first, second in sorted(found.identical, reverse=True)}
+    pairs: dict[frozenset[int], tuple[int, int]] = {}
+    for pair in _differing(found.conditions, found.request.get("baseline")):
+        if pair not in found.identical:
+            pairs.setdefault(frozenset(same.get(number, number) for number in pair), pair)
+    return list(pairs.values())
 
 
 def _differing(conditions: Sequence[Condition], baseline: str | None) -> list[tuple[int, int]]:
