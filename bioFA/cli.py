@@ -147,6 +147,8 @@ def show(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool
     click.echo("\n".join(f"# {line}".rstrip() for line in network.describe().splitlines()))
     rates = experiment.rates_in_use()
     click.echo(f"#\n# Rates: {rates['text'] or 'none'}")
+    for place, how in experiment.rounded_times.items():
+        click.echo(f"# Time {place}: {how}")
     for place in rates["departs"]:
         click.echo(f"# Learns otherwise than the model's own scheme: {place}")
 

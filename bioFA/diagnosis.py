@@ -89,7 +89,7 @@ class Evidence:
     @cached_property
     def answering(self) -> list[str]:
         """The populations through which the input reaches the answer, the answering one last."""
-        judge = next(p.name for p in self.network.populations if {"target", "prediction"} <= set(p.neuron.ports))
+        judge = next(p.name for p in self.network.populations if p.neuron.compares_targets)
         found = list(dict.fromkeys([self.network.readout.population, *(p.source for p in self.network.arriving(judge, "prediction"))]))
         for population in found:
             found += [p.source for p in self.network.pathways if p.target == population and p.port == "drive" and p.source not in found]
@@ -167,13 +167,8 @@ def gather(result: Result, instance: Instance) -> Evidence:
 
 def _errors(network: Network) -> tuple[Node, ...]:
     """What is looked at in every step, since it may be there in some only: errors where they leave and where they arrive."""
-    units = [Node(p.name, "r") for p in network.populations if _compares(p.neuron) and "r" in p.neuron.publishes]
+    units = [Node(p.name, "r") for p in network.populations if p.neuron.compares_targets and "r" in p.neuron.publishes]
     return (*units, *(Node(p.name, "error") for p in network.populations if network.arriving(p.name, "error")))
-
-
-def _compares(neuron: NeuronModel) -> bool:
-    """Whether a neuron is an error unit: it takes a target and a prediction."""
-    return {"target", "prediction"} <= set(neuron.ports)
 
 
 def diagnose(evidence: Evidence) -> tuple[Finding, ...]:
@@ -267,7 +262,7 @@ def check_spikes(evidence: Evidence) -> Iterator[Finding]:
         size, duration = raster.shape[-1], raster.shape[0] * raster.shape[1] * step
         silent = int((raster.sum(axis=(0, 1)) == 0).sum())
         neuron = network.population(name).neuron
-        if neuron.shows is None and not _error_cell(network, name) and silent > MOST_UNITS * size:  # errors may well be small
+        if neuron.shows is None and not neuron.compares_targets and silent > MOST_UNITS * size:  # errors may well be small
             yield Finding(
                 "silent", name,
                 f"{silent} of {size} neurons of '{name}' do not spike once in {duration:g} s ({evidence.window}), so nothing passes them and nothing above them learns. "
@@ -299,7 +294,7 @@ def _synchrony(raster: Array) -> float:
 def check_error_arrives(evidence: Evidence) -> Iterator[Finding]:
     """Populations that learn from an error and receive none."""
     network = evidence.network
-    mismatch = max(evidence.largest(f"{p.name}.r") for p in network.populations if _compares(p.neuron))
+    mismatch = max(evidence.largest(f"{p.name}.r") for p in network.populations if p.neuron.compares_targets)
     for population in network.populations:
         learning = evidence.hears(population.name)
         if learning and mismatch > 0 and evidence.largest(f"{population.name}.error") <= NOTHING * mismatch:
@@ -377,12 +372,7 @@ def _reads_error(network: Network, pathway: Pathway) -> bool:
     """Whether a rule reads more than activity: what arrives at another port than the drive, or what an error unit sends."""
     rule = pathway.plasticity
     read = set(rule.reads_post) & set(network.population(pathway.target).neuron.ports) - {"drive"} if rule is not None else set()
-    return bool(read) or _compares(network.population(pathway.source).neuron)
-
-
-def _error_cell(network: Network, name: str) -> bool:
-    """Whether a population carries errors: an error unit, or the one of a pair for the other sign."""
-    return _compares(network.population(name).neuron)
+    return bool(read) or network.population(pathway.source).neuron.compares_targets
 
 
 def check_overfitting(evidence: Evidence) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from bioFA.neurons import NeuronModel
 from bioFA.schemes.layered import Layered
 from bioFA.tasks import TaskField
 from bioFA.tasks.base import named
-from bioFA.units import Unit
+from bioFA.units import Unit, steps_of, write
 
 MOST_STEPS = 10**9
 """A presentation has fewer steps than this."""
@@ -138,17 +138,17 @@ class Protocol(Component):
     @property
     def shown_steps(self) -> int:
         """Steps of a presentation in which its example is shown."""
-        return 1 if self.dt is None or self.presentation is None else round(self.presentation / self.dt)
+        return 1 if self.dt is None or self.presentation is None else steps_of(self.presentation, self.dt)
 
     @property
     def steps(self) -> int:
         """Steps per presentation, with the blank after it."""
-        return self.shown_steps + round(self.blank / self.step)
+        return self.shown_steps + steps_of(self.blank, self.step)
 
     @property
     def onset_steps(self) -> int:
         """Steps of a presentation before learning is on."""
-        return round(self.learning_onset / self.step)
+        return steps_of(self.learning_onset, self.step)
 
     @property
     def learning_time(self) -> float:
@@ -263,8 +263,20 @@ class Experiment(Component):
 
     @cached_property
     def network(self) -> Network:
-        """The circuit, laid out."""
-        return self.circuit.network()
+        """The circuit, laid out, with durations of whole steps."""
+        network = self.circuit.network()
+        return network if self.protocol.dt is None else network.on_grid(self.protocol.dt)
+
+    @cached_property
+    def rounded_times(self) -> dict[str, str]:
+        """Durations of neurons that are no whole number of steps, by place, and what each is simulated as, in words."""
+        dt = self.protocol.dt
+        if dt is None:
+            return {}
+        return {
+            f"{population.name}.{name}": f"{write(getattr(population.neuron, name), 's')} is simulated as {steps} step{'s' if steps != 1 else ''} of {write(dt, 's')}"
+            for population in self.circuit.network().populations for name, steps in population.neuron.rounded_times(dt).items()
+        }
 
     @property
     def scheme(self) -> str:

@@ -224,6 +224,20 @@ class Network(Circuit):
         """Itself."""
         return self
 
+    def on_grid(self, dt: float) -> Network:
+        """The same network with every duration of its neurons a whole number of steps (`NeuronModel.on_grid`).
+
+        Raises:
+            ModelError: naming the population, if a duration would last no step.
+        """
+        populations = []
+        for population in self.populations:
+            try:
+                populations.append(population.replace(neuron=population.neuron.on_grid(dt)))
+            except ModelError as error:
+                raise error.within(f"population '{population.name}': ") from None
+        return self if tuple(populations) == self.populations else self.replace(populations=tuple(populations))
+
     def model_post_init(self, context: Any) -> None:
         """Run the checks that span populations and pathways."""
         if not self.populations:

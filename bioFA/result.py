@@ -227,7 +227,7 @@ class Result:
             "metrics": self.metrics,
             "alignment": self.alignment,
             "feedback_angle": {name: _median(course[len(course) - late_angles(len(course)):]) for name, course in self.feedback_angles.items()},
-            "findings": [asdict(finding) for finding in self.findings],
+            "findings": [asdict(finding) for finding in self.findings], "rounded_times": dict(self.experiment.rounded_times),
             "firing_rates_hz": dict(self.firing_rates), "firing_rates_window": self.window,
             "timing": dict(self.timing),
         }
@@ -272,6 +272,7 @@ class Result:
         plastic = ", ".join(f"{p.name} {self.experiment.network.shape(p)}" for p in self.experiment.network.plastic())
         lines.append(f"  rates              {self.experiment.rates_in_use()['text'] or 'none'}")
         lines.append(f"  learned            {plastic or 'nothing: no pathway has a plasticity rule'}")
+        lines += [f"  times              {place}: {how}" for place, how in self.experiment.rounded_times.items()]
         if columns := self.provenance.get("columns"):
             lines.append("  columns            " + "; ".join(f"{kind}: {named(names)}" for kind, names in columns.items()))
         lines += [f"  continued with     {change}" for change in self.provenance.get("after", {}).get("changed", ())]

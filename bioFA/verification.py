@@ -158,7 +158,7 @@ class Verification:
         every = {**self.states, **self.records}
         return {
             "model": self.experiment.name, "scheme": self.experiment.scheme, "seed": self.seed, "presentations": self.presentations,
-            "agrees": self.agrees, "max_abs_difference": self.max_abs_difference, "max_relative_difference": self.max_relative_difference,
+            "agrees": self.agrees, "rounded_times": dict(self.experiment.rounded_times), "max_abs_difference": self.max_abs_difference, "max_relative_difference": self.max_relative_difference,
             "tolerance": self.tolerance, "differences": self.differences, "recorded_differences": self.recorded,
             "ranges": {name: difference.range for name, difference in every.items()},
             "bounds": {name: difference.bound for name, difference in every.items()},
@@ -173,6 +173,7 @@ class Verification:
             f"{self.presentations} presentations; largest difference {self.max_relative_difference:.2g} of a variable's range "
             f"(tolerance {self.tolerance:g})"
         ]
+        lines += [f"  {place:<34}{how}" for place, how in self.experiment.rounded_times.items()]
         for name, (count, wrong) in self.spikes.items():
             lines.append(f"  {name + '.s':<33} {count} spikes, {f'{wrong} of them differ' if wrong else 'all equal'}")
         for name, difference in self.records.items():

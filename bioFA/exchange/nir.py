@@ -61,6 +61,7 @@ from bioFA.neurons.poisson_source import PoissonSource
 from bioFA.neurons.rate_source import RateSource
 from bioFA.neurons.static_rate import StaticRate
 from bioFA.trained import Trained
+from bioFA.units import steps_of
 from bioFA.weights import Values
 
 Array = np.ndarray
@@ -256,7 +257,7 @@ def _neuron(population: Population, dt: float, readout: str, recurrent: bool, lo
             f"population '{name}': NIR has no neuron like {type(neuron).__name__}, and without it nothing meaningful would remain. "
             "It has: Lif, LeakyRate and StaticRate that are linear. Export to another format."
         )
-    if round(neuron.refractory_period / dt) > 0:
+    if steps_of(neuron.refractory_period, dt) > 0:
         lost.append(f"the refractory period of {name} ({neuron.refractory_period:g} s): NIR has none; the neurons may spike again in the next step")
     if neuron.reset == "subtract":
         lost.append(f"the reset of {name}: what lies above the threshold is lost, since NIR resets to a value")

@@ -29,7 +29,7 @@ from annotated_types import Ge, Gt
 from bioFA.components import Number
 from bioFA.neurons.base import Array
 from bioFA.neurons.integrate_and_fire import IntegrateAndFire
-from bioFA.units import Unit
+from bioFA.units import Unit, steps_of
 
 
 class AdaptiveLif(IntegrateAndFire):
@@ -59,7 +59,7 @@ class AdaptiveLif(IntegrateAndFire):
         silent = state["left"] > 0
         tested = np.where(silent, -1.0, v - (1.0 + self.beta * a))
         passed = tested > 0
-        left = np.where(passed, round(self.refractory_period / dt), np.maximum(state["left"] - 1, 0))
+        left = np.where(passed, steps_of(self.refractory_period, dt), np.maximum(state["left"] - 1, 0))
         return {**super().advance(state, now, dt), "v": v - passed, "a": a, "fired": passed.astype(float), "left": left, "tested": tested}
 
     def expressions(self) -> dict[str, str]:

@@ -17,13 +17,17 @@ import inspect
 import math
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 
 from bioFA.components import Component, Family
+from bioFA.errors import OutOfRange
+from bioFA.units import steps_of
 
 Array = np.ndarray
+WHOLE = 1e-9
+"""A duration that is nearer to a whole number of steps than this is one."""
 
 
 class NeuronModel(Component):
@@ -54,6 +58,8 @@ class NeuronModel(Component):
     """Published variables that are its spikes, or its spikes low-passed, as a synapse sees them; anything else that a spiking neuron sends is graded."""
     both_signs: ClassVar[tuple[str, ...]] = ("error", "drive", "perturbation", "delta")
     """Published variables and ports that may be negative in one moment and positive in another, whatever the parameters; see `signed`."""
+    step_times: ClassVar[Mapping[str, int]] = {}
+    """The parameters that are durations of whole steps, and the fewest steps that each may last where it is not 0."""
     baseline: ClassVar[str] = ""
     """Of a neuron whose spikes carry both signs about a tonic rate: the published variable from which the receiver takes that off."""
 
@@ -68,6 +74,23 @@ class NeuronModel(Component):
     def signed(self, variable: str) -> bool:
         """Whether a published variable, or what arrives at a port, may have either sign."""
         return variable in self.both_signs
+
+    def rounded_times(self, dt: float) -> dict[str, int]:
+        """The durations that are no whole number of steps of dt, and how many steps each is simulated as (`units.steps_of`)."""
+        times = {name: getattr(self, name) for name in self.step_times}
+        return {name: steps for name, time in times.items() if abs(time / dt - (steps := steps_of(time, dt))) > WHOLE}
+
+    def on_grid(self, dt: float) -> Self:
+        """The same neuron with every duration a whole number of steps.
+
+        Raises:
+            OutOfRange: if one that must last some would last none.
+        """
+        rounded = self.rounded_times(dt)
+        for name, steps in rounded.items():
+            if steps < (fewest := self.step_times[name]):
+                raise OutOfRange(f"{type(self).__name__}.{name} must last at least {fewest} step of dt = {dt:g} s, or be 0; got {getattr(self, name):g} s. Give a longer time, or a smaller dt.")
+        return self.replace(**{name: steps * dt for name, steps in rounded.items()}) if rounded else self
 
     @property
     def spikes(self) -> bool:

@@ -27,6 +27,7 @@ class IntegrateAndFire(SpikingNeuron):
     unit_rate: Annotated[Number, Unit("Hz"), Gt(0)] = 100.0
 
     family_name: ClassVar[str] = ""
+    step_times: ClassVar[Mapping[str, int]] = {"refractory_period": 0}
     ports: ClassVar[tuple[str, ...]] = ("drive", "error", "probe")
     publishes: ClassVar[tuple[str, ...]] = ("s", "train", "r", "gain", "delta")
     state: ClassVar[Mapping[str, float]] = {"v": 0.0, **SpikingNeuron.state, "fired": 0.0, "left": 0.0, "tested": 0.0}

@@ -14,7 +14,8 @@ spike a neuron).
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Gt
@@ -23,7 +24,7 @@ from bioFA.components import Number
 from bioFA.errors import OutOfRange
 from bioFA.neurons.base import Array
 from bioFA.neurons.spiking_source import TimedSource
-from bioFA.units import Unit
+from bioFA.units import Unit, steps_of
 
 HALF = 0.5 + 1e-6
 """Half a step, and a little that no rounding error reaches, so that every consumer rounds half steps the same way."""
@@ -35,6 +36,7 @@ class LatencySource(TimedSource):
     latest: Annotated[Number, Unit("s"), Gt(0)] = 50e-3
     period: Annotated[Number, Unit("s"), Ge(0)] = 0.0
 
+    step_times: ClassVar[Mapping[str, int]] = {"latest": 1, "period": 1}
 
     def model_post_init(self, context: object) -> None:
         """Refuse a period in which weak inputs would never spike."""
@@ -43,9 +45,9 @@ class LatencySource(TimedSource):
 
     def s(self, value: Array, time: float, dt: float) -> Array:
         """1 where the neuron spikes in this step, else 0."""
-        step = round(time / dt)
+        step = steps_of(time, dt)
         if self.period > 0:
-            step %= round(self.period / dt)
+            step %= steps_of(self.period, dt)
         due = np.floor(self.latest * (1.0 - np.minimum(value, 1.0)) / dt + HALF)
         return ((value > 0) & (due == step)).astype(float)
 

@@ -35,7 +35,7 @@ from bioFA.errors import OutOfRange
 from bioFA.neurons.base import Array
 from bioFA.neurons.integrate_and_fire import IntegrateAndFire
 from bioFA.neurons.lif_rate import LifRate
-from bioFA.units import Unit
+from bioFA.units import Unit, steps_of
 
 
 class Lif(IntegrateAndFire):
@@ -88,7 +88,7 @@ class Lif(IntegrateAndFire):
         tested = v
         passed = (v > 1.0 if self.test == "above" else v >= 1.0) & ~silent
         v = np.where(passed, self.v_reset if self.reset == "to_value" else v - 1.0, v)
-        left = np.where(passed, round(self.refractory_period / dt), left)
+        left = np.where(passed, steps_of(self.refractory_period, dt), left)
         return {**super().advance(state, now, dt), "v": v, "I": current, "fired": passed.astype(float), "left": left, "tested": tested}
 
     def expressions(self) -> dict[str, str]:

@@ -24,7 +24,7 @@ from annotated_types import Ge, Gt, Le
 from bioFA.components import Amount, Count, Number
 from bioFA.errors import OutOfRange
 from bioFA.tasks.base import Array, ByteTable, Data, Split, Stream, Task, one_hot
-from bioFA.units import Unit
+from bioFA.units import Unit, steps_of
 
 
 class Evidence(Task):
@@ -58,7 +58,7 @@ class Evidence(Task):
 
     def _bins(self) -> tuple[int, int, int, int]:
         """The bins of a cue, a gap, the delay, and the recall."""
-        cue, gap, delay, recall = (round(time / self.bin) for time in (self.cue, self.gap, self.delay, self.recall))
+        cue, gap, delay, recall = (steps_of(time, self.bin) for time in (self.cue, self.gap, self.delay, self.recall))
         return cue, gap, delay, recall
 
     def sizes(self) -> tuple[int, int]:

@@ -20,7 +20,7 @@ from annotated_types import Ge, Gt
 from bioFA.components import Count, Number
 from bioFA.errors import OutOfRange
 from bioFA.tasks.base import Array, Data, Split, Stream, Task
-from bioFA.units import Unit
+from bioFA.units import Unit, steps_of
 
 
 class SpikePatterns(Task):
@@ -58,11 +58,11 @@ class SpikePatterns(Task):
 
     def bins(self) -> dict[str, int]:
         """One bin a time step, for both."""
-        return dict.fromkeys(("inputs", "targets"), round(self.duration / self.bin))
+        return dict.fromkeys(("inputs", "targets"), steps_of(self.duration, self.bin))
 
     def draw(self, stream: Stream) -> Data:
         """The patterns of this seed."""
-        steps = round(self.duration / self.bin)
+        steps = steps_of(self.duration, self.bin)
         inputs = (stream("task/inputs").random((self.patterns, steps, self.n_in)) < self.input_rate * self.bin).astype(float)
         return Data(Split(inputs, self._targets(stream("task/targets"), steps)))
 
