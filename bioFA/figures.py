@@ -56,6 +56,8 @@ RATE_BIN = 20e-3
 """Seconds in a bin of a population's rate."""
 LONG = 28
 """Titles of names so long take two lines, where a page has three panels in a row."""
+WRITTEN = 12
+"""The numbers stand in the matrices of up to so many classes."""
 IMAGES = 24
 """So many receptive fields are shown."""
 SUFFIXES = (".png", ".pdf", ".svg")
@@ -235,9 +237,41 @@ def neurons(result: Result) -> Figure:
     return figure
 
 
+@matplotlib.rc_context(STYLE)
+def confusion(result: Result) -> Figure:
+    """How the examples of each class were answered at the end, in percent of the class; the diagonal, what was answered rightly, is left white.
+
+    A panel for each split; beside each class its number of examples and its error. Numbers stand in matrices of up to 12 classes.
+    """
+    panels = result.confusion
+    figure = Figure(figsize=(COLUMN if len(panels) == 1 else PAGE, 3.1))
+    axes = np.atleast_1d(figure.subplots(1, len(panels)))
+    shares = {split: 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1) for split, matrix in panels.items()}
+    wrong = {split: np.where(np.eye(len(share), dtype=bool), np.nan, share) for split, share in shares.items()}
+    top = max(float(np.nanmax(share)) for share in wrong.values() if np.isfinite(share).any()) if any(np.isfinite(s).any() for s in wrong.values()) else 1.0
+    for panel, (split, matrix) in zip(axes, panels.items(), strict=True):
+        classes = len(matrix)
+        image = panel.imshow(wrong[split], cmap="Oranges", vmin=0, vmax=max(top, 1.0), aspect="equal")
+        errors = result.class_errors[split]
+        for row, column in np.ndindex(matrix.shape) if classes <= WRITTEN else ():
+            if matrix[row, column]:
+                dark = row != column and wrong[split][row, column] > 0.6 * top
+                panel.text(column, row, str(matrix[row, column]), ha="center", va="center", fontsize=6.0, color="white" if dark else "black" if row != column else GREY)
+        if classes <= WRITTEN:
+            panel.set_yticks(range(classes), [f"{k}  ({matrix[k].sum()}; {100 * errors[k]:.1f} %)" for k in range(classes)])
+            panel.set_xticks(range(classes))
+        panel.set(xlabel="answered as", ylabel="class (examples; wrong)", title=f"{split}, {100 * (1 - np.trace(matrix) / matrix.sum()):.1f} % wrong")
+        panel.spines[:].set_visible(False)
+        panel.tick_params(length=0)
+        figure.colorbar(image, ax=panel, shrink=0.8, label="% of the class", pad=0.02).outline.set_visible(False)
+    figure.suptitle(_title(result), x=0.02, ha="left", fontsize=8.0)
+    return figure
+
+
 def drawn(result: Result) -> list[Callable[[Result], Figure]]:
     """What can be drawn of a result: no alignment where no feedback is measured (schemes without feedback weights), no weights where none learn, no spikes where nobody spikes."""
     found: list[Callable[[Result], Figure]] = [learning_curve, *([alignment] if result.feedback_angles else []), *([weights] if result.experiment.network.plastic() else [])]
+    found += [confusion] if result.confusion else []
     if result.activity is not None:
         found += [raster, *([neurons] if result.activity.courses else [])]
     return found

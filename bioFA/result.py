@@ -37,6 +37,8 @@ Array = np.ndarray
 FORMAT = 1
 RESULT = "result.h5"
 """What a run's result is called in its folder."""
+UNEQUAL = 2.0
+"""Classes are unequal where one has so many times as many examples as another."""
 LAST_EXAMPLES = 50
 """The training error of a run is taken over this many of its last recorded presentations, or the last half of fewer than twice as many."""
 LAST_ANGLES = 200
@@ -130,6 +132,31 @@ class Result:
         first, last = int(self.snapshots_at[0]), int(self.snapshots_at[-1])
         late = self.snapshots_at >= last - late_angles(last - first)
         return {name: _median(course["alignment"][late]) for name, course in self.alignment_course.items()}
+
+    @cached_property
+    def confusion(self) -> dict[str, Array]:
+        """For each split with classes, how many examples of each (row) were answered as each (column) at the end, `(classes, classes)`; not in results of older versions."""
+        return {
+            str(row["split"]): np.array(row["confusion"]) for row in self.evaluations
+            if row["presentation"] == self.presentations and row.get("confusion") is not None
+        }
+
+    @property
+    def class_errors(self) -> dict[str, Array]:
+        """For each split of `confusion`, the share of each class that was answered wrongly, `(classes,)`; NaN of a class without examples."""
+        with np.errstate(invalid="ignore"):
+            return {split: 1 - np.diag(matrix) / matrix.sum(axis=1) for split, matrix in self.confusion.items()}
+
+    @property
+    def class_balance(self) -> dict[str, dict[str, float]]:
+        """What an error rate is to be seen beside, for each split of `confusion`: `largest`, the share of the most frequent class; `constant_error`, the error of
+        always answering it; `balanced_error`, the mean over classes of the error of each."""
+        found = {}
+        for split, matrix in self.confusion.items():
+            shares = matrix.sum(axis=1) / matrix.sum()
+            balanced = float(np.nanmean(self.class_errors[split]))
+            found[split] = {"largest": float(shares.max()), "constant_error": float(1 - shares.max()), "balanced_error": balanced}
+        return found
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -225,6 +252,8 @@ class Result:
             "ended_early": self.ended_early,
             "rates": self.experiment.rates_in_use(),
             "metrics": self.metrics,
+            "confusion": {split: matrix.tolist() for split, matrix in self.confusion.items()},
+            "class_errors": {split: errors.tolist() for split, errors in self.class_errors.items()}, "class_balance": self.class_balance,
             "alignment": self.alignment,
             "feedback_angle": {name: _median(course[len(course) - late_angles(len(course)):]) for name, course in self.feedback_angles.items()},
             "findings": [asdict(finding) for finding in self.findings], "rounded_times": dict(self.experiment.rounded_times),
@@ -261,7 +290,7 @@ class Result:
             lines[1] = f"  van Rossum dist.   {first:.3g} -> {last:.3g}; over that of a silent output {metrics['nse_first']:.3g} -> {metrics['nse']:.3g}"
         for split in ("validation", "test"):
             if f"{split}_error" in metrics:
-                lines.append(f"  {split + ' error':<19}{metrics[f'{split}_error']:.1%}")
+                lines.append(f"  {split + ' error':<19}{metrics[f'{split}_error']:.1%}{self._beside(split)}")
             elif f"{split}_nse" in metrics:
                 lines.append(f"  {split + ' NSE':<19}{metrics[f'{split}_nse']:.3g}")
         for name, course in self.alignment_course.items():
@@ -284,6 +313,18 @@ class Result:
         lines += [f"  note               {caveat}" for caveat in self.experiment.circuit.caveats()]
         lines += [f"  WARNING            {finding.says}" for finding in self.findings]
         return "\n".join(lines)
+
+    def _beside(self, split: str) -> str:
+        """What stands beside the error rate of a split whose classes are unequal."""
+        if split not in self.confusion:
+            return ""
+        balance, counts = self.class_balance[split], self.confusion[split].sum(axis=1)
+        if counts.max() < UNEQUAL * max(counts.min(), 1):
+            return ""
+        return (
+            f"   (classes are unequal: {balance['largest']:.0%} are class {int(counts.argmax())}, so that always answering it is wrong in {balance['constant_error']:.1%}; "
+            f"mean error of the classes {balance['balanced_error']:.1%})"
+        )
 
     @property
     def window(self) -> dict[str, float] | None:

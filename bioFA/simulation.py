@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from bioFA import checkpoint, provenance
-from bioFA.analysis.learning import error_rate
+from bioFA.analysis.learning import confusion_matrix, error_rate
 from bioFA.checkpoint import Checkpoint, Run, Stretch
 from bioFA.diagnosis import diagnose, gather
 from bioFA.errors import (
@@ -48,6 +48,8 @@ Finish = Callable[[Result], None]
 
 BACKENDS = ("cpp", "numpy")
 PRECISIONS = ("float32", "float64")
+MOST_CLASSES = 100
+"""The answers to the examples of each class are kept for so many classes."""
 
 
 def check_backend(backend: str, precision: str) -> None:
@@ -395,6 +397,8 @@ def _evaluate(instance: Instance, runner: Consumer, state: Mapping[str, Array], 
     answer = arrays[str(network.answer)]
     classes = split.labels is not None and network.wanted is None and answer.shape[1] == split.targets.shape[-1]
     wrong = error_rate(split.labels, answer) if classes and split.labels is not None else None
+    if wrong is not None and split.labels is not None and answer.shape[1] <= MOST_CLASSES:
+        row["confusion"] = confusion_matrix(np.asarray(split.labels), answer).tolist()
     return [row | {"nse": float(error.sum() / power.sum()) if power.any() else None, "error": wrong} | ({"van_rossum": float(error.mean())} if network.measure else {})]
 
 

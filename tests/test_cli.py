@@ -53,7 +53,7 @@ def test_run_prints_one_json_object_and_nothing_else(finished):
     outcome, folder = finished
     printed = json.loads(outcome.stdout)
     assert list(printed) == [
-        "model", "scheme", "seed", "backend", "presentations", "ended_early", "rates", "metrics", "alignment", "feedback_angle", "findings", "rounded_times", "firing_rates_hz", "firing_rates_window", "timing", "result",
+        "model", "scheme", "seed", "backend", "presentations", "ended_early", "rates", "metrics", "confusion", "class_errors", "class_balance", "alignment", "feedback_angle", "findings", "rounded_times", "firing_rates_hz", "firing_rates_window", "timing", "result",
     ]
     assert (printed["model"], printed["scheme"], printed["seed"], printed["backend"], printed["presentations"]) == ("linear", "fa", 3, "numpy", 60)
     assert {"nse", "test_nse"} <= set(printed["metrics"])

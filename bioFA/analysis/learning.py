@@ -45,6 +45,17 @@ def error_rate(labels: Array, predictions: Array) -> float:
     return float(np.mean(predictions.argmax(axis=1) != labels))
 
 
+def confusion_matrix(labels: Array, predictions: Array) -> Array:
+    """How many examples of each class (row) were answered as each class (column), `(classes, classes)`.
+
+    Args:
+        labels: `(n,)`, whole numbers.
+        predictions: `(n, classes)`; the answer is the largest.
+    """
+    classes = predictions.shape[1]
+    return np.bincount(classes * labels + predictions.argmax(axis=1), minlength=classes**2).reshape(classes, classes)
+
+
 def sliding_mean(values: Array, window: int) -> Array:
     """Mean over the last `window` values at each place (fewer at the beginning), `(n,)`."""
     counts = np.minimum(np.arange(1, len(values) + 1), window)

@@ -4,6 +4,8 @@
     validation, test           shares of the examples that are held out, at random by `split_seed`, the same for every seed of a run;
                                with labels class by class, as evenly as whole examples allow
     scaling = "standard"       each input minus its mean, over its standard deviation
+    class_weights = [1, 19]    how often the training examples of each class are shown in an epoch, m_c: the error that learning descends is then
+                               sum over classes of m_c times that of the class; "balanced": m_c = n_largest / n_c, to the nearest whole number
     scaling = "range"          each input from its smallest to its largest value onto 0 to 1
 
 Means, deviations and ranges are those of the training examples, so nothing of the others is seen before its time. An input that is the
@@ -22,7 +24,7 @@ import numpy as np
 from annotated_types import Ge, Lt
 from pydantic import Strict
 
-from bioFA.components import Number
+from bioFA.components import Count, Number
 from bioFA.errors import OutOfRange, WrongData
 from bioFA.tasks.base import Array, Data, Split, Stream, Task, one_hot
 
@@ -64,6 +66,7 @@ class Given(Task):
     test: Share = 0.0
     split_seed: Annotated[int, Strict(), Ge(0)] = 0
     scaling: Literal["none", "standard", "range"] = "none"
+    class_weights: Literal["none", "balanced"] | tuple[Count, ...] = "none"
 
     family_name: ClassVar[str] = ""
 
@@ -121,7 +124,25 @@ class Given(Task):
             parts = _one_hot(parts)
         inputs = {name: part.inputs if self.scaling == "none" else self._scaled(part, parts["train"]) for name, part in parts.items()}
         splits = {name: Split(inputs[name], part.targets, part.labels) for name, part in parts.items()}  # type: ignore[arg-type]
+        if self.class_weights != "none":
+            splits["train"] = self._weighted(splits["train"])
         return Data(splits["train"], splits.get("validation"), splits.get("test"), train.columns, train.notes)
+
+    def _weighted(self, train: Split) -> Split:
+        """The training examples, those of each class as often as its weight says.
+
+        Raises:
+            WrongData: if there are no labels, or not one weight for each class.
+        """
+        if train.labels is None:
+            raise WrongData(f"{self.place()}: class_weights need labels, and there are none. Name them, labels = ..., or leave class_weights out.")
+        labels, classes = np.asarray(train.labels), train.targets.shape[-1]
+        counts = np.bincount(labels, minlength=classes)
+        if isinstance(self.class_weights, tuple) and len(self.class_weights) != classes:
+            raise WrongData(f"{self.place()}: class_weights must be {classes}, one for each class; got {len(self.class_weights)}. For example: class_weights = 'balanced'.")
+        weights = np.array(self.class_weights) if isinstance(self.class_weights, tuple) else np.rint(counts.max() / np.maximum(counts, 1)).astype(int)
+        rows = np.repeat(np.arange(len(labels)), weights[labels])
+        return Split(np.asarray(train.inputs)[rows], train.targets[rows], labels[rows])
 
     def _split(self, whole: Examples) -> dict[str, Examples]:
         """Hold out the declared shares, class by class where there are labels."""
