@@ -106,7 +106,7 @@ COPY = _pathway("copy", "input", "output", {"name": "shared_with", "pathway": "i
 
 CASES: dict[str, Case] = {
     # a layered model
-    "key of the experiment": Case("unknown-field", {"taks": "digits"}, "taks", "'taks'", "Did you mean 'task'?", ("Experiment", "Known: circuit")),
+    "key of the experiment": Case("unknown-field", {"taks": "digits"}, "taks", "'taks'", "Did you mean 'task'?", ("Experiment", "Known: chosen_on, circuit")),
     "key of the circuit": Case("unknown-field", {"circuit.size": [3, 4, 2]}, "circuit.size", "'size'", "Did you mean 'sizes'?", ("Layered",)),
     "key of a neuron": Case("unknown-field", {LEAKY: _leaky(taw="10 ms")}, "circuit.hidden.taw", "'taw'", "Did you mean 'tau'?", ("LeakyRate",)),
     "key of a scheme": Case("unknown-field", {"circuit.schemes.fa": {"rul": "local_error"}}, "circuit.schemes.fa.rul", "'rul'", "Did you mean 'rule'?", ("FeedbackAlignment",)),
@@ -115,7 +115,7 @@ CASES: dict[str, Case] = {
     "key of the protocol": Case("unknown-field", {"protocol.epoch": 3}, "protocol.epoch", "'epoch'", "Did you mean 'epochs'?", ("Protocol",)),
     "key of the record": Case("unknown-field", {"record.evry": 3}, "record.evry", "'evry'", "Did you mean 'every'?", ("Record",)),
     "key of weights": Case("unknown-field", {"circuit.weights": {"name": "uniform", "hi": 1.0}}, "circuit.weights.hi", "'hi'", "Did you mean 'high'?", ("Uniform", "Known: high, low")),
-    "key that Python would take": Case("unknown-field", {"self": 1}, "self", "'self'", "Known: circuit", ("Experiment",)),
+    "key that Python would take": Case("unknown-field", {"self": 1}, "self", "'self'", "Known: chosen_on, circuit", ("Experiment",)),
     "name of a circuit": Case("unknown-name", {"circuit.name": "layerd"}, "circuit", "'layerd'", "Did you mean 'layered'?"),
     "circuit without a name": Case("missing-field", {"circuit.name": None}, "circuit", "got {'sizes'", "one of: layered", ("needs a name", "layered, network")),
     "name of a neuron model": Case("unknown-name", {LEAKY: "leaky_rat"}, "circuit.hidden", "'leaky_rat'", "Did you mean 'leaky_rate'?", ("static_rate",)),
