@@ -259,7 +259,21 @@ class Network(Circuit):
                         f"population '{population.name}': nothing arrives at the port '{port}', which "
                         f"{type(population.neuron).__name__} needs. Add a pathway with target = '{population.name}', port = '{port}'."
                     )
+        self._check_shared()
         _ = self.order
+
+    def _check_shared(self) -> None:
+        """Refuse populations that disagree about a parameter which they must share."""
+        first: dict[str, Population] = {}
+        for population in self.populations:
+            for name in population.neuron.shared_parameters:
+                other = first.setdefault(name, population)
+                ours, theirs = (getattr(p.neuron, name) for p in (population, other))
+                if ours != theirs:
+                    raise Contradiction(
+                        f"population '{population.name}': {type(population.neuron).__name__}.{name} is {ours:g}, but it must be that of '{other.name}', {theirs:g}: "
+                        "the phases of a presentation are the same for all. Change one of them."
+                    )
 
     def _check_pathway(self, pathway: Pathway) -> None:
         for end in ("source", "target"):
@@ -350,13 +364,20 @@ class Network(Circuit):
                 raise WrongShape(f"its partner must have the shape (n_post, n_pre) = {self.shape(pathway)}; '{partner.name}' has {self.shape(partner)}.")
         if pathway.weights.one_to_one:
             raise CannotLearn("cannot learn: Identity weights are fixed. Use Values or Normal weights for a plastic pathway.")
-        theirs = target.neuron.parameters()
-        for own, its in rule.neuron_parameters.items():
-            if its in theirs and rule.parameters()[own] != theirs[its]:
-                raise Contradiction(
-                    f"{name}.{own} is {rule.parameters()[own]:g}, but it must be that of the postsynaptic neuron: {type(target.neuron).__name__}.{its} "
-                    f"of '{target.name}' is {theirs[its]:g}. Change one of them."
-                )
+        units = [p for p in self.populations if p.neuron.compares_targets]
+        readouts = [self.population(p.source) for unit in units for p in self.arriving(unit.name, "prediction")]
+        for parameters, populations, whose in (
+            (rule.neuron_parameters, [target], "the postsynaptic neuron"), (rule.error_parameters, units, "the error unit"),
+            (rule.readout_parameters, [p for p in readouts if not p.neuron.spikes], "the readout"),
+        ):
+            for population in populations:
+                theirs = population.neuron.parameters()
+                for own, its in parameters.items():
+                    if its in theirs and rule.parameters()[own] != theirs[its]:
+                        raise Contradiction(
+                            f"{name}.{own} is {rule.parameters()[own]:g}, but it must be that of {whose}: {type(population.neuron).__name__}.{its} "
+                            f"of '{population.name}' is {theirs[its]:g}. Change one of them."
+                        )
         for reads, population, side in ((pathway.reads_pre(), source, "presynaptic"), (rule.reads_post, target, "postsynaptic")):
             neuron = population.neuron
             for variable in reads:

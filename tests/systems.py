@@ -158,7 +158,7 @@ def traced_tissue(frozen: bool) -> Experiment:
     `frozen`: spikes as data, one row a step, and neurons and traces that begin anew with each presentation; else
     rates in bins of four steps, and everything goes on.
     """
-    rule = Superspike(learning_rate=2.0, tau_mem="12 ms")
+    rule = Superspike(learning_rate=2.0, tau_mem="10 ms", tau_rise="4 ms" if frozen else "5 ms")
     lif = Lif(tau="10 ms", tau_trace="5 ms", surrogate="fast_sigmoid", steepness=5.0)
     train = {"carries": "train"}
     populations = (

@@ -195,7 +195,7 @@ def systems_for_round_trips():
     tissue = network(
         Lif(surrogate="fast_sigmoid"), Lif(surrogate="fast_sigmoid"), more=(TONIC,),
         pathways=(
-            BIAS.replace(plasticity=LocalError()), RECURRENT.replace(plasticity=Superspike(), density=0.5),
+            BIAS.replace(plasticity=LocalError()), RECURRENT.replace(plasticity=Superspike(tau_mem="20 ms"), density=0.5),
             Pathway("mismatch_to_hidden", source="mismatch", target="hidden", port="error", weights=SharedWith(pathway="hidden_to_answer", transposed=True)),
             Pathway("mismatch_to_answer", source="mismatch", target="answer", port="error", weights=Identity()),
         ),

@@ -8,7 +8,9 @@ import re
 import numpy as np
 import pytest
 
+import bioFA
 from bioFA import rules
+from bioFA.errors import ModelError
 from bioFA.rules.delta_rule import DeltaRule
 from bioFA.rules.hebbian import Hebbian
 from bioFA.rules.local_error import LocalError
@@ -178,3 +180,25 @@ def test_the_equation_and_the_step_say_the_same(rule, surroundings):
 def test_a_rule_does_what_its_formula_says_with_numbers(rule, pre, post, expected):
     pre, post = ({name: np.array(values) for name, values in part.items()} for part in (pre, post))
     np.testing.assert_allclose(change(rule, {"w": np.zeros((2, 2))}, pre, post), expected)
+
+
+MISMATCHES = {
+    "superspike's membrane": ("pattern", {"circuit.schemes.fa.rule.tau_mem": "12 ms"}, r"Superspike.tau_mem is 0.012, but it must be that of the postsynaptic neuron: Lif.tau of 'hidden' is 0.01"),
+    "superspike's rise": ("pattern", {"circuit.schemes.fa.rule.tau_rise": "6 ms"}, r"Superspike.tau_rise is 0.006, but it must be that of the error unit: VanRossumError.tau_rise of 'mismatch' is 0.005"),
+    "the error's decay": ("pattern", {"circuit.error.tau_decay": "12 ms"}, r"Superspike.tau_decay is 0.01, but it must be that of the error unit: VanRossumError.tau_decay of 'mismatch' is 0.012"),
+    "e-prop's readout": ("evidence", {"circuit.output.tau": "30 ms"}, r"EProp.tau_readout is 0.02, but it must be that of the readout: LeakyRate.tau of 'output' is 0.03"),
+}
+
+
+@pytest.mark.parametrize("case", MISMATCHES)
+def test_parameters_that_must_agree_are_refused_with_both_places_where_they_do_not(case):
+    model, changes, complaint = MISMATCHES[case]
+    with pytest.raises(ModelError, match=complaint):
+        _ = bioFA.load(model, changes).network
+
+
+def test_populations_that_disagree_about_the_phases_of_a_presentation_are_refused():
+    network = bioFA.load("digits_plateaus").network
+    populations = tuple(p.replace(neuron=p.neuron.replace(settling=10e-3)) if p.name == "output" else p for p in network.populations)
+    with pytest.raises(ModelError, match=r"population 'output': PyramidalOutput.settling is 0.01, but it must be that of 'hidden', 0.03"):
+        network.replace(populations=populations)

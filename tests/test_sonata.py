@@ -84,7 +84,7 @@ def raster(path, population, dt, size, steps):
 
 
 SYSTEMS = {
-    "learns": lambda: described(1e-3, 20, hidden=Lif(surrogate="fast_sigmoid"), pathways=(RECURRENT.replace(plasticity=Superspike(), density=0.5),), change={
+    "learns": lambda: described(1e-3, 20, hidden=Lif(surrogate="fast_sigmoid"), pathways=(RECURRENT.replace(plasticity=Superspike(tau_mem="20 ms"), density=0.5),), change={
         "tonic_to_hidden": {"plasticity": LocalError()}, "mismatch_to_hidden": {"weights": SharedWith(pathway="hidden_to_answer", transposed=True)},
     }),
     "relayed": lambda: described(steps=20, relayed=True),

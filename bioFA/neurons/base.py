@@ -58,6 +58,8 @@ class NeuronModel(Component):
     """Published variables that are its spikes, or its spikes low-passed, as a synapse sees them; anything else that a spiking neuron sends is graded."""
     both_signs: ClassVar[tuple[str, ...]] = ("error", "drive", "perturbation", "delta")
     """Published variables and ports that may be negative in one moment and positive in another, whatever the parameters; see `signed`."""
+    shared_parameters: ClassVar[tuple[str, ...]] = ()
+    """The parameters that every population of a network which has one of that name must share, such as the phases of a presentation."""
     step_times: ClassVar[Mapping[str, int]] = {}
     """The parameters that are durations of whole steps, and the fewest steps that each may last where it is not 0."""
     baseline: ClassVar[str] = ""

@@ -47,6 +47,7 @@ class Pyramidal(SpikingNeuron):
     forward: Annotated[Number, Unit("s"), Gt(0)] = 50e-3
     settling: Annotated[Number, Unit("s"), Ge(0)] = 30e-3
 
+    shared_parameters: ClassVar[tuple[str, ...]] = ("forward", "settling")
     ports: ClassVar[tuple[str, ...]] = ("drive", "error", "probe")
     publishes: ClassVar[tuple[str, ...]] = ("early", "late", "rate", "s", "train", "r", "change", "gain")
     state: ClassVar[Mapping[str, float]] = {"v": 0.0, **SpikingNeuron.state, "soma_forward": 0.0, "apical_forward": 0.0, "apical_target": 0.0}

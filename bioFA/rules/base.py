@@ -44,6 +44,10 @@ class PlasticityRule(Component):
 
     neuron_parameters: ClassVar[Mapping[str, str]] = {}
     """Parameters that are the postsynaptic neuron's, with their names there: they must be equal where it has one of that name."""
+    error_parameters: ClassVar[Mapping[str, str]] = {}
+    """The same of the error units of the network, which make the error that the rule reads."""
+    readout_parameters: ClassVar[Mapping[str, str]] = {}
+    """The same of the neurons without spikes whose rates an error unit compares with the target."""
 
     def step(
         self, synapses: Mapping[str, Array], pre: Mapping[str, Array], post: Mapping[str, Array], dt: float, T: float

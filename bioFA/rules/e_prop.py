@@ -47,6 +47,7 @@ class EProp(PlasticityRule):
     reads_pre: ClassVar[tuple[str, ...]] = ("carried",)
     reads_post: ClassVar[tuple[str, ...]] = ("error", "gain")
     neuron_parameters: ClassVar[Mapping[str, str]] = {"tau_mem": "tau", "tau_adaptation": "tau_adaptation", "beta": "beta"}
+    readout_parameters: ClassVar[Mapping[str, str]] = {"tau_readout": "tau"}
     state: ClassVar[Mapping[str, float]] = {"potential": 0.0, "adaptation": 0.0, "eligibility": 0.0}
     equations: ClassVar[str] = """
         dw/dt = learning_rate * error_post * eligibility / T : 1

@@ -41,6 +41,8 @@ class Superspike(PlasticityRule):
 
     reads_pre: ClassVar[tuple[str, ...]] = ("r",)
     reads_post: ClassVar[tuple[str, ...]] = ("error", "gain")
+    neuron_parameters: ClassVar[Mapping[str, str]] = {"tau_mem": "tau"}
+    error_parameters: ClassVar[Mapping[str, str]] = {"tau_rise": "tau_rise", "tau_decay": "tau_decay"}
     state: ClassVar[Mapping[str, float]] = {"potential": 0.0, "rising": 0.0, "eligibility": 0.0}
     equations: ClassVar[str] = """
         dw/dt = learning_rate * error_post * eligibility / T : 1
