@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from bioFA.result import Result
     from bioFA.sweep import Sweep
 
-FIGURES = ("learning_curve", "alignment", "weights", "raster", "neurons")
+FIGURES = ("learning_curve", "alignment", "weights", "confusion", "raster", "neurons")
 """What `biofa run` draws into its folder beside the result,"""
 SUFFIXES = (".png", ".pdf", ".svg")
 """each as these."""

@@ -79,7 +79,7 @@ def test_a_wrong_activation_is_caught(monkeypatch):
     from bioFA.neurons.activations import ACTIVATIONS, Activation
 
     right = ACTIVATIONS["tanh"]
-    monkeypatch.setitem(ACTIVATIONS, "tanh", Activation(right.rate, right.gain, right.rate_expression, "1 - r"))
+    monkeypatch.setitem(ACTIVATIONS, "tanh", Activation(right.rate, right.gain, right.rate_expression, "1 - r", right.signed))
     assert not verify(systems.deep("tanh", "fa"), presentations=20).agrees
 
 
