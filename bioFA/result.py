@@ -89,7 +89,7 @@ class Result:
         """NSE of each recorded presentation, before learning from it, `(n,)`; between spike trains the van
         Rossum distance over that of a silent output."""
         error, power = self.experiment.squares(self.recording.arrays, self.targets)
-        return error / power.mean() if len(power) else error
+        return error / power.mean() if power.any() else np.full(len(power), np.nan)  # targets that are all 0 have no power to measure against
 
     @cached_property
     def feedback_angles(self) -> dict[str, Array]:

@@ -38,6 +38,7 @@ from bioFA.recording import Consumer, Recording
 from bioFA.reference import Reference
 from bioFA.result import RESULT, Result, load_result, read_weights
 from bioFA.scarcity import SCARCE
+from bioFA.tasks import Split
 from bioFA.trained import Trained, load_trained, sha256
 
 Array = np.ndarray
@@ -231,14 +232,14 @@ def _next_stretch(course: _Course, instance: Instance, runner: Consumer) -> Stre
     segment = runner.segment(course.state, instance.training(start, stop), learning=True)
     segment.check_finite(start)
     recording = Recording(segment.recording.at + start, segment.recording.arrays)
-    rows = _evaluate(instance, runner, segment.state, stop, "validation")
+    rows = evaluate(instance, runner, segment.state, stop, "validation")
     rule = instance.experiment.protocol.stop
     measured = None
     if rule is not None:
         row = rows[0] if rows else {}
         measured = {"validation_error": row.get("error"), "validation_nse": row.get("nse"), "nse": course.training_nse(recording) if len(recording.at) else None}[rule.measure]
     if course.reason_after(measured) is not None or stop == course.total:
-        rows += _evaluate(instance, runner, segment.state, stop, "test")
+        rows += evaluate(instance, runner, segment.state, stop, "test")
     return Stretch(stop, segment.state, recording, tuple(rows), measured, time.perf_counter() - began, runner.engine)
 
 
@@ -384,13 +385,19 @@ def _check_stop(instance: Instance) -> None:
         )
 
 
-def _evaluate(instance: Instance, runner: Consumer, state: Mapping[str, Array], at: int, name: str) -> list[dict[str, Any]]:
-    """Answers of the network on one split, with learning off: no row where there is no such split."""
+def evaluate(
+    instance: Instance, runner: Consumer, state: Mapping[str, Array], at: int, name: str, most: int | None = None
+) -> list[dict[str, Any]]:
+    """Answers of the network on one split, or its first `most` examples, with learning off: no row where there is no such split."""
     split = instance.data.splits().get(name)
     if split is None:
         return []
     network = instance.network
-    segment = runner.segment(state, instance.evaluation(name), learning=False, every=1, only=tuple(map(str, network.judged)))
+    feed = instance.evaluation(name)
+    if most is not None and most < len(split):
+        feed = replace(feed, presentations=most, rows={of: rows[:most] for of, rows in feed.rows.items()})
+        split = Split(split.inputs[:most], split.targets[:most], None if split.labels is None else split.labels[:most])
+    segment = runner.segment(state, feed, learning=False, every=1, only=tuple(map(str, network.judged)))
     segment.check_finite(at)
     arrays, row = segment.recording.arrays, {"presentation": at, "split": name}
     error, power = instance.experiment.squares(arrays, split.final(slice(None)))

@@ -24,17 +24,19 @@ import numpy as np
 
 from bioFA.errors import NothingToCompare
 from bioFA.experiment import Experiment, Phase
-from bioFA.instance import draw
+from bioFA.instance import Instance, draw
 from bioFA.rate_limit import RateLimit, compare_with_rates
 from bioFA.recording import Consumer
 from bioFA.reference import Reference
-from bioFA.simulation import Progress, consumer, snapshot_points
+from bioFA.simulation import Progress, consumer, evaluate, snapshot_points
 
 TOLERANCE = 1e-10
 """Largest share of a variable's range that rounding in another order may leave (float64)."""
 PRESENTATIONS = 2000
 STEPS = 10_000
 SEGMENTS = 10
+EXAMPLES, FEWEST_EXAMPLES = 1000, 20
+"""So many examples of validation and test are answered on both sides; fewer where they take many steps."""
 EPSILON = float(np.finfo(float).eps)
 
 Array = np.ndarray
@@ -177,10 +179,13 @@ class Verification:
         for name, (count, wrong) in self.spikes.items():
             lines.append(f"  {name + '.s':<33} {count} spikes, {f'{wrong} of them differ' if wrong else 'all equal'}")
         for name, difference in self.records.items():
-            if name in self.first_excess:
+            if name in self.first_excess and "." in name:
                 lines.append(f"  {name:<33} {difference}, as recorded{self._excess(name)}")
         for name, difference in self.states.items():
             lines.append(f"  {name:<33} {difference} (learning moved it by {self.moved[name]:.2g}){self._excess(name)}")
+        for name in self.records:
+            if "." not in name:
+                lines.append(f"  {name:<33} {self.records[name]}, as a run prints it")
         if self.limit is not None:
             lines.append(str(self.limit))
         lines += [f"Note: {caveat}." for caveat in self.experiment.circuit.caveats()]
@@ -221,6 +226,7 @@ def verify(
     segments: list[tuple[int, dict[str, Difference], dict[str, Difference]]] = []
     spikes = {p.name: (0, 0) for p in instance.network.spiking()}
     first_excess: dict[str, int] = {}
+    training: list[list[tuple[np.ndarray, np.ndarray]]] = []
     for start, stop in pairwise(points):
         feed = instance.training(start, stop)
         expected, found = reference.segment(ours, feed, True, rasters=True, extremes=True), compiled.segment(theirs, feed, True, rasters=True)
@@ -229,6 +235,9 @@ def verify(
         steps = stop * protocol.steps
         states = {name: compare(name, ours[name], theirs[name], expected.extremes, steps) for name in ours}
         kept = expected.recording.arrays
+        if len(expected.recording.at):
+            targets = instance.data.train.final(instance.order(start, stop)[expected.recording.at])
+            training.append([experiment.squares(side.recording.arrays, targets) for side in (expected, found)])
         segments.append((stop, states, {name: compare(name, kept[name], found.recording.arrays[name], expected.extremes, steps) for name in kept}))
         for name, raster in expected.rasters.items():
             wrong = int((raster != found.rasters[name]).sum())
@@ -243,6 +252,10 @@ def verify(
         for name, difference in (item for part in parts for item in part.items()):
             if not difference.absolute <= bounds[name]:
                 first_excess.setdefault(name, stop)
+    for name, difference in _metrics(instance, (reference, compiled), ours, training, presentations).items():
+        records[name] = difference
+        if not difference.absolute <= difference.bound:
+            first_excess.setdefault(name, presentations)
     moved = {name: float(np.abs(ours[name] - instance.state[name]).max()) for name in ours}
     still = [p.name for p in instance.network.plastic() if moved[f"{p.name}.w"] == 0.0]
     if still and not first_excess:
@@ -262,6 +275,25 @@ def verify(
 
 def _over_the_run(segments: list[dict[str, Difference]]) -> dict[str, Difference]:
     return {name: reduce(Difference.joined, [segment[name] for segment in segments]) for name in segments[0]}
+
+
+def _metrics(
+    instance: Instance, sides: tuple[Consumer, Consumer], state: Mapping[str, np.ndarray], training: list[list[tuple[np.ndarray, np.ndarray]]], presentations: int
+) -> dict[str, Difference]:
+    """The numbers that a run prints, from both sides: the training NSE over all presentations, and those of the first examples of the other splits
+    at the final weights. Each is compared to 1e-10 of its size, or of 1, the NSE of no answer."""
+    found: dict[str, tuple[float, float]] = {}
+    power = sum(float(part[0][1].sum()) for part in training)
+    if power > 0:
+        first, second = (sum(float(part[side][0].sum()) for part in training) / power for side in (0, 1))
+        found["nse"] = (first, second)
+    most = max(FEWEST_EXAMPLES, min(EXAMPLES, STEPS // (10 * instance.experiment.protocol.steps)))
+    for split in ("validation", "test"):
+        rows = [evaluate(instance, side, state, presentations, split, most) for side in sides]
+        for measure in ("nse", "error", "van_rossum") if rows[0] else ():
+            if rows[0][0].get(measure) is not None:
+                found[f"{split}_{measure}"] = (float(rows[0][0][measure]), float(rows[1][0][measure]))
+    return {name: compare(name, np.array([one]), np.array([other]), {name: (0.0, max(1.0, one))}) for name, (one, other) in found.items()}
 
 
 def _shortened(phases: tuple[Phase, ...], presentations: int, examples: int) -> tuple[Phase, ...]:

@@ -216,3 +216,24 @@ def test_the_reference_keeps_extremes_of_every_step():
     assert set(segment.extremes) >= {*instance.state, *segment.recording.arrays}
 
 
+
+
+def test_a_wrong_number_that_a_run_prints_is_caught(monkeypatch):
+    experiment = bioFA.load("digits", {"protocol.epochs": 1})
+    instance = bioFA.draw(experiment, 1)
+
+    class Wrong(Reference):
+        """Answers rightly while it learns, and a little wrong when it is asked."""
+
+        def segment(self, state, feed, learning, **options):
+            found = super().segment(state, feed, learning, **options)
+            if not learning:
+                for array in found.recording.arrays.values():
+                    array += 1e-8
+            return found
+
+    right, wrong = (verify(experiment, presentations=200, against=side(instance)) for side in (Reference, Wrong))
+    assert right.agrees
+    assert {"nse", "validation_nse", "validation_error", "test_nse", "test_error"} <= set(right.records)
+    assert set(wrong.first_excess) == {"validation_nse", "test_nse"}
+    assert "test_nse" in str(wrong)
