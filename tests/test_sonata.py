@@ -366,3 +366,97 @@ def test_a_circuit_that_bioFA_cannot_describe_is_refused(spoil, complaint, tmp_p
 def _drop(path, name):
     with h5py.File(path, "r+") as file:
         del file[name]
+
+
+@pytest.fixture
+def theirs(tmp_path):
+    """A folder of others, to be changed."""
+    exchange.export(trained(described(steps=20)), "sonata", tmp_path / "circuit")
+    without_annotation(tmp_path / "circuit")
+    return tmp_path / "circuit"
+
+
+def in_types(folder, table, **columns):
+    path = folder / table
+    pd.read_csv(path, sep=" ").assign(**columns).to_csv(path, sep=" ", index=False)
+
+
+def in_model(folder, **parameters):
+    path = folder / "models" / "hidden.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | parameters))
+
+
+def each_node(folder, name, values):
+    with h5py.File(folder / "nodes" / "hidden.h5", "r+") as file:
+        file[f"nodes/hidden/0/{name}"] = values
+
+
+def clamped(folder):
+    path = folder / "simulation_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"inputs": {"clamp": {"module": "IClamp"}}}))
+
+
+UNREAD = {
+    "a function of weights": (lambda f: in_types(f, "edges/image_to_hidden_types.csv", weight_function="halve"), "edges 'image_to_hidden': weight_function (1 value) is not used"),
+    "a plastic synapse": (lambda f: in_types(f, "edges/image_to_hidden_types.csv", model_template="stdp_synapse"), "the synapses of the edges image_to_hidden (stdp_synapse): static weights"),
+    "a first potential": (lambda f: in_model(f, i_0=-55.0), "parameters of 'hidden' (hidden.json): i_0 (1 value) is not used"),
+    "escape noise": (lambda f: in_model(f, delta=1.0, rho=0.1), "rho (1 value) is not used"),
+    "thresholds of single nodes": (lambda f: each_node(f, "dynamics_params/V_th", np.ones(30)), "nodes 'hidden', each: dynamics_params/V_th (30 values) is not used"),
+    "positions": (lambda f: each_node(f, "x", np.ones(30)), "nodes 'hidden', each: x (30 values) is not used"),
+    "a current clamp": (clamped, "inputs of the simulation: clamp (1 value) is not used"),
+}
+
+
+@pytest.mark.parametrize("case", UNREAD)
+def test_what_an_import_does_not_use_is_told_by_its_name(case, theirs):
+    change, sentence = UNREAD[case]
+    assert not any(sentence in line for line in exchange.load(theirs, "sonata").lost)
+    change(theirs)
+    assert any(sentence in line for line in exchange.load(theirs, "sonata").lost)
+
+
+def test_edges_without_a_delay_are_told_with_what_nest_takes(theirs):
+    path = theirs / "edges" / "image_to_hidden_types.csv"
+    pd.read_csv(path, sep=" ").drop(columns="delay", errors="ignore").to_csv(path, sep=" ", index=False)
+    with h5py.File(theirs / "edges" / "image_to_hidden.h5", "r+") as file:
+        file["edges/image_to_hidden/0"].pop("delay", None)
+    assert any("the delay of the edges image_to_hidden, which give none: NEST takes 1 ms" in line for line in exchange.load(theirs, "sonata").lost)
+
+
+def test_a_value_by_type_and_by_edge_is_that_of_the_edge(theirs):
+    in_types(theirs, "edges/image_to_hidden_types.csv", syn_weight=7.0)
+    plain = exchange.load(theirs, "sonata").trained.state["input_to_hidden.w"]
+    assert len(np.unique(plain)) > 100
+
+
+def test_a_master_configuration_is_followed(theirs, tmp_path):
+    master = {"network": "./circuit_config.json", "simulation": "./simulation_config.json"}
+    (theirs / "config.json").write_text(json.dumps(master))
+    ours, other = exchange.load(theirs, "sonata").trained, exchange.load(theirs / "config.json", "sonata").trained
+    assert ours.experiment == other.experiment
+
+
+def test_nodes_without_types_are_refused_by_name(theirs):
+    path = theirs / "circuit_config.json"
+    circuit = json.loads(path.read_text())
+    for entry in circuit["networks"]["nodes"]:
+        if "hidden" in entry["nodes_file"]:
+            del entry["node_types_file"]
+    path.write_text(json.dumps(circuit))
+    with pytest.raises(ModelError, match=r"the nodes 'hidden' have the type .*, of which no node_types_file says anything"):
+        exchange.load(theirs, "sonata")
+
+
+def test_an_imported_circuit_stays_sparse_when_it_learns(theirs):
+    with h5py.File(theirs / "edges" / "hidden_to_answer.h5", "r+") as file:
+        group = file["edges/hidden_to_answer"]
+        kept = np.arange(len(group["source_node_id"])) % 5 == 0
+        for name in ("source_node_id", "target_node_id", "edge_type_id", "edge_group_id", "edge_group_index"):
+            values, attributes = group[name][()][kept], dict(group[name].attrs)
+            del group[name]
+            group[name] = values
+            group[name].attrs.update(attributes)
+    found = exchange.load(theirs, "sonata").trained
+    pathway = found.experiment.network.pathway("hidden_to_answer")
+    assert pathway.zero_is_absent
+    assert draw(found.experiment, 1).masks["hidden_to_answer"].sum() == kept.sum()

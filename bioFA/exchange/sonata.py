@@ -15,7 +15,8 @@ which no simulator knows. A spike of step k has the time (k + 1) dt. NEST adds w
 later there; a pathway from a population to itself takes one step more than ours, unless a `LeakyRate` with tau = dt, Euler
 decay and an Identity to it holds it back for a step in ours too: such a relay is written as the delay that it is.
 
-Folders of others are read where their neurons are iaf_psc_exp and their sources virtual; several node types of a population become several populations.
+Folders of others are read where their neurons are iaf_psc_exp and their sources virtual; several node types of a population become several populations. A `config.json` that names
+the two configurations is followed. Columns, attributes and parameters that are not used are told by their names.
 """
 
 from __future__ import annotations
@@ -34,7 +35,19 @@ import numpy as np
 import pandas as pd
 
 from bioFA.errors import BioFAError, DamagedFile, MissingField, MissingSignal, ModelError, NoCounterpart
-from bioFA.exchange.base import ANNOTATION, Exported, Imported, annotated, annotation, described, forward, gain, learning_lost, matrix
+from bioFA.exchange.base import (
+    ANNOTATION,
+    Exported,
+    Imported,
+    Ledger,
+    annotated,
+    annotation,
+    described,
+    forward,
+    gain,
+    learning_lost,
+    matrix,
+)
 from bioFA.experiment import Protocol
 from bioFA.expressions import RESERVED
 from bioFA.foreign import inspect
@@ -49,6 +62,8 @@ from bioFA.trained import Trained
 from bioFA.weights import Redrawn, Values
 
 Array = np.ndarray
+MASTER = "config.json"
+"""Names the circuit's configuration and the simulation's, in the examples of SONATA."""
 CIRCUIT, SIMULATION, NOTED = "circuit_config.json", "simulation_config.json", "bioFA.h5"
 RUN = """import os
 from pathlib import Path
@@ -63,6 +78,7 @@ pointnet.PointSimulator.from_config(config, network).run()
 """
 MAGIC, VERSION = 0x0A7A, (0, 1)
 LIF = "nest:iaf_psc_exp"
+STATIC = "static_synapse"
 DEFAULTS = {"C_m": 250.0, "tau_m": 10.0, "E_L": -70.0, "V_th": -55.0, "V_reset": -70.0, "tau_syn_ex": 2.0, "tau_syn_in": 2.0, "t_ref": 2.0, "I_e": 0.0}
 """NEST's own for iaf_psc_exp, in pF, ms, mV and pA."""
 PLACEHOLDER_STEPS = 100
@@ -314,14 +330,14 @@ def load(path: Path) -> Imported:
         FileError: if a file is missing or damaged.
         ModelError: if a node type is nothing that bioFA can describe.
     """
-    configuration = path / CIRCUIT if path.is_dir() else path
     try:
+        configuration, simulation = _configurations(path)
         circuit, base = _resolved(configuration), configuration.parent
         nodes = [_typed(entry, "nodes", base) for entry in circuit["networks"]["nodes"]]
         edges = [_typed(entry, "edges", base) for entry in circuit["networks"].get("edges", [])]
         noted = circuit.get("components", {}).get(ANNOTATION)
         inspect(*(file for file, _ in (*nodes, *edges)), *([] if noted is None else [base / noted]))
-        folder = _Folder(configuration, circuit, nodes, edges)
+        folder = _Folder(configuration, circuit, nodes, edges, simulation)
         if noted is None:
             return folder.network()
         with h5py.File(base / noted, "r") as file:
@@ -329,6 +345,16 @@ def load(path: Path) -> Imported:
     except (OSError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise DamagedFile(f"'{path}' is not a whole SONATA circuit ({type(error).__name__}: {error}). Give the folder that holds {CIRCUIT}.") from None
     return folder.annotated(content)
+
+
+def _configurations(path: Path) -> tuple[Path, Path]:
+    """The circuit's configuration and the simulation's: by their usual names in a folder, or as a master configuration names them."""
+    configuration = path if path.is_file() else next((path / name for name in (CIRCUIT, MASTER) if (path / name).is_file()), path / CIRCUIT)
+    named = _resolved(configuration)
+    if "networks" in named or "network" not in named:
+        return configuration, configuration.parent / SIMULATION
+    circuit, simulation = (configuration.parent / str(named.get(name, usual)) for name, usual in (("network", CIRCUIT), ("simulation", SIMULATION)))
+    return circuit, simulation
 
 
 def _resolved(configuration: Path) -> dict[str, Any]:
@@ -373,14 +399,24 @@ class _Cells:
 class _Folder:
     """A circuit as it stands on disk."""
 
-    def __init__(self, configuration: Path, circuit: Mapping[str, Any], nodes: list[tuple[Path, pd.DataFrame]], edges: list[tuple[Path, pd.DataFrame]]):
-        self.configuration, self.circuit = configuration, circuit
+    def __init__(
+        self, configuration: Path, circuit: Mapping[str, Any], nodes: list[tuple[Path, pd.DataFrame]], edges: list[tuple[Path, pd.DataFrame]], simulation: Path
+    ):
+        self.configuration, self.circuit, self.simulation = configuration, circuit, simulation
+        self.ledger, self.synapses = Ledger(), dict[str, tuple[str, ...]]()
         self.node_types: dict[tuple[str, int], pd.Series] = {}
         self.nodes: dict[str, tuple[Array, Array]] = {}
         for path, types in nodes:
             with h5py.File(path, "r") as file:
                 for name, group in file["nodes"].items():
                     of = group["node_type_id"][()]
+                    self._hold(f"nodes '{name}'", group, types)
+                    self.ledger.take(f"nodes '{name}'", "model_type", "model_template", "dynamics_params", *DEFAULTS)
+                    if unknown := sorted(set(map(int, np.unique(of))) - set(map(int, types.index))):
+                        raise NoCounterpart(
+                            f"'{configuration}': the nodes '{name}' have the type {unknown[0]}, of which no node_types_file says anything: bioFA reads model_type and model_template there. "
+                            "Name a node_types_file for them in the circuit's configuration."
+                        )
                     self.nodes[name] = (group["node_id"][()] if "node_id" in group else np.arange(len(of)), of)
                     self.node_types |= {(name, int(number)): types.loc[int(number)] for number in np.unique(of)}
         self.edges: dict[str, dict[str, Any]] = {}
@@ -388,6 +424,18 @@ class _Folder:
             with h5py.File(path, "r") as file:
                 for name, group in file["edges"].items():
                     self.edges[name] = _edges_of(group, types) if "source_node_id" in group else {}
+                    self._hold(f"edges '{name}'", group, types)
+                    self.ledger.take(f"edges '{name}'", "syn_weight", "weight", "delay", "nsyns", "model_template")
+                    templates = types["model_template"].reindex(np.unique(group["edge_type_id"][()])) if "model_template" in types.columns and "edge_type_id" in group else []
+                    self.synapses[name] = tuple(sorted({str(template) for template in templates if pd.notna(template)} - {STATIC}))
+
+    def _hold(self, place: str, group: h5py.Group, types: pd.DataFrame) -> None:
+        """Note what the types and the attributes of single nodes or edges hold."""
+        self.ledger.holds(place, {str(name): int(types[name].notna().sum()) for name in types.columns})
+        for number, inner in group.items():
+            if isinstance(inner, h5py.Group) and number.isdigit():
+                inner.visititems(lambda name, part: self.ledger.holds(f"{place}, each", {name: int(np.prod(part.shape))}) if isinstance(part, h5py.Dataset) else None)
+        self.ledger.take(f"{place}, each", "syn_weight", "weight", "delay", "nsyns") if place.startswith("edges") else None
 
     def annotated(self, noted: Mapping[str, Any]) -> Imported:
         """The network of the annotation, with its weights from the edges."""
@@ -435,6 +483,10 @@ class _Folder:
             if "syn_weight" not in table:
                 raise MissingField(f"'{self.configuration}': the edges {name} have no syn_weight, neither each nor by type.")
             delays |= set(np.unique(table.get("delay", np.array([1e3 * dt]))))
+            if "delay" not in table:
+                lost.append(f"the delay of the edges {name}, which give none: NEST takes 1 ms, and here every spike arrives in the next step, {1e3 * dt:g} ms later")
+            if self.synapses[name]:
+                lost.append(f"the synapses of the edges {name} ({', '.join(self.synapses[name])}): static weights are put in their place")
             for pre in (c for key, c in cells.items() if key[0] == table["source_population"]):
                 for post in (c for key, c in cells.items() if key[0] == table["target_population"]):
                     chosen = np.isin(table["source"], pre.ids) & np.isin(table["target"], post.ids)
@@ -461,12 +513,17 @@ class _Folder:
         lost.append("the spikes of the sources: input is a poisson_source, a placeholder. For spikes of your own put spike_source in its place, and a task 'arrays' whose inputs (n, steps, size) hold 1 for a spike")
         protocol = Protocol(dt=dt, presentation=PLACEHOLDER_STEPS * dt, reset=True)
         name = self.configuration.parent.name
+        lost += self.ledger.rest()
         return Imported(described(name, [source, *populations], pathways, last[-1], protocol, f"the SONATA circuit {name}"), tuple(lost))
 
     def _dt(self) -> tuple[float, list[str]]:
         """The time step in seconds, from the simulation's configuration where there is one."""
         try:
-            return 1e-3 * float(json.loads((self.configuration.parent / SIMULATION).read_text(encoding="utf-8"))["run"]["dt"]), []
+            settings = json.loads(self.simulation.read_text(encoding="utf-8"))
+            for part in ("inputs", "reports", "node_sets", "conditions"):
+                if isinstance(settings.get(part), Mapping):
+                    self.ledger.holds(f"{part} of the simulation", dict.fromkeys(map(str, settings[part]), 1))
+            return 1e-3 * float(settings["run"]["dt"]), []
         except (OSError, KeyError, ValueError):
             return 1e-4, [f"the time step, of which there is no {SIMULATION} to tell: 0.1 ms is put in its place"]
 
@@ -503,7 +560,10 @@ class _Folder:
         file = row.get("dynamics_params")
         if isinstance(file, str):
             folder = self.configuration.parent / self.circuit.get("components", {}).get("point_neuron_models_dir", "")
-            parameters |= {key: float(value) for key, value in json.loads((folder / file).read_text(encoding="utf-8")).items() if key in DEFAULTS}
+            given = json.loads((folder / file).read_text(encoding="utf-8"))
+            self.ledger.holds(f"parameters of '{name}' ({file})", dict.fromkeys(given, 1))
+            self.ledger.take(f"parameters of '{name}' ({file})", *DEFAULTS)
+            parameters |= {key: float(value) for key, value in given.items() if key in DEFAULTS}
         parameters |= {key: float(row[key]) for key in DEFAULTS if key in row and pd.notna(row[key])}
         if parameters["tau_syn_ex"] != parameters["tau_syn_in"]:
             raise NoCounterpart(f"'{self.configuration}': '{name}' has two synaptic time constants, {parameters['tau_syn_ex']:g} and {parameters['tau_syn_in']:g} ms; a population of bioFA has one.")
@@ -524,7 +584,7 @@ def _edges_of(group: h5py.Group, types: pd.DataFrame) -> dict[str, Any]:
     for name in ("syn_weight", "weight", "delay", "nsyns"):
         values = np.full(len(of), np.nan)
         if name in types.columns:
-            values = types[name].reindex(of).to_numpy(dtype=float)
+            values = types[name].reindex(of).to_numpy(dtype=float, copy=True)
         for number in np.unique(within):
             if name in group.get(str(number), {}):
                 chosen = within == number
