@@ -127,3 +127,30 @@ def test_learning_that_lems_has_no_words_for_is_told(model, changes, why, tmp_pa
     lost = exchange.export(trained, "neuroml", tmp_path / "n").lost
     assert any(re.search(f"learning as LEMS dynamics: .*({why})", sentence) for sentence in lost)
     assert not (tmp_path / "n" / "learning.xml").exists()
+
+
+STATIC = {"linear": {"protocol.presentations": 40}, "nonlinear": {"protocol.presentations": 40}, "digits": {"protocol.presentations": 40}}
+
+
+@pytest.mark.parametrize("model", STATIC)
+def test_static_units_are_simulated_until_every_layer_has_settled(model, tmp_path):
+    trained = learned(bioFA.load(model, STATIC[model]))
+    exchange.export(trained, "neuroml", tmp_path / "n")
+    simulation = ElementTree.parse(tmp_path / "n" / "LEMS_network.xml").getroot().find("Simulation")
+    length, step = (float(simulation.get(name).removesuffix("ms")) for name in ("length", "step"))
+    assert length / step >= len(trained.experiment.circuit.sizes) + 2
+    assert "the last row of the file holds" in (tmp_path / "n" / "README.md").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", STATIC)
+def test_jneuroml_answers_as_a_static_network_does(model, tmp_path):
+    trained = learned(bioFA.load(model, STATIC[model]))
+    exchange.export(trained, "neuroml", tmp_path / "n")
+    run = pynml("LEMS_network.xml", "-nogui", folder=tmp_path / "n")
+    assert run.returncode == 0, run.stdout[-2000:]
+    expected = np.load(tmp_path / "n" / "expected.npz")
+    for file in (tmp_path / "n").glob("rates_*.dat"):
+        ours = expected[f"{file.stem.removeprefix('rates_')}.r"][0]
+        assert np.abs(ours).max() > 1e-3
+        np.testing.assert_allclose(np.loadtxt(file, ndmin=2)[-1, 1:], ours, rtol=0, atol=1e-6)

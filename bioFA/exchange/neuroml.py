@@ -44,6 +44,8 @@ from bioFA.trained import STATE, Trained, load_trained
 
 Array = np.ndarray
 NETWORK, TYPES, SIMULATION, EXPECTED = "network.nml", "rates.xml", "LEMS_network.xml", "expected.npz"
+SETTLING = 4
+"""Steps that LEMS takes from one layer of static units to the output file, beside one a layer."""
 
 
 def export(trained: Trained, path: Path, split: str = "test", example: int = 0) -> Exported:
@@ -246,7 +248,9 @@ class _Writer:
             })
 
     def _length(self) -> float:
-        return ms(self.protocol.shown_steps * self.protocol.step)
+        """How long is simulated in ms: a presentation; of static units, which settle in one step here and layer after layer in LEMS, until all have."""
+        steps = self.protocol.shown_steps if not self.trained.experiment.network.is_static() else len(self.populations) + SETTLING
+        return ms(steps * self.protocol.step)
 
     def types(self) -> ElementTree.Element:
         """Rate units and their synapses as LEMS component types, and one component a population."""
@@ -255,7 +259,8 @@ class _Writer:
             for name, u, extra in (("static", "drive", ""), ("leaky", "u", LEAK)):
                 parameter = '<Parameter name="tau" dimension="time"/>' if extra else ""
                 root.append(ElementTree.fromstring(_UNIT.format(name=f"{name}_{activation}", parameter=parameter, leak=extra, phi=phi.format(u=u))))
-        length = f"{self._length()!r}ms"
+        beyond = ms(self.protocol.step) if self.trained.experiment.network.is_static() else 0.0  # so that the last row still sees the example
+        length = f"{self._length() + beyond!r}ms"
         ElementTree.SubElement(root, "pulseGeneratorDL", {"id": "one", "delay": "0ms", "duration": length, "amplitude": "1"})
         ElementTree.SubElement(root, "rateSender", {"id": "rate_sender"})
         ElementTree.SubElement(root, "rateSynapse", {"id": "rate_synapse"})
@@ -329,6 +334,7 @@ _UNIT = """<ComponentType name="{name}" extends="baseCellMembPotDL" description=
 
 
 def _readme(trained: Trained, split: str, example: int, spiking: bool, learns: bool) -> str:
+    static = trained.experiment.network.is_static()
     learning = f"""
     pynml {lems_learning.SIMULATION} -nogui
 
@@ -344,6 +350,6 @@ The part of the network that answers, on example {example} of the {split} data, 
 {f"    pynml -validate {NETWORK}" + chr(10) if spiking else ""}    pynml {SIMULATION} -nogui
 
 writes `spikes_POPULATION.dat` (neuron, time in s) or `rates_POPULATION.dat` (time in s, one column a neuron). `{EXPECTED}` has what bioFA
-computes: `population.s` and `population.r`, (steps, size). `{STATE}` holds everything that NeuroML has no words for (learning, error pathways):
+computes: `population.s` and `population.r`, (steps, size){", which the last row of the file holds, since a layer settles a step after the one below it" if static else ""}. `{STATE}` holds everything that NeuroML has no words for (learning, error pathways):
 `biofa import FOLDER --from neuroml --out DIR` reads it back.
 {learning}"""
