@@ -43,9 +43,9 @@ def finished(tmp_path_factory):
     return folder, json.loads(outcome.stdout)
 
 
-def test_every_condition_has_the_seeds_1_to_n_so_that_runs_are_paired(finished):
+def test_every_condition_has_the_first_seeds_on_which_nothing_was_chosen_so_that_runs_are_paired(finished):
     _, printed = finished
-    assert [row["seeds"] for row in printed["conditions"]] == [[1, 2], [1, 2]]
+    assert [row["seeds"] for row in printed["conditions"]] == [[5, 6], [5, 6]]
     assert (printed["finished"] + printed["diverged"], printed["left"], printed["failed"]) == (printed["runs"], 0, {})
 
 
@@ -70,7 +70,7 @@ def test_tuning_gives_every_scheme_the_same_effort_on_other_seeds_and_never_sees
         if job.factor is not None:
             effort.setdefault(job.condition, []).append((job.factor, job.seed))
             assert not any(name.startswith("test") for name in found.outcome(job)["metrics"])
-            assert job.seed > 2
+            assert job.seed > 6
     assert len(effort) == 2
     assert effort[0] == effort[1]
     assert all(len(row["grid"]) == len(tuning.GRID) for row in printed["tuning"])
@@ -136,7 +136,7 @@ def test_a_run_that_diverges_is_counted_and_shown(tmp_path):
     assert outcome["diverged"] == 2
     assert [row["diverged"] for row in outcome["conditions"]] == [0, 2]
     found = outcome["conditions"][1]["findings"]
-    assert [(row["kind"], row["seeds"]) for row in found] == [("diverged", [1, 2])]
+    assert [(row["kind"], row["seeds"]) for row in found] == [("diverged", [5, 6])]
     assert f"WARNING    linear, fa, all 2 runs: {found[0]['says']}" in compare.told(outcome)
     assert list(compare.tidy(sweep.read(tmp_path / "out"))["status"]) == ["finished"] * 2 + ["diverged"] * 2
     assert np.isinf(outcome["conditions"][1]["values"]).all()
