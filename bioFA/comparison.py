@@ -1,6 +1,6 @@
 """Comparisons in Python: the same runs, table and statistics as `biofa compare`, as pandas tables.
 
-    comparison = bioFA.run_comparison("digits", schemes=("fa", "bp"), seeds=5, folder="results/rules")
+    comparison = bioFA.run_comparison("digits", schemes=("fa", "bp"), folder="results/rules")
     comparison.table        one row a run
     comparison.pairs        which is better, median of paired differences, interval, Holm's p of each pair
 """
