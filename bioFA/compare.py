@@ -306,12 +306,16 @@ def _comparable(values: Mapping[int, float], measure: str) -> dict[int, float]:
 
 
 def describe(found: Sweep) -> list[dict[str, Any]]:
-    """Each condition: its measure from every seed, the Hodges-Lehmann median of all with its 95 % interval, and how many diverged or are missing."""
+    """Each condition: its measure from every seed, the Hodges-Lehmann median of all with its 95 % interval, and how many diverged or are missing.
+
+    Where a run diverged there is no median (NaN): no number is that of all runs.
+    """
     rows = []
     for number, condition in enumerate(found.conditions):
         measure = measure_of(found, condition.model)
         raw = values(found, number, measure)
-        interval = statistics.hodges_lehmann(list(_comparable(raw, measure).values()))
+        whole = all(np.isfinite(v) for v in raw.values())
+        interval = statistics.hodges_lehmann(list(_comparable(raw, measure).values()) if whole else [])
         back = _power if measure.endswith("nse") else float
         examples = _test_examples(condition.experiment) if measure == "test_error" and np.isfinite(interval.median) else None
         rows.append({
@@ -359,7 +363,8 @@ def compare_pairs(found: Sweep) -> list[dict[str, Any]]:
     """Every two conditions that differ in one thing (scheme, model, or swept values), over the seeds that both have.
 
     `difference` (first minus second), `low` and `high`, `better` and `verdict` are of the Hodges-Lehmann median and
-    of the level at which Holm's correction tested this pair.
+    of the level at which Holm's correction tested this pair. Where a run diverged there is no difference (NaN); the direction,
+    p and verdict are over all runs still.
     """
     rows: list[dict[str, Any]] = []
     tested: list[statistics.Paired] = []
@@ -384,6 +389,8 @@ def compare_pairs(found: Sweep) -> list[dict[str, Any]]:
         row["can_be_tested"] = row["differs"] or statistics.can_be_tested(outcome.n, tests)
         row["equal_within"] = margin if margin is not None and statistics.equal_within(outcome, margin) else None
         row["verdict"] = verdict(row)
+        if row["n_finite"] < row["n"]:
+            row |= dict.fromkeys(("difference", "low", "high"), np.nan)
     return rows
 
 
@@ -415,7 +422,10 @@ def ranking(found: Sweep) -> list[dict[str, Any]]:
         wins = {a: sum(estimates[a, b] < 0 for b in numbers if b != a) - sum(estimates[a, b] > 0 for b in numbers if b != a) for a in numbers}
         order = sorted(numbers, key=lambda n: -wins[n])
         consistent = not any(estimates[a, b] > 0 for a, b in itertools.combinations(order, 2))
-        ranked.append({"model": model, "measure": measure, "order": [label(found.conditions[n]) for n in order], "consistent": consistent})
+        ranked.append({
+            "model": model, "measure": measure, "order": [label(found.conditions[n]) for n in order], "consistent": consistent,
+            "equal": [estimates[pair] == 0 for pair in itertools.pairwise(order)],
+        })
     return ranked
 
 
@@ -502,14 +512,15 @@ def bounds(row: Mapping[str, Any]) -> tuple[str, str]:
 def in_words(row: Mapping[str, Any]) -> str:
     """A condition's median, interval and number of runs, with what sampling of test examples adds."""
     ends = ", ".join(f"{v:.4g}" if (np.isfinite(v) and v > 0) or (v == 0 and row["measure"] == "test_error") else "unbounded" for v in (row["low"], row["high"]))
-    value = "diverged in most runs" if np.isinf(row["value"]) else f"median {row['value']:.4g} [{ends}]"
+    value = "no median, since runs diverged" if row["n_finite"] < row["n"] else "no run" if not row["n"] else f"median {row['value']:.4g} [{ends}]"
     note = f"; sampling of {row['test_examples']} test examples alone +-{row['sampling_error']:.2g}" if row["sampling_error"] is not None else ""
     return f"{value}, n = {row['n']}, finite {row['n_finite']}{note}"
 
 
 def order_in_words(row: Mapping[str, Any]) -> str:
-    """The order of a model's conditions; said where pairs contradict any order."""
-    order = ", ".join(name.removeprefix(f"{row['model']}, ") for name in row["order"])
+    """The order of a model's conditions, those between which the median is 0 joined by =; named where pairs contradict any order."""
+    names = [name.removeprefix(f"{row['model']}, ") for name in row["order"]]
+    order = names[0] + "".join(f"{' = ' if equal else ', '}{name}" for name, equal in zip(names[1:], row["equal"], strict=True))
     return f"{row['model']}, best first by medians of paired differences: {order}" + ("" if row["consistent"] else " (some pairs are the other way round: no order fits all)")
 
 
@@ -532,9 +543,11 @@ def told(outcome: Mapping[str, Any]) -> str:
     lines += [f"  identical  {first} and {second}: the same network by construction, so nothing is tested between them" for first, second in outcome["identical"]]
     lines += [f"  order      {order_in_words(row)}" for row in outcome["ranking"] if len(row["order"]) > 1]
     for row in outcome["comparisons"]:
+        difference = "" if np.isnan(row["difference"]) else (
+            f"First minus second: {signed(row['difference'])} [{', '.join(bounds(row))}] ({row['scale']}, {100 * row['level']:.4g} %), "
+        )
         lines.append(
-            f"  pair       {row['first']} against {row['second']}: {row['verdict']}. First minus second: {signed(row['difference'])} "
-            f"[{', '.join(bounds(row))}] ({row['scale']}, {100 * row['level']:.4g} %), p = {row['p_holm']:.3g} (Holm), "
+            f"  pair       {row['first']} against {row['second']}: {row['verdict']}. {difference}p = {row['p_holm']:.3g} (Holm), "
             f"n = {row['n']}, both finite in {row['n_finite']}"
         )
     caution = too_few_seeds(outcome["request"]["seeds"], len(outcome["comparisons"]))

@@ -137,7 +137,7 @@ def measures(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Figure:
             values = scale * np.array([v for v in row["values"] if np.isfinite(v)])
             levels = _levels(np.log10(np.maximum(values, 1e-300)) if logarithmic else values, _dot(group, scale, logarithmic))
             panel.plot(values, height + 0.1 - min(0.13, 0.55 / max(1, levels.max(initial=1))) * levels, "o", **_dots(colour), clip_on=False)
-            if len(values):  # an end that is unbounded is drawn as an arrow from the last value
+            if len(values) and np.isfinite(row["value"]):  # an end that is unbounded is drawn as an arrow from the last value
                 ends = np.clip([scale * row["low"], scale * row["high"]], values.min() if row["low"] <= 0 else -np.inf, None)
                 unbounded = [bool(row["low"] <= 0 and logarithmic) or np.isinf(row["low"]), np.isinf(row["high"])]
                 ends = np.where(np.isfinite(ends), ends, values.max())

@@ -178,7 +178,7 @@ def _answer(outcome: Mapping[str, Any], names: Sequence[str]) -> list[str]:
         if not any(values[name]["n"] for name in row["order"]):
             continue
         order = ", ".join(
-            f"{short[name]} {_shown(values[name]['value'], row['measure'])} ({values[name]['n_finite']} of {values[name]['n']} runs finite)" for name in row["order"]
+            f"{short[name]}{' ' + _shown(values[name]['value'], row['measure']) if np.isfinite(values[name]['value']) else ''} ({values[name]['n_finite']} of {values[name]['n']} runs finite)" for name in row["order"]
         )
         fits = "" if row["consistent"] else " Some pairs are the other way round: no order fits all."
         said.append(f"{row['model']}, {_measure_name(row['measure'])}, best first by medians of paired differences over all runs: {order}.{fits}")
@@ -199,7 +199,7 @@ def _comparison_figures(found: Sweep, outcome: Mapping[str, Any], names: Sequenc
     """Name, caption and figure of each: the measures, then the courses of every model, then tuning."""
     drawn: list[tuple[str, str, Figure]] = []
     drawn.append((
-        "measures", "The measure at the end: every seed (dots), their median (tick) and its 95 % interval (bar below the dots), diverged runs counted as the largest.",
+        "measures", "The measure at the end: every seed (dots), their median (tick) and its 95 % interval (bar below the dots); neither where a run diverged.",
         comparison_figures.measures(outcome["conditions"], names),
     ))
     courses = _courses(found, names)
