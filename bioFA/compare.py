@@ -331,7 +331,7 @@ def describe(found: Sweep) -> list[dict[str, Any]]:
 
 
 def _power(x: float) -> float:
-    return float(10**x) if x < 308 else float("inf")
+    return float("inf") if x >= 308 else float(10**x)
 
 
 @lru_cache(maxsize=64)
