@@ -113,7 +113,7 @@ def test_plateaus_teach_the_hidden_layer_and_its_weights_turn_towards_the_feedba
     assert both.metrics["test_error"] < readout.metrics["test_error"] - 0.1
     assert both.alignment["output_to_hidden"] < 60
     assert 80 < readout.alignment["output_to_hidden"] < 100
-    assert {draw.__name__ for draw in figures.drawn(both)} == {"learning_curve", "alignment", "weights", "raster", "neurons"}
+    assert {draw.__name__ for draw in figures.drawn(both)} == {"learning_curve", "alignment", "weights", "confusion", "raster", "neurons"}
     assert {"hidden.v", "hidden.error", "hidden.change", "output.change"} <= set(both.activity.courses)
     assert all(draw(both).axes for draw in figures.drawn(both))
 
