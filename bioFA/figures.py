@@ -27,6 +27,7 @@ from bioFA.errors import CannotWrite, Unavailable
 from bioFA.network import Pathway, Population
 from bioFA.neurons.rate_source import RateSource
 from bioFA.result import Result
+from bioFA.units import steps_of
 
 Array = np.ndarray
 
@@ -342,7 +343,7 @@ def _population_rate(result: Result, population: Population) -> tuple[Array, Arr
     """Mean rate in Hz in bins of `RATE_BIN`, and the edges of the bins in ms."""
     assert result.activity is not None
     protocol = result.experiment.protocol
-    total, width = result.activity.presentations * protocol.steps, max(1, round(RATE_BIN / protocol.step))
+    total, width = result.activity.presentations * protocol.steps, max(1, steps_of(RATE_BIN, protocol.step))
     edges = np.append(np.arange(0, total, width), total)
     counts, _ = np.histogram(result.activity.spikes[population.name][:, 0], edges)
     return counts / (population.size * protocol.step * np.diff(edges)), 1e3 * protocol.step * edges

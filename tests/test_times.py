@@ -1,6 +1,7 @@
 """One rule from times to steps: durations last the nearest number of steps, ties up, in both readings, in every export, and the user is told."""
 
 import os
+import re
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -9,11 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import bioFA
-from bioFA import Protocol, exchange
+from bioFA import Protocol, exchange, neurons
 from bioFA.errors import ModelError
+from bioFA.figures import _population_rate
 from bioFA.neurons.latency_source import LatencySource
 from bioFA.neurons.lif import Lif
-from bioFA.units import steps_of
+from bioFA.units import Unit, steps_of
 from bioFA.verification import verify
 
 GRIDS = (0.1e-3, 0.2e-3, 0.25e-3, 1e-3 / 3, 1e-3)
@@ -50,7 +52,21 @@ def latencies(period, latest="20 ms"):
     return bioFA.load("digits_spiking", LIFS | {"circuit.input": source, "task.name": "linear_teacher", "protocol.presentation": "60 ms", "protocol.learning_onset": "20 ms"})
 
 
-CASES = {"lif": lambda: spiking("2.5 ms"), "adaptive_lif": lambda: adaptive("2.5 ms"), "latency_source": lambda: latencies("20.5 ms", "19.5 ms")}
+def plateaus(forward, settling):
+    """Pyramidal neurons whose phases last these times, in ms."""
+    experiment = bioFA.load("digits_plateaus", {"protocol.presentation": "80 ms", "protocol.learning_onset": "70 ms", "protocol.phases": []})
+    times = {"forward": f"{forward:.6f} ms", "settling": f"{settling:.6f} ms"}
+    phased = {
+        p.name: {"neuron": p.neuron.replace(**times)} for p in experiment.network.populations if "forward" in p.neuron.parameters()
+    }
+    populations = tuple(p.replace(**phased.get(p.name, {})) for p in experiment.network.populations)
+    return experiment.replace(circuit=experiment.network.replace(populations=populations))
+
+
+CASES = {
+    "lif": lambda: spiking("2.5 ms"), "adaptive_lif": lambda: adaptive("2.5 ms"), "latency_source": lambda: latencies("20.5 ms", "19.5 ms"),
+    "pyramidal": lambda: plateaus(40.4, 10.5),
+}
 
 
 @pytest.mark.compiled
@@ -62,17 +78,35 @@ def test_half_steps_are_the_same_in_both_readings(case):
 
 
 @pytest.mark.compiled
-@settings(max_examples=int(os.environ.get("BIOFA_EXAMPLES", 12)), deadline=None, suppress_health_check=list(HealthCheck))
-@given(kind=st.sampled_from(["lif", "adaptive_lif", "latency_source"]), time=st.floats(0.0, 8.0), half=st.booleans())
+@settings(max_examples=int(os.environ.get("BIOFA_EXAMPLES", 25)), deadline=None, suppress_health_check=list(HealthCheck))
+@given(kind=st.sampled_from(sorted(CASES)), time=st.floats(0.0, 8.0), half=st.booleans())
 def test_models_with_times_that_are_no_whole_steps_agree_or_are_refused(kind, time, half):
     time = round(2 * time) / 2 if half else time
     try:
-        experiment = {"lif": lambda: spiking(f"{time:.6f} ms"), "adaptive_lif": lambda: adaptive(f"{time:.6f} ms"), "latency_source": lambda: latencies(f"{20 + time:.6f} ms", "19.7 ms")}[kind]()
+        experiment = {
+            "lif": lambda: spiking(f"{time:.6f} ms"), "adaptive_lif": lambda: adaptive(f"{time:.6f} ms"),
+            "latency_source": lambda: latencies(f"{20 + time:.6f} ms", "19.7 ms"), "pyramidal": lambda: plateaus(40 + time, 10.3 + time / 3),
+        }[kind]()
         _ = experiment.network
     except ModelError:
         return
     outcome = verify(experiment, presentations=10)
     assert outcome.agrees, str(outcome)
+
+
+@pytest.mark.parametrize("name", neurons.family.names())
+def test_every_duration_of_a_neuron_with_state_is_one_of_whole_steps(name):
+    neuron = neurons.family.get(name)
+    times = {field for field, info in neuron.model_fields.items() if any(isinstance(m, Unit) and m.symbol == "s" for m in info.metadata)}
+    durations = {time for time in times if not time.startswith("tau")} if neuron.state else set()
+    assert durations == set(neuron.step_times)
+
+
+def test_bins_of_a_figure_last_the_nearest_steps_ties_up():
+    changes = {"protocol.dt": "8 ms", "protocol.presentation": "80 ms", "protocol.learning_onset": "16 ms", "circuit.input.max_rate": "100 Hz"}
+    result = bioFA.simulate(bioFA.load("digits_spiking", LIFS | changes), backend="numpy")
+    _, edges = _population_rate(result, result.experiment.network.population("hidden"))
+    assert edges[1] == 24.0
 
 
 def test_what_a_time_is_simulated_as_is_told_and_whole_times_are_not():
@@ -120,9 +154,10 @@ def test_exports_hold_the_whole_steps_that_were_simulated(tmp_path):
     cells = [float(element.attrib["tau_refrac"].split()[0].removesuffix("ms")) for path in (tmp_path / "n").glob("*") if path.suffix in (".nml", ".xml")
              for element in ET.parse(path).iter() if "tau_refrac" in element.attrib]
     assert sorted({round(cell, 9) for cell in cells}) == [2.0, 3.0]
+    exchange.export(result, "brian2", tmp_path / "b")
+    script = (tmp_path / "b" / "network.py").read_text()
+    assert dict(re.findall(r"^(\w+)\.refractory_period = (.*)$", script, re.MULTILINE)) == {"hidden": "2*ms", "output": "3*ms"}
 
 
 def _numbers(text, key):
-    import re
-
     return re.findall(rf'"{key}":\s*([0-9.eE+-]+)', text)

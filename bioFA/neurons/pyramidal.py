@@ -48,6 +48,7 @@ class Pyramidal(SpikingNeuron):
     settling: Annotated[Number, Unit("s"), Ge(0)] = 30e-3
 
     shared_parameters: ClassVar[tuple[str, ...]] = ("forward", "settling")
+    step_times: ClassVar[Mapping[str, int]] = {"forward": 1, "settling": 0}
     ports: ClassVar[tuple[str, ...]] = ("drive", "error", "probe")
     publishes: ClassVar[tuple[str, ...]] = ("early", "late", "rate", "s", "train", "r", "change", "gain")
     state: ClassVar[Mapping[str, float]] = {"v": 0.0, **SpikingNeuron.state, "soma_forward": 0.0, "apical_forward": 0.0, "apical_target": 0.0}
