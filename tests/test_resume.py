@@ -19,7 +19,7 @@ import systems
 from click.testing import CliRunner
 
 import bioFA
-from bioFA import checkpoint, cli, files
+from bioFA import checkpoint, cli, files, simulation
 from bioFA.checkpoint import FOLDER
 from bioFA.errors import Diverged, FileError, ModelError
 from bioFA.locks import hold
@@ -552,8 +552,8 @@ def test_an_early_stop_on_validation_error_looks_at_no_test_data(monkeypatch):
     changes = {"circuit.sizes": [64, 30, 10], "task": {"name": "digits"}, "protocol.presentations": 1600, "protocol.snapshots": 16}
     digits = bioFA.load("linear", changes | {"protocol.stop": {"below": 0.5}, "protocol.shuffle": True})
     seen = []
-    real = bioFA.simulation.evaluate
-    monkeypatch.setattr("bioFA.simulation.evaluate", lambda *a: seen.append((a[3], a[4])) or real(*a))
+    real = simulation.evaluate
+    monkeypatch.setattr(simulation, "evaluate", lambda *a: seen.append((a[3], a[4])) or real(*a))
     result = bioFA.simulate(digits, seed=1, backend="numpy")
     rows = [row for row in result.evaluations if row["split"] == "validation"]
     assert all(row["error"] >= 0.5 for row in rows[:-1])
