@@ -89,24 +89,48 @@ def steps_of(time: float, dt: float) -> int:
     return math.floor(halves / 2.0 + 0.5)
 
 
-def bin_of(times: Any, start: float, width: float) -> np.ndarray:
+FINEST = 25e-6
+"""The shortest step, in seconds, of a clock that a simulator counts by adding: each addition rounds, so that its error grows with the number of steps."""
+NANO = 1e-9
+DOUBLE = 2.0**-52
+"""The share of a float64 that it is rounded to."""
+
+
+def rounding(times: Any, width: float, precision: float = DOUBLE) -> np.ndarray:
+    """How far rounding may have moved times, in seconds: what is nearer to an edge than this is at the edge.
+
+    The largest of a share 1e-9 of the width; 1.5 units in the last place, as the times were written; and, at most 0.001 of the width, half a
+    nanosecond, for times with nine decimals, and what a clock that adds `FINEST` to itself has lost by then.
+
+    Args:
+        times: in seconds, of any shape.
+        width: of the bins that the times are put into, in seconds.
+        precision: of the numbers that were written, 2**-52 for float64, 2**-23 for float32.
+    """
+    reach = np.abs(np.asarray(times, dtype=float))
+    written = np.minimum(np.maximum(NANO * 0.6, reach * reach / FINEST * DOUBLE / 2), 1e-3 * width)
+    return np.maximum(np.maximum(1e-9 * width, 1.5 * np.ldexp(precision, np.frexp(reach)[1] - 1)), written)
+
+
+def bin_of(times: Any, start: Any, width: float, precision: float = DOUBLE) -> np.ndarray:
     """The bin that contains each time, counted from `start` in bins of equal width: [k width, (k + 1) width).
 
-    A time within max(1e-9, 4 ulp) of an edge, as a share of the width, is at the edge: only rounding keeps it away.
+    A time that only rounding keeps from an edge (see `rounding`) is at the edge.
 
     Args:
         times: in seconds, `(n,)`.
-        start: where bin 0 begins, in seconds.
+        start: where bin 0 begins, in seconds, one for all or one for each.
         width: of a bin, in seconds, > 0.
+        precision: of the times, as in `rounding`.
 
     Returns:
         Whole numbers `(n,)`, below 0 for times before `start`.
     """
     times = np.asarray(times, dtype=float)
     place = (times - start) / width
-    rounding = np.maximum(1e-9, 4 * np.spacing(np.maximum(np.abs(times), abs(start))) / width)
+    near = np.maximum(rounding(times, width, precision), rounding(start, width)) / width
     nearest = np.rint(place)
-    return np.where(np.abs(place - nearest) <= rounding, nearest, np.floor(place)).astype(int)
+    return np.where(np.abs(place - nearest) <= near, nearest, np.floor(place)).astype(int)
 
 
 def sample(unit: str) -> str:

@@ -2,6 +2,7 @@
 
 import datetime
 
+import h5py
 import neo
 import numpy as np
 import pynwb
@@ -10,20 +11,35 @@ import quantities as pq
 
 import bioFA
 from bioFA.errors import FileError
+from bioFA.exchange import sonata
+from bioFA.tasks.arrays import Arrays
 from bioFA.tasks.recorded_trials import RecordedTrials
-from bioFA.units import bin_of
+from bioFA.units import DOUBLE, bin_of
 
 BEGAN = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
 GRIDS = (0.1e-3, 0.2e-3, 0.25e-3, 1e-3 / 3, 1e-3)
 
 
+def clocks(dt, steps=1_000_000):
+    """The times of steps as simulators write them, and the share of themselves to which the numbers are rounded."""
+    k, ms = np.arange(steps), dt * 1e3
+    return {
+        "a product": (k * dt, DOUBLE), "milliseconds": ((k * ms) / 1000, DOUBLE), "times a thousandth": ((k * ms) * 1e-3, DOUBLE), "a quotient": (k / (1 / dt), DOUBLE),
+        "rounded": (np.round(k * dt, 15), DOUBLE), "nanoseconds": (np.round(k * dt, 9), DOUBLE), "picoseconds": (np.round(k * ms, 9) / 1000, DOUBLE),
+        "a clock that adds": (np.concatenate([[0.0], np.cumsum(np.full(steps - 1, dt))]), DOUBLE),
+        "a clock that adds milliseconds": (np.concatenate([[0.0], np.cumsum(np.full(steps - 1, ms))]) / 1000, DOUBLE),
+        "float32": ((k * dt).astype(np.float32), 2.0**-23), "a product in float32": (k.astype(np.float32) * np.float32(dt), 2.0**-23),
+    }
+
+
 @pytest.mark.parametrize("dt", GRIDS)
 def test_a_spike_of_a_step_is_in_the_bin_of_that_step_for_a_million_steps(dt):
-    steps, ms = np.arange(1_000_000), dt * 1e3
-    ways = {"a product": steps * dt, "milliseconds": (steps * ms) / 1000, "a quotient": steps / (1 / dt), "rounded": np.round(steps * dt, 15)}
-    for way, times in ways.items():
-        np.testing.assert_array_equal(bin_of(times, 0.0, dt), steps, err_msg=way)
-        np.testing.assert_array_equal(bin_of(times, 1234 * dt, dt), steps - 1234, err_msg=way)
+    steps = np.arange(1_000_000)
+    for way, (times, precision) in clocks(dt).items():
+        np.testing.assert_array_equal(bin_of(times, 0.0, dt, precision), steps, err_msg=way)
+        np.testing.assert_array_equal(bin_of(times, 1234 * dt, dt, precision), steps - 1234, err_msg=way)
+        np.testing.assert_array_equal(bin_of(times, 0.0, 7 * dt, precision), steps // 7, err_msg=way)
+        np.testing.assert_array_equal(bin_of(times.astype(float) + dt / 2, 0.0, dt, precision), steps, err_msg=f"{way}, in the middle")
 
 
 def test_a_time_inside_a_bin_is_in_that_bin():
@@ -67,23 +83,74 @@ def epoch(name, times, **columns):
                      array_annotations={key: np.asarray(value) for key, value in columns.items()})
 
 
+STEPS = 1_000_000
+IN_A_FILE = ("a product", "milliseconds", "a clock that adds", "nanoseconds", "float32")
+
+
+def of_steps(dt, *ways):
+    """Every step of a million that 3 divides, as each way writes them, and the number of spikes in each step."""
+    written = clocks(dt, STEPS)
+    return [written[way][0][::3] for way in ways], (np.arange(STEPS) % 3 == 0).astype(float).reshape(4, STEPS // 4)
+
+
+def read_whole(path, dt):
+    return np.asarray(RecordedTrials(path=str(path), label="choice", window=STEPS // 4 * dt, bins_per_trial=STEPS // 4).draw(None).train.inputs)
+
+
+@pytest.mark.filterwarnings("ignore::hdmf.build.warnings.DtypeConversionWarning")
 @pytest.mark.parametrize("dt", GRIDS)
 @pytest.mark.parametrize("kind", ["nwb", "nix"])
-def test_spikes_on_the_grid_of_a_simulator_come_back_in_their_steps(kind, dt, tmp_path):
-    bins, trials = 300, 4
-    starts = np.arange(trials) * 1000 * dt
-    times = np.arange(trials * 1000) * dt
-    if kind == "nwb":
-        def add(file):
-            file.add_trial_column("choice", "c")
-            for n, start in enumerate(starts):
-                file.add_trial(start_time=start, stop_time=start + bins * dt, choice="ab"[n % 2])
-        path = nwb(tmp_path / "r.nwb", add, [times], trials=0)
-    else:
-        path = nix(tmp_path / "r.nix", segment("s", [times], [epoch("trials", starts, choice=list("abab"))], stop=trials * 1000 * dt))
-    inputs = RecordedTrials(path=path, label="choice", window=bins * dt, bins_per_trial=bins).draw(None).train.inputs
-    assert inputs.shape == (trials, bins, 1)
-    assert (np.asarray(inputs) == 1).all()
+def test_a_million_steps_of_a_simulator_come_back_from_a_recording_each_in_its_step(kind, dt, tmp_path):
+    (spikes, steps), starts = of_steps(dt, *IN_A_FILE), np.arange(4) * (STEPS // 4) * dt
+
+    def add(file):
+        file.add_trial_column("choice", "c")
+        for n, start in enumerate(starts):
+            file.add_trial(start_time=start, stop_time=start + STEPS // 4 * dt, choice="ab"[n % 2])
+
+    path = nwb(tmp_path / "r.nwb", add, spikes, trials=0) if kind == "nwb" else nix(tmp_path / "r.nix", segment("s", spikes, [epoch("trials", starts, choice=list("abab"))], stop=STEPS * dt))
+    found = read_whole(path, dt)
+    for unit, way in enumerate(IN_A_FILE):
+        np.testing.assert_array_equal(found[:, :, unit], steps, err_msg=way)
+
+
+@pytest.mark.parametrize("dt", GRIDS)
+def test_a_million_steps_in_milliseconds_come_back_from_a_nix_file(dt, tmp_path):
+    (times,), steps = of_steps(dt, "a product")
+    train = neo.SpikeTrain(np.asarray(times) * 1e3 * pq.ms, t_stop=STEPS * dt * 1e3 * pq.ms)
+    trials = neo.Epoch(np.arange(4) * (STEPS // 4) * dt * 1e3 * pq.ms, durations=np.full(4, 1.0) * pq.ms, labels=list("abab"), name="trials", array_annotations={"choice": np.array(list("abab"))})
+    part = neo.Segment(name="s")
+    part.spiketrains.append(train)
+    part.epochs.append(trials)
+    np.testing.assert_array_equal(read_whole(nix(tmp_path / "r.nix", part), dt)[:, :, 0], steps)
+
+
+def test_a_million_steps_come_back_from_an_npz_file(tmp_path):
+    raster = np.zeros((4, STEPS // 4, 1), dtype=bool)
+    raster[..., 0] = of_steps(1e-3, "a product")[1]
+    np.savez(tmp_path / "r.npz", inputs=raster, targets=np.eye(4))
+    np.testing.assert_array_equal(Arrays(path=str(tmp_path / "r.npz")).draw(None).train.inputs, raster)
+
+
+@pytest.mark.parametrize("dt", GRIDS)
+def test_a_million_steps_that_sonata_holds_are_each_in_their_step(dt, tmp_path):
+    raster = np.zeros((STEPS, 1), dtype=np.uint8)
+    raster[::3] = 1
+    sonata._write_spikes(tmp_path / "spikes.h5", {"cells": raster}, 1e3 * dt)
+    with h5py.File(tmp_path / "spikes.h5") as file:
+        times = file["spikes/cells/timestamps"][:] * 1e-3
+    np.testing.assert_array_equal(bin_of(times, dt, dt), np.arange(0, STEPS, 3))
+    assert np.abs(times / dt - np.arange(1, STEPS + 1, 3)).max() < 1e-9  # as they were, not rounded to decimals
+
+
+def test_times_too_coarse_for_their_bins_are_refused_with_how_coarse_they_are(tmp_path):
+    times = (np.arange(2000) * 1e-4 + 990).astype(np.float32)
+    path = nix(tmp_path / "r.nix", segment("s", [times], [epoch("trials", [990.0, 990.1], choice=["a", "b"])], stop=1000.0))
+    with pytest.raises(FileError, match=r"spike times of unit 0 are float32 numbers, known to 9.2e-05 s at 990.\d* s, and a bin lasts 0.0001 s"):
+        RecordedTrials(path=path, label="choice", window=0.1, bins_per_trial=1000).draw(None)
+    assert RecordedTrials(path=path, label="choice", window=0.1, bins_per_trial=10).draw(None).train.inputs.sum() == 2000
+    whole = nix(tmp_path / "w.nix", segment("s", [np.array([990.0, 990.125])], [epoch("trials", [990.0, 990.1], choice=["a", "b"])], stop=1000.0))
+    assert RecordedTrials(path=whole, label="choice", window=0.1, bins_per_trial=1000).draw(None).train.inputs.sum() == 2  # few digits, and no more were there
 
 
 TICKS = np.arange(0.05, 10, 0.1)

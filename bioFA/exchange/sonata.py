@@ -316,7 +316,7 @@ def _write_spikes(path: Path, rasters: Mapping[str, Array], dt: float) -> None:
             group = file.create_group(f"spikes/{name}")
             group.attrs.create("sorting", 2, dtype=h5py.enum_dtype({"none": 0, "by_id": 1, "by_time": 2}, basetype="u1"))
             group["node_ids"] = neurons.astype(np.uint64)
-            group["timestamps"] = np.round((steps + 1) * dt, 9)
+            group["timestamps"] = np.round((steps + 1) * dt, 12)
             group["timestamps"].attrs["units"] = "ms"
 
 

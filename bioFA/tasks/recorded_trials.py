@@ -37,17 +37,18 @@ from bioFA.errors import DamagedFile, FileError, NoPackage, NoSuchFile, UnknownC
 from bioFA.foreign import inspect
 from bioFA.tasks.base import Array
 from bioFA.tasks.given import Examples, Given
-from bioFA.units import Unit, bin_of
+from bioFA.units import DOUBLE, Unit, bin_of, rounding
 
 ALWAYS = np.array([[-np.inf, np.inf]])
 """The intervals of a unit of which the file does not say when it was recorded."""
 
 
 class Recorded(NamedTuple):
-    """One unit in one part of a recording: spike times in seconds, sorted, and the intervals `(k, 2)` in which it was recorded."""
+    """One unit in one part of a recording: spike times in seconds, sorted, the intervals `(k, 2)` in which it was recorded, and to what share of themselves its times are rounded."""
 
     spikes: Array
     recorded: Array
+    precision: float = DOUBLE
 
 
 class Part(NamedTuple):
@@ -96,22 +97,20 @@ class RecordedTrials(Given):
         for part in session.parts:
             column = self._column(part, self.label)
             starts = (part.starts if not self.align else self._times(part, self.align)) + self.offset
-            for trial, start in enumerate(starts):
-                fault = self._fault(part, kept, start, column[trial])
-                if fault:
-                    left_out.append(f"{part.places[trial]} {fault}")
-                    continue
-                inputs.append(self._counts(part, kept, start))
-                labels.append(column[trial])
+            faults = [self._fault(part, kept, start, column[trial]) for trial, start in enumerate(starts)]
+            left_out += [f"{part.places[trial]} {fault}" for trial, fault in enumerate(faults) if fault]
+            whole = np.array([not fault for fault in faults], dtype=bool)
+            inputs.append(self._counts(part, kept, starts[whole]))
+            labels.append(column[whole])
         if left_out and self.incomplete == "refuse":
             more = f" ({len(left_out)} trials are like that)" if len(left_out) > 1 else ""
             raise WrongData(f"{self.path}: {left_out[0]}{more}. Say incomplete = 'leave_out' to do without, or give a shorter window or other units.")
         if left_out:
-            notes.append(f"left out {len(left_out)} of {len(left_out) + len(inputs)} trials: {'; '.join(left_out[:3])}{'; ...' if len(left_out) > 3 else ''}")
-        if not inputs:
+            notes.append(f"left out {len(left_out)} of {len(left_out) + sum(map(len, labels))} trials: {'; '.join(left_out[:3])}{'; ...' if len(left_out) > 3 else ''}")
+        if not any(map(len, labels)):
             raise WrongData(f"{self.path}: none of the {len(left_out)} trials is left. The first: {left_out[0]}.")
-        found = np.array(inputs)
-        return {"train": Examples(found if self.bins_per_trial > 1 else found[:, 0], None, np.array(labels), notes=tuple(notes))}
+        found = np.concatenate(inputs)
+        return {"train": Examples(found if self.bins_per_trial > 1 else found[:, 0], None, np.concatenate(labels), notes=tuple(notes))}
 
     def _column(self, part: Part, name: str) -> Array:
         if name not in part.trials:
@@ -132,26 +131,41 @@ class RecordedTrials(Given):
             return f"has no {self.align or 'start'}"
         if (isinstance(label, np.floating) and not np.isfinite(label)) or label == "":
             return f"has no '{self.label}'"
-        stop, rounding = start + self.window, 1e-9 * self.window + 4 * np.spacing(abs(start) + self.window)
+        stop = start + self.window
+        near = float(rounding(stop, self.window))
         for low, high in part.invalid:
-            if start < high - rounding and stop > low + rounding:
+            if start < high - near and stop > low + near:
                 return f"lies from {start:g} to {stop:g} s, and the file calls {low:g} to {high:g} s invalid"
         for unit in kept:
             recorded = part.units[unit].recorded
-            if not ((recorded[:, 0] <= start + rounding) & (recorded[:, 1] >= stop - rounding)).any():
+            if not ((recorded[:, 0] <= start + near) & (recorded[:, 1] >= stop - near)).any():
                 said = ", ".join(f"{low:g} to {high:g} s" for low, high in recorded[:3])
                 return f"lies from {start:g} to {stop:g} s, and unit {unit} was recorded from {said or 'no time'}"
         return ""
 
-    def _counts(self, part: Part, kept: Sequence[int], start: float) -> Array:
-        """Spikes in each bin of a trial, `(bins, n_units)`."""
-        counts, width = np.zeros((self.bins_per_trial, len(kept))), self.window / self.bins_per_trial
+    def _counts(self, part: Part, kept: Sequence[int], starts: Array) -> Array:
+        """Spikes in each bin of trials, `(n, bins, n_units)`."""
+        bins, width = self.bins_per_trial, self.window / self.bins_per_trial
+        counts = np.zeros((len(starts), bins, len(kept)))
         for number, unit in enumerate(kept):
-            times = part.units[unit].spikes
-            near = slice(*np.searchsorted(times, [start - width, start + self.window + width]))
-            at = bin_of(times[near], start, width)
-            np.add.at(counts[:, number], at[(at >= 0) & (at < self.bins_per_trial)], 1)
+            times, precision = part.units[unit].spikes, part.units[unit].precision
+            first, last = np.searchsorted(times, [starts - width, starts + self.window + width])
+            trial = np.repeat(np.arange(len(starts)), last - first)
+            near = np.arange(len(trial)) + np.repeat(first - (np.cumsum(last - first) - (last - first)), last - first)
+            self._check_known_to(unit, times[near], width, precision)
+            at = bin_of(times[near], starts[trial], width, precision)
+            inside = (at >= 0) & (at < bins)
+            counts[:, :, number] = np.bincount(trial[inside] * bins + at[inside], minlength=len(starts) * bins).reshape(len(starts), bins)
         return counts
+
+    def _check_known_to(self, unit: int, times: Array, width: float, precision: float) -> None:
+        """Refuse times that are written too coarsely to say in which bin they are."""
+        known = float(rounding(np.abs(times).max(initial=0.0), width, precision))
+        if known > width / 4:
+            raise WrongData(
+                f"{self.path}: the spike times of unit {unit} are {'float32' if precision > DOUBLE else 'float64'} numbers, known to {known:.2g} s at {np.abs(times).max():g} s, "
+                f"and a bin lasts {width:g} s. Write them as float64, or take fewer bins."
+            )
 
     def _kept(self, session: Session) -> list[int]:
         count = len(session.parts[0].units)
@@ -228,7 +242,8 @@ def _units(table: Any) -> list[Recorded]:
     found = []
     for row in range(len(table)):
         recorded = np.asarray(table["obs_intervals"][row], dtype=float).reshape(-1, 2) if observed else ALWAYS
-        found.append(Recorded(np.sort(np.asarray(table["spike_times"][row], dtype=float)), recorded))
+        times = np.asarray(table["spike_times"][row])
+        found.append(Recorded(np.sort(times.astype(float)), recorded, _precision(times)))
     return found
 
 
@@ -275,7 +290,9 @@ def _neo(path: Path, wanted: Sequence[str]) -> Session:
                 f"'{path}': segment {number} ('{segment.name}') has {len(segment.spiketrains)} spike trains, and segment 0 ('{first.name}') has {len(first.spiketrains)}. "
                 "Give every segment the same units, in the same order."
             )
-        units = [Recorded(np.sort(_seconds(train.times)), np.array([[_seconds(train.t_start), _seconds(train.t_stop)]])) for train in segment.spiketrains]
+        units = [
+            Recorded(np.sort(_seconds(train.times)), np.array([[_seconds(train.t_start), _seconds(train.t_stop)]]), _precision(train.times.magnitude)) for train in segment.spiketrains
+        ]
         if names:
             parts += [_epoch(of, f"segment {number}", units) for of in (*segment.epochs, *segment.events) if of.name in names]
         else:
@@ -289,7 +306,18 @@ def _neo(path: Path, wanted: Sequence[str]) -> Session:
 
 
 def _seconds(times: Any) -> Any:
-    return times.rescale("s").magnitude.astype(float)
+    """Times of Neo in seconds; of float32 no more digit is lost."""
+    return times.astype(float).rescale("s").magnitude
+
+
+def _precision(times: Array) -> float:
+    """To what share of themselves written times are rounded: writers of NWB and NIX make float64 of float32, so the digits decide, not the type.
+
+    Times are float32 where all of them are, and one needs its last digit.
+    """
+    mantissas, _ = np.frexp(times.astype(float))
+    digits = mantissas * 2.0**24
+    return 2.0**-23 if (digits == np.rint(digits)).all() and (digits % 2 == 1).any() else DOUBLE
 
 
 def _epoch(of: Any, place: str, units: Sequence[Recorded]) -> Part:
