@@ -110,7 +110,8 @@ class Ledger:
         """Note that a place of the file holds these names, with so many values each."""
         held = self._held.setdefault(place, {})
         for name, count in names.items():
-            held[name] = held.get(name, 0) + count
+            if count:
+                held[name] = held.get(name, 0) + count
 
     def take(self, place: str, *names: str) -> None:
         """Note that these are used, or named in a sentence of their own."""

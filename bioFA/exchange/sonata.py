@@ -15,18 +15,16 @@ which no simulator knows. A spike of step k has the time (k + 1) dt. NEST adds w
 later there; a pathway from a population to itself takes one step more than ours, unless a `LeakyRate` with tau = dt, Euler
 decay and an Identity to it holds it back for a step in ours too: such a relay is written as the delay that it is.
 
-Folders of others are read where their neurons are iaf_psc_exp and their sources virtual; several node types of a population become several populations. A `config.json` that names
-the two configurations is followed. Columns, attributes and parameters that are not used are told by their names.
+Folders of others are read by `sonata_circuit.py`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,37 +32,29 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from bioFA.errors import BioFAError, DamagedFile, MissingField, MissingSignal, ModelError, NoCounterpart
+from bioFA.errors import BioFAError, DamagedFile, ModelError
 from bioFA.exchange.base import (
     ANNOTATION,
     Exported,
     Imported,
-    Ledger,
     annotated,
     annotation,
-    described,
     forward,
     gain,
     learning_lost,
     matrix,
 )
-from bioFA.experiment import Protocol
-from bioFA.expressions import RESERVED
-from bioFA.foreign import inspect
+from bioFA.exchange.sonata_circuit import CIRCUIT, LIF, SIMULATION, Circuit, Edges, configurations
 from bioFA.instance import draw
 from bioFA.network import Pathway, Population
-from bioFA.neurons.constant_source import ConstantSource
 from bioFA.neurons.leaky_rate import LeakyRate
 from bioFA.neurons.lif import Lif
-from bioFA.neurons.poisson_source import PoissonSource
 from bioFA.reference import Reference
 from bioFA.trained import Trained
-from bioFA.weights import Redrawn, Values
+from bioFA.weights import Redrawn
 
 Array = np.ndarray
-MASTER = "config.json"
-"""Names the circuit's configuration and the simulation's, in the examples of SONATA."""
-CIRCUIT, SIMULATION, NOTED = "circuit_config.json", "simulation_config.json", "bioFA.h5"
+NOTED = "bioFA.h5"
 RUN = """import os
 from pathlib import Path
 
@@ -77,12 +67,6 @@ network = pointnet.PointNetwork.from_config(config)
 pointnet.PointSimulator.from_config(config, network).run()
 """
 MAGIC, VERSION = 0x0A7A, (0, 1)
-LIF = "nest:iaf_psc_exp"
-STATIC = "static_synapse"
-DEFAULTS = {"C_m": 250.0, "tau_m": 10.0, "E_L": -70.0, "V_th": -55.0, "V_reset": -70.0, "tau_syn_ex": 2.0, "tau_syn_in": 2.0, "t_ref": 2.0, "I_e": 0.0}
-"""NEST's own for iaf_psc_exp, in pF, ms, mV and pA."""
-PLACEHOLDER_STEPS = 100
-"""Steps of a presentation of a network that was read, until its user says otherwise."""
 
 
 def export(trained: Trained, path: Path) -> Exported:
@@ -183,16 +167,21 @@ class _Writer:
             return row
         neuron = population.neuron
         model = f"{population.name}.json"
-        if isinstance(neuron, Lif):
-            tau, tau_syn = 1e3 * neuron.tau, 1e3 * neuron.tau_syn
-            parameters = {
-                "C_m": tau, "tau_m": tau, "E_L": 0.0, "V_m": 0.0, "V_th": 1.0, "V_reset": neuron.v_reset, "I_e": 0.0,
-                "tau_syn_ex": tau_syn, "tau_syn_in": tau_syn, "t_ref": 1e3 * neuron.refractory_period,
-            }
-        else:
-            parameters = neuron.parameters()
-        (path / "models" / model).write_text(json.dumps(parameters, indent=2) + "\n", encoding="utf-8")
+        (path / "models" / model).write_text(json.dumps(self.parameters(population), indent=2) + "\n", encoding="utf-8")
         return row | {"model_type": "point_neuron", "model_template": LIF if isinstance(neuron, Lif) else f"{ANNOTATION}:{neuron.family_name}", "dynamics_params": model}
+
+    def parameters(self, population: Population) -> dict[str, Any] | None:
+        """What stands in the file of a population's model; None for virtual nodes, which have none."""
+        neuron = population.neuron
+        if self._virtual(population):
+            return None
+        if not isinstance(neuron, Lif):
+            return dict(neuron.parameters())
+        tau, tau_syn = 1e3 * neuron.tau, 1e3 * neuron.tau_syn
+        return {
+            "C_m": tau, "tau_m": tau, "E_L": 0.0, "V_m": 0.0, "V_th": 1.0, "V_reset": neuron.v_reset, "I_e": 0.0,
+            "tau_syn_ex": tau_syn, "tau_syn_in": tau_syn, "t_ref": 1e3 * neuron.refractory_period,
+        }
 
     def _edges(self, group: h5py.Group, pathway: Pathway, number: int) -> None:
         """One synapse after the other, postsynaptic neuron by postsynaptic neuron; of sparse pathways only those that have a weight."""
@@ -324,275 +313,72 @@ def load(path: Path) -> Imported:
     """Read a folder that bioFA wrote, or one of others with virtual sources and iaf_psc_exp neurons.
 
     Args:
-        path: the folder, or its circuit configuration.
+        path: the folder, or its circuit configuration, or a `config.json` that names the two configurations.
 
     Raises:
         FileError: if a file is missing or damaged.
         ModelError: if a node type is nothing that bioFA can describe.
     """
     try:
-        configuration, simulation = _configurations(path)
-        circuit, base = _resolved(configuration), configuration.parent
-        nodes = [_typed(entry, "nodes", base) for entry in circuit["networks"]["nodes"]]
-        edges = [_typed(entry, "edges", base) for entry in circuit["networks"].get("edges", [])]
-        noted = circuit.get("components", {}).get(ANNOTATION)
-        inspect(*(file for file, _ in (*nodes, *edges)), *([] if noted is None else [base / noted]))
-        folder = _Folder(configuration, circuit, nodes, edges, simulation)
-        if noted is None:
-            return folder.network()
-        with h5py.File(base / noted, "r") as file:
+        circuit = Circuit(*configurations(path))
+        if circuit.noted is None:
+            return circuit.network()
+        with h5py.File(circuit.noted, "r") as file:
             content = dict(file.attrs) | {"state": {name: array[()] for name, array in file["state"].items()}}
     except (OSError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise DamagedFile(f"'{path}' is not a whole SONATA circuit ({type(error).__name__}: {error}). Give the folder that holds {CIRCUIT}.") from None
-    return folder.annotated(content)
+    return _annotated(circuit, content)
 
 
-def _configurations(path: Path) -> tuple[Path, Path]:
-    """The circuit's configuration and the simulation's: by their usual names in a folder, or as a master configuration names them."""
-    configuration = path if path.is_file() else next((path / name for name in (CIRCUIT, MASTER) if (path / name).is_file()), path / CIRCUIT)
-    named = _resolved(configuration)
-    if "networks" in named or "network" not in named:
-        return configuration, configuration.parent / SIMULATION
-    circuit, simulation = (configuration.parent / str(named.get(name, usual)) for name, usual in (("network", CIRCUIT), ("simulation", SIMULATION)))
-    return circuit, simulation
+def _annotated(circuit: Circuit, noted: Mapping[str, Any]) -> Imported:
+    """The network of the annotation, with its weights from the edges; what else was changed since is told."""
+    trained = annotated(noted, {}, circuit.configuration)
+    writer = _Writer(trained)
+    state, lost = dict(trained.state), [*circuit.lost, *_changed(circuit, writer)]
+    for pathway in writer.pathways:
+        if f"{pathway.name}.w" not in writer.held and not (pathway.weights.owns and not pathway.weights.one_to_one):
+            continue
+        if isinstance(pathway.weights, Redrawn):
+            continue
+        edges = circuit.edges.get(pathway.name)
+        if edges is None or not {"weight", "syn_weight"} <= set(edges.values):
+            raise DamagedFile(f"'{circuit.configuration}' is no longer the circuit that its annotation '{ANNOTATION}' describes: it lacks the edges {pathway.name}.")
+        weights, shape = np.zeros(writer.circuit.shape(pathway)), writer.circuit.shape(pathway)
+        at = (edges.post, edges.pre)
+        if any(len(ids) and (ids.min() < 0 or ids.max() >= size) for ids, size in zip(at, shape, strict=True)):
+            raise DamagedFile(f"'{circuit.configuration}': the edges {pathway.name} must have weights of shape {shape}; a node is beyond that. They were changed after bioFA wrote them.")
+        values, factor = edges.values["weight"], writer.factor(pathway)
+        altered = edges.values["syn_weight"] != factor * values
+        if altered.any():
+            values = np.where(altered, edges.values["syn_weight"] / factor, values)
+            lost.append(f"the weights that bioFA had noted for {pathway.name}: syn_weight of {np.count_nonzero(altered)} edges was changed after it was written, and is taken")
+        weights[at] = values
+        state[f"{pathway.name}.w"] = weights
+    return Imported(replace(trained, state=state), tuple(lost))
 
 
-def _resolved(configuration: Path) -> dict[str, Any]:
-    """A configuration with the variables of its manifest put in."""
-    content = json.loads(configuration.read_text(encoding="utf-8"))
-    manifest = {name.strip("${}"): text for name, text in content.pop("manifest", {}).items()} | {"configdir": str(configuration.parent.absolute())}
-
-    def put_in(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: put_in(part) for key, part in value.items()}
-        if isinstance(value, list):
-            return [put_in(part) for part in value]
-        if isinstance(value, str):
-            for _ in manifest:  # a variable may stand in another
-                value = re.sub(r"\$\{?(\w+)\}?", lambda found: manifest.get(found[1], found[0]), value)
-        return value
-
-    return dict(put_in(content))
-
-
-def _typed(entry: Mapping[str, Any], kind: str, base: Path) -> tuple[Path, pd.DataFrame]:
-    """A file of nodes or edges, and its types by id."""
-    name = entry.get(f"{kind[:-1]}_types_file")
-    types = pd.read_csv(base / name, sep=r"\s+", na_values=["NULL"], keep_default_na=False) if name else pd.DataFrame({f"{kind[:-1]}_type_id": []})
-    return base / entry[f"{kind}_file"], types.set_index(f"{kind[:-1]}_type_id")
-
-
-@dataclass
-class _Cells:
-    """The neurons of one node type of one population, and which population of ours they become: its name, and the first of theirs there."""
-
-    name: str
-    first: int
-    ids: Array
-    row: pd.Series
-    scale: float = 1.0
-    """The weight here of a `syn_weight` of 1 that arrives."""
-    tonic: float = 0.0
-    into: list[str] = field(default_factory=list)
-
-
-class _Folder:
-    """A circuit as it stands on disk."""
-
-    def __init__(
-        self, configuration: Path, circuit: Mapping[str, Any], nodes: list[tuple[Path, pd.DataFrame]], edges: list[tuple[Path, pd.DataFrame]], simulation: Path
-    ):
-        self.configuration, self.circuit, self.simulation = configuration, circuit, simulation
-        self.ledger, self.synapses = Ledger(), dict[str, tuple[str, ...]]()
-        self.node_types: dict[tuple[str, int], pd.Series] = {}
-        self.nodes: dict[str, tuple[Array, Array]] = {}
-        for path, types in nodes:
-            with h5py.File(path, "r") as file:
-                for name, group in file["nodes"].items():
-                    of = group["node_type_id"][()]
-                    self._hold(f"nodes '{name}'", group, types)
-                    self.ledger.take(f"nodes '{name}'", "model_type", "model_template", "dynamics_params", *DEFAULTS)
-                    if unknown := sorted(set(map(int, np.unique(of))) - set(map(int, types.index))):
-                        raise NoCounterpart(
-                            f"'{configuration}': the nodes '{name}' have the type {unknown[0]}, of which no node_types_file says anything: bioFA reads model_type and model_template there. "
-                            "Name a node_types_file for them in the circuit's configuration."
-                        )
-                    self.nodes[name] = (group["node_id"][()] if "node_id" in group else np.arange(len(of)), of)
-                    self.node_types |= {(name, int(number)): types.loc[int(number)] for number in np.unique(of)}
-        self.edges: dict[str, dict[str, Any]] = {}
-        for path, types in edges:
-            with h5py.File(path, "r") as file:
-                for name, group in file["edges"].items():
-                    self.edges[name] = _edges_of(group, types) if "source_node_id" in group else {}
-                    self._hold(f"edges '{name}'", group, types)
-                    self.ledger.take(f"edges '{name}'", "syn_weight", "weight", "delay", "nsyns", "model_template")
-                    templates = types["model_template"].reindex(np.unique(group["edge_type_id"][()])) if "model_template" in types.columns and "edge_type_id" in group else []
-                    self.synapses[name] = tuple(sorted({str(template) for template in templates if pd.notna(template)} - {STATIC}))
-
-    def _hold(self, place: str, group: h5py.Group, types: pd.DataFrame) -> None:
-        """Note what the types and the attributes of single nodes or edges hold."""
-        self.ledger.holds(place, {str(name): int(types[name].notna().sum()) for name in types.columns})
-        for number, inner in group.items():
-            if isinstance(inner, h5py.Group) and number.isdigit():
-                inner.visititems(lambda name, part: self.ledger.holds(f"{place}, each", {name: int(np.prod(part.shape))}) if isinstance(part, h5py.Dataset) else None)
-        self.ledger.take(f"{place}, each", "syn_weight", "weight", "delay", "nsyns") if place.startswith("edges") else None
-
-    def annotated(self, noted: Mapping[str, Any]) -> Imported:
-        """The network of the annotation, with its weights from the edges."""
-        trained = annotated(noted, {}, self.configuration)
-        writer = _Writer(trained)
-        state, lost = dict(trained.state), []
-        for pathway in writer.pathways:
-            if f"{pathway.name}.w" not in writer.held and not (pathway.weights.owns and not pathway.weights.one_to_one):
-                continue
-            if isinstance(pathway.weights, Redrawn):
-                continue
-            table = self.edges.get(pathway.name)
-            if not table or "weight" not in table:
-                raise DamagedFile(f"'{self.configuration}' is no longer the circuit that its annotation '{ANNOTATION}' describes: it lacks the edges {pathway.name}.")
-            weights, shape = np.zeros(writer.circuit.shape(pathway)), writer.circuit.shape(pathway)
-            at = (table["target"].astype(int), table["source"].astype(int))
-            if any(len(ids) and ids.max() >= size for ids, size in zip(at, shape, strict=True)):
-                raise DamagedFile(f"'{self.configuration}': the edges {pathway.name} must have weights of shape {shape}; a node is beyond that. They were changed after bioFA wrote them.")
-            values, factor = table["weight"], writer.factor(pathway)
-            altered = table["syn_weight"] != factor * values
-            if altered.any():
-                values = np.where(altered, table["syn_weight"] / factor, values)
-                lost.append(f"the weights that bioFA had noted for {pathway.name}: syn_weight of {np.count_nonzero(altered)} edges was changed after it was written, and is taken")
-            weights[at] = values
-            state[f"{pathway.name}.w"] = weights
-        return Imported(replace(trained, state=state), tuple(lost))
-
-    def network(self) -> Imported:
-        """A network of others."""
-        lost: list[str] = []
-        dt, told = self._dt()
-        lost += told
-        cells, populations = self._cells(dt)
-        size = sum(len(c.ids) for c in cells.values() if c.name == "input")
-        if not size:
-            raise MissingSignal(f"'{self.configuration}': no population is virtual, so nothing feeds the network, and bioFA would have nothing to show it.")
-        source = Population(name="input", size=size, neuron=PoissonSource())
-        sizes = {p.name: p.size for p in (source, *populations)}
-        weights: dict[tuple[str, str], Array] = {}
-        delays = set()
-        unit = PoissonSource().max_rate
-        for name, table in self.edges.items():
-            if not table:
-                continue
-            if "syn_weight" not in table:
-                raise MissingField(f"'{self.configuration}': the edges {name} have no syn_weight, neither each nor by type.")
-            delays |= set(np.unique(table.get("delay", np.array([1e3 * dt]))))
-            if "delay" not in table:
-                lost.append(f"the delay of the edges {name}, which give none: NEST takes 1 ms, and here every spike arrives in the next step, {1e3 * dt:g} ms later")
-            if self.synapses[name]:
-                lost.append(f"the synapses of the edges {name} ({', '.join(self.synapses[name])}): static weights are put in their place")
-            for pre in (c for key, c in cells.items() if key[0] == table["source_population"]):
-                for post in (c for key, c in cells.items() if key[0] == table["target_population"]):
-                    chosen = np.isin(table["source"], pre.ids) & np.isin(table["target"], post.ids)
-                    if not chosen.any():
-                        continue
-                    if post.name == "input":
-                        raise NoCounterpart(f"'{self.configuration}': the edges {name} lead to virtual nodes.")
-                    key = (pre.name, post.name)
-                    weights.setdefault(key, np.zeros((sizes[post.name], sizes[pre.name])))
-                    rows = np.searchsorted(post.ids, table["target"][chosen])
-                    columns = np.searchsorted(pre.ids, table["source"][chosen]) + pre.first
-                    np.add.at(weights[key], (rows, columns), post.scale * unit * table["syn_weight"][chosen] * table.get("nsyns", np.ones(len(chosen)))[chosen])
-        pathways = [Pathway(name=f"{a}_to_{b}", source=a, target=b, carries="train", weights=Values(values=w), zero_is_absent=bool((w == 0).any())) for (a, b), w in weights.items()]
-        tonic = {c.name: c.tonic for c in cells.values() if c.tonic}
-        if tonic:
-            populations.append(Population(name="bias", size=1, neuron=ConstantSource()))
-            pathways += [Pathway(name=f"bias_to_{name}", source="bias", target=name, weights=Values(values=np.full((sizes[name], 1), value))) for name, value in tonic.items()]
-            lost.append("I_e: it moves v at once there, and through the synaptic current here")
-        if delays - {round(1e3 * dt, 12)}:
-            lost.append(f"delays of {', '.join(f'{d:g}' for d in sorted(delays))} ms: here every spike arrives in the next step, {1e3 * dt:g} ms later")
-        sending = {p.source for p in pathways}
-        last = [p.name for p in populations if p.name not in sending and p.name != "bias"] or [populations[-1].name if populations[-1].name != "bias" else populations[-2].name]
-        lost.append(f"the readout, which SONATA does not name: {last[-1]} is taken")
-        lost.append("the spikes of the sources: input is a poisson_source, a placeholder. For spikes of your own put spike_source in its place, and a task 'arrays' whose inputs (n, steps, size) hold 1 for a spike")
-        protocol = Protocol(dt=dt, presentation=PLACEHOLDER_STEPS * dt, reset=True)
-        name = self.configuration.parent.name
-        lost += self.ledger.rest()
-        return Imported(described(name, [source, *populations], pathways, last[-1], protocol, f"the SONATA circuit {name}"), tuple(lost))
-
-    def _dt(self) -> tuple[float, list[str]]:
-        """The time step in seconds, from the simulation's configuration where there is one."""
-        try:
-            settings = json.loads(self.simulation.read_text(encoding="utf-8"))
-            for part in ("inputs", "reports", "node_sets", "conditions"):
-                if isinstance(settings.get(part), Mapping):
-                    self.ledger.holds(f"{part} of the simulation", dict.fromkeys(map(str, settings[part]), 1))
-            return 1e-3 * float(settings["run"]["dt"]), []
-        except (OSError, KeyError, ValueError):
-            return 1e-4, [f"the time step, of which there is no {SIMULATION} to tell: 0.1 ms is put in its place"]
-
-    def _cells(self, dt: float) -> tuple[dict[tuple[str, int], _Cells], list[Population]]:
-        """The neurons of each population and node type, and the populations that they become."""
-        cells: dict[tuple[str, int], _Cells] = {}
-        populations: list[Population] = []
-        first = 0
-        for (name, number), row in self.node_types.items():
-            ids, of = self.nodes[name]
-            ids = np.sort(ids[of == number])
-            if row.get("model_type") == "virtual":
-                cells[name, number] = _Cells("input", first, ids, row)
-                first += len(ids)
-                continue
-            several = sum(other == name for other, _ in self.node_types) > 1
-            plain = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
-            plain = (plain if plain[:1].isalpha() else f"nodes_{plain}") + (f"_{number}" if several else "")
-            while plain in (*RESERVED, "input", "bias", "target", "mismatch", *(p.name for p in populations)):
-                plain += "_too"
-            neuron, scale, tonic = self._neuron(name, row)
-            cells[name, number] = _Cells(plain, 0, ids, row, scale, tonic)
-            populations.append(Population(name=plain, size=len(ids), neuron=neuron))
-        if not populations:
-            raise NoCounterpart(f"'{self.configuration}' holds no neurons, virtual ones apart.")
-        return cells, populations
-
-    def _neuron(self, name: str, row: pd.Series) -> tuple[Lif, float, float]:
-        """A node type as a neuron, with the weight (over its sender's rate) of a `syn_weight` of 1 pA, and its tonic drive."""
-        template = str(row.get("model_template"))
-        if template != LIF:
-            raise NoCounterpart(f"'{self.configuration}': the population '{name}' has the model template {template}; bioFA reads {LIF} and virtual nodes.")
-        parameters = dict(DEFAULTS)
-        file = row.get("dynamics_params")
-        if isinstance(file, str):
-            folder = self.configuration.parent / self.circuit.get("components", {}).get("point_neuron_models_dir", "")
-            given = json.loads((folder / file).read_text(encoding="utf-8"))
-            self.ledger.holds(f"parameters of '{name}' ({file})", dict.fromkeys(given, 1))
-            self.ledger.take(f"parameters of '{name}' ({file})", *DEFAULTS)
-            parameters |= {key: float(value) for key, value in given.items() if key in DEFAULTS}
-        parameters |= {key: float(row[key]) for key in DEFAULTS if key in row and pd.notna(row[key])}
-        if parameters["tau_syn_ex"] != parameters["tau_syn_in"]:
-            raise NoCounterpart(f"'{self.configuration}': '{name}' has two synaptic time constants, {parameters['tau_syn_ex']:g} and {parameters['tau_syn_in']:g} ms; a population of bioFA has one.")
-        distance = parameters["V_th"] - parameters["E_L"]
-        resistance = parameters["tau_m"] / (parameters["C_m"] * distance)
-        neuron = Lif(
-            tau=1e-3 * parameters["tau_m"], tau_syn=1e-3 * parameters["tau_syn_ex"], refractory_period=1e-3 * parameters["t_ref"],
-            v_reset=(parameters["V_reset"] - parameters["E_L"]) / distance, decay="exact", reset="to_value", test="reach",
-        )
-        return neuron, resistance * neuron.tau_syn, resistance * parameters["I_e"]
-
-
-def _edges_of(group: h5py.Group, types: pd.DataFrame) -> dict[str, Any]:
-    """An edge population as columns, of each edge or of its type."""
-    of, within, index = group["edge_type_id"][()], group["edge_group_id"][()], group["edge_group_index"][()]
-    table: dict[str, Any] = {f"{end}_population": _text(group[f"{end}_node_id"].attrs["node_population"]) for end in ("source", "target")}
-    table |= {end: group[f"{end}_node_id"][()] for end in ("source", "target")}
-    for name in ("syn_weight", "weight", "delay", "nsyns"):
-        values = np.full(len(of), np.nan)
-        if name in types.columns:
-            values = types[name].reindex(of).to_numpy(dtype=float, copy=True)
-        for number in np.unique(within):
-            if name in group.get(str(number), {}):
-                chosen = within == number
-                values[chosen] = group[f"{number}/{name}"][()][index[chosen].astype(int)]
-        if len(of) == 0 or np.isfinite(values).all():
-            table[name] = values
-    return table
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+def _changed(circuit: Circuit, writer: _Writer) -> list[str]:
+    """What stands in the folder that bioFA did not write: the annotation, or the default, is taken in its place."""
+    kept, ledger = "was changed after it was written; what bioFA had noted is taken", circuit.ledger
+    found: list[str] = []
+    for population in writer.populations:
+        written = writer.parameters(population)
+        file = f"{population.name}.json"
+        if population.name not in circuit.nodes or written is None:
+            continue
+        given = circuit.parameters("point_neuron_models_dir", file) or {}
+        found += [f"parameters of '{population.name}' ({file}): {key} {kept}" for key in sorted({*given, *written}) if given.get(key) != written.get(key)]
+    for pathway in writer.pathways:
+        edges = circuit.edges.get(pathway.name, Edges())
+        delays = edges.values.get("delay", np.zeros(0))
+        if count := int(np.sum(np.round(delays, 9) != round(1e3 * writer.dt, 9))):
+            found.append(f"edges '{pathway.name}': delay ({count} values) {kept}")
+        if edges.synapses:
+            found.append(f"edges '{pathway.name}': model_template ({', '.join(edges.synapses)}) {kept}")
+    for kind, names in (("nodes", circuit.nodes), ("edges", circuit.edges)):
+        for name in names:
+            ledger.take(f"{kind} '{name}'", "pop_name", "model_type", "model_template", "dynamics_params")
+            ledger.take(f"{kind} '{name}', each", "weight", "syn_weight", "delay")
+        ledger.take(f"networks.{kind} of the circuit", "populations")
+    ledger.take("components of the circuit", "point_neuron_models_dir", "synaptic_models_dir", ANNOTATION)
+    return [*found, *ledger.rest()]
