@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import builds, cases, events, machine, memory, scaling, sweep, table
+from benchmarks import builds, cases, events, exports, machine, memory, scaling, sweep, table
 from benchmarks.race import THREADS, race
 from benchmarks.variants import RACE
 
-PARTS = ("race", "builds", "widths", "lengths", "sweep", "memory", "events")
+PARTS = ("race", "builds", "widths", "lengths", "sweep", "memory", "events", "exports")
 
 
 def main() -> None:
@@ -64,6 +64,7 @@ def parts(quick: bool, repeats: int, environments: Path | None, say: Callable[[s
         "lengths": lambda: scaling.lengths(counts, few, say),
         "sweep": lambda: sweep.sweep(10 if quick else 50, few, say),
         "events": lambda: events.events(repeats, 0.3 if quick else 2.0, 10 if quick else 20, environments, say),
+        "exports": lambda: exports.exports(repeats, say),
         "memory": lambda: memory.memory(2000 if quick else 60_000, say),
     }
 

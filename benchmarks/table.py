@@ -24,7 +24,7 @@ def markdown(results: dict[str, Any]) -> str:
     ]
     sections: dict[str, Callable[[Any], str]] = {
         "race": race, "builds": builds, "widths": widths, "lengths": lengths, "sweep": sweep, "memory": memory,
-        "events": events,
+        "events": events, "exports": exports,
     }
     parts += [section(results[name]) for name, section in sections.items() if name in results]
     return "\n\n".join(parts) + "\n"
@@ -73,6 +73,13 @@ def builds(found: dict[str, Any]) -> str:
     rows = [*found["cold"], *found["warm"]]
     lines = [(row["case"], row["name"], *_seconds(row), _cached(row)) for row in rows]
     return "## Builds\n\n" + table(("what", "by", "s", "min to max", "remark"), lines)
+
+
+def exports(rows: list[dict[str, Any]]) -> str:
+    """Time and size of exports, and Neo's as multiples of NWB's."""
+    lines = [(row["case"], row["name"], *_seconds(row), f"{row['bytes'] / 1e6:.3g}", *(f"{row[of]:.2f}" if of in row else "" for of in ("times", "size")), row["reason"]) for row in rows]
+    head = ("result of", "to", "s", "min to max", "MB", "x NWB in time", "x NWB in size", "remark")
+    return "## Exports of recordings, whole commands\n\n" + table(head, lines)
 
 
 def _cached(row: dict[str, Any]) -> str:

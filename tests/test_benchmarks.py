@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmarks import cases, events, table
+from benchmarks import cases, events, exports, table
 from benchmarks.case import Case
 from benchmarks.cases import spikes
 from benchmarks.race import Variant, blank, hold, race
@@ -130,3 +130,23 @@ def test_every_peer_file_takes_part():
 
     files = {path.stem for path in Path(benchmarks.peers.__file__).parent.glob("*.py")} - {"__init__"}
     assert files == {variant.module for variant in (*RACE, *EVENTS, *FROZEN)}
+
+
+def test_exports_are_read_back_timed_in_turns_and_set_against_nwb(monkeypatch):
+    for package in ("neo", "nixio", "pynwb"):
+        pytest.importorskip(package)
+    small = {"protocol.phases": [], "protocol.presentations": 20, "protocol.snapshots": 2, "task": {"name": "linear_teacher", "n_in": 6, "n_out": 3, "examples": 9, "test_examples": 2}}
+    spiking = small | {"circuit.sizes": [6, 5, 3], "protocol.presentation": "40 ms", "protocol.learning_onset": "20 ms"}
+    rows = exports.exports(1, print, {"linear": small | {"circuit.sizes": [6, 5, 3]}, "digits_spiking": spiking})
+    assert [(row["case"], row["name"], row["reason"]) for row in rows] == [(case, name, "") for case in ("linear", "digits_spiking") for name in ("neo", "nwb")]
+    assert all(len(row["seconds"]) == 1 and row["bytes"] > 0 for row in rows)
+    assert rows[0]["times"] == rows[0]["median_s"] / rows[1]["median_s"]
+    line = next(line for line in table.exports(rows).splitlines() if line.startswith("| linear | neo "))
+    assert line.split(" | ")[5:7] == [f"{rows[0]['times']:.2f}", f"{rows[0]['size']:.2f}"]
+
+    def wrong(result, path):
+        raise AssertionError(path)
+
+    monkeypatch.setitem(exports.READERS, "nwb", wrong)
+    with pytest.raises(AssertionError, match=r"0\.nwb"):
+        exports.exports(1, print, {"linear": small | {"circuit.sizes": [6, 5, 3]}})
