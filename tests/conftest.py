@@ -1,7 +1,9 @@
 """What all tests share: a compile cache of their own, so that each program is built once a session, by whichever worker comes first."""
 
 import os
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,20 @@ sys.path.append(str(Path(__file__).resolve().parent.parent))  # `benchmarks`, wh
 
 settings.register_profile("biofa", deadline=None, derandomize=True, database=None)  # the same examples on every machine; others: --hypothesis-profile=default
 settings.load_profile("biofa")
+
+
+def pytest_configure(config):
+    """Start one process that has imported Brian2, for the builds of all workers; the tests of builds themselves go without it."""
+    if not hasattr(config, "workerinput") and not config.option.collectonly and "BIOFA_BUILD_SERVER" not in os.environ:
+        os.environ["BIOFA_BUILD_SERVER"] = str(Path(tempfile.mkdtemp(prefix="biofa-")) / "build")
+        command = [sys.executable, "-P", "-m", "bioFA.brian.server", os.environ["BIOFA_BUILD_SERVER"]]
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def cold_builds(monkeypatch):
+    """Builds as on a user's machine: Brian2 is imported in a process of its own."""
+    monkeypatch.setenv("BIOFA_BUILD_SERVER", "")
 
 
 @pytest.fixture(scope="session", autouse=True)

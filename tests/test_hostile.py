@@ -192,7 +192,7 @@ def preferences(tmp_path):
         place.write_text(f"codegen.target = open({str(tmp_path / f'canary-{name}')!r}, 'a').write('x') and 'numpy'\n")
 
     def run(*command):
-        outside = {"HOME": str(tmp_path / "home"), "BIOFA_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(Path(bioFA.__file__).resolve().parents[1])}
+        outside = {"HOME": str(tmp_path / "home"), "BIOFA_BUILD_SERVER": "", "BIOFA_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(Path(bioFA.__file__).resolve().parents[1])}
         done = subprocess.run([sys.executable, *command], cwd=tmp_path / "here", env=os.environ | outside, capture_output=True, text=True)
         return done, sorted(path.name for path in tmp_path.glob("canary*"))
 

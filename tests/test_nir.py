@@ -612,6 +612,7 @@ def same(tool, place, ours, node, lag, least):
         assert differ <= most, (place.name, node, ending)
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_the_tool_spikes_as_we_do(client):
     tool, folder, ours = client
@@ -620,6 +621,7 @@ def test_the_tool_spikes_as_we_do(client):
             same(tool, folder / name, ours[name][layer], f"l{lag}b_{layer}", lag, least=300)
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_we_spike_as_the_tool_whose_graph_we_read(client, tmp_path):
     tool, folder, _ = client

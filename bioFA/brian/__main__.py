@@ -4,14 +4,14 @@ import sys
 from pathlib import Path
 
 
-def main() -> None:
+def write(program: Path, folder: Path) -> None:
     """Read the program, and let Brian2 write."""
     sys.modules["pylab"] = None  # type: ignore[assignment]  # Brian2 then leaves matplotlib out, a third of its import
     from bioFA.brian.build import generate
     from bioFA.brian.program import Program
 
-    generate(Program.model_validate_json(Path(sys.argv[1]).read_text()), Path(sys.argv[2]))
+    generate(Program.model_validate_json(program.read_text()), folder)
 
 
 if __name__ == "__main__":
-    main()
+    write(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -9,6 +9,7 @@ part of it, so they never recompile. The folder is `BIOFA_CACHE`, or the user's 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -255,6 +256,12 @@ def _build(program: Program, folder: Path, use: Held | None) -> Binary:
 def _generate(program: Program, work: Path) -> None:
     """Have Brian2 write the C++, in a process of its own and in a folder of ours."""
     (work / "program.json").write_text(program.model_dump_json())
+    if server := os.environ.get("BIOFA_BUILD_SERVER"):
+        from bioFA.brian.server import ask
+
+        answer = ask(server, work, compile_limit())
+        if answer is not None:
+            return _refuse_untranslated(*answer)
     command = [sys.executable, "-m", "bioFA.brian", "program.json", "."]
     home = Path(__file__).resolve().parents[2]
     ours = [str(home)] if (home / "pyproject.toml").is_file() else []  # a checkout; an installed package is found as it is
@@ -263,8 +270,12 @@ def _generate(program: Program, work: Path) -> None:
         done = call(command, work, {"PYTHONPATH": path, "HOME": str(work)}, compile_limit())  # where no Brian2 preferences of the user are
     except subprocess.TimeoutExpired:
         raise TooSlow(_late("Brian2 did not write the program")) from None
-    if done.returncode != 0:
-        complaint = done.stderr.strip().splitlines()
+    _refuse_untranslated(done.returncode, done.stderr)
+
+
+def _refuse_untranslated(exit_code: int, stderr: str) -> None:
+    if exit_code != 0:
+        complaint = stderr.strip().splitlines()
         if any("No module named 'brian2'" in line for line in complaint):
             raise NoPackage("the C++ backend needs Brian2: pip install 'brian2>=2.9,<2.12', or run without it: biofa run MODEL --backend numpy.")
         raise TranslationFailed("Brian2 could not translate the network:\n  " + "\n  ".join(complaint[-6:]))
@@ -346,9 +357,19 @@ def _call(command: list[str], work: Path, failed: Path) -> None:
         raise CompilationFailed(f"the C++ compiler failed ({command[0]} exited with {done.returncode}): {first}. The sources and all that it said are in {failed}/{LOG}. Check it with 'biofa doctor'.")
 
 
-def _key(program: Program) -> str:
+WRITERS = ("__main__.py", "adapter.py", "build.py", "factors.py", "program.py", "cache.py")
+"""What decides the C++ that is written of a program and how it is compiled; the rest of this folder runs it, or writes other things."""
+
+
+@functools.cache
+def sources() -> str:
+    """A digest of the code that writes the C++."""
     here = Path(__file__).parent
-    sources = [*sorted(here.glob("*.py")), *sorted(here.glob("*.h")), *sorted((here / "templates").glob("*.cpp"))]
+    files = [*(here / name for name in WRITERS), *sorted(here.glob("*.h")), *sorted((here / "templates").glob("*.cpp"))]
+    return hashlib.sha256("\0".join(file.read_text(encoding="utf-8") for file in files).encode()).hexdigest()
+
+
+def _key(program: Program) -> str:
     try:
         brian2 = importlib.metadata.version("brian2")
     except importlib.metadata.PackageNotFoundError:
@@ -356,7 +377,7 @@ def _key(program: Program) -> str:
     if not FEWEST <= _numbers(brian2) < MOST:
         raise NoPackage(f"the C++ backend needs Brian2 2.9 to 2.11; here is {brian2}: pip install 'brian2>=2.9,<2.12', or run without it: biofa run MODEL --backend numpy.")
     version = subprocess.run([*compiler(), "--version"], capture_output=True, text=True).stdout
-    parts = [program.digest(), brian2, shlex.join([*compiler(), *flags()]), version, _processor(), *(source.read_text() for source in sources)]
+    parts = [program.digest(), brian2, shlex.join([*compiler(), *flags()]), version, _processor(), sources()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 
