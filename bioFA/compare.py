@@ -31,14 +31,12 @@ from bioFA.checkpoint import DECIDING
 from bioFA.durable import written_whole
 from bioFA.errors import CannotWrite, DuplicateName, NoSpace, OutOfRange, RunError, RunsFailed, Unavailable, UnknownName, suggestion
 from bioFA.instance import draw
-from bioFA.sweep import Condition, Job, Limits, Report, Sweep
+from bioFA.sweep import Condition, Job, Limits, Report, Sweep, read_outcomes
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 TIDY, PAIRS = "table.csv", "comparisons.csv"
-MEASURES = ("test_error", "test_nse", "nse")
-"""What conditions are compared by: the first of these that all finished runs of a model have."""
 
 
 @dataclass(frozen=True)
@@ -233,9 +231,10 @@ def run(
                 )
         if len(failed) <= limits.failures:
             failed |= sweep.execute(found, processes, scheduler, shard, limits, report)
-    write_tables(found)
-    done = {job.name for job in found.jobs if found.outcome(job) is not None}
-    return summary(found, {name: why for name, why in failed.items() if name not in done})
+    outcomes = read_outcomes(found)
+    write_tables(outcomes)
+    done = {job.name for job in found.jobs if outcomes.outcome(job) is not None}
+    return summary(outcomes, {name: why for name, why in failed.items() if name not in done})
 
 
 def _expectation(expected: Mapping[str, float], processes: int, scheduler: str | None) -> str:
@@ -262,6 +261,7 @@ def tidy(found: Sweep) -> DataFrame:
     """
     import pandas
 
+    found = read_outcomes(found)
     rows = []
     swept = sorted({key for condition in found.conditions for key in condition.settings})
     outcomes = {job.name: found.outcome(job) or {} for job in found.compared}
@@ -286,14 +286,12 @@ def _cell(value: Any) -> Any:
 
 def measure_of(found: Sweep, model: str) -> str:
     """What the conditions of a model are compared by."""
-    outcomes = [o for job in found.compared if found.conditions[job.condition].model == model and (o := found.outcome(job))]
-    finished = [outcome["metrics"] for outcome in outcomes if outcome["status"] == "finished"]
-    return next((m for m in MEASURES if finished and all(m in metrics for metrics in finished)), MEASURES[-1])
+    return read_outcomes(found).measures[model]
 
 
 def values(found: Sweep, condition: int, measure: str) -> dict[int, float]:
     """One measure by seed: infinity for a run that diverged; runs that are not done are absent."""
-    outcomes = {job.seed: found.outcome(job) for job in found.compared if job.condition == condition}
+    outcomes = {job.seed: found.outcome(job) for job in found.runs_of(condition)}
     return {
         seed: outcome["metrics"][measure] if outcome["status"] == "finished" else float("inf")
         for seed, outcome in sorted(outcomes.items()) if outcome is not None
@@ -310,6 +308,7 @@ def describe(found: Sweep) -> list[dict[str, Any]]:
 
     Where a run diverged there is no median (NaN): no number is that of all runs.
     """
+    found = read_outcomes(found)
     rows = []
     for number, condition in enumerate(found.conditions):
         measure = measure_of(found, condition.model)
@@ -348,8 +347,8 @@ def _test_examples(experiment: str) -> int | None:
 def findings(found: Sweep, condition: int) -> list[dict[str, Any]]:
     """What is wrong with the runs of a condition (`diagnosis.py`), each kind and place once: in how many, and the words of the first."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for job in found.compared:
-        outcome = found.outcome(job) if job.condition == condition else None
+    for job in found.runs_of(condition):
+        outcome = found.outcome(job)
         if outcome is None:
             continue
         told = outcome["findings"] if outcome["status"] == "finished" else [{"kind": "diverged", "place": "", "says": outcome["message"]}]
@@ -366,6 +365,7 @@ def compare_pairs(found: Sweep) -> list[dict[str, Any]]:
     of the level at which Holm's correction tested this pair. Where a run diverged there is no difference (NaN); the direction,
     p and verdict are over all runs still.
     """
+    found = read_outcomes(found)
     rows: list[dict[str, Any]] = []
     tested: list[statistics.Paired] = []
     for first, second in _pairs(found):
@@ -412,6 +412,7 @@ def ranking(found: Sweep) -> list[dict[str, Any]]:
 
     `consistent` is false where such an order leaves a pair the other way round: A better than B, B than C, C than A.
     """
+    found = read_outcomes(found)
     ranked = []
     for model in dict.fromkeys(condition.model for condition in found.conditions):
         numbers = [n for n, condition in enumerate(found.conditions) if condition.model == model]
@@ -462,6 +463,7 @@ def write_tables(found: Sweep) -> None:
     """Write the tidy table and the pairs as CSV."""
     import pandas
 
+    found = read_outcomes(found)
     try:
         for name, table in ((TIDY, tidy(found)), (PAIRS, pandas.DataFrame(compare_pairs(found)))):
             with written_whole(found.folder / name) as partial:
@@ -472,6 +474,7 @@ def write_tables(found: Sweep) -> None:
 
 def summary(found: Sweep, failed: Mapping[str, str] | None = None) -> dict[str, Any]:
     """What `biofa compare --json` prints."""
+    found = read_outcomes(found)
     outcomes = [found.outcome(job) for job in found.jobs]
     done = [outcome for outcome in outcomes if outcome is not None]
     return {

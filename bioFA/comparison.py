@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bioFA import compare
-from bioFA.sweep import Limits, Report, read
+from bioFA.sweep import Limits, Report, read, read_outcomes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,5 +91,5 @@ def load_comparison(folder: str | Path) -> Comparison:
     """
     import pandas as pd
 
-    found = read(Path(folder))
+    found = read_outcomes(read(Path(folder)))
     return Comparison(Path(folder), compare.tidy(found), pd.DataFrame(compare.compare_pairs(found)), compare.summary(found))

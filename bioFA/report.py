@@ -33,7 +33,7 @@ from bioFA.errors import CannotWrite, NoSuchFile
 from bioFA.experiment import EXPLICIT, Experiment
 from bioFA.model_card import Table, card
 from bioFA.result import RESULT, Result, load_result
-from bioFA.sweep import Condition, Sweep
+from bioFA.sweep import Condition, Outcomes, Sweep, read_outcomes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -81,6 +81,7 @@ def write(folder: Path) -> Path:
 
 def of_comparison(found: Sweep) -> Path:
     """Write the report of a comparison, as far as it is done."""
+    found = read_outcomes(found)
     outcome = compare.summary(found)
     names = _short_names(found)
     drawings = [
@@ -195,7 +196,7 @@ def _worded(pair: Mapping[str, Any], short: Mapping[str, str]) -> str:
     return compare.verdict({**pair, "better": short.get(pair["better"], pair["better"])})
 
 
-def _comparison_figures(found: Sweep, outcome: Mapping[str, Any], names: Sequence[str]) -> list[tuple[str, str, Figure]]:
+def _comparison_figures(found: Outcomes, outcome: Mapping[str, Any], names: Sequence[str]) -> list[tuple[str, str, Figure]]:
     """Name, caption and figure of each: the measures, then the courses of every model, then tuning."""
     drawn: list[tuple[str, str, Figure]] = []
     drawn.append((
@@ -232,11 +233,11 @@ def _comparison_figures(found: Sweep, outcome: Mapping[str, Any], names: Sequenc
     return drawn
 
 
-def _courses(found: Sweep, names: Sequence[str]) -> dict[str, dict[str, list[Line]]]:
+def _courses(found: Outcomes, names: Sequence[str]) -> dict[str, dict[str, list[Line]]]:
     """For each kind of course, the lines of every condition."""
     kinds: dict[str, dict[str, list[Line]]] = {kind: {name: [] for name in names} for kind in ("learning_curve", "validation_error", "alignment")}
     for job in found.compared:
-        outcome = found.outcome(job)
+        outcome = found.sweep.outcome(job)
         if outcome is None or outcome["status"] != "finished":
             continue
         course, name = outcome["course"], names[job.condition]
@@ -264,7 +265,7 @@ def _angle_rows(found: Sweep, names: Sequence[str]) -> list[tuple[str, str, Cell
     """Condition, pathway, and the median, lowest and highest final angle over seeds."""
     rows = []
     for number, name in enumerate(names):
-        outcomes = [o for job in found.compared if job.condition == number and (o := found.outcome(job)) and o["status"] == "finished"]
+        outcomes = [o for job in found.runs_of(number) if (o := found.outcome(job)) and o["status"] == "finished"]
         for pathway in dict.fromkeys(p for o in outcomes for p in o["alignment"]):
             degrees = [o["alignment"][pathway] for o in outcomes if o["alignment"].get(pathway) is not None]
             if degrees:

@@ -65,6 +65,8 @@ TABLE, RUNS, OUTCOME, LOCK = "sweep.json", "runs", "outcome.json", "lock"
 STATES = {"timeout": TimeLimit.code, "oom": OutOfMemory.code}
 """States of a run that was ended for what it took, and the codes of what it complains of."""
 NO_MEMORY = ("bad_alloc", "Cannot allocate memory", "the memory of this machine does not suffice")
+MEASURES = ("test_error", "test_nse", "nse")
+"""What conditions are compared by: the first of these that all finished runs of a model have."""
 MANY = 50
 """Before this many runs, one of each condition is run and the time and disk of all are estimated."""
 
@@ -112,6 +114,7 @@ class Sweep:
         self.jobs = [Job(**row) for row in table["jobs"]]
         self._chosen: dict[int, dict[str, Any]] = {}
         self._proven: set[str] = set()
+        self._digests: dict[tuple[int, float], str] = {}
 
     @cached_property
     def experiments(self) -> list[Experiment]:
@@ -126,10 +129,21 @@ class Sweep:
             (first, second) for (first, one), (second, other) in itertools.combinations(enumerate(self.experiments), 2) if identical(one, other, seed)
         )
 
-    @property
+    @cached_property
     def compared(self) -> list[Job]:
         """The jobs that are compared: all but those that tune."""
         return [job for job in self.jobs if job.factor is None]
+
+    def runs_of(self, condition: int) -> list[Job]:
+        """The compared jobs of a condition."""
+        return self._by_condition.get(condition, [])
+
+    @cached_property
+    def _by_condition(self) -> dict[int, list[Job]]:
+        found: dict[int, list[Job]] = {}
+        for job in self.compared:
+            found.setdefault(job.condition, []).append(job)
+        return found
 
     def part(self, shard: tuple[int, int] | None) -> list[Job]:
         """The jobs of the k-th of K shards, `(k, K)`, or all."""
@@ -153,16 +167,26 @@ class Sweep:
         """The rates with which a condition is compared: after tuning, where that is finished."""
         return tuning.scaled(self.experiments[condition], (self.chosen(condition) or {"factor": 1.0})["factor"]).rates_in_use()
 
+    def factor(self, job: Job) -> float | None:
+        """By what a job scales the learning rates, or None while its tuning is not finished."""
+        if job.factor is not None:
+            return job.factor
+        choice = self.chosen(job.condition)
+        return None if choice is None else float(choice["factor"])
+
     def experiment(self, job: Job) -> Experiment | None:
         """What a job runs, or None while its tuning is not finished."""
-        factor = job.factor
-        if factor is None:
-            choice = self.chosen(job.condition)
-            if choice is None:
-                return None
-            factor = choice["factor"]
-        experiment = self.experiments[job.condition]
-        return experiment if factor == 1.0 else tuning.scaled(experiment, factor)
+        factor, experiment = self.factor(job), self.experiments[job.condition]
+        return None if factor is None else experiment if factor == 1.0 else tuning.scaled(experiment, factor)
+
+    def _digest_of(self, job: Job) -> str | None:
+        """The SHA-256 of what a job runs, which all seeds of a condition share."""
+        factor = self.factor(job)
+        if factor is not None and (job.condition, factor) not in self._digests:
+            experiment = self.experiment(job)
+            if experiment is not None:
+                self._digests[job.condition, factor] = _digest(experiment)
+        return None if factor is None else self._digests[job.condition, factor]
 
     def place(self, job: Job) -> Path:
         """The folder of a job."""
@@ -181,8 +205,8 @@ class Sweep:
             if entry["sha256"] != _sha256(entry["outcome"].encode()):
                 return None
             outcome = json.loads(entry["outcome"])
-            experiment = self.experiment(job)
-            if experiment is None or (outcome["experiment_sha256"], outcome["seed"]) != (_digest(experiment), job.seed):
+            digest = self._digest_of(job)
+            if digest is None or (outcome["experiment_sha256"], outcome["seed"]) != (digest, job.seed):
                 return None
             result = self.place(job) / RESULT
             if hashed and outcome["result_sha256"] is not None and _sha256(result.read_bytes()) != outcome["result_sha256"]:
@@ -205,6 +229,54 @@ class Sweep:
             lines = (self.folder / RUNS / f"{job.name}.log").read_text(errors="replace").strip().splitlines()
             return lines[-1] if lines else None
         return None
+
+
+class Outcomes(Sweep):
+    """What has become of every job of a sweep: a value, for which each outcome is read and proved once. Courses, the only large part, are read when asked for."""
+
+    def __init__(self, sweep: Sweep):
+        self.__dict__.update(sweep.__dict__)
+        self.sweep = sweep
+        self._rows: dict[str, dict[str, Any] | None] = {}
+        self._states: dict[str, str] = {}
+        self._rates: dict[int, dict[str, Any]] = {}
+        for job in sorted(sweep.jobs, key=lambda job: job.factor is None):  # tuning first, which decides what the others ran
+            outcome = sweep.outcome(job)
+            if outcome is not None:
+                outcome.pop("course", None)
+            self._rows[job.name] = outcome
+        self._chosen = sweep._chosen
+
+    def outcome(self, job: Job) -> dict[str, Any] | None:
+        """As `Sweep.outcome`, without its course."""
+        return self._rows[job.name]
+
+    def state(self, job: Job) -> str:
+        """As `Sweep.state`."""
+        if job.name not in self._states:
+            self._states[job.name] = super().state(job)
+        return self._states[job.name]
+
+    def rates(self, condition: int) -> dict[str, Any]:
+        """As `Sweep.rates`."""
+        if condition not in self._rates:
+            self._rates[condition] = super().rates(condition)
+        return self._rates[condition]
+
+    @cached_property
+    def measures(self) -> dict[str, str]:
+        """What the conditions of each model are compared by: the first of `MEASURES` that all its finished runs have."""
+        metrics: dict[str, list[Mapping[str, Any]]] = {condition.model: [] for condition in self.conditions}
+        for job in self.compared:
+            outcome = self.outcome(job)
+            if outcome is not None and outcome["status"] == "finished":
+                metrics[self.conditions[job.condition].model].append(outcome["metrics"])
+        return {model: next((m for m in MEASURES if of and all(m in one for one in of)), MEASURES[-1]) for model, of in metrics.items()}
+
+
+def read_outcomes(sweep: Sweep) -> Outcomes:
+    """The outcomes of a sweep as they are now; those that are given stay as they were read."""
+    return sweep if isinstance(sweep, Outcomes) else Outcomes(sweep)
 
 
 def _sha256(content: bytes) -> str:

@@ -6,9 +6,10 @@ import json
 import pytest
 
 import bioFA
-from bioFA import provenance, sweep, tuning
+from benchmarks.outcomes import fabricate
+from bioFA import compare, provenance, sweep, tuning
 from bioFA.errors import CannotWrite, ChangedSince, DamagedFile, NoSuchFile, PlaceTaken, WrongVersion
-from bioFA.sweep import Condition, Job, Limits, estimate, holds_sweep, pilots, read, write
+from bioFA.sweep import Condition, Job, Limits, Sweep, estimate, holds_sweep, pilots, read, read_outcomes, write
 
 REQUEST = {"models": ["linear"], "seeds": 2}
 
@@ -250,3 +251,27 @@ def test_what_is_left_is_told_from_what_is_done(table, monkeypatch):
 
 def test_limits_are_five_failures_and_no_time():
     assert Limits() == Limits(time=None, memory=None, failures=5)
+
+
+def test_every_outcome_of_a_comparison_is_read_and_proved_once(tmp_path, monkeypatch):
+    fabricate(compare, tmp_path / "c", 3)
+    found, read_files = read(tmp_path / "c"), []
+    prove = Sweep._prove
+    monkeypatch.setattr(Sweep, "_prove", lambda self, job, hashed: read_files.append(job.name) or prove(self, job, hashed))
+    outcomes = read_outcomes(found)
+    said = compare.summary(outcomes)
+    compare.write_tables(outcomes)
+    assert said["finished"] == len(found.jobs) == 60
+    assert sorted(read_files) == sorted(job.name for job in found.jobs)
+
+
+def test_outcomes_are_a_value_that_later_runs_do_not_change(tmp_path):
+    fabricate(compare, tmp_path / "c", 3)
+    found = read(tmp_path / "c")
+    outcomes = read_outcomes(found)
+    (found.place(found.jobs[0]) / "outcome.json").unlink()
+    assert outcomes.outcome(found.jobs[0])["status"] == outcomes.state(found.jobs[0]) == "finished"
+    assert "course" not in outcomes.outcome(found.jobs[0])
+    assert "course" in outcomes.sweep.outcome(found.jobs[1])
+    assert read_outcomes(found).outcome(found.jobs[0]) is None
+    assert read_outcomes(outcomes) is outcomes
