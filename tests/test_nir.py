@@ -558,7 +558,7 @@ def test_a_connection_that_skips_a_layer_is_told_with_its_timing(tmp_path):
     nodes = {"input": nir.Input(np.array([3])), "w0": nir.Linear(np.eye(3)), "a": lif_node(3), "w1": nir.Linear(np.eye(3)), "b": lif_node(3), "w2": nir.Linear(np.eye(3)), "output": nir.Output(np.array([3]))}
     edges = [("input", "w0"), ("w0", "a"), ("a", "w1"), ("w1", "b"), ("input", "w2"), ("w2", "b"), ("b", "output")]
     lost = save_and_load(tmp_path / "g.nir", foreign(nodes, edges, dt=1e-3)).lost
-    assert [line.partition(":")[0] for line in lost if "timing" in line] == ["timing of input_to_b, which skips 1 layer"]
+    assert [line.partition(":")[0] for line in lost if "timing" in line] == ["timing from 'input' to 'b', which skips 1 layer"]
 
 
 def test_a_step_longer_than_a_time_constant_is_refused(tmp_path):

@@ -269,10 +269,15 @@ def described(name: str, populations: Sequence[Population], pathways: Sequence[P
         ),
     )
     experiment = Experiment(
-        name=name, circuit=network, task=LinearTeacher(n_in=inputs, n_out=outputs), protocol=protocol,
-        description=f"Read from {origin}. The task is a placeholder: put your own in its place, and give pathways plasticity.",
+        name=_printable(name), circuit=network, task=LinearTeacher(n_in=inputs, n_out=outputs), protocol=protocol,
+        description=f"Read from {_printable(origin)}. The task is a placeholder: put your own in its place, and give pathways plasticity.",
     )
     return Trained(experiment, 1, 0, dict(draw(experiment, 1).state))
+
+
+def _printable(text: str) -> str:
+    """A text, such as the name of a file, with `_` for what cannot be printed."""
+    return "".join(sign if sign.isprintable() else "_" for sign in text) or "_"
 
 
 def require(package: str, extra: str, what: str) -> ModuleType:
