@@ -83,6 +83,7 @@ class Reader:
         self.edges: list[tuple[str, str]] = []
         self.lost: list[str] = []
         self.names: dict[str, str] = {}
+        self.resets: set[str] = set()
         self.taken = {"bias", "target", "mismatch", "target_to_mismatch", *RESERVED}
         self.ledger.take("graph", "nodes", "edges")
         self._flatten(contents.graph, "")
@@ -170,19 +171,18 @@ class Reader:
             neuron = populations[a].neuron
             sent = "train" if "s" in neuron.publishes else "r"
             unit = neuron.parameters()["max_rate" if neuron.shows else "unit_rate"] * self.dt if sent == "train" else 1.0
-            joined.append(self._pathway(a, b, matrix * unit, carries=sent))
+            joined.append(self._pathway(self._name(a), self._name(b), matrix * unit, carries=sent))
         shown = list(populations.values())
         if biases:
             shown.append(Population(name="bias", size=1, neuron=ConstantSource()))
-            joined += [self._pathway("bias", b, column[:, np.newaxis]) for b, column in biases.items()]
+            joined += [self._pathway("bias", self._name(b), column[:, np.newaxis]) for b, column in biases.items()]
         still = not any(p.neuron.state for p in shown)
         protocol = Protocol() if still else Protocol(dt=self.dt, presentation=PLACEHOLDER_STEPS * self.dt, reset=True)
         origin = f"the NIR graph {self.path.name}" + (f" (written by nir {self.version})" if self.version else "")
         return Imported(described(self.path.stem, shown, joined, self._name(answer), protocol, origin), (*self.lost, *self.ledger.rest()))
 
     def _pathway(self, source: str, target: str, matrix: Array, carries: str = "r") -> Pathway:
-        ends = [end if end == "bias" else self._name(end) for end in (source, target)]
-        return Pathway(name=self._free("_to_".join(ends)), source=ends[0], target=ends[1], carries=carries, weights=Values(values=matrix))
+        return Pathway(name=self._free(f"{source}_to_{target}"), source=source, target=target, carries=carries, weights=Values(values=matrix))
 
     # what stands there
 
@@ -198,6 +198,8 @@ class Reader:
                 self._check_delay(name)
             elif kind not in known:
                 raise NoCounterpart(f"'{self.path}': the node '{name}' is a {kind}; bioFA reads {', '.join(sorted(known - {PASS}))}. {INSTEAD.get(kind, 'Write it as some of these.')}")
+            if "v_reset" in node:
+                self.resets.add(name)
             for key in USED.get(node.get("kind", kind), ()):
                 node[key] = self._numbers(name, key)
         ends = {kind: [name for name in self.nodes if self._kind(name) == kind] for kind in ("Input", "Output")}
@@ -381,7 +383,8 @@ class Reader:
         if not (distance > 0).all():
             raise NoCounterpart(f"'{self.path}': the node '{name}' has its threshold at or below v_leak, so it would spike all the time, which bioFA cannot describe. Raise v_threshold.")
         if not (values["v_reset"] < values["v_threshold"]).all():
-            raise NoCounterpart(f"'{self.path}': the node '{name}' has v_reset at or above v_threshold, so it would never stop to spike, which bioFA cannot describe. Lower v_reset.")
+            absent = "" if name in self.resets else " (0, since the file leaves it out)"
+            raise NoCounterpart(f"'{self.path}': the node '{name}' has v_reset{absent} at or above v_threshold, so it would never stop to spike, which bioFA cannot describe. Lower v_reset.")
         with np.errstate(over="ignore"):
             scale, values["v_reset"] = values["r"] * values.get("w_in", np.ones(1)) / distance, (values["v_reset"] - values["v_leak"]) / distance
         if not np.isfinite(values["v_reset"]).all():
@@ -473,6 +476,7 @@ def timing(pathways: list[tuple[str, str]], entry: str, slow: set[str]) -> list[
         entry: the input.
         slow: the nodes that take a step, as neurons do; static ones take none.
     """
+    pathways = _past_static(pathways, {entry, *slow})
     after: dict[str, set[str]] = {}
     for a, b in pathways:
         after.setdefault(a, set()).add(b)
@@ -499,6 +503,25 @@ def timing(pathways: list[tuple[str, str]], entry: str, slow: set[str]) -> list[
                 "of the same stimulus that pass the layers between"
             )
     return told
+
+
+def _past_static(pathways: list[tuple[str, str]], kept: set[str]) -> list[tuple[str, str]]:
+    """Pathways between nodes that take a step, or to ones that end there, past those that take none."""
+    before: dict[str, list[str]] = {}
+    for a, b in pathways:
+        before.setdefault(b, []).append(a)
+    ends = {b for _, b in pathways if b in kept or all(a != b for a, _ in pathways)}
+    found: dict[tuple[str, str], None] = {}
+    for b in sorted(ends):
+        left, seen = list(before[b]), set()
+        while left:
+            one = left.pop()
+            if one not in seen and one in kept:
+                found[one, b] = None
+            elif one not in seen:
+                left += before.get(one, ())
+            seen.add(one)
+    return list(found)
 
 
 def _reach(start: str, after: Mapping[str, set[str]]) -> set[str]:
