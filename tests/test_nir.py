@@ -11,6 +11,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -367,6 +368,31 @@ def test_a_graph_whose_shape_no_longer_fits_its_annotation_is_refused(tmp_path):
     exchange.export(trained(experiment(network(*lifs(True)))), "nir", tmp_path / "m.nir")
     with pytest.raises(FileError, match="must have the shape"):
         changed(tmp_path / "m.nir", lambda graph: setattr(graph.nodes["l2a_hidden_to_answer"], "weight", np.ones((5, 31))))
+
+
+def test_what_was_added_to_a_graph_of_bioFA_is_named_and_what_no_longer_fits_is_refused(tmp_path):
+    given = trained(experiment(network(*lifs(True), pathways=(RECURRENT,))))
+    exchange.export(given, "nir", tmp_path / "n.nir")
+    with h5py.File(tmp_path / "n.nir", "a") as file:
+        file["node/metadata/author"] = "x"
+        file["node/nodes/l2b_answer/beta"] = np.arange(5.0)
+        file["node/nodes/l1b_hidden/nodes/lif/metadata/q"] = 1.5
+        file["node/metadata/dt"][()] = 2 * DT
+        file["extra"] = np.ones((2, 3))
+    assert sorted(exchange.load(tmp_path / "n.nir").lost) == [
+        "file: extra (6 values) is not used", "metadata of 'l1b_hidden/lif': q (1 value) is not used", "metadata: author (1 value) is not used",
+        "metadata: dt was changed after bioFA wrote it; the noted value stays", "node 'l2b_answer': beta (5 values) is not used",
+    ]
+    for place, change in (("node/nodes/l3", {"type": "Input", "shape": [3]}), ("node/nodes/l2a_hidden_to_answer", {"type": "Linear"})):
+        exchange.export(given, "nir", tmp_path / f"{place.rpartition('/')[2]}.nir")
+        with h5py.File(tmp_path / f"{place.rpartition('/')[2]}.nir", "a") as file:
+            group = file.require_group(place)
+            for key, value in change.items():
+                if key in group:
+                    del group[key]
+                group[key] = value
+        with pytest.raises(FileError, match="nodes or edges have changed"):
+            exchange.load(tmp_path / f"{place.rpartition('/')[2]}.nir")
 
 
 @pytest.mark.parametrize(("what", "complaint"), [("state", "damaged"), ("experiment", "damaged"), ("newer", "newer")])

@@ -15,7 +15,9 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +31,11 @@ from bioFA.neurons.constant_source import ConstantSource
 from bioFA.neurons.rate_source import RateSource
 from bioFA.neurons.static_rate import StaticRate
 from bioFA.trained import Trained
-from bioFA.weights import Values
+from bioFA.weights import Redrawn, Values
 
 Array = np.ndarray
 BIAS = "bias_to_"
-KINDS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1"}
+KINDS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1"}
 MOST_ORDERS, MOST_LAYERS = 100, 8
 """So many orders of so many layers are looked for; of more layers only the order of the names."""
 
@@ -47,12 +49,17 @@ def export(trained: Trained, path: Path) -> Exported:
     writer = require("safetensors.numpy", "safetensors", "export to safetensors")
     tensors = {}
     for name, matrix in trained.weights.items():
-        bias = name.startswith(BIAS) and matrix.shape[1] == 1
-        tensors[f"{name.removeprefix(BIAS)}.bias" if bias else f"{name}.weight"] = np.ascontiguousarray(matrix[:, 0] if bias else matrix)
+        place = _tensor(name, matrix.shape)
+        tensors[place] = np.ascontiguousarray(matrix[:, 0] if place.endswith(".bias") else matrix)
     noted = annotation(trained, [f"{name}.w" for name in trained.weights])
     noted["state"] = {name: {"shape": array.shape, "hex": [float(x).hex() for x in array.ravel()]} for name, array in noted["state"].items()}
     writer.save_file(tensors, path, metadata={ANNOTATION: json.dumps(noted)})
     return Exported((path,), tuple(learning_lost(trained.experiment.network, "the metadata")))
+
+
+def _tensor(pathway: str, shape: tuple[int, ...]) -> str:
+    """The name of the tensor with a pathway's weights."""
+    return f"{pathway.removeprefix(BIAS)}.bias" if pathway.startswith(BIAS) and shape[1] == 1 else f"{pathway}.weight"
 
 
 def load(path: Path) -> Imported:
@@ -65,23 +72,56 @@ def load(path: Path) -> Imported:
     """
     reader = require("safetensors", "safetensors", "import of safetensors")
     try:
+        data = path.read_bytes()
         with reader.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-        tensors = {name: _array(name, part, path) for name, part in reader.deserialize(path.read_bytes())}
+        parts = reader.deserialize(data)
     except (OSError, reader.SafetensorError, TypeError) as error:
-        raise DamagedFile(f"'{path}' is not a whole safetensors file of numbers ({error}).") from None
+        raise DamagedFile(f"'{path}' is not a whole safetensors file of numbers ({error}). Get it, or save it, anew.") from None
+    if twice := _twice(data):
+        raise DamagedFile(f"'{path}' names '{twice}' twice, so that one of both is lost. Save it anew.")
+    ledger = Ledger()
+    ledger.holds("metadata", dict.fromkeys(metadata, 1))
     if ANNOTATION not in metadata:
-        return _of_pytorch(tensors, metadata, path)
+        kinds = {name: part["dtype"] for name, part in parts if part["dtype"][0] in "IU"}
+        found = _of_pytorch({name: _array(name, part, path) for name, part in parts}, metadata, ledger, path)
+        whole = [f"that the tensor {name} holds whole numbers ({kind}): they are taken as weights; a scale that goes with them is not known" for name, kind in kinds.items()]
+        return replace(found, lost=(*found.lost, *whole))
+    return _annotated({name: _array(name, part, path) for name, part in parts}, metadata, ledger, path)
+
+
+def _twice(data: bytes) -> str:
+    """A name that stands twice in one table of the header, '' where there is none; of equal names JSON readers keep the last."""
+    found: list[str] = []
+
+    def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found.extend(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        return dict(pairs)
+
+    json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")], object_pairs_hook=look)
+    return found[0] if found else ""
+
+
+def _annotated(tensors: Mapping[str, Array], metadata: Mapping[str, str], ledger: Ledger, path: Path) -> Imported:
+    """The network of the annotation, with the weights of the tensors."""
     try:
         noted = json.loads(metadata[ANNOTATION])
         noted["state"] = {name: np.array([float.fromhex(x) for x in part["hex"]]).reshape(part["shape"]) for name, part in noted["state"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedFile(f"the annotation '{ANNOTATION}' of '{path}' is damaged ({error}). Export the network again.") from None
+    network = annotated(noted, {}, path).experiment.network
     held = {}
-    for name, tensor in tensors.items():
-        stem, _, kind = name.rpartition(".")
-        held[f"{BIAS}{stem}.w" if kind == "bias" else f"{stem}.w"] = (tensor[:, np.newaxis] if kind == "bias" else tensor).astype(float)
-    return Imported(annotated(noted, held, path))
+    ledger.take("metadata", ANNOTATION)
+    ledger.holds("tensors", {name: tensor.size for name, tensor in tensors.items()})
+    for pathway in network.owners():
+        if pathway.weights.one_to_one or isinstance(pathway.weights, Redrawn):
+            continue
+        name = _tensor(pathway.name, network.shape(pathway))
+        if name not in tensors:
+            raise DamagedFile(f"'{path}' has no tensor {name}, the weights of {pathway.name} that its annotation '{ANNOTATION}' describes. Export the network again.")
+        held[f"{pathway.name}.w"] = (tensors[name][:, np.newaxis] if name.endswith(".bias") else tensors[name]).astype(float)
+        ledger.take("tensors", name)
+    return Imported(annotated(noted, held, path), ledger.rest())
 
 
 def _array(name: str, part: Mapping[str, Any], path: Path) -> Array:
@@ -97,26 +137,31 @@ def _array(name: str, part: Mapping[str, Any], path: Path) -> Array:
         found = np.frombuffer(data, dtype=KINDS[kind])
     else:
         raise NoCounterpart(f"'{path}': the tensor {name} holds numbers of the kind {kind}; bioFA reads {', '.join([*KINDS, 'BF16'])}. Save it as float32: tensor.float().")
+    if found.dtype.kind in "iu" and found.size and max(abs(int(found.min())), abs(int(found.max()))) > 2**53:
+        raise WrongData(f"'{path}': the tensor {name} holds whole numbers beyond 2^53, which are no weights, since not all of them are numbers of 64 bits with a fraction. Take it out.")
     return found.reshape(part["shape"])
 
 
-def _of_pytorch(tensors: dict[str, Array], metadata: Mapping[str, str], path: Path) -> Imported:
+def _of_pytorch(tensors: dict[str, Array], metadata: Mapping[str, str], ledger: Ledger, path: Path) -> Imported:
     """A network of static rates from the `Linear` layers of a `state_dict`, in an order in which their sizes follow each other."""
-    ledger = Ledger()
-    ledger.holds("metadata", dict.fromkeys(metadata, 1))
-    ledger.take("metadata", "format")
-    for name, kept in metadata.items():  # safetensors.torch.save_model keeps one of several names of a tensor, and the others here
-        if kept in tensors and name not in tensors:
-            tensors[name] = tensors[kept]
-            ledger.take("metadata", name)
+    if metadata.get("format") in ("pt", "np"):
+        ledger.take("metadata", "format")
+    tied = {name: kept for name, kept in metadata.items() if kept in tensors and name not in tensors and _last(name) == _last(kept)}
+    tensors |= {name: tensors[kept] for name, kept in tied.items()}  # safetensors.torch.save_model keeps one of several names of a tensor, and the others here
+    ledger.take("metadata", *tied)
     layers = {_layer(name): tensor for name, tensor in tensors.items() if _last(name) == "weight" and tensor.ndim == 2}
     biases = {_layer(name): tensor for name, tensor in tensors.items() if _last(name) == "bias" and _layer(name) in layers}
     others = [name for name in tensors if _layer(name) not in layers or _last(name) not in ("weight", "bias")]
     if not layers or others:
-        raise NoCounterpart(f"'{path}' holds {', '.join(sorted(others)) or 'no layer'}: bioFA reads the weights (n_post, n_pre) and biases of linear layers only.")
+        shown = ", ".join(f"{name} {tensors[name].shape}" for name in sorted(others))
+        advice = "Take these out of the state_dict, if the network answers without them." if others else "Save the state_dict of a network with linear layers."
+        raise NoCounterpart(f"'{path}' holds {shown or 'no layer'}: bioFA reads the weights (n_post, n_pre) and biases of linear layers only. {advice}")
+    for name, tensor in tensors.items():
+        if tensor.size == 0:
+            raise WrongShape(f"'{path}': the tensor {name} has the shape {tensor.shape}, so there is no value in it. Take the layer out.")
     for layer, bias in biases.items():
         if bias.shape != layers[layer].shape[:1]:
-            raise WrongShape(f"'{path}': {_full(layer, 'bias')} must have shape {layers[layer].shape[:1]}, one a neuron of its layer; got {bias.shape}.")
+            raise WrongShape(f"'{path}': {layer}bias must have shape {layers[layer].shape[:1]}, one a neuron of its layer; got {bias.shape}. Rename what does not belong to the layer, or take it out.")
     for name, tensor in tensors.items():
         if not np.isfinite(tensor.astype(float)).all():
             raise WrongData(f"'{path}': the tensor {name} holds numbers that are not finite ({np.count_nonzero(~np.isfinite(tensor.astype(float)))} of {tensor.size}). Save the weights before they diverged.")
@@ -137,23 +182,24 @@ def _of_pytorch(tensors: dict[str, Array], metadata: Mapping[str, str], path: Pa
     lost = ["activations of hidden layers and of the output: a state_dict does not hold them; 'linear' is put in their place"] if len(chain) > 1 else [
         "the activation of the output: a state_dict does not hold it; 'linear' is put in its place"
     ]
+    lost.append(f"what kind of layer {', '.join(map(_shown, chain))} is: a state_dict does not say it; a matrix of an Embedding or another is read as that of a Linear")
     lost += order
-    tied = [f"{name} and {kept}" for name, kept in metadata.items() if kept in tensors and name in tensors]
-    lost += [f"that {pair} are one tensor: they have equal weights here, and learn apart" for pair in tied]
+    lost += [f"that {name} and {kept} are one tensor: they have equal weights here, and learn apart" for name, kept in tied.items()]
     return Imported(described(path.stem, populations, pathways, "output", Protocol(), f"the state_dict {path.name}"), (*lost, *ledger.rest()))
 
 
 def _layer(name: str) -> str:
-    """The layer that a tensor belongs to; empty for a layer that is the whole module."""
-    return name.rpartition(".")[0]
+    """The layer that a tensor belongs to, with the dot before the tensor's own name; empty for a layer that is the whole module."""
+    return name.removesuffix(_last(name))
 
 
 def _last(name: str) -> str:
     return name.rpartition(".")[2]
 
 
-def _full(layer: str, kind: str) -> str:
-    return f"{layer}.{kind}" if layer else kind
+def _shown(layer: str) -> str:
+    """A layer by its name."""
+    return layer.removesuffix(".") or "the module"
 
 
 def _chain(layers: dict[str, Array], path: Path) -> tuple[list[str], list[str]]:
@@ -165,12 +211,12 @@ def _chain(layers: dict[str, Array], path: Path) -> tuple[list[str], list[str]]:
     Raises:
         WrongShape: if there is no such order, or several, none of which is that of the names.
     """
-    names = sorted(layers, key=lambda name: [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name)])
+    names = sorted(layers, key=lambda name: [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name)])
     follows = all(len(layers[a]) == layers[b].shape[1] for a, b in itertools.pairwise(names))
     orders = list(itertools.islice(_orders(layers, names), MOST_ORDERS)) if len(names) <= MOST_LAYERS else [names] if follows else []
     if not orders or (names not in orders and len(orders) > 1):
-        sizes = ", ".join(f"{_full(name, 'weight')} {tuple(layer.shape)}" for name, layer in layers.items())
-        fault = "the layers do not follow each other" if not orders else f"{len(orders)} orders of the layers fit"
+        sizes = ", ".join(f"{name}weight {tuple(layer.shape)}" for name, layer in layers.items())
+        fault = "the layers do not follow each other" + (" in the order of their names" if len(names) > MOST_LAYERS else "") if not orders else f"{len(orders)} orders of the layers fit"
         raise WrongShape(f"'{path}': {fault}, each with as many inputs as the one before has neurons: {sizes}. Rename the layers in their order: 0.weight, 1.weight, ...")
     chain = names if names in orders else orders[0]
     others = [order for order in orders if order != chain]
@@ -183,7 +229,7 @@ def _chain(layers: dict[str, Array], path: Path) -> tuple[list[str], list[str]]:
 
 def _described(order: Sequence[str], layers: Mapping[str, Array]) -> str:
     sizes = "-".join(map(str, (layers[order[0]].shape[1], *(len(layers[name]) for name in order))))
-    return f"{', '.join(order)} ({sizes})"
+    return f"{', '.join(map(_shown, order))} ({sizes})"
 
 
 def _orders(layers: Mapping[str, Array], left: Sequence[str], first: Sequence[str] = ()) -> Iterator[list[str]]:
