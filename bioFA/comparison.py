@@ -91,5 +91,5 @@ def load_comparison(folder: str | Path) -> Comparison:
     """
     import pandas as pd
 
-    found = read_outcomes(read(Path(folder)))
+    found = read_outcomes(read(Path(folder), mixed=True))  # to look at: whoever goes on with it is asked about versions
     return Comparison(Path(folder), compare.tidy(found), pd.DataFrame(compare.compare_pairs(found)), compare.summary(found))

@@ -73,7 +73,7 @@ def write(folder: Path) -> Path:
     from bioFA import sweep
 
     if sweep.holds_sweep(folder):
-        return of_comparison(sweep.read(folder))
+        return of_comparison(sweep.read(folder, mixed=True))
     if (folder / RESULT).is_file():
         return of_run(load_result(folder / RESULT), folder)
     raise NoSuchFile(f"there is no finished run and no comparison in '{folder}'. Give the --out folder of 'biofa run' or 'biofa compare'.")

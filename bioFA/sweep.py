@@ -114,7 +114,7 @@ class Sweep:
         self.jobs = [Job(**row) for row in table["jobs"]]
         self._chosen: dict[int, dict[str, Any]] = {}
         self._proven: set[str] = set()
-        self._digests: dict[tuple[int, float], str] = {}
+        self._digests: dict[tuple[int, float], tuple[str, ...]] = {}
 
     @cached_property
     def experiments(self) -> list[Experiment]:
@@ -179,14 +179,16 @@ class Sweep:
         factor, experiment = self.factor(job), self.experiments[job.condition]
         return None if factor is None else experiment if factor == 1.0 else tuning.scaled(experiment, factor)
 
-    def _digest_of(self, job: Job) -> str | None:
-        """The SHA-256 of what a job runs, which all seeds of a condition share."""
+    def _digests_of(self, job: Job) -> tuple[str, ...]:
+        """The SHA-256 of what a job runs, which all seeds of a condition share: as the table holds it, where nothing was tuned, and as it is written now."""
         factor = self.factor(job)
-        if factor is not None and (job.condition, factor) not in self._digests:
+        if factor is None:
+            return ()
+        if (job.condition, factor) not in self._digests:
             experiment = self.experiment(job)
-            if experiment is not None:
-                self._digests[job.condition, factor] = _digest(experiment)
-        return None if factor is None else self._digests[job.condition, factor]
+            as_kept = (_sha256(self.conditions[job.condition].experiment.encode()),) if factor == 1.0 else ()
+            self._digests[job.condition, factor] = (*as_kept, *(() if experiment is None else (_digest(experiment),)))
+        return self._digests[job.condition, factor]
 
     def place(self, job: Job) -> Path:
         """The folder of a job."""
@@ -205,8 +207,7 @@ class Sweep:
             if entry["sha256"] != _sha256(entry["outcome"].encode()):
                 return None
             outcome = json.loads(entry["outcome"])
-            digest = self._digest_of(job)
-            if digest is None or (outcome["experiment_sha256"], outcome["seed"]) != (digest, job.seed):
+            if outcome["experiment_sha256"] not in self._digests_of(job) or outcome["seed"] != job.seed:
                 return None
             result = self.place(job) / RESULT
             if hashed and outcome["result_sha256"] is not None and _sha256(result.read_bytes()) != outcome["result_sha256"]:
