@@ -411,6 +411,7 @@ def export(result: str, format: str, out: str, as_json: bool) -> None:
 
     RESULT is the result.h5 of a run, its folder, or the state.h5 of 'biofa import'. What the format cannot hold is
     told; where it keeps annotations, bioFA notes down the rest there, under the name 'bioFA', and 'biofa import' reads it back.
+    With a model that others run come a README, which says how, and what must come out (expected.npz; beside a file, FILE.README.md and FILE.expected.npz).
 
     \b
     Examples:
@@ -429,7 +430,7 @@ def _export(result: str, format: str, out: str, as_json: bool) -> None:
     source = Path(result) / RESULT if Path(result).is_dir() else Path(result)
     outcome = exchange.export(source, format, out)
     if as_json:
-        return print_json({"format": format, "paths": [str(path) for path in outcome.paths], "lost": list(outcome.lost)})
+        return print_json({"format": format, "paths": [str(path) for path in outcome.paths], "lost": list(outcome.lost), "run": outcome.run})
     click.echo(str(outcome))
 
 

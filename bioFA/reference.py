@@ -65,7 +65,7 @@ class Reference:
 
     def segment(
         self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None, only: tuple[str, ...] | None = None,
-        rasters: bool = False, watched: Sequence[Node] = (), extremes: bool = False,
+        rasters: bool = False, watched: Sequence[Node] = (), extremes: bool = False, whole: bool = False,
     ) -> Segment:
         """Run a stretch of presentations.
 
@@ -78,17 +78,18 @@ class Reference:
             rasters: whether to keep every spike of every spiking population.
             watched: ports, published variables and states to keep in every step, a state as the step begins.
             extremes: whether to keep the smallest and largest value, over all steps, of every state and recorded variable.
+            whole: whether to keep what is watched as float64, not float32.
 
         Returns:
             The state at the end and what was recorded.
         """
         with np.errstate(all="ignore"):  # a run that diverges is refused by `Segment.check_finite`, with words
             nodes = [node for node in self.recorded if only is None or str(node) in only]
-            return self._run(state, feed, learning, every or self.every, nodes, rasters, watched, extremes)
+            return self._run(state, feed, learning, every or self.every, nodes, rasters, watched, extremes, whole)
 
     def _run(
         self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int, nodes: list[Node], rasters: bool, watched: Sequence[Node],
-        extremes: bool,
+        extremes: bool, whole: bool,
     ) -> Segment:
         state = {name: array.copy() for name, array in state.items()}
         recorded: dict[str, list[Array]] = {str(node): [] for node in nodes}
@@ -106,7 +107,7 @@ class Reference:
                 for population, rows in spikes.items():
                     rows.append(values[Node(population, "s")].astype(np.uint8))
                 for (population, variable), rows in courses.items():
-                    rows.append(self._read(state, values, population, variable).astype(np.float32))
+                    rows.append(self._read(state, values, population, variable).astype(np.float64 if whole else np.float32))
                 due = step == self.protocol.shown_steps - 1
                 if due and (feed.start + k) % every == 0:
                     for node in nodes:

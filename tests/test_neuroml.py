@@ -99,7 +99,7 @@ def test_jneuroml_validates_and_gives_nearly_the_same(written):
 @pytest.mark.slow
 @pytest.mark.parametrize(("activation", "scheme"), [("linear", "fa"), ("tanh", "fa"), ("linear", "bp")])
 def test_jneuroml_learns_as_we_do(activation, scheme, tmp_path):
-    rates = {"learning_rate": 2e-3, "decay": 1e-3}  # faster ones change the error within the presentation, which jNeuroML sees later
+    rates = {"learning_rate": 7e-3, "decay": 1e-3}  # so fast that the error changes within the presentation
     changes = {
         "circuit.sizes": [6, 5, 3], "task.n_in": 6, "task.n_out": 3, "task.examples": 40, "protocol.presentations": 30, "circuit.scheme": scheme,
         "circuit.hidden.activation": activation, f"circuit.schemes.{scheme}.rule": {"name": "local_error", **rates}, f"circuit.schemes.{scheme}.readout_rule": {"name": "delta_rule", **rates}, "circuit.weights": {"name": "normal", "scale": 0.5},
@@ -114,7 +114,7 @@ def test_jneuroml_learns_as_we_do(activation, scheme, tmp_path):
     for pathway in expected.files:
         theirs = np.loadtxt(tmp_path / "n" / f"weights_{pathway}.dat")[-1, 1:].reshape(expected[pathway].shape)
         assert np.abs(expected[pathway]).max() > 1e-4
-        assert np.abs(theirs - expected[pathway]).max() < 1e-2 * np.abs(expected[pathway]).max()
+        assert np.abs(theirs - expected[pathway]).max() < 1e-3 * np.abs(expected[pathway]).max()
 
 
 @pytest.mark.parametrize(("model", "changes", "why"), [
@@ -139,7 +139,7 @@ def test_static_units_are_simulated_until_every_layer_has_settled(model, tmp_pat
     simulation = ElementTree.parse(tmp_path / "n" / "LEMS_network.xml").getroot().find("Simulation")
     length, step = (float(simulation.get(name).removesuffix("ms")) for name in ("length", "step"))
     assert length / step >= len(trained.experiment.circuit.sizes) + 2
-    assert "the last row of the file holds" in (tmp_path / "n" / "README.md").read_text()
+    assert "the last row of a file holds" in (tmp_path / "n" / "README.md").read_text()
 
 
 @pytest.mark.slow
@@ -154,3 +154,16 @@ def test_jneuroml_answers_as_a_static_network_does(model, tmp_path):
         ours = expected[f"{file.stem.removeprefix('rates_')}.r"][0]
         assert np.abs(ours).max() > 1e-3
         np.testing.assert_allclose(np.loadtxt(file, ndmin=2)[-1, 1:], ours, rtol=0, atol=1e-6)
+
+
+def test_the_biases_of_several_constant_neurons_are_summed(tmp_path):
+    trained = learned(bioFA.load("digits_dale", {"protocol.presentations": 3}))
+    exchange.export(trained, "neuroml", tmp_path / "n")
+    inputs = next(found for found in ElementTree.parse(tmp_path / "n" / "rates.xml").iter("inputList") if found.get("id") == "bias_to_excitatory_inputs")
+    found = np.zeros(80)
+    for one in inputs:
+        found[int(one.get("id"))] = float(one.get("weight"))
+    weights = trained.state["bias_to_excitatory.w"]
+    assert weights.shape == (80, 2)
+    assert np.abs(weights[:, 1]).max() > 0
+    np.testing.assert_allclose(found, weights.sum(axis=1), rtol=1e-14)

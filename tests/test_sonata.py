@@ -195,19 +195,34 @@ def test_libsonata_reads_every_weight_and_spike(tmp_path):
     assert circuit.edge_population("mismatch_to_hidden").source == "mismatch"
     assert circuit.edge_population("relay_to_hidden").source == "hidden"
     assert circuit.edge_population("image_to_hidden").size == np.count_nonzero(given.state["image_to_hidden.w"]) < 400
-    spikes = libsonata.SpikeReader(str(tmp_path / "circuit" / "expected_spikes.h5"))["hidden"].get()
-    assert len(spikes) == raster(tmp_path / "circuit" / "expected_spikes.h5", "hidden", 1e-4, 30, STEPS).sum() > 300
+    spikes = libsonata.SpikeReader(str(tmp_path / "circuit" / "inputs" / "image.h5"))["image"].get()
+    assert len(spikes) == raster(tmp_path / "circuit" / "inputs" / "image.h5", "image", 1e-4, 20, STEPS).sum() > 100
+
+
+def spikes_of(experiment):
+    """The spikes of one presentation of the first test example, by the reference, `(steps, size)` by population."""
+    instance = draw(experiment, 1)
+    return {name: raster[0] for name, raster in consumer(instance, "numpy").segment(instance.state, instance.evaluation("test"), learning=False, rasters=True).rasters.items()}
 
 
 def test_the_spikes_in_the_folder_are_those_of_one_example_at_their_times(tmp_path):
     experiment = described(steps=1000)
     exchange.export(trained(experiment), "sonata", tmp_path / "circuit")
-    instance = draw(experiment, 1)
-    ours = consumer(instance, "numpy").segment(instance.state, instance.evaluation("test"), learning=False, rasters=True).rasters
-    for name, path in (("image", "inputs/image.h5"), ("hidden", "expected_spikes.h5"), ("answer", "expected_spikes.h5")):
-        found = raster(tmp_path / "circuit" / path, name, 1e-4, experiment.network.population(name).size, 1000)
-        assert found.sum() > 20
-        np.testing.assert_array_equal(found[:1000], ours[name][0], err_msg=name)
+    ours = spikes_of(experiment)
+    found = raster(tmp_path / "circuit" / "inputs" / "image.h5", "image", 1e-4, 20, 1000)
+    assert found.sum() > 20
+    np.testing.assert_array_equal(found[:1000], ours["image"])
+    with np.load(tmp_path / "circuit" / "expected.npz") as expected:
+        assert sorted(expected.files) == ["answer", "hidden"]
+        np.testing.assert_array_equal(expected["hidden"][1:], ours["hidden"][:-1])  # a layer is a step later in NEST
+        assert expected["hidden"].sum() > 20
+
+
+def test_errors_that_spike_are_no_input_of_the_circuit(tmp_path):
+    experiment = bioFA.load("digits_spiking_errors", {"circuit.sizes": [64, 20, 10], "protocol.presentations": 1})
+    exchange.export(trained(experiment), "sonata", tmp_path / "circuit")
+    inputs = json.loads((tmp_path / "circuit" / "simulation_config.json").read_text())["inputs"]
+    assert sorted(inputs) == sorted(path.stem for path in (tmp_path / "circuit" / "inputs").iterdir()) == ["bias", "input"]
 
 
 def _jump(network, pathway):
@@ -230,13 +245,15 @@ def run_in_nest(folder):
 
 
 def mismatches_in_nest(experiment, folder):
-    """(spikes, (step, neuron) entries that differ) of both layers; in NEST layer k is k steps later."""
+    """(spikes, (step, neuron) entries that differ) of both layers; in NEST layer k is k steps later. What the folder expects differs in none."""
     exchange.export(trained(experiment), "sonata", folder)
     run_in_nest(folder)
-    found = {}
+    found, spikes = {}, spikes_of(experiment)
     for lag, (name, size) in enumerate((("hidden", 30), ("answer", 5)), 1):
-        ours, theirs = (raster(folder / path, name, experiment.protocol.dt, size, STEPS) for path in ("expected_spikes.h5", "output/spikes.h5"))
-        found[name] = int(ours.sum()), int((ours[:STEPS] != theirs[lag : lag + STEPS]).sum())
+        ours, theirs = spikes[name], raster(folder / "output" / "spikes.h5", name, experiment.protocol.dt, size, STEPS)
+        found[name] = int(ours.sum()), int((ours != theirs[lag : lag + STEPS]).sum())
+        with np.load(folder / "expected.npz") as expected:
+            np.testing.assert_array_equal(theirs[:STEPS], expected[name])
     return found
 
 
@@ -267,7 +284,8 @@ def without_annotation(folder):
 
 
 def test_a_circuit_of_others_spikes_as_it_did(tmp_path):
-    exchange.export(trained(described(pathways=(RECURRENT,))), "sonata", tmp_path / "circuit")
+    theirs = described(pathways=(RECURRENT,))
+    exchange.export(trained(theirs), "sonata", tmp_path / "circuit")
     without_annotation(tmp_path / "circuit")
     found = exchange.load(tmp_path / "circuit", "sonata")
     experiment = found.trained.experiment
@@ -281,8 +299,8 @@ def test_a_circuit_of_others_spikes_as_it_did(tmp_path):
     )
     instance = draw(fed, 1)
     ours = consumer(instance, "numpy").segment(instance.state, instance.training(0, 1), learning=False, rasters=True).rasters
-    for name, size in (("hidden", 30), ("answer", 5)):
-        expected = raster(tmp_path / "circuit" / "expected_spikes.h5", name, 1e-4, size, STEPS)[:STEPS]
+    for name in ("hidden", "answer"):
+        expected = spikes_of(theirs)[name]
         assert expected.sum() > 300
         np.testing.assert_array_equal(ours[name][0], expected)
 

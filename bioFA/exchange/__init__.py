@@ -9,12 +9,14 @@ A file's module is named like its format and has `export`, and `load` where the 
 from __future__ import annotations
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from bioFA.errors import CannotWrite, FileError, NoSuchFile, PlaceTaken, Unavailable, UnknownName, suggestion
 from bioFA.exchange.base import Exported, Imported
+from bioFA.exchange.expected import README
 from bioFA.result import Result, load_result
 from bioFA.trained import Trained, load_trained
 
@@ -87,9 +89,13 @@ def export(source: Result | Trained | str | Path, to: str, path: str | Path, **o
         raise PlaceTaken(f"'{path}' is there already. Give another place, or remove it first.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return writer.export(source, path, **options)
+        written: Exported = writer.export(source, path, **options)
     except OSError as error:
         raise CannotWrite(f"'{path}' could not be written: {error}. Give a place that can be written, with space left.") from None
+    readme = next((place for place in written.paths if place.name.endswith(README)), None)
+    if FORMATS[to].needs_result:
+        return replace(written, run="nothing: this format holds what a run recorded, not a model that runs")
+    return replace(written, run=f"as {readme} says, which also says what must come out") if readme else written
 
 
 def _read(path: str | Path, whole: bool) -> Result | Trained:

@@ -41,13 +41,15 @@ MODEL, WEIGHTS = "model.toml", "weights"
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export wrote, and what the format could not hold, one sentence each."""
+    """What an export wrote, what the format could not hold, one sentence each, and where it says how to run it."""
 
     paths: tuple[Path, ...]
     lost: tuple[str, ...] = ()
+    run: str = ""
 
     def __str__(self) -> str:
-        return "\n".join([f"Written: {', '.join(map(str, self.paths))}", *(f"  lost: {sentence}" for sentence in self.lost)])
+        run = [f"  run: {self.run}"] if self.run else []
+        return "\n".join([f"Written: {', '.join(map(str, self.paths))}", *run, *(f"  lost: {sentence}" for sentence in self.lost)])
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@
     weights.npz    every array of the state, `pathway.w` (n_post, n_pre) and `population.variable`; no pickle
     data.npz       inputs, targets and labels of each split, and which example each further training presentation shows
     state.h5       the same network for bioFA: description, seed and state, which `biofa import --from brian2` reads back
-    README.md      how to run it, and what it cannot do
+    expected.npz   what the script must answer, learn and spike on the first examples, by the NumPy reference (see `expected.py`)
+    README.md      how to run it, and how to compare
 
 With learning off, answers and spikes are bioFA's on every example; with `--train N`, weights are those of bioFA's own next N presentations.
 Random numbers of neurons are computed in the script by the same hash (`bioFA.draws`); noise that bioFA draws by NumPy stands in data.npz.
@@ -13,6 +14,8 @@ Random numbers of neurons are computed in the script by the same hash (`bioFA.dr
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -22,11 +25,23 @@ import numpy as np
 from bioFA import files
 from bioFA.brian.script import SHOWN, SUFFIX, Script, quantity, stimulus_data, stripped
 from bioFA.errors import OutOfRange, WrongKind
+from bioFA.exchange import expected
 from bioFA.exchange.base import Exported, Imported
-from bioFA.instance import draw
+from bioFA.instance import Instance, draw
+from bioFA.reference import Reference
 from bioFA.trained import STATE, Trained, load_trained
 
 SCRIPT, WEIGHTS, DATA = "network.py", "weights.npz", "data.npz"
+NEAR = 1e-10
+_COMPARE = """import numpy as np
+
+found = {f"answers/{name}": array for name, array in np.load("answers/results.npz").items()} | {f"learned/{name}": array for name, array in np.load("learned/after.npz").items()}
+for name, array in np.load("expected.npz").items():
+    assert found[name].shape == array.shape, name
+    difference = abs(found[name] - array).max(initial=0)
+    print(f"{name}: differs by {difference:.2g}")
+    assert difference <= (0 if ".spikes." in name else @NEAR@), name
+"""
 
 
 def export(trained: Trained, path: Path, presentations: int | None = None) -> Exported:
@@ -52,8 +67,32 @@ def export(trained: Trained, path: Path, presentations: int | None = None) -> Ex
     np.savez(path / WEIGHTS, allow_pickle=False, **trained.state, **masks)
     np.savez_compressed(path / DATA, allow_pickle=False, **stimulus_data(script, instance, trained.presentations, further))
     trained.save(path / STATE)
-    (path / "README.md").write_text(_readme(trained, further), encoding="utf-8")
-    return Exported(tuple(path / name for name in (SCRIPT, WEIGHTS, DATA, STATE, "README.md")), tuple(_lost(trained, script, further)))
+    recipe = _recipe(trained, instance, script, further)
+    expected.save(path / expected.EXPECTED, recipe)
+    (path / expected.README).write_text(_readme(trained, further, recipe), encoding="utf-8")
+    return Exported(tuple(path / name for name in (SCRIPT, WEIGHTS, DATA, STATE, expected.EXPECTED, expected.README)), tuple(_lost(trained, script, further)))
+
+
+def _recipe(trained: Trained, instance: Instance, script: Script, further: int) -> expected.Recipe:
+    """The first examples of a split, one after the other, and a few training presentations, from the state as it is."""
+    split = "test" if "test" in instance.data.splits() else "train"
+    feed = instance.evaluation(split)
+    number = min(expected.PRESENTATIONS, feed.presentations)
+    segment = Reference(instance).segment(trained.state, replace(feed, presentations=number), learning=False, every=1, rasters=True)
+    arrays = {f"answers/{name}": array for name, array in segment.recording.arrays.items() if name in map(str, script.recorded)}
+    for name, raster in segment.rasters.items():
+        step, neuron = np.nonzero(raster.reshape(-1, raster.shape[-1]))
+        arrays |= {f"answers/{name}.spikes.step": step, f"answers/{name}.spikes.neuron": neuron}
+    ends, state, learned = instance.phase_ends(), trained.state, min(further, expected.LEARNED)
+    for done in range(trained.presentations, trained.presentations + learned):
+        phases = instance.experiment.protocol.phases
+        phase = next((phase for phase, end in zip(phases, ends, strict=True) if done < end), phases[-1]) if phases else None
+        state = Reference(instance).segment(state, replace(instance.presented(done, done + 1), phase=phase), learning=True).state
+    arrays |= {f"learned/{p.name}.w": state[f"{p.name}.w"] for p in instance.network.plastic()}
+    return expected.Recipe(
+        tuple(f"{name}=={version(name)}" for name in ("brian2", "numpy")), f"python {SCRIPT} --split {split} --number {number} --out answers\npython {SCRIPT} --train {learned} --out learned",
+        _COMPARE.replace("@NEAR@", f"{NEAR:g}"), f"every spike in its step; answers, and weights after {learned} further training presentations, within {NEAR:g}", arrays,
+    )
 
 
 def load(path: Path) -> Imported:
@@ -134,7 +173,7 @@ def _ends(trained: Trained) -> int:
     return draw(trained.experiment, trained.seed).phase_ends()[-1]
 
 
-def _readme(trained: Trained, further: int) -> str:
+def _readme(trained: Trained, further: int, recipe: expected.Recipe) -> str:
     experiment = trained.experiment
     return f"""# {experiment.name} for plain Brian2
 
@@ -151,6 +190,7 @@ Scheme {experiment.scheme}, seed {trained.seed}, after {trained.presentations} p
 `{WEIGHTS}` holds the state: weights `pathway.w` (n_post, n_pre) and neurons' `population.variable`. `{DATA}` holds the examples.
 `{STATE}` is for bioFA: `biofa import FOLDER --from brian2 --out DIR` gives the model file and state back, to go on learning there.
 
+{expected.section(recipe)}
 The description that the script was made from:
 
 ```toml

@@ -13,20 +13,21 @@ where factor_i is the error that arrives, times the gain of the neuron in `local
 another (backpropagation), its own copy stays as it was when the presentation began.
 
 jNeuroML evaluates the time of a step at its end, so the onset is written half a step later: as many steps learn as in bioFA. It hands rates on a step later, layer by
-layer, and prints single precision; where rates have settled before the onset of learning, and learning is slow
-enough that the error hardly changes within the presentation, the changes agree within a few thousandths.
+layer, which the reference does too for expected_learning.npz; and prints single precision. The changes agree within a thousandth of the largest.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 
 from bioFA.exchange.base import matrix
-from bioFA.instance import draw
-from bioFA.network import Pathway, Population
+from bioFA.exchange.expected import relayed
+from bioFA.instance import Instance, draw
+from bioFA.network import Network, Pathway, Population
 from bioFA.neurons.activations import ACTIVATIONS
 from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.leaky_rate import LeakyRate
@@ -35,12 +36,14 @@ from bioFA.reference import Reference
 from bioFA.rules.delta_rule import DeltaRule
 from bioFA.rules.local_error import LocalError
 from bioFA.trained import Trained
-from bioFA.weights import Redrawn
+from bioFA.weights import Constant, Redrawn
 
 Array = np.ndarray
 TYPES, SIMULATION, EXPECTED = "learning.xml", "LEMS_learning.xml", "expected_learning.npz"
 PORTS = {"drive": 1.0, "error": 1.0, "target": 1.0, "prediction": -1.0}
 """What can be said of what arrives at a port: its sign in the drive of an error unit, or its place."""
+LATE = {"drive": 1, "error": 2, "target": 0, "prediction": 2}
+"""By how many steps what arrives is later in jNeuroML: one between units, one more to and from an error unit, which answers at once here; targets hold still."""
 RATES = {"linear": "{u}", "tanh": "2/(1 + exp(-2*{u})) - 1", "logistic": "1/(1 + exp(-{u}))", "rectified": "{u}*H({u})"}
 """Activations in LEMS, of what a unit sums or keeps, `u`."""
 GAINS = {"linear": "1", "tanh": "1 - V*V", "logistic": "V*(1 - V)", "rectified": "H(V)"}
@@ -81,6 +84,22 @@ def write(trained: Trained, folder: Path) -> list[Path]:
     return paths
 
 
+def _held(trained: Trained, instance: Instance, begun: Mapping[str, Array]) -> Instance:
+    """The whole circuit with the timing of jNeuroML (`LATE`), which hands on what units show step by step; shared weights are copies."""
+    network, step = trained.experiment.network, trained.experiment.protocol.step
+    populations, pathways, state = list(network.populations), [], dict(begun)
+    for pathway in (p for p in network.pathways if p.port != "probe"):
+        if not pathway.weights.owns:
+            state[f"{pathway.name}.w"] = matrix(trained, pathway)
+            pathway = pathway.replace(weights=Constant())
+        relays, steps = relayed(pathway, network.population(pathway.source).size, LATE[pathway.port], step)
+        populations += relays
+        pathways += steps
+        state |= {f"{relay.name}.u": np.zeros(relay.size) for relay in relays}
+    experiment = trained.experiment.replace(circuit=Network(populations=tuple(populations), pathways=tuple(pathways)))
+    return Instance(experiment, instance.seed, instance.data, state, instance.masks)
+
+
 class _Writer:
     """The circuit of one training presentation."""
 
@@ -92,7 +111,8 @@ class _Writer:
         feed = instance.training(number, number + 1)
         neurons = {f"{p.name}.{variable}" for p in self.network.populations for variable in p.neuron.state}
         begun = {name: instance.state[name] if name in neurons else array for name, array in trained.state.items()}
-        ended = Reference(instance).segment(begun, feed, learning=True).state
+        held = _held(trained, instance, begun)
+        ended = Reference(held).segment(held.state, feed, learning=True).state
         self.expected = {p.name: ended[f"{p.name}.w"] - begun[f"{p.name}.w"] for p in self.network.plastic()}
         self.shown = {p.name: np.asarray(feed.tables[p.name][feed.rows[p.name][0]], dtype=float) for p in self.network.populations if p.name in feed.tables}
         self.pace = feed.rate / self.protocol.learning_time * 1e-3  # per millisecond

@@ -5,7 +5,7 @@
     LEMS_network.xml     the simulation: times, and what is written to spikes_<population>.dat and rates_<population>.dat
     expected.npz         what bioFA computes on the same example: `population.s` (steps, size), `population.r` (steps, size)
     state.h5             the annotation: description, rules, error pathways, seed and whole state, which `biofa import --from neuroml` reads back
-    README.md            how to run it
+    README.md            how to run it, and how to compare (see `expected.py`)
 
 A `lif` is PyNN's `IF_curr_exp` with `expCurrSynapse`: 1 mV is the distance of the threshold from rest, the capacitance 1 nF, so a
 weight w of a pathway whose source counts unit_rate as 1 becomes w / (unit_rate tau_syn tau) nA; a bias, which here passes the synapse
@@ -31,7 +31,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from bioFA.errors import NoCounterpart, UnknownName, WrongKind
-from bioFA.exchange import lems_learning
+from bioFA.exchange import expected, lems_learning
 from bioFA.exchange.base import ANNOTATION, Exported, Forward, Imported, forward, learning_lost, matrix
 from bioFA.exchange.lems_learning import LEAK, RATES, add_population, ms, write_document
 from bioFA.instance import Instance, draw
@@ -39,11 +39,14 @@ from bioFA.network import Node, Pathway, Population
 from bioFA.neurons.leaky_rate import LeakyRate
 from bioFA.neurons.lif import Lif
 from bioFA.neurons.static_rate import StaticRate
-from bioFA.reference import Reference
 from bioFA.trained import STATE, Trained, load_trained
 
 Array = np.ndarray
 NETWORK, TYPES, SIMULATION, EXPECTED = "network.nml", "rates.xml", "LEMS_network.xml", "expected.npz"
+NEAR, SHARE, LEARNING = 1e-6, 0.05, 1e-3
+"""How near rates, relative to the largest, numbers of spikes, and changes of weights must be."""
+SYNAPSES_PER_GB = 100_000
+"""So many synapses need a gigabyte of Java's memory, of which pynml gives 400 MB where it is not told."""
 SETTLING = 4
 """Steps that LEMS takes from one layer of static units to the output file, beside one a layer."""
 
@@ -78,13 +81,14 @@ def export(trained: Trained, path: Path, split: str = "test", example: int = 0) 
     write_document(network.simulation(), path / SIMULATION)
     np.savez(path / EXPECTED, allow_pickle=False, **shown)
     trained.save(path / STATE)
-    (path / "README.md").write_text(_readme(trained, split, example, bool(network.spiking), lems_learning.refusal(trained) is None), encoding="utf-8")
     reason = lems_learning.refusal(trained)
     if reason is None:
         written += lems_learning.write(trained, path)
         lost = [f"learning but for one presentation ({lems_learning.TYPES}: feedback pathways, error units and rules as LEMS dynamics); how to go on is kept in {STATE}, which only bioFA reads"]
     else:
         lost = [*learning_lost(trained.experiment.network, STATE), f"learning as LEMS dynamics: {reason}"]
+    recipe = _recipe(trained, network, shown, reason is None)
+    (path / "README.md").write_text(_readme(trained, split, example, recipe), encoding="utf-8")
     lost.append(f"all examples but one ({split} {example}): NeuroML holds one simulation")
     if not network.spiking:
         lost.append("rate units as NeuroML 2: it has none, so the network is written in LEMS, with component types of its own, which jNeuroML runs")
@@ -121,13 +125,8 @@ def _check(part: Forward) -> None:
 
 def _shown(instance: Instance, trained: Trained, part: Forward, split: str, example: int) -> dict[str, Array]:
     """What every population does in one presentation of the example, by the reference: spikes and published rates in every step."""
-    feed = instance.evaluation(split)
-    one = Instance(trained.experiment, trained.seed, instance.data, instance.state, instance.masks)
-    chosen = type(feed)(1, feed.tables, {name: rows[example : example + 1] for name, rows in feed.rows.items()}, example, feed.keys)
-    beginning = {name: array if name.split(".")[0] not in {p.name for p in part.populations} else instance.state[name] for name, array in trained.state.items()}
     watched = [Node(p.name, v) for p in part.populations for v in ("s", "r") if v in p.neuron.publishes]
-    segment = Reference(one).segment(beginning, chosen, learning=False, every=1, only=(), watched=watched)
-    return {name: course[0].astype(float) for name, course in segment.courses.items()}
+    return {name: course[0] for name, course in expected.answers(trained, instance, watched, split=split, first=example, count=1).items()}
 
 
 class _Writer:
@@ -204,7 +203,7 @@ class _Writer:
             target = self.network.population(pathway.target)
             scale = 1e-3 / target.neuron.tau if isinstance(target.neuron, Lif) else 1.0
             component = f"{pathway.name}_current" if isinstance(target.neuron, Lif) else "one"
-            self._inputs(network, pathway.name, target, component, scale * matrix(self.trained, pathway)[:, 0])
+            self._inputs(network, pathway.name, target, component, scale * matrix(self.trained, pathway).sum(axis=1))  # sources that are 1, of which there may be several
         for population in self.sources:
             if population in self.rates:
                 self._inputs(network, f"shown_{population.name}", population, "one", self.shown[f"{population.name}.r"][0])
@@ -246,6 +245,15 @@ class _Writer:
             ElementTree.SubElement(inputs, "inputW", {
                 "id": str(i), "target": f"../{target.name}/{i}/{target.name}_cell", "destination": "synapses", "weight": repr(float(values[i])),
             })
+
+    def lags(self) -> dict[str, int]:
+        """By how many steps each population of rates is later there: two for the first after a source, one more for each after it."""
+        found: dict[str, int] = {}
+        for population in self.rates:
+            if population not in self.sources:
+                before = [found[p.source] for p in self.part.pathways if p.target == population.name and p.source in found]
+                found[population.name] = max(before, default=1) + 1
+        return found
 
     def _length(self) -> float:
         """How long is simulated in ms: a presentation; of static units, which settle in one step here and layer after layer in LEMS, until all have."""
@@ -333,23 +341,72 @@ _UNIT = """<ComponentType name="{name}" extends="baseCellMembPotDL" description=
   </ComponentType>"""
 
 
-def _readme(trained: Trained, split: str, example: int, spiking: bool, learns: bool) -> str:
-    static = trained.experiment.network.is_static()
-    learning = f"""
-    pynml {lems_learning.SIMULATION} -nogui
+_SPIKES = """import numpy as np
 
-shows the next training example to the whole circuit, with feedback and rules as LEMS dynamics, and writes the change of every weight to
-`weights_PATHWAY.dat` (one column a synapse, postsynaptic neuron by neuron); `{lems_learning.EXPECTED}` has bioFA's.
-""" if learns else ""
-    return f"""# {trained.experiment.name} in NeuroML 2 and LEMS
+expected = np.load("expected.npz")
+for population in @LAYERS@:
+    found, spikes = len(np.loadtxt(f"spikes_{population}.dat", ndmin=2)), int(expected[f"{population}.s"].sum())
+    print(f"{population}: {found} spikes, expected {spikes}")
+    assert abs(found - spikes) <= max(@SHARE@ * spikes, 1), population
+"""
+_RATES = """import numpy as np
 
-{trained.experiment.description}
+expected = np.load("expected.npz")
+for population, lag in @LAYERS@.items():  # steps by which jNeuroML is later
+    answer = expected[f"{population}.r"]
+    found = np.loadtxt(f"rates_{population}.dat", ndmin=2)[lag:, 1:][: len(answer)]
+    difference = abs(found - answer[: len(found)]).max() / abs(answer).max()
+    print(f"{population}: differs by {difference:.2g}, relative to the largest")
+    assert len(found) and difference <= @NEAR@, population
+"""
+_SETTLED = """import numpy as np
 
-The part of the network that answers, on example {example} of the {split} data, as learning left it after {trained.presentations} presentations.
+expected = np.load("expected.npz")
+for population in @LAYERS@:  # which settle, each a step after the one below it, so that the last row of a file holds the answer
+    answer = expected[f"{population}.r"][0]
+    difference = abs(np.loadtxt(f"rates_{population}.dat", ndmin=2)[-1, 1:] - answer).max() / abs(answer).max()
+    print(f"{population}: differs by {difference:.2g}, relative to the largest")
+    assert difference <= @NEAR@, population
+"""
+_LEARNED = """
+for pathway, change in np.load("expected_learning.npz").items():  # of every weight, postsynaptic neuron by postsynaptic neuron
+    difference = abs(np.loadtxt(f"weights_{pathway}.dat")[-1, 1:].reshape(change.shape) - change).max() / abs(change).max()
+    print(f"{pathway}: the change of the weights differs by {difference:.2g}, relative to the largest")
+    assert difference <= @LEARNING@, pathway
+"""
 
-{f"    pynml -validate {NETWORK}" + chr(10) if spiking else ""}    pynml {SIMULATION} -nogui
 
-writes `spikes_POPULATION.dat` (neuron, time in s) or `rates_POPULATION.dat` (time in s, one column a neuron). `{EXPECTED}` has what bioFA
-computes: `population.s` and `population.r`, (steps, size){", which the last row of the file holds, since a layer settles a step after the one below it" if static else ""}. `{STATE}` holds everything that NeuroML has no words for (learning, error pathways):
-`biofa import FOLDER --from neuroml --out DIR` reads it back.
-{learning}"""
+def _recipe(trained: Trained, network: _Writer, shown: dict[str, Array], learns: bool) -> expected.Recipe:
+    """How jNeuroML runs it."""
+    layers = [p.name for p in network.populations if p not in network.sources]
+    tolerance = f"rates within {NEAR:g} of the largest, jNeuroML printing single precision"
+    if network.spiking:
+        script, tolerance = _SPIKES.replace("@LAYERS@", repr(layers)), f"numbers of spikes within {SHARE:.0%}"
+    elif trained.experiment.network.is_static():
+        script = _SETTLED.replace("@LAYERS@", repr(layers))
+    else:
+        script = _RATES.replace("@LAYERS@", repr(network.lags()))
+    synapses = sum(np.count_nonzero(matrix(trained, p)) for p in network.projections)
+    memory = f"JNML_MAX_MEMORY_LOCAL={1 + -(-synapses // SYNAPSES_PER_GB)}G " if synapses > SYNAPSES_PER_GB // 4 else ""
+    commands = [f"{memory}pynml -validate {NETWORK}"] if network.spiking else []
+    commands.append(f"{memory}pynml {SIMULATION} -nogui")
+    if learns:
+        commands.append(f"{memory}pynml {lems_learning.SIMULATION} -nogui")
+        script += _LEARNED
+        tolerance += f"; the change of weights in one training presentation within {LEARNING:.0%}"
+    for name, value in (("@NEAR@", NEAR), ("@SHARE@", SHARE), ("@LEARNING@", LEARNING)):
+        script = script.replace(name, f"{value:g}")
+    return expected.Recipe(("jNeuroML", "numpy"), "\n".join(commands), script, tolerance, shown)
+
+
+def _readme(trained: Trained, split: str, example: int, recipe: expected.Recipe) -> str:
+    experiment = trained.experiment
+    return f"""# {experiment.name} in NeuroML 2 and LEMS
+
+{experiment.description}
+
+The part of the network that answers, on example {example} of the {split} data, as learning left it after {trained.presentations} presentations. jNeuroML writes
+`spikes_POPULATION.dat` (neuron, time in s) or `rates_POPULATION.dat` (time in s, one column a neuron). `{STATE}` holds everything that NeuroML has no words for
+(learning, error pathways): `biofa import FOLDER --from neuroml --out DIR` reads it back.
+
+{expected.section(recipe)}"""

@@ -33,6 +33,7 @@ import numpy as np
 
 from bioFA.durable import written_whole
 from bioFA.errors import DamagedFile, NoCounterpart
+from bioFA.exchange import expected
 from bioFA.exchange.base import (
     ANNOTATION,
     Exported,
@@ -47,7 +48,9 @@ from bioFA.exchange.base import (
 )
 from bioFA.exchange.nir_file import Contents, Table, contents
 from bioFA.exchange.nir_reader import ALIKE, Reader
+from bioFA.instance import Instance
 from bioFA.network import Pathway, Population
+from bioFA.neurons import NeuronModel
 from bioFA.neurons.leaky_rate import LeakyRate
 from bioFA.neurons.lif import Lif
 from bioFA.neurons.static_rate import StaticRate
@@ -77,6 +80,12 @@ class _Written:
     places: list[_Place] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    nodes_of: dict[str, str] = field(default_factory=dict)
+    """The node of neurons of each population that has one."""
+    lag: dict[str, int] = field(default_factory=dict)
+    """By how many steps a population is later here than in tools that pass spikes through all layers within a step."""
+    late: dict[str, int] = field(default_factory=dict)
+    """By how many steps what a pathway brings arrives later there than here, beside what passes through spiking layers."""
 
     def graph(self) -> Table:
         """The graph without its metadata."""
@@ -101,9 +110,35 @@ def export(trained: Trained, path: Path) -> Exported:
             "told, and snnTorch 1.0 takes every graph for one of 0.0001 s", *lost,
         ]
     graph = nir.dict2NIRNode(_copied(written.graph()) | {"metadata": metadata})
-    with written_whole(path) as partial:
+    recipe, untold = expected.attempt(trained, lambda drawn: _recipe(trained, drawn, path, written))
+    with expected.written_beside(path, f"{path.name}: {trained.experiment.name} as a NIR graph", recipe) as companions, written_whole(path) as partial:
         nir.write(partial, graph)
-    return Exported((path,), (*lost, *learning_lost(network, "the metadata")))
+    return Exported((path, *companions), (*lost, *learning_lost(network, "the metadata"), *untold))
+
+
+def _as_in_tools(neuron: NeuronModel) -> NeuronModel:
+    """A neuron as the tools step it."""
+    if isinstance(neuron, Lif):
+        return neuron.replace(decay="euler", reset="to_value", test="above", refractory_period=0.0)
+    if isinstance(neuron, LeakyRate):
+        return neuron.replace(decay="euler", activation="linear")
+    return neuron.replace(activation="linear") if isinstance(neuron, StaticRate) else neuron
+
+
+def _recipe(trained: Trained, drawn: Instance, path: Path, written: _Written) -> expected.Recipe:
+    """How the tools run the graph on a few examples: nodes of neurons, and what the graph gives, in their steps."""
+    network = trained.experiment.network
+    sources = [network.population(name.split()[0]) for name in written.sources]
+    readout = network.population(network.readout.population)
+    watched = {expected.sends(p): name for name, p in [*((node, network.population(name)) for name, node in written.nodes_of.items()), ("output", readout)]}
+    found = expected.answers(trained, drawn, [*map(expected.sends, sources), *watched], _as_in_tools, written.late)
+    steps = trained.experiment.protocol.steps - max(written.lag.values())
+    arrays = {"input": np.concatenate([found[str(expected.sends(p))] for p in sources], axis=2)[:, :steps]}
+    arrays |= {name: found[str(node)][:, written.lag[node.population] :][:, :steps] for node, name in watched.items()}
+    leaky = any(isinstance(network.population(name).neuron, LeakyRate) for name in written.nodes_of)
+    script = (_OPENING + (_NIRTORCH if leaky else _TOOLS) + _COMPARE).replace("@FILE@", path.name).replace("@EXPECTED@", expected.beside(path)[1].name)
+    programs = (*(() if leaky else ("norse", "snnTorch", "SpikingJelly")), "PyTorch", "NIR", "nirtorch", "numpy")
+    return expected.Recipe(programs, "", script, f"every spike in its step; rates within {expected.NEAR:g} of the largest; in float64", arrays)
 
 
 def _metadata(trained: Trained, written: _Written) -> Table:
@@ -121,7 +156,7 @@ def _write(trained: Trained) -> _Written:
     readout = network.readout
     if not sources or not layers:
         raise NoCounterpart("nothing meaningful would remain in NIR: no pathway leads from a source to the readout. Export to another format.")
-    columns, ends, lag = {}, {}, {}
+    columns, ends, lag = {}, {}, out.lag
     total = 0
     for source in sources:
         columns[source.name] = slice(total, total + source.size)
@@ -148,6 +183,7 @@ def _write(trained: Trained) -> _Written:
             raise NoCounterpart(f"population '{population.name}': NIR has one place for what {several} carry. Make them one pathway.")
         table, factor = _neuron(population, dt, readout.population, bool(inner), out.lost)
         prefix, lags = f"l{level:0{width}}", [lag[p.source] for p in outer] + [0] * bool(biases)
+        out.late |= {p.name: max(lags) - steps for p, steps in zip([*outer, *biases], lags, strict=True)}
         if len(set(lags)) > 1:
             early = [p.name for p, steps in zip([*outer, *biases], lags, strict=True) if steps < max(lags)]
             out.lost.append(
@@ -169,6 +205,7 @@ def _write(trained: Trained) -> _Written:
         ends[population.name] = names[0]
         if table is not None:
             name = ends[population.name] = f"{prefix}b_{population.name}"
+            out.nodes_of[population.name] = name
             out.nodes[name] = _nested(trained, table, population, inner[0], factor, name, out) if inner else table
             out.edges += [(one, name) for one in names]
     out.nodes["output"] = {"type": "Output", "shape": np.array([network.population(readout.population).size])}
@@ -343,3 +380,62 @@ def _fields(graph: Table, within: tuple[str, ...] = ()) -> Iterator[tuple[tuple[
             yield from _fields(node, (*within, name))
         else:
             yield from (((*within, name, key), np.asarray(value)) for key, value in node.items() if key not in ("type", "metadata", "input_type", "output_type"))
+
+
+_OPENING = """import functools
+import sys
+import nir
+import nirtorch
+import numpy as np
+import torch
+
+torch.set_default_dtype(torch.float64)
+graph, expected, heard = nir.read("@FILE@"), dict(np.load("@EXPECTED@")), {}
+dt = float(graph.metadata.get("dt", 1e-4))
+"""
+_TOOLS = """torch.Tensor.float = torch.Tensor.double  # norse and snnTorch cast to float32, whatever the precision
+tool = sys.argv[1] if len(sys.argv) > 1 else "norse"  # or snntorch, or spikingjelly
+if tool == "norse":
+    from norse.torch import from_nir
+    model = from_nir(graph, dt=dt)
+elif tool == "spikingjelly":
+    from spikingjelly.activation_based.nir_exchange import import_from_nir
+    model = import_from_nir(graph, dt=dt, dtype=torch.float64)
+else:
+    from snntorch.import_nir import import_from_nir
+    for node in [inner for node in graph.nodes.values() for inner in (node, *getattr(node, "nodes", {}).values())]:
+        for name in {"tau", "tau_mem", "tau_syn"} & set(vars(node)):  # which it takes as if the step were 0.1 ms
+            setattr(node, name, getattr(node, name) * 1e-4 / dt)
+    nirtorch.nir_to_torch = functools.partial(nirtorch.nir_to_torch, dtype=torch.float64)
+    model = import_from_nir(graph)
+"""
+_NIRTORCH = """class Leaky(torch.nn.Module):  # tau dv/dt = v_leak - v + r I, in Euler steps: an LI, which norse, snnTorch and SpikingJelly do not read
+    def __init__(self, node):
+        super().__init__()
+        self.tau, self.r, self.v_leak = (torch.from_numpy(array) for array in (node.tau, node.r, node.v_leak))
+
+    def forward(self, current, state=None):
+        v = torch.zeros_like(current) if state is None else state
+        v = v + dt / self.tau * (self.v_leak - v + self.r * current)
+        return v, v
+
+def affine(node):
+    layer = torch.nn.Linear(*node.weight.shape[::-1])
+    layer.load_state_dict({"weight": torch.from_numpy(node.weight), "bias": torch.from_numpy(node.bias)})
+    return layer
+
+model = nirtorch.nir_to_torch(graph, {nir.LI: Leaky, nir.Affine: affine}, dtype=torch.float64)
+"""
+_COMPARE = """for name, module in model.named_modules():
+    if name in expected and name not in ("input", "output"):
+        module.register_forward_hook(lambda module, given, answer, name=name: heard.setdefault(name, []).append(answer[0] if isinstance(answer, tuple) else answer))
+state, rows = None, torch.from_numpy(expected.pop("input"))
+with torch.no_grad():
+    for step in range(rows.shape[1]):
+        answer, state = model(rows[:, step], state)
+        heard.setdefault("output", []).append(answer)
+for name, array in expected.items():
+    difference = abs(torch.stack(heard[name], dim=1).numpy() - array)
+    print(f"{name}: {np.count_nonzero(difference > @NEAR@ * abs(array).max())} of {array.size} values differ")
+    assert difference.max() <= @NEAR@ * abs(array).max(), name
+""".replace("@NEAR@", f"{expected.NEAR:g}")

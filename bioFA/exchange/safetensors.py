@@ -23,9 +23,12 @@ from typing import Any
 
 import numpy as np
 
+from bioFA.durable import written_whole
 from bioFA.errors import DamagedFile, NoCounterpart, WrongData, WrongShape
+from bioFA.exchange import drives, expected
 from bioFA.exchange.base import ANNOTATION, Exported, Imported, Ledger, annotated, annotation, described, learning_lost, require
 from bioFA.experiment import Protocol
+from bioFA.instance import Instance
 from bioFA.network import Pathway, Population
 from bioFA.neurons.constant_source import ConstantSource
 from bioFA.neurons.rate_source import RateSource
@@ -53,8 +56,29 @@ def export(trained: Trained, path: Path) -> Exported:
         tensors[place] = np.ascontiguousarray(matrix[:, 0] if place.endswith(".bias") else matrix)
     noted = annotation(trained, [f"{name}.w" for name in trained.weights])
     noted["state"] = {name: {"shape": array.shape, "hex": [float(x).hex() for x in array.ravel()]} for name, array in noted["state"].items()}
-    writer.save_file(tensors, path, metadata={ANNOTATION: json.dumps(noted)})
-    return Exported((path,), tuple(learning_lost(trained.experiment.network, "the metadata")))
+    found, untold = expected.attempt(trained, lambda drawn: _recipe(trained, drawn, path, tensors))
+    with expected.written_beside(path, f"{path.name}: weights of {trained.experiment.name} for PyTorch", found) as companions, written_whole(path) as partial:
+        writer.save_file(tensors, partial, metadata={ANNOTATION: json.dumps(noted)})
+    return Exported((path, *companions), (*learning_lost(trained.experiment.network, "the metadata"), *untold))
+
+
+def _recipe(trained: Trained, drawn: Instance, path: Path, tensors: Mapping[str, Array]) -> expected.Recipe:
+    """The forward part in PyTorch."""
+    opening = f"""import numpy as np
+from safetensors.torch import load_file
+from torch import exp, from_numpy, tanh
+
+weights = load_file("{path.name}")
+expected = {{name: from_numpy(array) for name, array in np.load("{expected.beside(path)[1].name}").items()}}"""
+
+    def bias(pathway: Pathway) -> str | None:
+        name = f"{pathway.name.removeprefix(BIAS)}.bias"
+        return f'weights["{name}"]' if f"{pathway.name}.weight" not in tensors and name in tensors else None
+
+    def weight(pathway: Pathway) -> str:
+        return f"{vector}[:, None]" if (vector := bias(pathway)) else f'weights["{pathway.name}.weight"]'
+
+    return drives.recipe(trained, drawn, ("PyTorch", "safetensors", "numpy"), opening, weight, bias)
 
 
 def _tensor(pathway: str, shape: tuple[int, ...]) -> str:

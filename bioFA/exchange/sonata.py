@@ -4,8 +4,9 @@
     nodes/<population>.h5, ..._types.csv            each population, with its model template
     edges/<pathway>.h5, ..._types.csv               each pathway as an edge population of its name, pathways of the error too: syn_weight, delay (ms), weight
     models/, synapses/                              parameters, JSON
-    inputs/<population>.h5, expected_spikes.h5      what the sources sent in one presentation from rest, and what our neurons answered (ms)
+    inputs/<population>.h5                          what the sources sent in one presentation from rest (ms)
     run_pointnet.py                                 runs it in NEST, where bmtk is installed; spikes then stand in output/spikes.h5
+    expected.npz, README.md                         what must come out there, and how to compare (see `expected.py`)
     bioFA.h5                                        what only bioFA understands (see `base.py`): attributes, and a group `state`; "bioFA" in the components
 
 A `Lif` is `nest:iaf_psc_exp` with C_m = tau (pF, ms), E_L = 0, V_th = 1 (mV), so that tau dv/dt = -v + I with I in pA, and a spike through
@@ -33,6 +34,7 @@ import numpy as np
 import pandas as pd
 
 from bioFA.errors import BioFAError, DamagedFile, ModelError
+from bioFA.exchange import drives, expected
 from bioFA.exchange.base import (
     ANNOTATION,
     Exported,
@@ -45,11 +47,11 @@ from bioFA.exchange.base import (
     matrix,
 )
 from bioFA.exchange.sonata_circuit import CIRCUIT, LIF, SIMULATION, Circuit, Edges, configurations
-from bioFA.instance import draw
+from bioFA.instance import Instance, draw
 from bioFA.network import Pathway, Population
+from bioFA.neurons import NeuronModel
 from bioFA.neurons.leaky_rate import LeakyRate
 from bioFA.neurons.lif import Lif
-from bioFA.reference import Reference
 from bioFA.trained import Trained
 from bioFA.weights import Redrawn
 
@@ -65,6 +67,30 @@ config = pointnet.Config.from_json("simulation_config.json")
 config.build_env()
 network = pointnet.PointNetwork.from_config(config)
 pointnet.PointSimulator.from_config(config, network).run()
+"""
+_COMPARE = """import h5py
+import numpy as np
+
+for name, raster in np.load("expected.npz").items():
+    found = np.zeros_like(raster)
+    with h5py.File("output/spikes.h5") as file:
+        if f"spikes/{name}" in file:  # which it is not where no neuron spiked
+            steps = np.rint(file[f"spikes/{name}/timestamps"][()] / @DT@).astype(int) - 1
+            shown = steps < len(raster)
+            found[steps[shown], file[f"spikes/{name}/node_ids"][()][shown].astype(int)] = 1
+    print(f"{name}: {raster.sum()} spikes, {np.count_nonzero(found != raster)} of {raster.size} entries differ")
+    assert (found == raster).all(), name
+"""
+_LIBSONATA = """import libsonata
+import numpy as np
+from numpy import exp, tanh
+
+expected, weights = dict(np.load("expected.npz")), {}
+circuit = libsonata.CircuitConfig.from_file("circuit_config.json")
+for name, shape in @SIZES@.items():  # no simulator has all of these neurons, so what their synapses bring is compared
+    edges = circuit.edge_population(name)
+    chosen, weights[name] = edges.select_all(), np.zeros(shape)
+    weights[name][edges.target_nodes(chosen), edges.source_nodes(chosen)] = edges.get_attribute("weight", chosen)
 """
 MAGIC, VERSION = 0x0A7A, (0, 1)
 
@@ -83,11 +109,13 @@ def export(trained: Trained, path: Path) -> Exported:
         writer.spikes(partial)
         writer.configuration(partial)
         writer.annotation(partial)
+        writer.readme(partial)
         partial.rename(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     rules = [sentence for sentence in learning_lost(trained.experiment.network, NOTED) if not sentence.startswith("feedback")]
-    return Exported((path,), (*writer.lost, *rules))
+    companions = [place for place in (path / expected.README, path / expected.EXPECTED) if place.exists()]
+    return Exported((path, *companions), (*writer.lost, *rules))
 
 
 class _Writer:
@@ -106,6 +134,7 @@ class _Writer:
         self.pathways = [p for p in (*part.pathways, *errors) if p.target not in self.relays]
         self.held = [f"{p.name}.w" for p in self.pathways if f"{p.name}.w" in trained.state]
         self.inputs: list[str] = []
+        self.answering, self.uncarried = part.populations, False
         for population in self.populations:
             self._tell(population)
         if errors:
@@ -213,12 +242,13 @@ class _Writer:
         try:
             return scale * gain(self.circuit, source, self.dt) * self.dt / neuron.tau_syn
         except ModelError:
+            self.uncarried = True
             self.lost.append(f"what {pathway.name} carries ({pathway.carries}): edges of SONATA carry spikes; syn_weight is the weight as it is")
             return 1.0
 
     def spikes(self, path: Path) -> None:
         """What sources sent and neurons answered in one presentation from rest, by the NumPy reference."""
-        spiking = [p for p in self.populations if "s" in p.neuron.publishes]
+        spiking = [p for p in self.populations if "s" in p.neuron.publishes and p in self.answering]
         if not spiking:
             return
         experiment = self.trained.experiment
@@ -227,21 +257,18 @@ class _Writer:
         except BioFAError as error:
             self.lost.append(f"spikes of a presentation: it cannot be shown ({error})")
             return
-        split = next(name for name in ("test", "validation", "train") if name in instance.data.splits())
-        feed = instance.evaluation(split)
-        feed = replace(feed, presentations=1, rows={name: rows[:1] for name, rows in feed.rows.items()})
-        state = {name: self.trained.state[name] if name.endswith(".w") else array for name, array in instance.state.items()}
-        rasters = {name: raster[0] for name, raster in Reference(instance).segment(state, feed, learning=False, rasters=True).rasters.items()}
+        watched = [expected.sends(p) for p in spiking]
+        shown = expected.answers(self.trained, instance, watched, count=1)
+        rasters = {node.population: shown[str(node)][0].astype(np.uint8) for node in watched}
         for population in self.populations:
             if population.neuron.shows == "one":
                 rasters[population.name] = np.ones((experiment.protocol.steps, population.size), dtype=np.uint8)
-        sources = [p.name for p in self.populations if self._virtual(p) and p.name in rasters]
+        sources = [p.name for p in self.populations if p.neuron.shows is not None and p.name in rasters]  # not error units, whose spikes would drive somata there
         self.inputs = sources
         (path / "inputs").mkdir()
         for name in sources:  # bmtk takes a file for that of one population
             _write_spikes(path / "inputs" / f"{name}.h5", {name: rasters[name]}, 1e3 * self.dt)
-        _write_spikes(path / "expected_spikes.h5", {p.name: rasters[p.name] for p in spiking if p.name not in sources}, 1e3 * self.dt)
-        self.lost.append(f"the task: inputs holds the spikes of its first {split} example, expected_spikes.h5 what our neurons answered; in NEST layer k is k steps later")
+        self.lost.append(f"the task: inputs holds the spikes of its first {expected.split_of(instance)} example; in NEST layer k is k steps later")
 
     def configuration(self, path: Path) -> None:
         """The two JSON files; paths are relative to the folder."""
@@ -277,6 +304,31 @@ class _Writer:
         for name, content in ((CIRCUIT, circuit), (SIMULATION, simulation)):
             (path / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
+    def readme(self, path: Path) -> None:
+        """How it is run, and what must come out."""
+        experiment = self.trained.experiment
+        recipe, untold = expected.attempt(self.trained, self._recipe)
+        self.lost += untold
+        text = f"# {experiment.name} as a SONATA circuit\n\n{experiment.description}\n\nAfter {self.trained.presentations} presentations. `biofa import FOLDER --from sonata --out DIR` reads it back.\n"
+        if recipe is not None:
+            text += f"\n{expected.section(recipe)}"
+            expected.save(path / expected.EXPECTED, recipe)
+        (path / expected.README).write_text(text, encoding="utf-8")
+
+    def _recipe(self, drawn: Instance) -> expected.Recipe:
+        """NEST, where it has all neurons; else what the weights bring each population, as libsonata reads them."""
+        neurons = [p for p in self.populations if not self._virtual(p) and p in self.answering]
+        if not self.inputs or not all(isinstance(p.neuron, Lif) for p in neurons) or self.uncarried:
+            opening = _LIBSONATA.replace("@SIZES@", repr({p.name: self.circuit.shape(p) for p in self.pathways if p.port == "drive" and f"{p.name}.w" in self.trained.state}))
+            return drives.recipe(self.trained, drawn, ("libsonata", "numpy"), opening, lambda pathway: f'weights["{pathway.name}"]')
+        late = {p.name: 1 for p in forward(self.circuit).pathways if p.source not in self.relays and p.target not in self.relays}
+        found = expected.answers(self.trained, drawn, [expected.sends(p) for p in neurons], _as_in_nest, late, count=1)
+        arrays = {p.name: found[str(expected.sends(p))][0].astype(np.uint8) for p in neurons}
+        return expected.Recipe(
+            ("NEST", "bmtk", "numpy", "h5py"), "python run_pointnet.py", _COMPARE.replace("@DT@", f"{round(1e3 * self.dt, 12)!r}"),
+            "every spike in its step, spikes of step k having the time (k + 1) dt", arrays,
+        )
+
     def annotation(self, path: Path) -> None:
         """What only bioFA understands; weights stand with the edges."""
         noted = annotation(self.trained, self.held)
@@ -285,6 +337,11 @@ class _Writer:
             state = file.create_group("state")
             for name, array in noted["state"].items():
                 state.create_dataset(name, data=array)
+
+
+def _as_in_nest(neuron: NeuronModel) -> NeuronModel:
+    """A neuron as iaf_psc_exp is."""
+    return neuron.replace(decay="exact", reset="to_value", test="reach") if isinstance(neuron, Lif) else neuron
 
 
 def _write_types(folder: Path, name: str, row: Mapping[str, Any]) -> None:
