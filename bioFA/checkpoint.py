@@ -43,6 +43,7 @@ from bioFA.errors import (
     PlaceBusy,
     PlaceTaken,
     TakenOver,
+    UnknownPart,
     Unreadable,
     WrongVersion,
 )
@@ -306,7 +307,7 @@ def _clean(folder: Path, count: int) -> None:
 
 
 def _write_run(folder: Path, run: Run) -> None:
-    fields = {f.name: getattr(run, f.name) for f in dataclasses.fields(run)} | {"experiment": files.dumps(run.experiment)}
+    fields = {f.name: getattr(run, f.name) for f in dataclasses.fields(run)} | {"experiment": files.kept(run.experiment)}
     text = json.dumps(fields, sort_keys=True)
     entry = {"format": FORMAT, "sha256": hashlib.sha256(text.encode()).hexdigest(), "run": text}
     try:
@@ -326,6 +327,8 @@ def _read_run(folder: Path) -> Run:
             raise ValueError("its checksum is wrong")
         fields = json.loads(entry["run"])
         run = Run(**(fields | {"experiment": files.loads(fields["experiment"])}))
+    except UnknownPart as error:
+        raise error.within(f"'{path}': ") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedFile(f"'{path}' is damaged ({error}). Remove '{folder}' and run the experiment again.") from None
     here = provenance.versions()

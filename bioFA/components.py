@@ -188,7 +188,9 @@ class Family(Generic[C]):
         """
         parts = self._parts()
         if name not in parts:
-            raise UnknownName(f"unknown {self.kind} {_short(name)}.{suggestion(name, parts)}")
+            error = UnknownName(f"unknown {self.kind} {_short(name)}.{suggestion(name, parts)}")
+            error.part = (self.kind, name, self.homes[0])
+            raise error
         return parts[name]
 
     def add(self, part: type[C]) -> type[C]:

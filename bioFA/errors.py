@@ -33,6 +33,8 @@ class BioFAError(Exception):
         """the fields of the innermost part that is wrong,"""
         self.key: tuple[str | int, ...] = ()
         """and the key in it. `bioFA.places` finds the line by them."""
+        self.part: tuple[str, str, str] | None = None
+        """What kind of part has a name that nobody knows, that name, and the module with its family."""
 
     def __str__(self) -> str:
         return f"{self.trail}{super().__str__()}"
@@ -44,7 +46,7 @@ class BioFAError(Exception):
     def within(self, place: str) -> Self:
         """The same error, told from further outside: `place` before the message."""
         told = type(self)(f"{place}{self}")
-        told.fields, told.key = self.fields, self.key
+        told.fields, told.key, told.part = self.fields, self.key, self.part
         return told
 
     def below(self, field: str) -> Self:
@@ -175,6 +177,10 @@ class WrongVersion(FileError):
 
 class ChangedSince(FileError):
     """A run or comparison was begun with other data, other versions or another description; going on would mix two of them."""
+
+
+class UnknownPart(FileError):
+    """The file is whole, but describes a network with a rule or neuron that is a class of somebody's own, which is not loaded. Import its module first."""
 
 
 class TooLarge(FileError):

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
-from bioFA.errors import BadChange, FileError, ModelError, NoSuchFile, TooLarge, UnknownModel, Unreadable, WrongKind, WrongType, suggestion
+from bioFA.components import Component
+from bioFA.errors import (
+    BadChange,
+    FileError,
+    ModelError,
+    NoSuchFile,
+    TooLarge,
+    UnknownModel,
+    UnknownName,
+    UnknownPart,
+    Unreadable,
+    WrongKind,
+    WrongType,
+    suggestion,
+)
 from bioFA.experiment import Experiment
 from bioFA.places import placed
 from bioFA.schemes.base import family
@@ -20,6 +34,8 @@ from bioFA.schemes.layered import Layered
 LARGEST, DEEPEST, MOST = 1_000_000, 100, 10_000
 """A model file is read by people: more bytes, tables nested deeper, or more keys than this are some other file."""
 LONGEST_KEY = 1000
+OWN = "# own part: "
+"""How a line begins that names the class behind a part of somebody's own."""
 _STRING = re.compile(r"""\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'""")
 _KEY = re.compile(r"[\w\-.\t ]+")
 
@@ -102,6 +118,8 @@ def load(model: str | Path, changes: dict[str, Any] | None = None) -> Experiment
     try:
         return from_table(table)
     except (ModelError, FileError) as error:
+        if isinstance(error, UnknownName) and error.part is not None and f"\n{OWN}{error.part[1]} = " in (text := path.read_text("utf-8-sig")):
+            raise _absent(error, text).within(f"{path.name}: ") from None
         raise placed(error, path, table, changes or {}) from None
 
 
@@ -188,6 +206,44 @@ def dumps(experiment: Experiment, beside: Path | None = None) -> str:
     return tomli_w.dumps(table)
 
 
+def kept(experiment: Experiment, beside: Path | None = None) -> str:
+    """`dumps`, with a line for each part that is a class of somebody's own, by which a reader is told what to import (`UnknownPart`)."""
+    own = dict.fromkeys(f"{OWN}{part.family_name} = {type(part).__module__}:{type(part).__qualname__}\n" for part in _parts(experiment) if not type(part).__module__.startswith("bioFA."))
+    return dumps(experiment, beside) + "".join(own)
+
+
+def _parts(value: Any) -> Iterator[Component]:
+    """Every part of a description."""
+    if isinstance(value, Component):
+        yield value
+        for field in type(value).model_fields:
+            yield from _parts(getattr(value, field))
+    elif isinstance(value, (tuple, list, Mapping)):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _parts(one)
+
+
+def _absent(error: UnknownName, text: str) -> ModelError | FileError:
+    """What to do about a part that nobody here knows, in a description that was valid where it was written; the same error where it can be no class's name."""
+    kind, name, home = error.part or ("", "", "")
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        return error
+    noted = re.search(rf"^{OWN}{name} = ([\w.]+):([\w.]+)$", text, re.MULTILINE)
+    own = "".join(word.title() for word in name.split("_"))
+    module, own = noted.groups() if noted else ("its_module", own)
+    if noted and module != "__main__":
+        told = f"the class {own} of the module {module}, which is not known here"
+    else:
+        where = "the program that was run" if noted else "its author, or of a newer bioFA"
+        told = f"the class {own} of {where}, which is not known here; put it into a module, here its_module.py"
+        module = "its_module"
+    first = f"import {module}, {home}; {home}.family.add({module}.{own})"
+    return UnknownPart(
+        f"the {kind} '{name}' is no part of bioFA but {told}. Begin with '{first}' in Python, then open the file; or run the command there: "
+        f"python -c '{first}; import bioFA.cli; bioFA.cli.main()' COMMAND ..."
+    )
+
+
 def loads(text: str, beside: Path | None = None) -> Experiment:
     """An experiment from the text that a result, bundle or comparison keeps of it; files that it names are looked for in the folder `beside` first.
 
@@ -195,6 +251,7 @@ def loads(text: str, beside: Path | None = None) -> Experiment:
 
     Raises:
         ModelError: if the text is not TOML, or what it describes is wrong.
+        UnknownPart: if it has a part that is a class of somebody's own, and is not loaded.
     """
     try:
         table = _tables(text)
@@ -207,7 +264,10 @@ def loads(text: str, beside: Path | None = None) -> Experiment:
         scheme, schemes = circuit.get("scheme", "fa"), circuit.get("schemes", {})
         if scheme in family.names() and isinstance(schemes, dict) and scheme not in schemes and (once := family.get(scheme).once):
             circuit["schemes"] = {**schemes, scheme: dict(once)}
-    return from_table(table)
+    try:
+        return from_table(table)
+    except UnknownName as error:
+        raise _absent(error, text) from None
 
 
 def parse_change(text: str) -> tuple[str, Any]:

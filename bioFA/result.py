@@ -20,7 +20,7 @@ from bioFA import files
 from bioFA.activity import Activity
 from bioFA.analysis.alignment import alignment_angle, angles, norm_ratio, pseudoinverse_angle
 from bioFA.analysis.spikes import spike_statistics
-from bioFA.errors import DamagedFile, ModelError, NoSuchFile, WrongVersion
+from bioFA.errors import DamagedFile, ModelError, NoSuchFile, UnknownPart, WrongVersion
 from bioFA.experiment import Experiment
 from bioFA.foreign import inspect
 from bioFA.network import Pathway
@@ -360,7 +360,7 @@ class Result:
 
     def _write(self, file: h5py.File, folder: Path) -> None:
         file.attrs.update(format=FORMAT, seed=self.seed, backend=self.backend, presentations=self.presentations,
-                          experiment=files.dumps(self.experiment, beside=folder), evaluations=json.dumps(self.evaluations),
+                          experiment=files.kept(self.experiment, beside=folder), evaluations=json.dumps(self.evaluations),
                           timing=json.dumps(self.timing), provenance=json.dumps(self.provenance),
                           findings=json.dumps([asdict(finding) for finding in self.findings]), firing_rates=json.dumps(dict(self.firing_rates)))
         for group, arrays in (
@@ -405,6 +405,8 @@ def load_result(path: str | Path, trusted: bool = False) -> Result:
                 findings=tuple(Finding(**row) for row in json.loads(file.attrs.get("findings", "[]"))),
                 firing_rates=json.loads(file.attrs.get("firing_rates", "{}")), activity=_read_activity(file),
             )
+    except UnknownPart as error:
+        raise error.within(f"'{path}': ") from None
     except (OSError, KeyError, TypeError, ValueError, ModelError) as error:
         raise DamagedFile(f"'{path}' is not a whole result file ({error}). Run the experiment again.") from None
 

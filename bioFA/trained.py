@@ -19,7 +19,7 @@ import numpy as np
 
 from bioFA import files
 from bioFA.durable import written_whole
-from bioFA.errors import CannotWrite, DamagedFile, ModelError, NoSuchFile, PlaceTaken
+from bioFA.errors import CannotWrite, DamagedFile, ModelError, NoSuchFile, PlaceTaken, UnknownPart
 from bioFA.experiment import Experiment
 from bioFA.foreign import inspect
 from bioFA.sealed import refuse_changed, sealed
@@ -75,7 +75,7 @@ class Trained:
         """
         path = Path(path)
         with new_file(path) as file:
-            file.attrs.update(format=FORMAT, experiment=files.dumps(self.experiment, beside=path.parent), seed=self.seed, presentations=self.presentations)
+            file.attrs.update(format=FORMAT, experiment=files.kept(self.experiment, beside=path.parent), seed=self.seed, presentations=self.presentations)
             for name, array in self.state.items():
                 file.create_dataset(f"state/{name}", data=array)
         return path
@@ -113,6 +113,8 @@ def load_trained(path: str | Path) -> Trained:
             state = {name: array[()] for name, array in file["state"].items()} if "state" in file else {}
             kept = json.loads(file.attrs.get("provenance", "{}")).get("data_sha256", "")
             return Trained(files.loads(file.attrs["experiment"], beside=Path(path).parent), int(file.attrs["seed"]), int(file.attrs["presentations"]), state, kept)
+    except UnknownPart as error:
+        raise error.within(f"'{path}': ") from None
     except (OSError, KeyError, TypeError, ValueError, ModelError) as error:
         raise DamagedFile(f"'{path}' is neither a whole result nor a whole state ({error}). Give the result.h5 that 'biofa run' wrote.") from None
 

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bioFA import files
-from bioFA.errors import CannotWrite, DamagedFile, ModelError, NoCounterpart, NoPackage, PlaceTaken, WrongVersion
+from bioFA.errors import CannotWrite, DamagedFile, ModelError, NoCounterpart, NoPackage, PlaceTaken, UnknownPart, WrongVersion
 from bioFA.experiment import Experiment, Protocol
 from bioFA.instance import draw
 from bioFA.network import Network, Pathway, Population
@@ -73,7 +73,7 @@ class Imported:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             trained = replace(self.trained, experiment=_with_files(self.trained.experiment, folder))
-            model.write_text(files.dumps(trained.experiment, beside=folder), encoding="utf-8")
+            model.write_text(files.kept(trained.experiment, beside=folder), encoding="utf-8")
         except OSError as error:
             raise CannotWrite(f"'{folder}' could not be written: {error}. Give a folder of your own.") from None
         trained.save(state)
@@ -221,7 +221,7 @@ def annotation(trained: Trained, held: Iterable[str] = ()) -> dict[str, Any]:
     """
     held = set(held)
     return {
-        "format": ANNOTATION_FORMAT, "experiment": files.dumps(trained.experiment), "seed": trained.seed, "presentations": trained.presentations,
+        "format": ANNOTATION_FORMAT, "experiment": files.kept(trained.experiment), "seed": trained.seed, "presentations": trained.presentations,
         "state": {name: array for name, array in trained.state.items() if name not in held},
     }
 
@@ -238,6 +238,8 @@ def annotated(noted: Mapping[str, Any], held: Mapping[str, Array], path: Path) -
         experiment = files.loads(str(noted["experiment"]))
         state = {str(name): np.asarray(array, dtype=float) for name, array in noted["state"].items()} | dict(held)
         trained = Trained(experiment, int(noted["seed"]), int(noted["presentations"]), state)
+    except UnknownPart as error:
+        raise error.within(f"the annotation '{ANNOTATION}' of '{path}': ") from None
     except (KeyError, TypeError, ValueError, AttributeError, ModelError) as error:
         raise DamagedFile(f"the annotation '{ANNOTATION}' of '{path}' is damaged ({error}). Export the network again, or take the annotation out.") from None
     for pathway in experiment.network.owners():

@@ -46,7 +46,7 @@ def export(result: Result, path: Path) -> Exported:
     path.mkdir()
     try:
         result = replace(result, experiment=_with_data(result, path))
-        (path / MODEL).write_text(files.dumps(result.experiment, beside=path), encoding="utf-8")
+        (path / MODEL).write_text(files.kept(result.experiment, beside=path), encoding="utf-8")
         result.save(path / RESULT)
         texts = {RERUN: f"#!/bin/sh\n# Runs it again, here, into the folder 'rerun'.\nset -e\ncd \"$(dirname \"$0\")\"\n{rerun(result)}\n", CITATION: _citation(result),
                  REQUIREMENTS: "".join(f"{name}=={known}\n" for name, known in _versions(result).items()), README: _readme(result)}
