@@ -202,7 +202,7 @@ def test_all_segments_and_all_epochs_of_a_block_are_trials(tmp_path):
     np.testing.assert_array_equal(read(path, label="name").train.labels, [0, 0, 1, 1, 1] * 2)
     only = read(path, trials="nogo")
     assert len(only.train) == 6
-    assert [note for note in only.notes if "'go'" in note] == ["not read: 'go' of segment 0 ('one') (2 times)", "not read: 'go' of segment 1 ('two') (2 times)"]
+    assert [note for note in only.notes if "'go'" in note] == ["not used of segment 0 ('one'): epoch 'go' (2 values)", "not used of segment 1 ('two'): epoch 'go' (2 values)"]
     with pytest.raises(FileError, match=r"no trials called 'noo'.*Did you mean 'nogo'"):
         read(path, trials="noo")
 
@@ -212,7 +212,7 @@ def test_labels_of_an_epoch_and_events_can_be_asked_for(tmp_path):
     part.events.append(neo.Event(times=[3, 4] * pq.s, labels=np.array(["lick", "no lick"]), name="licks"))
     path = nix(tmp_path / "r.nix", part)
     np.testing.assert_array_equal(read(path, label="labels").train.labels, [0, 1, 0])
-    assert "not read: 'licks' of segment 0 ('s') (2 times)" in read(path, label="labels").notes
+    assert "not used of segment 0 ('s'): event 'licks' (2 values)" in read(path, label="labels").notes
     np.testing.assert_array_equal(read(path, label="labels", trials="licks").train.labels, [0, 1])
 
 
@@ -241,7 +241,10 @@ def test_other_intervals_and_times_to_align_to_are_used_when_named_and_noted_oth
 
     path = nwb(tmp_path / "r.nwb", change, [TICKS])
     data = read(path)
-    assert data.notes == ("not read: intervals 'probes' (3 rows)", "not read: acquisition 'lfp'")
+    assert "not used of acquisition/lfp: data (1 value), data@conversion (1 value), data@offset (1 value), data@resolution (1 value), data@unit (1 value), starting_time (1 value), " in "\n".join(data.notes)
+    assert "not used of intervals/probes: choice (3 values), id (3 values), start_time (3 values), stop_time (3 values)" in data.notes
+    assert "not used of intervals/trials: go_time (6 values), stop_time (6 values)" in data.notes
+    assert "not used: 76 of 100 spikes, which are in the window of no trial" in data.notes
     np.testing.assert_array_equal(np.ravel(read(path, align="go_time", window=0.1).train.inputs), np.ones(6))
     assert len(read(path, trials="probes").train) == 3
     assert len(read(path, trials=["trials", "probes"]).train) == 9
@@ -268,4 +271,4 @@ def test_a_result_holds_what_was_not_read(tmp_path):
     path = nwb(tmp_path / "r.nwb", lambda file: file.add_acquisition(pynwb.TimeSeries(name="lfp", data=[1.0], unit="V", rate=1.0)), [TICKS])
     experiment = bioFA.load("linear", {"circuit.sizes": [1, 4, 2], "task": {"name": "recorded_trials", "path": path, "label": "choice", "window": "0.4 s"}})
     result = bioFA.simulate(experiment, backend="numpy")
-    assert "data               not read: acquisition 'lfp'" in str(result)
+    assert "data               not used of acquisition/lfp: data (1 value)" in str(result)

@@ -25,6 +25,7 @@ from bioFA import files
 from bioFA.errors import CannotWrite, DamagedFile, ModelError, NoCounterpart, NoPackage, PlaceTaken, UnknownPart, WrongVersion
 from bioFA.experiment import Experiment, Protocol
 from bioFA.instance import draw
+from bioFA.ledger import Ledger as Ledger
 from bioFA.network import Network, Pathway, Population
 from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.rate_source import RateSource
@@ -94,37 +95,6 @@ def _with_files(experiment: Experiment, folder: Path) -> Experiment:
             pathway = pathway.replace(weights=FromFile(path=str(path)))
         pathways.append(pathway)
     return experiment.replace(circuit=circuit.replace(pathways=tuple(pathways)))
-
-
-class Ledger:
-    """What a file holds and what of it was read, by the file's own names, so that the rest can be named: `lost` of an import.
-
-        ledger.holds("dynamics_params of 'cells'", {"V_m": 1, "C_m": 1})
-        ledger.take("dynamics_params of 'cells'", "C_m")
-        ledger.rest()    # ("dynamics_params of 'cells': V_m (1 value) is not used",)
-    """
-
-    def __init__(self) -> None:
-        self._held: dict[str, dict[str, int]] = {}
-        self._taken: dict[str, set[str]] = {}
-
-    def holds(self, place: str, names: Mapping[str, int]) -> None:
-        """Note that a place of the file holds these names, with so many values each."""
-        held = self._held.setdefault(place, {})
-        for name, count in names.items():
-            if count:
-                held[name] = held.get(name, 0) + count
-
-    def take(self, place: str, *names: str) -> None:
-        """Note that these are used, or named in a sentence of their own."""
-        self._taken.setdefault(place, set()).update(names)
-
-    def rest(self) -> tuple[str, ...]:
-        """A sentence for each name that nobody took."""
-        return tuple(
-            f"{place}: {name} ({count} value{'s' if count != 1 else ''}) is not used"
-            for place, held in self._held.items() for name, count in held.items() if name not in self._taken.get(place, ())
-        )
 
 
 class Forward(NamedTuple):

@@ -17,6 +17,7 @@ within it. With one bin a step, `spike_source` shows them as frozen spikes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,11 +25,11 @@ import numpy as np
 from pydantic import Field, Strict
 
 from bioFA.components import Amount, Name, OneOrMany
-from bioFA.errors import Contradiction, NoSuchFile, UnknownColumn, WrongData, suggestion
+from bioFA.errors import Contradiction, NoSuchFile, UnknownColumn, WrongData, WrongKind, suggestion
 from bioFA.tasks import csv_table
 from bioFA.tasks.base import Array
 from bioFA.tasks.given import Examples, Given
-from bioFA.tasks.tables import KINDS, read
+from bioFA.tasks.tables import KINDS, Held, read
 
 PREFIXES = {"train": "", "validation": "validation_", "test": "test_"}
 NAMES = tuple(f"{prefix}{name}" for prefix in PREFIXES.values() for name in ("inputs", "targets", "labels"))
@@ -57,38 +58,54 @@ class Arrays(Given):
             return {"train": self._columns()}
         if self.header is not None or self.skip_lines or self.decimal != ".":
             raise Contradiction(f"{self.path}: header, skip_lines and decimal say how a text table is written, and this is none. Leave them out.")
-        arrays = read(self.path, "Arrays.path")
+        held = read(self.path, "Arrays.path")
+        known = (*held.arrays, *held.unreadable)
         for name in self.exclude:
-            self._check_known(name, arrays, "array")
-        arrays = {name: array for name, array in arrays.items() if name not in self.exclude}
+            self._check_known(name, known, "array")
+        held = held.without(self.exclude)
         if self.inputs or self.targets or self.labels:
-            return {"train": self._named(arrays)}
-        for name in arrays:
+            return {"train": self._named(held)}
+        names = [name for name in known if name not in self.exclude]
+        for name in names:
             if name not in NAMES:
                 raise UnknownColumn(
                     f"{self.path}: unknown array '{name}'.{suggestion(name, NAMES)} "
                     f"Or say which arrays to take, inputs = \"{name}\", or to leave out, exclude = \"{name}\"."
                 )
-        splits = {"train": ""} | {split: prefix for split, prefix in PREFIXES.items() if prefix and any(name.startswith(prefix) for name in arrays)}
-        return {split: self._of(arrays, prefix) for split, prefix in splits.items()}
+        splits = {"train": ""} | {split: prefix for split, prefix in PREFIXES.items() if prefix and any(name.startswith(prefix) for name in names)}
+        return {split: self._of(held, names, prefix) for split, prefix in splits.items()}
 
-    def _of(self, arrays: dict[str, Array], prefix: str) -> Examples:
-        lacking = [f"{prefix}inputs"] if f"{prefix}inputs" not in arrays else []
-        lacking += [f"{prefix}targets"] if self.encoding == "given" and f"{prefix}targets" not in arrays else []
+    def _of(self, held: Held, names: Sequence[str], prefix: str) -> Examples:
+        lacking = [f"{prefix}inputs"] if f"{prefix}inputs" not in names else []
+        lacking += [f"{prefix}targets"] if self.encoding == "given" and f"{prefix}targets" not in names else []
         if lacking:
-            labelled = f" Or declare encoding = 'one_hot' to make targets from '{prefix}labels'." if f"{prefix}labels" in arrays and lacking == [f"{prefix}targets"] else ""
-            raise UnknownColumn(f"{self.path}: the array '{lacking[0]}' is missing; it holds: {', '.join(sorted(arrays)) or 'nothing'}.{labelled} Or name what holds it, as in {lacking[0].rpartition('_')[2]} = 'x'.")
-        return Examples(arrays[f"{prefix}inputs"], arrays.get(f"{prefix}targets"), arrays.get(f"{prefix}labels"))
+            labelled = f" Or declare encoding = 'one_hot' to make targets from '{prefix}labels'." if f"{prefix}labels" in names and lacking == [f"{prefix}targets"] else ""
+            raise UnknownColumn(f"{self.path}: the array '{lacking[0]}' is missing; it holds: {', '.join(sorted(names)) or 'nothing'}.{labelled} Or name what holds it, as in {lacking[0].rpartition('_')[2]} = 'x'.")
+        targets, labels = (self._array(held, f"{prefix}{name}") if f"{prefix}{name}" in names else None for name in ("targets", "labels"))
+        return Examples(self._array(held, f"{prefix}inputs"), targets, labels, notes=() if prefix else held.notes)
 
-    def _named(self, arrays: dict[str, Array]) -> Examples:
+    def _array(self, held: Held, name: str) -> Array:
+        if name in held.unreadable:
+            raise WrongKind(f"Arrays.path: '{self.path}': the array '{name}' {held.unreadable[name]}. Write it with numpy.savez, as numbers or texts.")
+        return held.arrays[name]
+
+    def _named(self, held: Held) -> Examples:
         for field, names in (("inputs", self.inputs), ("targets", self.targets)):
             if len(names) > 1:
                 raise WrongData(f"{self.path}: Arrays.{field} names one array of this file, a matrix; got {', '.join(names)}. Several are for the columns of a CSV file.")
+        known = (*held.arrays, *held.unreadable)
         inputs, targets = (names[0] if names else default for names, default in ((self.inputs, "inputs"), (self.targets, "targets")))
         labels = self.labels or "labels"
         for name in (inputs, *self.targets, *([self.labels] if self.labels else [])):
-            self._check_known(name, arrays, "array")
-        return Examples(arrays[inputs], arrays.get(targets) if self.encoding == "given" else None, arrays.get(labels))
+            self._check_known(name, known, "array")
+        if self.targets and self.encoding == "one_hot":
+            raise Contradiction(f"{self.path}: encoding = 'one_hot' makes targets from labels, and targets = '{targets}' are given, too. Leave one out.")
+        taken = (inputs, *([targets] if self.encoding == "given" else []), labels)
+        found = [self._array(held, name) if name in known and name in taken else None for name in (inputs, targets, labels)]
+        rest = [f"not used: array '{name}' of shape {held.arrays[name].shape}" if name in held.arrays else f"not used: array '{name}', which {held.unreadable[name]}" for name in known if name not in taken]
+        assert found[0] is not None
+        called = {"inputs": inputs, "targets": targets, "labels": labels}
+        return Examples(found[0], found[1], found[2], notes=(*rest, *held.notes), called=called)
 
     def _columns(self) -> Examples:
         if not Path(self.path).is_file():
@@ -110,6 +127,7 @@ class Arrays(Given):
             self._matrix(columns, inputs, lines), self._matrix(columns, self.targets, lines) if self.targets else None,
             _texts(columns[self.labels]) if self.labels else None, lines,
             {"inputs": inputs} | ({"targets": self.targets} if self.targets else {}) | ({"labels": (self.labels,)} if self.labels else {}),
+            called={"labels": self.labels} if self.labels else {},
         )
 
     def _check_meant(self, name: str, values: Array, unnamed: tuple[str, ...]) -> None:
@@ -138,7 +156,7 @@ class Arrays(Given):
             raise WrongData(f"{self.path}: the column '{names[column]}' has no finite number in line {lines[row]}. Remove the line, or fill it.")
         return matrix
 
-    def _check_known(self, name: str, known: dict[str, Array], kind: str) -> None:
+    def _check_known(self, name: str, known: Iterable[str], kind: str) -> None:
         if name not in known:
             raise UnknownColumn(f"{self.path}: there is no {kind} '{name}'.{suggestion(name, known)}")
 

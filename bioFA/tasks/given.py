@@ -14,7 +14,7 @@ same in all of them becomes 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -37,7 +37,7 @@ class Examples(NamedTuple):
     """Examples as they are in a file: `inputs` `(n, n_in)` or with a time axis, `targets` and `labels` where it has them.
 
     `lines` `(n,)` is where each stands in a file of lines, `columns` what of the file was taken for inputs, targets and labels, by name,
-    `notes` what of it was not.
+    `notes` what of it was not, `called` what the file calls inputs, targets and labels, where these are other names.
     """
 
     inputs: Array
@@ -46,12 +46,13 @@ class Examples(NamedTuple):
     lines: Array | None = None
     columns: Mapping[str, tuple[str, ...]] = MappingProxyType({})
     notes: tuple[str, ...] = ()
+    called: Mapping[str, str] = MappingProxyType({})
 
     def at(self, rows: Array) -> Examples:
         """Some of them."""
         inputs, targets, labels, lines = (None if part is None else part[rows] for part in self[:4])
         assert inputs is not None
-        return Examples(inputs, targets, labels, lines, self.columns, self.notes)
+        return Examples(inputs, targets, labels, lines, self.columns, self.notes, self.called)
 
     def row(self, number: int) -> str:
         """Where an example stands in its file."""
@@ -121,12 +122,14 @@ class Given(Task):
                 raise WrongData(f"{self.place()}: holds splits of its own ({', '.join(parts)}), so none can be declared. Leave validation and test out of the task.")
             parts = self._split(train)
         if self.encoding == "one_hot":
+            self._check_kinds(parts)
             parts = _one_hot(parts)
         inputs = {name: part.inputs if self.scaling == "none" else self._scaled(part, parts["train"]) for name, part in parts.items()}
+        notes = tuple(dict.fromkeys(note for part in parts.values() for note in part.notes))
         splits = {name: Split(inputs[name], part.targets, part.labels) for name, part in parts.items()}  # type: ignore[arg-type]
         if self.class_weights != "none":
             splits["train"] = self._weighted(splits["train"])
-        return Data(splits["train"], splits.get("validation"), splits.get("test"), train.columns, train.notes)
+        return Data(splits["train"], splits.get("validation"), splits.get("test"), train.columns, notes)
 
     def _weighted(self, train: Split) -> Split:
         """The training examples, those of each class as often as its weight says.
@@ -172,27 +175,35 @@ class Given(Task):
             FileError: naming the array, and the row, line or column of the file.
         """
         prefix = "" if split == "train" else f"{split}_"
-        inputs = self._numbers(f"{prefix}inputs", part.inputs, part)
+        names = {kind: part.called.get(kind, f"{prefix}{kind}") for kind in ("inputs", "targets", "labels")}
+        inputs = self._numbers(names["inputs"], part.inputs, part)
         if self.encoding == "one_hot":
             if part.labels is None or part.targets is not None:
-                lacking = "has no labels to encode" if part.labels is None else "has targets already"
+                lacking = f"has no labels to encode ('{names['labels']}')" if part.labels is None else f"has targets already ('{names['targets']}')"
                 raise WrongData(f"{self.place()}: encoding = 'one_hot' makes targets from labels, but the {split} split {lacking}. Leave one out.")
-            return part._replace(inputs=inputs, labels=self._labels(f"{prefix}labels", part, len(inputs)))
+            return part._replace(inputs=inputs, labels=self._labels(names["labels"], part, len(inputs)))
         if part.targets is None:
             hint = " Declare encoding = 'one_hot' to make them from the labels." if part.labels is not None else ""
             raise WrongData(f"{self.place()}: the {split} examples have no targets.{hint}")
-        targets = self._numbers(f"{prefix}targets", part.targets, part)
+        targets = self._numbers(names["targets"], part.targets, part)
         if len(targets) != len(inputs):
-            raise WrongData(f"{self.place()}: '{prefix}targets' must have as many rows as '{prefix}inputs', {len(inputs)}; got {len(targets)}. Give each input its target.")
-        labels = None if part.labels is None else self._labels(f"{prefix}labels", part, len(inputs))
+            raise WrongData(f"{self.place()}: '{names['targets']}' must have as many rows as '{names['inputs']}', {len(inputs)}; got {len(targets)}. Give each input its target.")
+        labels = None if part.labels is None else self._labels(names["labels"], part, len(inputs))
         if labels is not None:
-            wanted = f"{self.place()}: '{prefix}labels' must be {len(inputs)} whole numbers from 0 to {targets.shape[-1] - 1}, one an example"
+            wanted = f"{self.place()}: '{names['labels']}' must be {len(inputs)} whole numbers from 0 to {targets.shape[-1] - 1}, one an example"
             if labels.dtype.kind not in "iu":
                 raise WrongData(f"{wanted}; got {labels.dtype} of shape {labels.shape}. For example: [0, 1, 0, 1].")
             if labels.min() < 0 or labels.max() >= targets.shape[-1]:
                 bad = int(np.flatnonzero((labels < 0) | (labels >= targets.shape[-1]))[0])
                 raise WrongData(f"{wanted}; got {labels.min()} to {labels.max()}, {labels[bad]} in {part.row(bad)}. Count the classes from 0, or give wider targets.")
         return part._replace(inputs=inputs, targets=targets, labels=labels)
+
+    def _check_kinds(self, parts: Mapping[str, Examples]) -> None:
+        """Refuse labels that are texts in one split and numbers in another: none of them would be the class of the other."""
+        kinds = {name: "texts" if np.asarray(part.labels).dtype.kind in "SUO" else "numbers" for name, part in parts.items()}
+        for name, kind in kinds.items():
+            if kind != kinds["train"]:
+                raise WrongData(f"{self.place()}: '{name}_labels' are {kind}, and 'labels' are {kinds['train']}. Write the classes of all splits alike.")
 
     def _numbers(self, name: str, given: Array, part: Examples) -> Array:
         array = np.asarray(given)
@@ -202,11 +213,18 @@ class Given(Task):
                 f"got {array.dtype} of shape {array.shape}. For example: shape (1000, 784)."
             )
         with np.errstate(over="ignore"):
-            array = array.astype(float)
-        if not np.isfinite(array).all():
-            at = np.argwhere(~np.isfinite(array))[0]
+            numbers = array.astype(float)
+        if not np.isfinite(numbers).all():
+            at = np.argwhere(~np.isfinite(numbers))[0]
             raise WrongData(f"{self.place()}: '{name}' holds a number that is not finite in {part.row(at[0])}, column {at[-1]}. Remove or replace it.")
-        return array
+        rounded = _rounded(array, numbers)
+        if rounded.any():
+            at = np.argwhere(rounded)[0]
+            raise WrongData(
+                f"{self.place()}: '{name}' holds {rounded.sum()} numbers of {array.dtype} that float64 cannot hold, the first in {part.row(at[0])}, column {at[-1]}: {array[tuple(at)]}. "
+                "Subtract what they have in common, or write them as float64."
+            )
+        return numbers
 
     def _labels(self, name: str, part: Examples, count: int) -> Array:
         """Labels of which each example has one: numbers or texts."""
@@ -222,8 +240,8 @@ class Given(Task):
             raise WrongData(f"{self.place()}: '{name}' must be numbers or texts; got {labels.dtype}. Write each class as a number or a name.")
         missing = ~np.isfinite(labels) if labels.dtype.kind == "f" else np.array([label is None or len(label) == 0 for label in labels]) if labels.dtype.kind in "SUO" else np.zeros(count, bool)
         if missing.any():
-            raise WrongData(f"{self.place()}: the label in {part.row(int(np.flatnonzero(missing)[0]))} is missing ({missing.sum()} of {count} are). Give every example a label, or leave it out.")
-        return labels.astype(str) if labels.dtype.kind in "SO" else labels
+            raise WrongData(f"{self.place()}: the label in {part.row(int(np.flatnonzero(missing)[0]))} is missing ({missing.sum()} of {count} are) in '{name}'. Give every example a label, or leave it out.")
+        return _texts(labels, lambda row: f"{self.place()}: the label in {part.row(row)} of '{name}' is no UTF-8 text, so it has no name. Write it as text.") if labels.dtype.kind in "SO" else labels
 
     def _scaled(self, part: Examples, train: Examples) -> Array:
         """Inputs as multiples of what the training examples spread over, `(n, n_in)`; one that is the same in all of them begins at 0."""
@@ -248,9 +266,36 @@ class Given(Task):
 
 def _one_hot(parts: Mapping[str, Examples]) -> dict[str, Examples]:
     """Labels as numbers from 0, in the order of all classes, and as targets."""
-    classes = np.unique(np.concatenate([np.asarray(part.labels) for part in parts.values()]))
-    numbers = {name: np.searchsorted(classes, np.asarray(part.labels)) for name, part in parts.items()}
+    labels = {name: np.asarray(part.labels) for name, part in parts.items()}
+    if len({array.dtype for array in labels.values()}) > 1:
+        labels = {name: array.astype(object) for name, array in labels.items()}  # one type for all would round numbers
+    classes = np.unique(np.concatenate(list(labels.values())))
+    numbers = {name: np.searchsorted(classes, array) for name, array in labels.items()}
     return {name: part._replace(targets=one_hot(numbers[name], len(classes)), labels=numbers[name]) for name, part in parts.items()}
+
+
+def _rounded(array: Array, numbers: Array) -> Array:
+    """Where float64 numbers are not those of an array."""
+    if array.dtype.kind in "iu" and array.dtype.itemsize == 8:
+        rounded = np.abs(numbers) >= 2.0**53
+        rounded[rounded] = [int(number) != int(whole) for number, whole in zip(numbers[rounded], array[rounded], strict=True)]
+        return np.asarray(rounded)
+    return np.asarray(array != numbers) if array.dtype.kind == "f" else np.zeros(array.shape, dtype=bool)
+
+
+def _texts(labels: Array, complaint: Callable[[int], str]) -> Array:
+    """Labels as texts.
+
+    Raises:
+        WrongData: with the complaint about the first row that is none.
+    """
+    found = []
+    for row, label in enumerate(labels):
+        try:
+            found.append(label.decode() if isinstance(label, bytes) else str(label))
+        except UnicodeDecodeError:
+            raise WrongData(complaint(row)) from None
+    return np.array(found)
 
 
 @lru_cache(maxsize=2)

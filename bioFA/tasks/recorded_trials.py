@@ -11,7 +11,7 @@ length. Bins are half-open; a spike that only rounding keeps from an edge is at 
 NWB: trials are the rows of the table `trials`, or of the tables of intervals that `trials` names; columns are the table's, and `name`, its own.
 Neo: trials are all epochs of all segments, or those (or the events) that `trials` names; columns are the array annotations, `labels`, and `name`, the
 epoch's. Where a block has no epochs, each segment is a trial from its `t_start`, with the segment's annotations and `name`. Segments have the same spike
-trains in the same order. What else a file holds is in the result's notes.
+trains in the same order. What else a file holds is in the result's notes, by its name (`nwb_recording.py`, `nix_recording.py`).
 
 Time that was not recorded is not silence: a trial without a start or label, or whose window leaves what was recorded of a unit that is kept
 (`obs_intervals` and `invalid_times` of NWB, `t_start` and `t_stop` of Neo), is refused, or, with `incomplete = "leave_out"`, left out and noted.
@@ -24,49 +24,22 @@ Neuroinform. 8:10 (Neo).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Gt
 from pydantic import Field
 
 from bioFA.components import Count, Name, Number, OneOrMany
-from bioFA.errors import DamagedFile, FileError, NoPackage, NoSuchFile, UnknownColumn, WrongData, WrongKind, suggestion
+from bioFA.errors import NoSuchFile, UnknownColumn, WrongData, WrongKind, suggestion
 from bioFA.foreign import inspect
+from bioFA.tasks import nix_recording, nwb_recording
 from bioFA.tasks.base import Array
 from bioFA.tasks.given import Examples, Given
+from bioFA.tasks.recordings import Part, Session
 from bioFA.units import DOUBLE, Unit, bin_of, rounding
-
-ALWAYS = np.array([[-np.inf, np.inf]])
-"""The intervals of a unit of which the file does not say when it was recorded."""
-
-
-class Recorded(NamedTuple):
-    """One unit in one part of a recording: spike times in seconds, sorted, the intervals `(k, 2)` in which it was recorded, and to what share of themselves its times are rounded."""
-
-    spikes: Array
-    recorded: Array
-    precision: float = DOUBLE
-
-
-class Part(NamedTuple):
-    """What shares a time axis: the units, the start of each trial in seconds, `(n,)`, where each stands in the file, and the columns of trials."""
-
-    units: Sequence[Recorded]
-    starts: Array
-    places: Sequence[str]
-    trials: Mapping[str, Array]
-    invalid: Array = np.empty((0, 2))
-
-
-class Session(NamedTuple):
-    """What a file holds: its parts, the columns of the units, and what was not read."""
-
-    parts: Sequence[Part]
-    units: Mapping[str, Array]
-    unread: Sequence[str]
 
 
 class RecordedTrials(Given):
@@ -92,32 +65,57 @@ class RecordedTrials(Given):
         """Counts of spikes in bins, and the labels."""
         session = self._read()
         kept = self._kept(session)
-        inputs, labels, notes = [], [], list(session.unread)
+        self._check_finite(session, kept)
+        inputs, labels = [], []
         left_out: list[str] = []
+        seen = 0
         for part in session.parts:
             column = self._column(part, self.label)
             starts = (part.starts if not self.align else self._times(part, self.align)) + self.offset
+            session.ledger.take(part.place, self.label, self.align or part.starts_from)
             faults = [self._fault(part, kept, start, column[trial]) for trial, start in enumerate(starts)]
             left_out += [f"{part.places[trial]} {fault}" for trial, fault in enumerate(faults) if fault]
             whole = np.array([not fault for fault in faults], dtype=bool)
-            inputs.append(self._counts(part, kept, starts[whole]))
+            counts, spikes = self._counts(part, kept, starts[whole])
+            seen += spikes
+            inputs.append(counts)
             labels.append(column[whole])
         if left_out and self.incomplete == "refuse":
             more = f" ({len(left_out)} trials are like that)" if len(left_out) > 1 else ""
             raise WrongData(f"{self.path}: {left_out[0]}{more}. Say incomplete = 'leave_out' to do without, or give a shorter window or other units.")
-        if left_out:
-            notes.append(f"left out {len(left_out)} of {len(left_out) + sum(map(len, labels))} trials: {'; '.join(left_out[:3])}{'; ...' if len(left_out) > 3 else ''}")
         if not any(map(len, labels)):
             raise WrongData(f"{self.path}: none of the {len(left_out)} trials is left. The first: {left_out[0]}.")
+        notes = [*session.ledger.by_place(), *session.notes, *self._silent(session, kept, seen)]
+        if left_out:
+            notes.append(f"left out {len(left_out)} of {len(left_out) + sum(map(len, labels))} trials: {'; '.join(left_out[:3])}{'; ...' if len(left_out) > 3 else ''}")
         found = np.concatenate(inputs)
-        return {"train": Examples(found if self.bins_per_trial > 1 else found[:, 0], None, np.concatenate(labels), notes=tuple(notes))}
+        return {"train": Examples(found if self.bins_per_trial > 1 else found[:, 0], None, np.concatenate(labels), notes=tuple(notes), called={"labels": self.label})}
+
+    def _check_finite(self, session: Session, kept: Sequence[int]) -> None:
+        for part in session.parts:
+            for unit in kept:
+                bad = int((~np.isfinite(part.units[unit].spikes)).sum())
+                if bad:
+                    raise WrongData(f"{self.path}: {bad} of the {len(part.units[unit].spikes)} spike times of unit {unit} are no finite numbers ({part.place}). Take them out, or the unit.")
+
+    def _silent(self, session: Session, kept: Sequence[int], seen: int) -> Iterator[str]:
+        """Spikes that no trial has, and units that have no spikes."""
+        sizes = np.array([sum(len(units[unit].spikes) for units in {id(part.units): part.units for part in session.parts}.values()) for unit in kept])
+        if seen < sizes.sum():
+            yield f"not used: {sizes.sum() - seen} of {sizes.sum()} spikes, which are in the window of no trial"
+        if (sizes == 0).any():
+            yield f"without a spike in the file, and taken for silent: unit {', '.join(str(kept[at]) for at in np.flatnonzero(sizes == 0))}"
 
     def _column(self, part: Part, name: str) -> Array:
+        if name in part.other:
+            raise WrongData(f"{self.path}: the column '{name}' of {part.place} must hold one number or text for each trial. Name another.")
         if name not in part.trials:
             of = f" ({part.places[0]})" if part.places else ""
             raise UnknownColumn(f"{self.path}: the trials have no column '{name}'{of}.{suggestion(name, part.trials)} Or say which trials to take: trials = [...].")
         column = np.asarray(part.trials[name])
-        return column.astype(str) if column.dtype.kind in "OSU" else column
+        if column.dtype.kind not in "OS":
+            return column
+        return np.array(["" if value is None or value != value else _text(value) for value in column], dtype=str)
 
     def _times(self, part: Part, name: str) -> Array:
         column = self._column(part, name)
@@ -143,10 +141,10 @@ class RecordedTrials(Given):
                 return f"lies from {start:g} to {stop:g} s, and unit {unit} was recorded from {said or 'no time'}"
         return ""
 
-    def _counts(self, part: Part, kept: Sequence[int], starts: Array) -> Array:
-        """Spikes in each bin of trials, `(n, bins, n_units)`."""
+    def _counts(self, part: Part, kept: Sequence[int], starts: Array) -> tuple[Array, int]:
+        """Spikes in each bin of trials, `(n, bins, n_units)`, and how many different spikes these are."""
         bins, width = self.bins_per_trial, self.window / self.bins_per_trial
-        counts = np.zeros((len(starts), bins, len(kept)))
+        counts, spikes = np.zeros((len(starts), bins, len(kept))), 0
         for number, unit in enumerate(kept):
             times, precision = part.units[unit].spikes, part.units[unit].precision
             first, last = np.searchsorted(times, [starts - width, starts + self.window + width])
@@ -155,8 +153,9 @@ class RecordedTrials(Given):
             self._check_known_to(unit, times[near], width, precision)
             at = bin_of(times[near], starts[trial], width, precision)
             inside = (at >= 0) & (at < bins)
+            spikes += len(np.unique(near[inside]))
             counts[:, :, number] = np.bincount(trial[inside] * bins + at[inside], minlength=len(starts) * bins).reshape(len(starts), bins)
-        return counts
+        return counts, spikes
 
     def _check_known_to(self, unit: int, times: Array, width: float, precision: float) -> None:
         """Refuse times that are written too coarsely to say in which bin they are."""
@@ -168,24 +167,30 @@ class RecordedTrials(Given):
             )
 
     def _kept(self, session: Session) -> list[int]:
-        count = len(session.parts[0].units)
+        first = session.parts[0]
         if not self.where:
-            return list(range(count))
-        if self.where not in session.units:
-            raise UnknownColumn(f"{self.path}: the units have no column '{self.where}'.{suggestion(self.where, session.units)}")
-        column = np.asarray(session.units[self.where]).astype(str)
-        kept = [unit for unit in range(count) if column[unit] in self.units]
+            return list(range(len(first.units)))
+        if self.where not in first.of_units:
+            raise UnknownColumn(f"{self.path}: the units have no column '{self.where}' with one value each.{suggestion(self.where, first.of_units)}")
+        column = [_text(value) for value in first.of_units[self.where]]
+        for part in session.parts:
+            if [_text(value) for value in part.of_units.get(self.where, ())] != column:
+                raise WrongData(f"{self.path}: the units have another '{self.where}' in {part.place} than in {first.place}. Give every segment the same units, in the same order.")
+        kept = [unit for unit, value in enumerate(column) if value in self.units]
         if not kept:
             raise WrongData(f"{self.path}: no unit has a '{self.where}' of {', '.join(self.units) or 'nothing'}. There are: {', '.join(sorted(set(column)))}.")
+        for place in session.of_units:
+            session.ledger.take(place, self.where)
         return kept
 
     def _read(self) -> Session:
         path = Path(self.path)
         if not path.is_file():
             raise NoSuchFile(f"RecordedTrials.path: there is no file {self.path!r}. Give a .nwb or a .nix file.")
-        reader = {".nwb": _nwb, ".nix": _neo}.get(path.suffix.lower())
+        reader = {".nwb": nwb_recording.read, ".nix": nix_recording.read}.get(path.suffix.lower())
         if reader is None:
             raise WrongKind(f"RecordedTrials.path: {self.path!r} is neither a .nwb nor a .nix file. Give one; other spikes go into arrays (task 'arrays').")
+        inspect(path)
         session = reader(path, self.trials)
         counts = [len(part.units) for part in session.parts[:1]], sum(len(part.starts) for part in session.parts)
         if not all((*counts[0], counts[1])) or not session.parts:
@@ -193,153 +198,6 @@ class RecordedTrials(Given):
         return session
 
 
-def _chosen(wanted: Sequence[str], known: Mapping[str, Any], path: Path, usual: Sequence[str]) -> list[str]:
-    """The names of the tables of trials to take: those asked for, or the usual ones.
-
-    Raises:
-        UnknownColumn: if one asked for is not there.
-    """
-    for name in wanted:
-        if name not in known:
-            raise UnknownColumn(f"'{path}': there are no trials called '{name}'.{suggestion(name, known)}")
-    return list(wanted or usual)
-
-
-def _nwb(path: Path, wanted: Sequence[str]) -> Session:
-    try:
-        import pynwb
-    except ImportError as error:
-        raise NoPackage(f"reading an NWB file needs pynwb ({error}): pip install 'bioFA[nwb]'.") from None
-    inspect(path)
-    try:
-        with pynwb.NWBHDF5IO(str(path), "r") as io:
-            file = io.read()
-            tables = {**file.intervals} if file.intervals else {}
-            tables |= {name: table for name in ("trials", "epochs", "invalid_times") if (table := getattr(file, name)) is not None}
-            if file.units is None:
-                raise WrongData(f"'{path}': the file has no table of units, so it holds no spikes. Give a file of sorted spikes.")
-            if "spike_times" not in file.units.colnames:
-                raise WrongData(f"'{path}': the table of units has no column spike_times; it has: {', '.join(file.units.colnames) or 'none'}. Give a file of sorted spikes.")
-            if not tables.keys() - {"invalid_times"}:
-                raise WrongData(f"'{path}': the file has no table of trials. Add one (add_trial), or another table of intervals that trials = [...] names.")
-            units = _units(file.units)
-            names = _chosen(wanted, tables, path, ["trials"] if "trials" in tables else [])
-            if not names:
-                raise WrongData(f"'{path}': the file has no table 'trials'. Say which intervals are the trials, trials = [...]: {', '.join(tables)}.")
-            columns = _columns(file.units.to_dataframe(), ("spike_times", "obs_intervals"))
-            invalid = tables["invalid_times"].to_dataframe()[["start_time", "stop_time"]].to_numpy(float) if "invalid_times" in tables else np.empty((0, 2))
-            parts = [_table(name, tables[name], units, invalid) for name in names]
-            return Session(parts, columns, list(_unread(file, tables, names)))
-    except FileError:
-        raise
-    except (OSError, KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise DamagedFile(f"'{path}' is not a whole NWB file ({error}).") from None
-
-
-def _units(table: Any) -> list[Recorded]:
-    """Spikes of each row of the table of units, and when it was recorded."""
-    observed = "obs_intervals" in table.colnames
-    found = []
-    for row in range(len(table)):
-        recorded = np.asarray(table["obs_intervals"][row], dtype=float).reshape(-1, 2) if observed else ALWAYS
-        times = np.asarray(table["spike_times"][row])
-        found.append(Recorded(np.sort(times.astype(float)), recorded, _precision(times)))
-    return found
-
-
-def _table(name: str, table: Any, units: Sequence[Recorded], invalid: Array) -> Part:
-    frame = table.to_dataframe()
-    places = [f"row {row} of '{name}'" for row in range(len(frame))]
-    return Part(units, frame["start_time"].to_numpy(float), places, {"name": np.full(len(frame), name)} | _columns(frame), invalid)
-
-
-def _columns(table: Any, but: Sequence[str] = ()) -> dict[str, Array]:
-    """The columns of a table with one value a row."""
-    return {str(name): table[name].to_numpy() for name in table.columns if name not in but and len(table) and np.ndim(table[name].iloc[0]) == 0}
-
-
-def _unread(file: Any, tables: Mapping[str, Any], taken: Sequence[str]) -> Iterator[str]:
-    """What of an NWB file is no part of the examples."""
-    yield from (f"not read: intervals '{name}' ({len(table)} rows)" for name, table in tables.items() if name not in (*taken, "invalid_times"))
-    for group in ("acquisition", "stimulus", "processing", "analysis", "scratch"):
-        if names := list(getattr(file, group) or ()):
-            yield f"not read: {group} {', '.join(map(repr, names[:6]))}{f' and {len(names) - 6} more' if len(names) > 6 else ''}"
-
-
-def _neo(path: Path, wanted: Sequence[str]) -> Session:
-    try:
-        from neo.io import NixIO
-    except ImportError as error:
-        raise NoPackage(f"reading a NIX file needs Neo and nixio ({error}): pip install 'bioFA[neo]'.") from None
-    inspect(path)
-    try:
-        with NixIO(str(path), "ro") as io:
-            blocks = io.read_all_blocks()
-    except Exception as error:  # nixio and Neo raise errors of many kinds about a damaged file
-        raise DamagedFile(f"'{path}' is not a whole NIX file ({error}).") from None
-    block, segments = blocks[0], [segment for segment in blocks[0].segments if segment.spiketrains]
-    if not segments:
-        raise WrongData(f"'{path}': no segment has spike trains. Put the spikes in as spike trains, and the trials as epochs.")
-    first, known = segments[0], {of.name: of for segment in segments for of in (*segment.epochs, *segment.events)}
-    epochs = [epoch.name for segment in segments for epoch in segment.epochs]
-    names = _chosen(wanted, known, path, epochs)
-    parts: list[Part] = []
-    for number, segment in enumerate(segments):
-        if len(segment.spiketrains) != len(first.spiketrains):
-            raise WrongData(
-                f"'{path}': segment {number} ('{segment.name}') has {len(segment.spiketrains)} spike trains, and segment 0 ('{first.name}') has {len(first.spiketrains)}. "
-                "Give every segment the same units, in the same order."
-            )
-        units = [
-            Recorded(np.sort(_seconds(train.times)), np.array([[_seconds(train.t_start), _seconds(train.t_stop)]]), _precision(train.times.magnitude)) for train in segment.spiketrains
-        ]
-        if names:
-            parts += [_epoch(of, f"segment {number}", units) for of in (*segment.epochs, *segment.events) if of.name in names]
-        else:
-            start = np.array([max(unit.recorded[0, 0] for unit in units)])
-            columns = {key: np.array([value]) for key, value in segment.annotations.items() if np.ndim(value) == 0}
-            parts.append(Part(units, start, [f"segment {number}"], columns | {"name": np.array([segment.name or ""])}))
-    annotations = {name for train in first.spiketrains for name in train.annotations}
-    columns = {name: np.array([train.annotations.get(name, "") for train in first.spiketrains]) for name in annotations}
-    columns |= {"name": np.array([train.name or "" for train in first.spiketrains])} if "name" not in columns else {}
-    return Session(parts, columns, list(_unread_neo(blocks, block, names)))
-
-
-def _seconds(times: Any) -> Any:
-    """Times of Neo in seconds; of float32 no more digit is lost."""
-    return times.astype(float).rescale("s").magnitude
-
-
-def _precision(times: Array) -> float:
-    """To what share of themselves written times are rounded: writers of NWB and NIX make float64 of float32, so the digits decide, not the type.
-
-    Times are float32 where all of them are, and one needs its last digit.
-    """
-    mantissas, _ = np.frexp(times.astype(float))
-    digits = mantissas * 2.0**24
-    return 2.0**-23 if (digits == np.rint(digits)).all() and (digits % 2 == 1).any() else DOUBLE
-
-
-def _epoch(of: Any, place: str, units: Sequence[Recorded]) -> Part:
-    """The trials of an epoch, or of events."""
-    columns = {str(name): np.asarray(values) for name, values in of.array_annotations.items()}
-    count, labels = len(of.times), np.asarray(of.labels)
-    columns |= {"labels": labels.astype(str)} if len(labels) == count and "labels" not in columns else {}
-    columns |= {"name": np.full(count, of.name or "")} if "name" not in columns else {}
-    return Part(units, _seconds(of.times), [f"trial {row} of '{of.name}' in {place}" for row in range(count)], columns)
-
-
-def _unread_neo(blocks: Sequence[Any], block: Any, taken: Sequence[str]) -> Iterator[str]:
-    """What of a NIX file is no part of the examples."""
-    if len(blocks) > 1:
-        yield f"not read: {len(blocks) - 1} more blocks ({', '.join(repr(other.name) for other in blocks[1:4])})"
-    for number, segment in enumerate(block.segments):
-        where = f"of segment {number} ('{segment.name}')"
-        if not segment.spiketrains and segment.epochs:
-            yield f"not read: the epochs {where}, which has no spike trains"
-        for of in (*segment.epochs, *segment.events) if segment.spiketrains else ():
-            if of.name not in taken:
-                yield f"not read: '{of.name}' {where} ({len(of.times)} times)"
-        signals = len(segment.analogsignals) + len(segment.irregularlysampledsignals)
-        if signals:
-            yield f"not read: {signals} signals {where}"
+def _text(value: Any) -> str:
+    """A value of a column as text."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
