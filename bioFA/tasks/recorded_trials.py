@@ -68,7 +68,7 @@ class RecordedTrials(Given):
         self._check_finite(session, kept)
         inputs, labels = [], []
         left_out: list[str] = []
-        seen = 0
+        seen: dict[int, Array] = {}
         for part in session.parts:
             column = self._column(part, self.label)
             starts = (part.starts if not self.align else self._times(part, self.align)) + self.offset
@@ -76,16 +76,17 @@ class RecordedTrials(Given):
             faults = [self._fault(part, kept, start, column[trial]) for trial, start in enumerate(starts)]
             left_out += [f"{part.places[trial]} {fault}" for trial, fault in enumerate(faults) if fault]
             whole = np.array([not fault for fault in faults], dtype=bool)
-            counts, spikes = self._counts(part, kept, starts[whole])
-            seen += spikes
-            inputs.append(counts)
+            inputs.append(self._counts(part, kept, starts[whole], seen))
             labels.append(column[whole])
         if left_out and self.incomplete == "refuse":
             more = f" ({len(left_out)} trials are like that)" if len(left_out) > 1 else ""
             raise WrongData(f"{self.path}: {left_out[0]}{more}. Say incomplete = 'leave_out' to do without, or give a shorter window or other units.")
         if not any(map(len, labels)):
             raise WrongData(f"{self.path}: none of the {len(left_out)} trials is left. The first: {left_out[0]}.")
-        notes = [*session.ledger.by_place(), *session.notes, *self._silent(session, kept, seen)]
+        labels = [column for column in labels if len(column)]
+        if len({column.dtype.kind in "SU" for column in labels}) > 1:
+            raise WrongData(f"{self.path}: the column '{self.label}' holds texts in some of the trials and numbers in others. Write all of them alike, or take fewer: trials = [...].")
+        notes = [*session.ledger.by_place(), *session.notes, *self._silent(session, kept, sum(int(of.sum()) for of in seen.values()))]
         if left_out:
             notes.append(f"left out {len(left_out)} of {len(left_out) + sum(map(len, labels))} trials: {'; '.join(left_out[:3])}{'; ...' if len(left_out) > 3 else ''}")
         found = np.concatenate(inputs)
@@ -141,10 +142,10 @@ class RecordedTrials(Given):
                 return f"lies from {start:g} to {stop:g} s, and unit {unit} was recorded from {said or 'no time'}"
         return ""
 
-    def _counts(self, part: Part, kept: Sequence[int], starts: Array) -> tuple[Array, int]:
-        """Spikes in each bin of trials, `(n, bins, n_units)`, and how many different spikes these are."""
+    def _counts(self, part: Part, kept: Sequence[int], starts: Array, seen: dict[int, Array]) -> Array:
+        """Spikes in each bin of trials, `(n, bins, n_units)`; marks in `seen` which spikes, by the unit's `id`, these are."""
         bins, width = self.bins_per_trial, self.window / self.bins_per_trial
-        counts, spikes = np.zeros((len(starts), bins, len(kept))), 0
+        counts = np.zeros((len(starts), bins, len(kept)))
         for number, unit in enumerate(kept):
             times, precision = part.units[unit].spikes, part.units[unit].precision
             first, last = np.searchsorted(times, [starts - width, starts + self.window + width])
@@ -153,9 +154,9 @@ class RecordedTrials(Given):
             self._check_known_to(unit, times[near], width, precision)
             at = bin_of(times[near], starts[trial], width, precision)
             inside = (at >= 0) & (at < bins)
-            spikes += len(np.unique(near[inside]))
+            seen.setdefault(id(part.units[unit]), np.zeros(len(times), dtype=bool))[near[inside]] = True
             counts[:, :, number] = np.bincount(trial[inside] * bins + at[inside], minlength=len(starts) * bins).reshape(len(starts), bins)
-        return counts, spikes
+        return counts
 
     def _check_known_to(self, unit: int, times: Array, width: float, precision: float) -> None:
         """Refuse times that are written too coarsely to say in which bin they are."""
