@@ -7,8 +7,8 @@ import numpy as np
 import bioFA
 from benchmarks.case import Array, Case
 from benchmarks.spikes import DT, STEPS
-from bioFA.data import has_mnist, read_mnist
 from bioFA.instance import draw, stream
+from bioFA.tasks.mnist_files import has_mnist, read_mnist
 
 MNIST_DENSITY, MNIST_MEAN = 0.191, 0.684
 """Share of pixels that are not zero, and their mean; generated images have the same."""

@@ -44,7 +44,7 @@ def _measured(variants: Sequence[Variant], case: Case, repeats: int, seconds: fl
 def hidden_spikes(case: Case) -> float:
     """Spikes of the hidden layer in a presentation, over one pass through the frozen input."""
     from benchmarks.peers.biofa import PATHWAYS, experiment
-    from bioFA.brian.run import Compiled
+    from bioFA.consumers.brian.run import Compiled
     from bioFA.instance import draw
 
     with tempfile.TemporaryDirectory(prefix="biofa-events-") as scratch:

@@ -71,7 +71,7 @@ def _read_neo(result: Any, path: Path) -> None:
     """Check that a NIX file holds the result."""
     import nixio
 
-    from bioFA.foreign import inspect
+    from bioFA.system.untrusted_hdf5 import inspect
 
     inspect(path)
     with nixio.File.open(str(path), nixio.FileMode.ReadOnly) as file:
@@ -84,7 +84,7 @@ def _read_nwb(result: Any, path: Path) -> None:
     """Check that an NWB file holds the result."""
     import pynwb
 
-    from bioFA.foreign import inspect
+    from bioFA.system.untrusted_hdf5 import inspect
 
     inspect(path)
     with pynwb.NWBHDF5IO(str(path), "r") as io:

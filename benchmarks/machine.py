@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from bioFA.provenance import versions
+from bioFA.runs.provenance import versions
 
 
 def describe() -> dict[str, Any]:

@@ -30,7 +30,7 @@ def memory(presentations: int, say: Say) -> dict[str, Any]:
 
 def _run(presentations: int) -> dict[str, Any]:
     import bioFA
-    from bioFA.data import has_mnist, mnist_folder
+    from bioFA.tasks.mnist_files import has_mnist, mnist_folder
 
     changes: dict[str, Any] = {"protocol.presentations": presentations, "protocol.snapshots": 1}
     with tempfile.TemporaryDirectory(prefix="biofa-memory-") as scratch:

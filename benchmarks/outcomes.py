@@ -24,7 +24,8 @@ from pathlib import Path
 try:
     from bioFA.comparisons import compare, sweep
 except ImportError:
-    from bioFA import compare, sweep
+    from bioFA.comparisons import compare
+    from bioFA.comparisons import sweep
 found = sweep.read(Path(sys.argv[1]))
 began = time.process_time()
 compare.summary(found)
@@ -37,7 +38,7 @@ from pathlib import Path
 try:
     from bioFA.comparisons import compare
 except ImportError:
-    from bioFA import compare
+    from bioFA.comparisons import compare
 from benchmarks.outcomes import fabricate
 fabricate(compare, Path(sys.argv[1]), int(sys.argv[2]))
 """

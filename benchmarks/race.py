@@ -194,8 +194,8 @@ def race(
         A row for each variant and case, with `ns` a presentation and its median; raw values are kept.
     """
     from benchmarks.peers.biofa import PATHWAYS, experiment
+    from bioFA.consumers.reference import Reference
     from bioFA.instance import draw
-    from bioFA.reference import Reference
 
     with tempfile.TemporaryDirectory(prefix="biofa-race-") as scratch:
         folders = [Path(scratch) / str(number) for number in range(len(cases))]

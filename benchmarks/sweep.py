@@ -14,7 +14,7 @@ from typing import Any
 
 import bioFA
 from benchmarks.race import THREADS, Say
-from bioFA.brian.run import Compiled
+from bioFA.consumers.brian.run import Compiled
 from bioFA.instance import draw
 
 

@@ -12,36 +12,39 @@ Names are loaded when they are first used, so that `import bioFA` and `biofa --h
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from bioFA import repr_html as _repr_html
+
 if TYPE_CHECKING:
-    from bioFA.biology import Audit, audit
-    from bioFA.brian.live import Live, to_brian2
-    from bioFA.checks import RuleCheck, check_rule
     from bioFA.comparison import Comparison, load_comparison, run_comparison
     from bioFA.errors import BioFAError, FileError, MissingError, ModelError, RunError
+    from bioFA.exchange.brian2_live import Live, to_brian2
     from bioFA.experiment import Experiment, Phase, Protocol, Record, Stop
-    from bioFA.files import builtin_models, dumps, load, loads
     from bioFA.instance import Instance, draw
+    from bioFA.modelfiles.toml import builtin_models, dumps, load, loads
     from bioFA.network import Learning, Network, Pathway, Population
-    from bioFA.result import Result, load_result
+    from bioFA.runs.result import Result, load_result
+    from bioFA.runs.simulation import resume, simulate
     from bioFA.schemes.layered import Layered, layered
-    from bioFA.simulation import resume, simulate
-    from bioFA.verification import Verification, verify
+    from bioFA.verification.backends import Verification, verify
+    from bioFA.verification.biology import Audit, audit
+    from bioFA.verification.rule_checks import RuleCheck, check_rule
 
 _HOMES = {
-    "bioFA.biology": ("Audit", "audit"),
-    "bioFA.brian.live": ("Live", "to_brian2"),
-    "bioFA.checks": ("RuleCheck", "check_rule"),
+    "bioFA.verification.biology": ("Audit", "audit"),
+    "bioFA.exchange.brian2_live": ("Live", "to_brian2"),
+    "bioFA.verification.rule_checks": ("RuleCheck", "check_rule"),
     "bioFA.comparison": ("Comparison", "load_comparison", "run_comparison"),
     "bioFA.errors": ("BioFAError", "FileError", "MissingError", "ModelError", "RunError"),
     "bioFA.experiment": ("Experiment", "Phase", "Protocol", "Record", "Stop"),
-    "bioFA.files": ("builtin_models", "dumps", "load", "loads"),
+    "bioFA.modelfiles.toml": ("builtin_models", "dumps", "load", "loads"),
     "bioFA.instance": ("Instance", "draw"),
     "bioFA.network": ("Learning", "Network", "Pathway", "Population"),
-    "bioFA.result": ("Result", "load_result"),
+    "bioFA.runs.result": ("Result", "load_result"),
     "bioFA.schemes.layered": ("Layered", "layered"),
-    "bioFA.simulation": ("resume", "simulate"),
-    "bioFA.verification": ("Verification", "verify"),
+    "bioFA.runs.simulation": ("resume", "simulate"),
+    "bioFA.verification.backends": ("Verification", "verify"),
 }
+_repr_html.drawn_by("bioFA.show.notebook")
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [

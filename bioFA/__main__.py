@@ -1,5 +1,9 @@
-"""`python -m bioFA` is `biofa`."""
+"""`python -m bioFA`, and the command `biofa`: every command, and the trial of them all."""
 
 from bioFA.cli import main
+from bioFA.selftest.command import selftest
 
-main()
+main.add_command(selftest)
+
+if __name__ == "__main__":
+    main(prog_name="biofa")

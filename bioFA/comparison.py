@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bioFA import compare
-from bioFA.sweep import Limits, Report, read, read_outcomes
+from bioFA.comparisons import compare
+from bioFA.comparisons.sweep import Limits, Report, read, read_outcomes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +31,7 @@ class Comparison:
     @property
     def report(self) -> Path:
         """Its page."""
-        from bioFA import report
+        from bioFA.show import report
 
         return self.folder / report.PAGE
 
@@ -39,9 +39,9 @@ class Comparison:
         return compare.told(self.outcome)
 
     def _repr_html_(self) -> str:
-        from bioFA.notebook import of_comparison
+        from bioFA.show.notebook import of_comparison
 
-        return of_comparison(self)
+        return of_comparison(self.outcome, self.report)
 
 
 def run_comparison(
@@ -70,8 +70,8 @@ def run_comparison(
         FileError: if the folder holds another comparison, or another process runs it.
         RunError: if runs failed; those that are done are kept.
     """
-    from bioFA import report
-    from bioFA.simulation import check_backend
+    from bioFA.runs.simulation import check_backend
+    from bioFA.show import report
 
     check_backend(backend, precision)
     names = (models,) if isinstance(models, str) else tuple(models)

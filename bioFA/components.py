@@ -129,7 +129,7 @@ class Rate:
 
 
 class InSchema:
-    """Annotation that says what stands for a field in the JSON Schema of model files (`bioFA.schema`); `{"family": kind}` is any part of a family."""
+    """Annotation that says what stands for a field in the JSON Schema of model files (`bioFA.modelfiles.schema`); `{"family": kind}` is any part of a family."""
 
     def __init__(self, table: dict[str, Any]):
         self.table = table

@@ -32,7 +32,7 @@ class BioFAError(Exception):
         self.fields: dict[str, Any] | None = None
         """the fields of the innermost part that is wrong,"""
         self.key: tuple[str | int, ...] = ()
-        """and the key in it. `bioFA.places` finds the line by them."""
+        """and the key in it. `bioFA.modelfiles.locate` finds the line by them."""
         self.part: tuple[str, str, str] | None = None
         """What kind of part has a name that nobody knows, that name, and the module with its family."""
 

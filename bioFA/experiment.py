@@ -15,6 +15,7 @@ from bioFA.components import Component, Count, Name, Number
 from bioFA.errors import BadName, Contradiction, MissingField, ModelError, OutOfRange, Unavailable, UnknownName, WrongShape, suggestion
 from bioFA.network import CircuitField, Network, Node
 from bioFA.neurons import NeuronModel
+from bioFA.repr_html import shown
 from bioFA.schemes.layered import Layered
 from bioFA.tasks import TaskField
 from bioFA.tasks.base import named
@@ -343,7 +344,5 @@ class Experiment(Component):
                 raise
             raise error.within(f"scheme '{scheme}' has no settings here, so its rules are those of the model's own scheme '{circuit.own_scheme}': ") from None
 
-    def _repr_html_(self) -> str:
-        from bioFA.notebook import of_experiment
-
-        return of_experiment(self)
+    def _repr_html_(self) -> str | None:
+        return shown(self)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 import bioFA
 from bioFA.analysis.learning import sliding_mean
-from bioFA.figures import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, STYLE
+from bioFA.show.figures import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, STYLE
 
 SCHEMES = {"shallow": GREY, "np": PURPLE, "bp": ORANGE, "fa": BLUE, "pbp": GREEN}
 

@@ -21,9 +21,9 @@ from matplotlib.figure import Figure
 
 import bioFA
 from bioFA.analysis.learning import error_rate, sliding_mean
-from bioFA.figures import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, STYLE
 from bioFA.instance import draw
-from bioFA.result import Result
+from bioFA.runs.result import Result
+from bioFA.show.figures import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, STYLE
 from bioFA.tasks import Split
 
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, GREY, "black")

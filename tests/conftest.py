@@ -19,7 +19,7 @@ def pytest_configure(config):
     """Start one process that has imported Brian2, for the builds of all workers; the tests of builds themselves go without it."""
     if not hasattr(config, "workerinput") and not config.option.collectonly and "BIOFA_BUILD_SERVER" not in os.environ:
         os.environ["BIOFA_BUILD_SERVER"] = str(Path(tempfile.mkdtemp(prefix="biofa-")) / "build")
-        command = [sys.executable, "-P", "-m", "bioFA.brian.server", os.environ["BIOFA_BUILD_SERVER"]]
+        command = [sys.executable, "-P", "-m", "bioFA.consumers.brian.server", os.environ["BIOFA_BUILD_SERVER"]]
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

@@ -39,11 +39,11 @@ class Measured(NamedTuple):
 MODULES = {
     "bioFA/expressions.py": Measured(("test_expressions.py",)),
     "bioFA/units.py": Measured(("test_units.py",)),
-    "bioFA/sealed.py": Measured(("test_sealed.py",)),
+    "bioFA/system/sealed_hdf5.py": Measured(("test_sealed.py",)),
     "bioFA/analysis/statistics.py": Measured(("test_statistics.py",), but="promise or 95_of_100"),
-    "bioFA/checkpoint.py": Measured(("test_checkpoint.py",)),
-    "bioFA/brian/run.py": Measured(("test_proof.py",), ("Compiled._call", "Compiled._prove", "Compiled._read", "Compiled._read_raster", "Compiled._read_records", "Compiled._stored", "_room", "_write")),
-    "bioFA/sweep.py": Measured(
+    "bioFA/runs/checkpoint.py": Measured(("test_checkpoint.py",)),
+    "bioFA/consumers/brian/run.py": Measured(("test_proof.py",), ("Compiled._call", "Compiled._prove", "Compiled._read", "Compiled._read_raster", "Compiled._read_records", "Compiled._stored", "_room", "_write")),
+    "bioFA/comparisons/sweep.py": Measured(
         ("test_sweep.py",),
         ("Sweep.__init__", "Sweep.part", "Sweep.chosen", "Sweep.experiment", "Sweep.place", "Sweep.outcome", "Sweep._prove", "Sweep.state", "Sweep.complaint",
          "_sha256", "_digest", "write", "read", "holds_sweep", "estimate", "_mean", "_running", "pilots"),

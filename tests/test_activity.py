@@ -8,14 +8,15 @@ import pytest
 from click.testing import CliRunner
 
 import bioFA
-from bioFA import cli, figures, report
-from bioFA.activity import activity, watched
+from bioFA import cli
 from bioFA.analysis import spikes as analysis
+from bioFA.consumers.base import Segment
+from bioFA.consumers.reference import Reference
 from bioFA.errors import MissingError, ModelError
 from bioFA.instance import draw
-from bioFA.recording import Segment
-from bioFA.reference import Reference
-from bioFA.result import load_result
+from bioFA.runs.activity import activity, watched
+from bioFA.runs.result import load_result
+from bioFA.show import figures, report
 
 SMALL = {
     "circuit.sizes": [6, 12, 4], "task.n_in": 6, "task.n_out": 4, "task.examples": 20, "task.test_examples": 2, "circuit.hidden": {"name": "lif"},
@@ -196,4 +197,4 @@ def test_a_run_tells_the_statistics_of_its_spikes(tmp_path):
     assert outcome.exit_code == 0, outcome.output
     result = load_result(tmp_path / "run" / "result.h5")
     assert f"hidden: CV of intervals {result.spike_statistics['hidden']['cv_isi']:.2f}, Fano factor" in outcome.stdout
-    assert {f"{name}.png" for name in cli.FIGURES if name != "confusion"} <= {path.name for path in (tmp_path / "run").iterdir()}
+    assert {f"{name}.png" for name in cli.app.FIGURES if name != "confusion"} <= {path.name for path in (tmp_path / "run").iterdir()}

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 import bioFA
 from bioFA import ModelError, audit, cli, neurons, weights
-from bioFA.biology import KINDS
 from bioFA.schemes import family
+from bioFA.verification.biology import KINDS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 COMMON = {"one_to_one", "error_unit", "teacher", "signals_of_both_signs", "synapses_of_both_signs", "negative_rates"}
@@ -223,7 +223,7 @@ def test_the_tables_of_the_page_are_what_the_audit_finds():
 
 
 def test_the_report_of_a_run_holds_the_audit(tmp_path):
-    from bioFA import report
+    from bioFA.show import report
 
     result = bioFA.simulate(bioFA.load("linear", {"protocol.presentations": 50}), backend="numpy")
     page = report.of_run(result, tmp_path).read_text()

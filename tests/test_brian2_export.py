@@ -11,9 +11,9 @@ from systems import ALL
 
 import bioFA
 from bioFA import exchange
+from bioFA.consumers.reference import Reference
 from bioFA.errors import ModelError
-from bioFA.reference import Reference
-from bioFA.trained import Trained
+from bioFA.runs.trained import Trained
 
 WITHOUT_BIOFA = """
 import runpy, sys
@@ -202,7 +202,7 @@ def test_text_of_a_model_file_is_never_code_in_the_script(text, tmp_path):
     experiment = bioFA.load("linear", {"task.examples": 20, "task.test_examples": 2, "description": text})
     if text.isprintable():
         experiment = experiment.replace(name=text)
-    exchange.export(bioFA.trained.Trained(experiment, 1, 0, bioFA.draw(experiment, 1).state), "brian2", tmp_path / "script")
+    exchange.export(bioFA.runs.trained.Trained(experiment, 1, 0, bioFA.draw(experiment, 1).state), "brian2", tmp_path / "script")
     tree = ast.parse((tmp_path / "script" / "network.py").read_text())
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "open"]
     assert calls == []

@@ -6,18 +6,18 @@ import systems
 
 import bioFA
 from bioFA import neurons, rules
+from bioFA.consumers.reference import Reference
 from bioFA.instance import draw
 from bioFA.neurons.lif import Lif
 from bioFA.neurons.spiking_error_unit import SpikingErrorUnit
 from bioFA.neurons.stochastic_sigmoid import StochasticSigmoid
 from bioFA.neurons.two_compartment_lif import TwoCompartmentLif
-from bioFA.reference import Reference
 from bioFA.rules.delta_rule import DeltaRule
 from bioFA.rules.event_driven_random_backpropagation import EventDrivenRandomBackpropagation
 from bioFA.rules.local_error import LocalError
 from bioFA.rules.node_perturbation import NodePerturbation
-from bioFA.simulation import consumer
-from bioFA.verification import TOLERANCE, verify
+from bioFA.runs.simulation import consumer
+from bioFA.verification.backends import TOLERANCE, verify
 
 pytestmark = pytest.mark.compiled
 

@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt
 import bioFA
 from bioFA import Learning, check_rule, rules
 from bioFA.components import Number
-from bioFA.reference import Reference
+from bioFA.consumers.reference import Reference
 from bioFA.rules import PlasticityRule
 from bioFA.rules.e_prop import EProp
 from bioFA.rules.equation import Equation

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 import bioFA
-from bioFA import checkpoint, provenance
-from bioFA.checkpoint import Run, Stretch, begin, is_unfinished, refuse_taken, reopen
+from bioFA.consumers.base import Recording
 from bioFA.errors import (
     AlreadyFinished,
     CannotWrite,
@@ -24,7 +23,8 @@ from bioFA.errors import (
     Unreadable,
     WrongVersion,
 )
-from bioFA.recording import Recording
+from bioFA.runs import checkpoint, provenance
+from bioFA.runs.checkpoint import Run, Stretch, begin, is_unfinished, refuse_taken, reopen
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import bioFA
-from bioFA import figures
 from bioFA.analysis.learning import confusion_matrix, error_rate
+from bioFA.consumers.reference import Reference
 from bioFA.errors import FileError
 from bioFA.instance import draw
-from bioFA.reference import Reference
+from bioFA.show import figures
 from bioFA.tasks.arrays import Arrays
 
 

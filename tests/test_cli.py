@@ -12,9 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 import bioFA
-from bioFA import cli, figures
-from bioFA.reference import Reference
-from bioFA.result import load_result
+from bioFA import cli
+from bioFA.consumers.reference import Reference
+from bioFA.runs.result import load_result
+from bioFA.show import figures
 
 SMALL = ("--set", "task.examples=60", "--set", "task.test_examples=20", "--backend", "numpy")
 
@@ -71,7 +72,7 @@ def test_run_writes_a_result_that_says_the_same(finished):
 
 def test_run_writes_only_the_files_that_it_would_refuse_to_overwrite(finished):
     _, folder = finished
-    expected = {"result.h5", *(f"{name}{suffix}" for name in cli.FIGURES[:3] for suffix in cli.SUFFIXES)}
+    expected = {"result.h5", *(f"{name}{suffix}" for name in cli.app.FIGURES[:3] for suffix in cli.app.SUFFIXES)}
     assert {path.name for path in folder.iterdir()} == expected
 
 
@@ -129,7 +130,7 @@ def test_a_folder_that_holds_a_result_is_left_alone(finished):
 
 
 def test_the_folder_is_looked_at_before_anything_runs(monkeypatch, finished):
-    monkeypatch.setattr("bioFA.simulation.simulate", lambda *_, **__: pytest.fail("it ran"))
+    monkeypatch.setattr("bioFA.runs.simulation.simulate", lambda *_, **__: pytest.fail("it ran"))
     assert biofa("run", "linear", *SMALL, "--out", str(finished[1])).exit_code == 2
 
 
@@ -158,7 +159,7 @@ def test_an_interrupted_run_says_so_and_writes_nothing(tmp_path, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bioFA.simulation.simulate", interrupted)
+    monkeypatch.setattr("bioFA.runs.simulation.simulate", interrupted)
     outcome = biofa("run", "linear", *SMALL, "--json")
     assert outcome.exit_code == 130
     assert outcome.stderr == "biofa: [interrupted] interrupted.\n"
@@ -170,7 +171,7 @@ def test_too_little_memory_is_the_environment_s_lack(monkeypatch):
     def large(*_, **__):
         raise MemoryError("cannot allocate 9 TiB")
 
-    monkeypatch.setattr("bioFA.simulation.simulate", large)
+    monkeypatch.setattr("bioFA.runs.simulation.simulate", large)
     outcome = biofa("run", "linear", *SMALL)
     assert outcome.exit_code == 3
     assert "cannot allocate 9 TiB" in outcome.stderr
@@ -187,7 +188,7 @@ class Nudged(Reference):
 
 @pytest.mark.parametrize(("other", "code"), [(Reference, 0), (Nudged, 1)])
 def test_verify_fails_where_the_two_differ_and_names_the_pathway(monkeypatch, other, code):
-    monkeypatch.setattr("bioFA.verification.consumer", lambda instance, backend: other(instance))
+    monkeypatch.setattr("bioFA.verification.backends.consumer", lambda instance, backend: other(instance))
     outcome = biofa("verify", "linear", "--presentations", "50", "--json")
     assert outcome.exit_code == code, outcome.output
     printed = json.loads(outcome.stdout)

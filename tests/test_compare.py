@@ -14,8 +14,9 @@ import pytest
 from click.testing import CliRunner
 
 import bioFA
-from bioFA import cli, compare, sweep, tuning
-from bioFA.compare import Request, parse_axis
+from bioFA import cli
+from bioFA.comparisons import compare, sweep, tuning
+from bioFA.comparisons.compare import Request, parse_axis
 from bioFA.errors import FileError, ModelError
 
 SMALL = ("task.examples=120", "task.test_examples=20", "task.validation_examples=20")
@@ -262,7 +263,7 @@ def test_the_default_number_of_seeds_can_test_every_pair():
 def test_seeds_on_which_a_model_was_chosen_are_left_out(tmp_path):
     chosen = bioFA.load("linear").replace(chosen_on={"seeds": [1, 3], "split": "test"})
     path = tmp_path / "mine.toml"
-    path.write_text(bioFA.files.dumps(chosen))
+    path.write_text(bioFA.modelfiles.toml.dumps(chosen))
     assert bioFA.load(str(path)) == chosen
     _, jobs = compare.plan(request(models=(str(path),), tune=True, seeds=2))
     assert {job.seed for job in jobs if job.factor is None} == {2, 4}

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import bioFA
-from bioFA.brian import cache
-from bioFA.brian.run import Compiled
+from bioFA.consumers.brian import cache
+from bioFA.consumers.brian.run import Compiled
 from bioFA.errors import RunError
 from bioFA.instance import draw
 
@@ -140,7 +140,7 @@ def test_no_number_recompiles_and_a_new_structure_does(compiled, monkeypatch):
 
 
 def test_a_damaged_binary_is_built_again(tmp_path, monkeypatch):
-    from bioFA.brian.compose import make_program
+    from bioFA.consumers.brian.compose import make_program
 
     monkeypatch.setenv("BIOFA_CACHE", str(tmp_path))
     program = make_program(bioFA.load("minimal"))

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bioFA.data import MNIST_SHA256, fetch_mnist, has_mnist, read_mnist
 from bioFA.errors import FileError
 from bioFA.tasks.mnist import Mnist, moved
+from bioFA.tasks.mnist_files import MNIST_SHA256, fetch_mnist, has_mnist, read_mnist
 
 needs_mnist = pytest.mark.skipif("BIOFA_DATA" not in os.environ, reason="BIOFA_DATA names no folder with MNIST")
 
@@ -86,7 +86,7 @@ def test_what_is_there_is_not_fetched_again_unless_it_is_damaged(tmp_path, monke
     def download(_):
         raise Downloading
 
-    monkeypatch.setattr("bioFA.data._download", download)
+    monkeypatch.setattr("bioFA.tasks.mnist_files._download", download)
     fetch_mnist(tmp_path, copy=os.environ["BIOFA_DATA"])
     assert fetch_mnist(tmp_path) == tmp_path
     with open(tmp_path / "t10k-labels-idx1-ubyte", "r+b") as damaged:

@@ -8,8 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 import bioFA
-from bioFA import cli, diagnosis
-from bioFA.result import Finding, load_result
+from bioFA import cli
+from bioFA.runs import diagnosis
+from bioFA.runs.result import Finding, load_result
 from bioFA.schemes import family
 
 SHORT = {"task.examples": 400, "task.test_examples": 20}

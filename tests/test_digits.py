@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import bioFA
+from bioFA.consumers.reference import Reference
 from bioFA.instance import draw
 from bioFA.network import Node
-from bioFA.reference import Reference
 
 pytest.importorskip("sklearn")
 

@@ -121,7 +121,7 @@ def test_the_site_builds_without_a_warning_and_runs_gallery_and_notebooks(tmp_pa
     assert len(list((tmp_path / "site" / "_images").glob("sphx_glr_plot_*_001.png"))) == len(list((DOCS / "gallery").glob("plot_*.py")))
 
 
-@pytest.mark.parametrize("path", ["README.md", "CITATION.cff", "bioFA/template/CITATION.cff"])
+@pytest.mark.parametrize("path", ["README.md", "CITATION.cff", "bioFA/modelfiles/template/CITATION.cff"])
 def test_the_paper_is_cited_as_preprint_and_in_its_journal_version(path):
     text = (DOCS.parent / path).read_text()
     for words in ("arXiv:1411.0247" if path.endswith(".md") else "arxiv.org/abs/1411.0247", "10.1038/ncomms13276", "13276", "2014", "2016",

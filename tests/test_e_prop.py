@@ -9,15 +9,15 @@ from scipy.signal import lfilter
 
 import bioFA
 from bioFA import BioFAError, ModelError
+from bioFA.consumers.reference import Reference
 from bioFA.instance import draw
 from bioFA.network import Learning
 from bioFA.neurons.adaptive_lif import AdaptiveLif
 from bioFA.neurons.leaky_rate import LeakyRate
-from bioFA.reference import Reference
 from bioFA.rules.e_prop import EProp
 from bioFA.schemes import Layered
 from bioFA.tasks.evidence import Evidence
-from bioFA.verification import verify
+from bioFA.verification.backends import verify
 from bioFA.weights import Normal, Uniform
 
 DT = 1e-3

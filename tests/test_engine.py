@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 import bioFA
 from bioFA import Experiment, Layered
-from bioFA.brian.compose import make_program
-from bioFA.brian.factors import factorise, rests
-from bioFA.brian.run import Compiled
+from bioFA.consumers.brian.compose import make_program
+from bioFA.consumers.brian.factors import factorise, rests
+from bioFA.consumers.brian.run import Compiled
+from bioFA.consumers.reference import Reference
 from bioFA.instance import draw
 from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.static_rate import StaticRate
-from bioFA.reference import Reference
 from bioFA.rules import family
 from bioFA.rules.event_driven_random_backpropagation import EventDrivenRandomBackpropagation
 from bioFA.rules.local_error import LocalError

@@ -11,9 +11,10 @@ import pytest
 from click.testing import CliRunner
 
 import bioFA
-from bioFA import cli, exchange, files
+from bioFA import cli, exchange
 from bioFA.errors import FileError, ModelError
-from bioFA.trained import Trained, load_trained
+from bioFA.modelfiles import toml
+from bioFA.runs.trained import Trained, load_trained
 
 SMALL = {"task.examples": 60, "task.test_examples": 20}
 PRESENTATIONS = 60
@@ -170,7 +171,7 @@ def test_arrays_hold_every_weight_to_the_last_bit(runs, tmp_path):
         np.testing.assert_array_equal(np.loadtxt(tmp_path / "a" / "weights" / f"{name}.csv", delimiter=",", ndmin=2), matrix)
     curve = pd.read_csv(tmp_path / "a" / "learning_curve.csv")
     np.testing.assert_array_equal(curve["nse"], result.learning_curve)
-    assert files.load(tmp_path / "a" / "model.toml") == result.experiment
+    assert toml.load(tmp_path / "a" / "model.toml") == result.experiment
 
 
 def test_pandas_and_xarray_show_what_the_result_holds(runs):
@@ -193,7 +194,7 @@ def test_a_state_dict_of_pytorch_is_read_as_a_network(tmp_path):
     found = exchange.load(tmp_path / "theirs.safetensors")
     assert any("activation" in sentence for sentence in found.lost)
     model, _ = found.save(tmp_path / "mine")
-    experiment = files.load(model)
+    experiment = toml.load(model)
     x = rng.standard_normal(5)
     instance = bioFA.draw(experiment, 1)
     w1, b, w2 = (instance.state[f"{name}.w"] for name in ("input_to_hidden", "bias_to_hidden", "hidden_to_output"))

@@ -5,9 +5,10 @@ import pytest
 from test_activity import SMALL
 
 import bioFA
-from bioFA import exchange, files
+from bioFA import exchange
 from bioFA.exchange.trials import trials
 from bioFA.instance import draw
+from bioFA.modelfiles import toml
 
 CLASSES = {
     "circuit.sizes": [6, 12, 3], "protocol.phases": [], "protocol.presentations": 15, "protocol.presentation": "40 ms", "protocol.learning_onset": "20 ms", "protocol.snapshots": 2,
@@ -84,7 +85,7 @@ def test_traces_weights_and_the_course_of_learning_are_signals(spiking, block):
         np.testing.assert_array_equal(signal.magnitude, spiking.activity.courses[signal.name].astype(float))
     found = {signal.name: signal for signal in block.segments[1].irregularlysampledsignals}
     np.testing.assert_array_equal(found["nse"].magnitude[:, 0], spiking.learning_curve)
-    assert files.loads(block.annotations["model"]) == spiking.experiment
+    assert toml.loads(block.annotations["model"]) == spiking.experiment
 
 
 def test_weights_at_the_snapshots_are_arrays_of_the_nix_file_and_of_the_nwb_file(spiking, rates, tmp_path):
@@ -150,7 +151,7 @@ def test_an_nwb_file_holds_units_trials_and_weights(classes, nwb):
     np.testing.assert_array_equal(table["correct"], expected.correct)
     for name, weights in classes.snapshots.items():
         np.testing.assert_array_equal(file.get_scratch(name.removesuffix(".w")), weights)
-    assert files.loads(file.source_script) == classes.experiment
+    assert toml.loads(file.source_script) == classes.experiment
 
 
 @pytest.mark.parametrize("kind", ["classes", "rates"])

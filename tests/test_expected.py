@@ -22,8 +22,8 @@ import bioFA
 from bioFA import cli, exchange
 from bioFA.errors import FileError, ModelError
 from bioFA.exchange import expected
+from bioFA.runs.trained import Trained
 from bioFA.tasks.arrays import Arrays
-from bioFA.trained import Trained
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "howto" / "exports_that_run.md"

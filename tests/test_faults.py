@@ -9,17 +9,18 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bioFA import checkpoint, cli
-from bioFA.brian.run import Compiled
+from bioFA import cli
+from bioFA.consumers.brian.run import Compiled
 from bioFA.errors import TooFewHandles
-from bioFA.memory import resident
-from bioFA.result import RESULT
-from bioFA.scarcity import patiently
+from bioFA.runs import checkpoint
+from bioFA.runs.result import RESULT
 from bioFA.selftest import command, drill, report, soak
 from bioFA.selftest.bench import bench, dies_after, lost, outcomes
 from bioFA.selftest.injections import replace_program
 from bioFA.selftest.oracle import Ended, Outcome, Trial, complaint, digest, judge
 from bioFA.selftest.tally import Tally
+from bioFA.system.memory import resident
+from bioFA.system.retry import patiently
 
 pytestmark = [pytest.mark.faults, pytest.mark.compiled]
 

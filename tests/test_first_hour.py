@@ -11,8 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 import bioFA
-from bioFA import cli, files
+from bioFA import cli
 from bioFA.errors import FileError, ModelError
+from bioFA.modelfiles import toml
 
 SMALL = {"task.examples": 40, "task.test_examples": 10}
 
@@ -42,7 +43,7 @@ def test_a_new_project_has_what_it_says(project):
 
 
 def test_the_rule_of_the_project_is_its_only_difference(project):
-    model, own = (files.load(project / name) for name in ("model.toml", "own_rule.toml"))
+    model, own = (toml.load(project / name) for name in ("model.toml", "own_rule.toml"))
     assert own.circuit.schemes["fa"].rule.family_name == "equation"
     assert own.replace(name=model.name, circuit=own.circuit.replace(schemes=model.circuit.schemes)) == model
     assert own.circuit.schemes["bp"] == model.circuit.schemes["bp"]
@@ -63,7 +64,7 @@ def test_every_command_of_the_projects_readme_runs(project, tmp_path, monkeypatc
 @pytest.mark.slow
 @pytest.mark.compiled
 def test_the_project_learns_what_a_single_layer_cannot(project):
-    errors = {scheme: [bioFA.simulate(files.load(project / "model.toml").with_scheme(scheme), seed).metrics["validation_error"] for seed in (1, 2, 3)] for scheme in ("fa", "bp", "shallow")}
+    errors = {scheme: [bioFA.simulate(toml.load(project / "model.toml").with_scheme(scheme), seed).metrics["validation_error"] for seed in (1, 2, 3)] for scheme in ("fa", "bp", "shallow")}
     assert max(errors["fa"]) < 0.05
     assert max(errors["bp"]) < 0.05
     assert min(errors["shallow"]) > max(errors["fa"])

@@ -14,12 +14,13 @@ import pytest
 from click.testing import CliRunner
 
 import bioFA
-from bioFA import cli, foreign_walk
+from bioFA import cli
 from bioFA.errors import FileError
 from bioFA.exchange import export, load
-from bioFA.foreign import inspect
-from bioFA.result import load_result, read_weights
-from bioFA.trained import load_trained
+from bioFA.runs.result import load_result, read_weights
+from bioFA.runs.trained import load_trained
+from bioFA.system import untrusted_walk
+from bioFA.system.untrusted_hdf5 import inspect
 
 SEGFAULT = Path(__file__).parent / "hostile" / "segfault.h5"
 """Two datasets with a few bytes changed at random; HDF5 1.14 dies of them (SIGSEGV)."""
@@ -116,7 +117,7 @@ def a_large_chunk(path):
 def deep(path):
     with h5py.File(path, "w") as file:
         group = file
-        for _ in range(foreign_walk.DEEPEST + 5):
+        for _ in range(untrusted_walk.DEEPEST + 5):
             group = group.create_group("g")
 
 
@@ -159,18 +160,18 @@ def test_a_file_that_crashes_the_library_is_refused_and_we_live():
 @pytest.mark.parametrize(("program", "reason"), [
     ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "died of it .signal 11"), ("import sys; sys.exit('oh')", "died of it .exit code 1: oh"), ("print('no JSON')", "died of it"), ("print('[]')", "died of it"),
     ("print('{\"ok\": true, \"datasets\": 1, \"bytes\": 1, \"variable\": []}', flush=True); import os; os.abort()", "died of it .signal 6"),
-    ("import sys; sys.path.insert(0, {folder!r}); import foreign_walk as w; w.CPU = 1; w.limit(0)\nwhile True: pass", "used up its time"),
-    ("import sys; sys.path.insert(0, {folder!r}); import foreign_walk as w; w.limit(0); x = bytearray(8 << 30)", "MemoryError"),
-    ("import sys; sys.path.insert(0, {folder!r}); import foreign_walk as w; w.limit(0)\nwhile True: sys.stdout.write('x' * 1000)", "died of it"),
+    ("import sys; sys.path.insert(0, {folder!r}); import untrusted_walk as w; w.CPU = 1; w.limit(0)\nwhile True: pass", "used up its time"),
+    ("import sys; sys.path.insert(0, {folder!r}); import untrusted_walk as w; w.limit(0); x = bytearray(8 << 30)", "MemoryError"),
+    ("import sys; sys.path.insert(0, {folder!r}); import untrusted_walk as w; w.limit(0)\nwhile True: sys.stdout.write('x' * 1000)", "died of it"),
 ])
 def test_a_walk_that_does_not_end_well_is_told(program, reason, tmp_path):
-    program = program.replace("{folder!r}", repr(str(Path(foreign_walk.__file__).parent)))
+    program = program.replace("{folder!r}", repr(str(Path(untrusted_walk.__file__).parent)))
     with pytest.raises(FileError, match=reason):
         inspect(honest(tmp_path / "a.h5"), walker=(sys.executable, "-c", program))
 
 
 def test_a_walk_that_hangs_is_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr("bioFA.foreign.PATIENCE", 1 - foreign_walk.CPU)
+    monkeypatch.setattr("bioFA.system.untrusted_hdf5.PATIENCE", 1 - untrusted_walk.CPU)
     began = time.monotonic()
     with pytest.raises(FileError, match="did not come to an end within 1 s"):
         inspect(honest(tmp_path / "a.h5"), walker=(sys.executable, "-c", "import time; time.sleep(60)"))
@@ -242,7 +243,7 @@ def test_every_reader_refuses_a_file_that_crashes_the_library(reader, tmp_path):
 
 def test_a_file_with_a_valid_seal_is_walked_too(result, tmp_path):
     """The seal says that a file is whole, not whose it is."""
-    from bioFA.sealed import is_whole, sealed
+    from bioFA.system.sealed_hdf5 import is_whole, sealed
 
     with h5py.File(result) as whole, sealed(tmp_path / "x.h5") as file:
         file.attrs.update(whole.attrs)
@@ -259,7 +260,7 @@ def test_files_of_ones_own_can_be_read_without_the_walk(result, monkeypatch):
     def refuse(*paths):
         raise AssertionError(f"{paths} were walked")
 
-    monkeypatch.setattr("bioFA.result.inspect", refuse)
+    monkeypatch.setattr("bioFA.runs.result.inspect", refuse)
     assert load_result(result, trusted=True).seed == 1
     with pytest.raises(AssertionError):
         load_result(result)

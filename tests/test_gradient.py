@@ -7,12 +7,12 @@ sweep is trusted.
 import numpy as np
 import pytest
 
+from bioFA.consumers.reference import Reference
 from bioFA.experiment import Experiment, Protocol, Record
 from bioFA.instance import draw
 from bioFA.neurons.activations import ACTIVATIONS
 from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.static_rate import StaticRate
-from bioFA.reference import Reference
 from bioFA.rules.delta_rule import DeltaRule
 from bioFA.rules.local_error import LocalError
 from bioFA.rules.node_perturbation import NodePerturbation as NodePerturbationRule

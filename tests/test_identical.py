@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from bioFA import schemes
+from bioFA.consumers.reference import Reference
 from bioFA.experiment import Experiment, Protocol
 from bioFA.instance import draw, identical
 from bioFA.neurons.static_rate import StaticRate
-from bioFA.reference import Reference
 from bioFA.rules.local_error import LocalError
 from bioFA.schemes import Layered
 from bioFA.tasks.tanh_teacher import TanhTeacher

@@ -8,8 +8,10 @@ import tomli_w
 from click.testing import CliRunner
 
 import bioFA
-from bioFA import compare, files, schemes, sweep
+from bioFA import schemes
 from bioFA.cli import main
+from bioFA.comparisons import compare, sweep
+from bioFA.modelfiles import toml
 from bioFA.rules.delta_rule import DeltaRule
 from bioFA.rules.local_error import LocalError
 
@@ -94,7 +96,7 @@ def test_other_rates_of_another_scheme_do_not_reach_what_inherits_from_the_model
 
 
 def test_a_stored_experiment_that_gives_no_settings_means_what_it_meant_when_it_ran(bare):
-    table = files.to_table(bioFA.load(bare))
+    table = toml.to_table(bioFA.load(bare))
     for scheme in set(schemes.family.names()) - {"fa"}:
         table["circuit"]["scheme"] = scheme  # as version 0.1 wrote the choice of a scheme
         stored = bioFA.loads(tomli_w.dumps(table))

@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import bioFA
-from bioFA import cli, exchange, sealed
+from bioFA import cli, exchange
 from bioFA.errors import FileError
-from bioFA.trained import load_trained
+from bioFA.runs.trained import load_trained
+from bioFA.system import sealed_hdf5
 
 SMALL = {"task.examples": 40, "task.test_examples": 10}
 
@@ -41,7 +42,7 @@ def test_any_flipped_bit_of_a_result_is_seen(stored, tmp_path, place, bit):
     at = 512 + int(place * (len(content) - 512))
     content[at] ^= 1 << bit
     (tmp_path / "result.h5").write_bytes(content)
-    assert sealed.is_whole(tmp_path / "result.h5") is False
+    assert sealed_hdf5.is_whole(tmp_path / "result.h5") is False
     with pytest.raises(FileError, match="changed, cut or damaged"):
         bioFA.load_result(tmp_path / "result.h5")
 
@@ -60,7 +61,7 @@ def test_a_file_of_an_older_bioFA_has_no_digest_and_is_read(stored, tmp_path):
             file.copy(name, old)
         for name, value in file.attrs.items():
             old.attrs[name] = value
-    assert sealed.is_whole(tmp_path / "old.h5") is None
+    assert sealed_hdf5.is_whole(tmp_path / "old.h5") is None
     np.testing.assert_array_equal(bioFA.load_result(tmp_path / "old.h5").learning_curve, bioFA.load_result(stored / "run" / "result.h5").learning_curve)
     assert biofa("check", tmp_path / "old.h5").exit_code == 0
 

@@ -11,8 +11,8 @@ from bioFA import Experiment, Network, Pathway, Population, Protocol, Record, cl
 from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.rate_source import RateSource
 from bioFA.neurons.static_rate import StaticRate
-from bioFA.result import late_angles, late_part
 from bioFA.rules.delta_rule import DeltaRule
+from bioFA.runs.result import late_angles, late_part
 from bioFA.tasks.linear_teacher import LinearTeacher
 from bioFA.weights import Identity, Normal, Values
 

@@ -8,11 +8,11 @@ import pytest
 from click.testing import CliRunner
 
 import bioFA
-from bioFA.brian.run import Compiled
 from bioFA.cli import main
+from bioFA.consumers.brian.run import Compiled
+from bioFA.consumers.reference import Reference
 from bioFA.instance import draw
-from bioFA.reference import Reference
-from bioFA.verification import verify
+from bioFA.verification.backends import verify
 
 pytestmark = [pytest.mark.skipif("BIOFA_DATA" not in os.environ, reason="BIOFA_DATA names no folder with MNIST"), pytest.mark.compiled]
 

@@ -17,7 +17,7 @@ import pytest
 import bioFA
 from bioFA import exchange
 from bioFA.errors import BioFAError
-from bioFA.trained import Trained
+from bioFA.runs.trained import Trained
 
 PAGES = Path(__file__).parents[1] / "docs" / "formats"
 DT = 1e-3

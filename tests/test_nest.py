@@ -22,7 +22,7 @@ from bioFA.neurons.leaky_rate import LeakyRate
 from bioFA.neurons.lif import Lif
 from bioFA.neurons.poisson_source import PoissonSource
 from bioFA.neurons.rate_source import RateSource
-from bioFA.simulation import consumer
+from bioFA.runs.simulation import consumer
 from bioFA.tasks.linear_teacher import LinearTeacher
 from bioFA.weights import Constant, Identity, Normal
 

@@ -70,7 +70,7 @@ def test_what_the_format_cannot_hold_is_told_and_read_back(written):
 @pytest.mark.parametrize(("model", "why"), [("evidence", "adaptive_lif has no counterpart"), ("digits_plateaus", "pyramidal")])
 def test_neurons_that_neuroml_has_no_words_for_are_refused(model, why, tmp_path):
     experiment = bioFA.load(model)
-    trained = bioFA.trained.Trained(experiment, 1, 0, bioFA.draw(experiment, 1).state)
+    trained = bioFA.runs.trained.Trained(experiment, 1, 0, bioFA.draw(experiment, 1).state)
     with pytest.raises(ModelError, match=why):
         exchange.export(trained, "neuroml", tmp_path / "n")
     assert not (tmp_path / "n").exists()
@@ -123,7 +123,7 @@ def test_jneuroml_learns_as_we_do(activation, scheme, tmp_path):
 ])
 def test_learning_that_lems_has_no_words_for_is_told(model, changes, why, tmp_path):
     experiment = bioFA.load(model, changes)
-    trained = bioFA.trained.Trained(experiment, 1, 0, bioFA.draw(experiment, 1).state)
+    trained = bioFA.runs.trained.Trained(experiment, 1, 0, bioFA.draw(experiment, 1).state)
     lost = exchange.export(trained, "neuroml", tmp_path / "n").lost
     assert any(re.search(f"learning as LEMS dynamics: .*({why})", sentence) for sentence in lost)
     assert not (tmp_path / "n" / "learning.xml").exists()

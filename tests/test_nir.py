@@ -19,9 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bioFA
-from bioFA import Experiment, Network, Pathway, Population, Protocol, cli, exchange, files
+from bioFA import Experiment, Network, Pathway, Population, Protocol, cli, exchange
 from bioFA.errors import FileError, ModelError
 from bioFA.instance import draw
+from bioFA.modelfiles import toml
 from bioFA.neurons.adaptive_lif import AdaptiveLif
 from bioFA.neurons.bernoulli_source import BernoulliSource
 from bioFA.neurons.constant_source import ConstantSource
@@ -34,10 +35,10 @@ from bioFA.neurons.spike_source import SpikeSource
 from bioFA.neurons.static_rate import StaticRate
 from bioFA.rules.local_error import LocalError
 from bioFA.rules.superspike import Superspike
-from bioFA.simulation import consumer
+from bioFA.runs.simulation import consumer
+from bioFA.runs.trained import Trained
 from bioFA.tasks.arrays import Arrays
 from bioFA.tasks.linear_teacher import LinearTeacher
-from bioFA.trained import Trained
 from bioFA.weights import Constant, Identity, Normal, Redrawn, SharedWith, Uniform, Values
 
 nir = pytest.importorskip("nir", reason="NIR is not installed: pip install '.[nir]'")
@@ -516,7 +517,7 @@ def test_a_graph_without_dt_is_read_and_runs_at_once(tmp_path):
     assert any("spike_source" in one for one in found.lost)
     outcome = CliRunner().invoke(cli.main, ["import", str(tmp_path / "theirs.nir"), "--out", str(tmp_path / "mine")])
     assert outcome.exit_code == 0, outcome.output
-    assert files.load(tmp_path / "mine" / "model.toml").protocol.dt == 1e-4
+    assert toml.load(tmp_path / "mine" / "model.toml").protocol.dt == 1e-4
     arguments = ["run", str(tmp_path / "mine" / "model.toml"), "--backend", "numpy", "--set", "task.examples=5", "--set", "task.test_examples=2", "--out", str(tmp_path / "run"), "--json"]
     outcome = CliRunner().invoke(cli.main, arguments)
     assert outcome.exit_code == 0, outcome.output

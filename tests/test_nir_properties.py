@@ -15,11 +15,12 @@ import pytest
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
-from bioFA import exchange, files
+from bioFA import exchange
 from bioFA.errors import BioFAError, DamagedFile
 from bioFA.instance import draw
+from bioFA.modelfiles import toml
 from bioFA.neurons.spike_source import SpikeSource
-from bioFA.simulation import consumer
+from bioFA.runs.simulation import consumer
 from bioFA.tasks.arrays import Arrays
 
 nir = pytest.importorskip("nir", reason="NIR is not installed: pip install '.[nir]'")
@@ -462,7 +463,7 @@ def test_every_graph_runs_as_its_equations_say_and_names_what_is_not_used_or_is_
     dt = found.metadata.get("dt", 1e-4)
     assert any("time step, which the graph does not name" in line for line in imported.lost) == ("dt" not in found.metadata)
     model, _ = imported.save(folder / "read")
-    read = draw(files.load(model), 1)
+    read = draw(toml.load(model), 1)
     assert all(np.array_equal(read.state[name], array) for name, array in imported.trained.state.items() if name.endswith(".w"))
     same(found, imported, seed, folder, dt)
 

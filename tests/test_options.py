@@ -5,11 +5,11 @@ import pytest
 
 import bioFA
 from bioFA import Experiment, Layered, ModelError, Pathway, Population, Protocol
+from bioFA.consumers.reference import Reference
 from bioFA.instance import draw
 from bioFA.network import Learning
 from bioFA.neurons.rate_source import RateSource
 from bioFA.neurons.static_rate import StaticRate
-from bioFA.reference import Reference
 from bioFA.schemes import family
 from bioFA.tasks.linear_teacher import LinearTeacher
 from bioFA.weights import Binary, Identity, LowRank, Normal, Orthogonal, SharedWith, Uniform
@@ -34,7 +34,7 @@ def experiment(scheme="fa", presentations=60, **circuit):
 
 def run(given, seed=1, backend="numpy"):
     instance = draw(given, seed)
-    from bioFA.simulation import consumer
+    from bioFA.runs.simulation import consumer
 
     return instance, consumer(instance, backend).segment(instance.state, instance.training(0, instance.presentations()), learning=True).state
 
@@ -275,7 +275,7 @@ def test_cpp_and_numpy_agree_on_every_way_to_learn(scheme, learning):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_batch_goes_on_over_the_end_of_a_stretch(backend):
-    from bioFA.simulation import consumer
+    from bioFA.runs.simulation import consumer
 
     instance = draw(changed(batch=5, step=0.01), 1)
     runner = consumer(instance, backend)
@@ -297,7 +297,7 @@ def test_a_held_presentation_counts_once():
 
 
 def test_the_numbers_of_learning_are_not_compiled():
-    from bioFA.brian.compose import make_program
+    from bioFA.consumers.brian.compose import make_program
 
     for one, other in (({"batch": 3}, {"batch": 9}), ({"step": 0.1}, {"step": 0.2, "batch": 2}), ({"low": -1.0}, {"low": -2.0, "high": 1.0})):
         assert make_program(changed(**one)).digest() == make_program(changed(**other)).digest()
@@ -320,6 +320,6 @@ def test_a_norm_of_nothing_is_refused():
 
 def test_options_survive_a_file():
     given = experiment(feedback_fan_in=2, centred_error=True, inhibitory=0.25, learning={"batch": 4, "step": 0.01})
-    from bioFA.files import dumps, loads
+    from bioFA.modelfiles.toml import dumps, loads
 
     assert loads(dumps(given)) == given

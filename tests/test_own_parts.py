@@ -10,7 +10,7 @@ import bioFA
 from bioFA import ModelError, check_rule, rules
 from bioFA.components import Number
 from bioFA.expressions import FUNCTIONS, parse
-from bioFA.files import dumps, loads
+from bioFA.modelfiles.toml import dumps, loads
 from bioFA.neurons.equation import Equation as EquationNeuron
 from bioFA.rules import PlasticityRule
 from bioFA.rules.equation import Equation
@@ -205,7 +205,7 @@ def test_an_equation_that_says_what_a_rule_says_does_what_it_does():
 
 @pytest.mark.compiled
 def test_an_equation_is_compiled_and_its_numbers_are_not():
-    from bioFA.brian.compose import make_program
+    from bioFA.consumers.brian.compose import make_program
 
     first = bioFA.load("linear", OWN)
     assert bioFA.verify(first, presentations=300).agrees

@@ -41,8 +41,8 @@ def test_cpp_and_numpy_agree_over_phases(scheme):
 @pytest.mark.compiled
 @pytest.mark.parametrize("options", [{"blocked": True}, {"blocked": False}, {"stock": True}], ids=str)
 def test_every_way_to_compile_a_pathway_obeys_phases(options):
-    from bioFA.brian.run import Compiled
-    from bioFA.reference import Reference
+    from bioFA.consumers.brian.run import Compiled
+    from bioFA.consumers.reference import Reference
 
     instance = draw(frozen(), 2)
     for start, stop in ((0, 150), (150, 250)):

@@ -7,12 +7,12 @@ import pytest
 import systems
 
 import bioFA
-from bioFA import figures, report
 from bioFA.errors import ModelError
 from bioFA.neurons.pyramidal import Pyramidal
 from bioFA.neurons.pyramidal_output import PyramidalOutput
 from bioFA.rules.two_phase_plateau import TwoPhasePlateau
-from bioFA.verification import verify
+from bioFA.show import figures, report
+from bioFA.verification.backends import verify
 
 DT, STEPS = 1e-3, 50
 PHASES = {"forward": 20e-3, "settling": 8e-3}

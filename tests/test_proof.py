@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bioFA.brian import run
-from bioFA.brian.run import ROWS, Compiled
+from bioFA.consumers.brian import run
+from bioFA.consumers.brian.run import ROWS, Compiled
 from bioFA.errors import DiskFull, IncompleteRun, ProgramFailed, WrongProcessor
 
 

@@ -7,17 +7,17 @@ import pytest
 import systems
 
 import bioFA
-from bioFA import ModelError, rate_limit, schemes
+from bioFA import ModelError, schemes
 from bioFA.components import headline
+from bioFA.consumers.reference import Reference
 from bioFA.instance import draw
-from bioFA.model_card import card
 from bioFA.neurons.leaky_rate import LeakyRate
 from bioFA.neurons.lif import Lif
 from bioFA.neurons.static_rate import StaticRate
 from bioFA.neurons.stochastic_sigmoid import StochasticSigmoid
-from bioFA.reference import Reference
 from bioFA.rules.local_error import LocalError
-from bioFA.verification import verify
+from bioFA.show.model_card import card
+from bioFA.verification.backends import rate_limit, verify
 
 SMALL = {"circuit.sizes": [6, 8, 10], "task.n_in": 6, "task.n_out": 10, "task.examples": 40, "task.test_examples": 10}
 

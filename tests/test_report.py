@@ -13,9 +13,12 @@ import pytest
 from click.testing import CliRunner
 
 import bioFA
-from bioFA import cli, compare, comparison_figures, files, report
+from bioFA import cli
 from bioFA.analysis import statistics
-from bioFA.compare import Request
+from bioFA.comparisons import compare
+from bioFA.comparisons.compare import Request
+from bioFA.modelfiles import toml
+from bioFA.show import comparison_figures, report
 
 HOSTILE = '<script>alert("x")</script> {{ 7 * 7 }} & <img src="http://example.org/x.png" onerror="alert(1)"> </svg></details> \' --> ]]>'
 VOID = {"meta", "br", "img", "hr", "input", "link"}
@@ -83,7 +86,7 @@ def compared(tmp_path_factory):
     """Three schemes, one of which diverges, of a hostile model, tuned over six seeds: its folder."""
     folder = tmp_path_factory.mktemp("report")
     path = folder / "it's <b>mine.toml"
-    path.write_text(files.dumps(hostile()))
+    path.write_text(toml.dumps(hostile()))
     changes = ("circuit.schemes.bp.rule.learning_rate=1e4", "circuit.schemes.bp.readout_rule.learning_rate=1e4")
     request = Request((str(path),), ("shallow", "fa", "bp"), 6, changes, False, "numpy")
     found = compare.begin(request, folder / "out")

@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 
 import bioFA
-from bioFA import Record
+from bioFA import ModelError, Record
+from bioFA.consumers.base import Recording, Segment
+from bioFA.consumers.reference import Reference
 from bioFA.experiment import Protocol
 from bioFA.instance import draw
-from bioFA.recording import Recording, Segment
-from bioFA.reference import Reference
-from bioFA.simulation import simulate
+from bioFA.runs.simulation import simulate
 from bioFA.tasks.digits import Digits
+from bioFA.tasks.linear_teacher import LinearTeacher
 from bioFA.tasks.tanh_teacher import TanhTeacher
-from bioFA.verification import verify
+from bioFA.verification.backends import verify
+from bioFA.weights import Normal
 
 
 def degrees(a, b):
@@ -103,6 +105,13 @@ def test_generated_test_examples_are_not_training_examples(model):
     splits = draw(bioFA.load(model), 1).data.splits()
     train = {row.tobytes() for row in splits["train"].inputs}
     assert not any(row.tobytes() in train for row in splits["test"].inputs)
+
+
+@pytest.mark.parametrize("task", [LinearTeacher(n_in=3, n_out=2, teacher=Normal(scale=1e300), inputs=Normal(scale=1e300)), TanhTeacher(sizes_of_teacher=(3, 2), scale=1e308)], ids=["linear", "tanh"])
+def test_a_teacher_whose_targets_are_no_finite_numbers_is_refused_when_it_is_drawn(task):
+    assert task.training_examples() == task.examples  # known without a draw
+    with pytest.raises(ModelError, match="no finite numbers"):
+        task.draw(lambda purpose: np.random.default_rng(1))
 
 
 def test_the_tanh_teacher_is_not_linear():

@@ -19,12 +19,14 @@ import systems
 from click.testing import CliRunner
 
 import bioFA
-from bioFA import checkpoint, cli, files, simulation
-from bioFA.checkpoint import FOLDER
+from bioFA import cli
+from bioFA.consumers.base import Recording
 from bioFA.errors import Diverged, FileError, ModelError
-from bioFA.locks import hold
-from bioFA.recording import Recording
-from bioFA.result import RESULT, load_result
+from bioFA.modelfiles import toml
+from bioFA.runs import checkpoint, simulation
+from bioFA.runs.checkpoint import FOLDER
+from bioFA.runs.result import RESULT, load_result
+from bioFA.system.locks import hold
 
 SMALL = {"task.examples": 60, "task.test_examples": 20, "protocol.snapshots": 4}
 FINISHED = {RESULT} | {f"{figure}.{ending}" for figure in ("learning_curve", "alignment", "weights") for ending in ("png", "pdf", "svg")}
@@ -285,8 +287,8 @@ def test_a_run_of_another_bioFA_is_refused(tmp_path):
 @pytest.mark.parametrize("package", ["bioFA", "numpy", "brian2"])
 def test_a_run_begun_with_other_packages_is_refused_where_they_decide_its_numbers(tmp_path, monkeypatch, package):
     stopped(small(), tmp_path)
-    known = bioFA.provenance.versions()
-    monkeypatch.setattr("bioFA.provenance.versions", lambda: known | {package: "0.0.1"})
+    known = bioFA.runs.provenance.versions()
+    monkeypatch.setattr("bioFA.runs.provenance.versions", lambda: known | {package: "0.0.1"})
     if package == "brian2":
         assert same(bioFA.resume(tmp_path), bioFA.simulate(small(), seed=3, backend="numpy"))
     else:
@@ -515,7 +517,7 @@ def test_a_run_stopped_while_its_figures_are_drawn_only_draws_them(tmp_path, mon
     with pytest.raises(KeyboardInterrupt):
         bioFA.simulate(small("fa"), seed=3, backend="numpy", folder=tmp_path / "run", finish=interrupted)
     before = (tmp_path / "run" / RESULT).read_bytes()
-    monkeypatch.setattr("bioFA.simulation._run", lambda *_: pytest.fail("it ran again"))
+    monkeypatch.setattr("bioFA.runs.simulation._run", lambda *_: pytest.fail("it ran again"))
     outcome = biofa("resume", str(tmp_path / "run"))
     assert outcome.exit_code == 0, outcome.output
     assert (tmp_path / "run" / RESULT).read_bytes() == before
@@ -578,8 +580,8 @@ def test_when_a_run_ends_early(stop, measured, ends):
 def test_an_early_stop_survives_its_file():
     experiment = small("fa", protocol__stop={"measure": "nse", "below": 0.01, "patience": 3})
     assert experiment.protocol.stop == bioFA.Stop(measure="nse", below=0.01, patience=3)
-    assert files.loads(files.dumps(experiment)) == experiment
-    assert "stop" not in files.to_table(small("fa"))["protocol"]
+    assert toml.loads(toml.dumps(experiment)) == experiment
+    assert "stop" not in toml.to_table(small("fa"))["protocol"]
 
 
 @pytest.mark.parametrize(
@@ -611,7 +613,7 @@ def test_a_run_starts_from_given_weights_and_everything_else_starts_anew(trained
     fresh = bioFA.draw(leaky, 4)
     for name, shots in result.snapshots.items():
         np.testing.assert_array_equal(shots[0], first.state[name])
-    given, _ = bioFA.result.read_weights(path)
+    given, _ = bioFA.runs.result.read_weights(path)
     start, taken = fresh.with_weights(given)
     assert sorted(taken) == sorted(name.removesuffix(".w") for name in first.snapshots)
     assert all(first.state[name].any() and not array.any() for name, array in start.state.items() if name.endswith(".u"))
@@ -746,8 +748,8 @@ def test_an_absent_cache_is_an_empty_one(tmp_path, monkeypatch):
 
 @pytest.mark.compiled
 def test_a_running_process_keeps_its_binary_from_being_cleared():
-    from bioFA.brian import cache
-    from bioFA.brian.run import Compiled
+    from bioFA.consumers.brian import cache
+    from bioFA.consumers.brian.run import Compiled
 
     before = time.time()
     compiled = Compiled(bioFA.draw(bioFA.load("linear", {"circuit.sizes": [30, 23, 10]}), 1))  # a program that no test beside this one runs
@@ -765,7 +767,7 @@ def test_a_running_process_keeps_its_binary_from_being_cleared():
 @pytest.mark.compiled
 @pytest.mark.parametrize(("backend", "precision"), [("numpy", "float64"), ("cpp", "float64"), ("cpp", "float32")])
 def test_bytes_that_stand_for_numbers_are_those_numbers(backend, precision):
-    from bioFA.simulation import consumer
+    from bioFA.runs.simulation import consumer
     from bioFA.tasks import ByteTable
 
     instance = bioFA.draw(bioFA.load("linear"), 1)
@@ -785,7 +787,7 @@ def test_bytes_that_stand_for_numbers_are_those_numbers(backend, precision):
 @pytest.mark.compiled
 @pytest.mark.parametrize("backend", ["numpy", "cpp"])
 def test_only_what_is_asked_for_is_recorded(backend):
-    from bioFA.simulation import consumer
+    from bioFA.runs.simulation import consumer
 
     instance = bioFA.draw(bioFA.load("linear"), 1)
     feed = instance.training(0, 30)
@@ -798,7 +800,7 @@ def test_only_what_is_asked_for_is_recorded(backend):
 
 @pytest.mark.compiled
 def test_noise_of_a_past_stretch_is_not_kept():
-    from bioFA.simulation import consumer
+    from bioFA.runs.simulation import consumer
 
     instance = bioFA.draw(small(protocol__epochs=9), 1)
     runner = consumer(instance, "cpp")

@@ -14,9 +14,10 @@ from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 import bioFA
-from bioFA import exchange, files
+from bioFA import exchange
 from bioFA.errors import BioFAError, DamagedFile
-from bioFA.trained import Trained
+from bioFA.modelfiles import toml
+from bioFA.runs.trained import Trained
 
 pytest.importorskip("safetensors", reason="safetensors is not installed: pip install '.[safetensors]'")
 
@@ -220,7 +221,7 @@ def test_every_tensor_and_key_is_used_or_named_or_refused_by_name(found, tmp_pat
     for name, (kind, *_) in found.tensors.items():
         assert any(f"the tensor {name} holds whole numbers ({kind})" in line for line in imported.lost) == (kind in WHOLE)
     model, _ = imported.save(folder / "read")
-    read = bioFA.draw(files.load(model), 1)
+    read = bioFA.draw(toml.load(model), 1)
     assert all(np.array_equal(read.state[name], array) for name, array in imported.trained.state.items() if name.endswith(".w"))
 
 

@@ -9,9 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 import bioFA
-from bioFA import cli, files
+from bioFA import cli
 from bioFA.errors import ModelError
-from bioFA.schema import FAMILIES, schema
+from bioFA.modelfiles import toml
+from bioFA.modelfiles.schema import FAMILIES, schema
 
 
 @pytest.fixture(scope="module")
@@ -22,15 +23,15 @@ def validator():
 
 
 def changed(name, key, value):
-    table = copy.deepcopy(files.to_table(bioFA.load(name)))
-    files._put(table, key, value)
+    table = copy.deepcopy(toml.to_table(bioFA.load(name)))
+    toml._put(table, key, value)
     return table
 
 
-@pytest.mark.parametrize("model", files.builtin_models())
+@pytest.mark.parametrize("model", toml.builtin_models())
 def test_every_built_in_model_is_accepted_as_written_and_as_shown(validator, model):
-    validator.validate(tomllib.loads(files.find(model).read_text()))
-    validator.validate(json.loads(json.dumps(files.to_table(bioFA.load(model)))))
+    validator.validate(tomllib.loads(toml.find(model).read_text()))
+    validator.validate(json.loads(json.dumps(toml.to_table(bioFA.load(model)))))
 
 
 @pytest.mark.parametrize(("key", "value"), [
@@ -43,7 +44,7 @@ def test_what_it_refuses_bioFA_refuses_and_the_other_way_round(validator, key, v
     table = changed("leaky", key, value)
     assert list(validator.iter_errors(table))
     with pytest.raises(ModelError):
-        files.from_table(table)
+        toml.from_table(table)
 
 
 @pytest.mark.parametrize(("key", "value"), [
@@ -53,7 +54,7 @@ def test_what_it_refuses_bioFA_refuses_and_the_other_way_round(validator, key, v
 def test_what_it_accepts_bioFA_accepts(validator, key, value):
     table = changed("leaky", key, value)
     validator.validate(table)
-    files.from_table(table)
+    toml.from_table(table)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.kind)

@@ -8,13 +8,13 @@ from click.testing import CliRunner
 
 import bioFA
 from bioFA import Experiment, Layered, ModelError, Network, Pathway, Population, Protocol
-from bioFA.brian.compose import make_program
 from bioFA.cli import main
+from bioFA.consumers.brian.compose import make_program
+from bioFA.consumers.reference import Reference
 from bioFA.instance import draw
 from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.rate_source import RateSource
 from bioFA.neurons.static_rate import StaticRate
-from bioFA.reference import Reference
 from bioFA.rules.hebbian import Hebbian
 from bioFA.rules.weight_perturbation import WeightPerturbation
 from bioFA.schemes import family

@@ -6,8 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
-from bioFA import sealed as seal
-from bioFA.sealed import BLOCK, SIGNATURE, _Patient, is_whole, refuse_changed, sealed
+from bioFA.system import sealed_hdf5 as seal
+from bioFA.system.sealed_hdf5 import BLOCK, SIGNATURE, _Patient, is_whole, refuse_changed, sealed
 
 
 @pytest.fixture

@@ -29,10 +29,10 @@ from bioFA.neurons.rate_source import RateSource
 from bioFA.neurons.spike_source import SpikeSource
 from bioFA.rules.local_error import LocalError
 from bioFA.rules.superspike import Superspike
-from bioFA.simulation import consumer
+from bioFA.runs.simulation import consumer
+from bioFA.runs.trained import Trained
 from bioFA.tasks.arrays import Arrays
 from bioFA.tasks.linear_teacher import LinearTeacher
-from bioFA.trained import Trained
 from bioFA.weights import Constant, Identity, Normal, Redrawn, SharedWith
 
 STEPS = 3000

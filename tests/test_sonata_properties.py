@@ -21,7 +21,7 @@ import bioFA
 from bioFA import cli, exchange
 from bioFA.errors import BioFAError
 from bioFA.instance import draw
-from bioFA.trained import Trained
+from bioFA.runs.trained import Trained
 
 EXAMPLES = int(os.environ.get("BIOFA_EXAMPLES", "25"))
 NEST = {"C_m": 250.0, "tau_m": 10.0, "E_L": -70.0, "V_th": -55.0, "V_reset": -70.0, "tau_syn_ex": 2.0, "t_ref": 2.0, "I_e": 0.0}

@@ -15,6 +15,8 @@ import systems
 
 from bioFA import Experiment, Protocol
 from bioFA import rules as family
+from bioFA.consumers.base import Consumer
+from bioFA.consumers.reference import Reference
 from bioFA.instance import draw
 from bioFA.neurons import NeuronModel
 from bioFA.neurons.adaptive_lif import AdaptiveLif
@@ -30,18 +32,16 @@ from bioFA.neurons.spiking_neuron import SpikingNeuron
 from bioFA.neurons.stochastic_sigmoid import StochasticSigmoid
 from bioFA.neurons.two_compartment_lif import TwoCompartmentLif
 from bioFA.neurons.van_rossum_error import VanRossumError
-from bioFA.recording import Consumer
-from bioFA.reference import Reference
 from bioFA.rules.delta_rule import DeltaRule
 from bioFA.rules.event_driven_random_backpropagation import EventDrivenRandomBackpropagation
 from bioFA.rules.local_error import LocalError
 from bioFA.rules.superspike import Superspike
 from bioFA.rules.weight_perturbation import WeightPerturbation as WeightPerturbationRule
+from bioFA.runs.simulation import consumer
 from bioFA.schemes import Layered
 from bioFA.schemes.feedback_alignment import FeedbackAlignment
 from bioFA.schemes.kolen_pollack import KolenPollack
 from bioFA.schemes.weight_perturbation import WeightPerturbation
-from bioFA.simulation import consumer
 from bioFA.tasks.spike_patterns import SpikePatterns
 from bioFA.weights import Constant, Normal
 

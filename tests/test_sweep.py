@@ -7,9 +7,10 @@ import pytest
 
 import bioFA
 from benchmarks.outcomes import fabricate
-from bioFA import compare, provenance, sweep, tuning
+from bioFA.comparisons import compare, sweep, tuning
+from bioFA.comparisons.sweep import Condition, Job, Limits, Sweep, estimate, holds_sweep, pilots, read, read_outcomes, write
 from bioFA.errors import CannotWrite, ChangedSince, DamagedFile, NoSuchFile, PlaceTaken, WrongVersion
-from bioFA.sweep import Condition, Job, Limits, Sweep, estimate, holds_sweep, pilots, read, read_outcomes, write
+from bioFA.runs import provenance
 
 REQUEST = {"models": ["linear"], "seeds": 2}
 

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 import bioFA
 from bioFA import Protocol, exchange, neurons
 from bioFA.errors import ModelError
-from bioFA.figures import _population_rate
 from bioFA.neurons.latency_source import LatencySource
 from bioFA.neurons.lif import Lif
+from bioFA.show.figures import _population_rate
 from bioFA.units import Unit, steps_of
-from bioFA.verification import verify
+from bioFA.verification.backends import verify
 
 GRIDS = (0.1e-3, 0.2e-3, 0.25e-3, 1e-3 / 3, 1e-3)
 

@@ -13,23 +13,23 @@ from scipy.signal import lfilter
 
 import bioFA
 from bioFA import BioFAError, Experiment, FileError, ModelError, Network, Pathway, Population, Protocol, check_rule
-from bioFA.brian.compose import make_program
 from bioFA.components import Number
+from bioFA.consumers.brian.compose import make_program
+from bioFA.consumers.reference import Reference
 from bioFA.instance import draw
 from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.leaky_rate import LeakyRate
 from bioFA.neurons.lif import Lif
 from bioFA.neurons.rate_source import RateSource
 from bioFA.neurons.van_rossum_error import VanRossumError
-from bioFA.reference import Reference
 from bioFA.rules.delta_rule import DeltaRule
 from bioFA.rules.superspike import Superspike
-from bioFA.simulation import consumer
+from bioFA.runs.simulation import consumer
 from bioFA.tasks.arrays import Arrays
 from bioFA.tasks.base import ByteTable
 from bioFA.tasks.spike_patterns import SpikePatterns
 from bioFA.units import Unit
-from bioFA.verification import verify
+from bioFA.verification.backends import verify
 from bioFA.weights import Identity, Normal
 
 DT = 1e-3

@@ -3,7 +3,8 @@
 import pytest
 
 import bioFA
-from bioFA import schemes, tuning
+from bioFA import schemes
+from bioFA.comparisons import tuning
 from bioFA.rules import family as rules
 
 RATES = {"learning_rate", "decay", "feedback_rate", "mirror_rate", "mirror_decay", "step"}

@@ -10,9 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 import bioFA
-from bioFA import cli, exchange, files, neurons, rules
+from bioFA import cli, exchange, neurons, rules
 from bioFA.errors import DamagedFile, UnknownName, UnknownPart
-from bioFA.trained import Trained, load_trained
+from bioFA.modelfiles import toml
+from bioFA.runs.trained import Trained, load_trained
 
 RULE = '''
 import numpy as np
@@ -87,7 +88,7 @@ READERS = {
     "bundle": lambda folder: exchange.load(folder / "there.bundle"),
     "safetensors": lambda folder: exchange.load(folder / "there.safetensors"),
     "nir": lambda folder: exchange.load(folder / "there.nir"),
-    "model file": lambda folder: files.load(folder / "back" / "model.toml"),
+    "model file": lambda folder: toml.load(folder / "back" / "model.toml"),
 }
 
 
@@ -126,30 +127,30 @@ def test_the_command_that_a_message_gives_opens_the_file(saved):
 
 
 def test_a_misspelt_name_in_a_model_file_is_still_told_as_such(tmp_path):
-    text = files.dumps(bioFA.load("linear")).replace('name = "local_error"', 'name = "local_eror"', 1)
+    text = toml.dumps(bioFA.load("linear")).replace('name = "local_error"', 'name = "local_eror"', 1)
     (tmp_path / "mine.toml").write_text(text)
     with pytest.raises(UnknownName, match="Did you mean 'local_error'"):
-        files.load(tmp_path / "mine.toml")
+        toml.load(tmp_path / "mine.toml")
 
 
 def test_a_description_without_a_note_of_its_parts_says_what_it_can():
-    text = files.dumps(bioFA.load("linear")).replace('name = "local_error"', 'name = "my_rule"', 1)
+    text = toml.dumps(bioFA.load("linear")).replace('name = "local_error"', 'name = "my_rule"', 1)
     with pytest.raises(UnknownPart, match=r"the plasticity rule 'my_rule' is no part of bioFA but the class MyRule of its author, or of a newer bioFA"):
-        files.loads(text)
+        toml.loads(text)
     with pytest.raises(UnknownName):
-        files.loads(text.replace("my_rule", "x; import os"))
+        toml.loads(text.replace("my_rule", "x; import os"))
 
 
 def test_a_note_that_is_no_name_of_a_class_is_not_repeated():
-    text = files.dumps(bioFA.load("linear")).replace('name = "local_error"', 'name = "my_rule"', 1)
+    text = toml.dumps(bioFA.load("linear")).replace('name = "local_error"', 'name = "my_rule"', 1)
     with pytest.raises(UnknownPart) as error:
-        files.loads(text + "# own part: my_rule = os;os.system('x'):MyRule\n")
+        toml.loads(text + "# own part: my_rule = os;os.system('x'):MyRule\n")
     assert "system" not in str(error.value)
 
 
 def test_what_bioFA_has_itself_is_not_noted_and_a_damaged_file_is_still_called_damaged(tmp_path):
     experiment = bioFA.load("linear")
-    assert files.kept(experiment) == files.dumps(experiment)
+    assert toml.kept(experiment) == toml.dumps(experiment)
     path = Trained(experiment, 1, 0, {"input_to_hidden.w": np.ones((2, 2))}).save(tmp_path / "state.h5")
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DamagedFile):

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 import bioFA
 from bioFA import Experiment, Network, Pathway, Population, Protocol, Record
 from bioFA.components import Number
+from bioFA.consumers.base import Segment
+from bioFA.consumers.reference import Reference
 from bioFA.neurons.constant_source import ConstantSource
 from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.rate_source import RateSource
 from bioFA.neurons.spiking_neuron import SpikingNeuron
 from bioFA.neurons.static_rate import StaticRate
-from bioFA.recording import Segment
-from bioFA.reference import Reference
 from bioFA.rules.delta_rule import DeltaRule
 from bioFA.tasks.linear_teacher import LinearTeacher
 from bioFA.units import Unit
-from bioFA.verification import TOLERANCE, compare, verify
+from bioFA.verification.backends import TOLERANCE, compare, verify
 from bioFA.weights import Constant, Identity, Normal
 
 SCALES = st.floats(1e-9, 1e9)

@@ -13,17 +13,17 @@ import numpy as np
 from benchmarks.case import Case
 from benchmarks.serve import Peer, Weights, serve
 from benchmarks.spikes import DT, GATE, REFRACTORY, TAU, TAU_DENDRITE, TAU_SYN, TAU_TRACE, UNIT_RATE
+from bioFA.consumers.base import Consumer
+from bioFA.consumers.reference import Reference
 from bioFA.experiment import Experiment, Protocol
 from bioFA.instance import draw
 from bioFA.neurons.spike_source import SpikeSource
 from bioFA.neurons.static_rate import StaticRate
 from bioFA.neurons.two_compartment_lif import TwoCompartmentLif
-from bioFA.provenance import versions
-from bioFA.recording import Consumer
-from bioFA.reference import Reference
 from bioFA.rules.delta_rule import DeltaRule
 from bioFA.rules.event_driven_random_backpropagation import EventDrivenRandomBackpropagation
 from bioFA.rules.local_error import LocalError
+from bioFA.runs.provenance import versions
 from bioFA.schemes.feedback_alignment import FeedbackAlignment
 from bioFA.schemes.layered import Layered
 from bioFA.tasks.arrays import Arrays
@@ -66,8 +66,8 @@ def prepare(case: Case, precision: str, options: list[str], scratch: Path) -> Pe
     if "reference" in options:
         runner = Reference(instance)
     else:
-        from bioFA.brian import cache
-        from bioFA.brian.run import Compiled
+        from bioFA.consumers.brian import cache
+        from bioFA.consumers.brian.run import Compiled
 
         runner = compiled = Compiled(instance, precision, blocked={"dense": False, "blocked": True}.get(options[0]) if options else None)
         flags, note = " ".join(cache.flags()), f"first pathway {compiled.binary.pathways['input_to_hidden']}"

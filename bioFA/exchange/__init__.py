@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 from bioFA.errors import CannotWrite, FileError, NoSuchFile, PlaceTaken, Unavailable, UnknownName, suggestion
 from bioFA.exchange.base import Exported, Imported
 from bioFA.exchange.expected import README
-from bioFA.result import Result, load_result
-from bioFA.trained import Trained, load_trained
+from bioFA.runs.result import Result, load_result
+from bioFA.runs.trained import Trained, load_trained
 
 
 class Format(NamedTuple):

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bioFA import files
 from bioFA.exchange.base import MODEL, Exported
-from bioFA.result import Result
+from bioFA.modelfiles import toml
+from bioFA.runs.result import Result
 
 
 def export(result: Result, path: Path) -> Exported:
@@ -33,7 +33,7 @@ def export(result: Result, path: Path) -> Exported:
     for name, table in result.frames().items():
         written.append(path / f"{name}.csv")
         table.to_csv(written[-1], index=False)
-    (path / MODEL).write_text(files.kept(result.experiment), encoding="utf-8")
+    (path / MODEL).write_text(toml.kept(result.experiment), encoding="utf-8")
     (path / "README.md").write_text(_readme(result), encoding="utf-8")
     return Exported((*written, path / MODEL, path / "README.md"))
 

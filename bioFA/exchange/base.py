@@ -12,25 +12,23 @@ format lacks, where the format keeps annotations, under the name `bioFA` (`annot
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from bioFA import files
-from bioFA.errors import CannotWrite, DamagedFile, ModelError, NoCounterpart, NoPackage, PlaceTaken, UnknownPart, WrongVersion
+from bioFA.errors import CannotWrite, DamagedFile, ModelError, NoCounterpart, PlaceTaken, UnknownPart, WrongVersion
 from bioFA.experiment import Experiment, Protocol
 from bioFA.instance import draw
 from bioFA.ledger import Ledger as Ledger
+from bioFA.modelfiles import toml
 from bioFA.network import Network, Pathway, Population
 from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.rate_source import RateSource
+from bioFA.runs.trained import STATE, Trained
 from bioFA.tasks.linear_teacher import LinearTeacher
-from bioFA.trained import STATE, Trained
 from bioFA.weights import FromFile, Identity, Redrawn, Values
 
 Array = np.ndarray
@@ -74,7 +72,7 @@ class Imported:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             trained = replace(self.trained, experiment=_with_files(self.trained.experiment, folder))
-            model.write_text(files.kept(trained.experiment, beside=folder), encoding="utf-8")
+            model.write_text(toml.kept(trained.experiment, beside=folder), encoding="utf-8")
         except OSError as error:
             raise CannotWrite(f"'{folder}' could not be written: {error}. Give a folder of your own.") from None
         trained.save(state)
@@ -191,7 +189,7 @@ def annotation(trained: Trained, held: Iterable[str] = ()) -> dict[str, Any]:
     """
     held = set(held)
     return {
-        "format": ANNOTATION_FORMAT, "experiment": files.kept(trained.experiment), "seed": trained.seed, "presentations": trained.presentations,
+        "format": ANNOTATION_FORMAT, "experiment": toml.kept(trained.experiment), "seed": trained.seed, "presentations": trained.presentations,
         "state": {name: array for name, array in trained.state.items() if name not in held},
     }
 
@@ -205,7 +203,7 @@ def annotated(noted: Mapping[str, Any], held: Mapping[str, Array], path: Path) -
     try:
         if int(noted["format"]) > ANNOTATION_FORMAT:
             raise WrongVersion(f"'{path}' was written by a newer bioFA (annotation {noted['format']}; this one reads up to {ANNOTATION_FORMAT}). Update bioFA.")
-        experiment = files.loads(str(noted["experiment"]))
+        experiment = toml.loads(str(noted["experiment"]))
         state = {str(name): np.asarray(array, dtype=float) for name, array in noted["state"].items()} | dict(held)
         trained = Trained(experiment, int(noted["seed"]), int(noted["presentations"]), state)
     except UnknownPart as error:
@@ -252,15 +250,3 @@ def described(name: str, populations: Sequence[Population], pathways: Sequence[P
 def _printable(text: str) -> str:
     """A text, such as the name of a file, with `_` for what cannot be printed."""
     return "".join(sign if sign.isprintable() else "_" for sign in text) or "_"
-
-
-def require(package: str, extra: str, what: str) -> ModuleType:
-    """A package that a format needs.
-
-    Raises:
-        MissingError: saying what to install.
-    """
-    try:
-        return importlib.import_module(package)
-    except ImportError as error:
-        raise NoPackage(f"{what} needs the package '{package}' ({error}): pip install 'bioFA[{extra}]'.") from None

@@ -22,14 +22,14 @@ from typing import Any
 
 import numpy as np
 
-from bioFA import files
-from bioFA.brian.script import SHOWN, SUFFIX, Script, quantity, stimulus_data, stripped
+from bioFA.consumers.reference import Reference
 from bioFA.errors import OutOfRange, WrongKind
 from bioFA.exchange import expected
 from bioFA.exchange.base import Exported, Imported
+from bioFA.exchange.brian2_script import SHOWN, SUFFIX, Script, quantity, stimulus_data, stripped
 from bioFA.instance import Instance, draw
-from bioFA.reference import Reference
-from bioFA.trained import STATE, Trained, load_trained
+from bioFA.modelfiles import toml
+from bioFA.runs.trained import STATE, Trained, load_trained
 
 SCRIPT, WEIGHTS, DATA = "network.py", "weights.npz", "data.npz"
 NEAR = 1e-10
@@ -194,7 +194,7 @@ Scheme {experiment.scheme}, seed {trained.seed}, after {trained.presentations} p
 The description that the script was made from:
 
 ```toml
-{files.dumps(experiment).strip()}
+{toml.dumps(experiment).strip()}
 ```
 """
 

@@ -22,12 +22,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bioFA import files
 from bioFA.errors import DamagedFile, NoSuchFile, UnsafePath, WrongVersion
 from bioFA.exchange.base import MODEL, Exported, Imported
 from bioFA.experiment import Experiment
-from bioFA.result import RESULT, Result, load_result
-from bioFA.trained import sha256
+from bioFA.modelfiles import toml
+from bioFA.runs.result import RESULT, Result, load_result
+from bioFA.runs.trained import sha256
 
 FORMAT = 1
 MANIFEST, README, RERUN, CITATION, REQUIREMENTS, DATA = "manifest.json", "README.md", "rerun.sh", "CITATION.cff", "requirements.txt", "data"
@@ -46,7 +46,7 @@ def export(result: Result, path: Path) -> Exported:
     path.mkdir()
     try:
         result = replace(result, experiment=_with_data(result, path))
-        (path / MODEL).write_text(files.kept(result.experiment, beside=path), encoding="utf-8")
+        (path / MODEL).write_text(toml.kept(result.experiment, beside=path), encoding="utf-8")
         result.save(path / RESULT)
         texts = {RERUN: f"#!/bin/sh\n# Runs it again, here, into the folder 'rerun'.\nset -e\ncd \"$(dirname \"$0\")\"\n{rerun(result)}\n", CITATION: _citation(result),
                  REQUIREMENTS: "".join(f"{name}=={known}\n" for name, known in _versions(result).items()), README: _readme(result)}
@@ -128,7 +128,7 @@ def _precision(result: Result) -> str:
 
 def _with_data(result: Result, path: Path) -> Experiment:
     """The experiment with the files that it names copied into the bundle."""
-    table = files.to_table(result.experiment)
+    table = toml.to_table(result.experiment)
 
     def copied(given: str) -> str:
         source = Path(given)
@@ -141,8 +141,8 @@ def _with_data(result: Result, path: Path) -> Experiment:
         (shutil.copytree if source.is_dir() else shutil.copyfile)(source, place)
         return str(place.resolve())
 
-    files.each_path(table, copied)
-    return files.from_table(table)
+    toml.each_path(table, copied)
+    return toml.from_table(table)
 
 
 def _versions(result: Result) -> dict[str, str]:

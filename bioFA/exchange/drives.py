@@ -16,7 +16,7 @@ from bioFA.instance import Instance
 from bioFA.network import Node, Pathway
 from bioFA.neurons.activations import ACTIVATIONS
 from bioFA.neurons.static_rate import StaticRate
-from bioFA.trained import Trained
+from bioFA.runs.trained import Trained
 
 TOLERANCE = 1e-12
 _COMPARE = """for name in [name for name in expected if name not in given]:

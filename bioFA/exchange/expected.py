@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bioFA.durable import written_whole
+from bioFA.consumers.reference import Reference
 from bioFA.errors import BioFAError, NoCounterpart, PlaceTaken
 from bioFA.exchange.base import forward, matrix
 from bioFA.experiment import Experiment, Protocol
@@ -27,8 +27,8 @@ from bioFA.neurons import NeuronModel
 from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.leaky_rate import LeakyRate
 from bioFA.neurons.rate_source import RateSource
-from bioFA.reference import Reference
-from bioFA.trained import Trained
+from bioFA.runs.trained import Trained
+from bioFA.system.atomic import written_whole
 from bioFA.weights import Constant, Identity
 
 Array = np.ndarray

@@ -24,6 +24,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from bioFA.consumers.reference import Reference
 from bioFA.exchange.base import matrix
 from bioFA.exchange.expected import relayed
 from bioFA.instance import Instance, draw
@@ -32,10 +33,9 @@ from bioFA.neurons.activations import ACTIVATIONS
 from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.leaky_rate import LeakyRate
 from bioFA.neurons.static_rate import StaticRate
-from bioFA.reference import Reference
 from bioFA.rules.delta_rule import DeltaRule
 from bioFA.rules.local_error import LocalError
-from bioFA.trained import Trained
+from bioFA.runs.trained import Trained
 from bioFA.weights import Constant, Redrawn
 
 Array = np.ndarray

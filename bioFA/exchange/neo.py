@@ -23,10 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from bioFA import files
-from bioFA.exchange.base import Exported, require
+from bioFA.exchange.base import Exported
 from bioFA.exchange.trials import Trials, trials
-from bioFA.result import Result
+from bioFA.modelfiles import toml
+from bioFA.optional import require
+from bioFA.runs.result import Result
 
 
 def export(result: Result, path: Path) -> Exported:
@@ -57,7 +58,7 @@ def block(result: Result) -> Any:
     """
     neo = require("neo", "neo", "a block of Neo")
     made = neo.Block(
-        name=result.experiment.name, description=result.experiment.description or None, model=files.dumps(result.experiment), scheme=result.experiment.scheme,
+        name=result.experiment.name, description=result.experiment.description or None, model=toml.dumps(result.experiment), scheme=result.experiment.scheme,
         seed=result.seed, presentations=result.presentations, versions=json.dumps(result.provenance.get("versions", {})), software="bioFA",
     )
     if result.activity is not None:

@@ -39,7 +39,7 @@ from bioFA.network import Node, Pathway, Population
 from bioFA.neurons.leaky_rate import LeakyRate
 from bioFA.neurons.lif import Lif
 from bioFA.neurons.static_rate import StaticRate
-from bioFA.trained import STATE, Trained, load_trained
+from bioFA.runs.trained import STATE, Trained, load_trained
 
 Array = np.ndarray
 NETWORK, TYPES, SIMULATION, EXPECTED = "network.nml", "rates.xml", "LEMS_network.xml", "expected.npz"

@@ -31,7 +31,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bioFA.durable import written_whole
 from bioFA.errors import DamagedFile, NoCounterpart
 from bioFA.exchange import expected
 from bioFA.exchange.base import (
@@ -44,7 +43,6 @@ from bioFA.exchange.base import (
     gain,
     learning_lost,
     matrix,
-    require,
 )
 from bioFA.exchange.nir_file import Contents, Table, contents
 from bioFA.exchange.nir_reader import ALIKE, Reader
@@ -54,7 +52,9 @@ from bioFA.neurons import NeuronModel
 from bioFA.neurons.leaky_rate import LeakyRate
 from bioFA.neurons.lif import Lif
 from bioFA.neurons.static_rate import StaticRate
-from bioFA.trained import Trained
+from bioFA.optional import require
+from bioFA.runs.trained import Trained
+from bioFA.system.atomic import written_whole
 from bioFA.units import steps_of
 
 Array = np.ndarray

@@ -16,7 +16,7 @@ import numpy as np
 
 from bioFA.errors import DamagedFile, MissingField, NoCounterpart, WrongKind, WrongShape
 from bioFA.exchange.base import ANNOTATION, Ledger
-from bioFA.foreign import inspect
+from bioFA.system.untrusted_hdf5 import inspect
 
 Table = dict[str, Any]
 """A node or a graph: its `type`, and whatever else stands there."""

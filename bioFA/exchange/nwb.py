@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from bioFA import files
-from bioFA.exchange.base import MODEL, Exported, require
+from bioFA.exchange.base import MODEL, Exported
 from bioFA.exchange.trials import trials
-from bioFA.result import Result
+from bioFA.modelfiles import toml
+from bioFA.optional import require
+from bioFA.runs.result import Result
 
 SYNTHETIC = "http://purl.obolibrary.org/obo/NCBITaxon_32630"
 """The taxon 'synthetic construct': archives ask for the species of a subject, and have no word for none."""
@@ -52,7 +53,7 @@ def export(result: Result, path: Path) -> Exported:
 
 def _file(pynwb: Any, result: Result) -> Any:
     started = result.provenance.get("started")
-    text = files.dumps(result.experiment)
+    text = toml.dumps(result.experiment)
     identity = f"{text}{result.seed}{result.presentations}{result.backend}"
     return pynwb.NWBFile(
         session_description=f"Simulated: {result.experiment.description or result.experiment.name} (scheme {result.experiment.scheme}, seed {result.seed}).",

@@ -23,17 +23,18 @@ from typing import Any
 
 import numpy as np
 
-from bioFA.durable import written_whole
 from bioFA.errors import DamagedFile, NoCounterpart, WrongData, WrongShape
 from bioFA.exchange import drives, expected
-from bioFA.exchange.base import ANNOTATION, Exported, Imported, Ledger, annotated, annotation, described, learning_lost, require
+from bioFA.exchange.base import ANNOTATION, Exported, Imported, Ledger, annotated, annotation, described, learning_lost
 from bioFA.experiment import Protocol
 from bioFA.instance import Instance
 from bioFA.network import Pathway, Population
 from bioFA.neurons.constant_source import ConstantSource
 from bioFA.neurons.rate_source import RateSource
 from bioFA.neurons.static_rate import StaticRate
-from bioFA.trained import Trained
+from bioFA.optional import require
+from bioFA.runs.trained import Trained
+from bioFA.system.atomic import written_whole
 from bioFA.weights import Redrawn, Values
 
 Array = np.ndarray

@@ -52,7 +52,7 @@ from bioFA.network import Pathway, Population
 from bioFA.neurons import NeuronModel
 from bioFA.neurons.leaky_rate import LeakyRate
 from bioFA.neurons.lif import Lif
-from bioFA.trained import Trained
+from bioFA.runs.trained import Trained
 from bioFA.weights import Redrawn
 
 Array = np.ndarray

@@ -28,11 +28,11 @@ from bioFA.errors import DamagedFile, MissingField, MissingSignal, NoCounterpart
 from bioFA.exchange.base import ANNOTATION, Imported, Ledger, described
 from bioFA.experiment import Protocol
 from bioFA.expressions import RESERVED
-from bioFA.foreign import inspect
 from bioFA.network import Pathway, Population
 from bioFA.neurons.constant_source import ConstantSource
 from bioFA.neurons.lif import Lif
 from bioFA.neurons.poisson_source import PoissonSource
+from bioFA.system.untrusted_hdf5 import inspect
 from bioFA.weights import Values
 
 Array = np.ndarray

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bioFA.consumers.reference import Reference
 from bioFA.instance import Instance, draw
-from bioFA.reference import Reference
-from bioFA.result import Result
+from bioFA.runs.result import Result
 
 Array = np.ndarray
 

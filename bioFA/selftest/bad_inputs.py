@@ -19,8 +19,8 @@ import tomli_w
 from click.testing import CliRunner
 
 from bioFA.exchange.bundle import MANIFEST
-from bioFA.sealed import SIGNATURE
 from bioFA.selftest.tally import Tally
+from bioFA.system.sealed_hdf5 import SIGNATURE
 
 __all__ = ["CASES", "Case", "arguments", "faults_of", "in_folder", "run", "told"]
 

@@ -18,8 +18,8 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bioFA import checkpoint
-from bioFA.result import RESULT
+from bioFA.runs import checkpoint
+from bioFA.runs.result import RESULT
 from bioFA.selftest.oracle import Ended, Outcome, Trial, digest, judge
 
 Prepare = Callable[[], None]
@@ -86,10 +86,10 @@ class Bench:
         self._expected: dict[str, str] = {}
         self.seconds = 0.0
         """What a run takes from its folder's making to its end, about."""
-        import bioFA.brian.run
         import bioFA.cli
-        import bioFA.compare
-        import bioFA.report  # noqa: F401  (imported once here, and not in every fork)
+        import bioFA.comparisons.compare
+        import bioFA.consumers.brian.run
+        import bioFA.show.report  # noqa: F401  (imported once here, and not in every fork)
 
         if learn:
             self._learn_what_is_expected()
@@ -291,7 +291,7 @@ def dies_after(stretches: int, number: signal.Signals = signal.SIGKILL) -> None:
 
 def without_report() -> None:
     """Let a comparison end with its tables: drawing the page takes longer than all its runs, and has drills of its own."""
-    from bioFA import report
+    from bioFA.show import report
 
     report.of_comparison = lambda found: found.folder / report.PAGE  # in a fork
 

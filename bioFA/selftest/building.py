@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from bioFA.result import RESULT
+from bioFA.runs.result import RESULT
 from bioFA.selftest.bench import Bench, gone
 from bioFA.selftest.fault import fault
 from bioFA.selftest.injections import DAMAGES, Compiler, entries, replace_program, script, unfinished_builds

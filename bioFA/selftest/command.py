@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bioFA.console import Whole, json_option, print_json
+from bioFA.cli.console import Whole, json_option, print_json
 from bioFA.errors import CannotWrite
 
 if TYPE_CHECKING:

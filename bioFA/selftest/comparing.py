@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bioFA import checkpoint, sweep
-from bioFA.compare import tidy
-from bioFA.locks import hold
-from bioFA.result import RESULT
+from bioFA.comparisons import sweep
+from bioFA.comparisons.compare import tidy
+from bioFA.runs import checkpoint
+from bioFA.runs.result import RESULT
 from bioFA.selftest.bench import (
     COMPARED,
     Bench,
@@ -30,6 +30,7 @@ from bioFA.selftest.bench import (
 )
 from bioFA.selftest.fault import fault
 from bioFA.selftest.oracle import Outcome, Trial, complaint, digest
+from bioFA.system.locks import hold
 
 
 @fault("F8", "SIGKILL of the driver of a comparison", "at a random moment", chance=True)
@@ -184,7 +185,7 @@ def _runs(place: Path) -> list[int]:
     found = []
     for pid in processes_of(place):
         try:
-            if b"bioFA.sweep" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            if b"bioFA.comparisons.sweep" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 found.append(pid)
         except OSError:
             continue

@@ -177,32 +177,33 @@ def quoted(text: str) -> str:
 
 def readers(folder: Path) -> dict[str, Callable[[str], object]]:
     """The readers by name; those of files find theirs in `folder`."""
-    from bioFA import expressions, files
+    from bioFA import expressions
     from bioFA.exchange import bundle
+    from bioFA.modelfiles import toml
 
-    plain = files.dumps(files.load("linear", {"task.examples": 20, "task.test_examples": 5}))
+    plain = toml.dumps(toml.load("linear", {"task.examples": 20, "task.test_examples": 5}))
     rule = 'name = "local_error"'
     assert rule in plain
 
     def model(text: str) -> object:
-        return files.loads(plain.replace(rule, f'name = "equation"\nequation = {quoted("dw/dt = " + text)}'))
+        return toml.loads(plain.replace(rule, f'name = "equation"\nequation = {quoted("dw/dt = " + text)}'))
 
     def quantity(text: str) -> object:
-        return files.loads(plain.replace("[protocol]\n", f"[protocol]\ndt = {quoted(text)}\n"))
+        return toml.loads(plain.replace("[protocol]\n", f"[protocol]\ndt = {quoted(text)}\n"))
 
     def name(text: str) -> object:
-        return files.loads(plain.replace('name = "linear"', f"name = {quoted(text)}", 1))
+        return toml.loads(plain.replace('name = "linear"', f"name = {quoted(text)}", 1))
 
     def change(text: str) -> object:
-        key, value = files.parse_change(text)
-        table = files.to_table(files.loads(plain))
-        files._put(table, key, value)
-        return files.from_table(table)
+        key, value = toml.parse_change(text)
+        table = toml.to_table(toml.loads(plain))
+        toml._put(table, key, value)
+        return toml.from_table(table)
 
-    files.loads(plain)
+    toml.loads(plain)
     return {
         "equation": lambda text: expressions.parse(text, KNOWN), "model": model, "quantity": quantity, "name": name, "change": change,
-        "file": lambda _: files.load(folder / FILES["file"]), "manifest": lambda _: bundle.check(folder),
+        "file": lambda _: toml.load(folder / FILES["file"]), "manifest": lambda _: bundle.check(folder),
     }
 
 

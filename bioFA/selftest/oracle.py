@@ -18,7 +18,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from bioFA.sealed import is_whole
+from bioFA.system.sealed_hdf5 import is_whole
 
 CODE = re.compile(r"^biofa: \[([a-z][a-z0-9-]*)\] \S", re.MULTILINE)
 

@@ -82,7 +82,7 @@ def table(rows: Sequence[Row]) -> str:
 
 def as_json(rows: Sequence[Row], tallies: Sequence[Tally], seconds: float) -> dict[str, Any]:
     """All of it as data."""
-    from bioFA.provenance import versions
+    from bioFA.runs.provenance import versions
 
     return {
         "line": line(rows, tallies), "measured": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "seconds": round(seconds, 1), "versions": versions(),

@@ -12,9 +12,10 @@ import threading
 import time
 from pathlib import Path
 
-from bioFA import checkpoint, sweep
-from bioFA.compare import tidy
-from bioFA.result import RESULT, Result
+from bioFA.comparisons import sweep
+from bioFA.comparisons.compare import tidy
+from bioFA.runs import checkpoint
+from bioFA.runs.result import RESULT, Result
 from bioFA.selftest.bench import SMALL, Bench, Prepare, gone, outcomes, processes_of, waited
 from bioFA.selftest.fault import fault
 from bioFA.selftest.injections import limited, replace_program, unprivileged

@@ -20,7 +20,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from bioFA import sweep
+from bioFA.comparisons import sweep
 from bioFA.selftest.bench import Bench, Running, bench, gone, without_report
 from bioFA.selftest.report import zero
 
@@ -148,7 +148,7 @@ class _Forked:
             for number, stream in enumerate((read, stdout.fileno(), stdout.fileno())):
                 os.dup2(stream, number)
             os.closerange(3, 4096)  # the driver's locks are the driver's alone
-            code = sweep._main(*words[words.index("bioFA.sweep") + 1 :])
+            code = sweep._main(*words[words.index("bioFA.comparisons.sweep") + 1 :])
         finally:
             os._exit(code)
 
@@ -179,7 +179,7 @@ class _Forked:
 
 def _fork_runs() -> None:
     """Let this driver fork its runs."""
-    import bioFA.simulation  # noqa: F401  (once here, and not in every run)
+    import bioFA.runs.simulation  # noqa: F401  (once here, and not in every run)
 
     subprocess.Popen = _Forked  # type: ignore[assignment, misc]
 

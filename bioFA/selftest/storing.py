@@ -7,14 +7,15 @@ from pathlib import Path
 
 import h5py
 
-from bioFA import checkpoint, sweep
-from bioFA.result import RESULT
-from bioFA.sealed import is_whole, sealed
+from bioFA.comparisons import sweep
+from bioFA.runs import checkpoint
+from bioFA.runs.result import RESULT
 from bioFA.selftest.bench import Bench, comparison_digest, lost, outcomes
 from bioFA.selftest.comparing import sealed_run
 from bioFA.selftest.fault import fault
 from bioFA.selftest.injections import cut, empty, flip_a_bit
 from bioFA.selftest.oracle import Ended, Outcome, Trial, complaint, digest
+from bioFA.system.sealed_hdf5 import is_whole, sealed
 
 STORED = ("a result", "a stretch", "the description of a run", "a table of jobs", "an outcome", "a result of a comparison", "a bundle", "a state")
 DAMAGES = (flip_a_bit, cut, empty)
@@ -70,7 +71,7 @@ def _copied(bench: Bench, kind: str) -> tuple[Path, Path]:
     if kind == "a bundle":
         bench.biofa("bundle", str(bench.whole()), "--out", str(place)).wait()
         return place, bench.random.choice(sorted(path for path in place.rglob("*") if path.is_file()))
-    from bioFA.result import load_result
+    from bioFA.runs.result import load_result
 
     load_result(bench.whole() / RESULT).trained.save(place / "state.h5")
     return place / "state.h5", place / "state.h5"

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from bioFA.components import Component, Family
+from bioFA.errors import OutOfRange
 
 Array = np.ndarray
 Stream = Callable[[str], np.random.Generator]
@@ -108,6 +109,22 @@ class Task(Component):
             MissingError: if a package is missing.
         """
         raise NotImplementedError(f"{type(self).__name__} draws no examples")
+
+
+def finite(inputs: Array, targets: Array, what: str) -> Split:
+    """A generated split, refused where its scales are too large for floating point.
+
+    Args:
+        inputs: `(n, inputs)`.
+        targets: `(n, targets)`.
+        what: the fields that made them, such as "LinearTeacher.teacher and LinearTeacher.inputs".
+
+    Raises:
+        ModelError: if one is not a finite number.
+    """
+    if not (np.isfinite(inputs).all() and np.isfinite(targets).all()):
+        raise OutOfRange(f"{what} make inputs or targets that are no finite numbers. Give smaller scales.")
+    return Split(inputs, targets)
 
 
 def named(columns: Sequence[str]) -> str:

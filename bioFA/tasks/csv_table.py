@@ -17,7 +17,7 @@ from typing import IO, NamedTuple
 import numpy as np
 
 from bioFA.errors import MalformedFile, WrongData, WrongKind
-from bioFA.foreign_walk import ALWAYS, RATIO
+from bioFA.system.untrusted_walk import ALWAYS, RATIO
 from bioFA.tasks.base import Array
 
 SUFFIXES = (".csv", ".tsv", ".txt")

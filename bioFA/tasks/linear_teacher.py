@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from bioFA.components import Amount, Count
-from bioFA.tasks.base import Data, Split, Stream, Task
+from bioFA.tasks.base import Data, Stream, Task, finite
 from bioFA.weights import Normal, Uniform, WeightsField
 
 
@@ -30,11 +32,17 @@ class LinearTeacher(Task):
         """`n_in`, `n_out`."""
         return self.n_in, self.n_out
 
+    def training_examples(self) -> int:
+        """`examples`."""
+        return self.examples
+
     def draw(self, stream: Stream) -> Data:
         """Training, validation and test examples of one teacher."""
         matrix = self.teacher.draw(stream("task/teacher"), (self.n_out, self.n_in))
         splits: dict[str, Any] = {}
         for name, count in (("train", self.examples), ("validation", self.validation_examples), ("test", self.test_examples)):
             x = self.inputs.draw(stream(f"task/inputs/{name}"), (count, self.n_in))
-            splits[name] = Split(x, x @ matrix.T) if count else None
+            with np.errstate(over="ignore", invalid="ignore"):
+                targets = x @ matrix.T
+            splits[name] = finite(x, targets, "LinearTeacher.teacher and LinearTeacher.inputs") if count else None
         return Data(**splits)

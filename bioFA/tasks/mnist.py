@@ -16,8 +16,8 @@ import numpy as np
 from pydantic import Strict
 
 from bioFA.components import Amount
-from bioFA.data import read_mnist
 from bioFA.tasks.base import Array, ByteTable, Data, Split, Stream, Task, one_hot
+from bioFA.tasks.mnist_files import read_mnist
 
 
 class Mnist(Task):

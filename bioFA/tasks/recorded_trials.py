@@ -34,7 +34,7 @@ from pydantic import Field
 
 from bioFA.components import Count, Name, Number, OneOrMany
 from bioFA.errors import NoSuchFile, UnknownColumn, WrongData, WrongKind, suggestion
-from bioFA.foreign import inspect
+from bioFA.system.untrusted_hdf5 import inspect
 from bioFA.tasks import nix_recording, nwb_recording
 from bioFA.tasks.base import Array
 from bioFA.tasks.given import Examples, Given

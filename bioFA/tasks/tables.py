@@ -12,8 +12,8 @@ import h5py
 import numpy as np
 
 from bioFA.errors import FileError, MalformedFile, NoSuchFile, WrongKind
-from bioFA.foreign import inspect
-from bioFA.foreign_walk import ALWAYS, RATIO
+from bioFA.system.untrusted_hdf5 import inspect
+from bioFA.system.untrusted_walk import ALWAYS, RATIO
 from bioFA.tasks.base import Array
 
 KINDS = ".npz, .csv, .h5, .tsv, .txt, .csv.gz, or a folder of .npy files"

@@ -18,7 +18,8 @@ from annotated_types import Gt
 from pydantic import Field
 
 from bioFA.components import Amount, Count, Number
-from bioFA.tasks.base import Array, Data, Split, Stream, Task
+from bioFA.errors import OutOfRange
+from bioFA.tasks.base import Array, Data, Stream, Task, finite
 
 
 class TanhTeacher(Task):
@@ -34,8 +35,14 @@ class TanhTeacher(Task):
         """The teacher's first and last layer."""
         return self.sizes_of_teacher[0], self.sizes_of_teacher[-1]
 
+    def training_examples(self) -> int:
+        """`examples`."""
+        return self.examples
+
     def draw(self, stream: Stream) -> Data:
         """Training, validation and test examples of one teacher."""
+        if not np.isfinite(2 * self.scale):
+            raise OutOfRange(f"TanhTeacher.scale makes weights that are no finite numbers; got {self.scale:g}. Give a smaller one.")
         rng = stream("task/teacher")
         layers = [
             (rng.uniform(-self.scale, self.scale, (n_post, n_pre)), rng.uniform(-self.scale, self.scale, n_post))
@@ -51,5 +58,7 @@ class TanhTeacher(Task):
         splits: dict[str, Any] = {}
         for name, count in (("train", self.examples), ("validation", self.validation_examples), ("test", self.test_examples)):
             x = stream(f"task/inputs/{name}").standard_normal((count, self.sizes_of_teacher[0]))
-            splits[name] = Split(x, answer(x)) if count else None
+            with np.errstate(over="ignore", invalid="ignore"):
+                targets = answer(x)
+            splits[name] = finite(x, targets, "TanhTeacher.scale") if count else None
         return Data(**splits)

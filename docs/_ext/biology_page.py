@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import bioFA
-from bioFA.biology import KINDS
 from bioFA.schemes import family
+from bioFA.verification.biology import KINDS
 
 PAGE = Path(__file__).resolve().parent.parent / "explanation" / "biology.md"
 LAYERED = "nonlinear"

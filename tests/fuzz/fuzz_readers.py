@@ -44,7 +44,7 @@ def main() -> None:
     with atheris.instrument_imports(include=["bioFA", "tomllib"], enable_loader_override=False):
         import bioFA.exchange.bundle
         import bioFA.expressions
-        import bioFA.files
+        import bioFA.modelfiles.toml
         import bioFA.units  # noqa: F401
     folder = Path(tempfile.mkdtemp(prefix="biofa-fuzz-"))
     arguments = [os.path.abspath(word) if not word.startswith("-") and Path(word).exists() else word for word in sys.argv]

@@ -1,0 +1,298 @@
+"""Everything in Brian2 that its documentation does not promise, in one place, with a self-test.
+
+bioFA's own code objects use Brian2's templates with a few of ours in front (`templates/`):
+Brian2 checks and translates all equations, only the loops around them are ours. What this
+touches: `Templater.derive`, `CodeRunner`, auxiliary variables as indices, array names in the
+generated C++, the objects and clock of the generated network, and the file names of results.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import brian2
+import numpy as np
+from brian2.codegen.generators.cpp_generator import c_data_type
+from brian2.codegen.targets import codegen_targets
+from brian2.core.variables import Variables
+from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
+from brian2.devices.device import get_device
+from brian2.groups.group import CodeRunner, Group
+
+from bioFA.consumers.brian.factors import Factors, rests
+from bioFA.consumers.brian.program import PathwaySpec
+
+SUPPORTED = ((2, 9), (2, 12))
+"""Brian2 versions that this module was tested with: at least the first, below the second."""
+
+
+class BioFACodeObject(CPPStandaloneCodeObject):
+    """Brian2's standalone code object, which finds bioFA's templates before Brian2's own."""
+
+    templater = CPPStandaloneCodeObject.templater.derive("bioFA.consumers.brian")
+    class_name = "biofa_cpp"
+
+
+codegen_targets.add(BioFACodeObject)
+
+
+def check_version() -> None:
+    """Fail early where this Brian2 is not one that the adapter knows.
+
+    Raises:
+        RuntimeError: naming the version and the supported range.
+    """
+    version = tuple(int(part) for part in brian2.__version__.split(".")[:2])
+    if not SUPPORTED[0] <= version < SUPPORTED[1]:
+        low, high = (".".join(map(str, edge)) for edge in SUPPORTED)
+        raise RuntimeError(f"bioFA knows Brian2 >= {low}, < {high}; this is {brian2.__version__}. Install 'brian2>={low},<{high}'.")
+    missing = [name for name in ("common_group", "stateupdate", "transmit", "learn", "transmit_block", "learn_block", "show", "draw", "clock", "restart", "record", "invert", "apply", "look") if _template(name) is None]
+    if missing:
+        raise RuntimeError(f"Brian2 {brian2.__version__} does not find the templates {', '.join(missing)}; its template lookup has changed.")
+
+
+def _template(name: str) -> Any:
+    try:
+        return getattr(BioFACodeObject.templater, name)
+    except (AttributeError, KeyError):
+        return None
+
+
+def array_name(group: Any, variable: str) -> str:
+    """The C++ pointer to the values of a group's variable."""
+    return get_device().get_array_name(group.variables[variable], access_data=True)
+
+
+def array_file(group: Any, variable: str) -> str:
+    """The name of the file that the finished program writes a variable to."""
+    return get_device().get_array_filename(group.variables[variable])
+
+
+def step_counter(clock: Any) -> str:
+    """The C++ expression of the number of the current step."""
+    return f"{get_device().get_array_name(clock.variables['timestep'], access_data=True)}[0]"
+
+
+def step_length(clock: Any) -> str:
+    """The C++ pointer to the length of a step in seconds."""
+    return get_device().get_array_name(clock.variables["dt"], access_data=True)
+
+
+def own_loop(network: Any, clock: Any) -> str:
+    """The C++ call that runs all steps in a loop of ours, and leaves Brian2's loop nothing to do (biofa_runtime.h)."""
+    return f"biofa::run(brian::{network.name}, brian::{clock.name});"
+
+
+class Runner(CodeRunner):
+    """One code object of ours in the step: a template, statements, and a place in the order."""
+
+    def __init__(self, group: Any, template: str, order: int, code: str = "", when: str = "start", **keywords: Any) -> None:
+        super().__init__(
+            group, template, code=code, when=when, order=order, name=f"{group.name}_{template}_{order}", clock=group.clock,
+            template_kwds={f"_{key}": value for key, value in keywords.items()},
+            codeobj_class=BioFACodeObject,
+            needed_variables=["dt"] if re.search(r"\bdt\b", code) else None,  # Brian2 collects names after it has cancelled dt*(x/dt)
+        )
+
+
+class DensePathway(Group):
+    """All-to-all synapses as one row-major matrix, without index arrays.
+
+    A group whose members are the synapses; `w` has `n_post * n_pre` values, row by row (one row a
+    postsynaptic neuron; with `by_pre`, a presynaptic one), or is another pathway's array. With `event`, only
+    presynaptic neurons that spike are visited. Presynaptic variables go by `<name>_pre`, postsynaptic ones by
+    `<name>_post`. The strings are Brian2's; the loops are in `templates/`.
+    """
+
+    add_to_magic_network = True
+
+    def __init__(
+        self, spec: PathwaySpec, source: Any, target: Any, parameters: Mapping[str, Any], shared: DensePathway | None, number: int, clock: Any
+    ) -> None:
+        super().__init__(clock=clock, name=spec.name, when="start", order=0)
+        self.codeobj_class = BioFACodeObject
+        self.source, self.target = source, target
+        self.n_pre, self.n_post = len(source), len(target)
+        self.start, self.stop = 0, self.n_pre * self.n_post
+        self.variables = Variables(self)
+        self.variables.add_constant("N", self.n_pre * self.n_post)
+        for index in ("_pre_idx", "_post_idx", "_turned_idx"):
+            self.variables.add_auxiliary_variable(index, dtype=np.int32)
+        if shared is None:
+            self.variables.add_array("w", size=self.n_pre * self.n_post)
+        else:
+            self.variables.add_reference("w", shared, "w")
+        self.spec, self.number = spec, number
+        if spec.gathers:
+            self.variables.add_array("gathered", size=self.n_pre * self.n_post)
+        if spec.normalised:
+            self.variables.add_array("norm", size=self.n_post)
+        if spec.masked:
+            self.variables.add_array("exists", size=self.n_pre * self.n_post, dtype=bool)
+        for trace in (*spec.traces, *(["w_before"] if spec.follows_weight else [])):
+            self.variables.add_array(trace, size=self.n_pre * self.n_post)
+        for parameter, unit in parameters.items():
+            self.variables.add_array(parameter, size=1, dimensions=unit.dim, scalar=True, constant=True)
+        self.add_dependency(source)
+        self.add_dependency(target)
+        self.sizes = {"n_pre": self.n_pre, "n_post": self.n_post, "real": c_data_type(self.variables["w"].dtype)}
+        self._enable_group_attributes()
+
+    @property
+    def group(self) -> DensePathway:
+        """The Brian2 group of the synapses."""
+        return self
+
+    def see(self, side: str, variable: str) -> str:
+        """Make a variable of the source (`pre`) or target (`post`) readable, and return its name here."""
+        name = f"{variable}_{side}"
+        self.variables.add_reference(name, self.source if side == "pre" else self.target, variable, index=f"_{side}_idx")
+        return name
+
+    def show(self, order: int) -> None:
+        """Load the weights of this presentation."""
+        self._add("show", order, "", size=self.n_pre * self.n_post, step=step_counter(self.clock), rates=array_name(self, "w"), name=self.name)
+
+    def invert(self, owner: DensePathway, order: int) -> None:
+        """Compute the weights as the pseudo-inverse of another pathway's."""
+        names = {"w": array_name(self, "w"), "owner": array_name(owner, "w"), "ridge": array_name(self, "ridge")}
+        self._add("invert", order, "", rows=owner.n_post, columns=owner.n_pre, **names)
+
+    def transmit(self, carries: str, port: str, transposed: bool, accumulate: bool, follows: bool, order: int, only: str) -> None:
+        """Sum `w * <carries>_pre` into a port of the target, at a place in the step; with `follows`, w takes the signs of `w_followed`."""
+        weight = "abs(w)*sign(w_followed)" if follows else "w"
+        code = f"_transmitted = {weight}*{self.see('pre', carries)}"
+        self._add(
+            "transmit", order, code, port=array_name(self.target, port), rows_of_pre=transposed != self.spec.by_pre, accumulate=accumulate,
+            follows=follows, sent=array_name(self.source, carries) if self.spec.event else "", only=only, step=step_counter(self.clock),
+        )
+
+    def learn(self, expression: str, order: int) -> None:
+        """Integrate `dw/dt = expression` by one Euler step, where learning is on and a synapse exists; or gather the change."""
+        change = _change(expression, self.spec)
+        code = f"gathered = gathered + {change}" if self.spec.gathers else f"w = {_held(f'w + {change}', self.spec)}"
+        silent = self._silent(expression) if self.spec.by_pre and not self.spec.bounded else []
+        self._add("learn", order, code, on="learns", step=step_counter(self.clock), number=self.number, by_pre=self.spec.by_pre, silent=silent)
+
+    def _silent(self, expression: str) -> list[tuple[str, str]]:
+        """What must be 0 for a presynaptic neuron's synapses not to change: a variable of its own, then parameters (C++ pointers and indices)."""
+        for variable in self.spec.reads_pre:
+            rest = rests(expression, f"{variable}_pre", set(self.spec.parameters))
+            if rest is not None:
+                return [(array_name(self.source, variable), "_pre_idx"), *((array_name(self, name), "0") for name in rest)]
+        return []
+
+    def trace(self, order: int) -> None:
+        """Let every trace move towards its drive, as it was when the step began, by its share of the distance, where the synapse exists."""
+        exists = "*int(exists)" if self.spec.masked else ""
+        moves = [f"_{name} = {name} + (1 - exp(-dt/{tau}))*(({drive}) - {name}){exists}" for name, (drive, tau) in self.spec.traces.items()]
+        code = "\n".join([*moves, *(f"{name} = _{name}" for name in self.spec.traces)])
+        self._add("learn", order, code, on="remembers", step=step_counter(self.clock), number=self.number, by_pre=self.spec.by_pre, silent=[])
+
+    def keep_weight(self, order: int) -> None:
+        """Keep the weights as they are before they learn, for traces that are driven by them."""
+        self._add("learn", order, "w_before = w", on="remembers", step=step_counter(self.clock), number=self.number, by_pre=self.spec.by_pre, silent=[])
+
+    def restart(self, values: Mapping[str, float], order: int) -> None:
+        """Put what synapses keep back to its beginning as a presentation begins."""
+        arrays = [(array_name(self, variable), value) for variable, value in values.items()]
+        self._add("restart", order, "", values=arrays, size=self.n_pre * self.n_post, step=step_counter(self.clock))
+
+    def apply(self, order: int) -> None:
+        """Make the changes that were gathered where their batch ends, and rescale the weights that keep their norm."""
+        change = "sign_step*sign(gathered)" if self.spec.steps else "gathered"
+        norm = array_name(self, "norm") if self.spec.normalised else ""
+        self._add(
+            "apply", order, f"w = {_held(f'w + {change}', self.spec)}\ngathered = 0", step=step_counter(self.clock), number=self.number,
+            batch=array_name(self, "batch"), norm=norm, w=array_name(self, "w"),
+        )
+
+    def transmit_block(self, block: str, port: str, accumulate: bool, order: int) -> None:
+        """As `transmit`, for a source that shows the stimulus, several presentations at a time."""
+        self._add(
+            "transmit_block", order, "", block=block, source=self.source.name, port=array_name(self.target, port), accumulate=accumulate,
+            w=array_name(self, "w"), step=step_counter(self.clock),
+        )
+
+    def learn_block(self, block: str, factors: Factors, order: int) -> None:
+        """As `learn`, with `dw/dt = factors.post * r_pre - factors.decay * w`; the weights follow when the block ends."""
+        code = f"_forgotten = dt*({factors.decay})\n_factor = dt*({factors.post})"
+        self._add("learn_block", order, code, block=block, w=array_name(self, "w"), step=step_counter(self.clock), number=self.number)
+
+    def _add(self, template: str, order: int, code: str, **keywords: Any) -> None:
+        self.contained_objects.append(Runner(self, template, order, code, **self.sizes, **keywords))
+
+
+class StockPathway:
+    """The same synapses as Brian2's own `Synapses`, one pair of neurons a synapse, stored by source, then target.
+
+    Slower than `DensePathway` and built from documented parts only: what dense pathways are
+    held to, and what a Brian2 user knows. A sum goes through a variable of its own in the
+    target (`slot`), since Brian2 allows one sum a variable; shared weights are copied from
+    their owner before they transmit.
+    """
+
+    def __init__(self, spec: PathwaySpec, source: Any, target: Any, units: Mapping[str, str], shared: StockPathway | None, number: int):
+        model = ["w : 1", f"{slot(spec.name)}_post = w*{spec.carries}_pre : 1 (summed)"]
+        model += ["exists : boolean"] if spec.masked else []
+        model += [f"{name} : {unit} (shared, constant)" for name, unit in units.items()]
+        model += ["place : integer (constant)"] if shared else []
+        self.spec, self.target, self.number = spec, target, number
+        self.group = brian2.Synapses(source, target, "\n".join(model), name=spec.name, namespace={"learns": _learns})
+        self.group.connect()
+        self.shared = shared is not None
+        if shared is not None:
+            self.group.place = "j*N_pre + i" if spec.transposed else "i*N_post + j"
+            self.group.variables.add_reference("w_of_owner", shared.group, "w", index="place")
+
+    def see(self, side: str, variable: str) -> str:
+        """`Synapses` see both sides as they are."""
+        return f"{variable}_{side}"
+
+    def transmit(self, carries: str, port: str, transposed: bool, accumulate: bool, follows: bool, order: int, only: str) -> None:
+        """Sum into the slot, and from there into the port, at a place in every step."""
+        if self.shared:
+            self.group.run_regularly("w = w_of_owner", when="start", order=order, name=f"{self.spec.name}_copy")
+        updater = self.group.summed_updaters[f"{slot(self.spec.name)}_post"]
+        updater.when, updater.order = "start", order + 1
+        statement = f"{port} {'+=' if accumulate else '='} {slot(self.spec.name)}"
+        self.target.contained_objects.append(Runner(self.target, "stateupdate", order + 2, statement))
+
+    def learn(self, expression: str, order: int) -> None:
+        """One Euler step of `dw/dt = expression`, where learning is on and a synapse exists; weights keep their sign."""
+        self.group.run_regularly(f"w = {_held('w + ' + _change(expression, self.spec, f'learns(t_in_timesteps, {self.number})*'), self.spec)}", when="start", order=order)
+
+
+@brian2.implementation("cpp", "double learns(int64_t step, int number) { return biofa::stretch().learns(step, number) ? 1.0 : 0.0; }")
+@brian2.check_units(step=1, number=1, result=1)
+def _learns(step: int, number: int) -> float:
+    raise NotImplementedError("only in compiled code")
+
+
+def slot(pathway: str) -> str:
+    """The variable of the target that a stock pathway sums into."""
+    return f"sum_{pathway}"
+
+
+def _change(expression: str, spec: PathwaySpec, gate: str = "") -> str:
+    """The change of one step, none where there is no synapse."""
+    return f"{gate}dt*({expression})" + ("*int(exists)" if spec.masked else "")
+
+
+def _held(weight: str, spec: PathwaySpec) -> str:
+    """A weight with the sign that it must have, within its bounds."""
+    signed = {"any": "{}", "excitatory": "clip({}, 0, inf)", "inhibitory": "clip({}, -inf, 0)", "dale": "cell_pre*clip(cell_pre*({}), 0, inf)"}
+    weight = signed[spec.sign].format(weight)
+    return f"clip({weight}, low, high)" if spec.bounded else weight
+
+
+def read_weights(pathway: Any, name: str, other: Any, index: str) -> None:
+    """Let a dense pathway read the weights of another: `_idx` synapse by synapse, `_turned_idx` those of its transpose."""
+    pathway.variables.add_reference(name, other, "w", index=index)
+
+
+def refer(group: Any, name: str, other: Any, variable: str) -> None:
+    """Let a group read a variable of an equally large group, neuron by neuron, under a name of its own."""
+    group.variables.add_reference(name, other, variable)

@@ -1,0 +1,261 @@
+"""The NumPy reference: it defines what one step of a network is. Brian2 is held to it.
+
+Time runs in steps of dt; presentation k covers the steps k K ... k K + K - 1. One step:
+
+  0. Where `Protocol.reset` is on and the step is the first of a presentation, all neurons, and the traces at
+     synapses, return to the state that they began with. Weights stay.
+  1. Sources show their row of presentation k, or zero in the blank after it; where a task has a time axis,
+     the row of this bin, bins being of equal length within the time that is shown. Stateful neurons
+     publish functions of the state that they had when the step began: among these is `s`, the
+     spikes that the threshold test of the step before found. Neurons that spike by chance
+     compare their rate with a number of this step (`bioFA.draws`).
+  2. Ports and published variables are computed, each after the ones it depends on
+     (`Network.order`): a port is the sum over arriving pathways of W s, where s `(n_pre,)` is
+     what the pathway carries and W `(n_post, n_pre)` its weights as they were when the step
+     began (`Network.effective`): its own; those drawn for this presentation; the owner's, their
+     transpose or pseudo-inverse; or its own magnitudes with another pathway's signs. In a static
+     network this is the forward sweep, the error units, and the feedback sweep.
+  3. In the last step of a presentation, before the blank, the recorded variables are taken, so that a
+     prediction is recorded before its own example has changed any weight.
+  4. Where learning is on (from `learning_onset` into the presentation to its end, not in the blank), every
+     plastic pathway that learns in this phase makes one step of its rule, at its learning rate
+     times the phase's, all from the values of 2. Where a pathway gathers changes (`Learning`), they wait
+     and are made together in the last step of the last presentation of their batch. Weights of a signed
+     pathway, or of a cell under Dale's law, stop at 0, others at their bounds; synapses that a sparse
+     pathway lacks do not change; then weights that keep their norm are rescaled. What a rule keeps at
+     each synapse (`PlasticityRule.state`, traces) moves after the weight: a weight changes by its traces as they were when
+     the step began, which hold everything up to the step before. Traces of pathways that learn in this phase move in
+     every step, also before learning is on and in the blank; without learning they stand still.
+  5. Stateful neurons advance by one step, from the values of 2. A spiking neuron does it in this
+     order: arriving spikes are delivered; the state decays for dt; the threshold is tested; the
+     neurons that passed it are reset. So spikes are delivered before the threshold test, a spike
+     reaches the next layer one step after its threshold test, and a source's spike in its own step.
+
+Nothing here is derived from the Brian2 strings, and nothing here draws a random number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from bioFA import draws
+from bioFA.consumers.base import Recording, Segment
+from bioFA.instance import Feed, Instance
+from bioFA.network import Node, Pathway, Population
+from bioFA.weights import Identity
+
+Array = np.ndarray
+
+
+class Reference:
+    """The NumPy consumer of an instance."""
+
+    name = "numpy"
+
+    def __init__(self, instance: Instance):
+        self.network = instance.network
+        self.masks = instance.masks
+        self.protocol = instance.experiment.protocol
+        self.recorded = instance.experiment.recorded
+        self.every = instance.experiment.record.every
+        self.timing: dict[str, float] = {}
+        self.engine: dict[str, object] = {"precision": "float64"}
+
+    def segment(
+        self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None, only: tuple[str, ...] | None = None,
+        rasters: bool = False, watched: Sequence[Node] = (), extremes: bool = False, whole: bool = False,
+    ) -> Segment:
+        """Run a stretch of presentations.
+
+        Args:
+            state: `pathway.w` and `population.<state variable>` at the beginning.
+            feed: what the sources show.
+            learning: whether plastic pathways learn.
+            every: record every so many presentations; the experiment's choice where None.
+            only: which of the experiment's recorded variables to keep; all where None.
+            rasters: whether to keep every spike of every spiking population.
+            watched: ports, published variables and states to keep in every step, a state as the step begins.
+            extremes: whether to keep the smallest and largest value, over all steps, of every state and recorded variable.
+            whole: whether to keep what is watched as float64, not float32.
+
+        Returns:
+            The state at the end and what was recorded.
+        """
+        with np.errstate(all="ignore"):  # a run that diverges is refused by `Segment.check_finite`, with words
+            nodes = [node for node in self.recorded if only is None or str(node) in only]
+            return self._run(state, feed, learning, every or self.every, nodes, rasters, watched, extremes, whole)
+
+    def _run(
+        self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int, nodes: list[Node], rasters: bool, watched: Sequence[Node],
+        extremes: bool, whole: bool,
+    ) -> Segment:
+        state = {name: array.copy() for name, array in state.items()}
+        recorded: dict[str, list[Array]] = {str(node): [] for node in nodes}
+        spikes: dict[str, list[Array]] = {p.name: [] for p in self.network.spiking()} if rasters else {}
+        courses: dict[Node, list[Array]] = {node: [] for node in watched}
+        reached: dict[str, tuple[float, float]] = {}
+        if extremes:
+            _reach(reached, state)
+        for k in range(feed.presentations):
+            shown = {f"{p.name}.w": feed.tables[p.name][feed.rows[p.name][k]].reshape(self.network.shape(p)) for p in self.network.redrawn()}
+            for step in range(self.protocol.steps):
+                if step == 0 and self.protocol.reset:
+                    state |= self._beginning()
+                values = self._sweep(state | shown, feed, k, step)
+                for population, rows in spikes.items():
+                    rows.append(values[Node(population, "s")].astype(np.uint8))
+                for (population, variable), rows in courses.items():
+                    rows.append(self._read(state, values, population, variable).astype(np.float64 if whole else np.float32))
+                due = step == self.protocol.shown_steps - 1
+                if due and (feed.start + k) % every == 0:
+                    for node in nodes:
+                        recorded[str(node)].append(values[node].copy())
+                changes: dict[str, Array] = {}
+                if learning:
+                    on = self.protocol.onset_steps <= step < self.protocol.shown_steps
+                    changes |= self._learn(state | shown, values, feed, on, feed.start + k + 1 if due else None)
+                changes |= self._advance(state, values)
+                state |= changes
+                if extremes:
+                    _reach(reached, changes)
+                    _reach(reached, {str(node): values[node] for node in nodes})
+        sizes = {str(node): self.network.population(node.population).size for node in nodes}
+        arrays = {name: np.array(rows).reshape(-1, sizes[name]) for name, rows in recorded.items()}
+        raster = {name: np.array(rows).reshape(feed.presentations, self.protocol.steps, -1) for name, rows in spikes.items()}
+        course = {str(node): np.array(rows).reshape(feed.presentations, self.protocol.steps, -1) for node, rows in courses.items()}
+        return Segment(state, Recording(feed.recorded(every), arrays), raster, course, reached)
+
+    def _beginning(self) -> dict[str, Array]:
+        """The state of all neurons, and the traces at synapses, before the first presentation."""
+        neurons = {f"{p.name}.{variable}": np.full(p.size, value) for p in self.network.populations for variable, value in p.neuron.state.items()}
+        traces = {f"{p.name}.{variable}": np.full(self.network.shape(p), value) for p in self.network.plastic() for variable, value in p.traces().items()}
+        return neurons | traces
+
+    def _transmit(self, pathway: Pathway, state: Mapping[str, Array], carried: Array) -> Array:
+        """W s of one pathway."""
+        if isinstance(pathway.weights, Identity):
+            return pathway.weights.scale * carried
+        return self.network.effective(pathway, state) @ carried
+
+    def _sweep(self, state: Mapping[str, Array], feed: Feed, k: int, step: int) -> dict[Node, Array]:
+        """All ports and published variables of one step."""
+        values: dict[Node, Array] = {}
+        for node in self.network.order:
+            population = self.network.population(node.population)
+            neuron = population.neuron
+            if node.variable in neuron.ports:
+                total = np.zeros(population.size)
+                for pathway in self.network.arriving(*node):
+                    total = total + self._transmit(pathway, state, values[Node(pathway.source, pathway.carries)])
+                values[node] = total
+            elif population.name in feed.tables and node.variable == neuron.shown:
+                values[node] = self._shown(feed, population, k, step)
+            elif neuron.shows == "one":
+                values[node] = np.ones(population.size)
+            else:
+                needs = (self._need(population, need, state, values, feed, k, step) for need in neuron.needs(node.variable))
+                values[node] = getattr(neuron, node.variable)(*needs)
+        return values
+
+    def _shown(self, feed: Feed, population: Population, k: int, step: int) -> Array:
+        """What a source shows in a step of presentation k: its row, or that of this bin, or zero in the blank."""
+        if step >= self.protocol.shown_steps:
+            return np.zeros(population.size)
+        table, row = feed.tables[population.name], feed.rows[population.name][k]
+        return table[row] if len(table.shape) == 2 else table[row, step * table.shape[1] // self.protocol.shown_steps]
+
+    def _need(
+        self, population: Population, need: str, state: Mapping[str, Array], values: Mapping[Node, Array], feed: Feed, k: int, step: int
+    ) -> Array | float:
+        """What a published variable needs: dt, the time, a state, a random number, or what was computed before it."""
+        if need == "dt":
+            return self.protocol.step
+        if need == "time":
+            return step * self.protocol.step
+        if need in population.neuron.state:
+            return state[f"{population.name}.{need}"]
+        if need in population.neuron.draws:
+            return draws.uniform(feed.keys[population.name], feed.start + k, step, population.size)
+        return values[Node(population.name, need)]
+
+    def _learn(self, state: Mapping[str, Array], values: Mapping[Node, Array], feed: Feed, on: bool, ended: int | None) -> dict[str, Array]:
+        """Weights and traces after one step of plasticity, of the pathways that learn in this phase and at its rate.
+
+        `on`: whether weights change in this step. `ended`: how many presentations end with it, or None where none does.
+        """
+        changed: dict[str, Array] = {}
+        for pathway in (pathway for pathway in self.network.plastic() if feed.learns(pathway.name) and (on or pathway.traces())):
+            rule = pathway.plasticity
+            assert rule is not None
+            if feed.rate != 1.0:
+                rule = rule.replace(learning_rate=feed.rate * rule.parameters()["learning_rate"])
+            pre = {v: self._read(state, values, pathway.source, at) for v, at in zip(rule.reads_pre, pathway.reads_pre(), strict=True)}
+            post = {v: self._read(state, values, pathway.target, v) for v in rule.reads_post}
+            synapses = {variable: state[f"{pathway.name}.{variable}"] for variable in ("w", *rule.state)}
+            if rule.needs_partner:
+                synapses["w_partner"] = state[f"{pathway.partner}.w"]
+            new = rule.step(synapses, pre, post, self.protocol.step, self.protocol.learning_time)
+            exists = self.masks.get(pathway.name, True)
+            changed |= {f"{pathway.name}.{variable}": np.where(exists, new.pop(variable), synapses[variable]) for variable in rule.state}
+            if not on:
+                continue
+            if pathway.learning.gathers:
+                new = self._gather(pathway, synapses["w"], state[f"{pathway.name}.gathered"] + new["w"] - synapses["w"], feed.rate, ended)
+            new["w"] = self._constrain(pathway, state[f"{pathway.name}.w"], new["w"])
+            if pathway.learning.normalised and not np.array_equal(new["w"], synapses["w"]):
+                length = np.linalg.norm(new["w"], axis=1)
+                scale = np.divide(state[f"{pathway.name}.norm"], length, out=np.ones_like(length), where=length > 0)
+                new["w"] = scale[:, np.newaxis] * new["w"]
+            changed |= {f"{pathway.name}.{variable}": array for variable, array in new.items()}
+        return changed
+
+    def _gather(self, pathway: Pathway, before: Array, gathered: Array, rate: float, ended: int | None) -> dict[str, Array]:
+        """Let changes wait, or make them at the end of their batch: their sum, or a step in its direction."""
+        exists = self.masks.get(pathway.name, True)
+        gathered = np.where(exists, gathered, 0.0)
+        learning = pathway.learning
+        if ended is None or ended % learning.batch != 0:
+            return {"w": before, "gathered": gathered}
+        change = gathered if learning.step is None else rate * learning.step * np.sign(gathered)
+        return {"w": before + change, "gathered": np.zeros_like(gathered)}
+
+    def _constrain(self, pathway: Pathway, before: Array, after: Array) -> Array:
+        """Weights that may not change sign stop at 0, bounded ones at their bounds; synapses that do not exist stay as they are."""
+        cells = self.network.signs(pathway)
+        if cells is not None:
+            after = cells * np.maximum(cells * after, 0.0)
+        if pathway.learning.bounded:
+            after = np.clip(after, *pathway.learning.bounds())
+        if pathway.sign == "excitatory":
+            after = np.maximum(after, 0.0)
+        elif pathway.sign == "inhibitory":
+            after = np.minimum(after, 0.0)
+        return np.where(self.masks[pathway.name], after, before) if pathway.name in self.masks else after
+
+    def _advance(self, state: Mapping[str, Array], values: Mapping[Node, Array]) -> dict[str, Array]:
+        """The state of the neurons one step later."""
+        changed: dict[str, Array] = {}
+        for population in self.network.populations:
+            neuron = population.neuron
+            if neuron.state:
+                now = {v: state[f"{population.name}.{v}"] for v in neuron.state}
+                seen = {variable: values[Node(population.name, variable)] for variable in (*neuron.ports, *neuron.publishes)}
+                new = neuron.advance(now, seen, self.protocol.step)
+                changed |= {f"{population.name}.{variable}": array for variable, array in new.items()}
+        return changed
+
+    def _read(self, state: Mapping[str, Array], values: Mapping[Node, Array], population: str, variable: str) -> Array:
+        """A variable of a population, published, arriving or kept."""
+        kept = self.network.population(population).neuron.state
+        return state[f"{population}.{variable}"] if variable in kept else values[Node(population, variable)]
+
+
+def _reach(reached: dict[str, tuple[float, float]], arrays: Mapping[str, Array]) -> None:
+    """Widen the smallest and largest value of each variable by what it is now, where that is finite."""
+    for name, array in arrays.items():
+        low, high = float(array.min(initial=np.inf)), float(array.max(initial=-np.inf))
+        if np.isfinite(low) and np.isfinite(high):
+            least, most = reached.get(name, (low, high))
+            reached[name] = min(low, least), max(high, most)

@@ -1,0 +1,285 @@
+"""Model files: TOML to experiment and back without loss, and the built-in models by name."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from importlib.resources import files as package_files
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from bioFA.components import Component
+from bioFA.errors import (
+    BadChange,
+    FileError,
+    ModelError,
+    NoSuchFile,
+    TooLarge,
+    UnknownModel,
+    UnknownName,
+    UnknownPart,
+    Unreadable,
+    WrongKind,
+    WrongType,
+    suggestion,
+)
+from bioFA.experiment import Experiment
+from bioFA.modelfiles.locate import placed
+from bioFA.schemes.base import family
+from bioFA.schemes.layered import Layered
+
+LARGEST, DEEPEST, MOST = 1_000_000, 100, 10_000
+"""A model file is read by people: more bytes, tables nested deeper, or more keys than this are some other file."""
+LONGEST_KEY = 1000
+OWN = "# own part: "
+"""How a line begins that names the class behind a part of somebody's own."""
+_STRING = re.compile(r"""\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'""")
+_KEY = re.compile(r"[\w\-.\t ]+")
+
+
+def models_folder() -> Path:
+    """Where the built-in models are: inside the installed package, or beside it in a checkout."""
+    installed = Path(str(package_files("bioFA") / "models"))
+    return installed if installed.is_dir() else Path(__file__).resolve().parents[2] / "models"
+
+
+def builtin_models() -> list[str]:
+    """The names of the built-in models, sorted."""
+    return sorted(path.stem for path in models_folder().glob("*.toml"))
+
+
+def find(model: str | Path) -> Path:
+    """The file of a built-in model's name, or of a path.
+
+    Raises:
+        FileError: if there is none, with the nearest built-in name.
+    """
+    path = Path(model)
+    if path.suffix == ".toml" or len(path.parts) > 1:
+        if not _is_file(path):
+            raise NoSuchFile(f"there is no model file '{model}'. Give a path to a .toml file, or a built-in name: {', '.join(builtin_models())}.")
+        return path
+    if str(model) not in builtin_models():
+        raise UnknownModel(f"unknown model '{model}'.{suggestion(str(model), builtin_models())} Or give a path to a .toml file.")
+    return models_folder() / f"{model}.toml"
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # such as a name that is too long
+        return False
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # such as a name that is too long, or holds a null character
+        return False
+
+
+def _find_files(table: dict[str, Any], folder: Path) -> None:
+    """Make relative paths of a model that lead to something beside it absolute."""
+    each_path(table, lambda given: str((folder / given).resolve()) if not Path(given).is_absolute() and _exists(folder / given) else given)
+
+
+def each_path(tables: Any, change: Callable[[str], str]) -> None:
+    """Change every `path` of a part in the tables of a model file, in place."""
+    for part in tables.values() if isinstance(tables, dict) else tables if isinstance(tables, list) else ():
+        each_path(part, change)
+    if isinstance(tables, dict) and "name" in tables and isinstance(tables.get("path"), str):
+        tables["path"] = change(tables["path"])
+
+
+def load(model: str | Path, changes: dict[str, Any] | None = None) -> Experiment:
+    """Read an experiment from a built-in name or a TOML file.
+
+    Args:
+        model: a built-in name such as 'digits', or a path.
+        changes: values to put in place of the file's, by dotted key:
+            `{"protocol.epochs": 3, "circuit.schemes.fa.rule.learning_rate": 0.01}`.
+
+    Files that a model names by a relative path are looked for beside the model, then in the working folder.
+
+    Raises:
+        FileError: if the file is missing or is not TOML.
+        ModelError: if what it describes is wrong.
+    """
+    path = find(model)
+    table = _read_toml(path)
+    _find_files(table, path.parent)
+    own = table["circuit"].get("scheme", "fa") if isinstance(table.get("circuit"), dict) else None
+    for key, value in (changes or {}).items():
+        _put(table, key, value)
+    _keep_own(table, own)
+    try:
+        return from_table(table)
+    except (ModelError, FileError) as error:
+        if isinstance(error, UnknownName) and error.part is not None and f"\n{OWN}{error.part[1]} = " in (text := path.read_text("utf-8-sig")):
+            raise _absent(error, text).within(f"{path.name}: ") from None
+        raise placed(error, path, table, changes or {}) from None
+
+
+def _keep_own(table: dict[str, Any], own: Any) -> None:
+    """Where a change chose another scheme than the model's own, let it inherit from that one, as `with_scheme` does."""
+    circuit = table.get("circuit")
+    if isinstance(circuit, dict) and circuit.get("name") == Layered.family_name and own != (chosen := circuit.get("scheme", "fa")) and own is not None:
+        circuit.setdefault("own_scheme", own)
+        if chosen in family.names() and isinstance(circuit.setdefault("schemes", {}), dict):
+            circuit["schemes"].setdefault(chosen, {})
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        size = path.stat().st_size
+        raw = path.read_bytes() if size <= LARGEST else b""
+    except OSError as error:
+        raise Unreadable(f"{path}: cannot be read ({error.strerror}). Give a file that you may read.") from None
+    if size > LARGEST:
+        raise TooLarge(f"{path}: a model file has at most {LARGEST} bytes; this one has {size}. Put data into a .npz file and name it in the task.")
+    try:
+        return _tables(raw.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise WrongKind(f"{path}: is not text in UTF-8. A model file is TOML; see 'biofa show digits' for one.") from None
+    except (ValueError, RecursionError) as error:
+        raise WrongKind(f"{path}: is not valid TOML: {error}. See 'biofa show digits' for a model file.") from None
+
+
+def _tables(text: str) -> dict[str, Any]:
+    """The tables of a TOML text.
+
+    Raises:
+        ValueError: if it is no TOML, or no model file can be so large; a key of many parts would keep its reader busy for hours.
+    """
+    plain = _STRING.sub("", text)
+    if any(found[0].count(".") > LONGEST_KEY for found in _KEY.finditer(plain)):
+        raise ValueError(f"it has a key of more than {LONGEST_KEY} parts")
+    return _shallow(tomllib.loads(text))
+
+
+def _shallow(table: dict[str, Any]) -> dict[str, Any]:
+    """The same tables.
+
+    Raises:
+        ValueError: if they are nested deeper, or hold more keys, than any model does.
+    """
+    level: list[Any] = [table]
+    keys = 0
+    for _ in range(DEEPEST):
+        keys += sum(len(parts) for parts in level if isinstance(parts, dict))
+        if keys > MOST:
+            raise ValueError(f"it has more than {MOST} keys")
+        level = [part for parts in level for part in (parts.values() if isinstance(parts, dict) else parts) if isinstance(part, (dict, list))]
+        if not level:
+            return table
+    raise ValueError(f"its tables are nested more than {DEEPEST} deep")
+
+
+def _put(table: dict[str, Any], key: str, value: Any) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
+        table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            raise BadChange(f"cannot set '{key}': '{parent}' holds a single value, not a table. See 'biofa show MODEL' for the keys.")
+    table[last] = value
+
+
+def from_table(table: dict[str, Any]) -> Experiment:
+    """An experiment from the tables of a model file."""
+    return Experiment(**table)
+
+
+def to_table(experiment: Experiment) -> dict[str, Any]:
+    """The tables of a model file, with units written out; `from_table` gives an equal experiment."""
+    return experiment.model_dump(mode="json", exclude_none=True)
+
+
+def dumps(experiment: Experiment, beside: Path | None = None) -> str:
+    """An experiment as the text of a model file; paths below the folder `beside`, where the file is to be, are written relative to it."""
+    table = to_table(experiment)
+    if beside is not None:
+        place = beside.resolve()
+        each_path(table, lambda given: str(Path(given).relative_to(place)) if Path(given).is_relative_to(place) else given)
+    return tomli_w.dumps(table)
+
+
+def kept(experiment: Experiment, beside: Path | None = None) -> str:
+    """`dumps`, with a line for each part that is a class of somebody's own, by which a reader is told what to import (`UnknownPart`)."""
+    own = dict.fromkeys(f"{OWN}{part.family_name} = {type(part).__module__}:{type(part).__qualname__}\n" for part in _parts(experiment) if not type(part).__module__.startswith("bioFA."))
+    return dumps(experiment, beside) + "".join(own)
+
+
+def _parts(value: Any) -> Iterator[Component]:
+    """Every part of a description."""
+    if isinstance(value, Component):
+        yield value
+        for field in type(value).model_fields:
+            yield from _parts(getattr(value, field))
+    elif isinstance(value, (tuple, list, Mapping)):
+        for one in value.values() if isinstance(value, Mapping) else value:
+            yield from _parts(one)
+
+
+def _absent(error: UnknownName, text: str) -> ModelError | FileError:
+    """What to do about a part that nobody here knows, in a description that was valid where it was written; the same error where it can be no class's name."""
+    kind, name, home = error.part or ("", "", "")
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        return error
+    noted = re.search(rf"^{OWN}{name} = ([\w.]+):([\w.]+)$", text, re.MULTILINE)
+    own = "".join(word.title() for word in name.split("_"))
+    module, own = noted.groups() if noted else ("its_module", own)
+    if noted and module != "__main__":
+        told = f"the class {own} of the module {module}, which is not known here"
+    else:
+        where = "the program that was run" if noted else "its author, or of a newer bioFA"
+        told = f"the class {own} of {where}, which is not known here; put it into a module, here its_module.py"
+        module = "its_module"
+    first = f"import {module}, {home}; {home}.family.add({module}.{own})"
+    return UnknownPart(
+        f"the {kind} '{name}' is no part of bioFA but {told}. Begin with '{first}' in Python, then open the file; or run the command there: "
+        f"python -c '{first}; import bioFA.cli; bioFA.cli.main()' COMMAND ..."
+    )
+
+
+def loads(text: str, beside: Path | None = None) -> Experiment:
+    """An experiment from the text that a result, bundle or comparison keeps of it; files that it names are looked for in the folder `beside` first.
+
+    It means what it meant when it ran: a scheme that it gives no settings ran at the defaults of its time (`Scheme.once`).
+
+    Raises:
+        ModelError: if the text is not TOML, or what it describes is wrong.
+        UnknownPart: if it has a part that is a class of somebody's own, and is not loaded.
+    """
+    try:
+        table = _tables(text)
+    except (ValueError, RecursionError) as error:
+        raise WrongType(f"the text is not valid TOML: {error}. See 'biofa show digits' for a model file.") from None
+    if beside is not None:
+        _find_files(table, beside)
+    circuit = table.get("circuit")
+    if isinstance(circuit, dict) and circuit.get("name") == Layered.family_name:
+        scheme, schemes = circuit.get("scheme", "fa"), circuit.get("schemes", {})
+        if scheme in family.names() and isinstance(schemes, dict) and scheme not in schemes and (once := family.get(scheme).once):
+            circuit["schemes"] = {**schemes, scheme: dict(once)}
+    try:
+        return from_table(table)
+    except UnknownName as error:
+        raise _absent(error, text) from None
+
+
+def parse_change(text: str) -> tuple[str, Any]:
+    """Read `key=value` from the command line; the value is read as TOML, or as text where it is none.
+
+    Raises:
+        ModelError: if there is no `=`.
+    """
+    key, sign, value = text.partition("=")
+    if not sign or not key.strip():
+        raise BadChange(f"--set takes key=value; got '{text}'. For example: --set protocol.epochs=5.")
+    try:
+        return key.strip(), tomllib.loads(f"value = {value}")["value"]
+    except (ValueError, RecursionError):  # not TOML, or too deep or long for its reader
+        return key.strip(), value.strip()

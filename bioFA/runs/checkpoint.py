@@ -1,0 +1,374 @@
+"""A run in a folder, kept stretch by stretch, so that it can go on after whatever stopped it.
+
+    DIR/checkpoint/lock               held by the process that runs here
+    DIR/checkpoint/run.json           what is run: experiment, seed, backend, precision
+    DIR/checkpoint/stretch-00000.h5   the state before the first presentation
+    DIR/checkpoint/stretch-00001.h5   the state after the first stretch, and what was recorded in it
+    DIR/result.h5                     written when the run has ended; then the checkpoint folder goes
+
+Each file is written aside, flushed and renamed, and carries a checksum: what a kill, a full disk
+or a decaying one damaged is recognised, and the run goes on from the last stretch before it.
+Short stretches are written together, once a second (INTERVAL), so that keeping them costs little.
+Since every random stream belongs to the seed and a presentation, never to a process, a run that
+went on gives the same numbers, bit for bit, as one that was not stopped.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import shlex
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from bioFA.consumers.base import Recording
+from bioFA.errors import (
+    AlreadyFinished,
+    CannotWrite,
+    ChangedSince,
+    DamagedFile,
+    FileError,
+    NoSuchFile,
+    PlaceBusy,
+    PlaceTaken,
+    TakenOver,
+    UnknownPart,
+    Unreadable,
+    WrongVersion,
+)
+from bioFA.experiment import Experiment
+from bioFA.modelfiles import toml
+from bioFA.runs import provenance
+from bioFA.runs.result import RESULT
+from bioFA.system.atomic import remove_partial, sync, written_whole
+from bioFA.system.locks import Held, hold, holder, take_over
+from bioFA.system.sealed_hdf5 import is_whole, sealed
+
+Array = np.ndarray
+FORMAT = 1
+FOLDER, LOCK, RUN = "checkpoint", "lock", "run.json"
+DECIDING = ("bioFA", "brian2", "numpy")
+"""Packages whose version decides the numbers of a run."""
+INTERVAL, LARGEST = 1.0, 16 * 1024**2
+"""A stretch waits to be written for at most so many seconds, while those that wait have at most so many bytes."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is run: all that a result follows from, with the SHA-256 of the data and of given weights; `start` is its first presentation."""
+
+    experiment: Experiment
+    seed: int
+    backend: str
+    precision: str
+    data_sha256: str
+    weights: Mapping[str, Any] | None = None
+    started: str = ""
+    resumed: int = 0
+    start: int = 0
+    versions: Mapping[str, str] = field(default_factory=provenance.versions)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """The end of one stretch of presentations: the whole state, and what was recorded and measured on the way.
+
+    `evaluations` are the result's rows; `measured` is what an early stop looks at, `seconds`
+    what the stretch took, `engine` what ran it.
+    """
+
+    stop: int
+    state: Mapping[str, Array]
+    recording: Recording | None = None
+    evaluations: tuple[Mapping[str, Any], ...] = ()
+    measured: float | None = None
+    seconds: float = 0.0
+    engine: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Checkpoint:
+    """The stretches of a run in a folder. Made by `begin` and `reopen`, which hold the folder's lock."""
+
+    def __init__(self, folder: Path, run: Run, count: int, lock: Held, made: list[Path] | None = None, resumed: bool = False):
+        self._lock = lock
+        self.folder = folder
+        self.run = run
+        self.count = count
+        self.resumed = resumed
+        self._made = made or []
+        self._waiting: list[Stretch] = []
+        self._written = time.monotonic()
+
+    @property
+    def place(self) -> Path:
+        """The checkpoint folder, which also holds what passes through files during the run."""
+        return self.folder / FOLDER
+
+    def stretches(self) -> Iterator[Stretch]:
+        """The whole stretches, from the state before the first presentation on, one at a time."""
+        for number in range(self.count):
+            stretch = _read_stretch(_path(self.place, number))
+            if stretch is None:
+                raise DamagedFile(f"'{_path(self.place, number)}' was damaged a moment ago. Look to the disk, then try again.")
+            yield stretch
+
+    def keep(self, stretch: Stretch) -> None:
+        """Keep one more stretch: on disk when this returns, or within INTERVAL.
+
+        Raises:
+            FileError: if it cannot be written; all earlier ones are still there.
+        """
+        self._waiting.append(stretch)
+        if time.monotonic() - self._written >= INTERVAL or sum(map(_size, self._waiting)) >= LARGEST:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits to be written.
+
+        Raises:
+            FileError: if it cannot be written; all earlier ones are still there.
+        """
+        self.refuse_lost()
+        try:
+            while self._waiting:
+                with written_whole(_path(self.place, self.count)) as partial:
+                    _write_stretch(partial, self._waiting[0])
+                del self._waiting[0]
+                self.count += 1
+        except OSError as error:
+            raise CannotWrite(
+                f"the run's state could not be kept in '{self.place}': {error}. Make space; then 'biofa resume {shlex.quote(str(self.folder))}' goes on."
+            ) from None
+        self._written = time.monotonic()
+
+    def refuse_lost(self) -> None:
+        """Refuse to go on where another process has taken the run over, or its folder is gone.
+
+        Raises:
+            FileError: saying so.
+        """
+        if not self._lock.valid:
+            gone = not (self.place / LOCK).exists()
+            raise TakenOver(f"'{self.folder}' was removed or moved while the run was in it." if gone else f"another process has taken over the run in '{self.folder}'. It goes on there.")
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing has run here yet."""
+        return not self.resumed and self.count + len(self._waiting) == 1
+
+    def remove(self) -> None:
+        """Take the checkpoint folder away: the run has its result, or can have none. What another process has taken over stays."""
+        self._waiting.clear()
+        if not self._lock.valid:
+            return
+        (self.place / RUN).unlink(missing_ok=True)  # first, so that a kill in between leaves no run that cannot go on
+        shutil.rmtree(self.place, ignore_errors=True)
+
+    def undo(self) -> None:
+        """Take away everything that `begin` made."""
+        self.remove()
+        for folder in self._made:
+            with contextlib.suppress(OSError):  # not empty
+                folder.rmdir()
+
+
+@contextmanager
+def begin(folder: Path, run: Run, state: Mapping[str, Array]) -> Iterator[Checkpoint]:
+    """Begin a run in a folder, from a state; hold its lock meanwhile.
+
+    Raises:
+        FileError: if the folder holds a result or an unfinished run, is in use, or cannot be written.
+    """
+    refuse_taken(folder)
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        (folder / FOLDER).mkdir(parents=True, exist_ok=True)
+        lock = hold(folder / FOLDER / LOCK, wait=False)
+    except OSError as error:
+        raise CannotWrite(f"'{folder}' cannot be written ({error.strerror}). Give a folder of your own.") from None
+    with _or_refused(lock, folder) as held:
+        refuse_taken(folder)  # once more, since another process may have been first
+        checkpoint = Checkpoint(folder, run, 0, held, made)
+        try:
+            _clean(folder, 0)
+            checkpoint.keep(Stretch(run.start, state))
+            checkpoint.flush()
+            _write_run(folder, run)
+            for place in (folder, *folder.parents)[: len(made) + 1]:
+                sync(place)
+        except BaseException:
+            checkpoint.undo()
+            raise
+        with _flushed(checkpoint):
+            yield checkpoint
+
+
+@contextmanager
+def reopen(folder: Path, force: bool = False) -> Iterator[Checkpoint]:
+    """Take up an unfinished run where its last whole stretch ended; hold its lock meanwhile.
+
+    With `force`, also one that another process seems to run: whether it lives or not, it can write nothing there any more.
+
+    Raises:
+        FileError: if there is no unfinished run, it is damaged or from another bioFA, or another process runs it.
+    """
+    if not is_unfinished(folder):
+        if (folder / RESULT).is_file():
+            raise AlreadyFinished(f"the run in '{folder}' is finished; its result is '{folder / RESULT}'.")
+        raise NoSuchFile(f"there is no run in '{folder}'. Give the folder of a run that was stopped, or begin one with 'biofa run MODEL --out {folder}'.")
+    try:
+        lock = hold(folder / FOLDER / LOCK, wait=False)
+        if lock is None and force:
+            take_over(folder / FOLDER / LOCK)
+            lock = hold(folder / FOLDER / LOCK, wait=False)
+    except OSError as error:
+        raise CannotWrite(f"'{folder}' cannot be written ({error.strerror}). Make it writable to go on with its run.") from None
+    with _or_refused(lock, folder) as held:
+        if not is_unfinished(folder):
+            raise AlreadyFinished(f"the run in '{folder}' has just been finished by another process.")
+        run = _read_run(folder)
+        count = next(number for number in range(10**6) if _read_stretch(_path(folder / FOLDER, number)) is None)
+        if count == 0:
+            raise DamagedFile(f"'{_path(folder / FOLDER, 0)}' is damaged, so the run cannot go on. Remove '{folder}' and run it again.")
+        run = dataclasses.replace(run, resumed=run.resumed + 1)
+        _clean(folder, count)
+        _write_run(folder, run)
+        with _flushed(checkpoint := Checkpoint(folder, run, count, held, resumed=True)):
+            yield checkpoint
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether a folder holds a run that has begun and whose end is not yet recorded."""
+    return (folder / FOLDER / RUN).exists()
+
+
+def refuse_taken(folder: Path) -> None:
+    """Refuse a folder that holds a result or an unfinished run.
+
+    Raises:
+        FileError: saying which, and what to do.
+    """
+    if is_unfinished(folder):
+        raise PlaceBusy(f"'{folder}' holds an unfinished run. Unless a process still runs it, go on with it: biofa resume {shlex.quote(str(folder))}. Or give another folder.")
+    if (folder / RESULT).exists():
+        raise PlaceTaken(f"'{folder}' already holds a result ({RESULT}). Give another folder, or remove that one.")
+
+
+@contextmanager
+def _or_refused(lock: Held | None, folder: Path) -> Iterator[Held]:
+    if lock is None:
+        raise PlaceBusy(
+            f"another process is running in '{folder}' now ({holder(folder / FOLDER / LOCK)}). Wait for it, or give another folder. "
+            f"If it is on a machine that is gone: biofa resume {shlex.quote(str(folder))} --force"
+        )
+    with lock:
+        yield lock
+
+
+@contextmanager
+def _flushed(checkpoint: Checkpoint) -> Iterator[None]:
+    """Write what still waits, however the run is left."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(FileError):  # what stopped the run is what there is to tell
+            checkpoint.flush()
+        raise
+
+
+def _size(stretch: Stretch) -> int:
+    recorded = stretch.recording.arrays.values() if stretch.recording is not None else ()
+    return sum(array.nbytes for array in (*stretch.state.values(), *recorded))
+
+
+def _path(place: Path, number: int) -> Path:
+    return place / f"stretch-{number:05d}.h5"
+
+
+def _clean(folder: Path, count: int) -> None:
+    """Remove what killed processes left: half-written files, passing files, and stretches after a damaged one."""
+    remove_partial(folder)
+    remove_partial(folder / FOLDER)
+    whole = {_path(folder / FOLDER, number) for number in range(count)}
+    for path in (folder / FOLDER).iterdir():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif path.suffix == ".h5" and path not in whole:
+            path.unlink()
+
+
+def _write_run(folder: Path, run: Run) -> None:
+    fields = {f.name: getattr(run, f.name) for f in dataclasses.fields(run)} | {"experiment": toml.kept(run.experiment)}
+    text = json.dumps(fields, sort_keys=True)
+    entry = {"format": FORMAT, "sha256": hashlib.sha256(text.encode()).hexdigest(), "run": text}
+    try:
+        with written_whole(folder / FOLDER / RUN) as partial:
+            partial.write_text(json.dumps(entry))
+    except OSError as error:
+        raise CannotWrite(f"'{folder / FOLDER}' cannot be written: {error}. Make space, or give another folder.") from None
+
+
+def _read_run(folder: Path) -> Run:
+    path = folder / FOLDER / RUN
+    try:
+        entry = json.loads(path.read_bytes())
+        if entry["format"] != FORMAT:
+            raise WrongVersion(f"'{path}' was written by another bioFA (format {entry['format']}; this one reads {FORMAT}). Go on with that one.")
+        if hashlib.sha256(entry["run"].encode()).hexdigest() != entry["sha256"]:
+            raise ValueError("its checksum is wrong")
+        fields = json.loads(entry["run"])
+        run = Run(**(fields | {"experiment": toml.loads(fields["experiment"])}))
+    except UnknownPart as error:
+        raise error.within(f"'{path}': ") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedFile(f"'{path}' is damaged ({error}). Remove '{folder}' and run the experiment again.") from None
+    here = provenance.versions()
+    for package in DECIDING:
+        if run.versions.get(package) != here[package] and not (package == "brian2" and run.backend == "numpy"):
+            raise ChangedSince(
+                f"the run in '{folder}' was begun with {package} {run.versions.get(package)}; here is {here[package]}, which may give other numbers. "
+                f"Go on with {package} {run.versions.get(package)}, or run it again in another folder."
+            )
+    return run
+
+
+def _write_stretch(path: Path, stretch: Stretch) -> None:
+    with sealed(path) as file:
+        kept = {"stop": stretch.stop, "measured": stretch.measured, "seconds": stretch.seconds, "evaluations": stretch.evaluations,
+                "engine": stretch.engine, "records": stretch.recording is not None}
+        file.attrs["stretch"] = json.dumps(kept)
+        for name, array in stretch.state.items():
+            file.create_dataset(f"state/{name}", data=array)
+        if stretch.recording is not None:
+            file.create_dataset("recording/at", data=stretch.recording.at)
+            for name, array in stretch.recording.arrays.items():
+                file.create_dataset(f"recording/{name}", data=array)
+
+
+def _read_stretch(path: Path) -> Stretch | None:
+    """One stretch, or None where its file is missing or not exactly what was written."""
+    try:
+        if not is_whole(path):
+            return None
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Unreadable(f"'{path}' cannot be read ({error.strerror}). Make it readable to go on.") from None
+    with h5py.File(path, "r") as file:
+        kept = json.loads(file.attrs["stretch"])
+        state = {name: array[()] for name, array in file["state"].items()} if "state" in file else {}
+        recording = None
+        if kept.pop("records"):
+            arrays = {name: array[()] for name, array in file["recording"].items()}
+            recording = Recording(arrays.pop("at"), arrays)
+        return Stretch(state=state, recording=recording, **(kept | {"evaluations": tuple(kept["evaluations"])}))

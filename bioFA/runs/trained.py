@@ -1,0 +1,131 @@
+"""A network as learning left it: description, seed, how many presentations there were, and the whole state.
+
+    state.h5    attributes format, experiment (TOML), seed, presentations; group `state` with every array
+
+A `result.h5` holds the same under the same names, so each can be read as the other's state.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from bioFA.errors import CannotWrite, DamagedFile, ModelError, NoSuchFile, PlaceTaken, UnknownPart
+from bioFA.experiment import Experiment
+from bioFA.modelfiles import toml
+from bioFA.system.atomic import written_whole
+from bioFA.system.sealed_hdf5 import refuse_changed, sealed
+from bioFA.system.untrusted_hdf5 import inspect
+
+Array = np.ndarray
+FORMAT = 1
+STATE = "state.h5"
+
+
+@dataclass(frozen=True)
+class Trained:
+    """`state` holds `pathway.w` and what rules keep at synapses, `(n_post, n_pre)`, and `population.v` and other states, `(size,)`.
+
+    `data_sha256` is the hash of the examples, empty where it was not kept.
+    """
+
+    experiment: Experiment
+    seed: int
+    presentations: int
+    state: Mapping[str, Array]
+    data_sha256: str = ""
+
+    @property
+    def weights(self) -> dict[str, Array]:
+        """The weights by pathway, `(n_post, n_pre)`."""
+        return {name.removesuffix(".w"): array for name, array in self.state.items() if name.endswith(".w")}
+
+    def changed(self, experiment: Experiment, data_sha256: str) -> list[str]:
+        """What differs between this run and one that continues from it, beside the length of the protocol: a sentence each."""
+        ours, theirs = experiment, self.experiment
+        found = [
+            f"{kind} '{part.name}': {name} is {_short(getattr(part, name))}, and was {_short(getattr(before, name))}"
+            for kind, parts, known in (
+                ("population", ours.network.populations, {p.name: p for p in theirs.network.populations}),
+                ("pathway", ours.network.pathways, {p.name: p for p in theirs.network.pathways}),
+            )
+            for part in parts if (before := known.get(part.name)) is not None
+            for name in type(part).model_fields if name != "weights" and getattr(part, name) != getattr(before, name)
+        ]
+        found += [
+            f"protocol: {name} is {getattr(ours.protocol, name)}, and was {getattr(theirs.protocol, name)}"
+            for name in ("dt", "presentation", "learning_onset", "blank", "reset", "shuffle") if getattr(ours.protocol, name) != getattr(theirs.protocol, name)
+        ]
+        if self.data_sha256 and data_sha256 and self.data_sha256 != data_sha256:
+            found.append("data: the examples are others")
+        return found
+
+    def save(self, path: str | Path) -> Path:
+        """Write a file that must not exist yet.
+
+        Raises:
+            FileError: if there is a file, or the folder cannot be written.
+        """
+        path = Path(path)
+        with new_file(path) as file:
+            file.attrs.update(format=FORMAT, experiment=toml.kept(self.experiment, beside=path.parent), seed=self.seed, presentations=self.presentations)
+            for name, array in self.state.items():
+                file.create_dataset(f"state/{name}", data=array)
+        return path
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[h5py.File]:
+    """A sealed HDF5 file to write to, which must not exist yet and comes to be whole or not at all.
+
+    Raises:
+        FileError: if there is a file, or it cannot be written.
+    """
+    if path.exists():
+        raise PlaceTaken(f"'{path}' is there already. Give another place, or remove it first.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(path) as partial, sealed(partial) as file:
+            yield file
+    except OSError as error:
+        raise CannotWrite(f"'{path}' could not be written: {error}. Give a folder that can be written, with space left.") from None
+
+
+def load_trained(path: str | Path) -> Trained:
+    """Read the end of a run from its `result.h5`, or a `state.h5`.
+
+    Raises:
+        FileError: if it is missing, or is neither.
+    """
+    if not Path(path).is_file():
+        raise NoSuchFile(f"there is no file '{path}'. Give the result.h5 that 'biofa run' wrote, or the {STATE} of 'biofa import'.")
+    try:
+        refuse_changed(Path(path))
+        inspect(path)
+        with h5py.File(path, "r") as file:
+            state = {name: array[()] for name, array in file["state"].items()} if "state" in file else {}
+            kept = json.loads(file.attrs.get("provenance", "{}")).get("data_sha256", "")
+            return Trained(toml.loads(file.attrs["experiment"], beside=Path(path).parent), int(file.attrs["seed"]), int(file.attrs["presentations"]), state, kept)
+    except UnknownPart as error:
+        raise error.within(f"'{path}': ") from None
+    except (OSError, KeyError, TypeError, ValueError, ModelError) as error:
+        raise DamagedFile(f"'{path}' is neither a whole result nor a whole state ({error}). Give the result.h5 that 'biofa run' wrote.") from None
+
+
+def _short(part: object) -> str:
+    """A part of a description in a message."""
+    text = repr(part)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def sha256(path: str | Path) -> str:
+    """The SHA-256 of a file."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

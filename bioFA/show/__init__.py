@@ -1,0 +1,1 @@
+"""What people look at: figures, the model card, the report, notebooks."""

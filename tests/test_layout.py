@@ -1,0 +1,93 @@
+"""The house holds its floors: no import climbs, no circle, and Brian2 stands in its own rooms. Deferred and typing imports count."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "bioFA"
+FLOORS = [
+    {"errors", "draws", "repr_html"},
+    {"units", "optional", "ledger", "analysis"},
+    {"system"},
+    {"components"},
+    {"expressions", "weights"},
+    {"neurons", "rules", "tasks"},
+    {"network"},
+    {"schemes"},
+    {"experiment"},
+    {"instance", "modelfiles"},
+    {"consumers"},
+    {"runs"},
+    {"exchange", "comparisons"},
+    {"verification"},
+    {"show"},
+    {"comparison", "cli"},
+    {"selftest"},
+    {"__main__"},
+]
+"""From the ground up: a room uses only rooms of lower floors. `__init__` is the face, which names what is public."""
+BRIAN2 = ("consumers/brian/", "exchange/brian2_", "selftest/plain_brian2.py")
+MOST_AT_THE_ROOT = 16
+HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    inside = path.relative_to(PACKAGE)
+    return inside.parts[0] if len(inside.parts) > 1 else inside.stem
+
+
+def imports(path: Path) -> list[tuple[int, str]]:
+    """Line and dotted name of everything that a file imports."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno} is relative; name the room"
+            own = node.module == "bioFA"
+            found += [(node.lineno, f"bioFA.{alias.name}" if own else str(node.module)) for alias in node.names]
+    return found
+
+
+def rooms_of(path: Path) -> list[tuple[int, str]]:
+    """Line and room of ours of everything that a file imports."""
+    return [(line, name.split(".")[1]) for line, name in imports(path) if name.startswith("bioFA.")]
+
+
+def test_every_room_has_a_floor():
+    assert {room(path) for path in FILES} - {"__init__"} == set(HEIGHT)
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if room(path) != "__init__"], ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_import_climbs(path):
+    mine = room(path)
+    climbing = [f"line {line}: {other}" for line, other in rooms_of(path) if other in HEIGHT and other != mine and HEIGHT[other] >= HEIGHT[mine]]
+    assert climbing == []
+
+
+def test_no_files_import_each_other_in_a_circle():
+    names = {".".join(("bioFA", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path for path in FILES}
+    uses = {}
+    for name, path in names.items():
+        told = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module in names and room(path) != "__init__":
+                inner = {f"{node.module}.{alias.name}" for alias in node.names} & set(names)
+                told |= inner or {node.module}
+        uses[name] = told - {name}
+    while free := [name for name, others in uses.items() if not others & set(uses)]:
+        for name in free:
+            del uses[name]
+    assert sorted(uses) == []
+
+
+def test_brian2_is_imported_in_its_own_rooms_alone():
+    importing = {str(path.relative_to(PACKAGE)) for path in FILES for _, name in imports(path) if name.split(".")[0] == "brian2"}
+    assert importing
+    assert [path for path in sorted(importing) if not path.startswith(BRIAN2)] == []
+
+
+def test_the_root_holds_what_a_user_describes_and_little_else():
+    assert len(list(PACKAGE.glob("*.py"))) <= MOST_AT_THE_ROOT
