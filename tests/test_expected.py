@@ -5,6 +5,7 @@ here; NEST and bmtk too, or in the environment of `BIOFA_CLIENTS_NEST`; PyTorch'
 """
 
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -224,6 +225,9 @@ def test_a_format_that_holds_a_run_says_that_there_is_nothing_to_run(tmp_path):
     assert outcome.run == "nothing: this format holds what a run recorded, not a model that runs"
     said = CliRunner().invoke(cli.main, ["export", str(tmp_path / "run"), "--to", "safetensors", "--out", str(tmp_path / "network.safetensors")])
     assert f"run: as {tmp_path / 'network.safetensors.README.md'} says" in said.output
+    listed = json.loads(CliRunner().invoke(cli.main, ["export", str(tmp_path / "run"), "--to", "nir", "--out", str(tmp_path / "network.nir"), "--json"]).output)
+    assert [Path(path).name for path in listed["paths"]] == ["network.nir", "network.nir.README.md", "network.nir.expected.npz"]
+    assert listed["run"].startswith(f"as {tmp_path / 'network.nir.README.md'}")
 
 
 def test_what_arrives_late_in_another_program_is_late_by_so_many_steps(network):

@@ -19,7 +19,7 @@ import numpy as np
 
 from bioFA.consumers.reference import Reference
 from bioFA.errors import BioFAError, NoCounterpart, PlaceTaken
-from bioFA.exchange.base import forward, matrix
+from bioFA.exchange.base import Forward, forward, matrix
 from bioFA.experiment import Experiment, Protocol
 from bioFA.instance import Instance, draw
 from bioFA.network import Network, Node, Pathway, Population
@@ -136,6 +136,22 @@ def relayed(pathway: Pathway, size: int, steps: int, dt: float) -> tuple[list[Po
         pathways.append(Pathway(name=f"{source}_to_{relays[-1].name}", source=source, target=relays[-1].name, carries=carries, weights=Identity()))
         source, carries = relays[-1].name, "r"
     return relays, [*pathways, pathway.replace(source=source, carries=carries)]
+
+
+def passing(part: Forward) -> tuple[dict[str, int], dict[str, int]]:
+    """How the timing differs in a program that passes spikes through all layers within a step, where each takes one here.
+
+    Returns:
+        By how many steps each population is later here; and, by pathway, by how many steps what it brings is later there, beside what passes through more layers.
+    """
+    lag: dict[str, int] = {}
+    late: dict[str, int] = {}
+    for population in part.populations:
+        before = {p.name: lag[p.source] for p in part.pathways if p.target == population.name and p.source in lag}
+        last = max(before.values(), default=0)
+        late |= {name: last - steps for name, steps in before.items()}
+        lag[population.name] = last + bool(population.neuron.state) * (population.neuron.shows is None)
+    return lag, late
 
 
 def sends(population: Population) -> Node:

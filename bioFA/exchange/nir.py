@@ -156,12 +156,13 @@ def _write(trained: Trained) -> _Written:
     readout = network.readout
     if not sources or not layers:
         raise NoCounterpart("nothing meaningful would remain in NIR: no pathway leads from a source to the readout. Export to another format.")
+    out.lag, out.late = expected.passing(part)
     columns, ends, lag = {}, {}, out.lag
     total = 0
     for source in sources:
         columns[source.name] = slice(total, total + source.size)
         total += source.size
-        ends[source.name], lag[source.name] = "input", 0
+        ends[source.name] = "input"
         what = "spikes, 1 in the step of each" if "s" in source.neuron.publishes else "values"
         out.lost.append(f"the source {source.name} ({source.neuron.family_name}): a graph is fed from outside, here with {what}")
     out.sources = [f"{source.name} {source.size}" for source in sources]
@@ -183,14 +184,12 @@ def _write(trained: Trained) -> _Written:
             raise NoCounterpart(f"population '{population.name}': NIR has one place for what {several} carry. Make them one pathway.")
         table, factor = _neuron(population, dt, readout.population, bool(inner), out.lost)
         prefix, lags = f"l{level:0{width}}", [lag[p.source] for p in outer] + [0] * bool(biases)
-        out.late |= {p.name: max(lags) - steps for p, steps in zip([*outer, *biases], lags, strict=True)}
         if len(set(lags)) > 1:
             early = [p.name for p, steps in zip([*outer, *biases], lags, strict=True) if steps < max(lags)]
             out.lost.append(
                 f"timing at {population.name}: what {', '.join(early)} brings acts at once here, but {max(lags) - min(lags)} steps later than that, beside spikes that take as "
                 "long to arrive, in tools that pass spikes through all layers within a step; spikes agree in the long run, not step by step"
             )
-        lag[population.name] = max(lags, default=0) + (table is not None)
         groups: dict[str, list[Pathway]] = {}
         for pathway in outer:
             groups.setdefault(ends[pathway.source], []).append(pathway)
