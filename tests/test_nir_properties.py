@@ -12,10 +12,11 @@ from graphlib import CycleError, TopologicalSorter
 import h5py
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
-from bioFA import exchange
+from bioFA import cli, exchange
 from bioFA.errors import BioFAError, DamagedFile
 from bioFA.instance import draw
 from bioFA.modelfiles import toml
@@ -454,6 +455,8 @@ def test_every_graph_runs_as_its_equations_say_and_names_what_is_not_used_or_is_
         with pytest.raises(BioFAError) as complaint:
             exchange.load(path)
         refused(found, path, complaint.value)
+        outcome = CliRunner().invoke(cli.main, ["import", str(path), "--out", str(folder / "mine")])
+        assert (outcome.exit_code, outcome.stderr) == (2, f"biofa: [{complaint.value.code}] {complaint.value}\n")
         return
     imported = exchange.load(path)
     assert sorted(line for line in imported.lost if line.endswith("is not used") and "(" in line) == sorted(unused(found))
@@ -527,3 +530,46 @@ def unbiased(found):
         elif kind(node) == "LI":
             node.v_leak = 0 * node.v_leak
     return replace(found, nodes=nodes)
+
+
+PLAIN = {
+    "input": nir.Input(np.array([3])), "w": nir.Affine(np.ones((2, 3)), np.ones(2)), "z": nir.CubaLIF(**dict.fromkeys(("tau_syn", "tau_mem"), np.full(2, 5e-3)), **dict.fromkeys(("r", "v_threshold", "w_in"), np.ones(2)), v_leak=np.zeros(2)),
+    "g": nir.NIRGraph({"i": nir.Input(np.array([2])), "s": nir.Scale(np.ones(2)), "o": nir.Output(np.array([2]))}, [("i", "s"), ("s", "o")], {"x": 1}, type_check=False),
+    "output": nir.Output(np.array([2])),
+}
+ANYTHING = st.one_of(
+    st.none(), st.integers(-3, 2**40), st.floats(), st.text(max_size=3).filter(lambda text: "\0" not in text), st.booleans(), st.complex_numbers(), st.binary(max_size=3).filter(lambda text: b"\0" not in text),
+    st.sampled_from([np.zeros(0), np.ones((2, 2)), np.ones((1, 1, 3)), np.array([1, 2], dtype="i1"), np.array([b"a", b"b"]), np.array([(1, 2.0)], dtype="i4,f8"), np.array([True]), h5py.Empty("f8"), np.float16(2), np.array([["a", "z"]], dtype=object)]),
+    st.sampled_from(["LIF", "NIRGraph", "Input", "Conv1d", "no such kind", "Delay"]),
+)
+
+
+@EACH
+@given(data=st.data())
+def test_whatever_stands_in_a_part_of_a_graph_it_is_read_or_refused_with_the_file_named(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("edited")
+    path = folder / "edited.nir"
+    edges = [("input", "w"), ("w", "z"), ("z", "g"), ("g", "output")]
+    nir.write(path, nir.NIRGraph(PLAIN, edges, {"dt": DT, "note": {"x": np.ones(2)}}, type_check=False), compression=None)
+    places = []
+    with h5py.File(path, "a") as file:
+        file.visit(places.append)
+        for place in data.draw(st.lists(st.sampled_from(places), min_size=1, max_size=2)):
+            value = data.draw(ANYTHING)
+            group = data.draw(st.booleans())
+            if place in file:
+                del file[place]
+            if value is None and group:
+                file.create_group(place)
+            elif value is not None and place.rpartition("/")[0] in file and isinstance(file[place.rpartition("/")[0] or "/"], h5py.Group):
+                file.create_dataset(place, data=value, dtype=h5py.string_dtype() if isinstance(value, np.ndarray) and value.dtype == object else None)
+    outcome = CliRunner().invoke(cli.main, ["import", str(path), "--out", str(folder / "mine")])
+    event(f"exit code {outcome.exit_code}")
+    assert outcome.exception is None or isinstance(outcome.exception, SystemExit), repr(outcome.exception)
+    assert outcome.exit_code in (0, 2), outcome.output
+    if outcome.exit_code == 2:
+        assert str(path) in outcome.stderr, outcome.stderr
+        assert outcome.stderr.rstrip().endswith("."), outcome.stderr
+        event(outcome.stderr.split()[1])
+    else:
+        assert toml.load(folder / "mine" / "model.toml").network.populations

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import HealthCheck, Phase, event, given, settings
 from hypothesis import strategies as st
 
 import bioFA
-from bioFA import exchange
+from bioFA import cli, exchange
 from bioFA.errors import BioFAError, DamagedFile
 from bioFA.modelfiles import toml
 from bioFA.runs.trained import Trained
@@ -201,6 +202,10 @@ def test_every_tensor_and_key_is_used_or_named_or_refused_by_name(found, tmp_pat
         assert why == ["by names"] or any(all(name in message for name in names) for names in why), message
         if why == ["by names"]:
             assert all(name in message for name in layers_of(found)[1].values()), message
+        outcome = CliRunner().invoke(cli.main, ["import", str(path), "--out", str(folder / "mine")])
+        assert outcome.exit_code == 2, outcome.output
+        assert outcome.stderr.startswith(f"biofa: [{fault.code}] "), outcome.stderr
+        assert message in outcome.stderr, outcome.stderr
         return
     event("read")
     assert why in ([], ["by names"]), why

@@ -108,6 +108,8 @@ class _Walk:
                 table[key] = {inner: self._node(value, f"{name}/{inner}".lstrip("/")) for inner, value in self._parts(part, place)}
             elif kind == "NIRGraph" and key == "edges" and isinstance(part, h5py.Dataset):
                 table[key] = self._edges(_plain(part), place)
+            elif key == "metadata" or (kind == "NIRGraph" and key in ("nodes", "edges")):  # a value where a table is wanted, or the other way
+                self._note(place, key, part)
             elif key != "type":
                 table[key] = self._note(place, key, part)
         if kind == "NIRGraph" and (missing := [key for key in ("nodes", "edges") if key not in table]):

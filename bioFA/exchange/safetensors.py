@@ -100,7 +100,7 @@ def load(path: Path) -> Imported:
         data = path.read_bytes()
         with reader.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-        parts = reader.deserialize(data)
+        parts = sorted(reader.deserialize(data), key=lambda part: part[0])  # it gives them in another order each time
     except (OSError, reader.SafetensorError, TypeError) as error:
         raise DamagedFile(f"'{path}' is not a whole safetensors file of numbers ({error}). Get it, or save it, anew.") from None
     if twice := _twice(data):
