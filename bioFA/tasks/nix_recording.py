@@ -31,7 +31,7 @@ def read(path: Path, wanted: Sequence[str]) -> Session:
         with NixIO(str(path), "ro") as io:
             blocks = io.read_all_blocks()
             for block in io.nix_file.blocks:
-                ledger.holds(f"arrays of '{block.name}'", {array.name: int(np.prod(array.shape)) for array in block.data_arrays if not array.type.startswith("neo.")})
+                ledger.holds("arrays of NIX", {array.name: int(np.prod(array.shape)) for array in block.data_arrays if not array.type.startswith("neo.")})
     except Exception as error:  # nixio and Neo raise errors of many kinds about a damaged file
         raise DamagedFile(f"'{path}' is not a whole NIX file ({error}).") from None
     segments = {number: segment for number, segment in enumerate(blocks[0].segments) if segment.spiketrains} if blocks else {}
@@ -119,7 +119,8 @@ def _hold_segment(segment: Any, where: str, taken: Sequence[str], ledger: Ledger
     for kind in ("epochs", "events"):
         ledger.holds(where, {f"{kind[:-1]} '{of.name or ''}'": len(of.times) for of in getattr(segment, kind) if (of.name or "") not in taken})
     for kind in SIGNALS:
-        ledger.holds(where, {f"signal '{of.name or ''}'": int(np.size(of)) for of in getattr(segment, kind)})
+        for of in getattr(segment, kind):
+            ledger.holds(where, {f"signal '{of.name or ''}'": int(np.size(of))})
     place = f"spike trains of {where}"
     for train in segment.spiketrains:
         ledger.holds(place, {name: count for name, count in _annotations(train).items() if name != "sampling_rate"})
@@ -131,9 +132,9 @@ def _hold_segment(segment: Any, where: str, taken: Sequence[str], ledger: Ledger
 
 
 def _annotations(of: Any) -> dict[str, int]:
-    """The annotations of an object, and its description, with the number of values."""
+    """The annotations of an object, its description and its dates, with the number of values."""
     held = {str(name): int(np.size(value)) for name, value in of.annotations.items() if name != "nix_name"}
-    return held | ({"description": 1} if of.description else {})
+    return held | {name: 1 for name in ("description", "rec_datetime", "file_datetime") if getattr(of, name, None)}
 
 
 def _plain(values: Any) -> Array:
