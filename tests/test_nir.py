@@ -588,6 +588,13 @@ def test_a_connection_that_skips_a_layer_is_told_with_its_timing(tmp_path):
     assert [line.partition(":")[0] for line in lost if "timing" in line] == ["timing from 'input' to 'b', which skips 1 layer"]
 
 
+def test_an_answer_that_hears_two_layers_is_told_with_its_timing_also_where_it_leads_on(tmp_path):
+    nodes = {"input": nir.Input(np.array([3])), "w": nir.Linear(np.eye(3)), "z": lif_node(3), "s": nir.Linear(np.eye(3)), "further": lif_node(3), "output": nir.Output(np.array([3]))}
+    edges = [("input", "w"), ("w", "z"), ("z", "s"), ("input", "s"), ("s", "further"), ("s", "output")]
+    lost = save_and_load(tmp_path / "g.nir", foreign(nodes, edges, dt=1e-3)).lost
+    assert [line.partition(":")[0] for line in lost if "timing" in line] == ["timing from 'input' to 'further', which skips 1 layer", "timing from 'input' to 's', which skips 1 layer"]
+
+
 def test_a_step_longer_than_a_time_constant_is_refused(tmp_path):
     graph = foreign({"input": nir.Input(np.array([3])), "0": nir.Linear(np.eye(3)), "1": lif_node(3, tau=1e-4), "output": nir.Output(np.array([3]))}, [("input", "0"), ("0", "1"), ("1", "output")], dt=1e-3)
     with pytest.raises(ModelError, match=r"tau of the node '1' is 0.0001 s, shorter than the time step of 0.001 s, under which an Euler step multiplies by -9"):

@@ -165,7 +165,7 @@ class Reader:
             populations[name], scales[name] = self._population(name)
         self._check_loops([n for n in cells if isinstance(populations[n].neuron, StaticRate)])
         pathways, biases = self._pathways(cells, scales)
-        self._tell(entry, populations, pathways, biases, spiking)
+        self._tell(entry, answer, populations, pathways, biases, spiking)
         joined = []
         for (a, b), matrix in pathways.items():
             neuron = populations[a].neuron
@@ -445,10 +445,10 @@ class Reader:
 
     # what is to be told
 
-    def _tell(self, entry: str, populations: Mapping[str, Population], pathways: Iterable[tuple[str, str]], biases: Mapping[str, Array], spiking: bool) -> None:
+    def _tell(self, entry: str, answer: str, populations: Mapping[str, Population], pathways: Iterable[tuple[str, str]], biases: Mapping[str, Array], spiking: bool) -> None:
         """Note what differs from what the tools do, or is a placeholder."""
         if spiking:
-            self.lost += timing(list(pathways), entry, {name for name, p in populations.items() if not isinstance(p.neuron, StaticRate)})
+            self.lost += timing(list(pathways), entry, answer, {name for name, p in populations.items() if not isinstance(p.neuron, StaticRate)})
         resetting = [name for name in self.nodes if NEURONS.get(self._kind(name)) is Lif]
         if resetting:
             self.lost.append(
@@ -468,15 +468,16 @@ class Reader:
             )
 
 
-def timing(pathways: list[tuple[str, str]], entry: str, slow: set[str]) -> list[str]:
+def timing(pathways: list[tuple[str, str]], entry: str, answer: str, slow: set[str]) -> list[str]:
     """What is to be told of pathways that skip a layer, and of loops over several: there spikes pass all layers in one step, here each layer takes a step.
 
     Args:
         pathways: from which node to which.
         entry: the input.
+        answer: what the output gets.
         slow: the nodes that take a step, as neurons do; static ones take none.
     """
-    pathways = _past_static(pathways, {entry, *slow})
+    pathways = _past_static(pathways, {entry, *slow}, answer)
     after: dict[str, set[str]] = {}
     for a, b in pathways:
         after.setdefault(a, set()).add(b)
@@ -505,12 +506,12 @@ def timing(pathways: list[tuple[str, str]], entry: str, slow: set[str]) -> list[
     return told
 
 
-def _past_static(pathways: list[tuple[str, str]], kept: set[str]) -> list[tuple[str, str]]:
-    """Pathways between nodes that take a step, or to ones that end there, past those that take none."""
+def _past_static(pathways: list[tuple[str, str]], kept: set[str], answer: str) -> list[tuple[str, str]]:
+    """Pathways between nodes that take a step, or to the answer and others that end there, past those that take none."""
     before: dict[str, list[str]] = {}
     for a, b in pathways:
         before.setdefault(b, []).append(a)
-    ends = {b for _, b in pathways if b in kept or all(a != b for a, _ in pathways)}
+    ends = {b for _, b in pathways if b in kept or b == answer or all(a != b for a, _ in pathways)}
     found: dict[tuple[str, str], None] = {}
     for b in sorted(ends):
         left, seen = list(before[b]), set()
