@@ -1,6 +1,7 @@
 """The house holds its floors: no import climbs, no circle, and Brian2 stands in its own rooms. Deferred and typing imports count."""
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,10 @@ def test_brian2_is_imported_in_its_own_rooms_alone():
 
 def test_the_root_holds_what_a_user_describes_and_little_else():
     assert len(list(PACKAGE.glob("*.py"))) <= MOST_AT_THE_ROOT
+
+
+def test_every_room_is_in_the_wheel():
+    named = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    rooms = {".".join(path.parent.relative_to(PACKAGE.parent).parts) for path in FILES}
+    assert rooms <= set(named)
+    assert set(named) - rooms == {"bioFA.consumers.brian.templates", "bioFA.models"}
