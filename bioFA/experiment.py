@@ -16,7 +16,6 @@ from bioFA.errors import BadName, Contradiction, MissingField, ModelError, OutOf
 from bioFA.network import CircuitField, Network, Node
 from bioFA.neurons import NeuronModel
 from bioFA.repr_html import shown
-from bioFA.schemes.layered import Layered
 from bioFA.tasks import TaskField
 from bioFA.tasks.base import named
 from bioFA.units import Unit, steps_of, write
@@ -282,7 +281,7 @@ class Experiment(Component):
     @property
     def scheme(self) -> str:
         """The learning scheme in use, or 'explicit' for a network given pathway by pathway."""
-        return self.circuit.scheme if isinstance(self.circuit, Layered) else EXPLICIT
+        return EXPLICIT if (scheme := self.circuit.scheme_class()) is None else scheme.family_name
 
     def rates_in_use(self) -> dict[str, Any]:
         """What decides how fast it learns: the `rules` in use with their rates, the `scheme_numbers`, all of it in one `text`, and where it `departs` from the model's own scheme."""
@@ -293,7 +292,7 @@ class Experiment(Component):
 
     def _departures(self) -> list[str]:
         """Where a forward pathway learns otherwise than under the model's own scheme, so that more than the feedback differs."""
-        own = self.circuit.own_scheme if isinstance(self.circuit, Layered) else None
+        own = self.circuit.own_scheme_name()
         if own is None:
             return []
         theirs = {p.name: p for p in self.with_scheme(own).network.pathways}
@@ -334,15 +333,16 @@ class Experiment(Component):
 
     def with_scheme(self, scheme: str) -> Experiment:
         """The same experiment under another scheme."""
-        if not isinstance(self.circuit, Layered):
+        if self.circuit.scheme_class() is None:
             raise Unavailable(f"a scheme can be chosen for a layered circuit only; '{self.name}' is given pathway by pathway. Leave --scheme out, or describe a layered circuit.")
         circuit = self.circuit.with_scheme(scheme)
         try:
             return self.replace(circuit=circuit)
         except ModelError as error:
-            if scheme in self.circuit.schemes or circuit.own_scheme is None:
+            own = circuit.own_scheme_name()
+            if self.circuit.has_settings(scheme) or own is None:
                 raise
-            raise error.within(f"scheme '{scheme}' has no settings here, so its rules are those of the model's own scheme '{circuit.own_scheme}': ") from None
+            raise error.within(f"scheme '{scheme}' has no settings here, so its rules are those of the model's own scheme '{own}': ") from None
 
     def _repr_html_(self) -> str | None:
         return shown(self)

@@ -20,7 +20,6 @@ from bioFA.network import Network, Pathway
 from bioFA.neurons.base import TaskSource
 from bioFA.neurons.noise_source import NoiseSource
 from bioFA.tasks import ByteTable, Data, Table
-from bioFA.weights import Redrawn
 
 Array = np.ndarray
 NOISE_BLOCK = 256
@@ -279,7 +278,7 @@ def _beginning(network: Network, seed: int) -> tuple[dict[str, Array], dict[str,
     state = {
         f"{p.name}.w": _constrained(network, p, p.weights.draw(stream(seed, f"weights/{p.name}"), network.shape(p)), masks.get(p.name))
         for p in network.owners()
-        if not p.weights.one_to_one and not isinstance(p.weights, Redrawn)
+        if not p.weights.one_to_one and not p.weights.redrawn
     }
     for pathway in network.plastic():
         state |= _gathering(pathway, state[f"{pathway.name}.w"])

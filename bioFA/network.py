@@ -31,6 +31,7 @@ from bioFA.errors import (
     MissingSignal,
     ModelError,
     OutOfRange,
+    Unavailable,
     UnknownName,
     WrongShape,
     WrongType,
@@ -202,6 +203,34 @@ class Circuit(Component):
     def numbers(self) -> dict[str, float]:
         """The numbers of its learning scheme that no rule holds."""
         return {}
+
+    def topology(self) -> str:
+        """How it is laid out, in words."""
+        return "explicit: every pathway is given"
+
+    def scheme_class(self) -> type[Component] | None:
+        """The learning scheme that lays it out, or None where every pathway is given."""
+        return None
+
+    def has_settings(self, scheme: str) -> bool:
+        """Whether it holds settings of a scheme."""
+        return False
+
+    def own_scheme_name(self) -> str | None:
+        """The model's own scheme, where another is in use."""
+        return None
+
+    def with_scheme(self, scheme: str) -> Circuit:
+        """The same circuit under another scheme.
+
+        Raises:
+            ModelError: if none lays it out.
+        """
+        raise Unavailable(f"scheme '{scheme}' has nothing to lay out in a circuit that is given pathway by pathway. Describe a layered circuit.")
+
+    def with_parts(self, change: Callable[[Any], Any]) -> Circuit:
+        """The same circuit with every part of it that learns changed."""
+        return self.replace(pathways=tuple(change(pathway) for pathway in self.network().pathways))
 
     def settled(self, presentations: Callable[[], int]) -> Circuit:
         """The same, with what depends on how many presentations the training has."""

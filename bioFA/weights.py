@@ -34,6 +34,31 @@ class Weights(Component):
     """What these weights are of another pathway's, in words, where they are not owned."""
     alike: ClassVar[bool] = False
     """Whether every synapse has the same weight, so that all neurons receive the same."""
+    redrawn: ClassVar[bool] = False
+    """Whether every presentation has another matrix, `drawn_from`; the state then holds none."""
+
+    @property
+    def shares(self) -> str | None:
+        """The pathway whose very matrix these weights are, transposed or not; None where they are none other's."""
+        return None
+
+    @property
+    def inverts(self) -> str | None:
+        """The pathway of whose weights these are the pseudo-inverse."""
+        return None
+
+    @property
+    def follows(self) -> str | None:
+        """The pathway whose weights these are a function of, at every moment."""
+        return self.shares or self.inverts
+
+    def drawn_from(self) -> Weights:
+        """What a matrix is drawn from."""
+        return self
+
+    def pass_on(self, carried: Array) -> Array:
+        """What arrives of what is carried, where each neuron reaches its partner alone (`one_to_one`)."""
+        raise NotImplementedError(f"{type(self).__name__} joins no partners")
 
     @property
     def transports(self) -> bool:
@@ -161,6 +186,10 @@ class Identity(Weights):
         """Where the scale is 1."""
         return self.scale == 1
 
+    def pass_on(self, carried: Array) -> Array:
+        """scale times it."""
+        return self.scale * carried
+
     def draw(self, rng: np.random.Generator, shape: Shape) -> Array:
         """scale on the diagonal."""
         return self.scale * np.eye(*shape)
@@ -233,6 +262,11 @@ class SharedWith(Weights):
     owns: ClassVar[bool] = False
 
     @property
+    def shares(self) -> str:
+        """That pathway."""
+        return self.pathway
+
+    @property
     def relation(self) -> str:  # type: ignore[override]
         """The weights, or their transpose."""
         return "the transpose of the weights" if self.transposed else "the weights"
@@ -261,6 +295,11 @@ class PseudoInverseOf(Weights):
     relation: ClassVar[str] = "the pseudo-inverse of the weights"
 
     @property
+    def inverts(self) -> str:
+        """That pathway."""
+        return self.pathway
+
+    @property
     def transports(self) -> bool:
         """Always."""
         return True
@@ -283,6 +322,11 @@ class Redrawn(Weights):
     """Drawn anew for every presentation, from `weights`: synapses that are noise."""
 
     weights: WeightsField
+    redrawn: ClassVar[bool] = True
+
+    def drawn_from(self) -> Weights:
+        """The weights to draw."""
+        return self.weights
 
     def shape(self) -> Shape | None:
         """That of the weights to draw."""

@@ -99,3 +99,17 @@ def test_every_room_is_in_the_wheel():
     rooms = {".".join(path.parent.relative_to(PACKAGE.parent).parts) for path in FILES}
     assert rooms <= set(named)
     assert set(named) - rooms == {"bioFA.consumers.brian.templates", "bioFA.models"}
+
+
+def test_no_file_asks_which_kind_of_weights_or_circuit_it_has():
+    """A kind states facts about itself, so that a new one is one class: nothing outside the files that define them looks at its class."""
+    kinds = {"SharedWith", "PseudoInverseOf", "Redrawn", "Identity", "Layered"}
+    asking = []
+    for path in FILES:
+        if str(path.relative_to(PACKAGE)) in ("weights.py", "network.py") or room(path) == "schemes":
+            continue
+        calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+        for call in calls:
+            if call.func.id in ("isinstance", "issubclass") and kinds & {name.id for name in ast.walk(call.args[1]) if isinstance(name, ast.Name)}:
+                asking.append(f"{path.relative_to(PACKAGE)}:{call.lineno}")
+    assert asking == []

@@ -18,7 +18,6 @@ import numpy as np
 from bioFA.components import Component
 from bioFA.errors import NothingToLearn
 from bioFA.experiment import Experiment
-from bioFA.schemes.layered import Layered
 
 GRID = (0.1, 0.3, 1.0, 3.0, 10.0)
 """Factors on all rates of a scheme."""
@@ -33,11 +32,7 @@ def scaled(experiment: Experiment, factor: float) -> Experiment:
         ModelError: if it has no learning rate.
     """
     circuit = experiment.circuit
-    if isinstance(circuit, Layered):
-        used = {"schemes": {**circuit.schemes, circuit.scheme: _scaled(circuit.active(), factor)}, "learning": _scaled(circuit.learning, factor)}
-    else:
-        used = {"pathways": tuple(_scaled(pathway, factor) for pathway in circuit.network().pathways)}
-    changed = circuit.replace(**used)
+    changed = circuit.with_parts(lambda part: _scaled(part, factor))
     if factor != 1 and changed == circuit:
         raise NothingToLearn(f"'{experiment.name}' under scheme {experiment.scheme} has no learning rate above 0 to tune. Leave out --tune.")
     return experiment.replace(circuit=changed)

@@ -44,7 +44,6 @@ from bioFA import draws
 from bioFA.consumers.base import Recording, Segment
 from bioFA.instance import Feed, Instance
 from bioFA.network import Node, Pathway, Population
-from bioFA.weights import Identity
 
 Array = np.ndarray
 
@@ -135,8 +134,8 @@ class Reference:
 
     def _transmit(self, pathway: Pathway, state: Mapping[str, Array], carried: Array) -> Array:
         """W s of one pathway."""
-        if isinstance(pathway.weights, Identity):
-            return pathway.weights.scale * carried
+        if pathway.weights.one_to_one:
+            return pathway.weights.pass_on(carried)
         return self.network.effective(pathway, state) @ carried
 
     def _sweep(self, state: Mapping[str, Array], feed: Feed, k: int, step: int) -> dict[Node, Array]:

@@ -29,7 +29,7 @@ from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.rate_source import RateSource
 from bioFA.runs.trained import STATE, Trained
 from bioFA.tasks.linear_teacher import LinearTeacher
-from bioFA.weights import FromFile, Identity, Redrawn, Values
+from bioFA.weights import FromFile, Identity, Values
 
 Array = np.ndarray
 ANNOTATION = "bioFA"
@@ -134,7 +134,7 @@ def matrix(trained: Trained, pathway: Pathway) -> Array:
         ModelError: if they change from presentation to presentation.
     """
     network = trained.experiment.network
-    if isinstance(pathway.weights, Redrawn):
+    if pathway.weights.redrawn:
         raise NoCounterpart(f"pathway '{pathway.name}' draws its weights anew for every presentation, so there are none to write.")
     if pathway.weights.one_to_one:
         return pathway.weights.draw(np.random.default_rng(), network.shape(pathway))

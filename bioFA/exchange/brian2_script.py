@@ -33,7 +33,6 @@ from bioFA.experiment import Experiment
 from bioFA.instance import Instance
 from bioFA.network import Network, Node, Pathway, Population
 from bioFA.tasks import ByteTable
-from bioFA.weights import PseudoInverseOf
 
 Array = np.ndarray
 UNITS = {"1": "1", "s": "second", "Hz": "Hz", "V": "volt", "A": "amp", "S": "siemens", "F": "farad", "ohm": "ohm"}
@@ -127,7 +126,7 @@ class Script:
     def _check(self, pathway: Pathway) -> None:
         """Refuse what stock Brian2 has no equations for."""
         why = ""
-        if isinstance(pathway.weights, PseudoInverseOf):
+        if pathway.weights.inverts:
             why = "transmits with the pseudo-inverse of other weights, which no equation of a synapse can say"
         elif pathway.learning.normalised:
             why = "keeps the norm of the weights that enter a neuron, which no equation of a single synapse can say"

@@ -36,7 +36,7 @@ from bioFA.neurons.static_rate import StaticRate
 from bioFA.rules.delta_rule import DeltaRule
 from bioFA.rules.local_error import LocalError
 from bioFA.runs.trained import Trained
-from bioFA.weights import Constant, Redrawn
+from bioFA.weights import Constant
 
 Array = np.ndarray
 TYPES, SIMULATION, EXPECTED = "learning.xml", "LEMS_learning.xml", "expected_learning.npz"
@@ -61,7 +61,7 @@ def refusal(trained: Trained) -> str | None:
         if isinstance(population.neuron, ErrorUnit) and population.neuron.carries_gain:
             return f"{population.name} carries the gain of the output"
     for pathway in (p for p in network.pathways if p.name not in measuring):
-        if isinstance(pathway.weights, Redrawn):
+        if pathway.weights.redrawn:
             return f"the weights of {pathway.name} are drawn anew for every presentation"
         if pathway.port not in PORTS or pathway.carries != "r":
             return f"{pathway.name} carries {pathway.carries} to {pathway.port}"

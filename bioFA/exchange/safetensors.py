@@ -35,7 +35,7 @@ from bioFA.neurons.static_rate import StaticRate
 from bioFA.optional import require
 from bioFA.runs.trained import Trained
 from bioFA.system.atomic import written_whole
-from bioFA.weights import Redrawn, Values
+from bioFA.weights import Values
 
 Array = np.ndarray
 BIAS = "bias_to_"
@@ -139,7 +139,7 @@ def _annotated(tensors: Mapping[str, Array], metadata: Mapping[str, str], ledger
     ledger.take("metadata", ANNOTATION)
     ledger.holds("tensors", {name: tensor.size for name, tensor in tensors.items()})
     for pathway in network.owners():
-        if pathway.weights.one_to_one or isinstance(pathway.weights, Redrawn):
+        if pathway.weights.one_to_one or pathway.weights.redrawn:
             continue
         name = _tensor(pathway.name, network.shape(pathway))
         if name not in tensors:

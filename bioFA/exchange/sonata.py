@@ -53,7 +53,6 @@ from bioFA.neurons import NeuronModel
 from bioFA.neurons.leaky_rate import LeakyRate
 from bioFA.neurons.lif import Lif
 from bioFA.runs.trained import Trained
-from bioFA.weights import Redrawn
 
 Array = np.ndarray
 NOTED = "bioFA.h5"
@@ -214,7 +213,7 @@ class _Writer:
 
     def _edges(self, group: h5py.Group, pathway: Pathway, number: int) -> None:
         """One synapse after the other, postsynaptic neuron by postsynaptic neuron; of sparse pathways only those that have a weight."""
-        if isinstance(pathway.weights, Redrawn) and pathway.port == "error":
+        if pathway.weights.redrawn and pathway.port == "error":
             self.lost.append(f"the weights of {pathway.name}, which are drawn anew for every presentation")
             return
         weights = matrix(self.trained, pathway)
@@ -395,7 +394,7 @@ def _annotated(circuit: Circuit, noted: Mapping[str, Any]) -> Imported:
     for pathway in writer.pathways:
         if f"{pathway.name}.w" not in writer.held and not (pathway.weights.owns and not pathway.weights.one_to_one):
             continue
-        if isinstance(pathway.weights, Redrawn):
+        if pathway.weights.redrawn:
             continue
         edges = circuit.edges.get(pathway.name)
         if edges is None or not {"weight", "syn_weight"} <= set(edges.values):

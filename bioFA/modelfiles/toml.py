@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files as package_files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import tomli_w
 
@@ -123,10 +123,16 @@ def load(model: str | Path, changes: dict[str, Any] | None = None) -> Experiment
         raise placed(error, path, table, changes or {}) from None
 
 
+def _is_layered(circuit: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether the table of a circuit is that of layers."""
+    named = circuit.get("name") if isinstance(circuit, dict) else None
+    return bool(named == Layered.family_name)
+
+
 def _keep_own(table: dict[str, Any], own: Any) -> None:
     """Where a change chose another scheme than the model's own, let it inherit from that one, as `with_scheme` does."""
     circuit = table.get("circuit")
-    if isinstance(circuit, dict) and circuit.get("name") == Layered.family_name and own != (chosen := circuit.get("scheme", "fa")) and own is not None:
+    if _is_layered(circuit) and own != (chosen := circuit.get("scheme", "fa")) and own is not None:
         circuit.setdefault("own_scheme", own)
         if chosen in family.names() and isinstance(circuit.setdefault("schemes", {}), dict):
             circuit["schemes"].setdefault(chosen, {})
@@ -260,7 +266,7 @@ def loads(text: str, beside: Path | None = None) -> Experiment:
     if beside is not None:
         _find_files(table, beside)
     circuit = table.get("circuit")
-    if isinstance(circuit, dict) and circuit.get("name") == Layered.family_name:
+    if _is_layered(circuit):
         scheme, schemes = circuit.get("scheme", "fa"), circuit.get("schemes", {})
         if scheme in family.names() and isinstance(schemes, dict) and scheme not in schemes and (once := family.get(scheme).once):
             circuit["schemes"] = {**schemes, scheme: dict(once)}

@@ -33,7 +33,6 @@ from bioFA.network import Network, Node, Pathway
 from bioFA.neurons import NeuronModel
 from bioFA.runs.activity import Activity, activity, watched
 from bioFA.runs.result import Finding, Result, late_angles
-from bioFA.weights import Redrawn, SharedWith
 
 Array = np.ndarray
 
@@ -143,7 +142,7 @@ class Evidence:
 
     def feedback(self) -> list[Pathway]:
         """The measured feedback pathways that do not carry the transpose itself."""
-        return [p for p in self.network.measured_feedback() if not (isinstance(p.weights, SharedWith) and p.weights.pathway == p.stands_for)]
+        return [p for p in self.network.measured_feedback() if p.weights.shares is None or p.weights.shares != p.stands_for]
 
     def hears(self, population: str) -> list[Pathway]:
         """The pathways into a population that learn from its error."""
@@ -345,7 +344,7 @@ def check_feedback_rank(evidence: Evidence) -> Iterator[Finding]:
     last = {name: shots[-1] for name, shots in result.snapshots.items()}
     measured = evidence.feedback()
     for pathway in network.pathways:
-        if pathway.port != "error" or pathway.weights.one_to_one or isinstance(pathway.weights, Redrawn) or not (pathway.weights.owns or pathway in measured):
+        if pathway.port != "error" or pathway.weights.one_to_one or pathway.weights.redrawn or not (pathway.weights.owns or pathway in measured):
             continue
         matrix = network.effective(pathway, last)
         full = min(matrix.shape)

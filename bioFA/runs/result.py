@@ -30,7 +30,6 @@ from bioFA.runs.trained import Trained, new_file, sha256
 from bioFA.system.sealed_hdf5 import refuse_changed
 from bioFA.system.untrusted_hdf5 import inspect
 from bioFA.tasks.base import named
-from bioFA.weights import Redrawn, SharedWith
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,10 +119,10 @@ class Result:
         """The feedback matrix at a place, and the forward matrix that it stands for, in one snapshot."""
         network = self.experiment.network
         forward = self.snapshots[f"{pathway.stands_for}.w"][index]
-        if isinstance(pathway.weights, SharedWith) and pathway.weights.pathway == pathway.stands_for:
+        if pathway.weights.shares is not None and pathway.weights.shares == pathway.stands_for:
             pathway = network.arriving(pathway.target, "probe")[0]
         weights = {name: array[index] for name, array in self.snapshots.items()}
-        if isinstance(pathway.weights, Redrawn):  # another matrix in every presentation, so none to keep: their mean magnitudes are equal
+        if pathway.weights.redrawn:  # another matrix in every presentation, so none to keep: their mean magnitudes are equal
             weights[f"{pathway.name}.w"] = np.ones(network.shape(pathway))
         return network.effective(pathway, weights), forward
 

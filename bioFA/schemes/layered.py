@@ -120,6 +120,26 @@ class Layered(Circuit):
         """The numbers of the scheme in use, such as a feedback rate or the size of its noise."""
         return self.active().parameters()
 
+    def topology(self) -> str:
+        """Its sizes, and whether it has biases and recurrence."""
+        return f"layered, {'-'.join(map(str, self.sizes))}{', with biases' if self.biases else ''}{', recurrent' if self.recurrent else ''}"
+
+    def scheme_class(self) -> type[Scheme]:
+        """That of the scheme in use."""
+        return type(self.active())
+
+    def has_settings(self, scheme: str) -> bool:
+        """Whether `schemes` has them."""
+        return scheme in self.schemes
+
+    def own_scheme_name(self) -> str | None:
+        """`own_scheme`."""
+        return self.own_scheme
+
+    def with_parts(self, change: Callable[[Any], Any]) -> Layered:
+        """The settings of the scheme in use, and `learning`."""
+        return self.replace(schemes={**self.schemes, self.scheme: change(self.active())}, learning=change(self.learning))
+
     def with_scheme(self, scheme: str) -> Layered:
         """The same circuit under another scheme, which inherits what it is not given from the model's own."""
         own = self.own_scheme or self.scheme

@@ -20,8 +20,6 @@ from bioFA.components import Component, headline, mathematics
 from bioFA.experiment import Experiment
 from bioFA.network import Learning, Network, Pathway
 from bioFA.rules import PlasticityRule
-from bioFA.schemes.layered import Layered
-from bioFA.weights import Redrawn, SharedWith
 
 LONGEST = 120
 """Longer values, such as matrices that are given number by number, are cut."""
@@ -73,15 +71,12 @@ def _in_words(part: Component) -> str:
 
 def _summary(experiment: Experiment) -> Table:
     network, circuit = experiment.network, experiment.circuit
-    topology = "explicit: every pathway is given"
-    if isinstance(circuit, Layered):
-        topology = f"layered, {'-'.join(map(str, circuit.sizes))}{', with biases' if circuit.biases else ''}{', recurrent' if circuit.recurrent else ''}"
     plastic = network.plastic()
     rows = [
         ("Model", f"{experiment.name}: {experiment.description}" if experiment.description else experiment.name),
         ("Populations", ", ".join(p.name for p in network.populations)),
-        ("Topology", topology),
-        ("Learning scheme", f"{experiment.scheme}: {headline(type(circuit.active()))}" if isinstance(circuit, Layered) else experiment.scheme),
+        ("Topology", circuit.topology()),
+        ("Learning scheme", f"{experiment.scheme}: {headline(scheme)}" if (scheme := circuit.scheme_class()) else experiment.scheme),
         *(("Note", caveat) for caveat in circuit.caveats()),
         ("Connectivity", f"{len(network.pathways)} pathways, {len(plastic)} of which learn"),
         ("Neuron models", ", ".join(dict.fromkeys(p.neuron.family_name for p in network.populations))),
@@ -126,10 +121,10 @@ def _pattern(network: Network, pathway: Pathway) -> str:
 
 def _weights(pathway: Pathway) -> str:
     weights = pathway.weights
-    if isinstance(weights, SharedWith):
-        text = f"those of {weights.pathway}{', transposed' if weights.transposed else ''}"
-    elif isinstance(weights, Redrawn):
-        text = f"redrawn in every presentation: {_in_words(weights.weights)}"
+    if weights.shares:
+        text = f"those of {weights.shares}{', transposed' if weights.transports else ''}"
+    elif weights.redrawn:
+        text = f"redrawn in every presentation: {_in_words(weights.drawn_from())}"
     else:
         text = _in_words(weights)
     sign = "" if pathway.sign == "any" else f"; signs of {pathway.stands_for}" if pathway.sign == "concordant" else f"; {pathway.sign}"

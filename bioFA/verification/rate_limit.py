@@ -31,7 +31,6 @@ from bioFA.experiment import Experiment, Phase, Protocol, Record
 from bioFA.instance import Feed, Instance, draw
 from bioFA.network import Network, Pathway
 from bioFA.runs.simulation import Progress
-from bioFA.schemes import Layered
 
 Array = np.ndarray
 FROZEN = 1e-6
@@ -280,7 +279,7 @@ def update_angles(
     Raises:
         ModelError: if there is no rate network, or the circuit is no layered one, whose gradient is backpropagation.
     """
-    if not isinstance(experiment.circuit, Layered):
+    if experiment.circuit.scheme_class() is None:
         raise Unavailable("only a layered circuit has a backpropagation scheme to compare with.")
     frozen = Phase(epochs=1, rate=FROZEN)
     readout, spoken = str(experiment.network.readout), "target"

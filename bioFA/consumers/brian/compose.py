@@ -12,7 +12,6 @@ from bioFA.errors import NoCounterpart
 from bioFA.experiment import Experiment
 from bioFA.network import Learning, Network, Node, Pathway
 from bioFA.neurons import NeuronModel
-from bioFA.weights import PseudoInverseOf, Redrawn, SharedWith
 
 Only = Literal["", "looks", "last_step"]
 BLOCKED_FROM = 4096
@@ -36,7 +35,7 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
     network = experiment.network
     unknown = [
         p.name for p in network.pathways
-        if p.sign == "concordant" or p.partner or p.learning.gathers or p.traces() or isinstance(p.weights, (PseudoInverseOf, Redrawn))
+        if p.sign == "concordant" or p.partner or p.learning.gathers or p.traces() or p.weights.inverts or p.weights.redrawn
     ]
     if stock and unknown:
         raise NoCounterpart(f"Brian2's own Synapses cannot follow or redraw the weights of pathway '{unknown[0]}', gather their changes or keep traces. Leave stock out.")
@@ -90,9 +89,9 @@ def _is_event(network: Network, pathway: Pathway) -> bool:
 def _is_by_pre(network: Network, owner: Pathway) -> bool:
     """Whether a matrix is stored with one row a presynaptic neuron: it transmits events, and nothing needs it row by row of the target."""
     rule = owner.plasticity
-    plain = not (owner.sign == "concordant" or owner.learning.gathers or isinstance(owner.weights, Redrawn) or (rule is not None and rule.needs_partner))
+    plain = not (owner.sign == "concordant" or owner.learning.gathers or owner.weights.redrawn or (rule is not None and rule.needs_partner))
     readers = [p for p in network.pathways if owner.name in p.refers_to()]
-    return _is_event(network, owner) and plain and all(isinstance(p.weights, SharedWith) for p in readers)
+    return _is_event(network, owner) and plain and all(p.weights.shares for p in readers)
 
 
 def _is_shown(network: Network, population: str) -> bool:
@@ -163,10 +162,8 @@ def _runtime_parameters(neuron: NeuronModel) -> list[str]:
 
 def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> PathwaySpec:
     """`smallest`: from how many synapses on a pathway may work in blocks; None for never."""
-    shared = pathway.weights if isinstance(pathway.weights, SharedWith) else None
-    inverse = pathway.weights if isinstance(pathway.weights, PseudoInverseOf) else None
-    rule = pathway.plasticity
-    owner = network.pathway(shared.pathway) if shared else pathway
+    shared, rule = pathway.weights.shares, pathway.plasticity
+    owner = network.pathway(shared) if shared else pathway
 
     def carried(text: str) -> str:
         return text.replace("carried_pre", f"{pathway.carries}_pre")
@@ -174,7 +171,7 @@ def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> Pathwa
     sign, bounded = pathway.sign if network.signs(pathway) is None else "dale", pathway.learning.bounded
     return PathwaySpec(
         name=pathway.name, source=pathway.source, target=pathway.target, carries=pathway.carries, port=pathway.port,
-        owner=shared.pathway if shared else pathway.name, transposed=shared.transposed if shared else False,
+        owner=shared or pathway.name, transposed=bool(shared) and pathway.weights.transports,
         parameters={field: rule.unit_of(field) for field in rule.parameters()} if rule else {},
         equations=carried(rule.equations.strip().splitlines()[0]) if rule else "",
         reads_pre=tuple(dict.fromkeys(pathway.reads_pre())), reads_post=rule.reads_post if rule else (),
@@ -182,11 +179,11 @@ def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> Pathwa
         steps=pathway.learning.step is not None, normalised=pathway.learning.normalised,
         traces={name: (re.sub(r"\bw\b", "w_before", carried(drive)), tau) for name, (drive, tau) in rule.filters().items()} if rule else {},
         may_block=smallest is not None and math.prod(network.shape(pathway)) >= smallest and not pathway.sparse and not (rule and rule.state)
-        and (rule is not None or (pathway.weights.owns and not isinstance(pathway.weights, Redrawn)))
+        and (rule is not None or (pathway.weights.owns and not pathway.weights.redrawn))
         and sign == "any" and not bounded and not pathway.learning.gathers and not _is_shared(network, pathway) and _is_shown(network, pathway.source)
         and pathway.carries == network.population(pathway.source).neuron.shown,
         event=_is_event(network, pathway), by_pre=_is_by_pre(network, owner),
-        redrawn=isinstance(pathway.weights, Redrawn), inverse_of=inverse.pathway if inverse else "",
+        redrawn=pathway.weights.redrawn, inverse_of=pathway.weights.inverts or "",
         follows=pathway.stands_for or "" if pathway.sign == "concordant" else "", partner=pathway.partner or "" if rule and rule.needs_partner else "",
     )
 
@@ -204,7 +201,7 @@ def _sweep(network: Network, needed: set[Node], only: Mapping[Node, Only]) -> li
                     statement = f"{node.variable} {sign} {scale_name(pathway)}*{partner}"
                     _evaluate(steps, node.population, statement, {partner: (pathway.source, pathway.carries)}, only.get(node, ""))
                 else:
-                    if isinstance(pathway.weights, PseudoInverseOf):
+                    if pathway.weights.inverts:
                         steps.append(StepSpec(kind="invert", of=pathway.name))
                     steps.append(StepSpec(kind="transmit", of=pathway.name, accumulate=index > 0, only=only.get(node, "")))
         elif _is_shown(network, node.population) and node.variable == neuron.shown:
