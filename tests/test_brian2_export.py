@@ -11,6 +11,7 @@ from systems import ALL
 
 import bioFA
 from bioFA import exchange
+from bioFA.consumers.brian.run import Compiled
 from bioFA.consumers.reference import Reference
 from bioFA.errors import ModelError
 from bioFA.runs.trained import Trained
@@ -157,6 +158,21 @@ def test_every_kind_of_part_is_the_same_in_stock_brian2(system, brian2):
     np.testing.assert_allclose(course[:: system.record.every], expected.recording.arrays[str(readout)], rtol=0, atol=1e-10)
     for pathway in system.network.plastic():
         np.testing.assert_allclose(live.weights(pathway.name), expected.state[f"{pathway.name}.w"], rtol=0, atol=1e-10, err_msg=pathway.name)
+
+
+@pytest.mark.slow
+@pytest.mark.compiled
+@pytest.mark.parametrize("model", ["linear", "nonlinear", "digits", "leaky", "minimal"])
+def test_compiled_pathways_learn_as_synapses_of_stock_brian2_do(model, brian2):
+    instance = bioFA.draw(bioFA.load(model), 5)
+    feed = replace(instance.presented(0, 40), phase=None)
+    live = bioFA.to_brian2(instance, train=40)
+    live.network.run(live.duration, namespace={})
+    for options in ({"blocked": False}, {}):
+        state = Compiled(instance, **options).segment(instance.state, feed, learning=True).state
+        for pathway in instance.network.plastic():
+            assert (state[f"{pathway.name}.w"] != instance.state[f"{pathway.name}.w"]).any()
+            np.testing.assert_allclose(state[f"{pathway.name}.w"], live.weights(pathway.name), rtol=0, atol=1e-10, err_msg=pathway.name)
 
 
 def test_a_user_adds_monitors_and_a_population_of_their_own(brian2):

@@ -166,26 +166,12 @@ def largest_difference(first, second):
 @pytest.mark.compiled
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["linear", "nonlinear", "digits", "leaky", "minimal"])
-def test_dense_pathways_are_stock_synapses_on_models_of_rates(model):
+def test_a_program_of_float32_gives_the_same_weights_to_its_precision(model):
     instance = draw(bioFA.load(model), 5)
     feed = instance.training(0, 150)
-    dense = Compiled(instance, blocked=False).segment(instance.state, feed, learning=True)
-    stock = Compiled(instance, stock=True)
-    assert set(stock.engine["pathways"].values()) == {"stock"}
-    other = stock.segment(instance.state, feed, learning=True)
-    assert largest_difference(dense.state, other.state) <= 1e-10
-    single = Compiled(instance, "float32").segment(instance.state, feed, learning=True)
+    dense, single = (Compiled(instance, **options).segment(instance.state, feed, learning=True) for options in ({"blocked": False}, {"precision": "float32"}))
     for name, array in dense.state.items():
         assert np.abs(single.state[name] - array).max() <= 1e-4 * np.abs(array).max()
-
-
-@pytest.mark.compiled
-@pytest.mark.parametrize("experiment", [systems.constrained(), systems.mixed_tissue()], ids=lambda e: e.name)
-def test_stock_synapses_agree_with_the_reference(experiment):
-    instance = draw(experiment, 2)
-    feed = instance.training(0, 60)
-    stock = Compiled(instance, stock=True).segment(instance.state, feed, learning=True)
-    assert largest_difference(Reference(instance).segment(instance.state, feed, learning=True).state, stock.state) <= 1e-12
 
 
 @st.composite

@@ -47,15 +47,6 @@ def test_blocked_updates_are_the_unblocked_and_the_numpy_ones(scheme):
 
 
 @pytest.mark.slow
-def test_dense_pathways_are_stock_synapses_on_mnist():
-    instance = draw(bioFA.load("mnist"), 5)
-    feed = instance.training(0, 150)
-    dense, stock = (Compiled(instance, **options).segment(instance.state, feed, learning=True).state for options in ({}, {"stock": True}))
-    for name, array in dense.items():
-        np.testing.assert_allclose(stock[name], array, rtol=0, atol=1e-10)
-
-
-@pytest.mark.slow
 def test_mnist_in_spikes_is_the_reference_spike_for_spike():
     outcome = verify(bioFA.load("mnist_spiking"), seed=3, presentations=40)  # 1,200 steps
     assert outcome.agrees, str(outcome)

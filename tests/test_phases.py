@@ -39,7 +39,7 @@ def test_cpp_and_numpy_agree_over_phases(scheme):
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("options", [{"blocked": True}, {"blocked": False}, {"stock": True}], ids=str)
+@pytest.mark.parametrize("options", [{"blocked": True}, {"blocked": False}], ids=str)
 def test_every_way_to_compile_a_pathway_obeys_phases(options):
     from bioFA.consumers.brian.run import Compiled
     from bioFA.consumers.reference import Reference

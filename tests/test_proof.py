@@ -19,7 +19,7 @@ def program(tmp_path):
     made = object.__new__(Compiled)
     (tmp_path / "binary").mkdir()
     (tmp_path / "results").mkdir()
-    made.binary = SimpleNamespace(folder=tmp_path / "binary", arrays={"rate": "rate_file", "other": "other_file"}, pathways={"a": "stock", "b": "events", "c": "dense"})
+    made.binary = SimpleNamespace(folder=tmp_path / "binary", arrays={"rate": "rate_file", "other": "other_file"}, pathways={"a": "dense", "b": "events", "c": "dense"})
     made.dtype = np.dtype("float64")
     made.protocol = SimpleNamespace(steps=4)
     made.network = SimpleNamespace(population=lambda name: SimpleNamespace(name=name, size={"hidden": 3, "none": 0}[name]))

@@ -225,57 +225,6 @@ class DensePathway(Group):
         self.contained_objects.append(Runner(self, template, order, code, **self.sizes, **keywords))
 
 
-class StockPathway:
-    """The same synapses as Brian2's own `Synapses`, one pair of neurons a synapse, stored by source, then target.
-
-    Slower than `DensePathway` and built from documented parts only: what dense pathways are
-    held to, and what a Brian2 user knows. A sum goes through a variable of its own in the
-    target (`slot`), since Brian2 allows one sum a variable; shared weights are copied from
-    their owner before they transmit.
-    """
-
-    def __init__(self, spec: PathwaySpec, source: Any, target: Any, units: Mapping[str, str], shared: StockPathway | None, number: int):
-        model = ["w : 1", f"{slot(spec.name)}_post = w*{spec.carries}_pre : 1 (summed)"]
-        model += ["exists : boolean"] if spec.masked else []
-        model += [f"{name} : {unit} (shared, constant)" for name, unit in units.items()]
-        model += ["place : integer (constant)"] if shared else []
-        self.spec, self.target, self.number = spec, target, number
-        self.group = brian2.Synapses(source, target, "\n".join(model), name=spec.name, namespace={"learns": _learns})
-        self.group.connect()
-        self.shared = shared is not None
-        if shared is not None:
-            self.group.place = "j*N_pre + i" if spec.transposed else "i*N_post + j"
-            self.group.variables.add_reference("w_of_owner", shared.group, "w", index="place")
-
-    def see(self, side: str, variable: str) -> str:
-        """`Synapses` see both sides as they are."""
-        return f"{variable}_{side}"
-
-    def transmit(self, carries: str, port: str, transposed: bool, accumulate: bool, follows: bool, order: int, only: str) -> None:
-        """Sum into the slot, and from there into the port, at a place in every step."""
-        if self.shared:
-            self.group.run_regularly("w = w_of_owner", when="start", order=order, name=f"{self.spec.name}_copy")
-        updater = self.group.summed_updaters[f"{slot(self.spec.name)}_post"]
-        updater.when, updater.order = "start", order + 1
-        statement = f"{port} {'+=' if accumulate else '='} {slot(self.spec.name)}"
-        self.target.contained_objects.append(Runner(self.target, "stateupdate", order + 2, statement))
-
-    def learn(self, expression: str, order: int) -> None:
-        """One Euler step of `dw/dt = expression`, where learning is on and a synapse exists; weights keep their sign."""
-        self.group.run_regularly(f"w = {_held('w + ' + _change(expression, self.spec, f'learns(t_in_timesteps, {self.number})*'), self.spec)}", when="start", order=order)
-
-
-@brian2.implementation("cpp", "double learns(int64_t step, int number) { return biofa::stretch().learns(step, number) ? 1.0 : 0.0; }")
-@brian2.check_units(step=1, number=1, result=1)
-def _learns(step: int, number: int) -> float:
-    raise NotImplementedError("only in compiled code")
-
-
-def slot(pathway: str) -> str:
-    """The variable of the target that a stock pathway sums into."""
-    return f"sum_{pathway}"
-
-
 def _change(expression: str, spec: PathwaySpec, gate: str = "") -> str:
     """The change of one step, none where there is no synapse."""
     return f"{gate}dt*({expression})" + ("*int(exists)" if spec.masked else "")

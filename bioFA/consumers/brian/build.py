@@ -39,11 +39,8 @@ def generate(program: Program, folder: Path) -> None:
     for spec in sorted(program.pathways, key=lambda spec: spec.owner != spec.name):
         source, target, shared = groups[spec.source], groups[spec.target], pathways.get(spec.owner)
         units = {name: {"T": "s", "dt": "s"}.get(name, spec.parameters.get(name, "1")) for name in _parameters(program, spec)}
-        if program.stock:
-            pathways[spec.name] = adapter.StockPathway(spec, source, target, {n: _UNIT_NAMES[u] for n, u in units.items()}, shared, numbers[spec.name])
-        else:
-            dimensions = {name: UNITS[unit] for name, unit in units.items()}
-            pathways[spec.name] = adapter.DensePathway(spec, source, target, dimensions, shared, numbers[spec.name], clock)
+        dimensions = {name: UNITS[unit] for name, unit in units.items()}
+        pathways[spec.name] = adapter.DensePathway(spec, source, target, dimensions, shared, numbers[spec.name], clock)
     for spec in program.pathways:
         for other, name, index in ((spec.follows, "w_followed", "_turned_idx"), (spec.partner, "w_partner", "_idx")):
             if other:
@@ -73,10 +70,10 @@ def generate(program: Program, folder: Path) -> None:
 
 
 def _parameters(program: Program, spec: PathwaySpec) -> list[str]:
-    """The parameters of a pathway: the ridge of a pseudo-inverse, or the rule's, the learning time T, and dt, which `Synapses` have from their clock."""
+    """The parameters of a pathway: the ridge of a pseudo-inverse, or the rule's, the learning time T, and dt."""
     if not spec.equations:
         return ["ridge"] if spec.inverse_of else []
-    return [*spec.parameters, *spec.learning_parameters(), "T", *([] if program.stock else ["dt"])]
+    return [*spec.parameters, *spec.learning_parameters(), "T", "dt"]
 
 
 def _group(spec: GroupSpec, program: Program) -> brian2.NeuronGroup:
@@ -85,8 +82,6 @@ def _group(spec: GroupSpec, program: Program) -> brian2.NeuronGroup:
     equations += [f"{name} : {_UNIT_NAMES[unit]} (shared, constant)" for name, unit in spec.parameters.items()]
     equations += ["cell : 1 (constant)"] if spec.dale else []
     equations += ["time : second (shared)"] if spec.timed else []
-    if program.stock:
-        equations += [f"{adapter.slot(p.name)} : 1" for p in program.pathways if p.target == spec.name]
     return brian2.NeuronGroup(spec.size, "\n".join(equations), method=spec.method, name=spec.name, namespace={})
 
 
@@ -94,8 +89,8 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, A
     """Give every step of the program its place: all in the slot `start`, so that states advance after them; threshold tests come last.
 
     Returns:
-        How each pathway was compiled: `dense`, `blocked` where it works through presentations in blocks, `events`
-        where its matrix is stored by presynaptic neuron, or `stock`.
+        How each pathway was compiled: `dense`, `blocked` where it works through presentations in blocks, or `events`
+        where its matrix is stored by presynaptic neuron.
     """
     specs = {spec.name: spec for spec in program.pathways}
     rates = {spec.name: _rate(spec) for spec in program.pathways if spec.equations}
@@ -166,7 +161,7 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, A
                 pathways[step.of].trace(order + 5)
             if spec.follows_weight:
                 pathways[step.of].keep_weight(order - 3)
-    return {name: "stock" if program.stock else "blocked" if name in blocks else "events" if specs[name].by_pre else "dense" for name in pathways}
+    return {name: "blocked" if name in blocks else "events" if specs[name].by_pre else "dense" for name in pathways}
 
 
 def _array(groups: dict[str, Any], node: str) -> tuple[str, int]:

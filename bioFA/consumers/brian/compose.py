@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from bioFA.consumers.brian.program import GroupSpec, PathwaySpec, Program, StepSpec
-from bioFA.errors import NoCounterpart
 from bioFA.experiment import Experiment
 from bioFA.network import Learning, Network, Node, Pathway
 from bioFA.neurons import NeuronModel
@@ -23,23 +22,16 @@ def scale_name(pathway: Pathway) -> str:
     return f"scale_{pathway.name}"
 
 
-def make_program(experiment: Experiment, precision: str = "float64", blocked: bool | None = None, stock: bool = False) -> Program:
+def make_program(experiment: Experiment, precision: str = "float64", blocked: bool | None = None) -> Program:
     """The program of an experiment's network, for the variables that it records.
 
     Args:
         experiment: the description.
         precision: of all weights, states and rates.
         blocked: whether pathways from the stimulus may work in blocks of presentations; None: those of at least `BLOCKED_FROM` synapses.
-        stock: whether pathways are Brian2's own `Synapses`; slower, for comparison.
     """
     network = experiment.network
-    unknown = [
-        p.name for p in network.pathways
-        if p.sign == "concordant" or p.partner or p.learning.gathers or p.traces() or p.weights.inverts or p.weights.redrawn
-    ]
-    if stock and unknown:
-        raise NoCounterpart(f"Brian2's own Synapses cannot follow or redraw the weights of pathway '{unknown[0]}', gather their changes or keep traces. Leave stock out.")
-    smallest = None if blocked is False or stock or experiment.protocol.steps > 1 else 1 if blocked else BLOCKED_FROM
+    smallest = None if blocked is False or experiment.protocol.steps > 1 else 1 if blocked else BLOCKED_FROM
     always, learned = _needed(network, _moving(network)), _needed(network, _learned_from(network, network.plastic()))
     needed = always | learned | _needed(network, list(experiment.recorded))
     only: dict[Node, Only] = {} if experiment.protocol.steps == 1 else {
@@ -48,7 +40,6 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
     return Program(
         dt=experiment.protocol.step,
         precision=precision,
-        stock=stock,
         groups=tuple(_group(network, p.name, needed) for p in network.populations),
         pathways=tuple(
             _pathway(network, p, smallest) for p in network.pathways if not p.weights.one_to_one and (_is_used(p, needed) or _is_owner(network, p))

@@ -122,11 +122,10 @@ class StepSpec(_Data):
 
 
 class Program(_Data):
-    """What is compiled; `stock` means Brian2's own `Synapses` for all pathways."""
+    """What is compiled."""
 
     dt: float
     precision: str
-    stock: bool
     groups: tuple[GroupSpec, ...]
     pathways: tuple[PathwaySpec, ...]
     steps: tuple[StepSpec, ...]

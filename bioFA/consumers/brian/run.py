@@ -40,13 +40,13 @@ class Compiled:
     name = "cpp"
 
     def __init__(
-        self, instance: Instance, precision: str = "float64", blocked: bool | None = None, stock: bool = False, scratch: Path | None = None
+        self, instance: Instance, precision: str = "float64", blocked: bool | None = None, scratch: Path | None = None
     ):
         self.network = instance.network
         self.protocol = instance.experiment.protocol
         self.recorded = instance.experiment.recorded
         self.every = instance.experiment.record.every
-        program = make_program(instance.experiment, precision, blocked, stock)
+        program = make_program(instance.experiment, precision, blocked)
         self.dtype = np.dtype(precision)
         self.parameters = run_parameters(instance.experiment, program)
         self.numbers = program.numbers()
@@ -106,8 +106,8 @@ class Compiled:
         return Segment({**state, **final}, recording, raster)
 
     def _stored(self, key: str, array: Array) -> Array:
-        """A matrix as the program stores it, and back: `Synapses`, and what transmits events, are stored by source, then target."""
-        return array.T if array.ndim == 2 and self.binary.pathways.get(key.rpartition(".")[0]) in ("stock", "events") else array
+        """A matrix as the program stores it, and back: what transmits events is stored by source, then target."""
+        return array.T if array.ndim == 2 and self.binary.pathways.get(key.rpartition(".")[0]) == "events" else array
 
     def _write_plan(self, folder: Path, feed: Feed, learning: bool, every: int, nodes: list[Node], rasters: bool) -> None:
         lines = [f"parent {os.getpid()}", f"presentations {feed.presentations}", f"steps {self.protocol.steps}",
