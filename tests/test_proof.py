@@ -161,7 +161,7 @@ def test_the_room_that_is_left_is_told(tmp_path, monkeypatch):
     assert run._room(tmp_path / "gone") == "Is the disk full, or was the folder removed?"
 
 
-@pytest.mark.parametrize(("key", "turned"), [("a.w", True), ("b.w", True), ("c.w", False), ("unknown.w", False)])
+@pytest.mark.parametrize(("key", "turned"), [("a.w", False), ("b.w", True), ("c.w", False), ("unknown.w", False)])
 def test_matrices_are_turned_where_the_program_keeps_them_by_source(program, key, turned):
     matrix = np.arange(6).reshape(2, 3)
     assert program._stored(key, matrix).shape == ((3, 2) if turned else (2, 3))
