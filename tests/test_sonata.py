@@ -172,7 +172,7 @@ def test_damaged_circuits_are_refused(tmp_path):
     edges.unlink()
     with pytest.raises(FileError, match="not a whole SONATA circuit"):
         exchange.load(tmp_path / "circuit", "sonata")
-    with pytest.raises(FileError, match="not a whole SONATA circuit"):
+    with pytest.raises(FileError, match="holds no configuration"):
         exchange.load(tmp_path, "sonata")
 
 

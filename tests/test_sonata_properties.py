@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 import bioFA
 from bioFA import cli, exchange
 from bioFA.errors import BioFAError
+from bioFA.exchange.sonata_timing import out_of_step
 from bioFA.instance import draw
 from bioFA.runs.trained import Trained
 
@@ -65,7 +66,7 @@ def write(folder, circuit):
             entries[kind].append({f"{kind}_file": f"$HERE/{kind}/{name}.h5", f"{one}_types_file": f"$HERE/{kind}/{name}.csv"} | part.get("entry", {}))
     for name, parameters in circuit["models"].items():
         (folder / "models" / name).write_text(json.dumps(parameters))
-    configuration = {"manifest": {"$HERE": "."}, "components": {"point_neuron_models_dir": "$HERE/models", "synaptic_models_dir": "$HERE/models"}, "networks": entries}
+    configuration = {"manifest": {"$HERE": "."}, "components": {"point_neuron_models_dir": "$HERE/models", "synaptic_models_dir": "$HERE/models"}, "networks": entries | circuit.get("networks", {})}
     (folder / "circuit_config.json").write_text(json.dumps(configuration | circuit.get("circuit", {})))
     if circuit["simulation"] is not None:
         (folder / "simulation_config.json").write_text(json.dumps(circuit["simulation"]))
@@ -347,6 +348,10 @@ def owner(circuit):
     circuit["edges"]["in_cells"]["ends"]["source_node_id"] = "cells"
 
 
+def junctions(circuit):
+    circuit["networks"] = {"gap_juncs": [{"edges_file": "gap.h5"}]}
+
+
 def delayed(circuit):
     circuit["edges"]["in_cells"]["types"][1]["delay"] = 3.0
 
@@ -375,6 +380,7 @@ CHECKS = {
     "circuit: networks.edges.edges_file": (in_entry("edges", edges_file="$HERE/edges/none.h5"), "none.h5"),
     "circuit: networks.edges.edge_types_file": (in_entry("edges", edge_types_file="NULL"), "the delay of the edges in_cells"),
     "circuit: networks.edges.populations": (in_entry("edges", populations={}), "networks.edges of the circuit: populations (1 value)"),
+    "circuit: networks, any other": (junctions, "networks of the circuit: gap_juncs (1 value)"),
     "circuit: node_sets_file": (in_circuit(node_sets_file="sets.json"), "node_sets_file of the circuit"),
     "circuit: version": (in_circuit(version=2), "version of the circuit"),
     "circuit: metadata": (in_circuit(metadata={"status": "partial"}), "metadata of the circuit: status"),
@@ -390,7 +396,8 @@ CHECKS = {
     "node types: pop_name": (in_types("nodes", "pop_name", "layer_4"), "nodes 'cells': pop_name (1 value)"),
     "node types: model_processing": (in_types("nodes", "model_processing", "aibs"), "nodes 'cells': model_processing (1 value)"),
     "node types: any other column": (in_types("nodes", "ei", "e"), "nodes 'cells': ei (1 value)"),
-    "parameters: C_m": (in_types("nodes", "C_m", 125.0), {"w": 2.0}),
+    "node types: a column of a parameter below": (in_types("nodes", "C_m", 125.0), {"w": 2.0, "told": "C_m of the type 1 of the nodes 'cells'"}),
+    "parameters: C_m": (in_model(C_m=125.0), {"w": 2.0}),
     "parameters: tau_m": (in_model(tau_m=20.0), {"tau": 0.02}),
     "parameters: tau_syn_ex": (in_model(tau_syn_ex=3.0, tau_syn_in=3.0), {"tau_syn": 3e-3}),
     "parameters: tau_syn_in": (in_model(tau_syn_in=3.0), "tau_syn_in"),
@@ -404,6 +411,7 @@ CHECKS = {
     "parameters: any other": (in_model(E_rev=0.0), "cells.json): E_rev (1 value)"),
     "edges: source_node_id": (in_columns("edges", "source_node_id", [0, 0, 0, 9]), "source_node_id"),
     "edges: target_node_id": (in_columns("edges", "target_node_id", [0, 0, 0, 9]), "target_node_id"),
+    "edges: that lead back or past a layer": (owner, "timing of cells_to_cells"),
     "edges: node_population": (owner, {"pathway": "cells_to_cells"}),
     "edges: edge_type_id": (in_columns("edges", "edge_type_id", [5, 5, 5, 5]), "the type 1 is not used"),
     "edges: edge_group_id": (in_columns("edges", "edge_group_id", [3, 3, 3, 3]), "syn_weight"),
@@ -470,7 +478,8 @@ def test_an_attribute_is_used_told_or_refused_as_the_page_says(name, before, tmp
         assert any(expected in line for line in new), new
     else:
         assert outcome == "used"
-        holds(expected, before.trained, after.trained)
+        holds({key: value for key, value in expected.items() if key != "told"}, before.trained, after.trained)
+        assert any(expected.get("told", "") in line for line in new or [""]), new
 
 
 def attempt(folder):
@@ -495,6 +504,100 @@ def holds(expected, before, after):
         else:
             assert getattr(network.population("cells").neuron, key) == pytest.approx(value)
             assert getattr(before.experiment.network.population("cells").neuron, key) != pytest.approx(value)
+
+
+def one_file(folder, name):
+    """The circuit's and the simulation's configuration in one file, as bmtk writes them unless it is told otherwise."""
+    circuit, simulation = folder / "circuit_config.json", folder / "simulation_config.json"
+    (folder / name).write_text(json.dumps(json.loads(circuit.read_text()) | json.loads(simulation.read_text())))
+    circuit.unlink()
+    simulation.unlink()
+    return folder / name
+
+
+@pytest.mark.parametrize("given", ["the folder", "the file"])
+def test_one_configuration_of_circuit_and_simulation_is_read(given, before, tmp_path):
+    write(tmp_path / "after", plain(output={"output_dir": "o"}))
+    file = one_file(tmp_path / "after", "config.pointnet.json")
+    found = exchange.load(tmp_path / "after" if given == "the folder" else file, "sonata")
+    assert found.trained.experiment.protocol.step == pytest.approx(1e-3 * DT)
+    assert sorted(set(found.lost) - set(before.lost)) == ["output of the simulation: output_dir (1 value) is not used"]
+    assert not set(before.lost) - set(found.lost)
+
+
+def test_a_simulation_that_names_its_circuit_gives_the_step(tmp_path):
+    write(tmp_path / "after", plain(network="circuit_config.json"))
+    (tmp_path / "after" / "simulation_config.json").rename(tmp_path / "after" / "night.json")
+    found = exchange.load(tmp_path / "after" / "night.json", "sonata")
+    assert found.trained.experiment.protocol.step == pytest.approx(1e-3 * DT)
+
+
+def test_of_several_configurations_none_is_guessed(tmp_path):
+    write(tmp_path / "after", plain())
+    file = one_file(tmp_path / "after", "config.day.json")
+    (tmp_path / "after" / "config.night.json").write_text(file.read_text())
+    with pytest.raises(BioFAError, match=r"config\.day\.json, config\.night\.json"):
+        exchange.load(tmp_path / "after", "sonata")
+
+
+def test_sources_of_several_types_keep_the_order_of_their_ids(before, tmp_path):
+    circuit = plain()
+    circuit["nodes"]["in"] |= {"columns": {"node_id": [0, 1], "node_type_id": [2, 1]}, "types": {1: {"model_type": "virtual"}, 2: {"model_type": "virtual"}}}
+    write(tmp_path / "after", circuit)
+    np.testing.assert_array_equal(exchange.load(tmp_path / "after", "sonata").trained.state["input_to_cells.w"], before.trained.state["input_to_cells.w"])
+
+
+def test_which_neuron_is_which_node_is_told_where_types_part_them(tmp_path):
+    circuit = plain()
+    cells = circuit["nodes"]["cells"]
+    cells["types"][2], cells["columns"] = cells["types"][1], {"node_id": [0, 1], "node_type_id": [2, 1]}
+    write(tmp_path / "after", circuit)
+    lost = exchange.load(tmp_path / "after", "sonata").lost
+    assert "node_id of the nodes 'cells' of the type 1 (1 value): in their order they are the neurons 0 to 0 of cells_1" in lost
+    assert "node_id of the nodes 'cells' of the type 2 (1 value): in their order they are the neurons 0 to 0 of cells_2" in lost
+
+
+def halves(circuit, first, second):
+    """Edges in two groups of attributes, two edges each."""
+    edges = circuit["edges"]["in_cells"]
+    edges["columns"] |= {"edge_group_id": [0, 0, 1, 1], "edge_group_index": [0, 1, 0, 1]} | {f"1/{key}": value for key, value in second.items()}
+    edges["each"] = first
+
+
+def test_edges_without_a_number_of_synapses_have_one(before, tmp_path):
+    circuit = plain()
+    halves(circuit, {"syn_weight": [100.0, 200.0], "nsyns": [3, 2]}, {"syn_weight": [300.0, 400.0]})
+    write(tmp_path / "after", circuit)
+    np.testing.assert_allclose(
+        exchange.load(tmp_path / "after", "sonata").trained.state["input_to_cells.w"], before.trained.state["input_to_cells.w"] * [[3, 2], [1, 1]], rtol=1e-12
+    )
+
+
+def test_edges_without_a_delay_among_others_are_counted(tmp_path):
+    circuit = plain()
+    del circuit["edges"]["in_cells"]["types"][1]["delay"]
+    halves(circuit, {"syn_weight": [100.0, 200.0], "delay": [DT, 2.0]}, {"syn_weight": [300.0, 400.0]})
+    write(tmp_path / "after", circuit)
+    lost = exchange.load(tmp_path / "after", "sonata").lost
+    assert any(line.startswith("the delay of 2 of the 4 edges in_cells, which give none: NEST takes 1 ms") for line in lost), lost
+    assert any("delay of edges 'in_cells': 1 values" in line for line in lost), lost
+
+
+def test_weights_that_a_function_makes_are_refused_by_its_name(tmp_path):
+    circuit = plain()
+    del circuit["edges"]["in_cells"]["each"]["syn_weight"]
+    circuit["edges"]["in_cells"]["types"][1]["weight_function"] = "wmax"
+    write(tmp_path / "after", circuit)
+    with pytest.raises(BioFAError, match="wmax") as refused:
+        exchange.load(tmp_path / "after", "sonata")
+    assert "damaged" not in str(refused.value)
+
+
+def test_layers_in_a_row_are_in_step_and_a_way_past_one_is_not(tmp_path):
+    assert out_of_step([("input", "a"), ("a", "b"), ("b", "c")], "input") == []
+    (told,) = out_of_step([("input", "a"), ("a", "b"), ("input", "b"), ("b", "b")], "input")
+    assert "timing of a_to_b, b_to_b, which lead back or past a layer" in told
+    assert "1 step early" in told
 
 
 def test_what_another_tool_changed_in_a_folder_of_ours_is_told(tmp_path):

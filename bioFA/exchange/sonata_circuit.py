@@ -24,8 +24,9 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from bioFA.errors import DamagedFile, MissingField, MissingSignal, NoCounterpart
+from bioFA.errors import DamagedFile, MissingField, MissingSignal, NoCounterpart, NoSuchFile, UnknownName
 from bioFA.exchange.base import ANNOTATION, Imported, Ledger, described
+from bioFA.exchange.sonata_timing import out_of_step
 from bioFA.experiment import Protocol
 from bioFA.expressions import RESERVED
 from bioFA.network import Pathway, Population
@@ -47,6 +48,8 @@ DEFAULTS = {
 }
 """NEST's own for iaf_psc_exp, in pF, ms, mV and pA."""
 OF_EDGES = ("syn_weight", "delay", "nsyns")
+LEFT_OUT = {"nsyns": 1.0, "delay": math.nan}
+"""What holds of an edge for which a file gives none while it does for others."""
 PLACEHOLDER_STEPS = 100
 """Steps of a presentation of a network that was read, until its user says otherwise."""
 APART = 1e-5
@@ -54,15 +57,32 @@ APART = 1e-5
 
 
 def configurations(path: Path) -> tuple[Path, Path]:
-    """The circuit's configuration and the simulation's: by their usual names, or as a master configuration names them."""
-    usual = next((path / name for name in (CIRCUIT, MASTER) if (path / name).is_file()), path / CIRCUIT)
-    configuration = path if path.is_file() else usual
-    named = resolved(configuration)
+    """The circuit's configuration and the simulation's: by their usual names, as a master configuration names them, or one file that is both.
+
+    Raises:
+        NoSuchFile: if a folder holds no configuration.
+        UnknownName: if it holds several and none has a usual name.
+    """
+    configuration = path if path.is_file() else _configuration_in(path)
+    named, beside = resolved(configuration), configuration.parent
+    own = configuration if "run" in named else beside / SIMULATION
     if "networks" in named or "network" not in named:
-        return configuration, configuration.parent / SIMULATION
-    parts = (("network", CIRCUIT), ("simulation", SIMULATION))
-    circuit, simulation = (configuration.parent / str(named.get(name, usual)) for name, usual in parts)
-    return circuit, simulation
+        return configuration, own
+    return beside / str(named["network"]), beside / str(named["simulation"]) if "simulation" in named else own
+
+
+def _configuration_in(folder: Path) -> Path:
+    """The configuration of the circuit in a folder: that of a usual name, or the only one, as bmtk's `config.pointnet.json` is."""
+    for name in (CIRCUIT, MASTER):
+        if (folder / name).is_file():
+            return folder / name
+    found = {place: content for place in sorted(folder.glob("*.json")) if {"networks", "network"} & set(content := resolved(place))}
+    whole = [place for place, content in found.items() if {"run", "network"} & set(content)] or list(found)
+    if not whole:
+        raise NoSuchFile(f"'{folder}' holds no configuration of a SONATA circuit. Give the folder that holds {CIRCUIT}, or the configuration itself.")
+    if len(whole) > 1:
+        raise UnknownName(f"'{folder}' holds {len(whole)} configurations: {', '.join(place.name for place in whole)}. Give one of these files in place of the folder.")
+    return whole[0]
 
 
 def resolved(configuration: Path) -> dict[str, Any]:
@@ -112,6 +132,8 @@ class Edges:
     post: Array = field(default_factory=lambda: np.zeros(0, dtype=int))
     values: dict[str, Array] = field(default_factory=dict)
     synapses: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
+    """Names of functions of the simulator that make weights."""
 
 
 @dataclass
@@ -170,7 +192,9 @@ class Circuit:
         self.nodes: dict[str, Nodes] = {}
         self.edges: dict[str, Edges] = {}
         for part, names in self.content.items():
-            if part != "networks":
+            if part == "networks" and isinstance(names, Mapping):
+                self.ledger.holds("networks of the circuit", {str(kind): len(held) for kind, held in names.items() if kind not in ("nodes", "edges") and held})
+            elif part == "components" or configuration != simulation:
                 self._hold_settings(f"{part} of the circuit", names)
         for kind, read in (("nodes", self._read_nodes), ("edges", self._read_edges)):
             for path, types, file in self._files(kind):
@@ -253,9 +277,10 @@ class Circuit:
             self.ledger.take(place, "model_template")
         else:
             synapses = ()
+        functions = types["weight_function"].reindex(np.unique(of)).dropna() if "weight_function" in types.columns else ()
         self._hold_synapses(place, types, of)
         (source, pre), (target, post) = ends["source"], ends["target"]
-        self.edges[name] = Edges(source, target, pre, post, values, synapses)
+        self.edges[name] = Edges(source, target, pre, post, values, synapses, tuple(sorted(set(map(str, functions)))))
 
     def _column(self, group: h5py.Group, place: str, name: str, count: int, fill: int | None) -> Array:
         """A whole-number column of every node or edge; where the file has none, `fill`, or their order."""
@@ -324,7 +349,7 @@ class Circuit:
         """
         dt = self._dt()
         cells, populations = self._cells(dt)
-        size = sum(len(c.ids) for c in cells.values() if c.name == "input")
+        size = max((c.first + len(c.ids) for c in cells.values() if c.name == "input"), default=0)
         if not size:
             raise MissingSignal(
                 f"'{self.configuration}': no population is virtual, so nothing feeds the network, and bioFA would have nothing to show it."
@@ -335,6 +360,7 @@ class Circuit:
         for name in self.edges:
             self._join(name, cells, sizes, weights)
         self._tell_delays(dt)
+        self.lost += [*out_of_step(weights, "input"), *self._places(cells)]
         pathways = [
             Pathway(name=f"{a}_to_{b}", source=a, target=b, carries="train", weights=Values(values=w), zero_is_absent=bool((w == 0).any()))
             for (a, b), w in weights.items()
@@ -371,6 +397,8 @@ class Circuit:
             return 1e-4
         settings = resolved(self.simulation)
         for part, content in settings.items():
+            if self.simulation == self.configuration and part in ("networks", "components"):
+                continue
             if isinstance(content, Mapping):
                 self._hold_settings(f"{part} of the simulation", content)
             elif part != "network":
@@ -404,13 +432,15 @@ class Circuit:
         first = 0
         for name, nodes in self.nodes.items():
             present = [int(number) for number in np.unique(nodes.of)]
+            self.ledger.take(f"nodes '{name}'", "model_type")
+            virtual = [number for number in present if nodes.types.loc[number].get("model_type") == "virtual"]
+            sources = np.sort(nodes.ids[np.isin(nodes.of, virtual)])  # of all types: spikes of a population go by node_id
+            cells |= {(name, number): _Cells("input", first, sources) for number in virtual}
+            first += len(sources)
             for number in present:
-                row, ids = nodes.types.loc[number], np.sort(nodes.ids[nodes.of == number])
-                self.ledger.take(f"nodes '{name}'", "model_type")
-                if row.get("model_type") == "virtual":
-                    cells[name, number] = _Cells("input", first, ids)
-                    first += len(ids)
+                if number in virtual:
                     continue
+                row, ids = nodes.types.loc[number], np.sort(nodes.ids[nodes.of == number])
                 plain = self._plain(name, number if len(present) > 1 else None, populations)
                 neuron, scale, tonic = self._neuron(name, row, dt)
                 cells[name, number] = _Cells(plain, 0, ids, scale, tonic)
@@ -418,6 +448,19 @@ class Circuit:
         if not populations:
             raise NoCounterpart(f"'{self.configuration}' holds no neurons, virtual ones apart.")
         return cells, populations
+
+    def _places(self, cells: Mapping[tuple[str, int], _Cells]) -> list[str]:
+        """Which node each neuron is, where that is not plain: several node populations in one of ours, or ids that are not 0, 1, 2, ..."""
+        told: dict[str, str] = {}
+        whole = {(c.name, c.first): len(c.ids) for c in cells.values()}
+        sizes = {name: sum(size for (other, _), size in whole.items() if other == name) for name, _ in whole}
+        for (name, number), c in cells.items():
+            if sizes[c.name] != len(c.ids) or not np.array_equal(self.nodes[name].ids[np.argsort(self.nodes[name].ids)], np.arange(len(c.ids))):
+                of_type = "" if c.name == "input" else f" of the type {number}"
+                told[f"{c.name}, {c.first}"] = (
+                    f"node_id of the nodes '{name}'{of_type} ({len(c.ids)} value{'s' if len(c.ids) != 1 else ''}): in their order they are the neurons {c.first} to {c.first + len(c.ids) - 1} of {c.name}"
+                )
+        return list(told.values())
 
     def _plain(self, name: str, number: int | None, populations: list[Population]) -> str:
         """A name for a population that bioFA takes."""
@@ -448,7 +491,9 @@ class Circuit:
                 self.ledger.holds(f"parameters of '{name}' ({file})", dict.fromkeys(map(str, given), 1))
             self.ledger.take(f"parameters of '{name}' ({file})", *DEFAULTS)
             found |= {key: self._number(file, key, value) for key, value in given.items() if key in DEFAULTS}
-        found |= {key: self._number(f"the types of {place}", key, row[key]) for key in DEFAULTS if key in row and pd.notna(row[key])}
+        columns = {key: self._number(f"the types of {place}", key, row[key]) for key in DEFAULTS if key in row and pd.notna(row[key])}
+        self.lost += [f"{key} of the type {row.name} of the {place}, a column of the types: it is used here; bmtk takes parameters from dynamics_params only" for key in columns]
+        found |= columns
         self._check(place, found)
         return self._lif(place, found, dt)
 
@@ -498,7 +543,8 @@ class Circuit:
             self.lost.append(f"{place}: there are none")
             return
         if "syn_weight" not in edges.values:
-            raise MissingField(f"'{self.configuration}': the edges {name} have no syn_weight, neither each nor by type.")
+            functions = f" (weight_function {', '.join(edges.functions)} is code of the simulator)" if edges.functions else ""
+            raise MissingField(f"'{self.configuration}': the edges {name} have no syn_weight, neither each nor by type{functions}. Give each one.")
         self.ledger.take(place, *OF_EDGES)
         self.ledger.take(f"{place}, each", *OF_EDGES)
         if edges.synapses:
@@ -547,7 +593,9 @@ class Circuit:
             if delays is None:
                 self.lost.append(f"the delay of the edges {name}, which give none: NEST takes 1 ms, and {here}")
                 continue
-            rounded = np.round(delays, 9)
+            if count := int(np.isnan(delays).sum()):
+                self.lost.append(f"the delay of {count} of the {len(delays)} edges {name}, which give none: NEST takes 1 ms, and {here}")
+            rounded = np.round(delays[~np.isnan(delays)], 9)
             found |= set(map(float, np.unique(rounded)))
             if count := int(np.sum(rounded != step)):
                 others.append(f"delay of edges '{name}': {count} values")
@@ -570,8 +618,11 @@ class _Parts:
     def values(self, name: str, types: pd.DataFrame, of: Array) -> Array | None:
         """A value for each edge, its own or its type's; None where the file gives none.
 
+        bmtk leaves a number of synapses out where it is 1, and a delay where it is NEST's; the latter is NaN here.
+
         Raises:
-            DamagedFile: if some edges have none, or it is no number.
+            DamagedFile: if it is no number.
+            MissingField: if some edges have no weight.
         """
         found, given = np.full(self.count, np.nan), False
         if name in types.columns:
@@ -587,11 +638,14 @@ class _Parts:
                 given = True
         if not given:
             return None
-        if missing := int(np.sum(~np.isfinite(found))):
-            raise DamagedFile(
-                f"'{self.circuit.configuration}': {missing} of the {self.count} {self.place} have no finite {name}, neither each nor by type."
+        if np.isinf(found).any():
+            raise DamagedFile(f"'{self.circuit.configuration}': {np.count_nonzero(np.isinf(found))} of the {self.count} {self.place} have an infinite {name}. Give each a finite one.")
+        missing = np.isnan(found)
+        if missing.any() and name not in LEFT_OUT:
+            raise MissingField(
+                f"'{self.circuit.configuration}': {missing.sum()} of the {self.count} {self.place} have no {name}, neither each nor by type. Give each one."
             )
-        return found
+        return np.where(missing, LEFT_OUT.get(name, np.nan), found)
 
     def _held(self, name: str, held: h5py.Dataset, index: Array) -> Array:
         where = f"'{self.circuit.configuration}': {held.name.rpartition('/')[0].rpartition('/')[2]}/{name} of the {self.place}"
