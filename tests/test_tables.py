@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -159,12 +160,6 @@ def test_a_broken_table_is_refused_with_its_line(case, tmp_path):
         read(tmp_path / "d.csv", targets="b")
 
 
-def test_a_text_that_is_no_utf_8_is_refused(tmp_path):
-    (tmp_path / "d.csv").write_bytes("größe,b\n1,2\n".encode("latin-1"))
-    with pytest.raises(FileError, match="is not a text table"):
-        read(tmp_path / "d.csv", targets="b")
-
-
 def test_options_of_a_text_table_are_refused_for_arrays(tmp_path):
     np.savez(tmp_path / "d.npz", inputs=np.eye(3), targets=np.eye(3), patient=np.arange(3))
     with pytest.raises(ModelError, match="header, skip_lines and decimal"):
@@ -302,3 +297,50 @@ def test_numbers_beyond_float32_are_refused_as_such(tmp_path):
     experiment = bioFA.load("linear", {"circuit.sizes": [3, 4, 2], "task": {"name": "arrays", "path": str(tmp_path / "d.npz")}})
     with pytest.raises(FileError, match=r"the train inputs of Arrays hold -1e\+39 in row 4, column 2, which float32 cannot hold"):
         bioFA.simulate(experiment, precision="float32")
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "said"),
+    [
+        pytest.param("a,y\n1,u\nnan,v\n", {}, "line 3 holds 'nan'", id="a number that is none"),
+        pytest.param("a,y\n1,u\n1_000,v\n", {}, "line 3 holds '1_000'", id="a number as Python writes it"),
+        pytest.param("a;y\n1,5;u\n2.5;v\n", {"decimal": ","}, "line 3 holds '2.5'", id="a point where commas are told"),
+        pytest.param("a,y\n1,u\n9007199254740993,v\n", {}, "the first in line 3: 9007199254740993", id="a whole number beyond float64"),
+        pytest.param("a,y\n3,u\n18446744073709551617,v\n", {}, "the first in line 3: 18446744073709551617", id="a whole number beyond 64 bits"),
+        pytest.param(f"a,y\n1,u\n1{'0' * 400},v\n", {}, "no finite number in line 3", id="a whole number beyond all"),
+        pytest.param('a b y\n1 2 u\n3 4 "v w\n', {}, "line 3 cannot be divided by spaces", id="a quote that is not closed"),
+    ],
+)
+def test_what_is_no_number_is_named_with_its_own_line(text, options, said, tmp_path):
+    (tmp_path / "x.csv").write_text(text)
+    with pytest.raises(FileError, match=re.escape(said)):
+        Arrays(path=str(tmp_path / "x.csv"), labels="y", encoding="one_hot", **options).made()
+
+
+def test_whole_numbers_that_float64_has_are_read_at_any_size(tmp_path):
+    (tmp_path / "x.csv").write_text("a,y\n1,u\n18446744073709551616,v\n36893488147419103232,u\n")
+    found = Arrays(path=str(tmp_path / "x.csv"), labels="y", encoding="one_hot").made().train
+    np.testing.assert_array_equal(found.inputs, [[1.0], [2.0**64], [2.0**65]])
+
+
+@pytest.mark.parametrize(
+    ("text", "inputs", "columns"),
+    [
+        pytest.param('"a\n(mm)",b,y\n1,2,u\n3,4,v\n', {}, ("a\n(mm)", "b"), id="a line end in a name"),
+        pytest.param('5" screen\na,b,y\n1,2,u\n3,4,v\n', {"skip_lines": 1}, ("a", "b"), id="a quote in a line that is left out"),
+        pytest.param('"a" "b c" "y"\n1 2 "u"\n3 4 "New York"\n', {}, ("a", "b c"), id="quotes between spaces"),
+        pytest.param('"a" "b" "y"\n1 2 5"\n3 4 "say ""hi"""\n', {}, ("a", "b"), id="quotes in texts between spaces"),
+    ],
+)
+def test_texts_in_quotes_may_hold_what_divides(text, inputs, columns, tmp_path):
+    (tmp_path / "x.csv").write_text(text)
+    found = Arrays(path=str(tmp_path / "x.csv"), labels="y", encoding="one_hot", **inputs).made()
+    np.testing.assert_array_equal(found.train.inputs, [[1, 2], [3, 4]])
+    assert found.columns["inputs"] == columns
+
+
+@pytest.mark.parametrize("coding", ["latin-1", "utf-16"])
+def test_a_text_of_another_coding_is_refused_with_its_first_line(coding, tmp_path):
+    (tmp_path / "x.csv").write_bytes("a,y\n1,u\n2,M\u00fcll\n".encode(coding))
+    with pytest.raises(FileError, match=f"line {3 if coding == 'latin-1' else 1} of .* is no UTF-8 text"):
+        Arrays(path=str(tmp_path / "x.csv"), labels="y", encoding="one_hot").made()

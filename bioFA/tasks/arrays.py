@@ -33,6 +33,7 @@ from bioFA.tasks.tables import KINDS, Held, read
 
 PREFIXES = {"train": "", "validation": "validation_", "test": "test_"}
 NAMES = tuple(f"{prefix}{name}" for prefix in PREFIXES.values() for name in ("inputs", "targets", "labels"))
+OTHERS = "Name the columns to take, inputs = [...], or to leave out, exclude = [...]."
 Names = Annotated[tuple[Name, ...], OneOrMany()]
 
 
@@ -143,14 +144,18 @@ class Arrays(Given):
         if not names:
             raise UnknownColumn(f"{self.path}: no column is left for the inputs. Name them: inputs = [...]. Columns: {', '.join(columns)}.")
         for name in names:
-            if columns[name].dtype.kind not in "fiub":
-                bad = next((row for row, value in enumerate(columns[name]) if not _is_number(value)), 0)
-                decimal = " Where numbers are written so, say decimal = ','." if "," in str(columns[name][bad]) else ""
+            bad = csv_table.first_text(columns[name], self.decimal)
+            if bad is not None:
+                found = str(columns[name][bad])
+                decimal = " Where numbers are written so, say decimal = ','." if "," in found and self.decimal == "." else ""
+                raise WrongData(f"{self.path}: the column '{name}' must hold numbers; line {lines[bad]} holds {found!r}.{decimal} {OTHERS}")
+            rounded = csv_table.rounded_rows(columns[name])
+            if len(rounded):
                 raise WrongData(
-                    f"{self.path}: the column '{name}' must hold numbers; line {lines[bad]} holds {columns[name][bad]!r}.{decimal} "
-                    "Name the columns to take, inputs = [...], or to leave out, exclude = [...]."
+                    f"{self.path}: the column '{name}' holds {len(rounded)} whole numbers that float64 cannot hold, the first in line {lines[rounded[0]]}: "
+                    f"{columns[name][rounded[0]]}. Subtract what they have in common. {OTHERS}"
                 )
-        matrix = np.stack([columns[name].astype(float) for name in names], axis=1)
+        matrix = np.stack([csv_table.numbers(columns[name], self.decimal) for name in names], axis=1)
         if not np.isfinite(matrix).all():
             row, column = np.argwhere(~np.isfinite(matrix))[0]
             raise WrongData(f"{self.path}: the column '{names[column]}' has no finite number in line {lines[row]}. Remove the line, or fill it.")
@@ -166,10 +171,3 @@ def _texts(labels: Array) -> Array:
     if labels.dtype.kind != "O":
         return labels
     return np.array([label if isinstance(label, str) else None if label != label else str(label) for label in labels], dtype=object)
-
-
-def _is_number(value: object) -> bool:
-    try:
-        return float(value) is not None  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return False

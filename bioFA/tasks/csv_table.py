@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -19,10 +21,15 @@ import numpy as np
 from bioFA.errors import MalformedFile, WrongData, WrongKind
 from bioFA.system.untrusted_walk import ALWAYS, RATIO
 from bioFA.tasks.base import Array
+from bioFA.tasks.given import rounded_in
 
 SUFFIXES = (".csv", ".tsv", ".txt")
 SEPARATORS = (",", ";", "\t", " ")
 CALLED = {",": "a comma", ";": "a semicolon", "\t": "a tab", " ": "spaces"}
+SPACED = re.compile(r'"(?:[^"]|"")*"(?=\s|$)|[^ \t\r\n]+')
+"""A field between spaces: in quotes it may hold spaces."""
+NUMBER = re.compile(r"[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf(inity)?)", re.IGNORECASE)
+WHOLE = re.compile("[+-]?[0-9]+")
 FEWEST_COUNTED = 5
 """A column of fewer numbers 0, 1, 2, ... may be anything; of so many it is taken for the numbers of the rows."""
 
@@ -63,14 +70,20 @@ def read(path: str, place: str, header: bool | None = None, skip_lines: int = 0,
             for _ in range(skip_lines):
                 text.readline()
             separator, first, lines = _layout(text, f"{place}: '{file}'", skip_lines, decimal)
-        names, named = _names(first, f"{place}: '{file}'", header, skip_lines + 1)
-        lines = lines[1:] if named else lines
-        if not lines:
-            raise WrongData(f"{place}: '{file}' has no lines below its names.")
-        table = pd.read_csv(
-            file, sep=r"\s+" if separator == " " else separator, header=None, names=names, index_col=False, skiprows=lines[0] - 1, decimal=decimal,
-            keep_default_na=False, na_values=[""], skipinitialspace=True, low_memory=False, encoding="utf-8-sig", compression="infer",
-        )
+            names, named = _names(first, f"{place}: '{file}'", header, skip_lines + 1)
+            lines = lines[1:] if named else lines
+            if not lines:
+                raise WrongData(f"{place}: '{file}' has no lines below its names.")
+            text.seek(0)
+            for _ in range(lines[0] - 1):  # by lines, as they were counted: a name in quotes may hold a line end
+                text.readline()
+            table = pd.read_csv(
+                text, sep=r"\s+" if separator == " " else separator, header=None, names=names, index_col=False, decimal=decimal,
+                keep_default_na=False, na_values=[""], skipinitialspace=True, low_memory=False,
+            )
+    except UnicodeDecodeError:
+        line = _first_undecoded(file, place)
+        raise WrongKind(f"{place}: line {line} of '{file}' is no UTF-8 text. Save it as UTF-8, as spreadsheet programs offer, or with pandas: table.to_csv(path, index=False).") from None
     except (ValueError, OSError, EOFError, csv.Error, zlib.error) as error:
         raise WrongKind(f"{place}: '{file}' is not a text table with one line an example ({error}). Write it with pandas: table.to_csv(path, index=False).") from None
     if len(table) != len(lines):
@@ -79,20 +92,26 @@ def read(path: str, place: str, header: bool | None = None, skip_lines: int = 0,
     return Columns({name: table[name].to_numpy() for name in names}, np.array(lines), unnamed)
 
 
-def _opened(file: Path, place: str) -> IO[str]:
-    """The text of a file, unpacked where it is packed.
+def _opened(file: Path, place: str, errors: str = "strict") -> IO[str]:
+    """The text of a file, unpacked where it is packed; `errors` as in `open`.
 
     Raises:
         FileError: if it unfolds out of proportion.
     """
     if file.suffix.lower() != ".gz":
-        return file.open(encoding="utf-8-sig", newline="")
+        return file.open(encoding="utf-8-sig", newline="", errors=errors)
     most, unfolded = ALWAYS + RATIO * file.stat().st_size, 0
     with gzip.open(file) as packed:
         while part := packed.read(1 << 20):
             if (unfolded := unfolded + len(part)) > most:
                 raise MalformedFile(f"{place}: '{file}' unfolds to more than {most} bytes, and has {file.stat().st_size} itself. Get the file anew, or from somebody you trust.")
-    return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
+    return gzip.open(file, "rt", encoding="utf-8-sig", newline="", errors=errors)
+
+
+def _first_undecoded(file: Path, place: str) -> int:
+    """The first line that is no UTF-8 text, from 1."""
+    with _opened(file, place, "surrogateescape") as text:
+        return next(number for number, line in enumerate(text, 1) if any("\udc80" <= letter <= "\udcff" for letter in line))
 
 
 class _Layout(NamedTuple):
@@ -128,7 +147,7 @@ def _layout(text: IO[str], place: str, skipped: int, decimal: str) -> tuple[str,
     if not fitting and (wrong := max(found.values(), key=lambda layout: layout.most)).complaint:
         raise WrongData(
             f"{place}: every line must have as many fields as the first; {wrong.complaint}. Give every line the same fields, "
-            "or, where the first line is something else than names, skip_lines = 1 and header = false."
+            "or, where the first line is something else than names, skip_lines = 1, and header = false where no line holds names."
         )
     separator = next(iter(fitting or found))
     return separator, found[separator].first, found[separator].lines
@@ -155,7 +174,7 @@ def _records(text: IO[str], separator: str, skipped: int) -> Iterator[tuple[int,
     first = True
     rows: Iterator[tuple[int, list[str]]]
     if separator == " ":
-        rows = ((number, line.split()) for number, line in enumerate(text, 1))
+        rows = ((number, _spaced(line)) for number, line in enumerate(text, 1))
     else:
         rows = _quoted(csv.reader(text, delimiter=separator, skipinitialspace=True, strict=True))
     for number, fields in rows:
@@ -164,6 +183,21 @@ def _records(text: IO[str], separator: str, skipped: int) -> Iterator[tuple[int,
         if fields:
             first = False
             yield skipped + number, fields
+
+
+def _spaced(line: str) -> list[str]:
+    """The fields of a line that are divided by spaces.
+
+    Raises:
+        csv.Error: if a quote is not closed.
+    """
+    fields = SPACED.findall(line)
+    for at, field in enumerate(fields):
+        if field.startswith('"'):
+            if len(field) < 2 or not field.endswith('"'):
+                raise csv.Error(f"a quote is not closed: {field}")
+            fields[at] = field[1:-1].replace('""', '"')
+    return fields
 
 
 def _quoted(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
@@ -202,3 +236,41 @@ def counts_rows(values: Array) -> bool:
     if values.dtype.kind not in "iuf" or len(values) < FEWEST_COUNTED:
         return False
     return bool(values[0] in (0, 1) and (values == np.arange(len(values)) + values[0]).all())
+
+
+def first_text(values: Array, decimal: str) -> int | None:
+    """The first row of a column that holds neither a number nor nothing."""
+    if values.dtype.kind != "O":
+        return None
+    return next((row for row, text in enumerate(_written(values, decimal)) if text and not NUMBER.fullmatch(text)), None)
+
+
+def rounded_rows(values: Array) -> Array:
+    """The rows of a column of whole numbers that float64 does not have."""
+    if values.dtype.kind in "iu":
+        return np.flatnonzero(rounded_in(values, values.astype(float)))
+    if values.dtype.kind != "O":
+        return np.empty(0, dtype=int)
+    texts = _written(values, ".")
+    if not all(WHOLE.fullmatch(text) for text in texts if text):
+        return np.empty(0, dtype=int)  # fractions go to the nearest number, as everywhere
+    return np.array([row for row, text in enumerate(texts) if text and _is_rounded(text)], dtype=int)
+
+
+def numbers(values: Array, decimal: str) -> Array:
+    """A column of numbers as float64; NaN where it holds nothing. pandas leaves texts where whole numbers are very large."""
+    if values.dtype.kind != "O":
+        return values.astype(float)
+    return np.array([float(text or "nan") for text in _written(values, decimal)])
+
+
+def _written(values: Array, decimal: str) -> list[str]:
+    """What a column of texts holds, with a point before fractions."""
+    swap = str.maketrans(".,", ",.") if decimal == "," else {}
+    return ["" if value != value else str(value).strip().translate(swap) for value in values]
+
+
+def _is_rounded(digits: str) -> bool:
+    """Whether a whole number is another as float64."""
+    number = float(digits)
+    return np.isfinite(number) and Decimal(digits) != Decimal(number)

@@ -217,7 +217,7 @@ class Given(Task):
         if not np.isfinite(numbers).all():
             at = np.argwhere(~np.isfinite(numbers))[0]
             raise WrongData(f"{self.place()}: '{name}' holds a number that is not finite in {part.row(at[0])}, column {at[-1]}. Remove or replace it.")
-        rounded = _rounded(array, numbers)
+        rounded = rounded_in(array, numbers)
         if rounded.any():
             at = np.argwhere(rounded)[0]
             raise WrongData(
@@ -274,7 +274,7 @@ def _one_hot(parts: Mapping[str, Examples]) -> dict[str, Examples]:
     return {name: part._replace(targets=one_hot(numbers[name], len(classes)), labels=numbers[name]) for name, part in parts.items()}
 
 
-def _rounded(array: Array, numbers: Array) -> Array:
+def rounded_in(array: Array, numbers: Array) -> Array:
     """Where float64 numbers are not those of an array."""
     if array.dtype.kind in "iu" and array.dtype.itemsize == 8:
         rounded = np.abs(numbers) >= 2.0**53
