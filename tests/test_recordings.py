@@ -80,7 +80,7 @@ def segment(name, spikes, epochs=(), stop=6.0, **annotations):
 def epoch(name, times, **columns):
     labels = columns.pop("labels", np.array(["x"] * len(times)))
     return neo.Epoch(times=np.asarray(times, float) * pq.s, durations=np.full(len(times), 0.5) * pq.s, labels=np.asarray(labels), name=name,
-                     array_annotations={key: np.asarray(value) for key, value in columns.items()})
+                     array_annotations={key: np.asanyarray(value) for key, value in columns.items()})
 
 
 STEPS = 1_000_000
@@ -272,3 +272,46 @@ def test_a_result_holds_what_was_not_read(tmp_path):
     experiment = bioFA.load("linear", {"circuit.sizes": [1, 4, 2], "task": {"name": "recorded_trials", "path": path, "label": "choice", "window": "0.4 s"}})
     result = bioFA.simulate(experiment, backend="numpy")
     assert "data               not used of acquisition/lfp: data (1 value)" in str(result)
+
+
+def test_spikes_of_a_segment_without_trials_are_told(tmp_path):
+    path = nix(tmp_path / "r.nix", segment("s", [TICKS[:60]], [epoch("t", [0, 1], choice=["a", "b"])]), segment("rest", [TICKS[:7]]))
+    assert any(note.startswith("not used of segment 1 ('rest'): ") and "spikes (7 values)" in note for note in read(path).notes)
+
+
+def test_a_segment_without_spike_trains_is_a_trial_that_was_not_recorded(tmp_path):
+    path = nix(tmp_path / "r.nix", segment("a", [TICKS[:10]], stop=1.0), segment("b", [], stop=1.0), segment("b", [TICKS[:10]], stop=1.0))
+    with pytest.raises(FileError, match=r"segment 1 lies from 0 to 0.4 s, and unit 0 was recorded from no time"):
+        read(path, label="name")
+    data = read(path, label="name", incomplete="leave_out")
+    np.testing.assert_array_equal(data.train.labels, [0, 1])
+    assert data.notes[-1].startswith("left out 1 of 3 trials: segment 1")
+
+
+@pytest.mark.parametrize("values", [("a", "b"), (0.5, 1.5), (1, 2), (True, False)], ids=str)
+def test_a_segment_without_the_label_of_the_others_is_a_trial_without_a_label(values, tmp_path):
+    parts = [segment("s", [TICKS[:10]], stop=1.0, choice=values[n % 2]) for n in range(3)]
+    path = nix(tmp_path / "r.nix", *parts, segment("s", [TICKS[:10]], stop=1.0))
+    with pytest.raises(FileError, match="segment 3 has no 'choice'"):
+        read(path)
+    data = read(path, incomplete="leave_out")
+    np.testing.assert_array_equal(data.train.labels, [values[0] > values[1], values[1] > values[0], values[0] > values[1]])
+
+
+def test_trials_are_aligned_to_times_alone(tmp_path):
+    path = nix(tmp_path / "r.nix", segment("s", [TICKS[:60]], [epoch("t", [0, 1, 2], choice=list("aba"), shock=[1.0, 2.0, 3.0] * pq.mV, cue=[100.0, 1200.0, 2100.0] * pq.ms)]))
+    with pytest.raises(FileError, match=r"the column 'shock' of epoch 't' of segment 0 .'s'. must hold times to align trials to; it is in mV"):
+        read(path, align="shock")
+    assert len(read(path, align="cue").train) == 3
+    assert len(read(path, label="shock").train) == 3
+
+
+@pytest.mark.parametrize("intervals", [[[0.0, 2.2], [2.2, 10.0]], [[2.0, 10.0], [0.0, 3.0]], [[0.0, 10.0], [1.0, 2.0]]], ids=["touching", "overlapping", "one in another"])
+def test_intervals_that_touch_are_one(intervals, tmp_path):
+    assert len(read(nwb(tmp_path / "r.nwb", spikes=[TICKS], obs_intervals=intervals)).train) == 6
+
+
+def test_trials_that_are_named_twice_are_refused(tmp_path):
+    path = nwb(tmp_path / "r.nwb", spikes=[TICKS])
+    with pytest.raises(FileError, match="names 'trials' 2 times"):
+        read(path, trials=["trials", "trials"])

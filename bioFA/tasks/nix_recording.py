@@ -42,12 +42,19 @@ def read(path: Path, wanted: Sequence[str]) -> Session:
     notes = list(_check_same(path, segments))
     _hold_rest(blocks, ledger)
     parts: list[Part] = []
+    asked = _segment_columns(blocks[0].segments)
+    first = next(iter(segments.values())).spiketrains
     for number, segment in enumerate(blocks[0].segments):
         where = f"segment {number} ('{segment.name or ''}')"
         _hold_segment(segment, where, names if number in segments else (), ledger)
+        if number not in segments and not names:
+            parts.append(_segment_trial(segment, number, where, [Recorded(np.empty(0), np.empty((0, 2)))] * len(first), _unit_columns(first), asked))
         if number in segments:
             units = [recorded(_seconds(train.times), np.array([[_seconds(train.t_start), _seconds(train.t_stop)]])) for train in segment.spiketrains]
-            parts += _parts(segment, number, where, units, _unit_columns(segment.spiketrains), names, ledger)
+            here = list(_parts(segment, number, where, units, _unit_columns(segment.spiketrains), names, asked, ledger))
+            if not here:
+                ledger.holds(where, {"spikes": sum(len(unit.spikes) for unit in units)})
+            parts += here
     return Session(parts, ledger, [f"spike trains of segment {number} ('{segment.name or ''}')" for number, segment in segments.items()], notes)
 
 
@@ -73,16 +80,32 @@ def _check_same(path: Path, segments: Mapping[int, Any]) -> Iterator[str]:
                 yield f"spike train {train} is '{ours}' in segment {begin} and '{theirs}' in segment {number}, and is taken for the same unit"
 
 
-def _parts(segment: Any, number: int, where: str, units: Sequence[Recorded], of_units: Mapping[str, Array], names: Sequence[str], ledger: Ledger) -> Iterator[Part]:
+def _parts(segment: Any, number: int, where: str, units: Sequence[Recorded], of_units: Mapping[str, Array], names: Sequence[str], asked: Mapping[str, object], ledger: Ledger) -> Iterator[Part]:
     """The trials of a segment: its epochs and events of these names, or itself where there are none."""
     for kind, of in (*(("epoch", epoch) for epoch in segment.epochs), *(("event", event) for event in segment.events)):
         if (of.name or "") in names:
             yield _trials(of, f"{kind} '{of.name or ''}' of {where}", number, units, of_units, ledger)
     if not names:
-        start = np.array([max(unit.recorded[0, 0] for unit in units)])
-        columns = {key: np.array([value]) for key, value in segment.annotations.items() if np.ndim(value) == 0}
-        other = [key for key in segment.annotations if key not in columns]
-        yield Part(units, of_units, start, [f"segment {number}"], {"name": np.array([segment.name or ""])} | columns, where, other)
+        yield _segment_trial(segment, number, where, units, of_units, asked)
+
+
+def _segment_columns(segments: Sequence[Any]) -> dict[str, object]:
+    """The annotations of segments by name, each with what stands for it in a segment that lacks it: None for texts, NaN for numbers."""
+    found: dict[str, object] = {}
+    for segment in segments:
+        for name, value in segment.annotations.items():
+            if name != "nix_name":
+                found[name] = None if isinstance(value, str) or found.get(name, 0) is None else np.nan
+    return found
+
+
+def _segment_trial(segment: Any, number: int, where: str, units: Sequence[Recorded], of_units: Mapping[str, Array], asked: Mapping[str, object]) -> Part:
+    """A segment as a trial, from where all of its units were recorded; it has every annotation that some segment has."""
+    start = np.array([max((unit.recorded[0, 0] for unit in units if len(unit.recorded)), default=0.0)])
+    values = {name: segment.annotations.get(name, missing) for name, missing in asked.items()}
+    columns = {name: np.array([value]) for name, value in values.items() if np.ndim(value) == 0}
+    other = [name for name in values if name not in columns]
+    return Part(units, of_units, start, [f"segment {number}"], {"name": np.array([segment.name or ""])} | columns, where, other)
 
 
 def _trials(of: Any, place: str, number: int, units: Sequence[Recorded], of_units: Mapping[str, Array], ledger: Ledger) -> Part:
@@ -92,7 +115,13 @@ def _trials(of: Any, place: str, number: int, units: Sequence[Recorded], of_unit
     columns |= {str(name): _plain(values) for name, values in of.array_annotations.items()}
     ledger.holds(place, {"times": count} | ({"durations": count} if hasattr(of, "durations") else {}) | ({"labels": len(labels)} if len(labels) else {}))
     ledger.holds(place, {str(name): len(values) for name, values in of.array_annotations.items()} | _annotations(of))
-    return Part(units, of_units, _seconds(of.times), [f"trial {row} of '{of.name or ''}' in segment {number}" for row in range(count)], columns, place, (), "times")
+    return Part(units, of_units, _seconds(of.times), [f"trial {row} of '{of.name or ''}' in segment {number}" for row in range(count)], columns, place, (), "times", units_of=_not_times(of.array_annotations))
+
+
+def _not_times(annotations: Mapping[str, Any]) -> dict[str, str]:
+    """The units of the annotations that have one which is none of time."""
+    units = {name: values.dimensionality for name, values in annotations.items() if hasattr(values, "dimensionality")}
+    return {name: unit.string for name, unit in units.items() if unit.simplified.string not in ("s", "dimensionless")}
 
 
 def _unit_columns(trains: Sequence[Any]) -> dict[str, Array]:

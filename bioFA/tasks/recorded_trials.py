@@ -122,6 +122,8 @@ class RecordedTrials(Given):
         column = self._column(part, name)
         if column.dtype.kind not in "fiu":
             raise WrongData(f"{self.path}: the column '{name}' must hold times in seconds to align trials to; it holds {column.dtype}. Name another.")
+        if name in part.units_of:
+            raise WrongData(f"{self.path}: the column '{name}' of {part.place} must hold times to align trials to; it is in {part.units_of[name]}. Name another.")
         return column.astype(float)
 
     def _fault(self, part: Part, kept: Sequence[int], start: float, label: Any) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
-from bioFA.errors import UnknownColumn, suggestion
+from bioFA.errors import UnknownColumn, WrongData, suggestion
 from bioFA.ledger import Ledger
 from bioFA.tasks.base import Array
-from bioFA.units import DOUBLE
+from bioFA.units import DOUBLE, NANO
 
 ALWAYS = np.array([[-np.inf, np.inf]])
 """The intervals of a unit of which the file does not say when it was recorded."""
@@ -31,7 +32,7 @@ class Part(NamedTuple):
     """What shares a time axis: the units and their columns, the start of each trial in seconds, `(n,)`, where each stands in the file, and the columns of trials.
 
     `ledger` is the place of these columns in the ledger, `other` the columns that do not have one value a trial; `starts_from` what of the
-    file the starts are.
+    file the starts are; `units_of` the units of columns that are no times.
     """
 
     units: Sequence[Recorded]
@@ -43,6 +44,7 @@ class Part(NamedTuple):
     other: Sequence[str] = ()
     starts_from: str = ""
     invalid: Array = np.empty((0, 2))
+    units_of: Mapping[str, str] = MappingProxyType({})
 
 
 class Session(NamedTuple):
@@ -56,7 +58,18 @@ class Session(NamedTuple):
 
 def recorded(times: Array, intervals: Array) -> Recorded:
     """A unit of which the times, and the intervals in which it was recorded, are in seconds."""
-    return Recorded(np.sort(np.asarray(times, dtype=float)), intervals, precision(np.asarray(times)))
+    return Recorded(np.sort(np.asarray(times, dtype=float)), joined(intervals), precision(np.asarray(times)))
+
+
+def joined(intervals: Array) -> Array:
+    """The same time in intervals that do not touch."""
+    found: list[list[float]] = []
+    for low, high in sorted(intervals.tolist()):
+        if found and low <= found[-1][1] + NANO:
+            found[-1][1] = max(found[-1][1], high)
+        else:
+            found.append([low, high])
+    return np.array(found).reshape(-1, 2)
 
 
 def precision(times: Array) -> float:
@@ -74,8 +87,11 @@ def chosen(wanted: Sequence[str], known: Sequence[str], path: Path, usual: Seque
 
     Raises:
         UnknownColumn: if one asked for is not there.
+        WrongData: if one is asked for twice.
     """
     for name in wanted:
         if name not in known:
             raise UnknownColumn(f"'{path}': there are no trials called '{name}'.{suggestion(name, known)}")
+        if wanted.count(name) > 1:
+            raise WrongData(f"'{path}': trials = [...] names '{name}' {wanted.count(name)} times, so each of its trials would be several examples. Name it once.")
     return list(wanted or usual)
