@@ -202,7 +202,7 @@ def test_all_segments_and_all_epochs_of_a_block_are_trials(tmp_path):
     np.testing.assert_array_equal(read(path, label="name").train.labels, [0, 0, 1, 1, 1] * 2)
     only = read(path, trials="nogo")
     assert len(only.train) == 6
-    assert [note for note in only.notes if "'go'" in note] == ["not used of segment 0 ('one'): epoch 'go' (2 values)", "not used of segment 1 ('two'): epoch 'go' (2 values)"]
+    assert [note for note in only.notes if "'go'" in note] == [f"not used of segment {at}: rec_datetime (1 value), epoch 'go' (2 values)" for at in ("0 ('one')", "1 ('two')")]
     with pytest.raises(FileError, match=r"no trials called 'noo'.*Did you mean 'nogo'"):
         read(path, trials="noo")
 
@@ -212,7 +212,7 @@ def test_labels_of_an_epoch_and_events_can_be_asked_for(tmp_path):
     part.events.append(neo.Event(times=[3, 4] * pq.s, labels=np.array(["lick", "no lick"]), name="licks"))
     path = nix(tmp_path / "r.nix", part)
     np.testing.assert_array_equal(read(path, label="labels").train.labels, [0, 1, 0])
-    assert "not used of segment 0 ('s'): event 'licks' (2 values)" in read(path, label="labels").notes
+    assert "not used of segment 0 ('s'): rec_datetime (1 value), event 'licks' (2 values)" in read(path, label="labels").notes
     np.testing.assert_array_equal(read(path, label="labels", trials="licks").train.labels, [0, 1])
 
 
