@@ -34,6 +34,7 @@ MODELS = sorted(path.stem for path in (ROOT / "models").glob("*.toml"))
 FORMATS = [name for name, format in exchange.FORMATS.items() if not format.needs_result]
 FEW = {"task.examples": 60, "task.test_examples": 20}
 CHANGES = {"depth": FEW, "nonlinear": FEW, "linear": FEW, "leaky": FEW, "linear_spiking": FEW, "evidence": {"task.examples": 6, "task.test_examples": 4}}
+CHANGES |= dict.fromkeys(("mnist", "mnist_sparse", "mnist_spiking"), {"circuit.sizes": [784, 50, 10]})  # whole, jNeuroML takes 9 GB and half an hour
 PRESENTATIONS = 20
 ARGUMENTS = {"norse": "norse", "snnTorch": "snntorch", "SpikingJelly": "spikingjelly"}
 WITHOUT_BIOFA = """
