@@ -205,12 +205,19 @@ class Instance:
         """Refuse given weights that break what the model says of its weights: which synapses exist, their signs, their bounds.
 
         Raises:
+            WrongData: naming the pathway, and how many weights are not finite.
             ModelError: naming the pathway, how many weights break which promise, and the first of them.
         """
         for pathway in self.network.owners():
             given = weights.get(f"{pathway.name}.w")
             if given is None:
                 continue
+            if not np.isfinite(given).all():
+                post, pre = np.argwhere(~np.isfinite(given))[0]
+                raise WrongData(
+                    f"pathway '{pathway.name}': {np.count_nonzero(~np.isfinite(given))} of {given.size} given weights are not finite; the first goes from neuron {pre} to neuron {post}. "
+                    "Give weights from before they diverged."
+                )
             for broken, promise in _broken(self.network, pathway, given, self.masks.get(pathway.name)):
                 if broken.any():
                     post, pre = np.argwhere(broken)[0]

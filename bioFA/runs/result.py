@@ -26,7 +26,7 @@ from bioFA.network import Pathway
 from bioFA.optional import require
 from bioFA.repr_html import shown
 from bioFA.runs.activity import Activity
-from bioFA.runs.trained import Trained, new_file, sha256
+from bioFA.runs.trained import Trained, new_file, read_state, refuse_of_others, sha256
 from bioFA.system.sealed_hdf5 import refuse_changed
 from bioFA.system.untrusted_hdf5 import inspect
 from bioFA.tasks.base import named
@@ -303,6 +303,8 @@ class Result:
         lines += [f"  times              {place}: {how}" for place, how in self.experiment.rounded_times.items()]
         if columns := self.provenance.get("columns"):
             lines.append("  columns            " + "; ".join(f"{kind}: {named(names)}" for kind, names in columns.items()))
+        if given := self.provenance.get("weights"):
+            lines.append(f"  weights given      {_given(given)}")
         lines += [f"  continued with     {change}" for change in self.provenance.get("after", {}).get("changed", ())]
         lines += [f"  data               {note}" for note in self.provenance.get("data_notes", ())]
         if self.ended_early is not None:
@@ -414,6 +416,7 @@ def read_weights(path: str | Path) -> tuple[dict[str, Array], str]:
     Raises:
         FileError: if it is no result file, or a damaged one.
     """
+    refuse_of_others(Path(path))
     if not Path(path).is_file():
         raise NoSuchFile(f"there is no result file '{path}'. Give the {RESULT} that 'biofa run' wrote.")
     try:
@@ -421,7 +424,7 @@ def read_weights(path: str | Path) -> tuple[dict[str, Array], str]:
         digest = sha256(path)
         inspect(path)
         with h5py.File(path, "r") as file:
-            weights = {name: array[()] for name, array in file["state"].items() if name.endswith(".w")}
+            weights = {name: array for name, array in read_state(file, Path(path)).items() if name.endswith(".w")}
     except (OSError, KeyError) as error:
         raise DamagedFile(f"'{path}' is not a whole result file ({error}). Give the {RESULT} that 'biofa run' wrote.") from None
     return weights, digest
@@ -433,6 +436,16 @@ def _read_activity(file: h5py.File) -> Activity | None:
         return None
     kept = file["activity"]
     return Activity(int(kept.attrs["presentations"]), *({name: kept[group][name][()] for name in kept.get(group, {})} for group in ACTIVITY))
+
+
+def _given(origin: Mapping[str, Any]) -> str:
+    """Which of the weights that were given a run took, and what it did not take."""
+    parts = [named(origin.get("pathways", []))]
+    if unused := origin.get("unused"):
+        parts.append("not used, for no pathway here has the name: " + ", ".join(f"{name} ({count} value{'s' if count != 1 else ''})" for name, count in unused.items()))
+    if drawn := origin.get("drawn"):
+        parts.append(f"drawn anew: {named(drawn)}")
+    return "; ".join(parts)
 
 
 def late_part(count: int, most: int) -> int:

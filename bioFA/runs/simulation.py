@@ -123,7 +123,9 @@ def simulate(
     if weights is not None:
         given, digest = read_weights(weights)
         instance, taken = instance.with_weights(given)
-        origin = {"file_sha256": digest, "pathways": taken}
+        unused = {name.removesuffix(".w"): int(array.size) for name, array in given.items() if name.removesuffix(".w") not in taken}
+        drawn = [name.removesuffix(".w") for name in instance.state if name.endswith(".w") and name not in given]
+        origin = {"file_sha256": digest, "pathways": taken, "unused": unused, "drawn": drawn}
     if after is not None:
         trained = after if isinstance(after, Trained) else load_trained(after)
         instance, start = instance.gone_on(trained.state, trained.seed, trained.presentations), trained.presentations

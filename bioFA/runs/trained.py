@@ -17,7 +17,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from bioFA.errors import CannotWrite, DamagedFile, ModelError, NoSuchFile, PlaceTaken, UnknownPart
+from bioFA.errors import CannotWrite, DamagedFile, ModelError, NoSuchFile, PlaceTaken, UnknownPart, WrongData, WrongKind
 from bioFA.experiment import Experiment
 from bioFA.modelfiles import toml
 from bioFA.system.atomic import written_whole
@@ -27,6 +27,10 @@ from bioFA.system.untrusted_hdf5 import inspect
 Array = np.ndarray
 FORMAT = 1
 STATE = "state.h5"
+OF_OTHERS = (".safetensors", ".nir", ".pt", ".pth")
+"""Endings of models of other programs, which are imported first."""
+LARGEST_WHOLE = 2**53
+"""Beyond it not every whole number is one of 64 bits with a fraction."""
 
 
 @dataclass(frozen=True)
@@ -104,19 +108,54 @@ def load_trained(path: str | Path) -> Trained:
     Raises:
         FileError: if it is missing, or is neither.
     """
+    refuse_of_others(Path(path))
     if not Path(path).is_file():
         raise NoSuchFile(f"there is no file '{path}'. Give the result.h5 that 'biofa run' wrote, or the {STATE} of 'biofa import'.")
     try:
         refuse_changed(Path(path))
         inspect(path)
         with h5py.File(path, "r") as file:
-            state = {name: array[()] for name, array in file["state"].items()} if "state" in file else {}
+            state = read_state(file, Path(path)) if "state" in file else {}
             kept = json.loads(file.attrs.get("provenance", "{}")).get("data_sha256", "")
             return Trained(toml.loads(file.attrs["experiment"], beside=Path(path).parent), int(file.attrs["seed"]), int(file.attrs["presentations"]), state, kept)
+    except WrongData:
+        raise
     except UnknownPart as error:
         raise error.within(f"'{path}': ") from None
     except (OSError, KeyError, TypeError, ValueError, ModelError) as error:
         raise DamagedFile(f"'{path}' is neither a whole result nor a whole state ({error}). Give the result.h5 that 'biofa run' wrote.") from None
+
+
+def refuse_of_others(path: Path) -> None:
+    """Refuse a model of another program, which is no result but may be read.
+
+    Raises:
+        WrongKind: with what to do.
+    """
+    if path.suffix in OF_OTHERS:
+        raise WrongKind(f"'{path}' is a model of another program, and no result. Read it first, biofa import {path} --out DIR, then give DIR/{STATE}.")
+
+
+def read_state(file: h5py.File, path: Path) -> dict[str, Array]:
+    """Every array of a file's state.
+
+    Raises:
+        WrongData: naming what holds no numbers.
+        KeyError: if there is no state.
+    """
+    group = file["state"]
+    if not isinstance(group, h5py.Group):
+        raise WrongData(f"'{path}': 'state' must be a group of arrays; it is an array itself. Give the result.h5 that 'biofa run' wrote.")
+    found: dict[str, Array] = {}
+    for name, part in group.items():
+        if not isinstance(part, h5py.Dataset) or part.shape is None or part.dtype.kind not in "iuf":
+            held = f"{part.dtype}" if isinstance(part, h5py.Dataset) and part.shape is not None else "nothing" if isinstance(part, h5py.Dataset) else "a group"
+            raise WrongData(f"'{path}': state/{name} must hold an array of numbers; it holds {held}. Write it as float64.")
+        array = part[()]
+        if part.dtype.kind in "iu" and array.size and max(int(array.max()), -int(array.min())) > LARGEST_WHOLE:
+            raise WrongData(f"'{path}': state/{name} holds whole numbers beyond 2^53, of which float64 has not all. Write it as float64.")
+        found[name] = array
+    return found
 
 
 def _short(part: object) -> str:
