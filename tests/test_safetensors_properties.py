@@ -276,3 +276,10 @@ def test_a_name_that_stands_twice_is_refused(tmp_path):
     (tmp_path / "twice.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
     with pytest.raises(DamagedFile, match=r"names 'a\.weight' twice"):
         exchange.load(tmp_path / "twice.safetensors")
+
+
+def test_the_order_of_more_layers_than_are_tried_is_told(tmp_path):
+    numpy = pytest.importorskip("safetensors.numpy")
+    numpy.save_file({f"{number}.weight": np.full((3, 3), 1.0 + number) for number in range(12)}, tmp_path / "deep.safetensors")
+    lost = exchange.load(tmp_path / "deep.safetensors").lost
+    assert any("the order of the layers" in line and "0, 1, 2" in line and "of more than 8 layers no other is looked for" in line for line in lost), lost

@@ -245,10 +245,11 @@ def _chain(layers: dict[str, Array], path: Path) -> tuple[list[str], list[str]]:
         raise WrongShape(f"'{path}': {fault}, each with as many inputs as the one before has neurons: {sizes}. Rename the layers in their order: 0.weight, 1.weight, ...")
     chain = names if names in orders else orders[0]
     others = [order for order in orders if order != chain]
-    if not others and chain == names:
+    many = len(names) > MOST_LAYERS
+    if not others and chain == names and not many:
         return chain, []
     why = "the order of their names" if chain == names else "the only one that fits their sizes"
-    more = f"; {_described(others[0], layers)} fits too" if others else ""
+    more = f"; {_described(others[0], layers)} fits too" if others else f"; of more than {MOST_LAYERS} layers no other is looked for" if many else ""
     return chain, [f"the order of the layers, which a safetensors file does not keep: {_described(chain, layers)} is taken, {why}{more}"]
 
 
