@@ -615,6 +615,16 @@ def test_what_another_tool_changed_in_a_folder_of_ours_is_told(tmp_path):
         assert any(sentence in line for line in lost), (sentence, lost)
 
 
+@pytest.mark.parametrize(("parameters", "takes"), [({}, "NEST takes 1 ms"), ({"delay": 2.0}, "NEST takes that of dynamics_params")])
+def test_edges_without_a_delay_are_told_with_the_one_that_nest_takes(parameters, takes, tmp_path):
+    circuit = plain()
+    del circuit["edges"]["in_cells"]["types"][1]["delay"]
+    circuit["edges"]["in_cells"]["types"][1]["dynamics_params"] = "synapse.json"
+    circuit["models"]["synapse.json"] = parameters
+    write(tmp_path / "c", circuit)
+    assert any(f"which give none: {takes}, and here" in line for line in exchange.load(tmp_path / "c", "sonata").lost)
+
+
 def test_a_refusal_on_the_command_line_is_one_sentence(tmp_path):
     circuit = plain()
     spoil(circuit, "no capacity")

@@ -189,6 +189,7 @@ class Circuit:
         self.ledger = Ledger()
         self.lost: list[str] = []
         self._held: set[tuple[str, str]] = set()
+        self._delayed: set[str] = set()
         self.nodes: dict[str, Nodes] = {}
         self.edges: dict[str, Edges] = {}
         for part, names in self.content.items():
@@ -323,6 +324,8 @@ class Circuit:
                 self.lost.append(f"{place}: dynamics_params names {file}, which is not there")
             else:
                 self.ledger.holds(f"parameters of {place} ({file})", dict.fromkeys(map(str, given), 1))
+                if "delay" in given:
+                    self._delayed.add(place)
 
     def parameters(self, directory: str, file: str) -> dict[str, Any] | None:
         """The parameters in a JSON file of the components; None where it is missing."""
@@ -590,11 +593,12 @@ class Circuit:
         others = []
         for name, edges in self.edges.items():
             delays = edges.values.get("delay")
+            takes = "NEST takes that of dynamics_params" if f"edges '{name}'" in self._delayed else "NEST takes 1 ms"
             if delays is None:
-                self.lost.append(f"the delay of the edges {name}, which give none: NEST takes 1 ms, and {here}")
+                self.lost.append(f"the delay of the edges {name}, which give none: {takes}, and {here}")
                 continue
             if count := int(np.isnan(delays).sum()):
-                self.lost.append(f"the delay of {count} of the {len(delays)} edges {name}, which give none: NEST takes 1 ms, and {here}")
+                self.lost.append(f"the delay of {count} of the {len(delays)} edges {name}, which give none: {takes}, and {here}")
             rounded = np.round(delays[~np.isnan(delays)], 9)
             found |= set(map(float, np.unique(rounded)))
             if count := int(np.sum(rounded != step)):
