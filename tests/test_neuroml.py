@@ -14,6 +14,7 @@ from test_brian2_export import learned
 import bioFA
 from bioFA import exchange
 from bioFA.errors import ModelError
+from bioFA.neurons.activations import ACTIVATIONS, Activation
 
 NML = "{http://www.neuroml.org/schema/neuroml2}"
 
@@ -192,3 +193,9 @@ def test_refractory_periods_end_at_the_same_step_in_jneuroml(refractory, tmp_pat
     gaps = np.diff(np.sort(times[neurons == np.bincount(neurons.astype(int)).argmax()])) / trained.experiment.protocol.step
     assert round(gaps.min()) <= {"0 ms": 2, "1 ms": 2, "3 ms": 4}[refractory]  # they fire as fast as they may, so that the period counts
     np.testing.assert_array_equal(theirs[: len(ours)], ours)
+
+
+def test_an_activation_that_nobody_uses_spoils_no_export(monkeypatch, tmp_path):
+    monkeypatch.setitem(ACTIVATIONS, "softplus", Activation(lambda u: np.log1p(np.exp(u)), lambda r: 1 - np.exp(-r), "log(1 + exp({u}))", "1 - exp(-r)", False))
+    exchange.export(learned(bioFA.load("leaky", {"protocol.presentations": 3})), "neuroml", tmp_path / "n")
+    assert (tmp_path / "n" / "learning.xml").exists()

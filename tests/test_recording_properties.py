@@ -218,6 +218,7 @@ def test_everything_of_a_nix_file_is_used_or_noted_or_refused_by_name(data, n, s
         empty = neo.Segment(name="pause", reason="r")
         empty.epochs.append(neo.Epoch([1.0] * pq.s, durations=[1.0] * pq.s, labels=["x"], name="rest"))
         block.segments.append(empty)
+        faulty += [f"segment {several}"] if kind == "segments" else []  # a trial of no spike train
         held += [(f"segment {several} ('pause')", "epoch 'rest'", 1), (f"segment {several} ('pause')", "reason", 1)]
     blocks = [block]
     if data.draw(st.booleans()):

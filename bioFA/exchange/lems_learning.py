@@ -29,7 +29,6 @@ from bioFA.exchange.base import matrix
 from bioFA.exchange.expected import relayed
 from bioFA.instance import Instance, draw
 from bioFA.network import Network, Pathway, Population
-from bioFA.neurons.activations import ACTIVATIONS
 from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.leaky_rate import LeakyRate
 from bioFA.neurons.static_rate import StaticRate
@@ -58,6 +57,8 @@ def refusal(trained: Trained) -> str | None:
     for population in network.populations:
         if population.neuron.shows is None and type(population.neuron) not in (LeakyRate, StaticRate, ErrorUnit):
             return f"{population.neuron.family_name} ({population.name}) is no unit with a rate"
+        if isinstance(population.neuron, (LeakyRate, StaticRate)) and population.neuron.activation not in RATES:
+            return f"the activation {population.neuron.activation} of {population.name} has no words in LEMS here"
         if isinstance(population.neuron, ErrorUnit) and population.neuron.carries_gain:
             return f"{population.name} carries the gain of the output"
     for pathway in (p for p in network.pathways if p.name not in measuring):
@@ -122,7 +123,7 @@ class _Writer:
     def types(self) -> ElementTree.Element:
         """Component types, components, and the network."""
         root = ElementTree.fromstring(_TYPES)
-        for activation in ACTIVATIONS:
+        for activation in RATES:
             for kind, u, parameter, leak in (("static", "drive", "", ""), ("leaky", "u", '<Parameter name="tau" dimension="time"/>', LEAK)):
                 phi, gain = RATES[activation].format(u=u), GAINS[activation]
                 root.append(ElementTree.fromstring(_UNIT.format(name=f"learning_{kind}_{activation}", parameter=parameter, leak=leak, phi=phi, gain=gain)))
