@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bioFA import cli
+from bioFA.__main__ import main
 from bioFA.consumers.brian.run import Compiled
 from bioFA.errors import TooFewHandles
 from bioFA.runs import checkpoint
@@ -141,17 +141,17 @@ def test_the_line_counts_and_puts_n_beside_every_zero():
 
 
 def test_the_command_prints_the_table_writes_json_and_fails_where_a_fault_is_not_survived(tmp_path, monkeypatch):
-    outcome = CliRunner().invoke(cli.main, ["selftest", "--only", "F1", "--trials", "1", "--no-control", "--out", str(tmp_path / "out"), "--json"])
+    outcome = CliRunner().invoke(main, ["selftest", "--only", "F1", "--trials", "1", "--no-control", "--out", str(tmp_path / "out"), "--json"])
     assert outcome.exit_code == 0, outcome.output
     found = json.loads(outcome.stdout)
     assert found == json.loads((tmp_path / "out" / "selftest.json").read_text())
     assert (found["totals"]["survived"], found["totals"]["trials"], found["faults"][0]["outcomes"]) == (1, 1, {"refused": 1})
     monkeypatch.setattr(drill, "put_to", lambda bench, fault, *_: drill.Row(fault, (Trial(Outcome.SILENT, "other numbers"),)))
     monkeypatch.setattr("bioFA.selftest.bench.Bench._learn_what_is_expected", lambda self: None)
-    outcome = CliRunner().invoke(cli.main, ["selftest", "--only", "F1", "--no-control"])
+    outcome = CliRunner().invoke(main, ["selftest", "--only", "F1", "--no-control"])
     assert outcome.exit_code == 1
     assert "F1, trial 0 (g++ is not on PATH): silent, other numbers" in outcome.output
-    outcome = CliRunner().invoke(cli.main, ["selftest", "--only", "F99"])
+    outcome = CliRunner().invoke(main, ["selftest", "--only", "F99"])
     assert "[unknown-name] unknown fault 'F99'" in outcome.output
 
 

@@ -17,7 +17,8 @@ from bioFA.neurons.static_rate import StaticRate
 from bioFA.neurons.stochastic_sigmoid import StochasticSigmoid
 from bioFA.rules.local_error import LocalError
 from bioFA.show.model_card import card
-from bioFA.verification.backends import rate_limit, verify
+from bioFA.verification import rate_limit
+from bioFA.verification.backends import verify
 
 SMALL = {"circuit.sizes": [6, 8, 10], "task.n_in": 6, "task.n_out": 10, "task.examples": 40, "task.test_examples": 10}
 

@@ -365,7 +365,7 @@ def biofa(*arguments):
 
 
 def process(*arguments):
-    program = "from bioFA import checkpoint; checkpoint.INTERVAL = 0.0; from bioFA.cli import main; main(prog_name='biofa')"
+    program = "from bioFA.runs import checkpoint; checkpoint.INTERVAL = 0.0; from bioFA.cli import main; main(prog_name='biofa')"
     return subprocess.Popen([sys.executable, "-c", program, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

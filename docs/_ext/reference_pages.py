@@ -14,7 +14,8 @@ from typing import Any
 import click
 
 import bioFA
-from bioFA import cli, neurons, rules, tasks, weights
+from bioFA import neurons, rules, tasks, weights
+from bioFA.__main__ import main as command_line
 from bioFA.components import Component, Family
 from bioFA.exchange import FORMATS, module
 from bioFA.schemes import family as schemes
@@ -118,9 +119,9 @@ def _signature(function: Any) -> str:
 
 def command_page() -> str:
     """The help of every command."""
-    out = ["# Command line", "", "```text", cli.main.get_help(click.Context(cli.main, info_name="biofa")), "```", ""]
-    for name in sorted(cli.main.commands):
-        command = cli.main.commands[name]
+    out = ["# Command line", "", "```text", command_line.get_help(click.Context(command_line, info_name="biofa")), "```", ""]
+    for name in sorted(command_line.commands):
+        command = command_line.commands[name]
         out += [f"## biofa {name}", "", "```text", command.get_help(click.Context(command, info_name=f"biofa {name}", terminal_width=100, max_content_width=100)), "```", ""]
     return "\n".join(out)
 
