@@ -85,18 +85,28 @@ def _configuration_in(folder: Path) -> Path:
     return whole[0]
 
 
+def _object(path: Path, what: str, ask: str = "") -> dict[str, Any]:
+    """The object that a JSON file holds.
+
+    Raises:
+        DamagedFile: if it is no JSON, or holds anything else than `what`; `ask` ends the message.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DamagedFile(f"'{path}' is no JSON ({error}). Mend it, or write it again.") from None
+    if not isinstance(content, dict):
+        raise DamagedFile(f"'{path}' must hold {what}; got {type(content).__name__}.{ask}")
+    return content
+
+
 def resolved(configuration: Path) -> dict[str, Any]:
     """A configuration with the variables of its manifest put in.
 
     Raises:
         DamagedFile: if it is no JSON object.
     """
-    try:
-        content = json.loads(configuration.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DamagedFile(f"'{configuration}' is no JSON ({error}). Mend it, or write it again.") from None
-    if not isinstance(content, dict):
-        raise DamagedFile(f"'{configuration}' must hold a JSON object; got {type(content).__name__}. Is it a configuration?")
+    content = _object(configuration, "a JSON object", " Is it a configuration?")
     manifest = {str(name).strip("${}"): str(text) for name, text in content.pop("manifest", {}).items()}
     manifest |= {"configdir": str(configuration.parent.absolute())}
 
@@ -334,13 +344,7 @@ class Circuit:
         path = self.base / str(components.get(directory, "")) / file
         if not path.is_file():
             return None
-        try:
-            given = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise DamagedFile(f"'{path}' is no JSON ({error}). Mend it, or write it again.") from None
-        if not isinstance(given, dict):
-            raise DamagedFile(f"'{path}' must hold an object of parameters; got {type(given).__name__}.")
-        return given
+        return _object(path, "an object of parameters")
 
     # as a network of ours
 
