@@ -22,11 +22,22 @@ PARTS = ("race", "builds", "widths", "lengths", "sweep", "memory", "events", "ex
 
 def main() -> None:
     """Read the command line, run, write."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Time bioFA beside other ways to run the same learning network.")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Time bioFA beside other ways to run the same learning network."
+    )
     parser.add_argument("--quick", action="store_true", help="few and short samples: minutes instead of an hour")
-    parser.add_argument("--only", action="append", choices=PARTS, metavar="NAME", help=f"one part; may be repeated: {', '.join(PARTS)}")
-    parser.add_argument("--environments", type=Path, metavar="DIR", help="folder for the environments of peers from the package index; made on the first use")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent, metavar="DIR", help="where results.md and results.json go")
+    parser.add_argument(
+        "--only", action="append", choices=PARTS, metavar="NAME", help=f"one part; may be repeated: {', '.join(PARTS)}"
+    )
+    parser.add_argument(
+        "--environments",
+        type=Path,
+        metavar="DIR",
+        help="folder for the environments of peers from the package index; made on the first use",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent, metavar="DIR", help="where results.md and results.json go"
+    )
     options = parser.parse_args()
     os.environ.update(THREADS)
     began = time.perf_counter()
@@ -35,9 +46,19 @@ def main() -> None:
         print(f"[{time.perf_counter() - began:5.0f} s] {message}", file=sys.stderr, flush=True)
 
     repeats = 3 if options.quick else 7
-    command = shlex.join(["python", "-m", "benchmarks", *(["--quick"] if options.quick else []), *(f"--only={name}" for name in options.only or ())])
+    command = shlex.join([
+        "python",
+        "-m",
+        "benchmarks",
+        *(["--quick"] if options.quick else []),
+        *(f"--only={name}" for name in options.only or ()),
+    ])
     results: dict[str, Any] = {
-        "command": command, "date": datetime.date.today().isoformat(), "repeats": repeats, "quick": options.quick, "machine": machine.describe()
+        "command": command,
+        "date": datetime.date.today().isoformat(),
+        "repeats": repeats,
+        "quick": options.quick,
+        "machine": machine.describe(),
     }
     options.out.mkdir(parents=True, exist_ok=True)
     for name, work in parts(options.quick, repeats, options.environments, say).items():
@@ -49,7 +70,9 @@ def main() -> None:
     print(table.markdown(results))
 
 
-def parts(quick: bool, repeats: int, environments: Path | None, say: Callable[[str], None]) -> dict[str, Callable[[], Any]]:
+def parts(
+    quick: bool, repeats: int, environments: Path | None, say: Callable[[str], None]
+) -> dict[str, Callable[[], Any]]:
     """The parts of the benchmark by name."""
     sizes = (100, 1000, 3000) if quick else (100, 200, 300, 500, 1000, 1500, 2000, 3000, 4500, 6000, 9000)
     counts = (10, 1000, 100_000) if quick else (10, 100, 1000, 10_000, 100_000, 1_000_000)

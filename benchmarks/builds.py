@@ -18,7 +18,11 @@ from benchmarks.race import ROOT, THREADS, Absent, Say, start
 from benchmarks.variants import BLOCKED, DENSE, STOCK
 
 WARM = (
-    (), ("--seed", "2"), ("--set", "circuit.schemes.fa.rule.learning_rate=0.006"), ("--set", "protocol.epochs=2"), ("--set", "task.examples=1000"),
+    (),
+    ("--seed", "2"),
+    ("--set", "circuit.schemes.fa.rule.learning_rate=0.006"),
+    ("--set", "protocol.epochs=2"),
+    ("--set", "task.examples=1000"),
 )
 """Changes between warm runs; none of them may compile."""
 
@@ -26,7 +30,10 @@ WARM = (
 def cold(repeats: int, say: Say) -> list[dict[str, Any]]:
     """Seconds from nothing (an empty compile cache) to ready, in turns; and of processor time, compilers included."""
     case = cases.logistic(rows=100)
-    rows: list[dict[str, Any]] = [{"case": case.name, "name": variant.name, "seconds": [], "cpu": [], "reason": ""} for variant in (BLOCKED, DENSE, STOCK)]
+    rows: list[dict[str, Any]] = [
+        {"case": case.name, "name": variant.name, "seconds": [], "cpu": [], "reason": ""}
+        for variant in (BLOCKED, DENSE, STOCK)
+    ]
     for repeat in range(repeats):
         for row, variant in zip(rows, (BLOCKED, DENSE, STOCK), strict=True):
             with tempfile.TemporaryDirectory(prefix="biofa-cold-") as scratch:
@@ -46,14 +53,37 @@ def cold(repeats: int, say: Say) -> list[dict[str, Any]]:
 
 
 def warm(repeats: int, say: Say) -> list[dict[str, Any]]:
-    """Seconds of `biofa run linear --json` as a whole process, with something changed every time, and whether it was cached."""
-    row: dict[str, Any] = {"case": "biofa run linear --json", "name": "bioFA", "seconds": [], "cached": [], "reason": ""}
+    """Seconds of `biofa run linear --json` as a whole process, with something changed every time,
+    and whether it was cached."""
+    row: dict[str, Any] = {
+        "case": "biofa run linear --json",
+        "name": "bioFA",
+        "seconds": [],
+        "cached": [],
+        "reason": "",
+    }
     with tempfile.TemporaryDirectory(prefix="biofa-warm-") as scratch:
         for number in range(1 + max(repeats, len(WARM))):
             change = WARM[(number - 1) % len(WARM)] if number else ()
-            command = [sys.executable, "-c", "from bioFA.cli import main; main()", "run", "linear", "--json", "--out", f"{scratch}/{number}", *change]
+            command = [
+                sys.executable,
+                "-c",
+                "from bioFA.cli import main; main()",
+                "run",
+                "linear",
+                "--json",
+                "--out",
+                f"{scratch}/{number}",
+                *change,
+            ]
             began = time.perf_counter()
-            done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, env=os.environ | THREADS | {"PYTHONPATH": str(ROOT)})
+            done = subprocess.run(
+                command,
+                cwd=scratch,
+                capture_output=True,
+                text=True,
+                env=os.environ | THREADS | {"PYTHONPATH": str(ROOT)},
+            )
             spent = time.perf_counter() - began
             if done.returncode != 0:
                 row["reason"] = (done.stderr.strip().splitlines() or ["failed"])[-1]

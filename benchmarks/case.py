@@ -23,7 +23,8 @@ ARRAYS = ("inputs", "targets", "w0", "w1", "feedback")
 
 @dataclass(frozen=True)
 class Case:
-    """Inputs `(n steps, n_in)`, targets `(n, n_out)`, weights `w0` `(n_hidden, n_in)`, `w1` `(n_out, n_hidden)`, `feedback` `(n_hidden, n_out)`."""
+    """Inputs `(n steps, n_in)`, targets `(n, n_out)`, weights `w0` `(n_hidden, n_in)`, `w1` `(n_out, n_hidden)`,
+    `feedback` `(n_hidden, n_out)`."""
 
     name: str
     activation: str
@@ -51,7 +52,13 @@ class Case:
         folder.mkdir(parents=True, exist_ok=True)
         for name in ARRAYS:
             np.save(folder / f"{name}.npy", getattr(self, name))
-        about = {"name": self.name, "activation": self.activation, "rate": self.rate, "data": self.data, "steps": self.steps}
+        about = {
+            "name": self.name,
+            "activation": self.activation,
+            "rate": self.rate,
+            "data": self.data,
+            "steps": self.steps,
+        }
         (folder / "case.json").write_text(json.dumps(about))
 
     @staticmethod

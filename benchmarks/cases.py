@@ -29,19 +29,35 @@ def logistic(width: int = 1000, rows: int = 2000) -> Case:
     inputs, targets, data = digits(rows)
     generator = stream(1, f"benchmark/{width}")
     return Case(
-        f"784-{width}-10 logistic", "logistic", 5e-3, data, inputs, targets,
-        generator.uniform(-0.1, 0.1, (width, 784)), generator.uniform(-0.1, 0.1, (10, width)), generator.uniform(-0.5, 0.5, (width, 10)),
+        f"784-{width}-10 logistic",
+        "logistic",
+        5e-3,
+        data,
+        inputs,
+        targets,
+        generator.uniform(-0.1, 0.1, (width, 784)),
+        generator.uniform(-0.1, 0.1, (10, width)),
+        generator.uniform(-0.5, 0.5, (width, 10)),
     )
 
 
 def spikes(width: int = 500, presentations: int = 20, rate: float = 20.0) -> Case:
-    """784-width-10; every input neuron is an independent Poisson neuron of so many Hz, and the target is always the same."""
+    """784-width-10; every input neuron is an independent Poisson neuron of so many Hz,
+    and the target is always the same."""
     generator = stream(1, f"benchmark/spikes/{width}")
     inputs = (generator.random((presentations * STEPS, 784)) < rate * DT).astype(float)
     targets = np.tile(np.eye(10)[3], (presentations, 1))
     return Case(
-        f"784-{width}-10 spikes", "spikes", 1e-4, f"frozen Poisson spikes, {rate:g} Hz", inputs, targets,
-        generator.normal(0.012, 0.05, (width, 784)), generator.normal(0.02, 0.06, (10, width)), generator.uniform(-0.5, 0.5, (width, 10)), STEPS,
+        f"784-{width}-10 spikes",
+        "spikes",
+        1e-4,
+        f"frozen Poisson spikes, {rate:g} Hz",
+        inputs,
+        targets,
+        generator.normal(0.012, 0.05, (width, 784)),
+        generator.normal(0.02, 0.06, (10, width)),
+        generator.uniform(-0.5, 0.5, (width, 10)),
+        STEPS,
     )
 
 

@@ -1,7 +1,8 @@
-"""How often the interval of a comparison holds the true pseudomedian: `python -m benchmarks.coverage`, the table of docs/coverage.md.
+"""How often the interval of a comparison holds the true pseudomedian: `python -m benchmarks.coverage`,
+the table of docs/coverage.md.
 
-The pseudomedian is the median of (x + y) / 2 for two independent draws. Nominal 95 %; SAMPLES samples of each kind and size,
-seed SEED. Outliers: four draws in five are standard normal, one in five has ten times their spread.
+The pseudomedian is the median of (x + y) / 2 for two independent draws. Nominal 95 %; SAMPLES samples of each kind and
+size, seed SEED. Outliers: four draws in five are standard normal, one in five has ten times their spread.
 """
 
 from __future__ import annotations

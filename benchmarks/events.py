@@ -15,12 +15,14 @@ from benchmarks.spikes import DT
 from benchmarks.variants import EVENTS, FROZEN
 
 
-def events(repeats: int, seconds: float, check: int, environments: Path | None, say: Say, case: Case | None = None) -> dict[str, Any]:
+def events(
+    repeats: int, seconds: float, check: int, environments: Path | None, say: Say, case: Case | None = None
+) -> dict[str, Any]:
     """Time every peer on the spiking case; arguments as `race`.
 
     Returns:
-        Its rows, the synaptic events and the seconds of biological time of a presentation, and the mean rates in Hz; and the same
-        (`frozen`) at a learning rate of 0, for NEST, which has no such rule.
+        Its rows, the synaptic events and the seconds of biological time of a presentation, and the mean rates in Hz;
+        and the same (`frozen`) at a learning rate of 0, for NEST, which has no such rule.
     """
     case = case or spikes()
     still = dataclasses.replace(case, name=f"{case.name}, weights that stay", rate=0.0)
@@ -29,15 +31,27 @@ def events(repeats: int, seconds: float, check: int, environments: Path | None, 
     }
 
 
-def _measured(variants: Sequence[Variant], case: Case, repeats: int, seconds: float, check: int, environments: Path | None, say: Say) -> dict[str, Any]:
+def _measured(
+    variants: Sequence[Variant],
+    case: Case,
+    repeats: int,
+    seconds: float,
+    check: int,
+    environments: Path | None,
+    say: Say,
+) -> dict[str, Any]:
     rows = race(variants, [case], repeats, seconds, check, environments, say)
     hidden = hidden_spikes(case)
     n_in, n_hidden, n_out = case.sizes
     shown = float(case.inputs.sum()) / len(case.targets)
     lasts = case.steps * DT
     return {
-        "rows": rows, "biological_s": lasts, "events": shown * n_hidden + hidden * n_out,
-        "input_hz": shown / n_in / lasts, "hidden_hz": hidden / n_hidden / lasts, "hidden_spikes": hidden * len(case.targets),
+        "rows": rows,
+        "biological_s": lasts,
+        "events": shown * n_hidden + hidden * n_out,
+        "input_hz": shown / n_in / lasts,
+        "hidden_hz": hidden / n_hidden / lasts,
+        "hidden_spikes": hidden * len(case.targets),
     }
 
 
@@ -50,5 +64,7 @@ def hidden_spikes(case: Case) -> float:
     with tempfile.TemporaryDirectory(prefix="biofa-events-") as scratch:
         instance = draw(experiment(case, Path(scratch) / "data.npz"), 1)
         state = {**instance.state, **{there: getattr(case, here) for here, there in PATHWAYS.items()}}
-        segment = Compiled(instance).segment(state, instance.training(0, len(case.targets)), learning=True, rasters=True)
+        segment = Compiled(instance).segment(
+            state, instance.training(0, len(case.targets)), learning=True, rasters=True
+        )
     return float(segment.rasters["hidden"].sum()) / len(case.targets)

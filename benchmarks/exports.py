@@ -1,7 +1,8 @@
-"""Exports of one result to NIX (Neo) and to NWB: seconds of the whole command, in turns, and bytes; what was written is read back first.
+"""Exports of one result to NIX (Neo) and to NWB: seconds of the whole command, in turns, and bytes;
+what was written is read back first.
 
-Every file is walked as bioFA walks files of others, and holds the weights of the result; where neurons spike, the task `recorded_trials` reads as many
-trials and spikes from it as the result has.
+Every file is walked as bioFA walks files of others, and holds the weights of the result; where neurons spike, the task
+`recorded_trials` reads as many trials and spikes from it as the result has.
 """
 
 from __future__ import annotations
@@ -30,12 +31,15 @@ FORMATS = {"neo": "nix", "nwb": "nwb"}
 
 
 def exports(repeats: int, say: Say, models: Mapping[str, Mapping[str, Any]] = MODELS) -> list[dict[str, Any]]:
-    """A row for each model and format: seconds of each export, their median, bytes, and Neo's ratios to NWB; `reason` where there is none."""
+    """A row for each model and format: seconds of each export, their median, bytes, and Neo's ratios to NWB;
+    `reason` where there is none."""
     import bioFA
 
     rows: list[dict[str, Any]] = []
     for model, changes in models.items():
-        here: list[dict[str, Any]] = [{"case": model, "name": name, "seconds": [], "bytes": 0, "reason": ""} for name in FORMATS]
+        here: list[dict[str, Any]] = [
+            {"case": model, "name": name, "seconds": [], "bytes": 0, "reason": ""} for name in FORMATS
+        ]
         rows += here
         with tempfile.TemporaryDirectory(prefix="biofa-exports-") as scratch:
             try:
@@ -61,7 +65,17 @@ def exports(repeats: int, say: Say, models: Mapping[str, Mapping[str, Any]] = MO
 
 
 def _export(name: str, result: Path, path: Path) -> float:
-    command = [sys.executable, "-c", "from bioFA.cli import main; main()", "export", str(result), "--to", name, "--out", str(path)]
+    command = [
+        sys.executable,
+        "-c",
+        "from bioFA.cli import main; main()",
+        "export",
+        str(result),
+        "--to",
+        name,
+        "--out",
+        str(path),
+    ]
     began = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True, env=os.environ | THREADS | {"PYTHONPATH": str(ROOT)})
     return time.perf_counter() - began
@@ -101,7 +115,13 @@ def _check_trials(result: Any, path: Path) -> None:
     if result.activity is None:
         return
     protocol, network = result.experiment.protocol, result.experiment.network
-    train = RecordedTrials(path=str(path), label="example", window=protocol.steps * protocol.step, bins_per_trial=protocol.steps).draw(lambda purpose: np.random.default_rng(1)).train
+    train = (
+        RecordedTrials(
+            path=str(path), label="example", window=protocol.steps * protocol.step, bins_per_trial=protocol.steps
+        )
+        .draw(lambda purpose: np.random.default_rng(1))
+        .train
+    )
     expected, before = np.zeros(train.inputs.shape), 0
     for population, spikes in result.activity.spikes.items():
         trial, step = np.divmod(spikes[:, 0], protocol.steps)

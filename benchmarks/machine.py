@@ -14,9 +14,13 @@ from bioFA.runs.provenance import versions
 def describe() -> dict[str, Any]:
     """Processor, cores, caches, memory and versions; no names of machines or people."""
     return {
-        "processor": _first("/proc/cpuinfo", "model name"), "cores": os.cpu_count(), "caches": caches(),
+        "processor": _first("/proc/cpuinfo", "model name"),
+        "cores": os.cpu_count(),
+        "caches": caches(),
         "memory_gb": round(int((_first("/proc/meminfo", "MemTotal") or "0 kB").split()[0]) / 1e6, 1),
-        "system": f"{platform.system()} {platform.release()}", "compiler": _compiler(), "load": [round(one, 1) for one in os.getloadavg()],
+        "system": f"{platform.system()} {platform.release()}",
+        "compiler": _compiler(),
+        "load": [round(one, 1) for one in os.getloadavg()],
         "versions": versions(),
     }
 
@@ -41,6 +45,8 @@ def _first(path: str, name: str) -> str:
 
 def _compiler() -> str:
     try:
-        return subprocess.run([os.environ.get("CXX", "g++"), "--version"], capture_output=True, text=True).stdout.splitlines()[0]
+        return subprocess.run(
+            [os.environ.get("CXX", "g++"), "--version"], capture_output=True, text=True
+        ).stdout.splitlines()[0]
     except (OSError, IndexError):
         return "none"

@@ -18,13 +18,17 @@ from benchmarks.watch import watched
 
 
 def memory(presentations: int, say: Say) -> dict[str, Any]:
-    """Both peaks in MB, in a process of its own; the data lie in a file of 60,000 images, bytes where MNIST is at hand."""
+    """Both peaks in MB, in a process of its own; the data lie in a file of 60,000 images,
+    bytes where MNIST is at hand."""
     command = [sys.executable, "-m", "benchmarks.memory", str(presentations)]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | THREADS | {"PYTHONPATH": str(ROOT)})
     if done.returncode != 0:
         return {"presentations": presentations, "reason": (done.stderr.strip().splitlines() or ["failed"])[-1]}
     found: dict[str, Any] = json.loads(done.stdout)
-    say(f"{presentations} presentations: {found['python_mb']:.0f} MB in Python, {found['program_mb']:.0f} MB in the compiled program")
+    say(
+        f"{presentations} presentations: {found['python_mb']:.0f} MB in Python, {found['program_mb']:.0f} MB in the"
+        " compiled program"
+    )
     return found | {"reason": ""}
 
 
@@ -35,7 +39,10 @@ def _run(presentations: int) -> dict[str, Any]:
     changes: dict[str, Any] = {"protocol.presentations": presentations, "protocol.snapshots": 1}
     with tempfile.TemporaryDirectory(prefix="biofa-memory-") as scratch:
         if has_mnist():
-            size, data = sum(file.stat().st_size for file in mnist_folder().rglob("*") if file.is_file()), "MNIST, as bytes"
+            size, data = (
+                sum(file.stat().st_size for file in mnist_folder().rglob("*") if file.is_file()),
+                "MNIST, as bytes",
+            )
         else:
             path = Path(scratch) / "data.npz"
             inputs, targets, data = cases.digits(60000)

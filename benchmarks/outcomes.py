@@ -1,7 +1,8 @@
 """What the tables of a finished comparison cost: `python -m benchmarks.outcomes [--against CHECKOUT]`.
 
-Outcomes are made up: 20 conditions with 5 and with 50 seeds. Seconds are of the processor, for `summary` and `write_tables`, each in a process
-of its own. `--against` names a checkout of another commit, which is timed in turn on the same table.
+Outcomes are made up: 20 conditions with 5 and with 50 seeds. Seconds are of the processor, for `summary` and
+`write_tables`, each in a process of its own.
+`--against` names a checkout of another commit, which is timed in turn on the same table.
 """
 
 import argparse
@@ -60,29 +61,57 @@ def fabricate(compare: ModuleType, folder: Path, seeds: int) -> None:
         experiment = found.experiment(job)
         text = bioFA.dumps(experiment)
         outcome = json.dumps({
-            "status": "finished", "experiment_sha256": hashlib.sha256(text.encode()).hexdigest(), "seed": job.seed,
-            "result_sha256": hashlib.sha256(result).hexdigest(), "result_bytes": len(result), "presentations": 2000, "wall_s": 1.0,
+            "status": "finished",
+            "experiment_sha256": hashlib.sha256(text.encode()).hexdigest(),
+            "seed": job.seed,
+            "result_sha256": hashlib.sha256(result).hexdigest(),
+            "result_bytes": len(result),
+            "presentations": 2000,
+            "wall_s": 1.0,
             "metrics": {"nse": 0.1, "test_nse": 0.05 * (1 + job.condition / 10) * (1 + chance.random())},
-            "alignment": {"mismatch_to_hidden": 50.0 + chance.random()}, "findings": [], "message": "",
-            "timing": {"cached": True, "codegen_s": 0.0, "compile_s": 0.0}, "provenance": {"versions": {}},
-            "course": {"at": list(range(200)), "nse": [0.1] * 200, "evaluations": [], "alignment": {}, "snapshots_at": []},
+            "alignment": {"mismatch_to_hidden": 50.0 + chance.random()},
+            "findings": [],
+            "message": "",
+            "timing": {"cached": True, "codegen_s": 0.0, "compile_s": 0.0},
+            "provenance": {"versions": {}},
+            "course": {
+                "at": list(range(200)),
+                "nse": [0.1] * 200,
+                "evaluations": [],
+                "alignment": {},
+                "snapshots_at": [],
+            },
         })
         place = found.place(job)
         place.mkdir(parents=True, exist_ok=True)
         (place / "result.h5").write_bytes(result)
-        (place / "outcome.json").write_text(json.dumps({"sha256": hashlib.sha256(outcome.encode()).hexdigest(), "outcome": outcome}))
+        (place / "outcome.json").write_text(
+            json.dumps({"sha256": hashlib.sha256(outcome.encode()).hexdigest(), "outcome": outcome})
+        )
 
 
 def _python(program: str, checkout: Path, *arguments: str) -> str:
     paths = os.pathsep.join([str(checkout), str(Path(__file__).resolve().parent.parent)])
-    done = subprocess.run([sys.executable, "-c", program, *arguments], env=os.environ | {"PYTHONPATH": paths}, cwd=checkout, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        env=os.environ | {"PYTHONPATH": paths},
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return done.stdout
 
 
 def main() -> None:
     """Make both tables, time them, and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="another commit's checkout; takes minutes where it reads an outcome at every use")
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="CHECKOUT",
+        help="another commit's checkout; takes minutes where it reads an outcome at every use",
+    )
     here, chosen = Path(__file__).resolve().parent.parent, parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         seconds = {}

@@ -72,7 +72,8 @@ class Contestant:
     def answer(self) -> dict[str, Any]:
         """The peer's next line."""
         assert self.process.stdout is not None
-        line = next((line for line in self.process.stdout if line.startswith("{")), "")  # a package may greet on being imported
+        # a package may greet on being imported
+        line = next((line for line in self.process.stdout if line.startswith("{")), "")
         if not line:
             self.process.wait()
             self.errors.seek(0)
@@ -98,7 +99,10 @@ def python_of(variant: Variant, environments: Path | None) -> str:
     folder = environments.resolve() / variant.environment
     python = folder / "bin" / "python"
     if not (folder / "ready").is_file():
-        for command in ([sys.executable, "-m", "venv", str(folder)], [str(python), "-m", "pip", "install", "--quiet", *variant.packages]):
+        for command in (
+            [sys.executable, "-m", "venv", str(folder)],
+            [str(python), "-m", "pip", "install", "--quiet", *variant.packages],
+        ):
             done = subprocess.run(command, capture_output=True, text=True)
             if done.returncode != 0:
                 raise Absent(f"could not be installed: {(done.stderr.strip().splitlines() or ['no message'])[-1]}")
@@ -106,7 +110,9 @@ def python_of(variant: Variant, environments: Path | None) -> str:
     return str(python)
 
 
-def start(variant: Variant, case: Case, folder: Path, environments: Path | None = None, changes: dict[str, str] | None = None) -> Contestant:
+def start(
+    variant: Variant, case: Case, folder: Path, environments: Path | None = None, changes: dict[str, str] | None = None
+) -> Contestant:
     """Start a peer on the case that lies in `folder`, and wait until it is ready.
 
     Raises:
@@ -116,7 +122,9 @@ def start(variant: Variant, case: Case, folder: Path, environments: Path | None 
     environment = os.environ | THREADS | {"PYTHONPATH": str(ROOT)} | (changes or {})
     command = [python, "-m", f"benchmarks.peers.{variant.module}", str(folder), variant.precision, *variant.options]
     errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (lives as long as the process)
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True)
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
+    )
     contestant = Contestant(variant, case, process, errors, blank(variant, case))
     try:
         contestant.row |= contestant.answer()
@@ -128,8 +136,16 @@ def start(variant: Variant, case: Case, folder: Path, environments: Path | None 
 
 def blank(variant: Variant, case: Case) -> dict[str, Any]:
     """The row of a peer of which nothing is known yet."""
-    return {"case": case.name, "name": variant.name, "precision": variant.precision, "status": "missing", "reason": "", "data": case.data,
-            "synapses": case.synapses, "ns": []}
+    return {
+        "case": case.name,
+        "name": variant.name,
+        "precision": variant.precision,
+        "status": "missing",
+        "reason": "",
+        "data": case.data,
+        "synapses": case.synapses,
+        "ns": [],
+    }
 
 
 def difference(found: Sequence[Array], expected: Sequence[Array]) -> float:
@@ -147,12 +163,20 @@ def hold(contestant: Contestant, expected: Sequence[Array], presentations: int) 
     row["checked"] = presentations
     agrees = row["difference"] <= TOLERANCE[precision]
     row["status"] = "agrees" if agrees else "disagrees"
-    row["reason"] = "" if agrees else f"differs from the reference by {row['difference']:.1e} (tolerance {TOLERANCE[precision]:g}), so it is not timed"
+    row["reason"] = (
+        ""
+        if agrees
+        else (
+            f"differs from the reference by {row['difference']:.1e} (tolerance {TOLERANCE[precision]:g}), so it is not"
+            " timed"
+        )
+    )
     return agrees
 
 
 def calibrate(contestant: Contestant, seconds: float) -> None:
-    """Choose a short and a long run whose difference lasts about `seconds`, and see how much memory the long one takes."""
+    """Choose a short and a long run whose difference lasts about `seconds`,
+    and see how much memory the long one takes."""
     few, many = 10, 30
 
     def fastest(presentations: int) -> float:
@@ -162,7 +186,8 @@ def calibrate(contestant: Contestant, seconds: float) -> None:
     while (spent := fastest(many) - first) < max(seconds / 4, first) and many < MOST:
         many *= 4
     each = max(spent / (many - few), 1e-9)
-    long = int(min(max(max(seconds, 2 * first) / each, 50), MOST))  # longer than the start-up whose noise is to cancel out
+    # longer than the start-up whose noise is to cancel out
+    long = int(min(max(max(seconds, 2 * first) / each, 50), MOST))
     contestant.row["short"], contestant.row["long"] = max(long // 10, 1), long
     with watched(contestant.process.pid) as peaks:
         contestant.run(long)
@@ -177,7 +202,13 @@ def time_once(contestant: Contestant) -> None:
 
 
 def race(
-    variants: Sequence[Variant], cases: Sequence[Case], repeats: int, seconds: float, check: int, environments: Path | None, say: Say
+    variants: Sequence[Variant],
+    cases: Sequence[Case],
+    repeats: int,
+    seconds: float,
+    check: int,
+    environments: Path | None,
+    say: Say,
 ) -> list[dict[str, Any]]:
     """Every variant on every case: prepare, check, then time in turns.
 
@@ -247,7 +278,11 @@ def race(
                     entry.stop()
     for row in rows:
         if row["ns"]:
-            row |= {"status": "timed", "median_ns": median(row["ns"]), "ns_per_synapse": median(row["ns"]) / row["synapses"]}
+            row |= {
+                "status": "timed",
+                "median_ns": median(row["ns"]),
+                "ns_per_synapse": median(row["ns"]) / row["synapses"],
+            }
     return rows
 
 

@@ -15,7 +15,8 @@ from benchmarks.variants import LENGTHS, WIDTHS
 
 
 def widths(sizes: Sequence[int], repeats: int, seconds: float, say: Say) -> dict[str, Any]:
-    """ns per synapse and presentation of 784-width-10; where the last-level cache ends, by its size and by measurement."""
+    """ns per synapse and presentation of 784-width-10; where the last-level cache ends,
+    by its size and by measurement."""
     found = race(WIDTHS, [cases.logistic(size, rows=500) for size in sizes], repeats, seconds, 50, None, say)
     for row in found:
         row["width"] = int(row["case"].split("-")[1])
@@ -25,7 +26,8 @@ def widths(sizes: Sequence[int], repeats: int, seconds: float, say: Say) -> dict
 
 
 def flatness(rows: list[dict[str, Any]], name: str) -> dict[str, Any]:
-    """Largest over smallest ns a synapse from 300 to 3,000 units, and the first wider layer that costs half as much again."""
+    """Largest over smallest ns a synapse from 300 to 3,000 units,
+    and the first wider layer that costs half as much again."""
     costs = {row["width"]: row["ns_per_synapse"] for row in rows if row["name"] == name and row["status"] == "timed"}
     inside = [cost for width, cost in costs.items() if 300 <= width <= 3000]
     if not inside:
@@ -51,7 +53,14 @@ def lengths(counts: Sequence[int], repeats: int, say: Say) -> list[dict[str, Any
             for count in counts:
                 samples = _in_turns(contestants, count, repeats)
                 rows += [
-                    {"case": case.name, "name": contestant.variant.name, "presentations": count, "seconds": taken, "median_s": median(taken), "reason": ""}
+                    {
+                        "case": case.name,
+                        "name": contestant.variant.name,
+                        "presentations": count,
+                        "seconds": taken,
+                        "median_s": median(taken),
+                        "reason": "",
+                    }
                     for contestant, taken in zip(contestants, samples, strict=True)
                 ]
                 say(f"runs of {count} presentations done")
@@ -67,5 +76,3 @@ def _in_turns(contestants: list[Contestant], count: int, repeats: int) -> list[l
         for contestant, taken in zip(contestants, samples, strict=True):
             taken.append(contestant.run(count)[0])
     return samples
-
-

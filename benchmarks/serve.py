@@ -29,7 +29,8 @@ Weights = tuple[np.ndarray, np.ndarray]
 
 @dataclass
 class Peer:
-    """`run(presentations)` returns seconds and the final `(w0, w1)`; start-up in the seconds cancels out in `measure`."""
+    """`run(presentations)` returns seconds and the final `(w0, w1)`;
+    start-up in the seconds cancels out in `measure`."""
 
     run: Callable[[int], tuple[float, Weights]]
     versions: dict[str, str] = field(default_factory=dict)

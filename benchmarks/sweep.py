@@ -34,7 +34,8 @@ class Kept(Compiled):
 
 
 def sweep(runs: int, repeats: int, say: Say) -> list[dict[str, Any]]:
-    """`linear`, seed after seed: in one Python process, with one stretch a run and with the model's own 20, and in a shell loop."""
+    """`linear`, seed after seed: in one Python process, with one stretch a run and with the model's own 20,
+    and in a shell loop."""
     kinds = {
         "bioFA, one stretch": lambda: _in_python(runs, {"protocol.snapshots": 1}),
         "bioFA, as the model is (20 snapshots)": lambda: _in_python(runs, {}),
@@ -61,14 +62,18 @@ def _in_python(runs: int, changes: dict[str, Any]) -> float:
 
 
 def _in_a_shell(runs: int) -> float:
-    """The binary alone: the same 2,000 presentations, its files prepared beforehand, nothing drawn, checked, or read back."""
+    """The binary alone: the same 2,000 presentations, its files prepared beforehand, nothing drawn, checked,
+    or read back."""
     with tempfile.TemporaryDirectory(prefix="biofa-shell-") as scratch:
         instance = draw(bioFA.load("linear"), 1)
         runner = Kept(instance)
         runner.keep(Path(scratch) / "kept")
         runner.segment(instance.state, instance.training(0, instance.presentations()), learning=True)
         command = shlex.join([str(runner.binary.folder / "main"), "--results_dir", f"{runner.kept}/", *runner.repeated])
-        script = f"cd {shlex.quote(str(runner.binary.folder))}; for run in $(seq {runs}); do {command} > /dev/null || exit 1; done"
+        script = (
+            f"cd {shlex.quote(str(runner.binary.folder))}; for run in $(seq {runs}); do {command} > /dev/null || exit"
+            " 1; done"
+        )
         began = time.perf_counter()
         subprocess.run(["sh", "-c", script], check=True, env=os.environ | THREADS)
         return time.perf_counter() - began

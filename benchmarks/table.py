@@ -16,10 +16,15 @@ def markdown(results: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     parts = [
         "# Benchmark results",
-        f"`{results['command']}`, {results['date']}. Medians of {results['repeats']} interleaved samples on one thread, with smallest and largest; "
-        "raw values are in `results.json`.",
-        f"Machine: {machine['processor']}, {machine['cores']} cores, caches {cached}, {machine['memory_gb']} GB, {machine['system']}, "
-        f"{machine['compiler']}; load at the start {machine['load'][0]}. Versions: {versions}.",
+        (
+            f"`{results['command']}`, {results['date']}. Medians of {results['repeats']} interleaved samples on one"
+            " thread, with smallest and largest; raw values are in `results.json`."
+        ),
+        (
+            f"Machine: {machine['processor']}, {machine['cores']} cores, caches {cached}, {machine['memory_gb']} GB,"
+            f" {machine['system']}, {machine['compiler']}; load at the start {machine['load'][0]}. Versions:"
+            f" {versions}."
+        ),
         *([results["remark"]] if "remark" in results else []),
     ]
     sections: dict[str, Callable[[Any], str]] = {
@@ -42,14 +47,26 @@ def race(rows: list[dict[str, Any]]) -> str:
     for case in dict.fromkeys(row["case"] for row in rows):
         here = [row for row in rows if row["case"] == case]
         lines = [_racer(row, here) for row in here]
-        head = ("peer", "precision", "us a presentation", "min to max", "x plain loop, float64", "x plain loop, same precision", "difference from reference",
-                "peak MB (Python + program)", "remark")
+        head = (
+            "peer",
+            "precision",
+            "us a presentation",
+            "min to max",
+            "x plain loop, float64",
+            "x plain loop, same precision",
+            "difference from reference",
+            "peak MB (Python + program)",
+            "remark",
+        )
         parts += [f"### {case} ({here[0]['data']})", table(head, lines)]
     flags = sorted({(row["name"], row["flags"]) for row in rows if row.get("flags")})
     parts.append("Flags: " + "; ".join(f"{name}: `{given}`" for name, given in flags) + ".")
     others = sorted({f"{name} {version}" for row in rows for name, version in row.get("versions", {}).items()})
     parts.append(f"Versions of the peers: {', '.join(others)}.")
-    parts.append("A peer is timed only if its weights after the same presentations are the reference's, to 1e-10 (float64) or 1e-4 (float32) of the largest.")
+    parts.append(
+        "A peer is timed only if its weights after the same presentations are the reference's, to 1e-10 (float64) or"
+        " 1e-4 (float32) of the largest."
+    )
     return "\n\n".join(parts)
 
 
@@ -60,11 +77,24 @@ def _racer(row: dict[str, Any], here: list[dict[str, Any]]) -> tuple[str, ...]:
         return row["name"], row["precision"], f"**{row['status']}**", "", "", "", gap, peak, row["reason"]
     ratios = [_ratio(row, here, precision) for precision in ("float64", row["precision"])]
     spread = f"{min(row['ns']) / 1e3:.3g} to {max(row['ns']) / 1e3:.3g}"
-    return row["name"], row["precision"], f"{row['median_ns'] / 1e3:.3g}", spread, *ratios, gap, peak, row.get("note", "")
+    return (
+        row["name"],
+        row["precision"],
+        f"{row['median_ns'] / 1e3:.3g}",
+        spread,
+        *ratios,
+        gap,
+        peak,
+        row.get("note", ""),
+    )
 
 
 def _ratio(row: dict[str, Any], here: list[dict[str, Any]], precision: str) -> str:
-    base = [one["median_ns"] for one in here if one["name"] == PLAIN and one["precision"] == precision and one["status"] == "timed"]
+    base = [
+        one["median_ns"]
+        for one in here
+        if one["name"] == PLAIN and one["precision"] == precision and one["status"] == "timed"
+    ]
     return f"{row['median_ns'] / base[0]:.2f}" if base else ""
 
 
@@ -77,7 +107,17 @@ def builds(found: dict[str, Any]) -> str:
 
 def exports(rows: list[dict[str, Any]]) -> str:
     """Time and size of exports, and Neo's as multiples of NWB's."""
-    lines = [(row["case"], row["name"], *_seconds(row), f"{row['bytes'] / 1e6:.3g}", *(f"{row[of]:.2f}" if of in row else "" for of in ("times", "size")), row["reason"]) for row in rows]
+    lines = [
+        (
+            row["case"],
+            row["name"],
+            *_seconds(row),
+            f"{row['bytes'] / 1e6:.3g}",
+            *(f"{row[of]:.2f}" if of in row else "" for of in ("times", "size")),
+            row["reason"],
+        )
+        for row in rows
+    ]
     head = ("result of", "to", "s", "min to max", "MB", "x NWB in time", "x NWB in size", "remark")
     return "## Exports of recordings, whole commands\n\n" + table(head, lines)
 
@@ -87,7 +127,10 @@ def _cached(row: dict[str, Any]) -> str:
         return str(row["reason"])
     if "cached" not in row:
         return f"cold: Python's start to a binary that can run; {median(row['cpu']):.3g} s of processor time"
-    return f"warm, whole process; cached in {sum(row['cached'])} of {len(row['cached'])} runs with another seed, rate, epochs or length"
+    return (
+        f"warm, whole process; cached in {sum(row['cached'])} of {len(row['cached'])} runs with another seed, rate,"
+        " epochs or length"
+    )
 
 
 def _seconds(row: dict[str, Any]) -> tuple[str, str]:
@@ -100,57 +143,99 @@ def widths(found: dict[str, Any]) -> str:
     rows = found["rows"]
     names = list(dict.fromkeys(row["name"] for row in rows))
     sizes = sorted({row["width"] for row in rows})
-    cost = {(row["name"], row["width"]): f"{row['ns_per_synapse']:.3f}" if row["status"] == "timed" else f"**{row['status']}**" for row in rows}
+    cost = {
+        (row["name"], row["width"]): (
+            f"{row['ns_per_synapse']:.3f}" if row["status"] == "timed" else f"**{row['status']}**"
+        )
+        for row in rows
+    }
     lines = [(str(size), f"{784 * size * 8 / 2**20:.1f}", *(cost[name, size] for name in names)) for size in sizes]
     end = found["last_level_cache"]
-    words = [f"The last-level cache ({end['cache']}, {end['bytes'] / 2**20:.0f} MB) is full of first-layer weights at a width of {end['width_float64']}."] if end else []
+    words = (
+        [
+            f"The last-level cache ({end['cache']}, {end['bytes'] / 2**20:.0f} MB) is full of first-layer weights at a"
+            f" width of {end['width_float64']}."
+        ]
+        if end
+        else []
+    )
     for name, flat in found["flatness"].items():
         if flat:
             later = flat["half_as_much_again_from"]
             slower = f"half as much again from width {later}" if later else "nowhere half as much again"
-            words.append(f"{name}: {flat['ratio_300_to_3000']:.2f} between its dearest and cheapest from 300 to 3,000; {slower}.")
+            words.append(
+                f"{name}: {flat['ratio_300_to_3000']:.2f} between its dearest and cheapest from 300 to 3,000; {slower}."
+            )
     return "\n\n".join((
-        "## Cost against width: 784-width-10, float64, ns a synapse and presentation", table(("width", "weights MB", *names), lines), " ".join(words)
+        "## Cost against width: 784-width-10, float64, ns a synapse and presentation",
+        table(("width", "weights MB", *names), lines),
+        " ".join(words),
     ))
 
 
 def lengths(rows: list[dict[str, Any]]) -> str:
     """Seconds against the number of presentations."""
     lines = [(row["name"], str(row.get("presentations", "")), *_seconds(row), row["reason"]) for row in rows]
-    return "## Whole runs of 30-20-10 against their length, start of the program included (the plain loop: its loop alone)\n\n" + table(
-        ("peer", "presentations", "s", "min to max", "remark"), lines
+    return (
+        "## Whole runs of 30-20-10 against their length, start of the program included (the plain loop: its loop"
+        " alone)\n\n"
+        + table(("peer", "presentations", "s", "min to max", "remark"), lines)
     )
 
 
 def sweep(rows: list[dict[str, Any]]) -> str:
     """Runs an hour."""
-    lines = [(row["name"], f"{row['runs']} runs", *_seconds(row), f"{row['runs_per_hour']:,.0f}", f"{row['overhead_ms']:.1f}") for row in rows]
-    return "## A sweep of short runs: `linear`, seed after seed\n\n" + table(("how", "size", "s", "min to max", "runs an hour", "ms a run above the shell"), lines)
+    lines = [
+        (
+            row["name"],
+            f"{row['runs']} runs",
+            *_seconds(row),
+            f"{row['runs_per_hour']:,.0f}",
+            f"{row['overhead_ms']:.1f}",
+        )
+        for row in rows
+    ]
+    return "## A sweep of short runs: `linear`, seed after seed\n\n" + table(
+        ("how", "size", "s", "min to max", "runs an hour", "ms a run above the shell"), lines
+    )
 
 
 def memory(found: dict[str, Any]) -> str:
     """Peak memory."""
     if found["reason"]:
         return f"## Memory\n\nnot measured: {found['reason']}"
-    line = (f"{found['presentations']} presentations", found["data"], *(f"{found[name]:.0f}" for name in ("data_mb", "python_mb", "program_mb")))
-    return "## Peak memory of a run of `mnist`\n\n" + table(("run", "data", "data file MB", "Python MB", "compiled program MB"), [line])
+    line = (
+        f"{found['presentations']} presentations",
+        found["data"],
+        *(f"{found[name]:.0f}" for name in ("data_mb", "python_mb", "program_mb")),
+    )
+    return "## Peak memory of a run of `mnist`\n\n" + table(
+        ("run", "data", "data file MB", "Python MB", "compiled program MB"), [line]
+    )
 
 
 def events(found: dict[str, Any]) -> str:
-    """Synaptic events a second, plastic updates, and biological time over wall time; and the same with weights that stay, beside NEST."""
+    """Synaptic events a second, plastic updates, and biological time over wall time;
+    and the same with weights that stay, beside NEST."""
     learning = _spiking(found, "ns a plastic update", STOCK)
     words = (
-        f"A presentation lasts {1e3 * found['biological_s']:.0f} ms and holds {found['events']:,.0f} synaptic events, each of which changes its synapse (input "
-        f"{found['input_hz']:.0f} Hz, hidden layer {found['hidden_hz']:.0f} Hz). ns a plastic update is all the time of a presentation over these events, neurons and "
-        "feedback included. A peer is timed only if its weights after the same spikes are the reference's."
+        f"A presentation lasts {1e3 * found['biological_s']:.0f} ms and holds {found['events']:,.0f} synaptic events,"
+        f" each of which changes its synapse (input {found['input_hz']:.0f} Hz, hidden layer {found['hidden_hz']:.0f}"
+        " Hz). ns a plastic update is all the time of a presentation over these events, neurons and feedback included."
+        " A peer is timed only if its weights after the same spikes are the reference's."
     )
     parts = [f"## Event-driven learning: {found['rows'][0]['case']}, {found['rows'][0]['data']}", learning, words]
     if "frozen" in found:
         frozen = found["frozen"]
         parts += [
-            f"### {frozen['rows'][0]['case']}", _spiking(frozen, "ns a synaptic event", "NEST"),
-            f"The same at a learning rate of 0, {frozen['events']:,.0f} synaptic events a presentation: NEST has no synapse that learns from an error. bioFA still computes every "
-            f"change and the feedback. It has {frozen['hidden_spikes']:,.0f} hidden spikes in one pass through the input; NEST's are in the remark.",
+            f"### {frozen['rows'][0]['case']}",
+            _spiking(frozen, "ns a synaptic event", "NEST"),
+            (
+                f"The same at a learning rate of 0, {frozen['events']:,.0f} synaptic events a presentation: NEST has no"
+                " synapse that learns from an error. bioFA still computes every change and the feedback. It has"
+                f" {frozen['hidden_spikes']:,.0f} hidden spikes in one pass through the input; NEST's are in the"
+                " remark."
+            ),
         ]
     return "\n\n".join(parts)
 
@@ -167,9 +252,27 @@ def _spiking(found: dict[str, Any], cost: str, base: str) -> str:
         taken = row["median_ns"]
         ratio = f"{beside[0] / taken:.2f}" if beside else ""
         lines.append((
-            row["name"], row["precision"], f"{taken / 1e6:.3g}", f"{min(row['ns']) / 1e6:.3g} to {max(row['ns']) / 1e6:.3g}", f"{1e3 * count / taken:.0f}",
-            f"{taken / count:.2f}", f"{1e9 * lasts / taken:.1f}", ratio, gap, row.get("note", ""),
+            row["name"],
+            row["precision"],
+            f"{taken / 1e6:.3g}",
+            f"{min(row['ns']) / 1e6:.3g} to {max(row['ns']) / 1e6:.3g}",
+            f"{1e3 * count / taken:.0f}",
+            f"{taken / count:.2f}",
+            f"{1e9 * lasts / taken:.1f}",
+            ratio,
+            gap,
+            row.get("note", ""),
         ))
-    head = ("peer", "precision", "ms a presentation", "min to max", "million synaptic events a second", cost, "biological / wall time",
-            f"times as fast as {base.removesuffix(' standalone')}", "difference from reference", "remark")
+    head = (
+        "peer",
+        "precision",
+        "ms a presentation",
+        "min to max",
+        "million synaptic events a second",
+        cost,
+        "biological / wall time",
+        f"times as fast as {base.removesuffix(' standalone')}",
+        "difference from reference",
+        "remark",
+    )
     return table(head, lines)

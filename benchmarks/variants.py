@@ -3,8 +3,12 @@
 from benchmarks.race import Variant
 
 PLAIN, PLAIN32 = Variant("plain C++ loop", "plain_cpp"), Variant("plain C++ loop", "plain_cpp", "float32")
-BLOCKED, DENSE = Variant("bioFA, blocked", "biofa", options=("blocked",)), Variant("bioFA, dense", "biofa", options=("dense",))
-BLOCKED32, DENSE32 = Variant("bioFA, blocked", "biofa", "float32", ("blocked",)), Variant("bioFA, dense", "biofa", "float32", ("dense",))
+BLOCKED, DENSE = Variant("bioFA, blocked", "biofa", options=("blocked",)), Variant(
+    "bioFA, dense", "biofa", options=("dense",)
+)
+BLOCKED32, DENSE32 = Variant("bioFA, blocked", "biofa", "float32", ("blocked",)), Variant(
+    "bioFA, dense", "biofa", "float32", ("dense",)
+)
 REFERENCE = Variant("NumPy reference", "biofa", options=("reference",))
 STOCK = Variant("stock Brian2 standalone", "brian2_stock")
 TORCH = ("torch==2.13.0", "numpy")
@@ -19,7 +23,9 @@ RACE = (
     Variant("ANNarchy", "annarchy", packages=("annarchy",)),
     Variant("ANNarchy", "annarchy", "float32", packages=("annarchy",), quick=False),
 )
-EVENT_DRIVEN, EVENT_DRIVEN32 = Variant("bioFA, event-driven", "biofa"), Variant("bioFA, event-driven", "biofa", "float32")
+EVENT_DRIVEN, EVENT_DRIVEN32 = Variant("bioFA, event-driven", "biofa"), Variant(
+    "bioFA, event-driven", "biofa", "float32"
+)
 STOCK_EVENTS = Variant("stock Brian2 standalone", "brian2_events")
 EVENTS = (EVENT_DRIVEN, EVENT_DRIVEN32, STOCK_EVENTS, Variant("ANNarchy", "annarchy_events", packages=("annarchy",)))
 FROZEN = (EVENT_DRIVEN, Variant("NEST", "nest_events", packages=("nest-simulator>=3.10",)))

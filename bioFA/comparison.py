@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came out of a comparison: `table`, one row a run; `pairs`, one row a pair; `outcome`, what `biofa compare --json` prints."""
+    """What came out of a comparison: `table`, one row a run; `pairs`, one row a pair; `outcome`,
+    what `biofa compare --json` prints."""
 
     folder: Path
     table: pd.DataFrame
@@ -45,16 +46,27 @@ class Comparison:
 
 
 def run_comparison(
-    models: str | Sequence[str], schemes: Sequence[str] = (), seeds: int | None = None, folder: str | Path = "results/comparison", changes: Sequence[str] = (), tune: bool = False,
-    backend: str = "cpp", precision: str = "float64", processes: int = 1, progress: Report | None = None, time_limit: float | None = None,
-    baseline: str | None = None, margin: float | None = None,
+    models: str | Sequence[str],
+    schemes: Sequence[str] = (),
+    seeds: int | None = None,
+    folder: str | Path = "results/comparison",
+    changes: Sequence[str] = (),
+    tune: bool = False,
+    backend: str = "cpp",
+    precision: str = "float64",
+    processes: int = 1,
+    progress: Report | None = None,
+    time_limit: float | None = None,
+    baseline: str | None = None,
+    margin: float | None = None,
 ) -> Comparison:
     """Run schemes x models x seeds, those that are not proven done in the folder, and compare them pair by pair.
 
     Args:
         models: names of built-in models or paths of model files, one or several.
         schemes: learning schemes; each model's own where empty.
-        seeds: how many, the first on which no compared model was chosen; as few as can test all pairs, at least 8, where not given.
+        seeds: how many, the first on which no compared model was chosen; as few as can test all pairs, at least 8,
+            where not given.
         folder: where everything is kept; the same call goes on with it.
         changes: `key=value`, or `key=v1,v2` to sweep, as `--set`.
         tune: choose each scheme's learning rates first, on validation data, all on the same grid.
@@ -75,7 +87,10 @@ def run_comparison(
 
     check_backend(backend, precision)
     names = (models,) if isinstance(models, str) else tuple(models)
-    found = compare.begin(compare.Request(names, tuple(schemes), seeds, tuple(changes), tune, backend, precision, baseline, margin), Path(folder))
+    found = compare.begin(
+        compare.Request(names, tuple(schemes), seeds, tuple(changes), tune, backend, precision, baseline, margin),
+        Path(folder),
+    )
     outcome = compare.run(found, processes, limits=Limits(time_limit), report=progress)
     report.of_comparison(found)
     if (complaint := compare.failure(outcome)) is not None:
@@ -92,4 +107,6 @@ def load_comparison(folder: str | Path) -> Comparison:
     import pandas as pd
 
     found = read_outcomes(read(Path(folder), mixed=True))  # to look at: whoever goes on with it is asked about versions
-    return Comparison(Path(folder), compare.tidy(found), pd.DataFrame(compare.compare_pairs(found)), compare.summary(found))
+    return Comparison(
+        Path(folder), compare.tidy(found), pd.DataFrame(compare.compare_pairs(found)), compare.summary(found)
+    )

@@ -19,7 +19,16 @@ from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, Strict, ValidationError, ValidationInfo
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    Strict,
+    ValidationError,
+    ValidationInfo,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import core_schema
 
@@ -40,7 +49,10 @@ from bioFA.units import Unit, sample, write
 
 Number = Annotated[float, Strict()]
 Count = Annotated[
-    int, Strict(), Field(ge=1, le=2**31 - 1), BeforeValidator(lambda value: int(value) if isinstance(value, np.integer) else value)
+    int,
+    Strict(),
+    Field(ge=1, le=2**31 - 1),
+    BeforeValidator(lambda value: int(value) if isinstance(value, np.integer) else value),
 ]
 Amount = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1)]
 Name = Annotated[str, Strict()]
@@ -48,11 +60,23 @@ Name = Annotated[str, Strict()]
 MOST_FAULTS = 5
 """So many faults of one part are told; a wrong matrix has one in every entry."""
 _KINDS = {
-    "extra_forbidden": UnknownField, "missing": MissingField, "unit": WrongUnit, "literal_error": UnknownName, "too_short": WrongShape,
-    **dict.fromkeys(("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number", "value_error"), OutOfRange),
+    "extra_forbidden": UnknownField,
+    "missing": MissingField,
+    "unit": WrongUnit,
+    "literal_error": UnknownName,
+    "too_short": WrongShape,
+    **dict.fromkeys(
+        ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number", "value_error"),
+        OutOfRange,
+    ),
 }
 """The class of what pydantic calls by these names; everything else is a `WrongType`."""
-_COMPARISONS = {"greater_than": (">", "gt"), "greater_than_equal": (">=", "ge"), "less_than": ("<", "lt"), "less_than_equal": ("<=", "le")}
+_COMPARISONS = {
+    "greater_than": (">", "gt"),
+    "greater_than_equal": (">=", "ge"),
+    "less_than": ("<", "lt"),
+    "less_than_equal": ("<=", "le"),
+}
 
 
 class Component(BaseModel):
@@ -101,7 +125,9 @@ class Component(BaseModel):
 
     def without(self, field: str) -> Any:
         """A copy that was never given a field: it has the default."""
-        return type(self)(**{n: getattr(self, n) for n in type(self).model_fields if n != field and n in self.model_fields_set})
+        return type(self)(
+            **{n: getattr(self, n) for n in type(self).model_fields if n != field and n in self.model_fields_set}
+        )
 
     @classmethod
     def unit_of(cls, field: str) -> str:
@@ -111,25 +137,32 @@ class Component(BaseModel):
 
     def rates(self) -> dict[str, float]:
         """The fields that declare themselves a `Rate`, where they have a value."""
-        found = {n: getattr(self, n) for n in type(self).model_fields if any(isinstance(m, Rate) for m in self._metadata(n))}
+        found = {
+            n: getattr(self, n) for n in type(self).model_fields if any(isinstance(m, Rate) for m in self._metadata(n))
+        }
         return {name: value for name, value in found.items() if value is not None}
 
     @classmethod
     def _metadata(cls, field: str) -> list[Any]:
         """What is annotated to a field, also where it may be None."""
         described = cls.model_fields[field]
-        return [*described.metadata, *(m for kind in get_args(described.annotation) for m in getattr(kind, "__metadata__", ()))]
+        return [
+            *described.metadata,
+            *(m for kind in get_args(described.annotation) for m in getattr(kind, "__metadata__", ())),
+        ]
 
 
 class Rate:
-    """Annotation of a field that says how far a presentation moves a weight: a learning rate, a decay, or the size of a step.
+    """Annotation of a field that says how far a presentation moves a weight: a learning rate, a decay,
+    or the size of a step.
 
     All rates of a rule times one number change how fast it learns, and leave where it comes to rest as it was.
     """
 
 
 class InSchema:
-    """Annotation that says what stands for a field in the JSON Schema of model files (`bioFA.modelfiles.schema`); `{"family": kind}` is any part of a family."""
+    """Annotation that says what stands for a field in the JSON Schema of model files (`bioFA.modelfiles.schema`);
+    `{"family": kind}` is any part of a family."""
 
     def __init__(self, table: dict[str, Any]):
         self.table = table
@@ -142,7 +175,9 @@ class OneOrMany:
     """Annotation of a list for which one entry may stand by itself."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
-        return core_schema.no_info_before_validator_function(lambda value: value if isinstance(value, (list, tuple)) else (value,), handler(source))
+        return core_schema.no_info_before_validator_function(
+            lambda value: value if isinstance(value, (list, tuple)) else (value,), handler(source)
+        )
 
     def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
         many = handler(core)
@@ -171,8 +206,12 @@ class Family(Generic[C]):
                 value.family_name: value
                 for module in modules
                 for value in vars(module).values()
-                if isinstance(value, type) and issubclass(value, self.base) and value is not self.base and value.family_name
-                and value.__module__ == module.__name__ and not value.__name__.startswith("_")
+                if isinstance(value, type)
+                and issubclass(value, self.base)
+                and value is not self.base
+                and value.family_name
+                and value.__module__ == module.__name__
+                and not value.__name__.startswith("_")
             }
         return self._known
 
@@ -194,7 +233,8 @@ class Family(Generic[C]):
         return parts[name]
 
     def add(self, part: type[C]) -> type[C]:
-        """Make a part of one's own known by its name, so that model files and results can name it; a decorator of its class.
+        """Make a part of one's own known by its name, so that model files and results can name it;
+        a decorator of its class.
 
         Raises:
             ModelError: if it is no such part, or the name is taken.
@@ -218,14 +258,21 @@ class Family(Generic[C]):
             name = fields.pop("name", None)
             if not isinstance(name, str):
                 raise MissingField(
-                    f"a {self.kind} needs a name; got {_short(value)}. Write name = \"...\" with one of: {', '.join(self.names())}."
+                    f"a {self.kind} needs a name; got {_short(value)}. Write name = \"...\" with one of:"
+                    f" {', '.join(self.names())}."
                 )
             return self.get(name)(**fields)
-        raise WrongType(f"a {self.kind} is a name or a table with a name; got {_short(value)}. Known: {', '.join(self.names())}.")
+        raise WrongType(
+            f"a {self.kind} is a name or a table with a name; got {_short(value)}. Known: {', '.join(self.names())}."
+        )
 
     def member(self) -> Any:
         """The annotation of a field that holds one part of this family."""
-        return (BeforeValidator(self._read_field), PlainSerializer(_dump, return_type=dict), InSchema({"family": self.kind}))
+        return (
+            BeforeValidator(self._read_field),
+            PlainSerializer(_dump, return_type=dict),
+            InSchema({"family": self.kind}),
+        )
 
     def _read_field(self, value: Any, info: ValidationInfo) -> C:
         """`read`, with the field's name before whatever is wrong."""
@@ -242,8 +289,13 @@ def _dump(part: Component) -> dict[str, Any]:
 
 
 def headline(part: type) -> str:
-    """The first line of a part's own file, or of its class where a file holds several parts."""
-    return next(iter(_said(part).strip().splitlines()), "")
+    """The first sentence of a part's own file, or of its class where a file holds several parts."""
+    return first_paragraph(_said(part))
+
+
+def first_paragraph(text: str) -> str:
+    """What a docstring begins with, up to its first empty line, as one line."""
+    return " ".join(text.strip().partition("\n\n")[0].split())
 
 
 def mathematics(part: type) -> str:
@@ -254,7 +306,13 @@ def mathematics(part: type) -> str:
 
 def _said(part: type) -> str:
     module = sys.modules[part.__module__]
-    several = sum(isinstance(v, type) and v.__module__ == part.__module__ and not n.startswith("_") for n, v in vars(module).items()) > 1
+    several = (
+        sum(
+            isinstance(v, type) and v.__module__ == part.__module__ and not n.startswith("_")
+            for n, v in vars(module).items()
+        )
+        > 1
+    )
     return (part.__doc__ if several else module.__doc__) or ""
 
 
@@ -285,26 +343,46 @@ def _explain(owner: type[Component], error: Any) -> str:
     if kind == "extra_forbidden":
         return f"unknown field {_short(path[-1])} in {owner.__name__}.{suggestion(path[-1], owner.model_fields)}"
     if kind == "missing":
-        return f"{place} is missing. {owner.__name__} needs: {', '.join(n for n, f in owner.model_fields.items() if f.is_required())}.{_example(owner, path)}"
+        return (
+            f"{place} is missing. {owner.__name__} needs:"
+            f" {', '.join(n for n, f in owner.model_fields.items() if f.is_required())}.{_example(owner, path)}"
+        )
     if kind in _COMPARISONS:
         sign, key = _COMPARISONS[kind]
         unit = owner.unit_of(path[0]) if path and path[0] in owner.model_fields else "1"
-        return f"{place} must be {sign} {context[key]:.10g}{'' if unit == '1' else ' ' + unit}; got {_short(given)}.{_example(owner, path)}"
+        return (
+            f"{place} must be {sign} {context[key]:.10g}{'' if unit == '1' else ' ' + unit}; got"
+            f" {_short(given)}.{_example(owner, path)}"
+        )
     if kind == "unit":
-        return f"{place} {context['reason']}; got {_short(given)}.{'' if 'such as' in context['reason'] else _example(owner, path)}"
+        return (
+            f"{place} {context['reason']}; got"
+            f" {_short(given)}.{'' if 'such as' in context['reason'] else _example(owner, path)}"
+        )
     if kind == "literal_error":
         return f"{place} must be {context['expected']}; got {_short(given)}.{_example(owner, path)}"
     if kind == "value_error":
-        return f"{owner.__name__}: {context['error']}" if not path else f"{place} {context['error']}; got {_short(given)}.{_example(owner, path)}"
+        return (
+            f"{owner.__name__}: {context['error']}"
+            if not path
+            else f"{place} {context['error']}; got {_short(given)}.{_example(owner, path)}"
+        )
     if kind == "model_type":
-        return f"{place} must be a table that describes a {context['class_name']}; got {_short(given)}.{_example(owner, path)}"
+        return (
+            f"{place} must be a table that describes a {context['class_name']}; got"
+            f" {_short(given)}.{_example(owner, path)}"
+        )
     if kind == "too_short":
-        return f"{place} must have at least {context['min_length']} entries; got {_short(given)}.{_example(owner, path)}"
+        return (
+            f"{place} must have at least {context['min_length']} entries; got {_short(given)}.{_example(owner, path)}"
+        )
     wanted = {"float_type": "a number", "finite_number": "a finite number", "int_type": "a whole number",
               "int_from_float": "a whole number", "bool_type": "true or false", "string_type": "text",
               "bool_parsing": "true or false", "tuple_type": "a list", "dict_type": "a table"}.get(kind)
     if wanted:
-        return f"{place} must be {wanted}; got {_short(given)}.{_without_quotes(wanted, given) or _example(owner, path)}"
+        return (
+            f"{place} must be {wanted}; got {_short(given)}.{_without_quotes(wanted, given) or _example(owner, path)}"
+        )
     return f"{place}: {error['msg']}; got {_short(given)}."
 
 
@@ -336,8 +414,24 @@ def _toml(value: Any) -> str:
 
 def _made(field: FieldInfo) -> Any:
     """A number or name within the bounds of a field that has no default."""
-    low = max((float(getattr(bound, name)) for bound in field.metadata for name in ("gt", "ge") if getattr(bound, name, None) is not None), default=-math.inf)
-    high = min((float(getattr(bound, name)) for bound in field.metadata for name in ("lt", "le") if getattr(bound, name, None) is not None), default=math.inf)
+    low = max(
+        (
+            float(getattr(bound, name))
+            for bound in field.metadata
+            for name in ("gt", "ge")
+            if getattr(bound, name, None) is not None
+        ),
+        default=-math.inf,
+    )
+    high = min(
+        (
+            float(getattr(bound, name))
+            for bound in field.metadata
+            for name in ("lt", "le")
+            if getattr(bound, name, None) is not None
+        ),
+        default=math.inf,
+    )
     if field.annotation is int:
         return int(min(max(low, 10), high))
     if field.annotation is float:

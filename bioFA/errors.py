@@ -6,8 +6,8 @@
       MissingError      the machine lacks a program or a package    exit code 3
       RunError          a run failed, is incomplete or diverged     exit code 1
 
-Every message says where, what was given, what was expected and what to do. A docstring says what the code means and what helps;
-`docs/errors.md` is made of them, with a real message for each.
+Every message says where, what was given, what was expected and what to do. A docstring says what the code means and
+what helps; `docs/errors.md` is made of them, with a real message for each.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class BioFAError(Exception):
 
     exit_code: ClassVar[int] = 1
     code: ClassVar[str] = "error"
-    """The class's name in kebab case, such as `unknown-name`; what the command line prints before the message, and scripts can look for."""
+    """The class's name in kebab case, such as `unknown-name`; what the command line prints before the message,
+    and scripts can look for."""
 
     def __init__(self, message: str = ""):
         super().__init__(message)
@@ -62,11 +63,13 @@ class ModelError(BioFAError):
 
 
 class UnknownName(ModelError):
-    """Nothing has this name: a part, population, pathway, port, variable, format. The nearest known name is suggested."""
+    """Nothing has this name: a part, population, pathway, port, variable, format.
+    The nearest known name is suggested."""
 
 
 class UnknownField(ModelError):
-    """A table has a key that its part does not know. The nearest known key is suggested; `biofa schema` has all of them."""
+    """A table has a key that its part does not know.
+    The nearest known key is suggested; `biofa schema` has all of them."""
 
 
 class MissingField(ModelError):
@@ -74,11 +77,13 @@ class MissingField(ModelError):
 
 
 class WrongType(ModelError):
-    """A number where text was wanted, text where a table was wanted, and the like. Numbers, true and false are written without quotes."""
+    """A number where text was wanted, text where a table was wanted, and the like.
+    Numbers, true and false are written without quotes."""
 
 
 class WrongUnit(ModelError):
-    """A quantity has no unit where it needs one, a unit of another dimension, or one that is not known. A plain number is in SI."""
+    """A quantity has no unit where it needs one, a unit of another dimension, or one that is not known.
+    A plain number is in SI."""
 
 
 class OutOfRange(ModelError):
@@ -86,7 +91,8 @@ class OutOfRange(ModelError):
 
 
 class WrongShape(ModelError):
-    """Sizes do not fit: matrices are `(n_post, n_pre)`, populations have the size of what they show, lists one entry a layer."""
+    """Sizes do not fit: matrices are `(n_post, n_pre)`, populations have the size of what they show,
+    lists one entry a layer."""
 
 
 class DuplicateName(ModelError):
@@ -110,7 +116,8 @@ class BadChange(ModelError):
 
 
 class MissingSignal(ModelError):
-    """Nothing arrives where something is needed, or a rule reads what nobody publishes. Add the pathway, or use another rule."""
+    """Nothing arrives where something is needed, or a rule reads what nobody publishes.
+    Add the pathway, or use another rule."""
 
 
 class Cycle(ModelError):
@@ -126,7 +133,8 @@ class NothingToLearn(ModelError):
 
 
 class Unavailable(ModelError):
-    """What was asked for is not there in this task, network, result or format: no validation split, no spikes, no scheme to choose."""
+    """What was asked for is not there in this task, network, result or format: no validation split, no spikes,
+    no scheme to choose."""
 
 
 class NoCounterpart(ModelError):
@@ -160,7 +168,8 @@ class WrongKind(FileError):
 
 
 class WrongData(FileError):
-    """The file can be read, but its numbers cannot be used: not finite, unequal rows, labels out of range, an empty split."""
+    """The file can be read, but its numbers cannot be used: not finite, unequal rows, labels out of range,
+    an empty split."""
 
 
 class DamagedFile(FileError):
@@ -168,7 +177,8 @@ class DamagedFile(FileError):
 
 
 class MalformedFile(FileError):
-    """An HDF5 file that another process tried first, and that must not be read here: it crashed or hung the library, or leads to other files, needs a plug-in, or unfolds out of proportion."""
+    """An HDF5 file that another process tried first, and that must not be read here: it crashed or hung the library,
+    or leads to other files, needs a plug-in, or unfolds out of proportion."""
 
 
 class WrongVersion(FileError):
@@ -176,11 +186,13 @@ class WrongVersion(FileError):
 
 
 class ChangedSince(FileError):
-    """A run or comparison was begun with other data, other versions or another description; going on would mix two of them."""
+    """A run or comparison was begun with other data, other versions or another description;
+    going on would mix two of them."""
 
 
 class UnknownPart(FileError):
-    """The file is whole, but describes a network with a rule or neuron that is a class of somebody's own, which is not loaded. Import its module first."""
+    """The file is whole, but describes a network with a rule or neuron that is a class of somebody's own,
+    which is not loaded. Import its module first."""
 
 
 class TooLarge(FileError):
@@ -230,11 +242,13 @@ class MissingError(BioFAError):
 
 
 class TooFewHandles(MissingError):
-    """The system gave no file handle, process or memory, also after some seconds. Run less at once, or raise the limit."""
+    """The system gave no file handle, process or memory, also after some seconds.
+    Run less at once, or raise the limit."""
 
 
 class OutOfMemory(MissingError):
-    """The memory of this machine does not suffice, or a run of a comparison passed its `--memory-limit` or was killed as if so. Describe a smaller network, or record less."""
+    """The memory of this machine does not suffice, or a run of a comparison passed its `--memory-limit` or was killed
+    as if so. Describe a smaller network, or record less."""
 
 
 class NoCompiler(MissingError):
@@ -272,11 +286,13 @@ class ProgramFailed(RunError):
 
 
 class TooSlow(RunError):
-    """Brian2, the compiler, or another process that builds the same program took longer than BIOFA_COMPILE_LIMIT allows, and was not waited for."""
+    """Brian2, the compiler, or another process that builds the same program took longer than BIOFA_COMPILE_LIMIT
+    allows, and was not waited for."""
 
 
 class TimeLimit(RunError):
-    """A run of a comparison was ended after its `--time-limit`. The same command with a higher one goes on from its last stretch."""
+    """A run of a comparison was ended after its `--time-limit`.
+    The same command with a higher one goes on from its last stretch."""
 
 
 class WrongProcessor(RunError):
@@ -292,7 +308,8 @@ class DiskFull(RunError):
 
 
 class Diverged(RunError):
-    """Numbers are no longer finite. The variable and the presentation are named; a lower learning rate is the usual cure."""
+    """Numbers are no longer finite. The variable and the presentation are named;
+    a lower learning rate is the usual cure."""
 
 
 class RunsFailed(RunError):

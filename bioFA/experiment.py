@@ -12,7 +12,17 @@ from annotated_types import Ge, Gt
 from pydantic import Field, Strict
 
 from bioFA.components import Component, Count, Name, Number
-from bioFA.errors import BadName, Contradiction, MissingField, ModelError, OutOfRange, Unavailable, UnknownName, WrongShape, suggestion
+from bioFA.errors import (
+    BadName,
+    Contradiction,
+    MissingField,
+    ModelError,
+    OutOfRange,
+    Unavailable,
+    UnknownName,
+    WrongShape,
+    suggestion,
+)
 from bioFA.network import CircuitField, Network, Node
 from bioFA.neurons import NeuronModel
 from bioFA.repr_html import shown
@@ -29,7 +39,8 @@ STATIC_DT = 1e-3
 
 
 class Stop(Component):
-    """When to end a run before its last presentation. Looked at after every stretch; test data are never looked at for it.
+    """When to end a run before its last presentation.
+    Looked at after every stretch; test data are never looked at for it.
 
     `measure` is the error rate or the NSE on validation data, or, as `nse`, the NSE of the
     training presentations recorded in the last stretch. The run ends when the measure is
@@ -43,7 +54,9 @@ class Stop(Component):
     def model_post_init(self, context: Any) -> None:
         """Refuse a stop that would never come."""
         if self.below is None and self.patience is None:
-            raise MissingField("Stop needs below, patience, or both, or it would never end a run. For example: below = 0.05.")
+            raise MissingField(
+                "Stop needs below, patience, or both, or it would never end a run. For example: below = 0.05."
+            )
 
     def reason(self, measured: Sequence[float]) -> str | None:
         """Why a run ends now, from the measure after each stretch so far; None where it goes on."""
@@ -72,7 +85,10 @@ class Phase(Component):
     def model_post_init(self, context: Any) -> None:
         """Refuse a phase without one length."""
         if (self.presentations is None) == (self.epochs is None):
-            raise MissingField("Phase needs presentations or epochs, and not both. For example: phases = [{ epochs = 10 }, { epochs = 5, rate = 0.1 }].")
+            raise MissingField(
+                "Phase needs presentations or epochs, and not both. For example: phases = [{ epochs = 10 }, { epochs ="
+                " 5, rate = 0.1 }]."
+            )
 
     def length(self, examples: int) -> int:
         """How many presentations it lasts, with so many training examples."""
@@ -107,18 +123,28 @@ class Protocol(Component):
         """Refuse times that are not whole steps."""
         if (self.dt is None) != (self.presentation is None):
             missing = "dt" if self.dt is None else "presentation"
-            raise MissingField(f"Protocol.{missing} is missing: give both dt and presentation, or neither for a static network. For example: dt = '1 ms', presentation = '100 ms'.")
+            raise MissingField(
+                f"Protocol.{missing} is missing: give both dt and presentation, or neither for a static network. For"
+                " example: dt = '1 ms', presentation = '100 ms'."
+            )
         if self.dt is None or self.presentation is None:
             if self.learning_onset > 0:
-                raise Contradiction(f"Protocol.learning_onset needs dt and presentation; got learning_onset = {self.learning_onset:g} s alone. For example: dt = '1 ms', presentation = '100 ms'.")
+                raise Contradiction(
+                    f"Protocol.learning_onset needs dt and presentation; got learning_onset = {self.learning_onset:g} s"
+                    " alone. For example: dt = '1 ms', presentation = '100 ms'."
+                )
             if self.blank > 0:
-                raise Contradiction(f"Protocol.blank needs dt and presentation; got blank = {self.blank:g} s alone. For example: dt = '1 ms', presentation = '100 ms'.")
+                raise Contradiction(
+                    f"Protocol.blank needs dt and presentation; got blank = {self.blank:g} s alone. For example: dt ="
+                    " '1 ms', presentation = '100 ms'."
+                )
             return
         for name in ("presentation", "learning_onset", "blank"):
             _whole_steps(name, getattr(self, name), self.dt)
         if self.learning_onset >= self.presentation:
             raise OutOfRange(
-                f"Protocol.learning_onset must be < presentation = {self.presentation:g} s; got {self.learning_onset:g} s. Nothing would learn. Give an earlier one, or leave it out."
+                f"Protocol.learning_onset must be < presentation = {self.presentation:g} s; got {self.learning_onset:g}"
+                " s. Nothing would learn. Give an earlier one, or leave it out."
             )
 
     def phase_ends(self, examples: int) -> list[int]:
@@ -159,15 +185,22 @@ class Protocol(Component):
 def _whole_steps(name: str, time: float, dt: float) -> None:
     steps = time / dt
     if not steps < MOST_STEPS:
-        raise OutOfRange(f"Protocol.{name} must be fewer than {MOST_STEPS} steps of dt = {dt:g} s; got {time:g} s. Give a larger dt.")
+        raise OutOfRange(
+            f"Protocol.{name} must be fewer than {MOST_STEPS} steps of dt = {dt:g} s; got {time:g} s. Give a larger dt."
+        )
     if abs(steps - round(steps)) > 1e-6 or (name == "presentation" and round(steps) < 1):
         nearest = max(round(steps), 1) * dt
-        raise OutOfRange(f"Protocol.{name} must be a whole number of steps of dt = {dt:g} s; got {time:g} s. The nearest is {nearest:g} s.")
+        raise OutOfRange(
+            f"Protocol.{name} must be a whole number of steps of dt = {dt:g} s; got {time:g} s. The nearest is"
+            f" {nearest:g} s."
+        )
 
 
 def _at_rates(name: str, rates: Mapping[str, float]) -> str:
     """A rule or scheme with its numbers; a decay of 0 is none."""
-    return ", ".join([name, *(f"{rate} {value:.4g}" for rate, value in rates.items() if value or not rate.endswith("decay"))])
+    return ", ".join(
+        [name, *(f"{rate} {value:.4g}" for rate, value in rates.items() if value or not rate.endswith("decay"))]
+    )
 
 
 class Record(Component):
@@ -181,7 +214,8 @@ class Record(Component):
 
 
 class ChosenOn(Component):
-    """On which seeds, and on which split of their data, numbers of a model were chosen; comparisons take other seeds."""
+    """On which seeds, and on which split of their data, numbers of a model were chosen;
+    comparisons take other seeds."""
 
     seeds: tuple[Count, ...]
     split: Literal["training", "validation", "test"]
@@ -204,7 +238,9 @@ class Experiment(Component):
 
     def model_post_init(self, context: Any) -> None:
         """Settle what a circuit leaves to the training's length, and check what spans the parts."""
-        object.__setattr__(self, "circuit", self.circuit.settled(lambda: self.protocol.training(self.task.training_examples())))
+        object.__setattr__(
+            self, "circuit", self.circuit.settled(lambda: self.protocol.training(self.task.training_examples()))
+        )
         if not self.name.isprintable() or not self.name:
             raise BadName(f"Experiment.name must be printable text; got {self.name!r}. For example: name = 'digits'.")
         n_in, n_out = self.task.sizes()
@@ -213,22 +249,29 @@ class Experiment(Component):
             wanted = {"inputs": n_in, "targets": n_out}.get(of, population.size)
             if population.size != wanted:
                 taken = self.task.columns().get(of if of in self.task.columns() else "labels", ())
-                columns = f" ({'classes of ' if of == 'targets' and of not in self.task.columns() else ''}{named(taken)})" if taken else ""
+                columns = (
+                    f" ({'classes of ' if of == 'targets' and of not in self.task.columns() else ''}{named(taken)})"
+                    if taken
+                    else ""
+                )
                 raise WrongShape(
-                    f"population '{population.name}' shows the {of} of {type(self.task).__name__}, which have {wanted} values{columns}; its size is {population.size}. "
-                    f"Give it size {wanted} (in a layered circuit, the {'first' if of == 'inputs' else 'last'} of sizes), or change the task."
+                    f"population '{population.name}' shows the {of} of {type(self.task).__name__}, which have {wanted}"
+                    f" values{columns}; its size is {population.size}. Give it size {wanted} (in a layered circuit, the"
+                    f" {'first' if of == 'inputs' else 'last'} of sizes), or change the task."
                 )
             self._check_bins(population.name, population.neuron, of)
         if not self.network.is_static() and self.protocol.dt is None:
             stateful = next(p for p in self.network.populations if p.neuron.state)
             raise MissingField(
-                f"population '{stateful.name}' has the time constant of {type(stateful.neuron).__name__}, so the protocol needs times. "
-                "Give protocol.dt and protocol.presentation, such as dt = '1 ms', presentation = '100 ms'."
+                f"population '{stateful.name}' has the time constant of {type(stateful.neuron).__name__}, so the"
+                " protocol needs times. Give protocol.dt and protocol.presentation, such as dt = '1 ms', presentation"
+                " = '100 ms'."
             )
         _ = self.network.readout
         if self.network.measure and not self.protocol.reset:
             raise Contradiction(
-                f"population '{self.network.measure[0].population}' measures the error over a presentation, so it has to begin anew with each. Give protocol.reset = true."
+                f"population '{self.network.measure[0].population}' measures the error over a presentation, so it has"
+                " to begin anew with each. Give protocol.reset = true."
             )
         for phase in self.protocol.phases:
             self._check_phase(phase)
@@ -239,12 +282,14 @@ class Experiment(Component):
         bins, steps = self.task.bins().get(of, 1), self.protocol.shown_steps
         if of and neuron.shows_steps and bins != steps:
             raise WrongShape(
-                f"population '{name}' shows spikes step by step, so a presentation must have as many steps as the {of} of {type(self.task).__name__} have bins, {bins}; "
-                f"it has {steps}. Change protocol.presentation or dt, or the task."
+                f"population '{name}' shows spikes step by step, so a presentation must have as many steps as the {of}"
+                f" of {type(self.task).__name__} have bins, {bins}; it has {steps}. Change protocol.presentation or dt,"
+                " or the task."
             )
         if steps % bins:
             raise WrongShape(
-                f"the {of} of {type(self.task).__name__} have {bins} bins, which must divide the {steps} steps of a presentation. Change protocol.presentation or dt, or the task."
+                f"the {of} of {type(self.task).__name__} have {bins} bins, which must divide the {steps} steps of a"
+                " presentation. Change protocol.presentation or dt, or the task."
             )
 
     def _check_phase(self, phase: Phase) -> None:
@@ -253,8 +298,15 @@ class Experiment(Component):
             if name not in plastic:
                 raise UnknownName(f"Phase.learns: no plastic pathway is called '{name}'.{suggestion(name, plastic)}")
         for pathway in self.network.plastic():
-            if phase.rate != 1.0 and pathway.plasticity is not None and "learning_rate" not in pathway.plasticity.parameters():
-                raise Contradiction(f"Phase.rate: the rule of pathway '{pathway.name}', {pathway.plasticity.family_name}, has no learning_rate. Leave rate out.")
+            if (
+                phase.rate != 1.0
+                and pathway.plasticity is not None
+                and "learning_rate" not in pathway.plasticity.parameters()
+            ):
+                raise Contradiction(
+                    f"Phase.rate: the rule of pathway '{pathway.name}', {pathway.plasticity.family_name}, has no"
+                    " learning_rate. Leave rate out."
+                )
 
     def _check_recorded(self, variable: str) -> None:
         names = [str(node) for node in self.network.order]
@@ -274,8 +326,12 @@ class Experiment(Component):
         if dt is None:
             return {}
         return {
-            f"{population.name}.{name}": f"{write(getattr(population.neuron, name), 's')} is simulated as {steps} step{'s' if steps != 1 else ''} of {write(dt, 's')}"
-            for population in self.circuit.network().populations for name, steps in population.neuron.rounded_times(dt).items()
+            f"{population.name}.{name}": (
+                f"{write(getattr(population.neuron, name), 's')} is simulated as {steps}"
+                f" step{'s' if steps != 1 else ''} of {write(dt, 's')}"
+            )
+            for population in self.circuit.network().populations
+            for name, steps in population.neuron.rounded_times(dt).items()
         }
 
     @property
@@ -284,14 +340,16 @@ class Experiment(Component):
         return EXPLICIT if (scheme := self.circuit.scheme_class()) is None else scheme.family_name
 
     def rates_in_use(self) -> dict[str, Any]:
-        """What decides how fast it learns: the `rules` in use with their rates, the `scheme_numbers`, all of it in one `text`, and where it `departs` from the model's own scheme."""
+        """What decides how fast it learns: the `rules` in use with their rates, the `scheme_numbers`,
+        all of it in one `text`, and where it `departs` from the model's own scheme."""
         rules, numbers = self.network.rules_in_use(), self.circuit.numbers()
         parts = [f"{', '.join(row['pathways'])}: {_at_rates(row['rule'], row['rates'])}" for row in rules]
         parts += [_at_rates(self.scheme, numbers)] if numbers else []
         return {"rules": rules, "scheme_numbers": numbers, "text": "; ".join(parts), "departs": self._departures()}
 
     def _departures(self) -> list[str]:
-        """Where a forward pathway learns otherwise than under the model's own scheme, so that more than the feedback differs."""
+        """Where a forward pathway learns otherwise than under the model's own scheme,
+        so that more than the feedback differs."""
         own = self.circuit.own_scheme_name()
         if own is None:
             return []
@@ -300,7 +358,10 @@ class Experiment(Component):
         for pathway in self.network.pathways:
             before = theirs.get(pathway.name)
             if before is not None and pathway.port == "drive" and before.plasticity != pathway.plasticity:
-                here, there = (_at_rates(p.plasticity.family_name, p.plasticity.rates()) if p.plasticity else "does not learn" for p in (pathway, before))
+                here, there = (
+                    _at_rates(p.plasticity.family_name, p.plasticity.rates()) if p.plasticity else "does not learn"
+                    for p in (pathway, before)
+                )
                 groups.setdefault(f"{here} (under {own}: {there})", []).append(pathway.name)
         return [f"{', '.join(names)}: {how}" for how, names in groups.items()]
 
@@ -320,21 +381,25 @@ class Experiment(Component):
             arrays: what was recorded, `(n, size)` each, by name.
             targets: the targets as the presentations ended, `(n, n_out)`.
 
-        At the end of a presentation, or over the whole of it where the error unit measures that. What is compared is what arrives at
-        the ports `prediction` and `target` of the error unit (`Network.answer`, `Network.wanted`).
+        At the end of a presentation, or over the whole of it where the error unit measures that. What is compared is
+        what arrives at the ports `prediction` and `target` of the error unit (`Network.answer`, `Network.wanted`).
         """
         network = self.network
         if network.measure:
             distance, power = (arrays[str(node)].sum(axis=1) for node in network.measure)
             return distance, power
-        answer = arrays.get(str(network.answer), arrays.get(str(network.readout)))  # results of older versions hold the readout only
+        # results of older versions hold the readout only
+        answer = arrays.get(str(network.answer), arrays.get(str(network.readout)))
         wanted = targets if network.wanted is None else arrays.get(str(network.wanted), targets)
         return np.sum((wanted - answer) ** 2, axis=1), np.sum(wanted**2, axis=1)
 
     def with_scheme(self, scheme: str) -> Experiment:
         """The same experiment under another scheme."""
         if self.circuit.scheme_class() is None:
-            raise Unavailable(f"a scheme can be chosen for a layered circuit only; '{self.name}' is given pathway by pathway. Leave --scheme out, or describe a layered circuit.")
+            raise Unavailable(
+                f"a scheme can be chosen for a layered circuit only; '{self.name}' is given pathway by pathway. Leave"
+                " --scheme out, or describe a layered circuit."
+            )
         circuit = self.circuit.with_scheme(scheme)
         try:
             return self.replace(circuit=circuit)
@@ -342,7 +407,9 @@ class Experiment(Component):
             own = circuit.own_scheme_name()
             if self.circuit.has_settings(scheme) or own is None:
                 raise
-            raise error.within(f"scheme '{scheme}' has no settings here, so its rules are those of the model's own scheme '{own}': ") from None
+            raise error.within(
+                f"scheme '{scheme}' has no settings here, so its rules are those of the model's own scheme '{own}': "
+            ) from None
 
     def _repr_html_(self) -> str | None:
         return shown(self)

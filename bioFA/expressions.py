@@ -23,22 +23,85 @@ from pydantic import AfterValidator, PlainSerializer
 from bioFA.components import Number
 from bioFA.errors import BadEquation, BadName, UnknownName, suggestion
 
-RESERVED = {"t", "dt", "i", "j", "N", "e", "pi", "inf", "xi", "and", "or", "not", "main", "double", "float", "int", "bool",
-            "char", "long", "short", "signed", "unsigned", "void", "auto", "const", "static", "struct", "union", "enum",
-            "template", "namespace", "new", "delete", "this", "operator", "private", "public", "protected", "switch",
-            "case", "default", "do", "goto", "register", "sizeof", "typedef", "virtual", "volatile", "brian", "biofa"}
+RESERVED = {
+    "t",
+    "dt",
+    "i",
+    "j",
+    "N",
+    "e",
+    "pi",
+    "inf",
+    "xi",
+    "and",
+    "or",
+    "not",
+    "main",
+    "double",
+    "float",
+    "int",
+    "bool",
+    "char",
+    "long",
+    "short",
+    "signed",
+    "unsigned",
+    "void",
+    "auto",
+    "const",
+    "static",
+    "struct",
+    "union",
+    "enum",
+    "template",
+    "namespace",
+    "new",
+    "delete",
+    "this",
+    "operator",
+    "private",
+    "public",
+    "protected",
+    "switch",
+    "case",
+    "default",
+    "do",
+    "goto",
+    "register",
+    "sizeof",
+    "typedef",
+    "virtual",
+    "volatile",
+    "brian",
+    "biofa",
+}
 """Names that mean something else in an equation, in Brian2 or in C++."""
 LONGEST, DEEPEST = 1000, 50
 """Longest text in characters, and deepest nesting."""
 _BINARY: dict[type, tuple[str, Callable[[Any, Any], Any]]] = {
-    ast.Add: ("+", operator.add), ast.Sub: ("-", operator.sub), ast.Mult: ("*", operator.mul), ast.Div: ("/", operator.truediv), ast.Pow: ("**", operator.pow),
+    ast.Add: ("+", operator.add),
+    ast.Sub: ("-", operator.sub),
+    ast.Mult: ("*", operator.mul),
+    ast.Div: ("/", operator.truediv),
+    ast.Pow: ("**", operator.pow),
 }
 _COMPARE: dict[type, tuple[str, Callable[[Any, Any], Any]]] = {
-    ast.Lt: ("<", np.less), ast.LtE: ("<=", np.less_equal), ast.Gt: (">", np.greater), ast.GtE: (">=", np.greater_equal),
+    ast.Lt: ("<", np.less),
+    ast.LtE: ("<=", np.less_equal),
+    ast.Gt: (">", np.greater),
+    ast.GtE: (">=", np.greater_equal),
 }
 FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
-    "exp": (1, np.exp), "log": (1, np.log), "sqrt": (1, np.sqrt), "tanh": (1, np.tanh), "sin": (1, np.sin), "cos": (1, np.cos),
-    "abs": (1, np.abs), "sign": (1, np.sign), "clip": (3, np.clip), "int": (1, lambda condition: np.asarray(condition, dtype=float)),
+    "exp": (1, np.exp),
+    "log": (1, np.log),
+    "sqrt": (1, np.sqrt),
+    "tanh": (1, np.tanh),
+    "sin": (1, np.sin),
+    "cos": (1, np.cos),
+    "abs": (1, np.abs),
+    "sign": (1, np.sign),
+    "clip": (3, np.clip),
+    "int": (1, lambda condition: np.asarray(condition, dtype=float)),
 }
 """The functions that an equation may call: how many arguments, and what NumPy computes."""
 
@@ -76,11 +139,16 @@ def parse(text: str, known: Iterable[str] | None = None) -> Expression:
         ModelError: quoting what is not allowed, and what to write instead.
     """
     if not isinstance(text, str) or len(text) > LONGEST or not text.isascii():
-        raise BadEquation(f"an equation is text of at most {LONGEST} plain (ASCII) characters; got {str(text)[:40]!r}. Name parts of it.")
+        raise BadEquation(
+            f"an equation is text of at most {LONGEST} plain (ASCII) characters; got {str(text)[:40]!r}. Name parts"
+            " of it."
+        )
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise BadEquation(f"the equation {text!r} cannot be read. Write it like: learning_rate * error_post * r_pre / T.") from None
+        raise BadEquation(
+            f"the equation {text!r} cannot be read. Write it like: learning_rate * error_post * r_pre / T."
+        ) from None
     names: dict[str, None] = {}
     written = _read(tree, names, None if known is None else set(known), DEEPEST)
     _refuse_towers(tree, names)
@@ -96,10 +164,18 @@ def _read(node: ast.expr, names: dict[str, None], known: set[str] | None, depth:
         return _read(part, names, known, depth - 1, condition)
 
     if condition != isinstance(node, ast.Compare):
-        raise BadEquation(f"'{ast.unparse(node)}': comparisons belong inside int(...), and int(...) around comparisons. For example: int(r_post > 0).")
+        raise BadEquation(
+            f"'{ast.unparse(node)}': comparisons belong inside int(...), and int(...) around comparisons. For example:"
+            " int(r_post > 0)."
+        )
     if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _COMPARE:
         return f"{inner(node.left)} {_COMPARE[type(node.ops[0])][0]} {inner(node.comparators[0])}"
-    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and not isinstance(node.value, bool) and node.value < 1e300:
+    if (
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, (int, float))
+        and not isinstance(node.value, bool)
+        and node.value < 1e300
+    ):
         return repr(float(node.value))  # never a whole number: SymPy would compute 9**9**9 exactly
     if isinstance(node, ast.Name):
         if known is not None and node.id not in known:
@@ -119,12 +195,14 @@ def _read(node: ast.expr, names: dict[str, None], known: set[str] | None, depth:
         return f"{name}({', '.join(inner(part, name == 'int') for part in node.args)})"
     power = " Write a power as **." if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor) else ""
     raise BadEquation(
-        f"the equation may not contain '{ast.unparse(node)[:60]}'.{power} Allowed: numbers, names, + - * / **, comparisons inside int(...), and {', '.join(FUNCTIONS)}."
+        f"the equation may not contain '{ast.unparse(node)[:60]}'.{power} Allowed: numbers, names, + - * / **,"
+        f" comparisons inside int(...), and {', '.join(FUNCTIONS)}."
     )
 
 
 def _refuse_towers(tree: ast.expr, names: Iterable[str]) -> None:
-    """Refuse powers and exponentials that leave the range of a float: SymPy would compute those of constants to the last digit, for hours.
+    """Refuse powers and exponentials that leave the range of a float:
+    SymPy would compute those of constants to the last digit, for hours.
 
     Every name is 0.07 here: what cancels (`9**9**9**(9 + 0*w)`) is as large as without it.
     """
@@ -134,7 +212,10 @@ def _refuse_towers(tree: ast.expr, names: Iterable[str]) -> None:
             with np.errstate(all="ignore"):
                 value = _evaluate(node, values)
             if np.isinf(value):
-                raise BadEquation(f"'{ast.unparse(node)[:60]}' is beyond every float (1.8e308). Write a smaller number, or a power of one level.")
+                raise BadEquation(
+                    f"'{ast.unparse(node)[:60]}' is beyond every float (1.8e308). Write a smaller number, or a power of"
+                    " one level."
+                )
 
 
 def _evaluate(node: ast.expr, values: Mapping[str, Any]) -> Any:
@@ -144,7 +225,9 @@ def _evaluate(node: ast.expr, values: Mapping[str, Any]) -> Any:
     if isinstance(node, ast.Name):
         return values[node.id]
     if isinstance(node, ast.BinOp):
-        return _BINARY[type(node.op)][1](np.asarray(_evaluate(node.left, values)), np.asarray(_evaluate(node.right, values)))
+        return _BINARY[type(node.op)][1](
+            np.asarray(_evaluate(node.left, values)), np.asarray(_evaluate(node.right, values))
+        )
     if isinstance(node, ast.UnaryOp):
         value = _evaluate(node.operand, values)
         return -value if isinstance(node.op, ast.USub) else value
@@ -176,7 +259,14 @@ def check_constants(constants: Mapping[str, float], taken: Iterable[str]) -> Non
     for name, value in constants.items():
         if not name.isidentifier() or not name.isascii() or not name[0].isalpha() or name.endswith("_") or "__" in name:
             raise BadName(f"the constant {name!r} has no plain name. Use letters, digits and inner underscores.")
-        if name in {*taken, *FUNCTIONS, *RESERVED} or keyword.iskeyword(name) or name.endswith(("_pre", "_post")) or name.startswith("_"):
-            raise BadName(f"the constant '{name}' has a name that means something else in an equation. Call it otherwise.")
+        if (
+            name in {*taken, *FUNCTIONS, *RESERVED}
+            or keyword.iskeyword(name)
+            or name.endswith(("_pre", "_post"))
+            or name.startswith("_")
+        ):
+            raise BadName(
+                f"the constant '{name}' has a name that means something else in an equation. Call it otherwise."
+            )
         if not math.isfinite(value):
             raise BadEquation(f"the constant '{name}' must be a finite number; got {value}.")

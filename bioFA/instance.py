@@ -35,10 +35,10 @@ def stream(seed: int, purpose: str) -> np.random.Generator:
 class Feed:
     """What the sources show in a stretch of presentations: `table[row]` for each presentation.
 
-    `tables` maps a source population to a matrix `(n, size)`, or with a time axis `(n, bins, size)`, or a pathway that is redrawn to its weights as rows, `rows` to the row shown in each
-    presentation; `start` is the number of the first presentation in the whole run, `phase` says
-    which pathways learn and how fast, where the training has phases. `keys` maps
-    a population that draws random numbers to the key of its numbers (`bioFA.draws`).
+    `tables` maps a source population to a matrix `(n, size)`, or with a time axis `(n, bins, size)`, or a pathway that
+    is redrawn to its weights as rows, `rows` to the row shown in each presentation; `start` is the number of the first
+    presentation in the whole run, `phase` says which pathways learn and how fast, where the training has phases. `keys`
+    maps a population that draws random numbers to the key of its numbers (`bioFA.draws`).
     """
 
     presentations: int
@@ -58,13 +58,15 @@ class Feed:
         return 1.0 if self.phase is None else self.phase.rate
 
     def recorded(self, every: int) -> Array:
-        """The presentations of this stretch, counted from its beginning, that the run records: every so many of the whole run."""
+        """The presentations of this stretch, counted from its beginning, that the run records:
+        every so many of the whole run."""
         return np.arange(-self.start % every, self.presentations, every)
 
 
 @dataclass(frozen=True)
 class Instance:
-    """An experiment with its draws. `state` holds `pathway.w` and traces `(n_post, n_pre)`, and `population.u` `(size,)`.
+    """An experiment with its draws. `state` holds `pathway.w` and traces `(n_post, n_pre)`,
+    and `population.u` `(size,)`.
 
     `masks[pathway]` `(n_post, n_pre)` says which synapses of a sparse pathway exist.
     """
@@ -109,7 +111,9 @@ class Instance:
             return feed
         if any(start < end < stop for end in ends):
             raise ValueError(f"a phase ends between presentations {start} and {stop}: its ends are {ends}")
-        return replace(feed, phase=self.experiment.protocol.phases[next(number for number, end in enumerate(ends) if stop <= end)])
+        return replace(
+            feed, phase=self.experiment.protocol.phases[next(number for number, end in enumerate(ends) if stop <= end)]
+        )
 
     def presented(self, start: int, stop: int) -> Feed:
         """What the training presentations from `start` to `stop` show, whatever their phases."""
@@ -131,7 +135,9 @@ class Instance:
                 noise = self._noise(f"noise/{split}/{population.name}", population.size, start, start + len(shown))
                 tables[population.name] = neuron.sigma * noise
                 rows[population.name] = np.arange(len(shown))
-        keys = {p.name: draws.key(self.seed, f"draws/{split}/{p.name}") for p in self.network.populations if p.neuron.draws}
+        keys = {
+            p.name: draws.key(self.seed, f"draws/{split}/{p.name}") for p in self.network.populations if p.neuron.draws
+        }
         for pathway in self.network.redrawn():
             tables[pathway.name] = self._redrawn(f"weights/{split}/{pathway.name}", pathway, start, start + len(shown))
             rows[pathway.name] = np.arange(len(shown))
@@ -144,8 +150,13 @@ class Instance:
         """A pathway's weights in each presentation, as rows `(n, n_post * n_pre)`."""
         shape, mask = self.network.shape(pathway), self.masks.get(pathway.name)
         return self._blocks(
-            purpose, start, stop,
-            lambda rng: np.array([_constrained(self.network, pathway, pathway.weights.draw(rng, shape), mask).ravel() for _ in range(NOISE_BLOCK)]),
+            purpose,
+            start,
+            stop,
+            lambda rng: np.array([
+                _constrained(self.network, pathway, pathway.weights.draw(rng, shape), mask).ravel()
+                for _ in range(NOISE_BLOCK)
+            ]),
         )
 
     def _blocks(self, purpose: str, start: int, stop: int, draw_block: Callable[[np.random.Generator], Array]) -> Array:
@@ -156,7 +167,8 @@ class Instance:
         return np.concatenate(drawn)[first : first + stop - start]
 
     def with_weights(self, weights: Mapping[str, Array]) -> tuple[Instance, list[str]]:
-        """The same instance with given weights in place of drawn ones, by `pathway.w`, and the names of the pathways that took some.
+        """The same instance with given weights in place of drawn ones, by `pathway.w`,
+        and the names of the pathways that took some.
 
         Everything else is drawn: neuron state, order, noise, and pathways that nothing is given for.
 
@@ -167,11 +179,14 @@ class Instance:
         for name in taken:
             if weights[name].shape != self.state[name].shape:
                 raise WrongShape(
-                    f"pathway '{name.removesuffix('.w')}' has weights of shape {self.state[name].shape} here; those given have {weights[name].shape}. "
-                    "Give weights of a network with the same sizes."
+                    f"pathway '{name.removesuffix('.w')}' has weights of shape {self.state[name].shape} here; those"
+                    f" given have {weights[name].shape}. Give weights of a network with the same sizes."
                 )
         if not taken:
-            ours, given = (", ".join(sorted(n.removesuffix(".w") for n in names if n.endswith(".w"))) or "none" for names in (self.state, weights))
+            ours, given = (
+                ", ".join(sorted(n.removesuffix(".w") for n in names if n.endswith(".w"))) or "none"
+                for names in (self.state, weights)
+            )
             raise UnknownName(f"no pathway here has the name of given weights. Pathways here: {ours}; given: {given}.")
         self._check_promises({name: weights[name] for name in taken})
         state = {**self.state, **{name: np.ascontiguousarray(weights[name], dtype=float) for name in taken}}
@@ -187,22 +202,28 @@ class Instance:
             ModelError: if that run had another seed or other neurons or synapses, or as many presentations as this one.
         """
         if seed != self.seed:
-            raise Contradiction(f"a run goes on with the draws of the one before, whose seed was {seed}; got seed {self.seed}. Give seed {seed}.")
+            raise Contradiction(
+                f"a run goes on with the draws of the one before, whose seed was {seed}; got seed {self.seed}. Give"
+                f" seed {seed}."
+            )
         if presentations >= self.presentations():
             raise NothingToLearn(
-                f"nothing is left to do: the run before had {presentations} presentations, and the protocol has {self.presentations()} in all. "
-                "Give a longer protocol, such as more epochs."
+                f"nothing is left to do: the run before had {presentations} presentations, and the protocol has"
+                f" {self.presentations()} in all. Give a longer protocol, such as more epochs."
             )
         for name in sorted({*self.state, *state}):
             ours, given = (which[name].shape if name in which else None for which in (self.state, state))
             if ours != given:
                 found = [f"has the shape {shape}" if shape is not None else "is not there" for shape in (ours, given)]
-                raise WrongShape(f"'{name}' {found[0]} here, but {found[1]} in the run to go on from. Give the model of that run.")
+                raise WrongShape(
+                    f"'{name}' {found[0]} here, but {found[1]} in the run to go on from. Give the model of that run."
+                )
         self._check_promises(state)
         return replace(self, state={name: np.ascontiguousarray(state[name], dtype=float) for name in self.state})
 
     def _check_promises(self, weights: Mapping[str, Array]) -> None:
-        """Refuse given weights that break what the model says of its weights: which synapses exist, their signs, their bounds.
+        """Refuse given weights that break what the model says of its weights: which synapses exist, their signs,
+        their bounds.
 
         Raises:
             WrongData: naming the pathway, and how many weights are not finite.
@@ -215,15 +236,18 @@ class Instance:
             if not np.isfinite(given).all():
                 post, pre = np.argwhere(~np.isfinite(given))[0]
                 raise WrongData(
-                    f"pathway '{pathway.name}': {np.count_nonzero(~np.isfinite(given))} of {given.size} given weights are not finite; the first goes from neuron {pre} to neuron {post}. "
-                    "Give weights from before they diverged."
+                    f"pathway '{pathway.name}': {np.count_nonzero(~np.isfinite(given))} of {given.size} given weights"
+                    f" are not finite; the first goes from neuron {pre} to neuron {post}. Give weights from before they"
+                    " diverged."
                 )
             for broken, promise in _broken(self.network, pathway, given, self.masks.get(pathway.name)):
                 if broken.any():
                     post, pre = np.argwhere(broken)[0]
                     raise Contradiction(
-                        f"pathway '{pathway.name}': {broken.sum()} of {given.size} given weights break what the model says of them, {promise}; the first goes from neuron {pre} to "
-                        f"neuron {post}: {given[post, pre]:g}. Give weights that were learned under the same description, or change the description."
+                        f"pathway '{pathway.name}': {broken.sum()} of {given.size} given weights break what the model"
+                        f" says of them, {promise}; the first goes from neuron {pre} to neuron {post}:"
+                        f" {given[post, pre]:g}. Give weights that were learned under the same description, or change"
+                        " the description."
                     )
 
     def check_range(self, kind: type[np.floating]) -> None:
@@ -239,8 +263,9 @@ class Instance:
                 if array.size and max(array.max(), -array.min()) > largest:
                     at = np.argwhere(np.abs(array) > largest)[0]
                     raise WrongData(
-                        f"the {split} {name} of {type(self.experiment.task).__name__} hold {array[tuple(at)]:g} in row {at[0]}, column {at[-1]}, which "
-                        f"{kind.__name__} cannot hold (at most {largest:.3g}). Use --precision float64, or scale the data, such as scaling = 'standard'."
+                        f"the {split} {name} of {type(self.experiment.task).__name__} hold {array[tuple(at)]:g} in row"
+                        f" {at[0]}, column {at[-1]}, which {kind.__name__} cannot hold (at most {largest:.3g}). Use"
+                        " --precision float64, or scale the data, such as scaling = 'standard'."
                     )
 
     def data_sha256(self) -> str:
@@ -248,7 +273,9 @@ class Instance:
         digest = hashlib.sha256()
         for name, split in self.data.splits().items():
             for table in (split.inputs, split.targets, split.labels):
-                for part in (table.bytes, table.levels) if isinstance(table, ByteTable) else () if table is None else (table,):
+                for part in (
+                    (table.bytes, table.levels) if isinstance(table, ByteTable) else () if table is None else (table,)
+                ):
                     digest.update(f"{name} {part.dtype} {part.shape}".encode())
                     digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()
@@ -271,25 +298,37 @@ def draw(experiment: Experiment, seed: int) -> Instance:
     state, masks = _beginning(experiment.network, seed)
     data = experiment.task.draw(lambda purpose: stream(seed, purpose))
     if not data.train.targets.any():
-        raise NothingToLearn(f"the train targets of {type(experiment.task).__name__} are all zero, so there is nothing to learn. Check the task.")
+        raise NothingToLearn(
+            f"the train targets of {type(experiment.task).__name__} are all zero, so there is nothing to learn. Check"
+            " the task."
+        )
     return Instance(experiment, seed, data, state, masks)
 
 
 def _beginning(network: Network, seed: int) -> tuple[dict[str, Array], dict[str, Array]]:
     """The state with which a network begins, and which synapses of its sparse pathways exist."""
     masks = {
-        p.name: _mask(p, stream(seed, f"mask/{p.name}").random(network.shape(p))) for p in network.owners() if p.sparse and not p.zero_is_absent
+        p.name: _mask(p, stream(seed, f"mask/{p.name}").random(network.shape(p)))
+        for p in network.owners()
+        if p.sparse and not p.zero_is_absent
     } | {
-        p.name: p.weights.draw(stream(seed, f"weights/{p.name}"), network.shape(p)) != 0 for p in network.owners() if p.zero_is_absent
+        p.name: p.weights.draw(stream(seed, f"weights/{p.name}"), network.shape(p)) != 0
+        for p in network.owners()
+        if p.zero_is_absent
     }
     state = {
-        f"{p.name}.w": _constrained(network, p, p.weights.draw(stream(seed, f"weights/{p.name}"), network.shape(p)), masks.get(p.name))
+        f"{p.name}.w": _constrained(
+            network, p, p.weights.draw(stream(seed, f"weights/{p.name}"), network.shape(p)), masks.get(p.name)
+        )
         for p in network.owners()
         if not p.weights.one_to_one and not p.weights.redrawn
     }
     for pathway in network.plastic():
         state |= _gathering(pathway, state[f"{pathway.name}.w"])
-        state |= {f"{pathway.name}.{variable}": np.full(network.shape(pathway), value) for variable, value in pathway.traces().items()}
+        state |= {
+            f"{pathway.name}.{variable}": np.full(network.shape(pathway), value)
+            for variable, value in pathway.traces().items()
+        }
     for population in network.populations:
         for variable, value in population.neuron.state.items():
             state[f"{population.name}.{variable}"] = np.full(population.size, value)
@@ -297,22 +336,28 @@ def _beginning(network: Network, seed: int) -> tuple[dict[str, Array], dict[str,
 
 
 def identical(first: Experiment, second: Experiment, seed: int) -> bool:
-    """Whether two experiments are the same network by construction: they differ in the names of pathways, and of the scheme, alone.
+    """Whether two experiments are the same network by construction: they differ in the names of pathways,
+    and of the scheme, alone.
 
-    Then all their trajectories from a seed are equal, bit for bit: the populations, and, port by port in their order, the pathways that arrive there
-    with their drawn weights, rules and rates; the task and the protocol.
+    Then all their trajectories from a seed are equal, bit for bit: the populations, and, port by port in their order,
+    the pathways that arrive there with their drawn weights, rules and rates; the task and the protocol.
     """
     mine, theirs = first.network, second.network
     if first.task != second.task or first.protocol != second.protocol or mine.wiring() != theirs.wiring():
         return False
     names = dict(zip((p.name for p in mine.by_port()), (p.name for p in theirs.by_port()), strict=True))
-    if any(names[pathway.name] != pathway.name for pathway in mine.redrawn()):  # whose weights come from the stream of the name
+    # whose weights come from the stream of the name
+    if any(names[pathway.name] != pathway.name for pathway in mine.redrawn()):
         return False
-    return all(_equal({_renamed(name, names): array for name, array in ours.items()}, given) for ours, given in zip(_beginning(mine, seed), _beginning(theirs, seed), strict=True))
+    return all(
+        _equal({_renamed(name, names): array for name, array in ours.items()}, given)
+        for ours, given in zip(_beginning(mine, seed), _beginning(theirs, seed), strict=True)
+    )
 
 
 def _renamed(name: str, names: Mapping[str, str]) -> str:
-    """The name of an array of a pathway, `pathway` or `pathway.variable`, with the name that the pathway has elsewhere."""
+    """The name of an array of a pathway, `pathway` or `pathway.variable`,
+    with the name that the pathway has elsewhere."""
     pathway, dot, variable = name.partition(".")
     return f"{names.get(pathway, pathway)}{dot}{variable}"
 
@@ -324,14 +369,21 @@ def _equal(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
 
 def _mask(pathway: Pathway, chances: Array) -> Array:
     """Which synapses exist: each by its chance, or the `fan_in` of each row with the smallest ones."""
-    return chances < pathway.density if pathway.fan_in is None else chances.argsort(axis=1).argsort(axis=1) < pathway.fan_in
+    return (
+        chances < pathway.density
+        if pathway.fan_in is None
+        else chances.argsort(axis=1).argsort(axis=1) < pathway.fan_in
+    )
 
 
 def _broken(network: Network, pathway: Pathway, weights: Array, mask: Array | None) -> list[tuple[Array, str]]:
     """Which weights `(n_post, n_pre)` break each promise of a pathway, and the promise."""
     low, high = pathway.learning.bounds()
     rounding = 1e-6  # float32 holds a bound to 6e-8 of itself
-    found = [((weights < low - rounding * abs(low)) | (weights > high + rounding * abs(high)), f"learning.low = {low:g} and learning.high = {high:g}")]
+    found = [(
+        (weights < low - rounding * abs(low)) | (weights > high + rounding * abs(high)),
+        f"learning.low = {low:g} and learning.high = {high:g}",
+    )]
     if mask is not None:
         found.append(((weights != 0) & ~mask, f"that {np.count_nonzero(~mask)} synapses are absent"))
     if pathway.sign in ("excitatory", "inhibitory"):
@@ -343,7 +395,8 @@ def _broken(network: Network, pathway: Pathway, weights: Array, mask: Array | No
 
 
 def _gathering(pathway: Pathway, weights: Array) -> dict[str, Array]:
-    """What a pathway keeps beside its weights: the changes that wait, `(n_post, n_pre)`, and the norms to hold, `(n_post,)`.
+    """What a pathway keeps beside its weights: the changes that wait, `(n_post, n_pre)`, and the norms to hold,
+    `(n_post,)`.
 
     Raises:
         ModelError: if weights that are to keep their norm have none.
@@ -355,14 +408,15 @@ def _gathering(pathway: Pathway, weights: Array) -> dict[str, Array]:
         kept[f"{pathway.name}.norm"] = norms = np.linalg.norm(weights, axis=1)
         if not norms.all():
             raise Contradiction(
-                f"pathway '{pathway.name}': learning.normalised keeps the norm of the weights that enter a neuron, but neuron {int(norms.argmin())} "
-                "begins with none. Draw other weights, or leave normalised out."
+                f"pathway '{pathway.name}': learning.normalised keeps the norm of the weights that enter a neuron, but"
+                f" neuron {int(norms.argmin())} begins with none. Draw other weights, or leave normalised out."
             )
     return kept
 
 
 def _constrained(network: Network, pathway: Pathway, weights: Array, mask: Array | None) -> Array:
-    """Drawn weights with the pathway's sign or those of Dale's law, within its bounds, and 0 where there is no synapse."""
+    """Drawn weights with the pathway's sign or those of Dale's law, within its bounds,
+    and 0 where there is no synapse."""
     cells = network.signs(pathway)
     if cells is not None:
         fewer = (cells > 0).sum() / max((cells < 0).sum(), 1)  # in balance: sum of excitation = sum of inhibition

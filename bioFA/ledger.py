@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 
 class Ledger:
-    """What a file holds and what of it was read, by the file's own names, so that the rest can be named: `lost` of an import, notes of data.
+    """What a file holds and what of it was read, by the file's own names, so that the rest can be named:
+    `lost` of an import, notes of data.
 
         ledger.holds("dynamics_params of 'cells'", {"V_m": 1, "C_m": 1})
         ledger.take("dynamics_params of 'cells'", "C_m")
@@ -30,14 +31,23 @@ class Ledger:
 
     def rest(self) -> tuple[str, ...]:
         """A sentence for each name that nobody took."""
-        return tuple(f"{place}: {_counted(name, count)} is not used" for place, left in self._left() for name, count in left)
+        return tuple(
+            f"{place}: {_counted(name, count)} is not used" for place, left in self._left() for name, count in left
+        )
 
     def by_place(self) -> tuple[str, ...]:
         """A sentence for each place that holds what nobody took, with every name in it."""
-        return tuple(f"not used of {place}: {', '.join(_counted(name, count) for name, count in left)}" for place, left in self._left() if left)
+        return tuple(
+            f"not used of {place}: {', '.join(_counted(name, count) for name, count in left)}"
+            for place, left in self._left()
+            if left
+        )
 
     def _left(self) -> list[tuple[str, list[tuple[str, int]]]]:
-        return [(place, [(name, count) for name, count in held.items() if name not in self._taken.get(place, ())]) for place, held in self._held.items()]
+        return [
+            (place, [(name, count) for name, count in held.items() if name not in self._taken.get(place, ())])
+            for place, held in self._held.items()
+        ]
 
 
 def _counted(name: str, count: int) -> str:

@@ -43,7 +43,22 @@ from bioFA.rules import Rule
 from bioFA.weights import PseudoInverseOf, Redrawn, SharedWith, WeightsField
 
 Array = np.ndarray
-RESERVED_AT_SYNAPSES = {"w", "w_before", "w_partner", "w_followed", "gathered", "norm", "exists", "low", "high", "batch", "sign_step", "T", "N", "cell"}
+RESERVED_AT_SYNAPSES = {
+    "w",
+    "w_before",
+    "w_partner",
+    "w_followed",
+    "gathered",
+    "norm",
+    "exists",
+    "low",
+    "high",
+    "batch",
+    "sign_step",
+    "T",
+    "N",
+    "cell",
+}
 NO_BOUND = 1e38
 """A weight that is larger than any: finite in float32 too."""
 
@@ -78,8 +93,9 @@ class _Named(Component):
         good = re.fullmatch(r"[a-z]([a-z0-9_]*[a-z0-9])?", self.name)
         if not good or keyword.iskeyword(self.name) or self.name in RESERVED:
             raise BadName(
-                f"{type(self).__name__}.name must be lower-case letters, digits and inner underscores, begin with a letter, "
-                f"and not be a reserved word; got {self.name!r}. For example: 'hidden', 'hidden2', 'image_to_hidden'."
+                f"{type(self).__name__}.name must be lower-case letters, digits and inner underscores, begin with a"
+                f" letter, and not be a reserved word; got {self.name!r}. For example: 'hidden', 'hidden2',"
+                " 'image_to_hidden'."
             )
 
 
@@ -127,7 +143,10 @@ class Learning(Component):
         if low >= high:
             raise OutOfRange(f"Learning.low must be < high; got low = {self.low}, high = {self.high}.")
         if self.normalised and self.bounded:
-            raise Contradiction("Learning: weights that keep their norm cannot also be held within bounds. Give low and high, or normalised.")
+            raise Contradiction(
+                "Learning: weights that keep their norm cannot also be held within bounds. Give low and high, or"
+                " normalised."
+            )
 
     def bounds(self) -> tuple[float, float]:
         """The least and the largest weight, as far out as numbers go where there is none."""
@@ -148,12 +167,13 @@ class Pathway(_Named):
     """All synapses from one population to one port of another.
 
     `density` is the probability that a synapse exists, `fan_in` how many each postsynaptic neuron has,
-    from different neurons; with `zero_is_absent` those exist whose initial weight is not 0. An absent one has weight 0 and never learns. `sign` keeps every weight >= 0 (excitatory) or <= 0 (inhibitory): drawn weights take
-    it by their absolute value, learned ones stop at 0. With `sign = "concordant"` a feedback pathway
-    transmits with |w| sign(W'), W being the weights that it `stands_for`: magnitudes of its own, their signs.
-    `carries` names what of the source the synapses transmit: a published variable, or what arrives
-    at one of its ports, passed on as it is; `stands_for` the feedforward pathway whose transpose a
-    feedback pathway replaces. `partner` names a pathway of the same shape whose weight, synapse by synapse, the rule can read.
+    from different neurons; with `zero_is_absent` those exist whose initial weight is not 0. An absent one has weight 0
+    and never learns. `sign` keeps every weight >= 0 (excitatory) or <= 0 (inhibitory): drawn weights take it by their
+    absolute value, learned ones stop at 0. With `sign = "concordant"` a feedback pathway transmits with |w| sign(W'), W
+    being the weights that it `stands_for`: magnitudes of its own, their signs. `carries` names what of the source the
+    synapses transmit: a published variable, or what arrives at one of its ports, passed on as it is; `stands_for` the
+    feedforward pathway whose transpose a feedback pathway replaces.
+    `partner` names a pathway of the same shape whose weight, synapse by synapse, the rule can read.
     """
 
     source: Name
@@ -177,7 +197,9 @@ class Pathway(_Named):
 
     def reads_pre(self) -> tuple[str, ...]:
         """The presynaptic variables that the rule reads; `carried` is whatever the pathway carries."""
-        return tuple(self.carries if v == "carried" else v for v in self.plasticity.reads_pre) if self.plasticity else ()
+        return (
+            tuple(self.carries if v == "carried" else v for v in self.plasticity.reads_pre) if self.plasticity else ()
+        )
 
     def traces(self) -> Mapping[str, float]:
         """What the rule keeps at each synapse beside the weight, and the value that it begins with."""
@@ -186,7 +208,11 @@ class Pathway(_Named):
     def refers_to(self) -> tuple[str, ...]:
         """The pathways whose weights this one cannot do without."""
         borrowed = () if self.weights.owns else (self.weights.pathway,)  # type: ignore[attr-defined]
-        return (*borrowed, *((self.stands_for or "",) if self.sign == "concordant" else ()), *((self.partner,) if self.partner else ()))
+        return (
+            *borrowed,
+            *((self.stands_for or "",) if self.sign == "concordant" else ()),
+            *((self.partner,) if self.partner else ()),
+        )
 
 
 class Circuit(Component):
@@ -226,7 +252,10 @@ class Circuit(Component):
         Raises:
             ModelError: if none lays it out.
         """
-        raise Unavailable(f"scheme '{scheme}' has nothing to lay out in a circuit that is given pathway by pathway. Describe a layered circuit.")
+        raise Unavailable(
+            f"scheme '{scheme}' has nothing to lay out in a circuit that is given pathway by pathway. Describe a"
+            " layered circuit."
+        )
 
     def with_parts(self, change: Callable[[Any], Any]) -> Circuit:
         """The same circuit with every part of it that learns changed."""
@@ -246,7 +275,9 @@ class Network(Circuit):
             form a cycle.
     """
 
-    populations: Annotated[tuple[Population, ...], Field(examples=[[{"name": "hidden", "size": 30, "neuron": "leaky_rate"}]])]
+    populations: Annotated[
+        tuple[Population, ...], Field(examples=[[{"name": "hidden", "size": 30, "neuron": "leaky_rate"}]])
+    ]
     pathways: tuple[Pathway, ...] = ()
 
     def network(self) -> Network:
@@ -274,8 +305,11 @@ class Network(Circuit):
         counts = Counter(part.name for part in (*self.populations, *self.pathways))
         for name, count in counts.items():
             if count > 1:
-                raise DuplicateName(f"the name '{name}' is used {count} times. Give every population and pathway its own name.")
-        for check in (self._check_pathway, self._check_plasticity):  # rules read ports, so every pathway must be right first
+                raise DuplicateName(
+                    f"the name '{name}' is used {count} times. Give every population and pathway its own name."
+                )
+        # rules read ports, so every pathway must be right first
+        for check in (self._check_pathway, self._check_plasticity):
             for pathway in self.pathways:
                 try:
                     check(pathway)
@@ -285,8 +319,9 @@ class Network(Circuit):
             for port in population.neuron.required_ports():
                 if not self.arriving(population.name, port):
                     raise MissingSignal(
-                        f"population '{population.name}': nothing arrives at the port '{port}', which "
-                        f"{type(population.neuron).__name__} needs. Add a pathway with target = '{population.name}', port = '{port}'."
+                        f"population '{population.name}': nothing arrives at the port '{port}', which"
+                        f" {type(population.neuron).__name__} needs. Add a pathway with target = '{population.name}',"
+                        f" port = '{port}'."
                     )
         self._check_shared()
         _ = self.order
@@ -300,68 +335,111 @@ class Network(Circuit):
                 ours, theirs = (getattr(p.neuron, name) for p in (population, other))
                 if ours != theirs:
                     raise Contradiction(
-                        f"population '{population.name}': {type(population.neuron).__name__}.{name} is {ours:g}, but it must be that of '{other.name}', {theirs:g}: "
-                        "the phases of a presentation are the same for all. Change one of them."
+                        f"population '{population.name}': {type(population.neuron).__name__}.{name} is {ours:g}, but it"
+                        f" must be that of '{other.name}', {theirs:g}: the phases of a presentation are the same for"
+                        " all. Change one of them."
                     )
 
     def _check_pathway(self, pathway: Pathway) -> None:
         for end in ("source", "target"):
             if getattr(pathway, end) not in self._populations:
-                raise UnknownName(f"unknown {end} '{getattr(pathway, end)}'.{suggestion(getattr(pathway, end), self._populations)}")
+                raise UnknownName(
+                    f"unknown {end} '{getattr(pathway, end)}'.{suggestion(getattr(pathway, end), self._populations)}"
+                )
         source, target = self.population(pathway.source), self.population(pathway.target)
         if pathway.port not in target.neuron.ports:
-            raise UnknownName(f"{type(target.neuron).__name__} has no port '{pathway.port}'.{suggestion(pathway.port, target.neuron.ports)}")
+            raise UnknownName(
+                f"{type(target.neuron).__name__} has no port"
+                f" '{pathway.port}'.{suggestion(pathway.port, target.neuron.ports)}"
+            )
         if pathway.port in target.neuron.unread_ports():
-            raise Contradiction(f"{type(target.neuron).__name__} of '{target.name}' is set up so that nothing reads its port '{pathway.port}'. Drop the pathway or change the neuron.")
+            raise Contradiction(
+                f"{type(target.neuron).__name__} of '{target.name}' is set up so that nothing reads its port"
+                f" '{pathway.port}'. Drop the pathway or change the neuron."
+            )
         if pathway.carries not in (*source.neuron.publishes, *source.neuron.ports) or pathway.carries == "probe":
             raise MissingSignal(
-                f"cannot carry '{pathway.carries}': {type(source.neuron).__name__} publishes only: {', '.join(source.neuron.publishes)}. Carry one of these."
+                f"cannot carry '{pathway.carries}': {type(source.neuron).__name__} publishes only:"
+                f" {', '.join(source.neuron.publishes)}. Carry one of these."
             )
         if pathway.stands_for is not None and pathway.stands_for not in self._pathways:
-            raise UnknownName(f"stands_for names the unknown pathway '{pathway.stands_for}'.{suggestion(pathway.stands_for, self._pathways)}")
+            raise UnknownName(
+                "stands_for names the unknown pathway"
+                f" '{pathway.stands_for}'.{suggestion(pathway.stands_for, self._pathways)}"
+            )
         if pathway.partner is not None and pathway.partner not in self._pathways:
-            raise UnknownName(f"partner names the unknown pathway '{pathway.partner}'.{suggestion(pathway.partner, self._pathways)}")
+            raise UnknownName(
+                f"partner names the unknown pathway '{pathway.partner}'.{suggestion(pathway.partner, self._pathways)}"
+            )
         self._check_weights(pathway, (target.size, source.size))
 
     def _check_weights(self, pathway: Pathway, shape: tuple[int, int]) -> None:
         weights = pathway.weights
         if (not weights.owns or weights.one_to_one) and (pathway.sparse or pathway.sign != "any"):
             raise Contradiction(
-                f"density, fan_in and sign belong to a pathway that draws its own weights; {type(weights).__name__} draws none. "
-                "Give them to the pathway whose weights these are."
+                f"density, fan_in and sign belong to a pathway that draws its own weights; {type(weights).__name__}"
+                " draws none. Give them to the pathway whose weights these are."
             )
         if pathway.fan_in is not None and (pathway.density < 1 or pathway.fan_in > shape[1]):
-            raise WrongShape(f"fan_in must be at most {shape[1]}, the size of '{pathway.source}', and excludes density; got {pathway.fan_in} with density {pathway.density:g}.")
+            raise WrongShape(
+                f"fan_in must be at most {shape[1]}, the size of '{pathway.source}', and excludes density; got"
+                f" {pathway.fan_in} with density {pathway.density:g}."
+            )
         if pathway.zero_is_absent and (pathway.density < 1 or pathway.fan_in is not None):
-            raise Contradiction("zero_is_absent takes the absent synapses from the initial weights, and density or fan_in draw them. Leave one out.")
+            raise Contradiction(
+                "zero_is_absent takes the absent synapses from the initial weights, and density or fan_in draw them."
+                " Leave one out."
+            )
         if pathway.sign in ("excitatory", "inhibitory") and self.population(pathway.source).inhibitory is not None:
-            raise Contradiction(f"sign = '{pathway.sign}' contradicts Dale's law of '{pathway.source}', whose cells decide the signs. Leave sign out.")
+            raise Contradiction(
+                f"sign = '{pathway.sign}' contradicts Dale's law of '{pathway.source}', whose cells decide the signs."
+                " Leave sign out."
+            )
         if pathway.sign == "concordant":
             if pathway.stands_for is None:
-                raise MissingField("has no signs to take: sign = 'concordant' follows the pathway that it stands for. Give stands_for.")
+                raise MissingField(
+                    "has no signs to take: sign = 'concordant' follows the pathway that it stands for. Give stands_for."
+                )
             self._check_stored(self.pathway(pathway.stands_for), "takes the signs of")
             if (followed := self.shape(self.pathway(pathway.stands_for))[::-1]) != shape:
-                raise WrongShape(f"weights must have the shape (n_post, n_pre) = {shape}; '{pathway.stands_for}' transposed has {followed}. Let it stand for the pathway that runs the other way.")
+                raise WrongShape(
+                    f"weights must have the shape (n_post, n_pre) = {shape}; '{pathway.stands_for}' transposed has"
+                    f" {followed}. Let it stand for the pathway that runs the other way."
+                )
         if not weights.owns:
             assert isinstance(weights, (SharedWith, PseudoInverseOf))
             if weights.pathway not in self._pathways:
-                raise UnknownName(f"shares the weights of the unknown pathway '{weights.pathway}'.{suggestion(weights.pathway, self._pathways)}")
+                raise UnknownName(
+                    "shares the weights of the unknown pathway"
+                    f" '{weights.pathway}'.{suggestion(weights.pathway, self._pathways)}"
+                )
             owner = self.pathway(weights.pathway)
             self._check_stored(owner, "shares with")
             owned = self.shape(owner)
             offered = owned[::-1] if weights.transposed else owned
             if offered != shape:
                 turned = " transposed" if weights.transposed else ""
-                raise WrongShape(f"weights must have the shape (n_post, n_pre) = {shape}; '{owner.name}'{turned} has {offered}. Share with a pathway between populations of these sizes.")
+                raise WrongShape(
+                    f"weights must have the shape (n_post, n_pre) = {shape}; '{owner.name}'{turned} has {offered}."
+                    " Share with a pathway between populations of these sizes."
+                )
         elif weights.one_to_one and shape[0] != shape[1]:
-            raise WrongShape(f"Identity weights join populations of equal size; got {shape[1]} to {shape[0]} neurons. Use other weights, such as Normal, or equal sizes.")
+            raise WrongShape(
+                f"Identity weights join populations of equal size; got {shape[1]} to {shape[0]} neurons. Use other"
+                " weights, such as Normal, or equal sizes."
+            )
         elif (given := weights.shape()) is not None and given != shape:
-            raise WrongShape(f"weights must have the shape (n_post, n_pre) = {shape}; got {given}. Give one row a postsynaptic neuron, or change the sizes.")
+            raise WrongShape(
+                f"weights must have the shape (n_post, n_pre) = {shape}; got {given}. Give one row a postsynaptic"
+                " neuron, or change the sizes."
+            )
 
     @staticmethod
     def _check_stored(owner: Pathway, verb: str) -> None:
         if isinstance(owner.weights, (SharedWith, PseudoInverseOf)):
-            raise Contradiction(f"{verb} '{owner.name}', which has no weights of its own. Name '{owner.weights.pathway}' instead.")
+            raise Contradiction(
+                f"{verb} '{owner.name}', which has no weights of its own. Name '{owner.weights.pathway}' instead."
+            )
         if owner.weights.one_to_one:
             raise Contradiction(f"{verb} '{owner.name}', which is one to one. Use the same Identity weights instead.")
 
@@ -372,31 +450,48 @@ class Network(Circuit):
         source, target = self.population(pathway.source), self.population(pathway.target)
         name = type(rule).__name__
         if isinstance(pathway.weights, (SharedWith, PseudoInverseOf)):
-            raise CannotLearn(f"cannot learn, since its weights belong to '{pathway.weights.pathway}'. Put the plasticity there.")
+            raise CannotLearn(
+                f"cannot learn, since its weights belong to '{pathway.weights.pathway}'. Put the plasticity there."
+            )
         if isinstance(pathway.weights, Redrawn):
-            raise CannotLearn("cannot learn: Redrawn weights last for one presentation. Use weights that are drawn once.")
+            raise CannotLearn(
+                "cannot learn: Redrawn weights last for one presentation. Use weights that are drawn once."
+            )
         if pathway.sign == "concordant":
-            raise CannotLearn("cannot learn: its signs are those of another pathway. Use another sign for a plastic pathway.")
+            raise CannotLearn(
+                "cannot learn: its signs are those of another pathway. Use another sign for a plastic pathway."
+            )
         for variable in rule.filters():
             if variable in (*RESERVED, *RESERVED_AT_SYNAPSES, *rule.parameters()):
-                raise BadName(f"{name} keeps a variable '{variable}' at each synapse, a name that means something else there. Call it otherwise.")
+                raise BadName(
+                    f"{name} keeps a variable '{variable}' at each synapse, a name that means something else there."
+                    " Call it otherwise."
+                )
         for own in (*rule.state, *rule.parameters()):
             if own.endswith(("_pre", "_post")):
                 side = "presynaptic" if own.endswith("_pre") else "postsynaptic"
                 raise BadName(f"{name}: the name '{own}' ends like a variable of the {side} neuron. Call it otherwise.")
         if rule.needs_partner:
             if pathway.partner is None:
-                raise MissingField(f"{name} reads the weights of a partner. Give partner, the name of a pathway of the same shape.")
+                raise MissingField(
+                    f"{name} reads the weights of a partner. Give partner, the name of a pathway of the same shape."
+                )
             partner = self.pathway(pathway.partner)
             self._check_stored(partner, "has the partner")
             if self.shape(partner) != self.shape(pathway):
-                raise WrongShape(f"its partner must have the shape (n_post, n_pre) = {self.shape(pathway)}; '{partner.name}' has {self.shape(partner)}.")
+                raise WrongShape(
+                    f"its partner must have the shape (n_post, n_pre) = {self.shape(pathway)}; '{partner.name}' has"
+                    f" {self.shape(partner)}."
+                )
         if pathway.weights.one_to_one:
-            raise CannotLearn("cannot learn: Identity weights are fixed. Use Values or Normal weights for a plastic pathway.")
+            raise CannotLearn(
+                "cannot learn: Identity weights are fixed. Use Values or Normal weights for a plastic pathway."
+            )
         units = [p for p in self.populations if p.neuron.compares_targets]
         readouts = [self.population(p.source) for unit in units for p in self.arriving(unit.name, "prediction")]
         for parameters, populations, whose in (
-            (rule.neuron_parameters, [target], "the postsynaptic neuron"), (rule.error_parameters, units, "the error unit"),
+            (rule.neuron_parameters, [target], "the postsynaptic neuron"),
+            (rule.error_parameters, units, "the error unit"),
             (rule.readout_parameters, [p for p in readouts if not p.neuron.spikes], "the readout"),
         ):
             for population in populations:
@@ -404,21 +499,27 @@ class Network(Circuit):
                 for own, its in parameters.items():
                     if its in theirs and rule.parameters()[own] != theirs[its]:
                         raise Contradiction(
-                            f"{name}.{own} is {rule.parameters()[own]:g}, but it must be that of {whose}: {type(population.neuron).__name__}.{its} "
-                            f"of '{population.name}' is {theirs[its]:g}. Change one of them."
+                            f"{name}.{own} is {rule.parameters()[own]:g}, but it must be that of {whose}:"
+                            f" {type(population.neuron).__name__}.{its} of '{population.name}' is {theirs[its]:g}."
+                            " Change one of them."
                         )
-        for reads, population, side in ((pathway.reads_pre(), source, "presynaptic"), (rule.reads_post, target, "postsynaptic")):
+        for reads, population, side in (
+            (pathway.reads_pre(), source, "presynaptic"),
+            (rule.reads_post, target, "postsynaptic"),
+        ):
             neuron = population.neuron
             for variable in reads:
                 if variable not in neuron.readable() or variable == "probe":
                     raise MissingSignal(
-                        f"{name} reads '{variable}' of its {side} population, but {type(neuron).__name__} publishes only: "
-                        f"{', '.join(neuron.publishes)}. Use another rule, or another neuron model for '{population.name}'."
+                        f"{name} reads '{variable}' of its {side} population, but {type(neuron).__name__} publishes"
+                        f" only: {', '.join(neuron.publishes)}. Use another rule, or another neuron model for"
+                        f" '{population.name}'."
                     )
                 if variable in neuron.ports and not self.arriving(population.name, variable):
                     raise MissingSignal(
-                        f"{name} reads '{variable}' of '{population.name}', but no pathway arrives at that port, so nothing would ever be "
-                        f"learned. Add a pathway with target = '{population.name}', port = '{variable}'."
+                        f"{name} reads '{variable}' of '{population.name}', but no pathway arrives at that port, so"
+                        f" nothing would ever be learned. Add a pathway with target = '{population.name}', port ="
+                        f" '{variable}'."
                     )
 
     @cached_property
@@ -455,12 +556,13 @@ class Network(Circuit):
         return tuple(pathway for end in sorted(self._arriving) for pathway in self._arriving[end])
 
     def wiring(self) -> tuple[tuple[Population, ...], tuple[Pathway, ...]]:
-        """Populations and pathways without the names of pathways: each is called by its place in `by_port`, also where others refer to it."""
+        """Populations and pathways without the names of pathways: each is called by its place in `by_port`,
+        also where others refer to it."""
         pathways = self.by_port()
         called = {pathway.name: f"p{place}" for place, pathway in enumerate(pathways)}
 
         def renamed(pathway: Pathway) -> Pathway:
-            weights = pathway.weights if pathway.weights.owns else pathway.weights.replace(pathway=called[pathway.weights.pathway])  # type: ignore[attr-defined]
+            weights = pathway.weights if pathway.weights.owns else pathway.weights.replace(pathway=called[pathway.weights.pathway])  # type: ignore[attr-defined]  # noqa: E501
             others = {end: called.get(getattr(pathway, end)) for end in ("stands_for", "partner")}
             return pathway.replace(name=called[pathway.name], weights=weights, **others)
 
@@ -476,7 +578,12 @@ class Network(Circuit):
 
     def signs(self, pathway: Pathway) -> Array | None:
         """The sign that each presynaptic cell gives its synapses by Dale's law, `(n_pre,)`, or None."""
-        lawful = pathway.weights.owns and not pathway.weights.one_to_one and pathway.sign == "any" and not isinstance(pathway.weights, Redrawn)
+        lawful = (
+            pathway.weights.owns
+            and not pathway.weights.one_to_one
+            and pathway.sign == "any"
+            and not isinstance(pathway.weights, Redrawn)
+        )
         return self.population(pathway.source).cells() if lawful else None
 
     def effective(self, pathway: Pathway, weights: Mapping[str, Any]) -> Any:
@@ -491,11 +598,15 @@ class Network(Circuit):
         return tuple(p for p in self.pathways if p.plasticity is not None)
 
     def rules_in_use(self) -> list[dict[str, Any]]:
-        """Every rule in use: `rule`, the `pathways` that learn by it, and its `rates` by name, with those of `learning`."""
+        """Every rule in use: `rule`, the `pathways` that learn by it, and its `rates` by name,
+        with those of `learning`."""
         rows: list[dict[str, Any]] = []
         for pathway in self.plastic():
             assert pathway.plasticity is not None
-            found = {"rule": pathway.plasticity.family_name, "rates": pathway.plasticity.rates() | pathway.learning.rates()}
+            found = {
+                "rule": pathway.plasticity.family_name,
+                "rates": pathway.plasticity.rates() | pathway.learning.rates(),
+            }
             same = next((row for row in rows if all(row[key] == value for key, value in found.items())), None)
             if same is None:
                 rows.append(found | {"pathways": [pathway.name]})
@@ -525,7 +636,9 @@ class Network(Circuit):
         Raises:
             ModelError: if static units form a cycle; the message walks round it.
         """
-        nodes = [Node(p.name, variable) for p in self.populations for variable in (*p.neuron.ports, *p.neuron.publishes)]
+        nodes = [
+            Node(p.name, variable) for p in self.populations for variable in (*p.neuron.ports, *p.neuron.publishes)
+        ]
         sorter = graphlib.TopologicalSorter({node: self.dependencies(node) for node in nodes})
         try:
             sorter.prepare()
@@ -559,12 +672,14 @@ class Network(Circuit):
 
     @property
     def answer(self) -> Node:
-        """Where the prediction is measured: the readout where it arrives unchanged at the error unit, else the unit's port `prediction`."""
+        """Where the prediction is measured: the readout where it arrives unchanged at the error unit,
+        else the unit's port `prediction`."""
         return self.readout if self._unchanged("prediction") else Node(self._judge.name, "prediction")
 
     @property
     def wanted(self) -> Node | None:
-        """Where the target is measured: the error unit's port `target`; None where the task's targets arrive there unchanged."""
+        """Where the target is measured: the error unit's port `target`;
+        None where the task's targets arrive there unchanged."""
         return None if self._unchanged("target") else Node(self._judge.name, "target")
 
     @property
@@ -591,12 +706,17 @@ class Network(Circuit):
                 if any(getattr(teacher, "of", None) == "targets" for teacher in teachers):
                     return population
         raise MissingSignal(
-            "nothing compares a prediction with the task's targets. Add an ErrorUnit whose port 'target' receives a RateSource with of = 'targets'."
+            "nothing compares a prediction with the task's targets. Add an ErrorUnit whose port 'target' receives a"
+            " RateSource with of = 'targets'."
         )
 
     def measured_feedback(self) -> tuple[Pathway, ...]:
         """Feedback pathways whose signal is measured against a probe at the same population."""
-        return tuple(p for p in self.pathways if p.port == "error" and p.stands_for is not None and self.arriving(p.target, "probe"))
+        return tuple(
+            p
+            for p in self.pathways
+            if p.port == "error" and p.stands_for is not None and self.arriving(p.target, "probe")
+        )
 
     def describe(self) -> str:
         """The network as two tables."""
@@ -605,15 +725,18 @@ class Network(Circuit):
         pathways = [("pathway", "from -> to.port", "weights", "plasticity")]
         for p in self.pathways:
             route = f"{p.source}{'' if p.carries == 'r' else '.' + p.carries} -> {p.target}.{p.port}"
-            pathways.append((p.name, route, type(p.weights).__name__, type(p.plasticity).__name__ if p.plasticity else "-"))
+            pathways.append(
+                (p.name, route, type(p.weights).__name__, type(p.plasticity).__name__ if p.plasticity else "-")
+            )
         return f"{_aligned(populations)}\n\n{_aligned(pathways)}"
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
 
 
 family: Family[Circuit] = Family("circuit", "bioFA.network", "bioFA.schemes.layered", base=Circuit)
 CircuitField = Annotated[Circuit, *family.member()]
-

@@ -1,8 +1,10 @@
-"""How a thing shows itself in a notebook: whoever draws it registers how (`show/notebook.py`), so that the thing need not know.
+"""How a thing shows itself in a notebook: whoever draws it registers how (`show/notebook.py`),
+so that the thing need not know.
 
     @html.register                          in the module that draws
     def of_result(result: Result) -> str: ...
-    drawn_by("bioFA.show.notebook")         by the package, which knows that module; it is imported when first something is shown
+    drawn_by("bioFA.show.notebook")         by the package, which knows that module;
+                                            it is imported when first something is shown
 """
 
 from __future__ import annotations

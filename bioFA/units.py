@@ -74,9 +74,11 @@ def write(value: float, unit: str) -> str:
 
 
 def steps_of(time: float, dt: float) -> int:
-    """The whole steps that a duration lasts: the nearest number, ties up, where binary fractions do not decide what is a tie.
+    """The whole steps that a duration lasts: the nearest number, ties up,
+    where binary fractions do not decide what is a tie.
 
-    A quotient within max(1e-9, 4 ulp) of a half step is one, so that 2.5 ms and 0.25 ms last 3 steps of 1 ms and of 0.1 ms.
+    A quotient within max(1e-9, 4 ulp) of a half step is one,
+    so that 2.5 ms and 0.25 ms last 3 steps of 1 ms and of 0.1 ms.
 
     Args:
         time: in seconds, >= 0.
@@ -90,7 +92,8 @@ def steps_of(time: float, dt: float) -> int:
 
 
 FINEST = 25e-6
-"""The shortest step, in seconds, of a clock that a simulator counts by adding: each addition rounds, so that its error grows with the number of steps."""
+"""The shortest step, in seconds, of a clock that a simulator counts by adding: each addition rounds,
+so that its error grows with the number of steps."""
 NANO = 1e-9
 DOUBLE = 2.0**-52
 """The share of a float64 that it is rounded to."""
@@ -99,8 +102,9 @@ DOUBLE = 2.0**-52
 def rounding(times: Any, width: float, precision: float = DOUBLE) -> np.ndarray:
     """How far rounding may have moved times, in seconds: what is nearer to an edge than this is at the edge.
 
-    The largest of a share 1e-9 of the width; 1.5 units in the last place, as the times were written; and, at most 0.001 of the width, half a
-    nanosecond, for times with nine decimals, and what a clock that adds `FINEST` to itself has lost by then.
+    The largest of a share 1e-9 of the width; 1.5 units in the last place, as the times were written; and, at most 0.001
+    of the width, half a nanosecond, for times with nine decimals,
+    and what a clock that adds `FINEST` to itself has lost by then.
 
     Args:
         times: in seconds, of any shape.
@@ -157,9 +161,16 @@ class Unit:
     def __get_pydantic_json_schema__(self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler) -> dict:
         units = "|".join(symbol for symbol, (_, base) in _UNITS.items() if _BASE[base] == _BASE[self.symbol])
         bounds = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}
-        number = {bounds.get(name, name): value for name, value in handler(schema).items() if name not in ("description", "title")}
+        number = {
+            bounds.get(name, name): value
+            for name, value in handler(schema).items()
+            if name not in ("description", "title")
+        }
         text = {"type": "string", "pattern": rf"^\s*{_NUMBER}\s*({units})\s*$"}
-        return {"anyOf": [number, text], "description": f"In {self.symbol}, or text with a unit such as '{sample(self.symbol)}'."}
+        return {
+            "anyOf": [number, text],
+            "description": f"In {self.symbol}, or text with a unit such as '{sample(self.symbol)}'.",
+        }
 
     def _to_si(self, value: Any) -> Any:
         if isinstance(value, str):

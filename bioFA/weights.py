@@ -96,9 +96,15 @@ class Uniform(Weights):
     @model_validator(mode="after")
     def _ordered(self) -> Uniform:
         if self.high < self.low:
-            raise ValueError(f"high must be >= low; got low = {self.low:g}, high = {self.high:g}. For example: low = -0.5, high = 0.5.")
+            raise ValueError(
+                f"high must be >= low; got low = {self.low:g}, high = {self.high:g}. For example: low = -0.5, high ="
+                " 0.5."
+            )
         if not np.isfinite(self.high - self.low):
-            raise ValueError(f"high - low must be a finite number; got low = {self.low:g}, high = {self.high:g}. For example: low = -0.5, high = 0.5.")
+            raise ValueError(
+                f"high - low must be a finite number; got low = {self.low:g}, high = {self.high:g}. For example: low ="
+                " -0.5, high = 0.5."
+            )
         return self
 
     def signs(self) -> frozenset[int]:
@@ -206,7 +212,10 @@ class Values(Weights):
         rows = np.asarray(values, dtype=object)
         if rows.ndim != 2 or rows.size == 0:
             raise ValueError("must be rows of equal length, one for each postsynaptic neuron")
-        return tuple(tuple(float(x) if isinstance(x, (int, np.number)) and not isinstance(x, bool) else x for x in row) for row in rows)
+        return tuple(
+            tuple(float(x) if isinstance(x, (int, np.number)) and not isinstance(x, bool) else x for x in row)
+            for row in rows
+        )
 
     def shape(self) -> Shape:
         """The shape of the given rows."""
@@ -229,16 +238,29 @@ class FromFile(Weights):
     def _read(self) -> Array:
         path = Path(self.path)
         if not path.is_file():
-            raise NoSuchFile(f"FromFile.path: there is no file {self.path!r}. Give the path of a .npy file with a matrix (n_post, n_pre).")
+            raise NoSuchFile(
+                f"FromFile.path: there is no file {self.path!r}. Give the path of a .npy file with a matrix (n_post,"
+                " n_pre)."
+            )
         try:
             matrix = np.load(path, mmap_mode="r", allow_pickle=False)
         except (ValueError, EOFError, OSError) as error:
-            reason = str(error) if isinstance(error, OSError) else "it is empty, holds Python objects, or has another format"
-            raise WrongKind(f"FromFile.path: {self.path!r} is not a .npy file of numbers ({reason}). Write it with numpy.save.") from None
+            reason = (
+                str(error) if isinstance(error, OSError) else "it is empty, holds Python objects, or has another format"
+            )
+            raise WrongKind(
+                f"FromFile.path: {self.path!r} is not a .npy file of numbers ({reason}). Write it with numpy.save."
+            ) from None
         if not isinstance(matrix, np.ndarray):
-            raise WrongKind(f"FromFile.path: {self.path!r} is a .npz file of several arrays; expected a .npy file. Write it with numpy.save.")
+            raise WrongKind(
+                f"FromFile.path: {self.path!r} is a .npz file of several arrays; expected a .npy file. Write it with"
+                " numpy.save."
+            )
         if matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
-            raise WrongData(f"FromFile.path: {self.path!r} must hold a matrix of numbers (n_post, n_pre); it holds {matrix.dtype} of shape {matrix.shape}.")
+            raise WrongData(
+                f"FromFile.path: {self.path!r} must hold a matrix of numbers (n_post, n_pre); it holds {matrix.dtype}"
+                f" of shape {matrix.shape}."
+            )
         return matrix
 
     def shape(self) -> Shape:
@@ -250,7 +272,9 @@ class FromFile(Weights):
         """The file's numbers; draws nothing."""
         matrix = np.array(self._read(), dtype=float)
         if not np.isfinite(matrix).all():
-            raise WrongData(f"FromFile.path: {self.path!r} holds numbers that are not finite. Replace NaN and infinity.")
+            raise WrongData(
+                f"FromFile.path: {self.path!r} holds numbers that are not finite. Replace NaN and infinity."
+            )
         return matrix
 
 

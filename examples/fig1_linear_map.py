@@ -1,8 +1,10 @@
-"""Fig. 1d and 1e of Lillicrap et al. (2014): a linear network learns a linear map, eight seeds a scheme, with pseudo-backprop as a fifth curve.
+"""Fig. 1d and 1e of Lillicrap et al. (2014): a linear network learns a linear map, eight seeds a scheme,
+with pseudo-backprop as a fifth curve.
 
     python examples/fig1_linear_map.py [FOLDER] [SEEDS]
 
-Writes fig1.png and fig1.pdf, and prints the error (NSE) of the last 50 of 2,000 presentations, median and range over seeds.
+Writes fig1.png and fig1.pdf, and prints the error (NSE) of the last 50 of 2,000 presentations,
+median and range over seeds.
 """
 
 import sys
@@ -35,9 +37,14 @@ def main(folder: Path, seeds: int) -> None:
         if scheme == "fa":
             found = np.array([result.feedback_angles["mismatch_to_hidden"] for result in results])
             middle = np.array([sliding_mean(row, 10) for row in found])
-            angles.fill_between(np.arange(middle.shape[1]), *np.percentile(middle, (0, 100), axis=0), color=BLUE, alpha=0.2, linewidth=0)
+            angles.fill_between(
+                np.arange(middle.shape[1]), *np.percentile(middle, (0, 100), axis=0), color=BLUE, alpha=0.2, linewidth=0
+            )
             angles.plot(np.median(middle, axis=0), color=BLUE)
-            print(f"{'':8} feedback angle, last 200: median {np.median(found[:, -200:]):.0f} deg; B against W': {np.median([r.alignment['mismatch_to_hidden'] for r in results]):.0f} deg")
+            print(
+                f"{'':8} feedback angle, last 200: median {np.median(found[:, -200:]):.0f} deg; B against W':"
+                f" {np.median([r.alignment['mismatch_to_hidden'] for r in results]):.0f} deg"
+            )
     curves.set(yscale="log", xlabel="presentation", ylabel="normalised squared error")
     curves.legend()
     angles.axhline(90, color=GREY, linewidth=0.6)

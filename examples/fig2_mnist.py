@@ -1,12 +1,15 @@
 """Fig. 2a, 2b and S1 of Lillicrap et al. (2014) from finished runs of the model `mnist`: nothing is trained here.
 
-    biofa run mnist --scheme fa --seed 1 --precision float32 --out runs/fa1      (and so on: bp, other seeds, shallow, mnist_sparse)
-    python examples/fig2_mnist.py FOLDER RUN [RUN ...]                           RUN: a folder that `biofa run --out` wrote
+    biofa run mnist --scheme fa --seed 1 --precision float32 --out runs/fa1      (and so on: bp, other seeds, shallow,
+    mnist_sparse)
+    python examples/fig2_mnist.py FOLDER RUN [RUN ...]                           RUN:
+    a folder that `biofa run --out` wrote
 
-Error on training and test images at every snapshot, the feedback angle over learning, and the receptive fields of 100 hidden units (those of
-the first run of each condition, and of its initial weights). Runs of one model and scheme are one condition: medians are drawn, with the range
-over seeds. Writes fig2.png, fig2.pdf, figS1.png and figS1.pdf, and prints the last error and alignment of each condition, and what the first of its
-runs took to come below 2.1 % test error. That time is the run's own, in proportion to presentations, without evaluations.
+Error on training and test images at every snapshot, the feedback angle over learning, and the receptive fields of 100
+hidden units (those of the first run of each condition, and of its initial weights). Runs of one model and scheme are
+one condition: medians are drawn, with the range over seeds. Writes fig2.png, fig2.pdf, figS1.png and figS1.pdf, and
+prints the last error and alignment of each condition, and what the first of its runs took to come below 2.1 % test
+error. That time is the run's own, in proportion to presentations, without evaluations.
 """
 
 import itertools
@@ -78,16 +81,24 @@ def main(folder: Path, runs: Sequence[Path]) -> None:
         left.fill_between(epochs, *(100 * np.percentile(test, (0, 100), axis=0)), color=colour, alpha=0.2, linewidth=0)
         left.plot(epochs, 100 * np.median(test, axis=0), "o-", color=colour, markersize=2, label=f"{name}, test")
         left.plot(epochs, 100 * np.median(train, axis=0), ":", color=colour, label=f"{name}, training (10,000 images)")
-        line = f"{name:20} n = {len(results)}: test {100 * np.median(test[:, -1]):.2f} % ({100 * test[:, -1].min():.2f} to {100 * test[:, -1].max():.2f}), training {100 * np.median(train[:, -1]):.2f} %"
+        line = (
+            f"{name:20} n = {len(results)}: test {100 * np.median(test[:, -1]):.2f} % ({100 * test[:, -1].min():.2f} to"
+            f" {100 * test[:, -1].max():.2f}), training {100 * np.median(train[:, -1]):.2f} %"
+        )
         pathway = next(iter(results[0].feedback_angles), None)
         if pathway is not None:
             courses = np.array([sliding_mean(result.feedback_angles[pathway], 40) for result in results])
-            right.plot(results[0].recording.at / len(data.train), np.nanmedian(courses, axis=0), color=colour, label=name)
+            right.plot(
+                results[0].recording.at / len(data.train), np.nanmedian(courses, axis=0), color=colour, label=name
+            )
             line += f"; B against W' {np.median([result.alignment[pathway] for result in results]):.0f} deg"
         below = np.flatnonzero(test[0] <= REACHED)
         if len(below):
             share = results[0].snapshots_at[below[0]] / results[0].presentations
-            line += f"; below {REACHED:.1%} after {results[0].snapshots_at[below[0]]} presentations, {share * results[0].timing['run_s']:.0f} s of {results[0].timing['run_s']:.0f} s"
+            line += (
+                f"; below {REACHED:.1%} after {results[0].snapshots_at[below[0]]} presentations,"
+                f" {share * results[0].timing['run_s']:.0f} s of {results[0].timing['run_s']:.0f} s"
+            )
         print(line, flush=True)
         pictures[name] = results[0].snapshots["input_to_hidden.w"][-1]
     left.set(xlabel="epoch", ylabel="misclassified (%)", ylim=(0, 12))

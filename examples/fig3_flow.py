@@ -3,9 +3,10 @@
     python examples/fig3_flow.py [FOLDER] [SEEDS]
 
 With input, target and feedback weight 1, the weights W0 (input to hidden) and W (hidden to output) follow
-dW0/dt = E, dW/dt = E W0 with E = 1 - W W0, along parabolas 2 W - W0^2 = const, to the hyperbola W W0 = 1: nearly everywhere to the
-branch W > 0, where feedback and forward weight agree in sign; from W0 far below 0 to the branch W < 0. Each trajectory is a run of the
-model `minimal`. Writes fig3.png and fig3.pdf, and prints where the trajectories end and how far each strays from its parabola.
+dW0/dt = E, dW/dt = E W0 with E = 1 - W W0, along parabolas 2 W - W0^2 = const, to the hyperbola W W0 = 1: nearly
+everywhere to the branch W > 0, where feedback and forward weight agree in sign; from W0 far below 0 to the branch W <
+0. Each trajectory is a run of the model `minimal`.
+   Writes fig3.png and fig3.pdf, and prints where the trajectories end and how far each strays from its parabola.
 """
 
 import sys
@@ -39,9 +40,14 @@ def main(folder: Path, seeds: int) -> None:
         drift.append(np.ptp(invariant))
         panel.plot(first, second, color=BLUE if second[-1] > 0 else ORANGE, linewidth=0.9)
         panel.plot(first[0], second[0], "o", color=BLUE if second[-1] > 0 else ORANGE, markersize=2)
-    panel.set(xlabel="$W_0$, input to hidden", ylabel="$W$, hidden to output", xlim=(-3, 3), ylim=(-3, 3), aspect="equal")
+    panel.set(
+        xlabel="$W_0$, input to hidden", ylabel="$W$, hidden to output", xlim=(-3, 3), ylim=(-3, 3), aspect="equal"
+    )
     ends = np.array(ends)
-    print(f"{(ends > 0).sum()} of {seeds} trajectories end on the branch W > 0, {(ends < 0).sum()} on W < 0; 2 W - W0^2 strays by at most {max(drift):.2g}")
+    print(
+        f"{(ends > 0).sum()} of {seeds} trajectories end on the branch W > 0, {(ends < 0).sum()} on W < 0; 2 W - W0^2"
+        f" strays by at most {max(drift):.2g}"
+    )
     folder.mkdir(parents=True, exist_ok=True)
     for suffix in ("png", "pdf"):
         figure.savefig(folder / f"fig3.{suffix}", dpi=200)

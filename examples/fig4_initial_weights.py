@@ -2,9 +2,10 @@
 
     python examples/fig4_initial_weights.py [FOLDER] [SEEDS]
 
-The linear network at learning rate 1e-3 from nine scales of initial weights, 10,000 presentations. Writes fig4.png and fig4.pdf, and
-prints means over seeds: when the mean NSE of 50 presentations falls below 1e-3, and the angles of what feedback alignment feeds back, B e,
-to backpropagation, W' e, and to pseudo-backpropagation, pinv(W) e, early (presentations 1,500 to 2,000) and late (5,000 to 10,000).
+The linear network at learning rate 1e-3 from nine scales of initial weights, 10,000 presentations. Writes fig4.png and
+fig4.pdf, and prints means over seeds: when the mean NSE of 50 presentations falls below 1e-3, and the angles of what
+feedback alignment feeds back, B e, to backpropagation, W' e, and to pseudo-backpropagation, pinv(W) e,
+early (presentations 1,500 to 2,000) and late (5,000 to 10,000).
 """
 
 import sys
@@ -46,13 +47,31 @@ def main(folder: Path, seeds: int) -> None:
     colours = matplotlib.colormaps["viridis"](np.linspace(0, 0.9, len(SCALES)))
     print(f"means over {seeds} seeds\nscale    NSE < 1e-3 at   to BP, PBP early (deg)   to BP, PBP late (deg)")
     for scale, colour in zip(SCALES, colours, strict=True):
-        nse, to_bp, to_pbp = (np.array(values) for values in zip(*(one_run(scale, seed) for seed in range(1, seeds + 1)), strict=True))
+        nse, to_bp, to_pbp = (
+            np.array(values) for values in zip(*(one_run(scale, seed) for seed in range(1, seeds + 1)), strict=True)
+        )
         smooth = np.array([sliding_mean(row, 50) for row in nse])
         first = np.mean([np.argmax(row < 1e-3) for row in smooth])
-        print(f"{scale:<8g} {first:10.0f} {to_bp[:, EARLY].mean():14.1f}, {to_pbp[:, EARLY].mean():4.1f} {to_bp[:, LATE].mean():18.1f}, {to_pbp[:, LATE].mean():4.1f}")
+        print(
+            f"{scale:<8g} {first:10.0f} {to_bp[:, EARLY].mean():14.1f}, {to_pbp[:, EARLY].mean():4.1f}"
+            f" {to_bp[:, LATE].mean():18.1f}, {to_pbp[:, LATE].mean():4.1f}"
+        )
         for panel, rows in zip(panels, (nse, to_bp, to_pbp), strict=True):
-            panel.plot(np.mean([sliding_mean(row, 50) for row in rows], axis=0), color=colour, linewidth=0.9, label=f"{scale:g}")
-    for panel, label in zip(panels, ("normalised squared error", "angle to backpropagation\n(degrees)", "angle to pseudo-backpropagation\n(degrees)"), strict=True):
+            panel.plot(
+                np.mean([sliding_mean(row, 50) for row in rows], axis=0),
+                color=colour,
+                linewidth=0.9,
+                label=f"{scale:g}",
+            )
+    for panel, label in zip(
+        panels,
+        (
+            "normalised squared error",
+            "angle to backpropagation\n(degrees)",
+            "angle to pseudo-backpropagation\n(degrees)",
+        ),
+        strict=True,
+    ):
         panel.set(xlabel="presentation", ylabel=label)
     panels[0].set_yscale("log")
     for panel in panels[1:]:

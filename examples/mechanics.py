@@ -2,9 +2,10 @@
 
     python examples/mechanics.py [FOLDER] [SEEDS]
 
-Three phases: first only the hidden layer learns, then only the output layer, then only the hidden layer again. B is written into W0, from
-there into W, and only then is what B feeds back of use. The switch: a network trained by backpropagation goes on with feedback alignment,
-whose B it has never seen; the error jumps, and falls again. Writes mechanics.png and mechanics.pdf, and prints the errors, medians over seeds (8).
+Three phases: first only the hidden layer learns, then only the output layer, then only the hidden layer again. B is
+written into W0, from there into W, and only then is what B feeds back of use. The switch: a network trained by
+backpropagation goes on with feedback alignment, whose B it has never seen; the error jumps, and falls again.
+Writes mechanics.png and mechanics.pdf, and prints the errors, medians over seeds (8).
 """
 
 import sys
@@ -62,11 +63,16 @@ def main(folder: Path, seeds: int) -> None:
     for number in range(3):
         part = smooth[:, number * steps : (number + 1) * steps]
         print(f"phase {number + 1}: NSE {np.median(part[:, 500]):.2f} -> {np.median(part[:, -1]):.2f}")
-    for colour, scheme, rows in zip((ORANGE, BLUE), ("bp", "fa"), zip(*(switch(seed) for seed in range(1, seeds + 1)), strict=True), strict=True):
+    for colour, scheme, rows in zip(
+        (ORANGE, BLUE), ("bp", "fa"), zip(*(switch(seed) for seed in range(1, seeds + 1)), strict=True), strict=True
+    ):
         curve = np.median([sliding_mean(row, 50) for row in rows], axis=0)
         right.plot(np.arange(len(curve)) + (0 if scheme == "bp" else len(curve)), curve, color=colour, label=scheme)
         peak = np.array([sliding_mean(row, 50).max() for row in rows])
-        print(f"{scheme}: NSE at most {np.median(peak):.2g} ({peak.min():.2g} to {peak.max():.2g}), at the end {np.median([row[-50:].mean() for row in rows]):.2g}")
+        print(
+            f"{scheme}: NSE at most {np.median(peak):.2g} ({peak.min():.2g} to {peak.max():.2g}), at the end"
+            f" {np.median([row[-50:].mean() for row in rows]):.2g}"
+        )
     right.set(yscale="log", xlabel="presentation", ylabel="normalised squared error")
     right.legend()
     folder.mkdir(parents=True, exist_ok=True)

@@ -40,4 +40,7 @@ if __name__ == "__main__":
     print(bioFA.verify(own, presentations=500))
     for experiment in (fa, own):
         errors = [bioFA.simulate(experiment, seed).metrics["validation_error"] for seed in (1, 2, 3)]
-        print(f"{experiment.name:<10} validation error {np.mean(errors):.1%}   (seeds 1 to 3: {', '.join(f'{e:.1%}' for e in errors)})")
+        print(
+            f"{experiment.name:<10} validation error {np.mean(errors):.1%}   (seeds 1 to 3:"
+            f" {', '.join(f'{e:.1%}' for e in errors)})"
+        )

@@ -1,4 +1,5 @@
-"""What all tests share: a compile cache of their own, so that each program is built once a session, by whichever worker comes first."""
+"""What all tests share: a compile cache of their own, so that each program is built once a session,
+by whichever worker comes first."""
 
 import os
 import subprocess
@@ -9,14 +10,17 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-sys.path.append(str(Path(__file__).resolve().parent.parent))  # `benchmarks`, which is not installed; last, so that an installed bioFA is the one tested
+# `benchmarks`, which is not installed; last, so that an installed bioFA is the one tested
+sys.path.append(str(Path(__file__).resolve().parent.parent))
 
-settings.register_profile("biofa", deadline=None, derandomize=True, database=None)  # the same examples on every machine; others: --hypothesis-profile=default
+# the same examples on every machine; others: --hypothesis-profile=default
+settings.register_profile("biofa", deadline=None, derandomize=True, database=None)
 settings.load_profile("biofa")
 
 
 def pytest_configure(config):
-    """Start one process that has imported Brian2, for the builds of all workers; the tests of builds themselves go without it."""
+    """Start one process that has imported Brian2, for the builds of all workers;
+    the tests of builds themselves go without it."""
     if not hasattr(config, "workerinput") and not config.option.collectonly and "BIOFA_BUILD_SERVER" not in os.environ:
         os.environ["BIOFA_BUILD_SERVER"] = str(Path(tempfile.mkdtemp(prefix="biofa-")) / "build")
         command = [sys.executable, "-P", "-m", "bioFA.consumers.brian.server", os.environ["BIOFA_BUILD_SERVER"]]

@@ -1,10 +1,13 @@
 """Break the critical modules on purpose, one small change at a time, and count how many changes their tests notice.
 
     pip install mutmut
-    python tests/mutation.py [MODULE...]       measure; all modules of the table where none is named. One process, so prefix it with nice
+    python tests/mutation.py [MODULE...]       measure; all modules of the table where none is named.
+                                               One process, so prefix it with nice
 
-Each module has a focused, fast set of tests. mutmut makes its mutants of function bodies (not of constants at module level, nor of functions with decorators) in a copy of the
-checkout, and runs the tests for each until the first fails. What comes out stands in bioFA/selftest/mutants.json, with the SHA-256 of each module as it was measured; survivors with their
+Each module has a focused, fast set of tests. mutmut makes its mutants of function bodies (not of constants at module
+level, nor of functions with decorators) in a copy of the checkout, and runs the tests for each until the first fails.
+What comes out stands in bioFA/selftest/mutants.json, with the SHA-256 of each module as it was measured; survivors with
+their
 changes are printed. docs/mutation.md says why they may live.
 """
 
@@ -29,7 +32,8 @@ ALIVE = (0, 5, 33, 34, None)
 
 
 class Measured(NamedTuple):
-    """The tests of a module, which of its functions count (all where none is named), and what to leave out of the tests."""
+    """The tests of a module, which of its functions count (all where none is named),
+    and what to leave out of the tests."""
 
     tests: tuple[str, ...]
     functions: tuple[str, ...] = ()
@@ -42,11 +46,41 @@ MODULES = {
     "bioFA/system/sealed_hdf5.py": Measured(("test_sealed.py",)),
     "bioFA/analysis/statistics.py": Measured(("test_statistics.py",), but="promise or 95_of_100"),
     "bioFA/runs/checkpoint.py": Measured(("test_checkpoint.py",)),
-    "bioFA/consumers/brian/run.py": Measured(("test_proof.py",), ("Compiled._call", "Compiled._prove", "Compiled._read", "Compiled._read_raster", "Compiled._read_records", "Compiled._stored", "_room", "_write")),
+    "bioFA/consumers/brian/run.py": Measured(
+        ("test_proof.py",),
+        (
+            "Compiled._call",
+            "Compiled._prove",
+            "Compiled._read",
+            "Compiled._read_raster",
+            "Compiled._read_records",
+            "Compiled._stored",
+            "_room",
+            "_write",
+        ),
+    ),
     "bioFA/comparisons/sweep.py": Measured(
         ("test_sweep.py",),
-        ("Sweep.__init__", "Sweep.part", "Sweep.chosen", "Sweep.experiment", "Sweep.place", "Sweep.outcome", "Sweep._prove", "Sweep.state", "Sweep.complaint",
-         "_sha256", "_digest", "write", "read", "holds_sweep", "estimate", "_mean", "_running", "pilots"),
+        (
+            "Sweep.__init__",
+            "Sweep.part",
+            "Sweep.chosen",
+            "Sweep.experiment",
+            "Sweep.place",
+            "Sweep.outcome",
+            "Sweep._prove",
+            "Sweep.state",
+            "Sweep.complaint",
+            "_sha256",
+            "_digest",
+            "write",
+            "read",
+            "holds_sweep",
+            "estimate",
+            "_mean",
+            "_running",
+            "pilots",
+        ),
     ),
 }
 
@@ -61,7 +95,13 @@ def pattern(module: str, function: str) -> str:
 def measure(module: str, folder: Path) -> tuple[dict[str, object], str]:
     """Measure one module in a copy of the checkout: its numbers, and the survivors as text."""
     found = MODULES[module]
-    tracked = subprocess.run(["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True).stdout.decode().split("\0")
+    tracked = (
+        subprocess.run(
+            ["git", "ls-files", "-z", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
+        )
+        .stdout.decode()
+        .split("\0")
+    )
     for name in filter(None, tracked):
         if (ROOT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +112,15 @@ def measure(module: str, folder: Path) -> tuple[dict[str, object], str]:
         f"[mutmut]\nsource_paths=bioFA\nonly_mutate={module}\nalso_copy=\n  models\n  README.md\n  docs\n"
         f"pytest_add_cli_args=\n  -n0\n  -q\n  -m\n  {chosen}\npytest_add_cli_args_test_selection=\n  {tests}\n"
     )
-    command = [sys.executable, "-m", "mutmut", "run", "--max-children", "1", *(pattern(module, function) for function in found.functions)]
+    command = [
+        sys.executable,
+        "-m",
+        "mutmut",
+        "run",
+        "--max-children",
+        "1",
+        *(pattern(module, function) for function in found.functions),
+    ]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     meta = folder / "mutants" / f"{module}.meta"
     if done.returncode != 0 or not meta.is_file():
@@ -82,10 +130,20 @@ def measure(module: str, folder: Path) -> tuple[dict[str, object], str]:
         wanted = tuple(pattern(module, function).removesuffix("*") for function in found.functions)
         codes = {name: code for name, code in codes.items() if name.startswith(wanted)}
     survivors = [name for name, code in codes.items() if code in ALIVE]
-    shown = "\n".join(subprocess.run([sys.executable, "-m", "mutmut", "show", name], cwd=folder, capture_output=True, text=True).stdout for name in survivors)
+    shown = "\n".join(
+        subprocess.run(
+            [sys.executable, "-m", "mutmut", "show", name], cwd=folder, capture_output=True, text=True
+        ).stdout
+        for name in survivors
+    )
     numbers = {
-        "mutants": len(codes), "killed": len(codes) - len(survivors), "sha256": hashlib.sha256((ROOT / module).read_bytes()).hexdigest(),
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(), "functions": list(found.functions) or "all", "tests": list(found.tests), "survivors": survivors,
+        "mutants": len(codes),
+        "killed": len(codes) - len(survivors),
+        "sha256": hashlib.sha256((ROOT / module).read_bytes()).hexdigest(),
+        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+        "functions": list(found.functions) or "all",
+        "tests": list(found.tests),
+        "survivors": survivors,
     }
     return numbers, shown
 
@@ -99,7 +157,9 @@ def main(modules: list[str]) -> None:
         print(f"{module}: {numbers['killed']} of {numbers['mutants']} killed\n{survivors}", flush=True)
         report["modules"][module] = numbers
         report |= {"date": numbers["date"], "tool": f"mutmut {version('mutmut')}", "python": platform.python_version()}
-        report["mutants"], report["killed"] = (sum(entry[key] for entry in report["modules"].values()) for key in ("mutants", "killed"))
+        report["mutants"], report["killed"] = (
+            sum(entry[key] for entry in report["modules"].values()) for key in ("mutants", "killed")
+        )
         REPORT.write_text(json.dumps(report, indent=1) + "\n")
 
 

@@ -1,8 +1,10 @@
-"""Weight changes by the papers' equations, from recorded spikes: a third reading, which shares no line with the rules, neurons or consumers.
+"""Weight changes by the papers' equations, from recorded spikes: a third reading, which shares no line with the rules,
+neurons or consumers.
 
-Each function takes one presentation that began at rest: `spikes[population]` `(steps, size)`, 1 where a neuron spiked; `shown`,
-what graded sources show; the weights `(n_post, n_pre)` as it began; and the parameters. It returns the weights at the end. A filter
-is written as its impulse response, a membrane as its solution between recorded spikes; whether a neuron spiked is never asked of the equations.
+Each function takes one presentation that began at rest: `spikes[population]` `(steps, size)`, 1 where a neuron spiked;
+`shown`, what graded sources show; the weights `(n_post, n_pre)` as it began; and the parameters. It returns the weights
+at the end. A filter is written as its impulse response, a membrane as its solution between recorded spikes; whether a
+neuron spiked is never asked of the equations.
 A spike that the threshold test of step n found is recorded, sent and (by what is reset) felt in step n + 1.
 """
 
@@ -10,7 +12,8 @@ import numpy as np
 
 
 def filtered(signal, tau, dt):
-    """tau dx/dt = -x + signal from 0, at the beginning of every step: x_n = (1 - exp(-dt/tau)) sum_{m<n} exp(-(n-1-m) dt/tau) signal_m."""
+    """tau dx/dt = -x + signal from 0, at the beginning of every step:
+    x_n = (1 - exp(-dt/tau)) sum_{m<n} exp(-(n-1-m) dt/tau) signal_m."""
     n = np.arange(len(signal))
     lag = n[:, np.newaxis] - 1 - n
     kernel = np.where(lag >= 0, (1 - np.exp(-dt / tau)) * np.exp(-np.maximum(lag, 0) * dt / tau), 0.0)
@@ -29,7 +32,8 @@ def silent(spikes, n, period, dt):
 
 
 class Current:
-    """Synaptic current of a LIF neuron (Dayan & Abbott, 2001, section 5.8): a jump by what arrives over tau_syn, then decay."""
+    """Synaptic current of a LIF neuron (Dayan & Abbott, 2001, section 5.8): a jump by what arrives over tau_syn,
+    then decay."""
 
     def __init__(self, size, tau_syn, dt):
         self.now, self.tau, self.dt = np.zeros(size), tau_syn, dt
@@ -45,21 +49,35 @@ def proxy_slope(current, height, slope):
 
 
 def feedback_alignment_lif(spikes, shown, w, p):
-    """dW = eta e h' and dW0 = eta (B e * phi') x': Lillicrap et al. (2014), arXiv 1411.0247, methods, with low-passed trains for x, h and y.
+    """dW = eta e h' and dW0 = eta (B e * phi') x': Lillicrap et al.
+    (2014), arXiv 1411.0247, methods, with low-passed trains for x, h and y.
 
-    Where pairs of neurons carry the error, e is their trains, E+ - E-, as they arrive. With `eta_B`, B learns by dB = eta h e' and every pathway decays by lambda: Akrout et al. (2019), arXiv 1904.05391, eqs. 16 and 17.
+    Where pairs of neurons carry the error, e is their trains, E+ - E-, as they arrive. With `eta_B`, B learns by dB =
+    eta h e' and every pathway decays by lambda: Akrout et al. (2019), arXiv 1904.05391, eqs. 16 and 17.
     """
     w, dt = {name: array.copy() for name, array in w.items()}, p["dt"]
-    x, h, y = (filtered(train(spikes[name], p[name], dt), tau, dt) for name, tau in (("input", p["tau_in"]), ("hidden", p["tau_h"]), ("output", p["tau_o"])))
+    x, h, y = (
+        filtered(train(spikes[name], p[name], dt), tau, dt)
+        for name, tau in (("input", p["tau_in"]), ("hidden", p["tau_h"]), ("output", p["tau_o"]))
+    )
     sent = train(spikes["input"], p["input"], dt)
     current = Current(h.shape[1], p["tau_syn"], dt)
     part = dt / p["T"]
     for n in range(len(x)):
         arriving = w["in"] @ sent[n] + w["bias_h"][:, 0]
         if n >= p["onset"]:
-            e = shown - y[n] if "rate_error" not in p else train(spikes["mismatch"][n] - spikes["mismatch_off"][n], p["rate_error"], dt)
+            e = (
+                shown - y[n]
+                if "rate_error" not in p
+                else train(spikes["mismatch"][n] - spikes["mismatch_off"][n], p["rate_error"], dt)
+            )
             d = (w["B"] @ e) * proxy_slope(current.now, p["height"], p["slope"])
-            change = {"in": p["eta"] * np.outer(d, x[n]), "bias_h": p["eta"] * d[:, None], "out": p["eta_out"] * np.outer(e, h[n]), "bias_o": p["eta_out"] * e[:, None]}
+            change = {
+                "in": p["eta"] * np.outer(d, x[n]),
+                "bias_h": p["eta"] * d[:, None],
+                "out": p["eta_out"] * np.outer(e, h[n]),
+                "bias_o": p["eta_out"] * e[:, None],
+            }
             if "eta_B" in p:
                 change["B"] = p["eta_B"] * np.outer(h[n], e)
             for name, product in change.items():
@@ -69,7 +87,8 @@ def feedback_alignment_lif(spikes, shown, w, p):
 
 
 def feedback_alignment_sigmoid(spikes, shown, w, p):
-    """The same for units that spike with the chance sigma(u) and readouts that are leaky: phi' = sigma(u)(1 - sigma(u)), y a filter of W h."""
+    """The same for units that spike with the chance sigma(u) and readouts that are leaky:
+    phi' = sigma(u)(1 - sigma(u)), y a filter of W h."""
     w, dt = {name: array.copy() for name, array in w.items()}, p["dt"]
     sent, through = train(spikes["input"], p["input"], dt), train(spikes["hidden"], p["hidden"], dt)
     x, h = filtered(sent, p["tau_in"], dt), filtered(through, p["tau_h"], dt)
@@ -86,9 +105,11 @@ def feedback_alignment_sigmoid(spikes, shown, w, p):
 
 
 def superspike(spikes, shown, w, p):
-    """dw_ij = r int e_i(t) alpha * [sigma'(U_i) (eps * S_j)] dt: Zenke & Ganguli (2018), eqs. 2.2 to 2.6; e = alpha * (S_target - S), eq. 2.1.
+    """dw_ij = r int e_i(t) alpha * [sigma'(U_i) (eps * S_j)] dt: Zenke & Ganguli (2018), eqs.
+    2.2 to 2.6; e = alpha * (S_target - S), eq. 2.1.
 
-    sigma'(U) = (1 + beta |U - 1|)^-2; eps and alpha are double exponentials of unit area. Hidden neurons get e through B (random feedback).
+    sigma'(U) = (1 + beta |U - 1|)^-2; eps and alpha are double exponentials of unit area.
+    Hidden neurons get e through B (random feedback).
     """
     w, dt = {name: array.copy() for name, array in w.items()}, p["dt"]
     sent = {name: train(spikes[name], p["rate"], dt) for name in ("input", "hidden", "output", "target")}
@@ -116,9 +137,11 @@ def superspike(spikes, shown, w, p):
 
 
 def e_prop(spikes, shown, w, p):
-    """dW_ji = eta sum_t L_j F(e_ji), L = B (y* - y), e = psi (eps_v - beta eps_a): Bellec et al. (2020), eqs. 4, 24, 25 and 28; readout dW_out = eta (y* - y) F(z)'.
+    """dW_ji = eta sum_t L_j F(e_ji), L = B (y* - y), e = psi (eps_v - beta eps_a): Bellec et al. (2020), eqs.
+    4, 24, 25 and 28; readout dW_out = eta (y* - y) F(z)'.
 
-    eps_a' = psi eps_v + (rho - psi beta) eps_a (eq. 24), in units in which eps_a moves by the share 1 - rho; psi = gamma max(0, 1 - |v - A|), 0 while refractory.
+    eps_a' = psi eps_v + (rho - psi beta) eps_a (eq.
+    24), in units in which eps_a moves by the share 1 - rho; psi = gamma max(0, 1 - |v - A|), 0 while refractory.
     """
     w, dt = {name: array.copy() for name, array in w.items()}, p["dt"]
     z, x = train(spikes["hidden"], p["rate"], dt), train(spikes["input"], p["rate_in"], dt)
@@ -140,7 +163,10 @@ def e_prop(spikes, shown, w, p):
         for name in pre:
             past[name][n] = psi[:, None] * (vectors[name][n][None, :] - p["beta"] * slow[name])
             if n >= p["onset"]:
-                w[name] = w[name] + dt / p["T"] * p["eta"] * learning[:, None] * filtered(past[name][: n + 1], p["tau_y"], dt)[n]
+                w[name] = (
+                    w[name]
+                    + dt / p["T"] * p["eta"] * learning[:, None] * filtered(past[name][: n + 1], p["tau_y"], dt)[n]
+                )
             slow[name] = rho * slow[name] + (1 - rho) * past[name][n]
         if n >= p["onset"]:
             for name, signal in out_pre.items():
@@ -154,12 +180,20 @@ def e_prop(spikes, shown, w, p):
 
 
 def event_driven_random_backpropagation(spikes, shown, w, p):
-    """dw_ij = eta T_i Theta(I_i) S_j: Neftci et al. (2017), eRBP. T is the dendrite, a filter of the error spikes that arrive: E+ - E-, through B in a hidden layer."""
+    """dw_ij = eta T_i Theta(I_i) S_j: Neftci et al. (2017), eRBP.
+    T is the dendrite, a filter of the error spikes that arrive: E+ - E-, through B in a hidden layer."""
     w, dt = {name: array.copy() for name, array in w.items()}, p["dt"]
     E = train(spikes["mismatch"] - spikes["mismatch_off"], p["rate_error"], dt)
-    sent = {name: train(spikes[name], p[f"rate_{name}"], dt) for name in ("input", "hidden")} | {"bias": np.ones((len(E), 1))}
+    sent = {name: train(spikes[name], p[f"rate_{name}"], dt) for name in ("input", "hidden")} | {
+        "bias": np.ones((len(E), 1))
+    }
     T = {"hidden": filtered(E @ w["B"].T, p["tau_dendrite"], dt), "output": filtered(E, p["tau_dendrite"], dt)}
-    ends = {"in": ("input", "hidden"), "bias_h": ("bias", "hidden"), "out": ("hidden", "output"), "bias_o": ("bias", "output")}
+    ends = {
+        "in": ("input", "hidden"),
+        "bias_h": ("bias", "hidden"),
+        "out": ("hidden", "output"),
+        "bias_o": ("bias", "output"),
+    }
     current = {post: Current(T[post].shape[1], p["tau_syn"], dt) for post in T}
     for n in range(len(E)):
         arriving = {post: sum(w[name] @ sent[pre][n] for name, (pre, to) in ends.items() if to == post) for post in T}
@@ -177,12 +211,17 @@ def sigma(x):
 
 
 def two_phase_plateaus(spikes, shown, w, p):
-    """dW = -eta (alpha_f - alpha_t) k sigma'(V_f) psi': Guerguiev et al. (2017), methods; alpha = sigma(mean apical potential) of each window.
+    """dW = -eta (alpha_f - alpha_t) k sigma'(V_f) psi': Guerguiev et al.
+    (2017), methods; alpha = sigma(mean apical potential) of each window.
 
-    Of the output, the change is that of its rate, mean sigma(V) in the target window over sigma(mean V) in the forward one. psi is the low-passed train of the sender.
+    Of the output, the change is that of its rate, mean sigma(V) in the target window over sigma(mean V) in the forward
+    one. psi is the low-passed train of the sender.
     """
     w, dt = {name: array.copy() for name, array in w.items()}, p["dt"]
-    x, h, y = (filtered(train(spikes[name], rate, dt), p["tau_trace"], dt) for name, rate in (("image", p["rate_image"]), ("hidden", p["rate"]), ("answer", p["rate"])))
+    x, h, y = (
+        filtered(train(spikes[name], rate, dt), p["tau_trace"], dt)
+        for name, rate in (("image", p["rate_image"]), ("hidden", p["rate"]), ("answer", p["rate"]))
+    )
     z = train(spikes["hidden"], p["rate"], dt)
     forward, settling = round(p["forward"] / dt), round(p["settling"] / dt)
     first, second = range(settling, forward), range(forward + settling, len(x))
@@ -212,9 +251,12 @@ def two_phase_plateaus(spikes, shown, w, p):
 
 
 def weight_perturbation(spikes, shown, w, p):
-    """dW = eta (L - L') xi / sigma^2, L = |y* - y|^2 / 2: Cauwenberghs (1993), eqs. 4 and 5, with one sign of perturbation; the readout by dW = eta e h'."""
+    """dW = eta (L - L') xi / sigma^2, L = |y* - y|^2 / 2: Cauwenberghs (1993), eqs.
+    4 and 5, with one sign of perturbation; the readout by dW = eta e h'."""
     w, dt = {name: array.copy() for name, array in w.items()}, p["dt"]
-    y, perturbed = (filtered(train(spikes[name], p["rate"], dt), p["tau_o"], dt) for name in ("output", "output_perturbed"))
+    y, perturbed = (
+        filtered(train(spikes[name], p["rate"], dt), p["tau_o"], dt) for name in ("output", "output_perturbed")
+    )
     h = filtered(train(spikes["hidden"], p["rate"], dt), p["tau_h"], dt)
     for n in range(p["onset"], len(y)):
         loss, other = (0.5 * ((shown - answer[n]) ** 2).sum() for answer in (y, perturbed))

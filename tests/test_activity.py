@@ -19,11 +19,32 @@ from bioFA.runs.result import load_result
 from bioFA.show import figures, report
 
 SMALL = {
-    "circuit.sizes": [6, 12, 4], "task.n_in": 6, "task.n_out": 4, "task.examples": 20, "task.test_examples": 2, "circuit.hidden": {"name": "lif"},
-    "circuit.output": {"name": "lif"}, "circuit.biases": True, "circuit.bias_weights": {"name": "constant", "value": 1.5}, "protocol.presentations": 20,
-    "protocol.presentation": "40 ms", "protocol.learning_onset": "15 ms", "protocol.blank": "10 ms", "protocol.reset": True, "protocol.snapshots": 1,
+    "circuit.sizes": [6, 12, 4],
+    "task.n_in": 6,
+    "task.n_out": 4,
+    "task.examples": 20,
+    "task.test_examples": 2,
+    "circuit.hidden": {"name": "lif"},
+    "circuit.output": {"name": "lif"},
+    "circuit.biases": True,
+    "circuit.bias_weights": {"name": "constant", "value": 1.5},
+    "protocol.presentations": 20,
+    "protocol.presentation": "40 ms",
+    "protocol.learning_onset": "15 ms",
+    "protocol.blank": "10 ms",
+    "protocol.reset": True,
+    "protocol.snapshots": 1,
 }
-WORDS = [word for key, value in SMALL.items() for word in ("--set", f"{key}={json.dumps(value) if not isinstance(value, dict) else '{' + ', '.join(f'{k} = {json.dumps(v)}' for k, v in value.items()) + '}'}")]
+WORDS = [
+    word
+    for key, value in SMALL.items()
+    for word in (
+        "--set",
+        (
+            f"{key}={json.dumps(value) if not isinstance(value, dict) else '{' + ', '.join(f'{k} = {json.dumps(v)}' for k, v in value.items()) + '}'}"  # noqa: E501
+        ),
+    )
+]
 DASH = "|"
 
 
@@ -63,7 +84,9 @@ def test_the_courses_are_those_of_the_sampled_neurons(result, by_hand):
     _, states, values = by_hand
     assert {"hidden.v", "hidden.I", "hidden.r", "hidden.error", "output.v"} <= set(result.activity.courses)
     for name, course in result.activity.courses.items():
-        expected = np.array([(values[k] | states[k])[name] for k in range(len(states))])[:, result.activity.sampled[name.split(".")[0]]]
+        expected = np.array([(values[k] | states[k])[name] for k in range(len(states))])[
+            :, result.activity.sampled[name.split(".")[0]]
+        ]
         np.testing.assert_allclose(course, expected, rtol=1e-6, atol=1e-6, err_msg=name)
 
 
@@ -73,7 +96,9 @@ def test_the_sample_is_the_busiest_neuron_and_the_median_of_those_that_spike():
         raster[0, :count, neuron] = 1
     kept = activity(Segment({}, None, {"hidden": raster}, {"hidden.v": np.zeros((1, 9, 5), dtype=np.float32)}))
     assert kept.sampled["hidden"].tolist() == [2, 3]
-    assert activity(Segment({}, None, {"hidden": 0 * raster}, {"hidden.v": np.zeros((1, 9, 5))})).sampled["hidden"].tolist() == [0]
+    assert activity(Segment({}, None, {"hidden": 0 * raster}, {"hidden.v": np.zeros((1, 9, 5))})).sampled[
+        "hidden"
+    ].tolist() == [0]
 
 
 def test_the_raster_draws_every_spike_at_its_time_and_marks_presentations_and_learning(result, by_hand):
@@ -107,7 +132,9 @@ def test_sample_neurons_are_drawn_with_their_spikes(result, by_hand):
             dashes = next(line for line in panel.lines if line.get_marker() == DASH)
             np.testing.assert_allclose(dashes.get_xdata(), np.flatnonzero(by_hand[0][name][:, neuron]))
             course = max(panel.lines, key=lambda line: len(line.get_xdata()))
-            np.testing.assert_array_equal(course.get_ydata(), result.activity.courses[f"{name}.v"][:, list(sampled).index(neuron)])
+            np.testing.assert_array_equal(
+                course.get_ydata(), result.activity.courses[f"{name}.v"][:, list(sampled).index(neuron)]
+            )
 
 
 def test_activity_survives_its_file_and_the_report_draws_it_without_simulating(result, tmp_path, monkeypatch):
@@ -124,11 +151,15 @@ def test_activity_survives_its_file_and_the_report_draws_it_without_simulating(r
     assert 'id="spike_statistics"' in page
     svg = (tmp_path / "raster.svg").read_text()
     assert ">hidden</text>" in svg  # text stays text
-    assert {path.name for path in tmp_path.iterdir()} >= {f"{name}{suffix}" for name in ("raster", "neurons") for suffix in (".pdf", ".svg", ".png")}
+    assert {path.name for path in tmp_path.iterdir()} >= {
+        f"{name}{suffix}" for name in ("raster", "neurons") for suffix in (".pdf", ".svg", ".png")
+    }
 
 
 def test_where_nobody_spikes_no_spikes_are_kept_or_drawn(tmp_path):
-    result = bioFA.simulate(bioFA.load("linear", {"task.examples": 20, "task.test_examples": 5}), seed=1, backend="numpy")
+    result = bioFA.simulate(
+        bioFA.load("linear", {"task.examples": 20, "task.test_examples": 5}), seed=1, backend="numpy"
+    )
     assert result.activity is None
     assert load_result(result.save(tmp_path / "result.h5")).activity is None
     assert [draw.__name__ for draw in figures.drawn(result)] == ["learning_curve", "alignment", "weights"]
@@ -137,7 +168,9 @@ def test_where_nobody_spikes_no_spikes_are_kept_or_drawn(tmp_path):
         figures.raster(result)
 
 
-@pytest.mark.parametrize("name", [n for n in bioFA.neurons.family.names() if "s" in bioFA.neurons.family.get(n).publishes])
+@pytest.mark.parametrize(
+    "name", [n for n in bioFA.neurons.family.names() if "s" in bioFA.neurons.family.get(n).publishes]
+)
 def test_what_a_neuron_watches_exists(name):
     neuron = bioFA.neurons.family.get(name)
     assert set(neuron.watched) <= {*neuron.ports, *neuron.publishes, *neuron.state}
@@ -150,7 +183,8 @@ def test_a_port_that_nothing_reaches_is_not_watched(result):
 
 
 def trains():
-    """Three neurons in two presentations of 50 steps: spikes of neuron 0 at regular intervals, of 1 at others, of 2 with neuron 0."""
+    """Three neurons in two presentations of 50 steps: spikes of neuron 0 at regular intervals, of 1 at others,
+    of 2 with neuron 0."""
     at = {0: (5, 15, 25, 35, 55, 65, 75), 1: (3, 9, 21, 45, 60, 90), 2: (5, 15, 25, 35, 55, 65, 75)}
     return np.array(sorted((step, neuron) for neuron, steps in at.items() for step in steps)), at
 
@@ -175,15 +209,26 @@ def test_elephant_s_numbers_are_those_of_a_count_by_hand():
 
 def test_too_few_spikes_have_no_statistics():
     pytest.importorskip("elephant", reason=f"Elephant is not installed: {analysis.INSTALL}")
-    assert analysis.spike_statistics(np.empty((0, 2), dtype=int), 2, 50, 1e-3) == {"cv_isi": None, "fano_factor": None, "correlation": None}
-    assert analysis.spike_statistics(np.array([[3, 0]]), 1, 50, 1e-3) == {"cv_isi": None, "fano_factor": None, "correlation": None}
+    assert analysis.spike_statistics(np.empty((0, 2), dtype=int), 2, 50, 1e-3) == {
+        "cv_isi": None,
+        "fano_factor": None,
+        "correlation": None,
+    }
+    assert analysis.spike_statistics(np.array([[3, 0]]), 1, 50, 1e-3) == {
+        "cv_isi": None,
+        "fano_factor": None,
+        "correlation": None,
+    }
 
 
 def test_without_elephant_a_run_says_what_to_install(result, monkeypatch, tmp_path):
     monkeypatch.setattr(analysis, "has_elephant", lambda: False)
     with pytest.raises(MissingError, match=r"pip install 'bioFA\[spikes\]'"):
         analysis.spike_statistics(trains()[0], 2, 50, 1e-3)
-    outcome = CliRunner().invoke(cli.main, ["run", "linear_spiking", *WORDS, "--backend", "numpy", "--no-figures", "--out", str(tmp_path / "run")])
+    outcome = CliRunner().invoke(
+        cli.main,
+        ["run", "linear_spiking", *WORDS, "--backend", "numpy", "--no-figures", "--out", str(tmp_path / "run")],
+    )
     assert outcome.exit_code == 0, outcome.output
     assert "pip install 'bioFA[spikes]'" in outcome.stdout
     result.save(tmp_path / "result.h5")
@@ -193,8 +238,12 @@ def test_without_elephant_a_run_says_what_to_install(result, monkeypatch, tmp_pa
 
 def test_a_run_tells_the_statistics_of_its_spikes(tmp_path):
     pytest.importorskip("elephant", reason=f"Elephant is not installed: {analysis.INSTALL}")
-    outcome = CliRunner().invoke(cli.main, ["run", "linear_spiking", *WORDS, "--backend", "numpy", "--figures", "--out", str(tmp_path / "run")])
+    outcome = CliRunner().invoke(
+        cli.main, ["run", "linear_spiking", *WORDS, "--backend", "numpy", "--figures", "--out", str(tmp_path / "run")]
+    )
     assert outcome.exit_code == 0, outcome.output
     result = load_result(tmp_path / "run" / "result.h5")
     assert f"hidden: CV of intervals {result.spike_statistics['hidden']['cv_isi']:.2f}, Fano factor" in outcome.stdout
-    assert {f"{name}.png" for name in cli.app.FIGURES if name != "confusion"} <= {path.name for path in (tmp_path / "run").iterdir()}
+    assert {f"{name}.png" for name in cli.app.FIGURES if name != "confusion"} <= {
+        path.name for path in (tmp_path / "run").iterdir()
+    }

@@ -68,7 +68,10 @@ def test_shapes_that_are_not_transposes_are_refused():
         angles(np.ones((2, 3)), np.ones((3, 2)))
 
 
-@pytest.mark.parametrize(("feedback", "forward", "name"), [(np.zeros((2, 3)), np.ones((3, 2)), "feedback"), (np.ones((2, 3)), np.zeros((3, 2)), "forward")])
+@pytest.mark.parametrize(
+    ("feedback", "forward", "name"),
+    [(np.zeros((2, 3)), np.ones((3, 2)), "feedback"), (np.ones((2, 3)), np.zeros((3, 2)), "forward")],
+)
 def test_a_matrix_of_zeros_has_no_direction(feedback, forward, name):
     for measure in (alignment_angle, pseudoinverse_angle):
         with pytest.raises(ModelError, match=f"{name} is all zero"):

@@ -1,4 +1,5 @@
-"""`biofa audit`: what each circuit asks of a brain is what its mathematics says, for every built-in model and scheme."""
+"""`biofa audit`: what each circuit asks of a brain is what its mathematics says,
+for every built-in model and scheme."""
 
 import importlib.util
 import json
@@ -15,7 +16,8 @@ from bioFA.verification.biology import KINDS
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 COMMON = {"one_to_one", "error_unit", "teacher", "signals_of_both_signs", "synapses_of_both_signs", "negative_rates"}
-"""What the layered tanh circuit asks under every scheme: the output's error units, and cells whose weights and rates have both signs."""
+"""What the layered tanh circuit asks under every scheme: the output's error units,
+and cells whose weights and rates have both signs."""
 FED_BACK = COMMON | {"known_gain", "second_signal"}
 """And under every scheme that sends deltas down through hidden layers."""
 OF_SCHEMES = {
@@ -30,16 +32,22 @@ OF_SCHEMES = {
 }
 """Of the mathematics in each scheme's file; the second signal of np and wp is the loss beside the error."""
 OF_MODELS = {
-    "linear": FED_BACK - {"second_signal"}, "nonlinear": FED_BACK, "depth": FED_BACK, "minimal": FED_BACK - {"second_signal", "one_to_one"},
+    "linear": FED_BACK - {"second_signal"},
+    "nonlinear": FED_BACK,
+    "depth": FED_BACK,
+    "minimal": FED_BACK - {"second_signal", "one_to_one"},
     "mnist": FED_BACK - {"second_signal", "negative_rates"} | {"times_from_outside"},
     "digits_spiking": FED_BACK - {"second_signal", "negative_rates"} | {"times_from_outside", "graded_signals"},
     "evidence": FED_BACK - {"second_signal", "negative_rates"} | {"times_from_outside", "graded_signals"},
     "digits_dale": {"one_to_one", "teacher", "known_gain", "times_from_outside"},
-    "digits_spiking_errors": FED_BACK - {"second_signal", "negative_rates", "signals_of_both_signs"} | {"times_from_outside", "weight_sharing"},
+    "digits_spiking_errors": (
+        FED_BACK - {"second_signal", "negative_rates", "signals_of_both_signs"}
+        | {"times_from_outside", "weight_sharing"}
+    ),
     "digits_plateaus": {"one_to_one", "teacher", "synapses_of_both_signs", "known_gain", "times_from_outside"},
 }
-"""One hidden layer sends no delta; 1-1-1 has no pairs to join; plateaus need no error unit, but phases and a taught output;
-under Dale's law throughout, rectified cells and interneurons subtract."""
+"""One hidden layer sends no delta; 1-1-1 has no pairs to join; plateaus need no error unit, but phases and a taught
+output; under Dale's law throughout, rectified cells and interneurons subtract."""
 
 
 def of(demands, kind):
@@ -75,7 +83,8 @@ def test_every_model_is_audited_under_every_scheme_or_the_scheme_is_refused(mode
         assert all(demand.place in names or demand.place.startswith("protocol.") for demand in found.demands)
         assert all(demand.found.endswith(".") and demand.change for demand in found.demands)
     assert laid or experiment.scheme == "explicit"
-    assert all(text.count(". ") >= 1 and text.endswith(".") for text in refused), refused  # what is wrong, and what to do
+    # what is wrong, and what to do
+    assert all(text.count(". ") >= 1 and text.endswith(".") for text in refused), refused
     assert audit(experiment).demands
 
 
@@ -100,15 +109,25 @@ def test_deltas_leave_every_hidden_layer_but_the_first():
 
 def test_dales_law_is_credited_to_the_cells_that_obey_it():
     def both(**changes):
-        return of(audit(bioFA.load("digits", {f"circuit.{name}": value for name, value in changes.items()})), "synapses_of_both_signs")
+        return of(
+            audit(bioFA.load("digits", {f"circuit.{name}": value for name, value in changes.items()})),
+            "synapses_of_both_signs",
+        )
 
     assert both() == {"input", "hidden", "mismatch"}
     assert both(inhibitory=0.2) == {"mismatch"}
     assert both(inhibitory=0.2, feedback_sign="excitatory") == set()
     deep = {"circuit.inhibitory": 0.2}
     assert of(audit(bioFA.load("nonlinear", deep)), "synapses_of_both_signs") == {"mismatch"}
-    assert of(audit(bioFA.load("nonlinear", deep)), "signals_of_both_signs") == {"mismatch_to_output", "mismatch_to_hidden2", "hidden2_to_hidden1"}
-    assert of(audit(bioFA.load("nonlinear", deep).with_scheme("bp")), "synapses_of_both_signs") == {"hidden2", "mismatch"}
+    assert of(audit(bioFA.load("nonlinear", deep)), "signals_of_both_signs") == {
+        "mismatch_to_output",
+        "mismatch_to_hidden2",
+        "hidden2_to_hidden1",
+    }
+    assert of(audit(bioFA.load("nonlinear", deep).with_scheme("bp")), "synapses_of_both_signs") == {
+        "hidden2",
+        "mismatch",
+    }
 
 
 def test_weights_that_learn_have_both_signs_unless_they_are_bounded():
@@ -134,23 +153,45 @@ def test_spikes_that_carry_the_error_are_no_graded_signal():
 
 
 def test_a_spiking_hidden_layer_sends_no_delta_but_graded():
-    deep = bioFA.load("digits_spiking", {"circuit.sizes": [64, 20, 20, 10], "circuit.error": {"name": "spiking_error_unit"}})
+    deep = bioFA.load(
+        "digits_spiking", {"circuit.sizes": [64, 20, 20, 10], "circuit.error": {"name": "spiking_error_unit"}}
+    )
     assert of(audit(deep), "graded_signals") == {"hidden2_to_hidden1"}
     assert not of(audit(deep.with_scheme("dfa")), "graded_signals")
 
 
 def test_times_that_are_set_from_outside_are_each_named():
-    assert of(audit(bioFA.load("evidence")), "times_from_outside") == {"protocol.learning_onset", "protocol.reset", "protocol.phases"}
-    assert of(audit(bioFA.load("digits_plateaus")), "times_from_outside") == {"protocol.learning_onset", "protocol.reset", "protocol.phases", "hidden", "output"}
+    assert of(audit(bioFA.load("evidence")), "times_from_outside") == {
+        "protocol.learning_onset",
+        "protocol.reset",
+        "protocol.phases",
+    }
+    assert of(audit(bioFA.load("digits_plateaus")), "times_from_outside") == {
+        "protocol.learning_onset",
+        "protocol.reset",
+        "protocol.phases",
+        "hidden",
+        "output",
+    }
     free = {"protocol.learning_onset": "0 s", "protocol.reset": False, "protocol.phases": []}
     assert not of(audit(bioFA.load("evidence", free)), "times_from_outside")
-    assert not of(audit(bioFA.load("linear", {"protocol.reset": True})), "times_from_outside")  # nothing is kept that could begin anew
-    batched = {"circuit.learning": {"batch": 5}, "protocol.phases": [{"epochs": 1, "learns": ["hidden_to_output"]}, {"epochs": 1}]}
-    assert of(audit(bioFA.load("linear", batched)), "times_from_outside") == {"protocol.phases", "input_to_hidden", "hidden_to_output"}
+    # nothing is kept that could begin anew
+    assert not of(audit(bioFA.load("linear", {"protocol.reset": True})), "times_from_outside")
+    batched = {
+        "circuit.learning": {"batch": 5},
+        "protocol.phases": [{"epochs": 1, "learns": ["hidden_to_output"]}, {"epochs": 1}],
+    }
+    assert of(audit(bioFA.load("linear", batched)), "times_from_outside") == {
+        "protocol.phases",
+        "input_to_hidden",
+        "hidden_to_output",
+    }
 
 
 def test_one_weight_for_all_feedback_is_a_global_signal_and_norms_know_other_synapses():
-    assert of(audit(bioFA.load("digits", {"circuit.feedback": {"name": "constant", "value": 1.0}})), "global_signal") == {"mismatch_to_hidden"}
+    assert of(
+        audit(bioFA.load("digits", {"circuit.feedback": {"name": "constant", "value": 1.0}})), "global_signal"
+    ) == {"mismatch_to_hidden"}
     assert not of(audit(bioFA.load("digits").with_scheme("usf")), "global_signal")
     normed = bioFA.load("linear", {"circuit.learning": {"normalised": True}})
     assert of(audit(normed), "other_synapses") == {"input_to_hidden", "hidden_to_output"}
@@ -161,8 +202,13 @@ def test_rates_below_zero_are_those_of_the_activation():
     def negative(**hidden):
         return "hidden" in of(audit(bioFA.load("linear", {"circuit.hidden": hidden})), "negative_rates")
 
-    assert {name: negative(name="static_rate", activation=name) for name in ("linear", "tanh", "logistic", "rectified")} == {
-        "linear": True, "tanh": True, "logistic": False, "rectified": False,
+    assert {
+        name: negative(name="static_rate", activation=name) for name in ("linear", "tanh", "logistic", "rectified")
+    } == {
+        "linear": True,
+        "tanh": True,
+        "logistic": False,
+        "rectified": False,
     }
     assert negative(name="equation", rate="u / (1 + abs(u))", slope="(1 - abs(r))**2")
     assert not negative(name="equation", rate="u**2 / (1 + u**2)", slope="1.0")
@@ -170,7 +216,8 @@ def test_rates_below_zero_are_those_of_the_activation():
 
 @pytest.mark.parametrize("name", neurons.family.names())
 def test_a_published_rate_that_goes_below_zero_is_said_to(name):
-    """Of every neuron model that computes what it publishes: NumPy's values, for ports and states of both signs, against what the model states."""
+    """Of every neuron model that computes what it publishes: NumPy's values, for ports and states of both signs,
+    against what the model states."""
     neuron = neurons.family.get(name)()
     if neuron.shows is not None:
         assert not neuron.signed("r") or neuron.shows == "noise"
@@ -184,15 +231,29 @@ def test_a_published_rate_that_goes_below_zero_is_said_to(name):
         low[variable] = bool((values[variable] < 0).any())
     if "filtered" in neuron.needs("r"):
         low["r"] = low.get("train", low.get("mismatch", False))  # a low-passed train has its signs
-    signs = {variable: neuron.signed(variable) for variable in ("r", "train", "delta", "mismatch", "change") if variable in low}
+    signs = {
+        variable: neuron.signed(variable)
+        for variable in ("r", "train", "delta", "mismatch", "change")
+        if variable in low
+    }
     assert {variable: low[variable] for variable in signs} == signs
 
 
-@pytest.mark.parametrize(("given", "signs"), [
-    ({"name": "uniform", "low": 0.0, "high": 1.0}, {1}), ({"name": "uniform", "low": -1.0, "high": -0.5}, {-1}), ({"name": "uniform"}, {-1, 1}),
-    ({"name": "normal"}, {-1, 1}), ({"name": "constant", "value": 0.0}, set()), ({"name": "constant", "value": -2.0}, {-1}), ({"name": "identity"}, {1}),
-    ({"name": "values", "values": [[1.0, 0.0], [2.0, 3.0]]}, {1}), ({"name": "redrawn", "weights": {"name": "constant", "value": 1.0}}, {1}), ({"name": "binary"}, {-1, 1}),
-])
+@pytest.mark.parametrize(
+    ("given", "signs"),
+    [
+        ({"name": "uniform", "low": 0.0, "high": 1.0}, {1}),
+        ({"name": "uniform", "low": -1.0, "high": -0.5}, {-1}),
+        ({"name": "uniform"}, {-1, 1}),
+        ({"name": "normal"}, {-1, 1}),
+        ({"name": "constant", "value": 0.0}, set()),
+        ({"name": "constant", "value": -2.0}, {-1}),
+        ({"name": "identity"}, {1}),
+        ({"name": "values", "values": [[1.0, 0.0], [2.0, 3.0]]}, {1}),
+        ({"name": "redrawn", "weights": {"name": "constant", "value": 1.0}}, {1}),
+        ({"name": "binary"}, {-1, 1}),
+    ],
+)
 def test_weights_state_the_signs_that_they_draw(given, signs):
     kind = weights.family.read(given)
     assert kind.signs() == signs
@@ -203,7 +264,10 @@ def test_weights_state_the_signs_that_they_draw(given, signs):
 def test_the_command_prints_a_line_an_item_and_the_same_as_json():
     text = CliRunner().invoke(cli.main, ["audit", "digits", "--scheme", "bp"])
     assert text.exit_code == 0
-    assert "\n  mismatch_to_hidden: has, at every moment, the transpose of the weights of 'hidden_to_output'.\n" in text.output
+    assert (
+        "\n  mismatch_to_hidden: has, at every moment, the transpose of the weights of 'hidden_to_output'.\n"
+        in text.output
+    )
     assert "A description does not show" in text.output
     told = json.loads(CliRunner().invoke(cli.main, ["audit", "digits", "--scheme", "bp", "--json"]).output)
     assert (told["model"], told["scheme"]) == ("digits", "bp")

@@ -1,4 +1,5 @@
-"""Wrong input, case by case: refused with exit code 2, and one message with code, place, what was found and what to do; nothing is written."""
+"""Wrong input, case by case: refused with exit code 2, and one message with code, place,
+what was found and what to do; nothing is written."""
 
 import ast
 import inspect
@@ -31,7 +32,11 @@ def test_wrong_input_is_refused_with_code_place_and_fix(folder, case):
 
 def test_there_are_at_least_a_hundred_cases_of_every_kind_of_input():
     assert len(CASES) >= 100
-    assert {case.base if isinstance(case.given, dict) else "command" for case in CASES.values()} == {"layered", "explicit", "command"}
+    assert {case.base if isinstance(case.given, dict) else "command" for case in CASES.values()} == {
+        "layered",
+        "explicit",
+        "command",
+    }
 
 
 @pytest.mark.parametrize("base", [LAYERED, EXPLICIT], ids=["layered", "explicit"])
@@ -42,8 +47,13 @@ def test_the_models_that_the_cases_change_are_right(folder, base):
 
 @pytest.mark.parametrize(
     ("wrong", "fault"),
-    [({"code": "wrong-type"}, "the code is not wrong-type"), ({"place": "circuit.size"}, "does not lead to"), ({"found": "'taus'"}, "does not say \"'taus'\""),
-     ({"fix": "Did you mean 'taus'?"}, "does not say"), ({"given": {}}, "exit code 0")],
+    [
+        ({"code": "wrong-type"}, "the code is not wrong-type"),
+        ({"place": "circuit.size"}, "does not lead to"),
+        ({"found": "'taus'"}, "does not say \"'taus'\""),
+        ({"fix": "Did you mean 'taus'?"}, "does not say"),
+        ({"given": {}}, "exit code 0"),
+    ],
     ids=str,
 )
 def test_a_message_that_lacks_a_part_is_found(folder, wrong, fault):
@@ -52,28 +62,64 @@ def test_a_message_that_lacks_a_part_is_found(folder, wrong, fault):
 
 
 def test_the_line_that_a_message_names_is_the_one_that_is_wrong(folder):
-    text = ["# a remark", 'name = "mine"', "[circuit]", 'name = "layered"', "sizes = [", "  3,", "  2,", "]", "", "[circuit.schemes.fa]",
-            '# rule = { name = "local_error", learning_rate = -1 }', 'rule = { name = "local_error", learning_rate = -2 }', "[task]", 'name = "linear_teacher"']
+    text = [
+        "# a remark",
+        'name = "mine"',
+        "[circuit]",
+        'name = "layered"',
+        "sizes = [",
+        "  3,",
+        "  2,",
+        "]",
+        "",
+        "[circuit.schemes.fa]",
+        '# rule = { name = "local_error", learning_rate = -1 }',
+        'rule = { name = "local_error", learning_rate = -2 }',
+        "[task]",
+        'name = "linear_teacher"',
+    ]
     (folder / "mine.toml").write_text("\n".join(text))
-    with pytest.raises(errors.OutOfRange, match=r"^mine.toml \(line 12, circuit.schemes.fa.rule.learning_rate\): LocalError.learning_rate must be >= 0; got -2"):
+    with pytest.raises(
+        errors.OutOfRange,
+        match=(
+            r"^mine.toml \(line 12, circuit.schemes.fa.rule.learning_rate\): LocalError.learning_rate must be >= 0;"
+            r" got -2"
+        ),
+    ):
         bioFA.load("mine.toml")
     (folder / "mine.toml").write_text("\n".join(text).replace("-2", "2").replace("  3,", "  3.5,"))
-    with pytest.raises(errors.WrongType, match=r"^mine.toml \(line 5, circuit.sizes.0\): Layered.sizes.0 must be a whole number; got 3.5"):
+    with pytest.raises(
+        errors.WrongType,
+        match=r"^mine.toml \(line 5, circuit.sizes.0\): Layered.sizes.0 must be a whole number; got 3.5",
+    ):
         bioFA.load("mine.toml")
-    with pytest.raises(errors.WrongType, match=r"^mine.toml \(circuit.sizes, as changed\): Layered.sizes must be a list; got 3"):
+    with pytest.raises(
+        errors.WrongType, match=r"^mine.toml \(circuit.sizes, as changed\): Layered.sizes must be a list; got 3"
+    ):
         bioFA.load("mine.toml", {"circuit.sizes": 3})
-    with pytest.raises(errors.OutOfRange, match=r"^linear.toml \(circuit.weights.low, as changed\): Uniform: high must be >= low; got low = 2"):
+    with pytest.raises(
+        errors.OutOfRange,
+        match=r"^linear.toml \(circuit.weights.low, as changed\): Uniform: high must be >= low; got low = 2",
+    ):
         bioFA.load("linear", {"circuit.weights.low": 2.0})
 
 
 def test_in_a_large_file_the_keys_are_told_but_no_line_is_looked_for(folder):
-    (folder / "large.toml").write_text("\n".join([f"# {'x' * 900}\nmore{n} = 1" for n in range(100)] + ['name = "big"', "[circuit]", 'name = "layered"', "sizes = [64, 9, 10]", "[task]", 'name = "digits"']))
+    (folder / "large.toml").write_text(
+        "\n".join(
+            [f"# {'x' * 900}\nmore{n} = 1" for n in range(100)]
+            + ['name = "big"', "[circuit]", 'name = "layered"', "sizes = [64, 9, 10]", "[task]", 'name = "digits"']
+        )
+    )
     with pytest.raises(errors.UnknownField, match=r"^large.toml \(more0\): unknown field 'more0'"):
         bioFA.load("large.toml")
 
 
 def test_python_gets_the_same_message_as_the_command_line(folder):
-    with pytest.raises(bioFA.ModelError, match=r"linear.toml \(protocol.epoch, as changed\): unknown field 'epoch' in Protocol. Did you mean 'epochs'\?"):
+    with pytest.raises(
+        bioFA.ModelError,
+        match=r"linear.toml \(protocol.epoch, as changed\): unknown field 'epoch' in Protocol. Did you mean 'epochs'\?",
+    ):
         bioFA.load("linear", {"protocol.epoch": 3})
 
 
@@ -92,7 +138,9 @@ def test_every_error_that_bioFA_raises_has_a_code_of_its_own():
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-                assert node.func.id not in bases, f"{path.name}:{node.lineno} raises {node.func.id}, which says nothing. Use one of its classes."
+                assert (
+                    node.func.id not in bases
+                ), f"{path.name}:{node.lineno} raises {node.func.id}, which says nothing. Use one of its classes."
 
 
 def test_every_code_is_raised_somewhere_and_explained():

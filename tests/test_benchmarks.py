@@ -11,9 +11,30 @@ from benchmarks.cases import spikes
 from benchmarks.race import Variant, blank, hold, race
 from benchmarks.scaling import flatness
 from benchmarks.spikes import STEPS
-from benchmarks.variants import BLOCKED, BLOCKED32, DENSE, EVENT_DRIVEN, EVENTS, FROZEN, PLAIN, PLAIN32, RACE, REFERENCE, STOCK_EVENTS
+from benchmarks.variants import (
+    BLOCKED,
+    BLOCKED32,
+    DENSE,
+    EVENT_DRIVEN,
+    EVENTS,
+    FROZEN,
+    PLAIN,
+    PLAIN32,
+    RACE,
+    REFERENCE,
+    STOCK_EVENTS,
+)
 
-MACHINE = {"caches": {"L1": 32768}, "versions": {"python": "3"}, "processor": "one", "cores": 1, "memory_gb": 1, "system": "s", "compiler": "c", "load": [0.0]}
+MACHINE = {
+    "caches": {"L1": 32768},
+    "versions": {"python": "3"},
+    "processor": "one",
+    "cores": 1,
+    "memory_gb": 1,
+    "system": "s",
+    "compiler": "c",
+    "load": [0.0],
+}
 
 
 @pytest.fixture
@@ -27,7 +48,14 @@ def case():
 
 def timed(variant, case, microseconds):
     spent = [1e3 * microseconds] * 3
-    return blank(variant, case) | {"status": "timed", "ns": spent, "median_ns": spent[0], "difference": 1e-16, "checked": 40, "peak_kb": 2048}
+    return blank(variant, case) | {
+        "status": "timed",
+        "ns": spent,
+        "median_ns": spent[0],
+        "difference": 1e-16,
+        "checked": 40,
+        "peak_kb": 2048,
+    }
 
 
 @pytest.mark.compiled
@@ -61,7 +89,15 @@ def test_stock_brian_and_bioFA_spike_and_learn_alike_in_the_event_driven_network
 def test_nest_spikes_as_often_where_weights_stay(monkeypatch):
     pytest.importorskip("nest", reason="NEST is not installed: pip install '.[nest]'")
     case = spikes(width=40, presentations=2)
-    found = events._measured((EVENT_DRIVEN, dataclasses.replace(FROZEN[1], packages=())), dataclasses.replace(case, rate=0.0), 1, 1e-3, 3, None, print)
+    found = events._measured(
+        (EVENT_DRIVEN, dataclasses.replace(FROZEN[1], packages=())),
+        dataclasses.replace(case, rate=0.0),
+        1,
+        1e-3,
+        3,
+        None,
+        print,
+    )
     assert [row["status"] for row in found["rows"]] == ["timed", "timed"], [row["reason"] for row in found["rows"]]
     assert found["hidden_spikes"] > 50
     assert f"; {found['hidden_spikes']:.0f} hidden spikes in 2 presentations" in found["rows"][1]["note"]
@@ -106,14 +142,23 @@ def test_ratios_are_to_the_plain_loop_in_float64_and_in_the_same_precision(case)
 
 
 def test_the_page_holds_a_table_for_every_part_that_was_run(case):
-    results = {"machine": MACHINE, "command": "python -m benchmarks", "date": "today", "repeats": 3, "race": [timed(PLAIN, case, 1.0)]}
+    results = {
+        "machine": MACHINE,
+        "command": "python -m benchmarks",
+        "date": "today",
+        "repeats": 3,
+        "race": [timed(PLAIN, case, 1.0)],
+    }
     page = table.markdown(results)
     assert "## Online learning" in page
     assert "## Builds" not in page
 
 
 def test_the_width_where_a_synapse_costs_half_as_much_again_is_named():
-    rows = [{"width": width, "name": "a", "status": "timed", "ns_per_synapse": cost} for width, cost in ((100, 9.0), (300, 1.0), (3000, 1.2), (6000, 1.6))]
+    rows = [
+        {"width": width, "name": "a", "status": "timed", "ns_per_synapse": cost}
+        for width, cost in ((100, 9.0), (300, 1.0), (3000, 1.2), (6000, 1.6))
+    ]
     assert flatness(rows, "a") == {"ratio_300_to_3000": 1.2, "half_as_much_again_from": 6000}
 
 
@@ -135,10 +180,17 @@ def test_every_peer_file_takes_part():
 def test_exports_are_read_back_timed_in_turns_and_set_against_nwb(monkeypatch):
     for package in ("neo", "nixio", "pynwb"):
         pytest.importorskip(package)
-    small = {"protocol.phases": [], "protocol.presentations": 20, "protocol.snapshots": 2, "task": {"name": "linear_teacher", "n_in": 6, "n_out": 3, "examples": 9, "test_examples": 2}}
+    small = {
+        "protocol.phases": [],
+        "protocol.presentations": 20,
+        "protocol.snapshots": 2,
+        "task": {"name": "linear_teacher", "n_in": 6, "n_out": 3, "examples": 9, "test_examples": 2},
+    }
     spiking = small | {"circuit.sizes": [6, 5, 3], "protocol.presentation": "40 ms", "protocol.learning_onset": "20 ms"}
     rows = exports.exports(1, print, {"linear": small | {"circuit.sizes": [6, 5, 3]}, "digits_spiking": spiking})
-    assert [(row["case"], row["name"], row["reason"]) for row in rows] == [(case, name, "") for case in ("linear", "digits_spiking") for name in ("neo", "nwb")]
+    assert [(row["case"], row["name"], row["reason"]) for row in rows] == [
+        (case, name, "") for case in ("linear", "digits_spiking") for name in ("neo", "nwb")
+    ]
     assert all(len(row["seconds"]) == 1 and row["bytes"] > 0 for row in rows)
     assert rows[0]["times"] == rows[0]["median_s"] / rows[1]["median_s"]
     line = next(line for line in table.exports(rows).splitlines() if line.startswith("| linear | neo "))

@@ -1,4 +1,5 @@
-"""A network as a plain Brian2 program: the same answers, spikes and weights, in a process that cannot import bioFA, or beside a user's own objects."""
+"""A network as a plain Brian2 program: the same answers, spikes and weights, in a process that cannot import bioFA,
+or beside a user's own objects."""
 
 import ast
 import subprocess
@@ -40,19 +41,27 @@ for run in runs:
 
 def execute(folder, *runs):
     """Run the script of a folder once for each string of options, in a process of its own, without bioFA."""
-    done = subprocess.run([sys.executable, "-I", "-c", WITHOUT_BIOFA, str(folder / "network.py"), *runs], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", WITHOUT_BIOFA, str(folder / "network.py"), *runs],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done
 
 
 def learned(experiment, after=None, further=None):
-    """A network after as many presentations as its protocol has, or after further ones, by the reference; without evaluations, which take long."""
+    """A network after as many presentations as its protocol has, or after further ones, by the reference;
+    without evaluations, which take long."""
     instance = bioFA.draw(experiment, 3)
     start = after.presentations if after else 0
     stop = start + (further or experiment.protocol.presentations)
     feed = instance.presented(start, stop)
     phases = experiment.protocol.phases
-    segment = Reference(instance).segment(after.state if after else instance.state, replace(feed, phase=phases[0] if phases else None), learning=True)
+    segment = Reference(instance).segment(
+        after.state if after else instance.state, replace(feed, phase=phases[0] if phases else None), learning=True
+    )
     return Trained(experiment, 3, stop, segment.state)
 
 
@@ -60,7 +69,13 @@ def answered(result, split, number):
     """What the reference answers, and its spikes, on the first examples of a split."""
     instance = bioFA.draw(result.experiment, result.seed)
     feed = instance.evaluation(split)
-    return Reference(instance).segment(result.state, replace(feed, presentations=min(number, feed.presentations)), learning=False, every=1, rasters=True)
+    return Reference(instance).segment(
+        result.state,
+        replace(feed, presentations=min(number, feed.presentations)),
+        learning=False,
+        every=1,
+        rasters=True,
+    )
 
 
 def held_to(results, expected, steps):
@@ -107,14 +122,21 @@ def test_the_script_gives_the_same_answers_spikes_and_weights_where_there_is_no_
     first, folder, number, further, onward = case
     train = [f"--train {further} --out {tmp_path / 'train'}"]
     if further > 1:  # in two parts
-        train = [f"--train 1 --out {tmp_path / 'part'}", f"--train {further - 1} --state {tmp_path / 'part' / 'after.npz'} --out {tmp_path / 'train'}"]
+        train = [
+            f"--train 1 --out {tmp_path / 'part'}",
+            f"--train {further - 1} --state {tmp_path / 'part' / 'after.npz'} --out {tmp_path / 'train'}",
+        ]
     split = "test" if bioFA.draw(first.experiment, 3).data.test is not None else "train"
     execute(folder, f"--split {split} --number {number} --out {tmp_path / 'answers'}", *train)
     with np.load(tmp_path / "answers" / "results.npz") as results:
         held_to(results, answered(first, split, number), first.experiment.protocol.steps)
     with np.load(tmp_path / "train" / "after.npz") as after:
         state_held_to(after, onward.state)
-    moved = [name for name, array in onward.state.items() if name.endswith(".w") and not np.array_equal(array, first.state[name])]
+    moved = [
+        name
+        for name, array in onward.state.items()
+        if name.endswith(".w") and not np.array_equal(array, first.state[name])
+    ]
     assert moved
 
 
@@ -148,16 +170,22 @@ def brian2():
 def test_every_kind_of_part_is_the_same_in_stock_brian2(system, brian2):
     instance = bioFA.draw(system, 2)
     count = min(3, instance.presentations())
-    expected = Reference(instance).segment(instance.state, replace(instance.presented(0, count), phase=None), learning=True)
+    expected = Reference(instance).segment(
+        instance.state, replace(instance.presented(0, count), phase=None), learning=True
+    )
     live = bioFA.to_brian2(instance, train=count)
     readout = system.network.readout
     monitor = brian2.StateMonitor(live.groups[readout.population], readout.variable, record=True, when="after_start")
     live.network.add(monitor)
     live.network.run(live.duration, namespace={})
     course = getattr(monitor, readout.variable)[:].T[system.protocol.shown_steps - 1 :: system.protocol.steps]
-    np.testing.assert_allclose(course[:: system.record.every], expected.recording.arrays[str(readout)], rtol=0, atol=1e-10)
+    np.testing.assert_allclose(
+        course[:: system.record.every], expected.recording.arrays[str(readout)], rtol=0, atol=1e-10
+    )
     for pathway in system.network.plastic():
-        np.testing.assert_allclose(live.weights(pathway.name), expected.state[f"{pathway.name}.w"], rtol=0, atol=1e-10, err_msg=pathway.name)
+        np.testing.assert_allclose(
+            live.weights(pathway.name), expected.state[f"{pathway.name}.w"], rtol=0, atol=1e-10, err_msg=pathway.name
+        )
 
 
 @pytest.mark.slow
@@ -172,7 +200,9 @@ def test_compiled_pathways_learn_as_synapses_of_stock_brian2_do(model, brian2):
         state = Compiled(instance, **options).segment(instance.state, feed, learning=True).state
         for pathway in instance.network.plastic():
             assert (state[f"{pathway.name}.w"] != instance.state[f"{pathway.name}.w"]).any()
-            np.testing.assert_allclose(state[f"{pathway.name}.w"], live.weights(pathway.name), rtol=0, atol=1e-10, err_msg=pathway.name)
+            np.testing.assert_allclose(
+                state[f"{pathway.name}.w"], live.weights(pathway.name), rtol=0, atol=1e-10, err_msg=pathway.name
+            )
 
 
 def test_a_user_adds_monitors_and_a_population_of_their_own(brian2):
@@ -213,15 +243,29 @@ def test_a_folder_that_biofa_did_not_write_is_not_read(tmp_path):
         exchange.load(tmp_path, "brian2")
 
 
-@pytest.mark.parametrize("text", ['x"""); open("canary", "w"); ("""', '"""\nopen("canary", "w")\n"""', "\\", 'ends with "', "\\N{BELL} \\x41 \\", "@BODY@ @NAME@"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        'x"""); open("canary", "w"); ("""',
+        '"""\nopen("canary", "w")\n"""',
+        "\\",
+        'ends with "',
+        "\\N{BELL} \\x41 \\",
+        "@BODY@ @NAME@",
+    ],
+)
 def test_text_of_a_model_file_is_never_code_in_the_script(text, tmp_path):
     experiment = bioFA.load("linear", {"task.examples": 20, "task.test_examples": 2, "description": text})
     if text.isprintable():
         experiment = experiment.replace(name=text)
-    exchange.export(bioFA.runs.trained.Trained(experiment, 1, 0, bioFA.draw(experiment, 1).state), "brian2", tmp_path / "script")
+    exchange.export(
+        bioFA.runs.trained.Trained(experiment, 1, 0, bioFA.draw(experiment, 1).state), "brian2", tmp_path / "script"
+    )
     tree = ast.parse((tmp_path / "script" / "network.py").read_text())
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "open"]
     assert calls == []
-    done = subprocess.run([sys.executable, "network.py", "--help"], cwd=tmp_path / "script", capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [sys.executable, "network.py", "--help"], cwd=tmp_path / "script", capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "script" / "canary").exists()

@@ -21,7 +21,11 @@ from bioFA.verification.backends import TOLERANCE, verify
 
 pytestmark = pytest.mark.compiled
 
-CASES = [(model, scheme) for model in ("linear", "nonlinear", "digits", "leaky") for scheme in ("fa", "bp")] + [("linear", "np"), ("linear", "shallow"), ("minimal", "fa")]
+CASES = [(model, scheme) for model in ("linear", "nonlinear", "digits", "leaky") for scheme in ("fa", "bp")] + [
+    ("linear", "np"),
+    ("linear", "shallow"),
+    ("minimal", "fa"),
+]
 
 
 @pytest.mark.slow
@@ -35,7 +39,10 @@ def test_a_built_in_model_of_rates_agrees_over_2000_presentations(model, scheme)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", [m for m in bioFA.builtin_models() if m not in {model for model, _ in CASES} and not m.startswith("mnist")])  # test_mnist.py
+# test_mnist.py
+@pytest.mark.parametrize(
+    "model", [m for m in bioFA.builtin_models() if m not in {model for model, _ in CASES} and not m.startswith("mnist")]
+)
 def test_every_other_built_in_model_agrees(model):
     experiment = bioFA.load(model)
     outcome = verify(experiment, seed=3, presentations=2000 if experiment.network.is_static() else 20)
@@ -47,11 +54,18 @@ def test_every_other_built_in_model_agrees(model):
 
 
 def test_every_neuron_model_and_rule_is_compared():
-    """By `systems.ALL`, but for those that text makes (test_own_parts.py), the rate limit of `lif` (test_rate_limit.py), and weight perturbation (test_schemes.py)."""
+    """By `systems.ALL`, but for those that text makes (test_own_parts.py),
+    the rate limit of `lif` (test_rate_limit.py), and weight perturbation (test_schemes.py)."""
     models = {type(p.neuron) for e in systems.ALL for p in e.network.populations}
     learning = {type(p.plasticity) for e in systems.ALL for p in e.network.plastic()}
-    assert {name for name in neurons.family.names() if neurons.family.get(name) not in models} == {"equation", "lif_rate"}
-    assert {name for name in rules.family.names() if rules.family.get(name) not in learning} == {"equation", "weight_perturbation"}
+    assert {name for name in neurons.family.names() if neurons.family.get(name) not in models} == {
+        "equation",
+        "lif_rate",
+    }
+    assert {name for name in rules.family.names() if rules.family.get(name) not in learning} == {
+        "equation",
+        "weight_perturbation",
+    }
 
 
 @pytest.mark.parametrize("experiment", systems.ALL, ids=lambda e: e.name)
@@ -64,7 +78,11 @@ def test_every_kind_of_part_agrees(experiment):
 
 @pytest.mark.parametrize(
     ("rule", "scheme", "pathway"),
-    [(LocalError, "fa", "input_to_hidden.w"), (DeltaRule, "fa", "hidden_to_output.w"), (NodePerturbation, "np", "input_to_hidden.w")],
+    [
+        (LocalError, "fa", "input_to_hidden.w"),
+        (DeltaRule, "fa", "hidden_to_output.w"),
+        (NodePerturbation, "np", "input_to_hidden.w"),
+    ],
 )
 def test_a_flipped_sign_in_a_rule_is_caught_and_its_pathway_named(rule, scheme, pathway, monkeypatch):
     monkeypatch.setattr(rule, "equations", rule.equations.replace("= learning_rate", "= -learning_rate"))
@@ -79,24 +97,54 @@ def test_a_wrong_activation_is_caught(monkeypatch):
     from bioFA.neurons.activations import ACTIVATIONS, Activation
 
     right = ACTIVATIONS["tanh"]
-    monkeypatch.setitem(ACTIVATIONS, "tanh", Activation(right.rate, right.gain, right.rate_expression, "1 - r", right.signed))
+    monkeypatch.setitem(
+        ACTIVATIONS, "tanh", Activation(right.rate, right.gain, right.rate_expression, "1 - r", right.signed)
+    )
     assert not verify(systems.deep("tanh", "fa"), presentations=20).agrees
 
 
 FAULTS = {
     "a dropped filter": (Lif, "expressions", lambda right: lambda self: right(self) | {"r": "train"}),
     "a drive of the wrong sign": (Lif, "arrival", lambda right: lambda self: "I += -drive*dt/tau_syn"),
-    "no reset": (Lif, "spiking", lambda right: lambda self: right(self).replace("v = v*(1 - fired)", "v = v + 0*(1 - fired)")),
-    "no refractoriness": (Lif, "spiking", lambda right: lambda self: right(self).replace("floor(refractory_period/dt + 0.5)", "0")),
-    "a proxy without its slope": (Lif, "expressions", lambda right: lambda self: right(self) | {"gain": "1.0*int(I > 0)"}),
-    "chance turned round": (StochasticSigmoid, "expressions", lambda right: lambda self: right(self) | {"s": "1.0*int(chance > 1 - rate*max_rate*dt)"}),
+    "no reset": (
+        Lif,
+        "spiking",
+        lambda right: lambda self: right(self).replace("v = v*(1 - fired)", "v = v + 0*(1 - fired)"),
+    ),
+    "no refractoriness": (
+        Lif,
+        "spiking",
+        lambda right: lambda self: right(self).replace("floor(refractory_period/dt + 0.5)", "0"),
+    ),
+    "a proxy without its slope": (
+        Lif,
+        "expressions",
+        lambda right: lambda self: right(self) | {"gain": "1.0*int(I > 0)"},
+    ),
+    "chance turned round": (
+        StochasticSigmoid,
+        "expressions",
+        lambda right: lambda self: right(self) | {"s": "1.0*int(chance > 1 - rate*max_rate*dt)"},
+    ),
 }
 
 
 EVENT_FAULTS = {
-    "errors of the wrong sign": (SpikingErrorUnit, "expressions", lambda right: lambda self: right(self) | {"train": "s/(unit_rate*dt)"}),
-    "errors without a bound": (SpikingErrorUnit, "spiking", lambda right: lambda self: right(self).replace("0, inf", "-inf, inf")),
-    "a dropped dendrite": (TwoCompartmentLif, "expressions", lambda right: lambda self: right(self) | {"dendrite": "error"}),
+    "errors of the wrong sign": (
+        SpikingErrorUnit,
+        "expressions",
+        lambda right: lambda self: right(self) | {"train": "s/(unit_rate*dt)"},
+    ),
+    "errors without a bound": (
+        SpikingErrorUnit,
+        "spiking",
+        lambda right: lambda self: right(self).replace("0, inf", "-inf, inf"),
+    ),
+    "a dropped dendrite": (
+        TwoCompartmentLif,
+        "expressions",
+        lambda right: lambda self: right(self) | {"dendrite": "error"},
+    ),
     "an open gate": (EventDrivenRandomBackpropagation, "equations", lambda right: right.replace("* gain_post ", "")),
 }
 
@@ -114,7 +162,9 @@ def test_a_fault_in_a_spiking_neuron_is_caught(fault, monkeypatch):
 def test_learning_off_changes_no_weight_in_either():
     instance = draw(bioFA.load("linear"), 1)
     for backend in ("numpy", "cpp"):
-        segment = consumer(instance, backend).segment(instance.state, instance.evaluation("test"), learning=False, every=1)
+        segment = consumer(instance, backend).segment(
+            instance.state, instance.evaluation("test"), learning=False, every=1
+        )
         for name, array in instance.state.items():
             np.testing.assert_array_equal(segment.state[name], array)
         assert len(segment.recording.at) == 500
@@ -142,5 +192,7 @@ def test_recording_more_does_not_change_the_weights():
 def test_cpp_and_numpy_results_tell_the_same_story():
     by = {backend: bioFA.simulate(bioFA.load("linear"), seed=4, backend=backend) for backend in ("cpp", "numpy")}
     assert by["cpp"].metrics["test_nse"] == pytest.approx(by["numpy"].metrics["test_nse"], rel=1e-6)
-    assert by["cpp"].alignment["mismatch_to_hidden"] == pytest.approx(by["numpy"].alignment["mismatch_to_hidden"], abs=1e-9)
+    assert by["cpp"].alignment["mismatch_to_hidden"] == pytest.approx(
+        by["numpy"].alignment["mismatch_to_hidden"], abs=1e-9
+    )
     np.testing.assert_allclose(by["cpp"].learning_curve, by["numpy"].learning_curve, rtol=1e-6, atol=1e-20)

@@ -1,4 +1,5 @@
-"""`check_rule` refuses every kind of rule that is not local or not one rule, and passes every kind that is, as Python classes and as text."""
+"""`check_rule` refuses every kind of rule that is not local or not one rule, and passes every kind that is,
+as Python classes and as text."""
 
 import math
 from typing import Annotated, ClassVar
@@ -95,11 +96,16 @@ class Crowded(LocalError):
 
 
 NOT_LOCAL = [
-    (SubtractsMean(), "other postsynaptic"), *((SubtractsMean(only=n), "other postsynaptic") for n in range(2, 11)),
-    *((Vetoed(threshold=x), "other postsynaptic") for x in (1.6, 20.0, 1e3, 1e5)), (Vetoed(side="pre"), "other presynaptic"),
-    (Vetoed(threshold=-50.0), "other postsynaptic"), (WinnerTakesAll(), "other postsynaptic"), (Outlier(), "other postsynaptic"),
+    (SubtractsMean(), "other postsynaptic"),
+    *((SubtractsMean(only=n), "other postsynaptic") for n in range(2, 11)),
+    *((Vetoed(threshold=x), "other postsynaptic") for x in (1.6, 20.0, 1e3, 1e5)),
+    (Vetoed(side="pre"), "other presynaptic"),
+    (Vetoed(threshold=-50.0), "other postsynaptic"),
+    (WinnerTakesAll(), "other postsynaptic"),
+    (Outlier(), "other postsynaptic"),
     (NeighboursTrace(), "weight of another"),
-    (BoundedSum(), "weight of another"), (Crowded(), "weight of another"),
+    (BoundedSum(), "weight of another"),
+    (Crowded(), "weight of another"),
 ]
 
 
@@ -132,7 +138,11 @@ class FarPartner(LocalError):
     needs_partner: ClassVar = True
 
     def step(self, synapses, pre, post, dt, T):
-        return {"w": np.where(np.abs(synapses["w_partner"]) < 100.0, super().step(synapses, pre, post, dt, T)["w"], synapses["w"])}
+        return {
+            "w": np.where(
+                np.abs(synapses["w_partner"]) < 100.0, super().step(synapses, pre, post, dt, T)["w"], synapses["w"]
+            )
+        }
 
 
 @pytest.mark.parametrize("rule", [
@@ -159,7 +169,9 @@ def test_of_our_own_rules_weight_perturbation_alone_reads_another_pathways_weigh
 class OtherThreshold(LocalError):
     """String and step have thresholds that differ above all moderate activity."""
 
-    equations: ClassVar = "dw/dt = learning_rate * error_post * gain_post * r_pre * int(gain_post < 4) / T - decay * w / T : 1"
+    equations: ClassVar = (
+        "dw/dt = learning_rate * error_post * gain_post * r_pre * int(gain_post < 4) / T - decay * w / T : 1"
+    )
 
     def step(self, synapses, pre, post, dt, T):
         return super().step(synapses, pre, post | {"error": post["error"] * (post["gain"] < 3.0)}, dt, T)
@@ -195,7 +207,12 @@ class HebbianDecay(LocalError):
     equations: ClassVar = "dw/dt = learning_rate * (error_post * gain_post * r_pre - r_pre**2 * w) / T : 1"
 
     def step(self, synapses, pre, post, dt, T):
-        return {"w": super().step(synapses, pre, post, dt, T)["w"] - self.learning_rate * dt / T * pre["r"] ** 2 * synapses["w"]}
+        return {
+            "w": (
+                super().step(synapses, pre, post, dt, T)["w"]
+                - self.learning_rate * dt / T * pre["r"] ** 2 * synapses["w"]
+            )
+        }
 
 
 class SpikesPerStep(PlasticityRule):
@@ -215,20 +232,41 @@ class Stochastic(LocalError):
     """Synapses fail by chance."""
 
     def step(self, synapses, pre, post, dt, T):
-        return {"w": np.where(np.random.default_rng().random(synapses["w"].shape) < 0.5, super().step(synapses, pre, post, dt, T)["w"], synapses["w"])}
+        return {
+            "w": np.where(
+                np.random.default_rng().random(synapses["w"].shape) < 0.5,
+                super().step(synapses, pre, post, dt, T)["w"],
+                synapses["w"],
+            )
+        }
 
 
 class PastTen(LocalError):
     """Treats the fifth neuron otherwise."""
 
     def step(self, synapses, pre, post, dt, T):
-        return super().step(synapses, pre, post | {"error": post["error"] * np.where(np.arange(len(post["error"])) == 4, 2.0, 1.0)}, dt, T)
+        return super().step(
+            synapses,
+            pre,
+            post | {"error": post["error"] * np.where(np.arange(len(post["error"])) == 4, 2.0, 1.0)},
+            dt,
+            T,
+        )
 
 
-@pytest.mark.parametrize(("rule", "check"), [
-    (OtherThreshold, "Brian2 string"), (NegativeRates, "Brian2 string"), (Drifts, "no error"), (Explodes, "no error"), (HebbianDecay, "no error"),
-    (SpikesPerStep, "dt nor the length"), (Stochastic, "equal steps"), (PastTen, "relabelling"),
-])
+@pytest.mark.parametrize(
+    ("rule", "check"),
+    [
+        (OtherThreshold, "Brian2 string"),
+        (NegativeRates, "Brian2 string"),
+        (Drifts, "no error"),
+        (Explodes, "no error"),
+        (HebbianDecay, "no error"),
+        (SpikesPerStep, "dt nor the length"),
+        (Stochastic, "equal steps"),
+        (PastTen, "relabelling"),
+    ],
+)
 def test_a_wrong_rule_fails_the_check_that_is_meant_for_it(rule, check):
     report = check_rule(rule(learning_rate=0.1))
     assert any(check in name for name in failed(report)), str(report)
@@ -236,11 +274,17 @@ def test_a_wrong_rule_fails_the_check_that_is_meant_for_it(rule, check):
         assert report.verdict == "local"
 
 
-@pytest.mark.parametrize(("text", "check"), [
-    ("learning_rate * error_post * r_pre", "dt nor the length"), ("learning_rate * error_post * r_pre / T**2", "dt nor the length"),
-    ("learning_rate * s_post * r_pre / T", "dt nor the length"), ("(learning_rate * error_post * r_pre + k * w) / T", "no error"),
-    ("learning_rate * (error_post + k) * r_pre / T", "no error"), ("0 * learning_rate * error_post * k / T", "a synapse changes"),
-])
+@pytest.mark.parametrize(
+    ("text", "check"),
+    [
+        ("learning_rate * error_post * r_pre", "dt nor the length"),
+        ("learning_rate * error_post * r_pre / T**2", "dt nor the length"),
+        ("learning_rate * s_post * r_pre / T", "dt nor the length"),
+        ("(learning_rate * error_post * r_pre + k * w) / T", "no error"),
+        ("learning_rate * (error_post + k) * r_pre / T", "no error"),
+        ("0 * learning_rate * error_post * k / T", "a synapse changes"),
+    ],
+)
 def test_a_wrong_text_fails_the_check_that_is_meant_for_it(text, check):
     report = check_rule(Equation(equation=f"dw/dt = {text}", constants={"k": 0.1}))
     assert [name for name in failed(report) if check in name] == failed(report) != [], str(report)
@@ -276,11 +320,17 @@ class Bcm(PlasticityRule):
     reads_pre: ClassVar = ("r",)
     reads_post: ClassVar = ("r",)
     state: ClassVar = {"theta": 0.0}
-    equations: ClassVar = "dw/dt = learning_rate * r_pre * r_post * (r_post - theta) / T : 1\ndtheta/dt = (r_post**2 - theta)/tau_threshold : 1"
+    equations: ClassVar = (
+        "dw/dt = learning_rate * r_pre * r_post * (r_post - theta) / T : 1\ndtheta/dt = (r_post**2 -"
+        " theta)/tau_threshold : 1"
+    )
 
     def step(self, synapses, pre, post, dt, T):
         theta, r = synapses["theta"], post["r"][:, np.newaxis]
-        return {"w": synapses["w"] + dt / T * self.learning_rate * pre["r"] * r * (r - theta), "theta": theta + share(self.tau_threshold, dt) * (r**2 - theta)}
+        return {
+            "w": synapses["w"] + dt / T * self.learning_rate * pre["r"] * r * (r - theta),
+            "theta": theta + share(self.tau_threshold, dt) * (r**2 - theta),
+        }
 
 
 class Thresholded(LocalError):
@@ -288,10 +338,14 @@ class Thresholded(LocalError):
 
     least: Annotated[Number, Ge(0)] = 1.0
 
-    equations: ClassVar = "dw/dt = learning_rate * error_post * int(abs(error_post) > least) * gain_post * r_pre / T - decay * w / T : 1"
+    equations: ClassVar = (
+        "dw/dt = learning_rate * error_post * int(abs(error_post) > least) * gain_post * r_pre / T - decay * w / T : 1"
+    )
 
     def step(self, synapses, pre, post, dt, T):
-        return super().step(synapses, pre, post | {"error": post["error"] * (np.abs(post["error"]) > self.least)}, dt, T)
+        return super().step(
+            synapses, pre, post | {"error": post["error"] * (np.abs(post["error"]) > self.least)}, dt, T
+        )
 
 
 class Forgets(LocalError):
@@ -325,7 +379,10 @@ class PairStdp(PlasticityRule):
     def step(self, synapses, pre, post, dt, T):
         before, behind = synapses["before"], synapses["behind"]
         return {
-            "w": synapses["w"] + self.learning_rate * (before * post["s"][:, np.newaxis] - self.depression * behind * pre["s"]),
+            "w": (
+                synapses["w"]
+                + self.learning_rate * (before * post["s"][:, np.newaxis] - self.depression * behind * pre["s"])
+            ),
             "before": before + share(self.tau_before, dt) * (pre["train"] - before),
             "behind": behind + share(self.tau_behind, dt) * (post["train"][:, np.newaxis] - behind),
         }
@@ -350,14 +407,30 @@ class TripletStdp(PairStdp):
         train = post["train"][:, np.newaxis]
         before, behind, slow = (synapses[name] for name in ("before", "behind", "slow"))
         return {
-            "w": synapses["w"] + dt / T * self.learning_rate * (before * slow * train - self.depression * behind * pre["train"]),
+            "w": (
+                synapses["w"]
+                + dt / T * self.learning_rate * (before * slow * train - self.depression * behind * pre["train"])
+            ),
             "before": before + share(self.tau_before, dt) * (pre["train"] - before),
             "behind": behind + share(self.tau_behind, dt) * (train - behind),
             "slow": slow + share(self.tau_slow, dt) * (train - slow),
         }
 
 
-@pytest.mark.parametrize("rule", [Consolidates(), Bcm(), Thresholded(), Thresholded(decay=0.1), Forgets(), PairStdp(), TripletStdp(), LocalError(decay=0.1)], ids=repr)
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Consolidates(),
+        Bcm(),
+        Thresholded(),
+        Thresholded(decay=0.1),
+        Forgets(),
+        PairStdp(),
+        TripletStdp(),
+        LocalError(decay=0.1),
+    ],
+    ids=repr,
+)
 def test_a_right_rule_passes(rule):
     report = check_rule(rule)
     assert report.passes, str(report)
@@ -365,12 +438,19 @@ def test_a_right_rule_passes(rule):
     assert str(report).startswith(f"{type(rule).__name__} passes: local\n")
 
 
-@pytest.mark.parametrize("text", [
-    "(learning_rate * error_post * r_pre - forgetting * w) / T", "(learning_rate * error_post * r_pre - forgetting * sign(w)) / T",
-    "learning_rate * error_post * int(abs(error_post) > forgetting) * r_pre / T", "learning_rate * r_pre * r_post * (r_post - forgetting) / T",
-    "learning_rate * int(r_post > 2) * int(r_pre > 2) / T", "learning_rate * (r_pre * train_post - forgetting * r_post * train_pre) / T",
-    "learning_rate * error_post * exp(-abs(r_post)) * sqrt(abs(r_pre)) / T",
-], ids=str)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(learning_rate * error_post * r_pre - forgetting * w) / T",
+        "(learning_rate * error_post * r_pre - forgetting * sign(w)) / T",
+        "learning_rate * error_post * int(abs(error_post) > forgetting) * r_pre / T",
+        "learning_rate * r_pre * r_post * (r_post - forgetting) / T",
+        "learning_rate * int(r_post > 2) * int(r_pre > 2) / T",
+        "learning_rate * (r_pre * train_post - forgetting * r_post * train_pre) / T",
+        "learning_rate * error_post * exp(-abs(r_post)) * sqrt(abs(r_pre)) / T",
+    ],
+    ids=str,
+)
 def test_a_right_text_passes(text):
     report = check_rule(Equation(equation=f"dw/dt = {text}", constants={"forgetting": 0.1}))
     assert report.passes, str(report)
@@ -382,15 +462,21 @@ def test_a_right_text_passes(text):
 
 @pytest.fixture(scope="module")
 def consolidating():
-    """A spiking tissue with traces that follow weights and jumps at spikes: sparse, excitatory, gathered, with an onset and a blank."""
+    """A spiking tissue with traces that follow weights and jumps at spikes: sparse, excitatory, gathered,
+    with an onset and a blank."""
     experiment = systems.traced_tissue(False)
     slow = Consolidates(learning_rate=5.0, pull=0.5, tau_slow=0.05)
     changes = {
-        "image_to_hidden": {"plasticity": slow}, "image_too": {"plasticity": slow}, "hidden_to_hidden": {"plasticity": PairStdp(learning_rate=0.05)},
+        "image_to_hidden": {"plasticity": slow},
+        "image_too": {"plasticity": slow},
+        "hidden_to_hidden": {"plasticity": PairStdp(learning_rate=0.05)},
         "hidden_to_answer": {"plasticity": slow, "learning": Learning(batch=2)},
     }
     network = experiment.network
-    return experiment.replace(name="consolidating", circuit=network.replace(pathways=tuple(p.replace(**changes.get(p.name, {})) for p in network.pathways)))
+    return experiment.replace(
+        name="consolidating",
+        circuit=network.replace(pathways=tuple(p.replace(**changes.get(p.name, {})) for p in network.pathways)),
+    )
 
 
 @pytest.mark.compiled
@@ -418,7 +504,13 @@ def test_a_trace_that_follows_the_weight_and_jumps_at_spikes_are_the_same_in_sto
         live = bioFA.to_brian2(instance, train=4)
         live.network.run(live.duration, namespace={})
         for pathway in consolidating.network.plastic():
-            np.testing.assert_allclose(live.weights(pathway.name), expected.state[f"{pathway.name}.w"], rtol=0, atol=1e-10, err_msg=pathway.name)
+            np.testing.assert_allclose(
+                live.weights(pathway.name),
+                expected.state[f"{pathway.name}.w"],
+                rtol=0,
+                atol=1e-10,
+                err_msg=pathway.name,
+            )
     finally:
         brian2.prefs.codegen.target = target
 
@@ -430,4 +522,8 @@ def test_names_that_end_like_a_side_of_the_synapse_are_refused():
 
     network = bioFA.load("linear").network
     with pytest.raises(bioFA.ModelError, match="'tau_post' ends like a variable of the postsynaptic neuron"):
-        network.replace(pathways=tuple(p.replace(plasticity=Ambiguous()) if p.name == "input_to_hidden" else p for p in network.pathways))
+        network.replace(
+            pathways=tuple(
+                p.replace(plasticity=Ambiguous()) if p.name == "input_to_hidden" else p for p in network.pathways
+            )
+        )

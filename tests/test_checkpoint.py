@@ -1,4 +1,5 @@
-"""A checkpoint, without the run around it: what is kept comes back, what is damaged is not used, and what is said of each mishap."""
+"""A checkpoint, without the run around it: what is kept comes back, what is damaged is not used,
+and what is said of each mishap."""
 
 import dataclasses
 import json
@@ -34,11 +35,24 @@ def run():
 
 def stretch(stop, recorded=True):
     recording = Recording(np.arange(3), {"hidden.r": np.full((3, 2), float(stop))}) if recorded else None
-    return Stretch(stop, {"a.w": np.full((2, 3), stop + 0.5), "a.v": np.arange(2.0)}, recording, ({"at": stop, "nse": 0.5},), 0.25, 1.5, {"name": "numpy"})
+    return Stretch(
+        stop,
+        {"a.w": np.full((2, 3), stop + 0.5), "a.v": np.arange(2.0)},
+        recording,
+        ({"at": stop, "nse": 0.5},),
+        0.25,
+        1.5,
+        {"name": "numpy"},
+    )
 
 
 def same(one, other):
-    assert (one.stop, one.measured, one.seconds, dict(one.engine)) == (other.stop, other.measured, other.seconds, dict(other.engine))
+    assert (one.stop, one.measured, one.seconds, dict(one.engine)) == (
+        other.stop,
+        other.measured,
+        other.seconds,
+        dict(other.engine),
+    )
     assert [dict(row) for row in one.evaluations] == [dict(row) for row in other.evaluations]
     assert isinstance(one.evaluations, tuple)
     assert one.state.keys() == other.state.keys()
@@ -84,7 +98,11 @@ def test_what_is_kept_comes_back_in_its_order(tmp_path, run):
     with reopen(tmp_path / "r") as kept:
         assert kept.run.resumed == 2
         assert [one.stop for one in kept.stretches()] == [7, 10, 20, 30]
-    assert sorted(path.name for path in (tmp_path / "r" / "checkpoint").iterdir()) == ["lock", "run.json", *(f"stretch-{n:05d}.h5" for n in range(4))]
+    assert sorted(path.name for path in (tmp_path / "r" / "checkpoint").iterdir()) == [
+        "lock",
+        "run.json",
+        *(f"stretch-{n:05d}.h5" for n in range(4)),
+    ]
 
 
 def test_a_state_of_nothing_comes_back(tmp_path, run):
@@ -114,7 +132,8 @@ def test_short_stretches_wait_a_second_and_large_ones_do_not(tmp_path, run, monk
         now[0] += 0.9
         kept.keep(stretch(40))
         assert kept.count == 4
-        kept.keep(Stretch(50, {"x": np.zeros(checkpoint.LARGEST // 8 - 14 - 7 - 1)}))  # 14 numbers are in the one before
+        # 14 numbers are in the one before
+        kept.keep(Stretch(50, {"x": np.zeros(checkpoint.LARGEST // 8 - 14 - 7 - 1)}))
         kept.keep(Stretch(60, {}, Recording(np.zeros(0), {"r": np.zeros(7)})))
         assert kept.count == 4
         kept.keep(Stretch(70, {"x": np.zeros(1)}))
@@ -160,13 +179,25 @@ def test_a_disk_that_is_full_leaves_what_was_there(tmp_path, run, monkeypatch):
 
     with pytest.raises(CannotWrite) as refusal:
         stopped()
-    assert str(refusal.value) == f"the run's state could not be kept in '{folder / 'checkpoint'}': [Errno 28] No space left on device. Make space; then 'biofa resume '{folder}'' goes on."
+    assert (
+        str(refusal.value)
+        == f"the run's state could not be kept in '{folder / 'checkpoint'}': [Errno 28] No space left on device. Make"
+        f" space; then 'biofa resume '{folder}'' goes on."
+    )
     monkeypatch.undo()
     with reopen(folder) as kept:
         assert kept.count == 2
 
 
-@pytest.mark.parametrize("damage", [lambda path: path.unlink(), lambda path: path.write_bytes(b""), lambda path: os.truncate(path, path.stat().st_size - 1), lambda path: path.write_bytes(path.read_bytes()[:-1] + b"x")])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.unlink(),
+        lambda path: path.write_bytes(b""),
+        lambda path: os.truncate(path, path.stat().st_size - 1),
+        lambda path: path.write_bytes(path.read_bytes()[:-1] + b"x"),
+    ],
+)
 @pytest.mark.parametrize("number", [1, 2])
 def test_the_run_goes_on_from_the_last_stretch_before_a_damaged_one(tmp_path, run, number, damage):
     folder = begun(tmp_path / "r", run, stretch(10), stretch(20))
@@ -176,7 +207,11 @@ def test_the_run_goes_on_from_the_last_stretch_before_a_damaged_one(tmp_path, ru
     (folder / "checkpoint" / "scratch" / "x").touch()
     with reopen(folder) as kept:
         assert [one.stop for one in kept.stretches()] == [7, 10, 20][:number]
-        assert sorted(path.name for path in kept.place.iterdir()) == ["lock", "run.json", *(f"stretch-{n:05d}.h5" for n in range(number))]
+        assert sorted(path.name for path in kept.place.iterdir()) == [
+            "lock",
+            "run.json",
+            *(f"stretch-{n:05d}.h5" for n in range(number)),
+        ]
 
 
 def test_a_stretch_that_is_damaged_while_it_is_used_is_told(tmp_path, run):
@@ -207,7 +242,11 @@ def test_a_stretch_that_may_not_be_read_is_not_taken_for_a_damaged_one(tmp_path,
     monkeypatch.setattr(checkpoint, "is_whole", refuse)
     with pytest.raises(Unreadable) as refusal, reopen(folder):
         pass
-    assert str(refusal.value) == f"'{folder / 'checkpoint' / 'stretch-00000.h5'}' cannot be read (Permission denied). Make it readable to go on."
+    assert (
+        str(refusal.value)
+        == f"'{folder / 'checkpoint' / 'stretch-00000.h5'}' cannot be read (Permission denied). Make it readable to"
+        " go on."
+    )
 
 
 def test_a_folder_that_is_taken_is_refused(tmp_path, run):
@@ -215,11 +254,18 @@ def test_a_folder_that_is_taken_is_refused(tmp_path, run):
     (tmp_path / "result.h5").touch()
     with pytest.raises(PlaceTaken) as refusal:
         refuse_taken(tmp_path)
-    assert str(refusal.value) == f"'{tmp_path}' already holds a result (result.h5). Give another folder, or remove that one."
+    assert (
+        str(refusal.value)
+        == f"'{tmp_path}' already holds a result (result.h5). Give another folder, or remove that one."
+    )
     folder = begun(tmp_path / "a b", run)
     with pytest.raises(PlaceBusy) as refusal:
         refuse_taken(folder)
-    assert str(refusal.value) == f"'{folder}' holds an unfinished run. Unless a process still runs it, go on with it: biofa resume '{folder}'. Or give another folder."
+    assert (
+        str(refusal.value)
+        == f"'{folder}' holds an unfinished run. Unless a process still runs it, go on with it: biofa resume"
+        f" '{folder}'. Or give another folder."
+    )
     for place, error in ((tmp_path, PlaceTaken), (folder, PlaceBusy)):
         with pytest.raises(error), begin(place, run, {}):
             pass
@@ -228,7 +274,11 @@ def test_a_folder_that_is_taken_is_refused(tmp_path, run):
 def test_where_nothing_can_go_on_the_remedy_is_told(tmp_path):
     with pytest.raises(NoSuchFile) as refusal, reopen(tmp_path):
         pass
-    assert str(refusal.value) == f"there is no run in '{tmp_path}'. Give the folder of a run that was stopped, or begin one with 'biofa run MODEL --out {tmp_path}'."
+    assert (
+        str(refusal.value)
+        == f"there is no run in '{tmp_path}'. Give the folder of a run that was stopped, or begin one with 'biofa run"
+        f" MODEL --out {tmp_path}'."
+    )
     (tmp_path / "result.h5").touch()
     with pytest.raises(AlreadyFinished) as finished, reopen(tmp_path):
         pass
@@ -301,7 +351,10 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, run, monkeypatch):
     (tmp_path / "file").touch()
     with pytest.raises(CannotWrite) as refusal, begin(tmp_path / "file" / "r", run, {}):
         pass
-    assert str(refusal.value) == f"'{tmp_path / 'file' / 'r'}' cannot be written (Not a directory). Give a folder of your own."
+    assert (
+        str(refusal.value)
+        == f"'{tmp_path / 'file' / 'r'}' cannot be written (Not a directory). Give a folder of your own."
+    )
     folder = begun(tmp_path / "r", run)
 
     def refuse(path, wait):
@@ -311,7 +364,10 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, run, monkeypatch):
     monkeypatch.setattr(checkpoint, "hold", refuse)
     with pytest.raises(CannotWrite) as refusal, reopen(folder):
         pass
-    assert str(refusal.value) == f"'{folder}' cannot be written (Read-only file system). Make it writable to go on with its run."
+    assert (
+        str(refusal.value)
+        == f"'{folder}' cannot be written (Read-only file system). Make it writable to go on with its run."
+    )
 
 
 def test_a_beginning_that_fails_leaves_nothing(tmp_path, run, monkeypatch):
@@ -324,7 +380,11 @@ def test_a_beginning_that_fails_leaves_nothing(tmp_path, run, monkeypatch):
     monkeypatch.setattr(checkpoint, "written_whole", full)
     with pytest.raises(CannotWrite) as refusal, begin(tmp_path / "a" / "r", run, {}):
         pass
-    assert str(refusal.value) == f"'{tmp_path / 'a' / 'r' / 'checkpoint'}' cannot be written: [Errno 28] No space left on device. Make space, or give another folder."
+    assert (
+        str(refusal.value)
+        == f"'{tmp_path / 'a' / 'r' / 'checkpoint'}' cannot be written: [Errno 28] No space left on device. Make space,"
+        " or give another folder."
+    )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -360,7 +420,18 @@ def test_leftovers_of_killed_processes_go(tmp_path, run):
         assert not any(partial.exists() for partial in partials)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"format": 1}', b'{"format": 1, "run": 1, "sha256": ""}', b'{"format": 1, "run": "{}", "sha256": ""}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b'{"format": 1}',
+        b'{"format": 1, "run": 1, "sha256": ""}',
+        b'{"format": 1, "run": "{}", "sha256": ""}',
+    ],
+)
 def test_a_description_that_is_damaged_is_refused(tmp_path, run, content):
     folder = begun(tmp_path / "r", run)
     path = folder / "checkpoint" / "run.json"
@@ -387,10 +458,22 @@ def test_a_run_of_another_format_is_refused(tmp_path, run):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 2}))
     with pytest.raises(WrongVersion) as refusal, reopen(folder):
         pass
-    assert str(refusal.value) == f"'{path}' was written by another bioFA (format 2; this one reads 1). Go on with that one."
+    assert (
+        str(refusal.value)
+        == f"'{path}' was written by another bioFA (format 2; this one reads 1). Go on with that one."
+    )
 
 
-@pytest.mark.parametrize(("package", "backend", "refused"), [("bioFA", "numpy", True), ("numpy", "numpy", True), ("brian2", "cpp", True), ("brian2", "numpy", False), ("h5py", "cpp", False)])
+@pytest.mark.parametrize(
+    ("package", "backend", "refused"),
+    [
+        ("bioFA", "numpy", True),
+        ("numpy", "numpy", True),
+        ("brian2", "cpp", True),
+        ("brian2", "numpy", False),
+        ("h5py", "cpp", False),
+    ],
+)
 def test_versions_that_decide_the_numbers_must_be_the_same(tmp_path, run, monkeypatch, package, backend, refused):
     here = provenance.versions()
     folder = begun(tmp_path / "r", dataclasses.replace(run, backend=backend, versions=here | {package: "0.0.1"}))
@@ -400,6 +483,8 @@ def test_versions_that_decide_the_numbers_must_be_the_same(tmp_path, run, monkey
         return
     with pytest.raises(ChangedSince) as refusal, reopen(folder):
         pass
-    assert str(refusal.value) == (
-        f"the run in '{folder}' was begun with {package} 0.0.1; here is {here[package]}, which may give other numbers. Go on with {package} 0.0.1, or run it again in another folder."
+    assert (
+        str(refusal.value)
+        == f"the run in '{folder}' was begun with {package} 0.0.1; here is {here[package]}, which may give other"
+        f" numbers. Go on with {package} 0.0.1, or run it again in another folder."
     )

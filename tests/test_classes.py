@@ -1,4 +1,5 @@
-"""Answers class by class: the confusion matrix, the error of each class, unequal classes beside their error, and weights of classes."""
+"""Answers class by class: the confusion matrix, the error of each class, unequal classes beside their error,
+and weights of classes."""
 
 import numpy as np
 import pytest
@@ -18,7 +19,14 @@ def unequal(folder, **task):
     labels = (np.arange(200) % 20 == 0).astype(int)
     x = rng.normal(size=(200, 3)) + 0.8 * labels[:, np.newaxis]
     np.savez(folder / "d.npz", inputs=x, labels=labels, test_inputs=x, test_labels=labels)
-    return bioFA.load("digits", {"circuit.sizes": [3, 5, 2], "task": {"name": "arrays", "path": str(folder / "d.npz"), "encoding": "one_hot", **task}, "protocol.epochs": 3})
+    return bioFA.load(
+        "digits",
+        {
+            "circuit.sizes": [3, 5, 2],
+            "task": {"name": "arrays", "path": str(folder / "d.npz"), "encoding": "one_hot", **task},
+            "protocol.epochs": 3,
+        },
+    )
 
 
 def test_a_confusion_matrix_counts_every_answer_once():
@@ -30,9 +38,16 @@ def test_a_confusion_matrix_counts_every_answer_once():
 
 
 def test_a_result_keeps_the_answers_to_the_test_examples(tmp_path):
-    result = bioFA.simulate(bioFA.load("digits", {"protocol.epochs": 1, "protocol.snapshots": 2}), backend="numpy", folder=tmp_path / "run")
+    result = bioFA.simulate(
+        bioFA.load("digits", {"protocol.epochs": 1, "protocol.snapshots": 2}), backend="numpy", folder=tmp_path / "run"
+    )
     instance = draw(result.experiment, result.seed)
-    answers = Reference(instance).segment(result.state, instance.evaluation("test"), learning=False, every=1).recording.arrays["output.r"].argmax(axis=1)
+    answers = (
+        Reference(instance)
+        .segment(result.state, instance.evaluation("test"), learning=False, every=1)
+        .recording.arrays["output.r"]
+        .argmax(axis=1)
+    )
     labels = instance.data.test.labels
     expected = [[int(np.sum((labels == row) & (answers == column))) for column in range(10)] for row in range(10)]
     np.testing.assert_array_equal(result.confusion["test"], expected)
@@ -55,7 +70,10 @@ def test_unequal_classes_are_told_beside_the_error(tmp_path):
 
 
 def test_weights_of_classes_show_their_examples_so_often(tmp_path):
-    plain, balanced, given = (unequal(tmp_path, **task).task.draw(None).train for task in ({}, {"class_weights": "balanced"}, {"class_weights": [1, 3]}))
+    plain, balanced, given = (
+        unequal(tmp_path, **task).task.draw(None).train
+        for task in ({}, {"class_weights": "balanced"}, {"class_weights": [1, 3]})
+    )
     assert np.bincount(plain.labels).tolist() == [190, 10]
     assert np.bincount(balanced.labels).tolist() == [190, 190]
     assert np.bincount(given.labels).tolist() == [190, 30]
@@ -63,7 +81,10 @@ def test_weights_of_classes_show_their_examples_so_often(tmp_path):
 
 
 def test_weights_of_classes_lower_the_mean_error_of_the_classes(tmp_path):
-    plain, balanced = (bioFA.simulate(unequal(tmp_path, **task), backend="numpy").class_balance["test"]["balanced_error"] for task in ({}, {"class_weights": "balanced"}))
+    plain, balanced = (
+        bioFA.simulate(unequal(tmp_path, **task), backend="numpy").class_balance["test"]["balanced_error"]
+        for task in ({}, {"class_weights": "balanced"})
+    )
     assert balanced < plain - 0.1
 
 

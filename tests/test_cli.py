@@ -26,7 +26,9 @@ def biofa(*arguments):
 
 def fresh(program, **environment):
     """A program in a Python of its own, with bioFA's command line as its last resort."""
-    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=os.environ | environment, timeout=300)
+    return subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env=os.environ | environment, timeout=300
+    )
 
 
 def commands(group=cli.main, path=()):
@@ -54,9 +56,33 @@ def test_run_prints_one_json_object_and_nothing_else(finished):
     outcome, folder = finished
     printed = json.loads(outcome.stdout)
     assert list(printed) == [
-        "model", "scheme", "seed", "backend", "presentations", "ended_early", "rates", "metrics", "confusion", "class_errors", "class_balance", "alignment", "feedback_angle", "findings", "rounded_times", "firing_rates_hz", "firing_rates_window", "timing", "result",
+        "model",
+        "scheme",
+        "seed",
+        "backend",
+        "presentations",
+        "ended_early",
+        "rates",
+        "metrics",
+        "confusion",
+        "class_errors",
+        "class_balance",
+        "alignment",
+        "feedback_angle",
+        "findings",
+        "rounded_times",
+        "firing_rates_hz",
+        "firing_rates_window",
+        "timing",
+        "result",
     ]
-    assert (printed["model"], printed["scheme"], printed["seed"], printed["backend"], printed["presentations"]) == ("linear", "fa", 3, "numpy", 60)
+    assert (printed["model"], printed["scheme"], printed["seed"], printed["backend"], printed["presentations"]) == (
+        "linear",
+        "fa",
+        3,
+        "numpy",
+        60,
+    )
     assert {"nse", "test_nse"} <= set(printed["metrics"])
     assert 0 < printed["alignment"]["mismatch_to_hidden"] < 180
     assert {"codegen_s", "compile_s", "run_s", "total_s", "cached"} <= set(printed["timing"])
@@ -86,7 +112,10 @@ def test_figures_are_not_empty(finished):
     assert all(path.stat().st_size > 5000 for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("model", [model for model in bioFA.builtin_models() if not model.startswith(("mnist", "digits_plateaus"))])  # test_mnist.py, test_plateaus.py
+# test_mnist.py, test_plateaus.py
+@pytest.mark.parametrize(
+    "model", [model for model in bioFA.builtin_models() if not model.startswith(("mnist", "digits_plateaus"))]
+)
 @pytest.mark.parametrize("presentations", [1, 30])
 def test_every_built_in_model_can_be_drawn(model, presentations):
     few = min(presentations, 3) if model in {"pattern", "evidence"} else presentations  # thousands of steps each
@@ -149,7 +178,11 @@ def test_a_run_that_diverges_fails_and_writes_nothing(tmp_path):
 
 
 def test_json_says_null_for_an_angle_that_does_not_exist():
-    changes = ("circuit.weights={name='constant'}", "circuit.schemes.fa.rule.learning_rate=0.0", "circuit.schemes.fa.readout_rule.learning_rate=0.0")
+    changes = (
+        "circuit.weights={name='constant'}",
+        "circuit.schemes.fa.rule.learning_rate=0.0",
+        "circuit.schemes.fa.readout_rule.learning_rate=0.0",
+    )
     outcome = biofa("run", "linear", *SMALL, *(word for change in changes for word in ("--set", change)), "--json")
     assert outcome.exit_code == 0, outcome.output
     assert json.loads(outcome.stdout)["alignment"] == {"mismatch_to_hidden": None}
@@ -221,7 +254,11 @@ def test_show_applies_scheme_and_changes():
     assert printed["scheme"] == "bp"
     assert printed["experiment"]["protocol"]["epochs"] == 7
     feedback = next(p for p in printed["pathways"] if p["name"] == "mismatch_to_hidden")
-    assert (feedback["weights"], feedback["shape"], feedback["stands_for"]) == ("shared_with", [20, 10], "hidden_to_output")
+    assert (feedback["weights"], feedback["shape"], feedback["stands_for"]) == (
+        "shared_with",
+        [20, 10],
+        "hidden_to_output",
+    )
 
 
 def test_list_names_everything_that_a_model_file_can_name():
@@ -242,7 +279,21 @@ def test_doctor_finds_what_this_machine_has():
     printed = json.loads(outcome.stdout)
     assert outcome.exit_code == (0 if printed["ok"] else 3)
     assert [check["name"] for check in printed["checks"]] == [
-        "Python", "packages", "Brian2", "C++ compiler", "cache", "threads", "scikit-learn", "Elephant", "Dask", "NIR", "Neo", "PyNWB", "safetensors", "xarray", "MNIST",
+        "Python",
+        "packages",
+        "Brian2",
+        "C++ compiler",
+        "cache",
+        "threads",
+        "scikit-learn",
+        "Elephant",
+        "Dask",
+        "NIR",
+        "Neo",
+        "PyNWB",
+        "safetensors",
+        "xarray",
+        "MNIST",
     ]
     assert all(check["fix"] for check in printed["checks"] if not check["ok"])
 
@@ -266,7 +317,9 @@ def test_without_a_compiler_doctor_says_so_and_how_to_mend_it():
 
 
 @pytest.mark.usefixtures("without_compiler")
-@pytest.mark.parametrize("command", [("run", "linear", "--json"), ("verify", "linear", "--json")], ids=["run", "verify"])
+@pytest.mark.parametrize(
+    "command", [("run", "linear", "--json"), ("verify", "linear", "--json")], ids=["run", "verify"]
+)
 def test_without_a_compiler_the_missing_program_is_named(command):
     done = fresh(f"import sys; from bioFA.cli import main; main({command!r})")
     assert done.returncode == 3, done.stderr
@@ -303,7 +356,12 @@ assert not heavy, heavy
 def test_data_is_taken_from_a_copy_and_refused_if_it_is_not_the_original(tmp_path):
     copy = tmp_path / "copy"
     copy.mkdir()
-    for name in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"):
+    for name in (
+        "train-images-idx3-ubyte",
+        "train-labels-idx1-ubyte",
+        "t10k-images-idx3-ubyte",
+        "t10k-labels-idx1-ubyte",
+    ):
         (copy / name).write_bytes(np.arange(100, dtype=np.uint8).tobytes())
     outcome = biofa("data", "get", "mnist", "--from", str(copy), "--to", str(tmp_path / "mnist"))
     assert outcome.exit_code == 2
@@ -317,7 +375,9 @@ def test_data_is_taken_from_a_copy_and_refused_if_it_is_not_the_original(tmp_pat
 
 @pytest.mark.skipif("BIOFA_DATA" not in os.environ, reason="BIOFA_DATA is not set")
 def test_data_in_place_are_told_as_json(tmp_path):
-    outcome = biofa("data", "get", "mnist", "--from", os.environ["BIOFA_DATA"], "--to", str(tmp_path / "mnist"), "--json")
+    outcome = biofa(
+        "data", "get", "mnist", "--from", os.environ["BIOFA_DATA"], "--to", str(tmp_path / "mnist"), "--json"
+    )
     assert json.loads(outcome.stdout) == {"data": "mnist", "folder": str(tmp_path / "mnist"), "found": False}
     assert "export BIOFA_DATA" not in outcome.stdout
 

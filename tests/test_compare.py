@@ -23,7 +23,10 @@ SMALL = ("task.examples=120", "task.test_examples=20", "task.validation_examples
 
 
 def request(**changes):
-    return Request(**({"models": ("linear",), "schemes": ("shallow", "fa"), "seeds": 2, "changes": SMALL, "backend": "numpy"} | changes))
+    return Request(**(
+        {"models": ("linear",), "schemes": ("shallow", "fa"), "seeds": 2, "changes": SMALL, "backend": "numpy"}
+        | changes
+    ))
 
 
 def biofa(*arguments):
@@ -32,7 +35,21 @@ def biofa(*arguments):
 
 def command(folder, *more):
     changes = [word for change in SMALL for word in ("--set", change)]
-    return ["compare", "linear", "--schemes", "shallow,fa", "--seeds", "2", *changes, "--backend", "numpy", "--tune", "--out", str(folder), *more]
+    return [
+        "compare",
+        "linear",
+        "--schemes",
+        "shallow,fa",
+        "--seeds",
+        "2",
+        *changes,
+        "--backend",
+        "numpy",
+        "--tune",
+        "--out",
+        str(folder),
+        *more,
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +138,11 @@ def test_a_driver_killed_at_random_and_resumed_ends_at_the_same_table(finished, 
     outcomes = (tmp_path / "out" / "runs").glob
     for _ in range(2):
         wanted = len(list(outcomes("*/outcome.json"))) + rng.randint(1, 8)
-        driver = subprocess.Popen([sys.executable, "-m", "bioFA", *command(tmp_path / "out", "-j", "2")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        driver = subprocess.Popen(
+            [sys.executable, "-m", "bioFA", *command(tmp_path / "out", "-j", "2")],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         while driver.poll() is None and len(list(outcomes("*/outcome.json"))) < wanted:
             time.sleep(0.01)
         driver.send_signal(signal.SIGKILL)
@@ -164,7 +185,8 @@ def test_before_many_runs_their_time_and_disk_are_told_from_one_of_each_conditio
         told.append(words)
         assert [job.condition for job in found.jobs if found.outcome(job)] == [0, 1]
         assert expected["left"] == 4
-        assert expected["seconds"] == pytest.approx(sum(outcome["wall_s"] for outcome in done))  # two left of each, two at once
+        # two left of each, two at once
+        assert expected["seconds"] == pytest.approx(sum(outcome["wall_s"] for outcome in done))
         told.append(expected["bytes"])
 
     compare.run(found, 2, foretell=foretell)
@@ -195,14 +217,26 @@ def test_a_second_driver_in_the_same_folder_is_refused(tmp_path):
 
 
 def test_swept_values_multiply_and_another_schemes_settings_do_not():
-    conditions, jobs = compare.plan(request(changes=("circuit.sizes=[30,10,10],[30,20,10]", "circuit.schemes.fa.rule.learning_rate=0.001,0.002,0.003")))
+    conditions, jobs = compare.plan(
+        request(
+            changes=("circuit.sizes=[30,10,10],[30,20,10]", "circuit.schemes.fa.rule.learning_rate=0.001,0.002,0.003")
+        )
+    )
     assert [c.scheme for c in conditions] == ["shallow"] * 2 + ["fa"] * 6
     assert len(jobs) == 2 * 8
 
 
-@pytest.mark.parametrize(("text", "values"), [
-    ("a=1,2", [1, 2]), ("a=0.1,x", [0.1, "x"]), ("a=[1,2]", [[1, 2]]), ("a=[1],[2]", [[1], [2]]), ("a=tanh,linear", ["tanh", "linear"]), ('a="x,y"', ["x,y"]),
-])
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("a=1,2", [1, 2]),
+        ("a=0.1,x", [0.1, "x"]),
+        ("a=[1,2]", [[1, 2]]),
+        ("a=[1],[2]", [[1], [2]]),
+        ("a=tanh,linear", ["tanh", "linear"]),
+        ('a="x,y"', ["x,y"]),
+    ],
+)
 def test_values_with_commas_are_swept(text, values):
     assert parse_axis(text) == ("a", values)
 
@@ -255,7 +289,8 @@ def test_the_default_number_of_seeds_can_test_every_pair():
     assert len({job.seed for job in compare.plan(request(seeds=None))[1]}) == 8
     schemes = ("shallow", "fa", "bp", "usf", "kp", "wm", "arbp", "np")
     assert len({job.seed for job in compare.plan(request(seeds=None, schemes=schemes))[1]}) == 11  # 28 pairs
-    assert len({job.seed for job in compare.plan(request(seeds=None, schemes=schemes, baseline="bp"))[1]}) == 9  # 7 pairs
+    # 7 pairs
+    assert len({job.seed for job in compare.plan(request(seeds=None, schemes=schemes, baseline="bp"))[1]}) == 9
     with pytest.raises(ModelError, match="--baseline"):
         compare.plan(request(baseline="kp"))
 

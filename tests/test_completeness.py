@@ -58,7 +58,10 @@ FAULTS = {
     "no mark of the end": ('REAL "$@"; rm "$RESULTS/done.txt"', "stopped before the last"),
     "the mark of another length": ('REAL "$@"; echo "finished 49" > "$RESULTS/done.txt"', "stopped before the last"),
     "a stopped run": ('REAL "$@"; echo "stopped 50" > "$RESULTS/done.txt"', "stopped before the last"),
-    "a truncated weight file": ('REAL "$@"; truncate -s 100 "$RESULTS"_array_input_to_hidden_w_*', "did not finish writing"),
+    "a truncated weight file": (
+        'REAL "$@"; truncate -s 100 "$RESULTS"_array_input_to_hidden_w_*',
+        "did not finish writing",
+    ),
     "an empty weight file": ('REAL "$@"; truncate -s 0 "$RESULTS"_array_hidden_to_output_w_*', "has 0 bytes"),
     "a missing weight file": ('REAL "$@"; rm "$RESULTS"_array_input_to_hidden_w_*', "is missing"),
     "a truncated record": ('REAL "$@"; truncate -s 80 "$RESULTS"output.r.record', "output.r.record has 80 bytes"),
@@ -108,9 +111,14 @@ def test_a_stretch_stopped_half_way_by_a_signal_is_refused(compiled, instance, m
 
 
 def test_divergence_names_the_variable_and_the_presentation():
-    wild = bioFA.load("linear", {"circuit.schemes.fa.rule.learning_rate": 5.0, "circuit.schemes.fa.readout_rule.learning_rate": 5.0})
+    wild = bioFA.load(
+        "linear", {"circuit.schemes.fa.rule.learning_rate": 5.0, "circuit.schemes.fa.readout_rule.learning_rate": 5.0}
+    )
     for backend in ("cpp", "numpy"):
-        with np.errstate(all="ignore"), pytest.raises(RunError, match=r"diverged: \w+\.\w+ is no longer finite in presentation \d+"):
+        with (
+            np.errstate(all="ignore"),
+            pytest.raises(RunError, match=r"diverged: \w+\.\w+ is no longer finite in presentation \d+"),
+        ):
             bioFA.simulate(wild, backend=backend)
 
 
@@ -128,15 +136,22 @@ def test_no_number_recompiles_and_a_new_structure_does(compiled, monkeypatch):
 
     monkeypatch.setattr(cache, "_build", build)  # counting entries would count those that tests beside this one build
     changes = [
-        {"protocol.epochs": 2}, {"protocol.snapshots": 3}, {"task.examples": 123}, {"circuit.schemes.fa.rule.learning_rate": 1e-4},
-        {"circuit.weights": {"name": "normal", "scale": 0.03}}, {"circuit.feedback": {"name": "low_rank", "scale": 0.1}}, {"protocol.shuffle": True},
-        {"record.every": 7}, {"name": "other"},
+        {"protocol.epochs": 2},
+        {"protocol.snapshots": 3},
+        {"task.examples": 123},
+        {"circuit.schemes.fa.rule.learning_rate": 1e-4},
+        {"circuit.weights": {"name": "normal", "scale": 0.03}},
+        {"circuit.feedback": {"name": "low_rank", "scale": 0.1}},
+        {"protocol.shuffle": True},
+        {"record.every": 7},
+        {"name": "other"},
     ]
     for change in changes:
         result = bioFA.simulate(bioFA.load("linear", change), seed=9)
         assert result.timing["cached"], change
     with pytest.raises(Building):
-        bioFA.simulate(bioFA.load("linear", {"circuit.sizes": [30, 24, 10]}), seed=9)  # a size that no other test builds
+        # a size that no other test builds
+        bioFA.simulate(bioFA.load("linear", {"circuit.sizes": [30, 24, 10]}), seed=9)
 
 
 def test_a_damaged_binary_is_built_again(tmp_path, monkeypatch):
@@ -155,7 +170,11 @@ def test_a_damaged_binary_is_built_again(tmp_path, monkeypatch):
 
 
 def test_two_processes_that_need_one_binary_build_it_once(tmp_path):
-    command = [sys.executable, "-c", "import bioFA; print(bioFA.simulate(bioFA.load('minimal'), seed=1).timing['cached'])"]
+    command = [
+        sys.executable,
+        "-c",
+        "import bioFA; print(bioFA.simulate(bioFA.load('minimal'), seed=1).timing['cached'])",
+    ]
     environment = os.environ | {"BIOFA_CACHE": str(tmp_path)}
     pair = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
     assert sorted(process.communicate()[0].strip() for process in pair) == ["False", "True"]
@@ -164,7 +183,10 @@ def test_two_processes_that_need_one_binary_build_it_once(tmp_path):
 
 def test_a_warm_run_does_not_import_brian2(compiled):
     code = "import bioFA, sys; bioFA.simulate(bioFA.load('linear'), seed=5); print('brian2' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+        == "False"
+    )
 
 
 def test_a_compiler_that_fails_is_quoted_and_leaves_no_entry(tmp_path, monkeypatch):

@@ -22,8 +22,30 @@ def test_the_original_mnist_is_read():
         "train-images-idx3-ubyte": (60000, 28, 28), "train-labels-idx1-ubyte": (60000,),
         "t10k-images-idx3-ubyte": (10000, 28, 28), "t10k-labels-idx1-ubyte": (10000,),
     }
-    assert np.bincount(arrays["train-labels-idx1-ubyte"]).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
-    assert np.bincount(arrays["t10k-labels-idx1-ubyte"]).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert np.bincount(arrays["train-labels-idx1-ubyte"]).tolist() == [
+        5923,
+        6742,
+        5958,
+        6131,
+        5842,
+        5421,
+        5918,
+        6265,
+        5851,
+        5949,
+    ]
+    assert np.bincount(arrays["t10k-labels-idx1-ubyte"]).tolist() == [
+        980,
+        1135,
+        1032,
+        1010,
+        982,
+        892,
+        958,
+        1028,
+        974,
+        1009,
+    ]
     assert arrays["train-labels-idx1-ubyte"][:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
 
 
@@ -100,7 +122,9 @@ def test_a_missing_file_is_named_with_what_to_do(tmp_path):
         read_mnist(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"\0\0\x08\x01\0\0\0\x01\x05", os.urandom(5000)], ids=["nothing", "cut", "noise"])
+@pytest.mark.parametrize(
+    "content", [b"", b"\0\0\x08\x01\0\0\0\x01\x05", os.urandom(5000)], ids=["nothing", "cut", "noise"]
+)
 def test_a_file_that_is_not_the_original_is_refused(content, tmp_path):
     for name in MNIST_SHA256:
         (tmp_path / name).write_bytes(content)

@@ -1,4 +1,5 @@
-"""A description survives its file, an instance follows from names and a seed alone, and neither can be changed afterwards."""
+"""A description survives its file, an instance follows from names and a seed alone,
+and neither can be changed afterwards."""
 
 import ast
 from pathlib import Path
@@ -49,7 +50,8 @@ free_weights = st.one_of(
 )
 
 PARTICULAR = ("arbp", "dfa", "frsf", "ifa", "kp", "wm")
-"""Schemes whose feedback learns, gives its signs away, or does not come from the layer above: an identity, or values of that shape, is refused."""
+"""Schemes whose feedback learns, gives its signs away, or does not come from the layer above: an identity,
+or values of that shape, is refused."""
 
 
 @st.composite
@@ -67,9 +69,15 @@ def settings_of_schemes(draw_):
     """Every scheme with rates of its own."""
     found = {}
     for name in schemes.family.names():
-        fields = {"rule": LocalError(learning_rate=draw_(learning_rates)), "readout_rule": DeltaRule(learning_rate=draw_(learning_rates))}
+        fields = {
+            "rule": LocalError(learning_rate=draw_(learning_rates)),
+            "readout_rule": DeltaRule(learning_rate=draw_(learning_rates)),
+        }
         if name == "np":
-            fields = fields | {"rule": NodePerturbationRule(learning_rate=draw_(learning_rates)), "sigma": draw_(st.floats(min_value=1e-3, max_value=10))}
+            fields = fields | {
+                "rule": NodePerturbationRule(learning_rate=draw_(learning_rates)),
+                "sigma": draw_(st.floats(min_value=1e-3, max_value=10)),
+            }
         found[name] = schemes.family.get(name)(**fields)
     return found
 
@@ -89,64 +97,141 @@ def layered_experiments(draw_):
 
     def unit():
         activation = draw_(activations)
-        return StaticRate(activation=activation) if static else LeakyRate(tau=tau, activation=activation, decay=draw_(st.sampled_from(["euler", "exact"])))
+        return (
+            StaticRate(activation=activation)
+            if static
+            else LeakyRate(tau=tau, activation=activation, decay=draw_(st.sampled_from(["euler", "exact"])))
+        )
 
     pairs = list(zip(shape[1:], shape[:-1], strict=True))
     scheme = draw_(st.sampled_from(schemes.family.names()))
     from_above = st.tuples(*(weights((n_pre, n_post)) for n_post, n_pre in pairs[1:]))
     circuit = Layered(
-        sizes=shape, hidden=unit(), output=unit(), error=ErrorUnit(carries_gain=draw_(st.booleans())), biases=draw_(st.booleans()),
+        sizes=shape,
+        hidden=unit(),
+        output=unit(),
+        error=ErrorUnit(carries_gain=draw_(st.booleans())),
+        biases=draw_(st.booleans()),
         weights=tuple(draw_(free_weights) for _ in pairs) if draw_(st.booleans()) else draw_(free_weights),
         bias_weights=draw_(free_weights),
-        feedback=draw_(free_weights if scheme in PARTICULAR else from_above | free_weights), scheme=scheme, schemes=draw_(settings_of_schemes()) if draw_(st.booleans()) else {},
+        feedback=draw_(free_weights if scheme in PARTICULAR else from_above | free_weights),
+        scheme=scheme,
+        schemes=draw_(settings_of_schemes()) if draw_(st.booleans()) else {},
     )
     task = (
-        TanhTeacher(sizes_of_teacher=(shape[0], shape[-1]), scale=draw_(positive), examples=draw_(sizes), test_examples=draw_(sizes))
+        TanhTeacher(
+            sizes_of_teacher=(shape[0], shape[-1]),
+            scale=draw_(positive),
+            examples=draw_(sizes),
+            test_examples=draw_(sizes),
+        )
         if draw_(st.booleans())
-        else LinearTeacher(n_in=shape[0], n_out=shape[-1], examples=draw_(sizes), teacher=draw_(free_weights), inputs=draw_(free_weights))
+        else LinearTeacher(
+            n_in=shape[0],
+            n_out=shape[-1],
+            examples=draw_(sizes),
+            teacher=draw_(free_weights),
+            inputs=draw_(free_weights),
+        )
     )
     protocol = Protocol(
-        epochs=draw_(sizes), presentations=draw_(st.none() | sizes), shuffle=draw_(st.booleans()), snapshots=draw_(sizes),
+        epochs=draw_(sizes),
+        presentations=draw_(st.none() | sizes),
+        shuffle=draw_(st.booleans()),
+        snapshots=draw_(sizes),
         **({} if static and draw_(st.booleans()) else times(draw_)),
     )
-    record = Record(variables=draw_(st.lists(st.sampled_from(["output.r", "output.gain", "mismatch.loss", "input.r"]), max_size=3)), every=draw_(sizes))
+    record = Record(
+        variables=draw_(st.lists(st.sampled_from(["output.r", "output.gain", "mismatch.loss", "input.r"]), max_size=3)),
+        every=draw_(sizes),
+    )
     return Experiment(
-        name=draw_(titles), description=draw_(texts), circuit=circuit if draw_(st.booleans()) else circuit.network(), task=task, protocol=protocol, record=record
+        name=draw_(titles),
+        description=draw_(texts),
+        circuit=circuit if draw_(st.booleans()) else circuit.network(),
+        task=task,
+        protocol=protocol,
+        record=record,
     )
 
 
 @st.composite
 def explicit_experiments(draw_):
-    """Leaky populations with random pathways between them, learning or not, sharing weights or not, around one error unit."""
+    """Leaky populations with random pathways between them, learning or not, sharing weights or not,
+    around one error unit."""
     n_in, n_out = draw_(sizes), draw_(sizes)
     inner = draw_(st.lists(names, min_size=1, max_size=3, unique=True))
-    leaky = [Population(name, size=draw_(sizes), neuron=LeakyRate(tau=draw_(positive), activation=draw_(activations))) for name in inner]
+    leaky = [
+        Population(name, size=draw_(sizes), neuron=LeakyRate(tau=draw_(positive), activation=draw_(activations)))
+        for name in inner
+    ]
     output = Population("answer", size=n_out, neuron=LeakyRate())
     populations = [
-        Population("image", size=n_in, neuron=RateSource()), Population("wanted", size=n_out, neuron=RateSource(of="targets")),
-        *leaky, output, Population("mismatch", size=n_out, neuron=ErrorUnit()),
+        Population("image", size=n_in, neuron=RateSource()),
+        Population("wanted", size=n_out, neuron=RateSource(of="targets")),
+        *leaky,
+        output,
+        Population("mismatch", size=n_out, neuron=ErrorUnit()),
     ]
     pathways = [
-        Pathway("wanted_to_mismatch", source="wanted", target="mismatch", port="target", weights=Identity(scale=draw_(finite))),
+        Pathway(
+            "wanted_to_mismatch",
+            source="wanted",
+            target="mismatch",
+            port="target",
+            weights=Identity(scale=draw_(finite)),
+        ),
         Pathway("answer_to_mismatch", source="answer", target="mismatch", port="prediction", weights=Identity()),
-        *(Pathway(f"error_to_{p.name}", source="mismatch", target=p.name, port="error", weights=draw_(weights((p.size, n_out)))) for p in (*leaky, output)),
+        *(
+            Pathway(
+                f"error_to_{p.name}",
+                source="mismatch",
+                target=p.name,
+                port="error",
+                weights=draw_(weights((p.size, n_out))),
+            )
+            for p in (*leaky, output)
+        ),
     ]
     for number in range(draw_(st.integers(1, 5))):
-        source, target = draw_(st.sampled_from([populations[0], *leaky, output])), draw_(st.sampled_from([*leaky, output]))
+        source, target = draw_(st.sampled_from([populations[0], *leaky, output])), draw_(
+            st.sampled_from([*leaky, output])
+        )
         chosen = draw_(weights((target.size, source.size)))
-        rule = draw_(st.none() | st.builds(LocalError, learning_rate=learning_rates) | st.builds(DeltaRule, learning_rate=learning_rates))
-        first = Pathway(f"way{number}", source=source.name, target=target.name, weights=chosen, plasticity=None if chosen.one_to_one else rule)
+        rule = draw_(
+            st.none()
+            | st.builds(LocalError, learning_rate=learning_rates)
+            | st.builds(DeltaRule, learning_rate=learning_rates)
+        )
+        first = Pathway(
+            f"way{number}",
+            source=source.name,
+            target=target.name,
+            weights=chosen,
+            plasticity=None if chosen.one_to_one else rule,
+        )
         pathways.append(first)
         if not chosen.one_to_one and source in [*leaky, output] and draw_(st.booleans()):
             shared = SharedWith(pathway=first.name, transposed=True)
-            pathways.append(Pathway(f"back{number}", source=target.name, target=source.name, port="probe", weights=shared, stands_for=first.name))
+            pathways.append(
+                Pathway(
+                    f"back{number}",
+                    source=target.name,
+                    target=source.name,
+                    port="probe",
+                    weights=shared,
+                    stands_for=first.name,
+                )
+            )
     return Experiment(
         name="explicit", circuit=Network(populations=populations, pathways=draw_(st.permutations(pathways))),
         task=LinearTeacher(n_in=n_in, n_out=n_out), protocol=Protocol(**times(draw_)),
     )
 
 
-unhurried = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+unhurried = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 
 
 @unhurried
@@ -171,7 +256,8 @@ def test_a_built_in_model_survives_its_file_under_every_scheme(name):
     model = bioFA.load(name)
     impossible = {"np", "wp"} if model.network.spiking() else set()  # no port for a perturbation, or no loss to reward
     if isinstance(model.circuit, Layered) and model.circuit.error.opponent() is not None:
-        impossible |= {"kp", "arbp", "usf", "frsf", "brsf"}  # a pair of error populations shares weights that neither learn nor follow others
+        # a pair of error populations shares weights that neither learn nor follow others
+        impossible |= {"kp", "arbp", "usf", "frsf", "brsf"}
     if isinstance(model.circuit, Layered) and "decay" not in model.circuit.active().readout_rule.parameters():
         impossible |= {"kp"}  # which inherits a rule that has no decay, and needs one
     assert bioFA.loads(bioFA.dumps(model)) == model
@@ -202,7 +288,14 @@ def test_a_quantity_is_written_and_read_without_loss(unit, value):
 
 @pytest.mark.parametrize(
     ("text", "unit", "value"),
-    [("10 ms", "s", 0.01), ("0.1ms", "s", 1e-4), ("-70 mV", "V", -0.07), ("5 Hz", "Hz", 5.0), ("2.5e1 us", "s", 25e-6), ("3 kHz", "Hz", 3000.0)],
+    [
+        ("10 ms", "s", 0.01),
+        ("0.1ms", "s", 1e-4),
+        ("-70 mV", "V", -0.07),
+        ("5 Hz", "Hz", 5.0),
+        ("2.5e1 us", "s", 25e-6),
+        ("3 kHz", "Hz", 3000.0),
+    ],
 )
 def test_a_quantity_with_a_prefix_is_the_nearest_number_in_si(text, unit, value):
     assert units.parse(text, unit) == value
@@ -214,7 +307,12 @@ TASK = LinearTeacher(n_in=5, n_out=3, examples=40, test_examples=7)
 
 
 def layered(scheme="fa", shuffle=True, **circuit):
-    return Experiment(name="t", circuit=Layered(sizes=(5, 6, 4, 3), scheme=scheme, biases=True, **circuit), task=TASK, protocol=Protocol(epochs=3, shuffle=shuffle))
+    return Experiment(
+        name="t",
+        circuit=Layered(sizes=(5, 6, 4, 3), scheme=scheme, biases=True, **circuit),
+        task=TASK,
+        protocol=Protocol(epochs=3, shuffle=shuffle),
+    )
 
 
 def all_arrays(instance):
@@ -256,7 +354,10 @@ def test_adding_a_population_and_a_pathway_leaves_all_other_draws_alone():
     grown = before.replace(
         circuit=Network(
             populations=(Population("aside", size=9, neuron=StaticRate()), *network.populations),
-            pathways=(Pathway("input_to_aside", source="input", target="aside", weights=Normal()), *network.pathways[::-1]),
+            pathways=(
+                Pathway("input_to_aside", source="input", target="aside", weights=Normal()),
+                *network.pathways[::-1],
+            ),
         )
     )
     old, new = all_arrays(draw(before, 1)), all_arrays(draw(grown, 1))
@@ -335,7 +436,9 @@ def test_inputs_and_targets_are_shown_together():
     np.testing.assert_allclose(shown["input"] @ matrix, shown["target"], atol=1e-12)
 
 
-@pytest.mark.parametrize(("name", "other"), [("weights/a", "weights/b"), ("order/1", "order/11"), ("noise/train/a/0", "noise/train/a/1")])
+@pytest.mark.parametrize(
+    ("name", "other"), [("weights/a", "weights/b"), ("order/1", "order/11"), ("noise/train/a/0", "noise/train/a/1")]
+)
 def test_streams_go_by_name_and_seed(name, other):
     first = stream(1, name).standard_normal(8)
     np.testing.assert_array_equal(first, stream(1, name).standard_normal(8))
@@ -347,7 +450,17 @@ def test_streams_go_by_name_and_seed(name, other):
 
 
 @pytest.mark.parametrize(
-    "part", [LeakyRate(), LocalError(), Uniform(), Protocol(), TASK, Layered(sizes=(1, 1)), Population("image", size=1, neuron=StaticRate()), layered()],
+    "part",
+    [
+        LeakyRate(),
+        LocalError(),
+        Uniform(),
+        Protocol(),
+        TASK,
+        Layered(sizes=(1, 1)),
+        Population("image", size=1, neuron=StaticRate()),
+        layered(),
+    ],
     ids=lambda part: type(part).__name__,
 )
 def test_a_description_is_frozen(part):
@@ -375,8 +488,11 @@ def test_a_part_is_found_by_the_name_in_its_file(family):
 
 
 def test_public_names_are_the_exported_names():
-    """Names are loaded when first used, so the list, what type checkers are told, and what is loaded could come apart."""
-    imports = [node for node in ast.walk(ast.parse(Path(bioFA.__file__).read_text())) if isinstance(node, ast.ImportFrom)]
+    """Names are loaded when first used, so the list, what type checkers are told,
+    and what is loaded could come apart."""
+    imports = [
+        node for node in ast.walk(ast.parse(Path(bioFA.__file__).read_text())) if isinstance(node, ast.ImportFrom)
+    ]
     told = [alias.name for node in imports if str(node.module).startswith("bioFA.") for alias in node.names]
     assert sorted(bioFA.__all__) == sorted(told) == dir(bioFA)
     for name in bioFA.__all__:

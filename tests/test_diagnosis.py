@@ -35,19 +35,53 @@ OPPOSITE = np.random.default_rng(0).uniform(-0.3, 0.3, (10, 20))
 FAULTS = {
     "no_learning": (rates(0.0, 1e-6), "output.r", "nothing was learned in 400 presentations"),
     "still": (rates(0.0, 1e-9), "hidden_to_output", "of their norm"),
-    "silent": ({"circuit.hidden": RECTIFIED, "circuit.biases": True, "circuit.bias_weights": {"name": "constant", "value": -9.0}}, "hidden", "20 of 20 neurons"),
-    "saturated": ({"circuit.hidden": TANH, "circuit.weights": [{"name": "uniform", "low": -90.0, "high": 90.0}, {"name": "uniform", "low": -0.1, "high": 0.1}]}, "hidden", "are saturated"),
+    "silent": (
+        {
+            "circuit.hidden": RECTIFIED,
+            "circuit.biases": True,
+            "circuit.bias_weights": {"name": "constant", "value": -9.0},
+        },
+        "hidden",
+        "20 of 20 neurons",
+    ),
+    "saturated": (
+        {
+            "circuit.hidden": TANH,
+            "circuit.weights": [
+                {"name": "uniform", "low": -90.0, "high": 90.0},
+                {"name": "uniform", "low": -0.1, "high": 0.1},
+            ],
+        },
+        "hidden",
+        "are saturated",
+    ),
     "no_error": ({"circuit.feedback": {"name": "constant", "value": 0.0}}, "hidden", "no error arrives"),
-    "weak_feedback": ({"circuit.feedback": {"name": "uniform", "low": -1e-6, "high": 1e-6}}, "mismatch_to_hidden", "feedback is too small"),
+    "weak_feedback": (
+        {"circuit.feedback": {"name": "uniform", "low": -1e-6, "high": 1e-6}},
+        "mismatch_to_hidden",
+        "feedback is too small",
+    ),
     "opposed": (
         rates(1e-6, 0.0) | {
-            "circuit.weights": [{"name": "uniform", "low": -0.1, "high": 0.1}, {"name": "values", "values": OPPOSITE.tolist()}],
+            "circuit.weights": [
+                {"name": "uniform", "low": -0.1, "high": 0.1},
+                {"name": "values", "values": OPPOSITE.tolist()},
+            ],
             "circuit.feedback": {"name": "values", "values": (-OPPOSITE.T).tolist()},
         },
-        "mismatch_to_hidden", "an angle of 180 degrees",
+        "mismatch_to_hidden",
+        "an angle of 180 degrees",
     ),
-    "rank_deficient": ({"circuit.feedback": {"name": "low_rank", "rank": 3, "scale": 0.3}}, "mismatch_to_hidden", "rank 3 of 10"),
-    "batch_waits": ({"circuit.learning.batch": 300}, "input_to_hidden", "the last 100 of 400 presentations wait for their batch of 300"),
+    "rank_deficient": (
+        {"circuit.feedback": {"name": "low_rank", "rank": 3, "scale": 0.3}},
+        "mismatch_to_hidden",
+        "rank 3 of 10",
+    ),
+    "batch_waits": (
+        {"circuit.learning.batch": 300},
+        "input_to_hidden",
+        "the last 100 of 400 presentations wait for their batch of 300",
+    ),
     "exploding": (rates(0.5, 0.5) | {"circuit.learning": {"low": -5.0, "high": 5.0}}, None, "the weights explode"),
 }
 
@@ -62,14 +96,20 @@ def test_a_fault_is_named_with_its_place_and_its_size(kind):
 
 
 def test_every_check_is_tested_here():
-    assert len(FAULTS) + 2 == len(diagnosis.CHECKS), "one fault a check; check_spikes has SPIKING_FAULTS, check_overfitting a test of its own"
+    assert len(FAULTS) + 2 == len(
+        diagnosis.CHECKS
+    ), "one fault a check; check_spikes has SPIKING_FAULTS, check_overfitting a test of its own"
 
 
 def test_a_network_that_overfits_is_told(tmp_path):
     rng = np.random.default_rng(0)
     x, noise = rng.normal(size=(60, 20)), rng.normal(size=(60, 2))
     np.savez(tmp_path / "d.npz", inputs=x, targets=x[:, :2] + 2 * noise)
-    changes = {"circuit.sizes": [20, 40, 2], "task": {"name": "arrays", "path": str(tmp_path / "d.npz"), "validation": 0.5}, "protocol.epochs": 60} | rates(0.01, 0.01)
+    changes = {
+        "circuit.sizes": [20, 40, 2],
+        "task": {"name": "arrays", "path": str(tmp_path / "d.npz"), "validation": 0.5},
+        "protocol.epochs": 60,
+    } | rates(0.01, 0.01)
     result = bioFA.simulate(bioFA.load("linear", changes), backend="numpy")
     told = [finding.says for finding in result.findings if finding.kind == "overfitting"]
     assert told
@@ -77,7 +117,11 @@ def test_a_network_that_overfits_is_told(tmp_path):
 
 
 def test_a_text_rule_that_reads_no_error_is_not_told_to_learn_longer():
-    oja = {"name": "equation", "equation": "dw/dt = learning_rate * r_post * (r_pre - r_post * w) / T", "learning_rate": 1e-6}
+    oja = {
+        "name": "equation",
+        "equation": "dw/dt = learning_rate * r_post * (r_pre - r_post * w) / T",
+        "learning_rate": 1e-6,
+    }
     findings = found({"circuit.schemes.fa.rule": oja, "circuit.schemes.fa.readout_rule": oja})
     assert "no rule here (equation) reads an error" in findings["no_learning"].says
     assert "still" not in findings
@@ -88,13 +132,18 @@ def test_what_is_not_known_is_claimed_by_no_check():
     arrays = {name: np.full_like(array, np.nan) for name, array in result.recording.arrays.items()}
     unknown = dataclasses.replace(result, recording=dataclasses.replace(result.recording, arrays=arrays))
     evidence = diagnosis.gather(result, bioFA.draw(result.experiment, 1))
-    nothing = dataclasses.replace(evidence, result=unknown, values={name: np.full_like(array, np.nan) for name, array in evidence.values.items()})
+    nothing = dataclasses.replace(
+        evidence, result=unknown, values={name: np.full_like(array, np.nan) for name, array in evidence.values.items()}
+    )
     assert diagnosis.diagnose(nothing) == ()
 
 
 def test_spikes_that_carry_errors_are_looked_for_in_every_step():
     small = {
-        "circuit.error": {"name": "spiking_error_unit"}, "circuit.sizes": [64, 60, 10], "protocol.phases": [{"presentations": 600}], "protocol.snapshots": 2,
+        "circuit.error": {"name": "spiking_error_unit"},
+        "circuit.sizes": [64, 60, 10],
+        "protocol.phases": [{"presentations": 600}],
+        "protocol.snapshots": 2,
     }
     result = bioFA.simulate(bioFA.load("digits_spiking", small), backend="cpp")
     assert not {"no_error", "silent"} & {finding.kind for finding in result.findings}
@@ -118,7 +167,10 @@ def test_no_scheme_of_a_built_in_model_is_called_faulty(model, scheme):
 
 
 def test_what_carries_the_transpose_itself_is_not_measured_against_its_control():
-    changes = {"circuit.weights": {"name": "uniform", "low": -0.3, "high": 0.3}, "circuit.feedback": {"name": "low_rank", "rank": 1}}
+    changes = {
+        "circuit.weights": {"name": "uniform", "low": -0.3, "high": 0.3},
+        "circuit.feedback": {"name": "low_rank", "rank": 1},
+    }
     assert found(changes, scheme="bp") == {}
 
 
@@ -131,11 +183,25 @@ def test_a_population_is_called_silent_when_more_than_half_of_it_is(silent, told
 
 
 def test_findings_are_loud_in_the_summary_and_json_and_kept_in_the_file(tmp_path):
-    words = [word for key, value in (("circuit.feedback", "{name='constant'}"), ("task.examples", "60"), ("task.test_examples", "20")) for word in ("--set", f"{key}={value}")]
-    loud = CliRunner().invoke(cli.main, ["run", "linear", *words, "--backend", "numpy", "--out", str(tmp_path / "loud"), "--no-figures"])
+    words = [
+        word
+        for key, value in (
+            ("circuit.feedback", "{name='constant'}"),
+            ("task.examples", "60"),
+            ("task.test_examples", "20"),
+        )
+        for word in ("--set", f"{key}={value}")
+    ]
+    loud = CliRunner().invoke(
+        cli.main, ["run", "linear", *words, "--backend", "numpy", "--out", str(tmp_path / "loud"), "--no-figures"]
+    )
     assert loud.exit_code == 0, loud.output
     assert "  WARNING            no error arrives at 'hidden'" in loud.stdout
-    printed = json.loads(CliRunner().invoke(cli.main, ["run", "linear", *words, "--backend", "numpy", "--out", str(tmp_path / "json"), "--json"]).stdout)
+    printed = json.loads(
+        CliRunner()
+        .invoke(cli.main, ["run", "linear", *words, "--backend", "numpy", "--out", str(tmp_path / "json"), "--json"])
+        .stdout
+    )
     kept = load_result(tmp_path / "json" / "result.h5").findings
     assert [Finding(**row) for row in printed["findings"]] == list(kept)
     assert "no_error" in [finding.kind for finding in kept]
@@ -154,7 +220,11 @@ SPIKING_FAULTS = {
 
 @pytest.mark.parametrize("kind", SPIKING_FAULTS)
 def test_faulty_spiking_is_named(kind):
-    result = bioFA.simulate(bioFA.load("linear_spiking", SPIKES | SPIKING_FAULTS[kind] | {"circuit.schemes.fa.rule.learning_rate": 0.0}), seed=1, backend="numpy")
+    result = bioFA.simulate(
+        bioFA.load("linear_spiking", SPIKES | SPIKING_FAULTS[kind] | {"circuit.schemes.fa.rule.learning_rate": 0.0}),
+        seed=1,
+        backend="numpy",
+    )
     assert (kind, "hidden") in [(finding.kind, finding.place) for finding in result.findings]
 
 

@@ -14,7 +14,11 @@ from bioFA.cli import main
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 NOT_RUN = {"index", "reproduction", "mutation", "errors"}
 """Pages whose commands take an hour, or that hold none."""
-PAGES = sorted(path for path in DOCS.rglob("*.md") if not {"reference", "auto_gallery"} & set(path.parts) and path.stem not in NOT_RUN)
+PAGES = sorted(
+    path
+    for path in DOCS.rglob("*.md")
+    if not {"reference", "auto_gallery"} & set(path.parts) and path.stem not in NOT_RUN
+)
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 RUNNER = """
 import json, os, subprocess, sys
@@ -31,11 +35,19 @@ for kind, text in json.loads(sys.stdin.read()):
         if done.returncode:
             sys.exit(f"block failed with {done.returncode}:\\n{text}")
         os.chdir(open(os.environ["HERE"] + "/.where").read().strip())
-"""
+"""  # noqa: E501
 
 
 def test_there_are_pages():
-    assert {path.stem for path in PAGES} >= {"tutorial", "own_data", "own_rule", "own_neuron", "cluster", "from_other_tools", "verification"}
+    assert {path.stem for path in PAGES} >= {
+        "tutorial",
+        "own_data",
+        "own_rule",
+        "own_neuron",
+        "cluster",
+        "from_other_tools",
+        "verification",
+    }
 
 
 @pytest.mark.slow
@@ -54,7 +66,13 @@ def test_every_block_of_a_page_runs_in_order(page, tmp_path):
     environment = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}", "HERE": str(tmp_path)}
     (tmp_path / "run.py").write_text(RUNNER)  # a file, so that classes in blocks have a source
     done = subprocess.run(
-        [sys.executable, str(tmp_path / "run.py")], input=json.dumps(blocks), capture_output=True, text=True, cwd=tmp_path / "page", env=environment, timeout=600
+        [sys.executable, str(tmp_path / "run.py")],
+        input=json.dumps(blocks),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path / "page",
+        env=environment,
+        timeout=600,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
 
@@ -113,20 +131,42 @@ def test_the_site_builds_without_a_warning_and_runs_gallery_and_notebooks(tmp_pa
 
     shutil.copytree(DOCS, tmp_path / "docs", ignore=shutil.ignore_patterns("auto_gallery", "reference"))
     done = subprocess.run(
-        [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", str(tmp_path / "docs"), str(tmp_path / "site")], capture_output=True, text=True, timeout=900
+        [
+            sys.executable,
+            "-m",
+            "sphinx",
+            "-W",
+            "--keep-going",
+            "-q",
+            "-b",
+            "html",
+            str(tmp_path / "docs"),
+            str(tmp_path / "site"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     for page in ("index", "tutorial", "auto_gallery/plot_alignment", "notebooks/first_steps", "reference/rules"):
         assert (tmp_path / "site" / f"{page}.html").is_file()
-    assert len(list((tmp_path / "site" / "_images").glob("sphx_glr_plot_*_001.png"))) == len(list((DOCS / "gallery").glob("plot_*.py")))
+    assert len(list((tmp_path / "site" / "_images").glob("sphx_glr_plot_*_001.png"))) == len(
+        list((DOCS / "gallery").glob("plot_*.py"))
+    )
 
 
 @pytest.mark.parametrize("path", ["README.md", "CITATION.cff", "bioFA/modelfiles/template/CITATION.cff"])
 def test_the_paper_is_cited_as_preprint_and_in_its_journal_version(path):
     text = (DOCS.parent / path).read_text()
-    for words in ("arXiv:1411.0247" if path.endswith(".md") else "arxiv.org/abs/1411.0247", "10.1038/ncomms13276", "13276", "2014", "2016",
-                  "Random feedback weights support learning in deep neural networks",
-                  "Random synaptic feedback weights support error backpropagation for deep learning"):
+    for words in (
+        "arXiv:1411.0247" if path.endswith(".md") else "arxiv.org/abs/1411.0247",
+        "10.1038/ncomms13276",
+        "13276",
+        "2014",
+        "2016",
+        "Random feedback weights support learning in deep neural networks",
+        "Random synaptic feedback weights support error backpropagation for deep learning",
+    ):
         assert words in text, words
 
 

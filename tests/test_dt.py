@@ -1,4 +1,5 @@
-"""Nothing that is learned may depend on the size of a step, or on how long an example is held, beyond the error of the step itself."""
+"""Nothing that is learned may depend on the size of a step, or on how long an example is held,
+beyond the error of the step itself."""
 
 from itertools import pairwise
 
@@ -22,18 +23,33 @@ LEAKY, STATIC = LeakyRate(tau="5 ms", activation="tanh"), StaticRate(activation=
 
 def learned(neuron, learning_rate=0.05, presentations=40, **times):
     """The result of a small network after some presentations, and how far each pathway's weights have moved in all."""
-    settings = FeedbackAlignment(rule=LocalError(learning_rate=learning_rate), readout_rule=DeltaRule(learning_rate=learning_rate))
+    settings = FeedbackAlignment(
+        rule=LocalError(learning_rate=learning_rate), readout_rule=DeltaRule(learning_rate=learning_rate)
+    )
     experiment = Experiment(
-        name="dt", circuit=Layered(sizes=(5, 4, 3), hidden=neuron, output=neuron.replace(activation="linear"), weights=(Normal(scale=0.3),), schemes={"fa": settings}),
-        task=LinearTeacher(n_in=5, n_out=3, examples=presentations, test_examples=20), protocol=Protocol(snapshots=1, **times),
+        name="dt",
+        circuit=Layered(
+            sizes=(5, 4, 3),
+            hidden=neuron,
+            output=neuron.replace(activation="linear"),
+            weights=(Normal(scale=0.3),),
+            schemes={"fa": settings},
+        ),
+        task=LinearTeacher(n_in=5, n_out=3, examples=presentations, test_examples=20),
+        protocol=Protocol(snapshots=1, **times),
     )
     start, result = draw(experiment, 2).state, bioFA.simulate(experiment, seed=2, backend="numpy")
-    return result, np.concatenate([(result.state[name] - start[name]).ravel() for name in ("input_to_hidden.w", "hidden_to_output.w")])
+    return result, np.concatenate(
+        [(result.state[name] - start[name]).ravel() for name in ("input_to_hidden.w", "hidden_to_output.w")]
+    )
 
 
 @pytest.mark.parametrize("decay", ["euler", "exact"])
 def test_halving_dt_leaves_learning_alone_to_first_order(decay):
-    runs = [learned(LEAKY.replace(decay=decay), dt=dt, presentation=40e-3, learning_onset=20e-3) for dt in (2e-3, 1e-3, 0.5e-3, 0.25e-3)]
+    runs = [
+        learned(LEAKY.replace(decay=decay), dt=dt, presentation=40e-3, learning_onset=20e-3)
+        for dt in (2e-3, 1e-3, 0.5e-3, 0.25e-3)
+    ]
     weights = [moved for _, moved in runs]
     curves = [result.learning_curve for result, _ in runs]
     for course in (weights, curves):
@@ -82,7 +98,9 @@ def test_before_learning_onset_nothing_is_learned():
 def test_halving_the_step_of_the_leaky_model_leaves_its_learning_curve_alone():
     curves = []
     for dt in ("2 ms", "1 ms"):
-        model = bioFA.load("leaky", {"protocol.dt": dt, "protocol.presentations": 300, "protocol.learning_onset": "50 ms"})
+        model = bioFA.load(
+            "leaky", {"protocol.dt": dt, "protocol.presentations": 300, "protocol.learning_onset": "50 ms"}
+        )
         curves.append(bioFA.simulate(model, seed=1, backend="numpy").learning_curve)
     assert curves[1][-50:].mean() < 0.5 * curves[1][:50].mean()
     assert np.linalg.norm(curves[0] - curves[1]) < 0.05 * np.linalg.norm(curves[1])

@@ -1,4 +1,5 @@
-"""E-prop: adaptive neurons and eligibility traces against closed forms, the update against backpropagation through time by hand, and the task."""
+"""E-prop: adaptive neurons and eligibility traces against closed forms,
+the update against backpropagation through time by hand, and the task."""
 
 import math
 
@@ -28,14 +29,17 @@ def alone(neuron, drive, dt=DT):
     state, course = {name: np.full(1, value) for name, value in neuron.state.items()}, []
     for now in drive:
         s = neuron.s(state["fired"])
-        course.append({**state, "s": s, "gain": neuron.gain(state["tested"]), "threshold": neuron.threshold(state["a"])})
+        course.append(
+            {**state, "s": s, "gain": neuron.gain(state["tested"]), "threshold": neuron.threshold(state["a"])}
+        )
         state = neuron.advance(state, {"drive": np.full(1, now), "train": neuron.train(s, dt)}, dt)
     return {name: np.array([one[name][0] for one in course]) for name in course[0]}
 
 
 @pytest.mark.parametrize("dt", [1e-3, 1e-4])
 def test_one_incoming_spike_moves_the_potential_at_once_and_it_decays(dt):
-    """v(t) = w (1 - exp(-dt/tau)) / (unit_rate dt) exp(-(t - dt)/tau), which is w / (unit_rate tau) exp(-t/tau) for small dt."""
+    """v(t) = w (1 - exp(-dt/tau)) / (unit_rate dt) exp(-(t - dt)/tau),
+    which is w / (unit_rate tau) exp(-t/tau) for small dt."""
     course = alone(AdaptiveLif(tau="15 ms"), [0.8 / (100.0 * dt), *np.zeros(29)], dt)
     jump = 0.8 * -math.expm1(-dt / 15e-3) / (100.0 * dt)
     np.testing.assert_allclose(course["v"][1:], jump * np.exp(-np.arange(29) * dt / 15e-3), rtol=1e-12)
@@ -52,11 +56,15 @@ def test_every_spike_raises_the_threshold_and_it_falls_slowly():
     assert np.diff(spikes)[-1] > 1.5 * np.diff(spikes)[0]
     passed = course["tested"] > 0
     np.testing.assert_array_equal(passed, course["s"] == 1)
-    np.testing.assert_allclose(course["v"][passed], course["tested"][passed] + course["threshold"][passed] - 1.0, rtol=1e-12)  # 1 is taken off, not A
+    # 1 is taken off, not A
+    np.testing.assert_allclose(
+        course["v"][passed], course["tested"][passed] + course["threshold"][passed] - 1.0, rtol=1e-12
+    )
 
 
 def test_without_adaptation_the_rate_is_that_of_a_threshold_that_stays():
-    """Between spikes v goes from v_0 to v_0 + 1, and 1 is taken off: for a drive d the time is tau ln((d - v_0) / (d - 1)), v_0 = 0."""
+    """Between spikes v goes from v_0 to v_0 + 1, and 1 is taken off:
+    for a drive d the time is tau ln((d - v_0) / (d - 1)), v_0 = 0."""
     course = alone(AdaptiveLif(beta=0.0, refractory_period=0.0), np.full(20_000, 1.8), 1e-5)
     np.testing.assert_array_equal(course["threshold"], 1.0)
     assert np.diff(np.flatnonzero(course["s"])).mean() * 1e-5 == pytest.approx(20e-3 * math.log(1.8 / 0.8), abs=2e-5)
@@ -74,14 +82,22 @@ def test_in_its_refractory_period_a_neuron_is_not_tested_and_has_no_gain_while_i
 
 
 def test_the_gain_is_a_triangle_about_the_threshold_that_was_tested():
-    np.testing.assert_allclose(AdaptiveLif(height=3.0).gain(np.array([-2.0, -1.0, -0.5, 0.0, 0.25, 1.5])), [0, 0, 1.5, 3.0, 2.25, 0])
+    np.testing.assert_allclose(
+        AdaptiveLif(height=3.0).gain(np.array([-2.0, -1.0, -0.5, 0.0, 0.25, 1.5])), [0, 0, 1.5, 3.0, 2.25, 0]
+    )
 
 
 def course_of(rule, train, gain, error, dt=DT, T=None):
     """The synapse of one pair of neurons, step by step: all that it keeps after each step."""
     synapses, kept = {name: np.zeros((1, 1)) for name in ("w", *rule.state)}, []
     for now, slope, wrong in zip(train, gain, error, strict=True):
-        synapses = rule.step(synapses, {"carried": np.full(1, now)}, {"gain": np.full(1, slope), "error": np.full(1, wrong)}, dt, T or len(train) * dt)
+        synapses = rule.step(
+            synapses,
+            {"carried": np.full(1, now)},
+            {"gain": np.full(1, slope), "error": np.full(1, wrong)},
+            dt,
+            T or len(train) * dt,
+        )
         kept.append({name: array[0, 0] for name, array in synapses.items()})
     return {name: np.array([one[name] for one in kept]) for name in synapses}
 
@@ -93,7 +109,8 @@ def cascade(t, first, second):
 
 @pytest.mark.parametrize("dt", [1e-4, 2e-5])
 def test_a_spike_is_filtered_by_the_membrane_and_then_once_by_the_readout_and_by_the_adaptation(dt):
-    """With a constant gain g, the adaptation's coupling to itself makes tau_adaptation / (1 + g beta) of its time constant: the closed form."""
+    """With a constant gain g, the adaptation's coupling to itself makes tau_adaptation / (1 + g beta) of its time
+    constant: the closed form."""
     rule = EProp(tau_mem="10 ms", tau_readout="30 ms", tau_adaptation="90 ms", beta=4.0)
     steps, g = round(0.2 / dt), 0.5
     train, gain, t = np.zeros(steps), np.full(steps, g), (np.arange(steps) + 1) * dt
@@ -109,7 +126,8 @@ def test_a_spike_is_filtered_by_the_membrane_and_then_once_by_the_readout_and_by
 
 
 def test_the_weight_is_moved_by_the_recursions_of_the_source():
-    """Eqs. 24, 25 and 28 in the source's units: spikes z, weights that add to v, a threshold that a spike raises by its beta."""
+    """Eqs. 24, 25 and 28 in the source's units: spikes z, weights that add to v,
+    a threshold that a spike raises by its beta."""
     rng = np.random.default_rng(4)
     steps, unit, tau, slow, out, beta = 400, 100.0, 20e-3, 150e-3, 30e-3, 3.0
     z, psi, error = rng.random(steps) < 0.1, 0.3 * np.maximum(0.0, rng.normal(size=steps)), rng.normal(size=steps)
@@ -151,14 +169,23 @@ def forward(instance, example, protocol):
 
 
 def backward(rows, rates, targets, onset, error_weights, recurrent=None):
-    """Minus the gradient of the mean over the learning window of half the squared error by the weights of the hidden layer, by backpropagation
-    through time: reset and refractoriness stand still; what a spike does to other neurons is cut unless `recurrent` weights are given."""
+    """Minus the gradient of the mean over the learning window of half the squared error by the weights of the hidden
+    layer, by backpropagation through time: reset and refractoriness stand still;
+    what a spike does to other neurons is cut unless `recurrent` weights are given."""
     alpha, rho, kappa, beta = rates
     of_v, of_a, of_y = np.zeros(6), np.zeros(6), np.zeros(2)
-    change = {"input_to_hidden": np.zeros((6, 8)), "hidden_to_hidden": np.zeros((6, 6)), "bias_to_hidden": np.zeros((6, 1))}
+    change = {
+        "input_to_hidden": np.zeros((6, 8)),
+        "hidden_to_hidden": np.zeros((6, 6)),
+        "bias_to_hidden": np.zeros((6, 1)),
+    }
     for t in reversed(range(len(rows))):
         row = rows[t]
-        for name, sent in (("input_to_hidden", row["x"]), ("hidden_to_hidden", row["train"]), ("bias_to_hidden", np.ones(1))):
+        for name, sent in (
+            ("input_to_hidden", row["x"]),
+            ("hidden_to_hidden", row["train"]),
+            ("bias_to_hidden", np.ones(1)),
+        ):
             change[name] += np.outer((1 - alpha) * of_v, sent)
         of_train = (1 - kappa) * error_weights @ of_y + (1 - rho) * of_a
         if recurrent is not None:
@@ -171,7 +198,8 @@ def backward(rows, rates, targets, onset, error_weights, recurrent=None):
 
 @pytest.mark.parametrize("scheme", ["bp", "fa", "kp"])
 def test_the_update_is_the_gradient_through_time_of_which_the_way_through_other_neurons_is_cut(scheme):
-    """Symmetric, random and adaptive learning signals, for which the readout's weights are replaced on the way back. Weights are held for the trial."""
+    """Symmetric, random and adaptive learning signals, for which the readout's weights are replaced on the way back.
+    Weights are held for the trial."""
     experiment = systems.accumulating(scheme)
     experiment = experiment.replace(circuit=experiment.circuit.replace(learning=Learning(batch=2)))
     instance, protocol = draw(experiment, 3), experiment.protocol
@@ -188,10 +216,15 @@ def test_the_update_is_the_gradient_through_time_of_which_the_way_through_other_
         np.testing.assert_allclose(segment.state[f"{name}.gathered"], 0.3 * array, rtol=1e-9, atol=1e-12, err_msg=name)
         assert np.abs(array).max() > 1e-3
     whole = backward(rows, rates, targets, onset, error_weights, instance.state["hidden_to_hidden.w"])
-    assert np.abs(whole["input_to_hidden"] - expected["input_to_hidden"]).max() > 0.01 * np.abs(expected["input_to_hidden"]).max()
+    assert (
+        np.abs(whole["input_to_hidden"] - expected["input_to_hidden"]).max()
+        > 0.01 * np.abs(expected["input_to_hidden"]).max()
+    )
     readout = sum(np.outer(targets - row["y"], row["trace"]) for row in rows[onset:]) / (len(rows) - onset)
     decayed = 0.01 * instance.state["hidden_to_output.w"] if scheme == "kp" else 0.0
-    np.testing.assert_allclose(segment.state["hidden_to_output.gathered"], 0.2 * readout - decayed, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        segment.state["hidden_to_output.gathered"], 0.2 * readout - decayed, rtol=1e-9, atol=1e-12
+    )
 
 
 def test_adaptive_feedback_approaches_the_transpose_by_its_decay():
@@ -206,10 +239,21 @@ def test_adaptive_feedback_approaches_the_transpose_by_its_decay():
 
 def test_before_learning_is_on_weights_stand_still_and_traces_remember_all_the_same():
     late, early = (draw(systems.accumulating(learning_onset=onset), 2) for onset in ("59 ms", "0 ms"))
-    frozen = EProp(learning_rate=0.0, **{name: getattr(early.network.pathway("hidden_to_hidden").plasticity, name) for name in ("tau_mem", "tau_readout", "tau_adaptation", "beta")})
+    frozen = EProp(
+        learning_rate=0.0,
+        **{
+            name: getattr(early.network.pathway("hidden_to_hidden").plasticity, name)
+            for name in ("tau_mem", "tau_readout", "tau_adaptation", "beta")
+        },
+    )
     circuit = early.experiment.circuit
-    still = draw(early.experiment.replace(circuit=circuit.replace(schemes={"fa": circuit.schemes["fa"].replace(rule=frozen)})), 2)
-    states = [Reference(instance).segment(instance.state, instance.training(0, 1), learning=True).state for instance in (late, still, early)]
+    still = draw(
+        early.experiment.replace(circuit=circuit.replace(schemes={"fa": circuit.schemes["fa"].replace(rule=frozen)})), 2
+    )
+    states = [
+        Reference(instance).segment(instance.state, instance.training(0, 1), learning=True).state
+        for instance in (late, still, early)
+    ]
     for pathway in ("input_to_hidden", "hidden_to_hidden"):
         for trace in ("potential", "adaptation", "eligibility"):
             name = f"{pathway}.{trace}"
@@ -221,8 +265,14 @@ def test_before_learning_is_on_weights_stand_still_and_traces_remember_all_the_s
 
 FAULTS = {
     "a flipped sign": ("= learning_rate", "= -learning_rate"),
-    "a dropped filter": ("gain_post * (potential - beta * adaptation) - eligibility", "gain_post * (carried_pre - beta * adaptation) - eligibility"),
-    "an adaptation that does not feel itself": ("gain_post * (potential - beta * adaptation) - adaptation", "gain_post * potential - adaptation"),
+    "a dropped filter": (
+        "gain_post * (potential - beta * adaptation) - eligibility",
+        "gain_post * (carried_pre - beta * adaptation) - eligibility",
+    ),
+    "an adaptation that does not feel itself": (
+        "gain_post * (potential - beta * adaptation) - adaptation",
+        "gain_post * potential - adaptation",
+    ),
 }
 
 
@@ -251,7 +301,9 @@ def test_a_layered_circuit_may_be_recurrent_and_its_loops_learn_as_the_hidden_la
         assert (loop.port, loop.carries, loop.plasticity) == ("drive", "train", circuit.active().rule)
     assert not circuit.replace(scheme="shallow").network().pathway("hidden1_to_hidden1").plasticity
     for scheme in ("np", "wp"):
-        copied = Layered(sizes=(3, 4, 2), hidden=LeakyRate(), output=LeakyRate(), recurrent=Normal(), scheme=scheme).network()
+        copied = Layered(
+            sizes=(3, 4, 2), hidden=LeakyRate(), output=LeakyRate(), recurrent=Normal(), scheme=scheme
+        ).network()
         assert copied.pathway("hidden_to_hidden_perturbed").source == "hidden_perturbed"
     with pytest.raises(ModelError, match="recurrent joins a hidden layer with itself"):
         Layered(sizes=(3, 2), recurrent=Normal())
@@ -260,7 +312,10 @@ def test_a_layered_circuit_may_be_recurrent_and_its_loops_learn_as_the_hidden_la
 
 
 def test_a_rule_for_another_neuron_than_it_meets_is_refused():
-    with pytest.raises(ModelError, match=r"EProp.beta is 1.5, but it must be that of the postsynaptic neuron: AdaptiveLif.beta of 'hidden' is 2"):
+    with pytest.raises(
+        ModelError,
+        match=r"EProp.beta is 1.5, but it must be that of the postsynaptic neuron: AdaptiveLif.beta of 'hidden' is 2",
+    ):
         _ = systems.accumulating(cell=AdaptiveLif(tau="15 ms", tau_adaptation="80 ms", beta=2.0)).network
 
 
@@ -292,9 +347,14 @@ def test_the_class_is_the_side_of_most_cues_and_each_group_spikes_when_it_should
     assert len(data.test) == 500
 
 
-@pytest.mark.parametrize(("fields", "message"), [
-    ({"cues": 6}, "must be odd"), ({"gap": "1.5 ms"}, "whole number of bins"), ({"rate": "2 kHz"}, "at most one spike a bin"),
-])
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"cues": 6}, "must be odd"),
+        ({"gap": "1.5 ms"}, "whole number of bins"),
+        ({"rate": "2 kHz"}, "at most one spike a bin"),
+    ],
+)
 def test_a_task_that_cannot_be_is_refused(fields, message):
     with pytest.raises(ModelError, match=message):
         Evidence(**fields)
@@ -313,7 +373,10 @@ def test_the_built_in_evidence_agrees_in_every_spike_and_says_why_there_is_no_ra
 @pytest.mark.slow
 @pytest.mark.compiled
 def test_evidence_is_accumulated_with_random_feedback_and_not_by_the_readout_alone():
-    answered = {scheme: [bioFA.simulate(bioFA.load("evidence").with_scheme(scheme), seed=seed) for seed in (1, 2, 3)] for scheme in ("fa", "shallow")}
+    answered = {
+        scheme: [bioFA.simulate(bioFA.load("evidence").with_scheme(scheme), seed=seed) for seed in (1, 2, 3)]
+        for scheme in ("fa", "shallow")
+    }
     errors = {scheme: [result.metrics["test_error"] for result in results] for scheme, results in answered.items()}
     assert max(errors["fa"]) < 0.1, errors
     assert np.median(errors["shallow"]) > 2 * np.median(errors["fa"]), errors

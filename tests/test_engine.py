@@ -34,8 +34,23 @@ def test_every_rule_of_ours_that_reads_the_rate_before_it_has_the_form_for_block
     expression = rule.equations.split("=", 1)[1].rsplit(":", 1)[0]
     factors = factorise(expression, {*rule.parameters(), "T"})
     assert factors is not None
-    values = dict(zip(("error_post", "gain_post", "perturbation_post", "change_post", "r_pre", "w", "learning_rate", "decay", "T"),
-                      (0.3, -0.7, 1.9, 0.8, 0.4, -1.3, 0.02, 0.01, 0.5), strict=True))
+    values = dict(
+        zip(
+            (
+                "error_post",
+                "gain_post",
+                "perturbation_post",
+                "change_post",
+                "r_pre",
+                "w",
+                "learning_rate",
+                "decay",
+                "T",
+            ),
+            (0.3, -0.7, 1.9, 0.8, 0.4, -1.3, 0.02, 0.01, 0.5),
+            strict=True,
+        )
+    )
     whole = eval(expression, {}, values)
     taken = eval(factors.post, {}, values) * values["r_pre"] - eval(factors.decay, {}, values) * values["w"]
     assert taken == pytest.approx(whole, rel=1e-12)
@@ -44,17 +59,27 @@ def test_every_rule_of_ours_that_reads_the_rate_before_it_has_the_form_for_block
 @pytest.mark.parametrize(
     "expression",
     [
-        "learning_rate*error_post*r_pre**2", "learning_rate*error_post*(r_pre + w)*r_pre", "learning_rate*error_post*tanh(r_pre)",
-        "learning_rate*error_post*r_pre - decay*error_post*w", "learning_rate*error_post", "learning_rate*w*r_pre",
-        "learning_rate*error_post*r_pre*gain_pre", "learning_rate*sign(w)", "learning_rate*error_post*r_pre - decay*w**2",
-        "learning_rate*exp(error_post*r_pre)", "unknown*error_post*r_pre",
+        "learning_rate*error_post*r_pre**2",
+        "learning_rate*error_post*(r_pre + w)*r_pre",
+        "learning_rate*error_post*tanh(r_pre)",
+        "learning_rate*error_post*r_pre - decay*error_post*w",
+        "learning_rate*error_post",
+        "learning_rate*w*r_pre",
+        "learning_rate*error_post*r_pre*gain_pre",
+        "learning_rate*sign(w)",
+        "learning_rate*error_post*r_pre - decay*w**2",
+        "learning_rate*exp(error_post*r_pre)",
+        "unknown*error_post*r_pre",
     ],
 )
 def test_a_rule_of_another_form_stays_dense(expression):
     assert factorise(expression, PARAMETERS) is None
 
 
-@pytest.mark.parametrize("expression", ["learning_rate*r_pre*error_post/T", "r_pre*tanh(error_post)*learning_rate - w*decay/T", "(error_post - 1)*r_pre"])
+@pytest.mark.parametrize(
+    "expression",
+    ["learning_rate*r_pre*error_post/T", "r_pre*tanh(error_post)*learning_rate - w*decay/T", "(error_post - 1)*r_pre"],
+)
 def test_a_rule_of_the_form_is_found_however_it_is_written(expression):
     assert factorise(expression, PARAMETERS) is not None
 
@@ -84,7 +109,9 @@ def test_blocks_stop_where_a_stretch_stops_and_do_nothing_with_learning_off():
     first = runner.segment(instance.state, instance.training(0, 21), learning=True)
     second = runner.segment(first.state, instance.training(21, 60), learning=True)
     expected = Reference(instance).segment(instance.state, instance.training(0, 60), learning=True)
-    np.testing.assert_allclose(second.state["input_to_hidden.w"], expected.state["input_to_hidden.w"], rtol=0, atol=1e-13)
+    np.testing.assert_allclose(
+        second.state["input_to_hidden.w"], expected.state["input_to_hidden.w"], rtol=0, atol=1e-13
+    )
     still = runner.segment(instance.state, instance.training(0, 50), learning=False)
     np.testing.assert_array_equal(still.state["input_to_hidden.w"], instance.state["input_to_hidden.w"])
 
@@ -94,16 +121,23 @@ def test_a_fixed_pathway_from_the_stimulus_works_in_blocks_too():
     instance = draw(bioFA.load("linear").with_scheme("shallow"), 2)
     feed = instance.training(0, 40)
     blocked, dense = Compiled(instance, blocked=True), Compiled(instance, blocked=False)
-    assert (blocked.engine["pathways"]["input_to_hidden"], dense.engine["pathways"]["input_to_hidden"]) == ("blocked", "dense")
+    assert (blocked.engine["pathways"]["input_to_hidden"], dense.engine["pathways"]["input_to_hidden"]) == (
+        "blocked",
+        "dense",
+    )
     results = [runner.segment(instance.state, feed, learning=True) for runner in (blocked, dense, Reference(instance))]
     for other in results[1:]:
         np.testing.assert_array_equal(results[0].state["input_to_hidden.w"], instance.state["input_to_hidden.w"])
-        np.testing.assert_allclose(results[0].state["hidden_to_output.w"], other.state["hidden_to_output.w"], rtol=0, atol=1e-13)
+        np.testing.assert_allclose(
+            results[0].state["hidden_to_output.w"], other.state["hidden_to_output.w"], rtol=0, atol=1e-13
+        )
 
 
 @pytest.mark.compiled
 def test_shared_weights_and_held_presentations_are_not_blocked():
-    assert set(Compiled(draw(bioFA.load("linear").with_scheme("np"), 1), blocked=True).engine["pathways"].values()) == {"dense"}
+    assert set(Compiled(draw(bioFA.load("linear").with_scheme("np"), 1), blocked=True).engine["pathways"].values()) == {
+        "dense"
+    }
     assert set(Compiled(draw(systems.held("np"), 1), blocked=True).engine["pathways"].values()) == {"dense"}
 
 
@@ -169,7 +203,10 @@ def largest_difference(first, second):
 def test_a_program_of_float32_gives_the_same_weights_to_its_precision(model):
     instance = draw(bioFA.load(model), 5)
     feed = instance.training(0, 150)
-    dense, single = (Compiled(instance, **options).segment(instance.state, feed, learning=True) for options in ({"blocked": False}, {"precision": "float32"}))
+    dense, single = (
+        Compiled(instance, **options).segment(instance.state, feed, learning=True)
+        for options in ({"blocked": False}, {"precision": "float32"})
+    )
     for name, array in dense.state.items():
         assert np.abs(single.state[name] - array).max() <= 1e-4 * np.abs(array).max()
 
@@ -180,8 +217,13 @@ def small_experiments(draw_):
     depth = draw_(st.integers(1, 2))
     sizes = (3, *(draw_(st.integers(1, 9)) for _ in range(depth)), 2)
     circuit = Layered(
-        sizes=sizes, hidden=StaticRate(activation=draw_(activation)), output=StaticRate(activation=draw_(activation)),
-        error=ErrorUnit(carries_gain=draw_(st.booleans())), biases=draw_(st.booleans()), weights=(Normal(scale=0.5),), feedback=(Normal(),),
+        sizes=sizes,
+        hidden=StaticRate(activation=draw_(activation)),
+        output=StaticRate(activation=draw_(activation)),
+        error=ErrorUnit(carries_gain=draw_(st.booleans())),
+        biases=draw_(st.booleans()),
+        weights=(Normal(scale=0.5),),
+        feedback=(Normal(),),
         scheme=draw_(st.sampled_from(["fa", "bp"])),
         schemes={"fa": FeedbackAlignment(**systems.RATES), "bp": Backpropagation(**systems.RATES)},
     )
@@ -190,14 +232,21 @@ def small_experiments(draw_):
 
 @pytest.mark.compiled
 @pytest.mark.slow
-@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@settings(
+    max_examples=6, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
+)
 @given(experiment=small_experiments())
 def test_dense_blocked_and_numpy_agree_on_random_small_networks(experiment):
     instance = draw(experiment, 1)
     feed = instance.training(0, 50)
     expected = Reference(instance).segment(instance.state, feed, learning=True).state
     for blocked in (True, False):
-        assert largest_difference(expected, Compiled(instance, blocked=blocked).segment(instance.state, feed, learning=True).state) <= 1e-10
+        assert (
+            largest_difference(
+                expected, Compiled(instance, blocked=blocked).segment(instance.state, feed, learning=True).state
+            )
+            <= 1e-10
+        )
 
 
 def test_compiled_synapses_are_visited_only_where_the_presynaptic_neuron_spikes():
@@ -218,7 +267,9 @@ def test_what_only_plasticity_and_records_read_is_left_out_of_the_steps_in_which
     steps = make_program(experiment).steps
     only = {step.of: step.only for step in steps if step.kind == "transmit" and step.only}
     assert only == {"mismatch_to_hidden": "looks", "mismatch_to_hidden_probe": "last_step"}
-    often = " ".join(statement for step in steps if step.kind == "evaluate" and not step.only for statement in step.statements)
+    often = " ".join(
+        statement for step in steps if step.kind == "evaluate" and not step.only for statement in step.statements
+    )
     assert "train = " in often
     assert not any(f"{variable} = " in often for variable in ("gain", "r", "mismatch", "error"))
     traced = bioFA.load("pattern")

@@ -36,12 +36,23 @@ def test_an_example_runs_and_draws_its_figure(script, tmp_path, capsys):
 @pytest.mark.slow
 @pytest.mark.skipif("BIOFA_DATA" not in os.environ, reason="BIOFA_DATA names no folder with MNIST")
 def test_the_figures_of_mnist_are_drawn_from_finished_runs(tmp_path, capsys):
-    short = {"protocol.phases": [{"presentations": 2000}, {"presentations": 1000, "rate": 0.2}], "protocol.snapshots": 1, "circuit.sizes": [784, 100, 10], "record.every": 10}
+    short = {
+        "protocol.phases": [{"presentations": 2000}, {"presentations": 1000, "rate": 0.2}],
+        "protocol.snapshots": 1,
+        "circuit.sizes": [784, 100, 10],
+        "record.every": 10,
+    }
     results = {}
     for scheme, seed in (("fa", 1), ("fa", 2), ("shallow", 1)):
-        results[scheme, seed] = bioFA.simulate(bioFA.load("mnist", short).with_scheme(scheme), seed=seed, folder=tmp_path / f"{scheme}{seed}")
-    runpy.run_path(str(OF_MNIST))["main"](tmp_path / "drawn", [tmp_path / f"{scheme}{seed}" for scheme, seed in results])
-    assert {path.name for path in (tmp_path / "drawn").iterdir()} == {f"{name}.{suffix}" for name in ("fig2", "figS1") for suffix in ("png", "pdf")}
+        results[scheme, seed] = bioFA.simulate(
+            bioFA.load("mnist", short).with_scheme(scheme), seed=seed, folder=tmp_path / f"{scheme}{seed}"
+        )
+    runpy.run_path(str(OF_MNIST))["main"](
+        tmp_path / "drawn", [tmp_path / f"{scheme}{seed}" for scheme, seed in results]
+    )
+    assert {path.name for path in (tmp_path / "drawn").iterdir()} == {
+        f"{name}.{suffix}" for name in ("fig2", "figS1") for suffix in ("png", "pdf")
+    }
     told = capsys.readouterr().out
     rates = sorted(100 * results["fa", seed].metrics["test_error"] for seed in (1, 2))
     assert f"n = 2: test {sum(rates) / 2:.2f} % ({rates[0]:.2f} to {rates[1]:.2f})" in told

@@ -1,4 +1,5 @@
-"""Every format: what it holds comes back, what it cannot hold is said, and learning goes on from an import as if it had never left."""
+"""Every format: what it holds comes back, what it cannot hold is said,
+and learning goes on from an import as if it had never left."""
 
 import json
 import os
@@ -84,8 +85,19 @@ def test_learning_goes_on_from_an_import_as_if_it_had_never_left(runs, name, tmp
     assert written.exit_code == 0, written.output
     assert biofa("import", place, "--out", tmp_path / "back").exit_code == 0
     found = biofa(
-        "run", tmp_path / "back" / "model.toml", "--set", "protocol.epochs=2", "--seed", 3, "--after", tmp_path / "back" / "state.h5", "--backend", "numpy",
-        "--out", tmp_path / "onward", "--json",
+        "run",
+        tmp_path / "back" / "model.toml",
+        "--set",
+        "protocol.epochs=2",
+        "--seed",
+        3,
+        "--after",
+        tmp_path / "back" / "state.h5",
+        "--backend",
+        "numpy",
+        "--out",
+        tmp_path / "onward",
+        "--json",
     )
     assert found.exit_code == 0, found.output
     onward = bioFA.load_result(tmp_path / "onward" / "result.h5")
@@ -117,7 +129,11 @@ def test_unknown_formats_and_files_are_refused(runs, tmp_path):
     assert biofa("export", tmp_path / "none.h5", "--to", "arrays", "--out", tmp_path / "x").exit_code == 2
     (tmp_path / "x.odd").touch()
     assert "tells no format" in biofa("import", tmp_path / "x.odd", "--out", tmp_path / "y").stderr
-    assert "can be written but not read" in biofa("import", tmp_path / "x.odd", "--from", "arrays", "--out", tmp_path / "y").stderr
+    assert (
+        "can be written but not read" in biofa(
+            "import", tmp_path / "x.odd", "--from", "arrays", "--out", tmp_path / "y"
+        ).stderr
+    )
     assert not (tmp_path / "y").exists()
 
 
@@ -129,15 +145,33 @@ def test_the_help_of_export_lists_every_format():
 
 UNLIKE = {"circuit.hidden.refractory_period": 0.0, "circuit.hidden.decay": "euler", "circuit.hidden.reset": "subtract"}
 LOSSY = [  # model, changes, format, exit code, what is said
-    ("linear", {}, "nir", 0, ["lost: plasticity (local_error at input_to_hidden", "lost: feedback pathways (mismatch_to_output"]),
+    (
+        "linear",
+        {},
+        "nir",
+        0,
+        ["lost: plasticity (local_error at input_to_hidden", "lost: feedback pathways (mismatch_to_output"],
+    ),
     ("nonlinear", {}, "nir", 2, ["'hidden1'", "no rate function such as tanh", "nothing meaningful"]),
-    ("digits_spiking", {}, "nir", 0, ["lost: exact decay of hidden", "lost: the refractory period of output (0.002 s)", "lost: timing at output"]),
+    (
+        "digits_spiking",
+        {},
+        "nir",
+        0,
+        ["lost: exact decay of hidden", "lost: the refractory period of output (0.002 s)", "lost: timing at output"],
+    ),
     ("digits_spiking", UNLIKE, "nir", 0, ["lost: the reset of hidden"]),
     ("evidence", {}, "nir", 2, ["no neuron like AdaptiveLif"]),
     ("linear_spiking", {}, "nir", 2, ["no neuron like StochasticSigmoid"]),
     ("linear", {}, "sonata", 0, ["lost: the neuron model of hidden"]),
     ("digits_spiking", {}, "sonata", 0, ["lost: the threshold test of hidden"]),
-    ("linear", {"circuit.scheme": "brsf"}, "sonata", 0, ["lost: the weights of mismatch_to_hidden, which are drawn anew"]),
+    (
+        "linear",
+        {"circuit.scheme": "brsf"},
+        "sonata",
+        0,
+        ["lost: the weights of mismatch_to_hidden, which are drawn anew"],
+    ),
     ("digits", {}, "safetensors", 0, ["lost: plasticity", "lost: feedback pathways"]),
     ("linear", {}, "neuroml", 0, ["lost: rate units as NeuroML 2", "lost: all examples but one"]),
     ("evidence", {}, "neuroml", 2, ["adaptive_lif has no counterpart"]),
@@ -149,7 +183,11 @@ LOSSY = [  # model, changes, format, exit code, what is said
 ]
 
 
-@pytest.mark.parametrize(("model", "changes", "name", "code", "said"), LOSSY, ids=[f"{model} {' '.join(str(v) for v in changes.values())[:20]} to {name}" for model, changes, name, *_ in LOSSY])
+@pytest.mark.parametrize(
+    ("model", "changes", "name", "code", "said"),
+    LOSSY,
+    ids=[f"{model} {' '.join(str(v) for v in changes.values())[:20]} to {name}" for model, changes, name, *_ in LOSSY],
+)
 def test_what_a_format_cannot_hold_is_told_or_refused(model, changes, name, code, said, tmp_path):
     experiment = bioFA.load(model, changes)
     Trained(experiment, 1, 0, dict(bioFA.draw(experiment, 1).state)).save(tmp_path / "state.h5")
@@ -168,7 +206,9 @@ def test_arrays_hold_every_weight_to_the_last_bit(runs, tmp_path):
         for name in kept.files:
             np.testing.assert_array_equal(kept[name], result.state[name])
     for name, matrix in result.trained.weights.items():
-        np.testing.assert_array_equal(np.loadtxt(tmp_path / "a" / "weights" / f"{name}.csv", delimiter=",", ndmin=2), matrix)
+        np.testing.assert_array_equal(
+            np.loadtxt(tmp_path / "a" / "weights" / f"{name}.csv", delimiter=",", ndmin=2), matrix
+        )
     curve = pd.read_csv(tmp_path / "a" / "learning_curve.csv")
     np.testing.assert_array_equal(curve["nse"], result.learning_curve)
     assert toml.load(tmp_path / "a" / "model.toml") == result.experiment
@@ -181,14 +221,18 @@ def test_pandas_and_xarray_show_what_the_result_holds(runs):
     for pathway, rows in frames["alignment"].groupby("pathway"):
         np.testing.assert_array_equal(rows["alignment"], result.alignment_course[pathway]["alignment"])
     dataset = result.to_xarray()
-    np.testing.assert_array_equal(dataset["input_to_hidden"].sel(snapshot=PRESENTATIONS), result.state["input_to_hidden.w"])
+    np.testing.assert_array_equal(
+        dataset["input_to_hidden"].sel(snapshot=PRESENTATIONS), result.state["input_to_hidden.w"]
+    )
     assert dataset["nse"].dims == ("presentation",)
 
 
 def test_a_state_dict_of_pytorch_is_read_as_a_network(tmp_path):
     numpy = pytest.importorskip("safetensors.numpy")
     rng = np.random.default_rng(1)
-    tensors = {f"layers.{n}.weight": rng.standard_normal(shape).astype(np.float32) for n, shape in ((2, (7, 5)), (10, (3, 7)))}
+    tensors = {
+        f"layers.{n}.weight": rng.standard_normal(shape).astype(np.float32) for n, shape in ((2, (7, 5)), (10, (3, 7)))
+    }
     tensors |= {"layers.2.bias": rng.standard_normal(7).astype(np.float32)}
     numpy.save_file(tensors, tmp_path / "theirs.safetensors")
     found = exchange.load(tmp_path / "theirs.safetensors")
@@ -198,14 +242,20 @@ def test_a_state_dict_of_pytorch_is_read_as_a_network(tmp_path):
     x = rng.standard_normal(5)
     instance = bioFA.draw(experiment, 1)
     w1, b, w2 = (instance.state[f"{name}.w"] for name in ("input_to_hidden", "bias_to_hidden", "hidden_to_output"))
-    expected = tensors["layers.10.weight"].astype(float) @ (tensors["layers.2.weight"].astype(float) @ x + tensors["layers.2.bias"])
+    expected = tensors["layers.10.weight"].astype(float) @ (
+        tensors["layers.2.weight"].astype(float) @ x + tensors["layers.2.bias"]
+    )
     np.testing.assert_allclose(w2 @ (w1 @ x + b[:, 0]), expected, rtol=1e-12)
     ran = biofa("run", model, "--backend", "numpy", "--out", tmp_path / "run", "--set", "task.examples=20")
     assert ran.exit_code == 0, ran.output
     assert "nothing: no pathway has a plasticity rule" in ran.output
 
 
-@pytest.mark.parametrize("tensors", [{"a.weight": (3, 2), "b.weight": (4, 5)}, {"conv.weight": (2, 2, 3, 3)}, {}], ids=["no chain", "no linear layer", "nothing"])
+@pytest.mark.parametrize(
+    "tensors",
+    [{"a.weight": (3, 2), "b.weight": (4, 5)}, {"conv.weight": (2, 2, 3, 3)}, {}],
+    ids=["no chain", "no linear layer", "nothing"],
+)
 def test_a_state_dict_that_is_no_row_of_linear_layers_is_refused(tmp_path, tensors):
     numpy = pytest.importorskip("safetensors.numpy")
     numpy.save_file({name: np.ones(shape) for name, shape in tensors.items()}, tmp_path / "odd.safetensors")
@@ -219,7 +269,11 @@ def of_torch(tmp_path, tensors, metadata=None):
 
 
 def weights_of(found):
-    return {p.name: np.array(p.weights.values) for p in found.trained.experiment.network.pathways if hasattr(p.weights, "values")}
+    return {
+        p.name: np.array(p.weights.values)
+        for p in found.trained.experiment.network.pathways
+        if hasattr(p.weights, "values")
+    }
 
 
 def test_one_linear_layer_is_read_with_its_bias(tmp_path):
@@ -232,7 +286,10 @@ def test_one_linear_layer_is_read_with_its_bias(tmp_path):
 def test_the_order_of_layers_is_told_where_the_sizes_leave_it_open_or_the_names_are_wrong(tmp_path):
     encoder, decoder = np.ones((4, 12)), np.ones((12, 4))
     both = of_torch(tmp_path, {"encoder.weight": encoder, "decoder.weight": decoder})
-    assert any("decoder, encoder (4-12-4) is taken, the order of their names; encoder, decoder (12-4-12) fits too" in line for line in both.lost)
+    assert any(
+        "decoder, encoder (4-12-4) is taken, the order of their names; encoder, decoder (12-4-12) fits too" in line
+        for line in both.lost
+    )
     only = of_torch(tmp_path, {"b.weight": np.ones((4, 12)), "a.weight": np.full((7, 4), 2.0)})
     assert any("b, a (12-4-7) is taken, the only one that fits their sizes" in line for line in only.lost)
     assert weights_of(only)["hidden_to_output"].shape == (7, 4)
@@ -283,12 +340,18 @@ def test_a_changed_annotation_is_refused(runs, tmp_path):
     with safe_open(tmp_path / "n.safetensors", framework="numpy") as file:
         metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     noted = json.loads(metadata["bioFA"])
-    for change, complaint in (({"format": 99}, "newer"), ({"experiment": "name = 1"}, "damaged"), ({"state": 3}, "damaged")):
+    for change, complaint in (
+        ({"format": 99}, "newer"),
+        ({"experiment": "name = 1"}, "damaged"),
+        ({"state": 3}, "damaged"),
+    ):
         path = tmp_path / f"{complaint}{len(change)}{next(iter(change))}.safetensors"
         numpy.save_file(tensors, path, metadata={"bioFA": json.dumps(noted | change)})
         with pytest.raises(FileError, match=complaint):
             exchange.load(path)
-    numpy.save_file(tensors | {"input_to_hidden.weight": np.ones((2, 2))}, tmp_path / "shape.safetensors", metadata=metadata)
+    numpy.save_file(
+        tensors | {"input_to_hidden.weight": np.ones((2, 2))}, tmp_path / "shape.safetensors", metadata=metadata
+    )
     with pytest.raises(FileError, match="must have weights of shape"):
         exchange.load(tmp_path / "shape.safetensors")
 
@@ -296,7 +359,9 @@ def test_a_changed_annotation_is_refused(runs, tmp_path):
 def test_a_bundle_runs_again_to_the_same_weights_and_holds_its_data(tmp_path):
     rng = np.random.default_rng(2)
     np.savez(tmp_path / "mine.npz", inputs=rng.standard_normal((30, 5)), targets=rng.standard_normal((30, 3)))
-    experiment = bioFA.load("linear", {"circuit.sizes": [5, 4, 3], "task": {"name": "arrays", "path": str(tmp_path / "mine.npz")}})
+    experiment = bioFA.load(
+        "linear", {"circuit.sizes": [5, 4, 3], "task": {"name": "arrays", "path": str(tmp_path / "mine.npz")}}
+    )
     result = bioFA.simulate(experiment, seed=4, backend="numpy")
     result.save(tmp_path / "run" / "result.h5")
     assert biofa("bundle", tmp_path / "run", "--out", tmp_path / "b").exit_code == 0
@@ -314,7 +379,15 @@ def test_a_bundle_runs_again_to_the_same_weights_and_holds_its_data(tmp_path):
     assert exchange.load(moved).trained.state.keys() == result.state.keys()
     manifest = json.loads((moved / "manifest.json").read_text())
     assert manifest["metrics"] == result.metrics
-    assert set(manifest["files"]) == {"CITATION.cff", "README.md", "data/mine.npz", "model.toml", "requirements.txt", "rerun.sh", "result.h5"}
+    assert set(manifest["files"]) == {
+        "CITATION.cff",
+        "README.md",
+        "data/mine.npz",
+        "model.toml",
+        "requirements.txt",
+        "rerun.sh",
+        "result.h5",
+    }
 
 
 @pytest.mark.parametrize(("damage", "complaint"), [
@@ -341,4 +414,7 @@ def _manifest(bundle, change):
 def test_a_state_file_is_read_as_a_result_is(runs, tmp_path):
     trained = runs[0].trained
     assert load_trained(trained.save(tmp_path / "state.h5")).state.keys() == trained.state.keys()
-    assert bioFA.simulate(runs[2].experiment, seed=3, backend="numpy", weights=tmp_path / "state.h5").presentations == 2 * PRESENTATIONS
+    assert (
+        bioFA.simulate(runs[2].experiment, seed=3, backend="numpy", weights=tmp_path / "state.h5").presentations
+        == 2 * PRESENTATIONS
+    )

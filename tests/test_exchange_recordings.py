@@ -1,4 +1,5 @@
-"""Neo and NWB files hold the spikes, traces, trials and weights of a run, and other tools compute from them what bioFA does."""
+"""Neo and NWB files hold the spikes, traces, trials and weights of a run,
+and other tools compute from them what bioFA does."""
 
 import numpy as np
 import pytest
@@ -11,7 +12,12 @@ from bioFA.instance import draw
 from bioFA.modelfiles import toml
 
 CLASSES = {
-    "circuit.sizes": [6, 12, 3], "protocol.phases": [], "protocol.presentations": 15, "protocol.presentation": "40 ms", "protocol.learning_onset": "20 ms", "protocol.snapshots": 2,
+    "circuit.sizes": [6, 12, 3],
+    "protocol.phases": [],
+    "protocol.presentations": 15,
+    "protocol.presentation": "40 ms",
+    "protocol.learning_onset": "20 ms",
+    "protocol.snapshots": 2,
 }
 
 
@@ -25,7 +31,9 @@ def classes(tmp_path_factory):
     rng, path = np.random.default_rng(1), tmp_path_factory.mktemp("data") / "classes.npz"
     labels = rng.integers(3, size=20)
     np.savez(path, inputs=rng.uniform(size=(20, 6)), targets=np.eye(3)[labels], labels=labels)
-    return bioFA.simulate(bioFA.load("digits_spiking", CLASSES | {"task": {"name": "arrays", "path": str(path)}}), seed=1, backend="numpy")
+    return bioFA.simulate(
+        bioFA.load("digits_spiking", CLASSES | {"task": {"name": "arrays", "path": str(path)}}), seed=1, backend="numpy"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +63,13 @@ def test_every_neuron_is_a_spike_train_with_every_spike(spiking, block):
     segment, step = block.segments[0], spiking.experiment.protocol.step
     for population, spikes in spiking.activity.spikes.items():
         trains = [train for train in segment.spiketrains if train.annotations["population"] == population]
-        assert [train.annotations["neuron"] for train in trains] == list(range(spiking.experiment.network.population(population).size))
+        assert [train.annotations["neuron"] for train in trains] == list(
+            range(spiking.experiment.network.population(population).size)
+        )
         for neuron, train in enumerate(trains):
-            np.testing.assert_allclose(train.rescale("s").magnitude, (np.sort(spikes[spikes[:, 1] == neuron, 0]) + 0.5) * step)
+            np.testing.assert_allclose(
+                train.rescale("s").magnitude, (np.sort(spikes[spikes[:, 1] == neuron, 0]) + 0.5) * step
+            )
 
 
 def test_elephant_computes_our_rates_and_cv_from_the_file(spiking, block):
@@ -93,7 +105,10 @@ def test_weights_at_the_snapshots_are_arrays_of_the_nix_file_and_of_the_nwb_file
     for number, result in enumerate((spiking, rates)):
         exchange.export(result, "neo", tmp_path / f"{number}.nix")
         exchange.export(result, "nwb", tmp_path / f"{number}.nwb")
-        with nixio.File.open(str(tmp_path / f"{number}.nix"), nixio.FileMode.ReadOnly) as file, pynwb.NWBHDF5IO(str(tmp_path / f"{number}.nwb"), "r") as io:
+        with (
+            nixio.File.open(str(tmp_path / f"{number}.nix"), nixio.FileMode.ReadOnly) as file,
+            pynwb.NWBHDF5IO(str(tmp_path / f"{number}.nwb"), "r") as io,
+        ):
             arrays, scratch = file.blocks[0].data_arrays, io.read().scratch
             for name, weights in result.snapshots.items():
                 np.testing.assert_array_equal(arrays[name][:], weights)
@@ -112,7 +127,11 @@ def test_an_nwb_file_passes_the_strict_configuration_of_an_archive_and_opens_in_
     inspector, neo = pytest.importorskip("nwbinspector"), pytest.importorskip("neo.io")
     config = inspector.load_config("dandi")
     found = list(inspector.inspect_nwbfile(nwbfile_path=str(nwb[0]), config=config))
-    assert [message.message for message in found if message.importance.value > inspector.Importance.BEST_PRACTICE_SUGGESTION.value] == []
+    assert [
+        message.message
+        for message in found
+        if message.importance.value > inspector.Importance.BEST_PRACTICE_SUGGESTION.value
+    ] == []
     block = neo.NWBIO(str(nwb[0]), "r").read_all_blocks()[0]
     units = nwb[1].units
     assert len(block.segments[0].spiketrains) == len(units)
@@ -159,14 +178,22 @@ def test_the_nwb_inspector_finds_nothing_critical(kind, request, tmp_path):
     inspector = pytest.importorskip("nwbinspector")
     exchange.export(request.getfixturevalue(kind), "nwb", tmp_path / "run.nwb")
     found = list(inspector.inspect_nwbfile(nwbfile_path=str(tmp_path / "run.nwb")))
-    worst = [message for message in found if message.importance.name not in ("BEST_PRACTICE_SUGGESTION", "BEST_PRACTICE_VIOLATION")]
+    worst = [
+        message
+        for message in found
+        if message.importance.name not in ("BEST_PRACTICE_SUGGESTION", "BEST_PRACTICE_VIOLATION")
+    ]
     assert worst == []
 
 
 def test_a_file_that_misses_its_package_says_what_to_install(spiking, tmp_path, monkeypatch):
     import sys
 
-    for name, package, extra in (("neo", "nixio", "neo"), ("nwb", "pynwb", "nwb"), ("safetensors", "safetensors.numpy", "safetensors")):
+    for name, package, extra in (
+        ("neo", "nixio", "neo"),
+        ("nwb", "pynwb", "nwb"),
+        ("safetensors", "safetensors.numpy", "safetensors"),
+    ):
         monkeypatch.setitem(sys.modules, package, None)
         with pytest.raises(bioFA.MissingError, match=rf"pip install 'bioFA\[{extra}\]'"):
             exchange.export(spiking, name, tmp_path / name)

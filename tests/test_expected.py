@@ -1,7 +1,10 @@
-"""What is exported runs: every built-in model in every format, in the programs and by the very lines that its README gives, answers what is written beside it.
+"""What is exported runs: every built-in model in every format,
+in the programs and by the very lines that its README gives, answers what is written beside it.
 
-`docs/howto/exports_that_run.md` has the table that these tests go through: each model and format with the programs that run it, or why it is refused. Brian2 and libsonata are
-here; NEST and bmtk too, or in the environment of `BIOFA_CLIENTS_NEST`; PyTorch's tools in that of `BIOFA_CLIENTS`, jNeuroML in that of `BIOFA_NEUROML_PYTHON`. Without them a pair is skipped.
+`docs/howto/exports_that_run.md` has the table that these tests go through: each model and format with the programs that
+run it, or why it is refused. Brian2 and libsonata are here; NEST and bmtk too, or in the environment of
+`BIOFA_CLIENTS_NEST`; PyTorch's tools in that of `BIOFA_CLIENTS`, jNeuroML in that of `BIOFA_NEUROML_PYTHON`. Without
+them a pair is skipped.
 """
 
 import importlib.util
@@ -33,8 +36,16 @@ PAGE = ROOT / "docs" / "howto" / "exports_that_run.md"
 MODELS = sorted(path.stem for path in (ROOT / "models").glob("*.toml"))
 FORMATS = [name for name, format in exchange.FORMATS.items() if not format.needs_result]
 FEW = {"task.examples": 60, "task.test_examples": 20}
-CHANGES = {"depth": FEW, "nonlinear": FEW, "linear": FEW, "leaky": FEW, "linear_spiking": FEW, "evidence": {"task.examples": 6, "task.test_examples": 4}}
-CHANGES |= {key: {"circuit.sizes": [784, 50, 10]} for key in ("mnist", "mnist_sparse", "mnist_spiking")}  # whole, jNeuroML takes 9 GB and half an hour
+CHANGES = {
+    "depth": FEW,
+    "nonlinear": FEW,
+    "linear": FEW,
+    "leaky": FEW,
+    "linear_spiking": FEW,
+    "evidence": {"task.examples": 6, "task.test_examples": 4},
+}
+# whole, jNeuroML takes 9 GB and half an hour
+CHANGES |= {key: {"circuit.sizes": [784, 50, 10]} for key in ("mnist", "mnist_sparse", "mnist_spiking")}
 PRESENTATIONS = 20
 ARGUMENTS = {"norse": "norse", "snnTorch": "snntorch", "SpikingJelly": "spikingjelly"}
 WITHOUT_BIOFA = """
@@ -54,7 +65,9 @@ def cells():
     table = PAGE.read_text(encoding="utf-8").partition("\n| model |")[2].partition("\n\n")[0]
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in f"| model |{table}".splitlines()]
     head = rows[0][1:]
-    return {(row[0].strip("`"), name.strip("`")): cell for row in rows[2:] for name, cell in zip(head, row[1:], strict=True)}
+    return {
+        (row[0].strip("`"), name.strip("`")): cell for row in rows[2:] for name, cell in zip(head, row[1:], strict=True)
+    }
 
 
 CELLS = cells()
@@ -124,8 +137,12 @@ def run(readme, python, argument="", only=("sh", "python")):
     environment |= {"PYTHONPATH": str(forbidden), "PATH": f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}"}
     for language, code in blocks(readme):
         if language in only:
-            command = ["bash", "-ec", code] if language == "sh" else [python, "-c", code, *([argument] if argument else [])]
-            done = subprocess.run(command, cwd=readme.parent, capture_output=True, text=True, env=environment, check=False)
+            command = (
+                ["bash", "-ec", code] if language == "sh" else [python, "-c", code, *([argument] if argument else [])]
+            )
+            done = subprocess.run(
+                command, cwd=readme.parent, capture_output=True, text=True, env=environment, check=False
+            )
             if done.returncode:
                 return f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
     print(done.stdout)
@@ -151,8 +168,13 @@ def test_what_the_table_calls_refused_is_refused_for_the_reason_it_gives(model, 
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("model", "format"), [pair for pair in CELLS if pair not in REFUSED and pair[1] != "brian2" and "mnist" not in pair[0]])
-def test_what_the_table_does_not_call_refused_is_exported_with_a_readme_that_names_its_programs(model, format, exported):
+@pytest.mark.parametrize(
+    ("model", "format"),
+    [pair for pair in CELLS if pair not in REFUSED and pair[1] != "brian2" and "mnist" not in pair[0]],
+)
+def test_what_the_table_does_not_call_refused_is_exported_with_a_readme_that_names_its_programs(
+    model, format, exported
+):
     path, outcome = exported(model, format)
     readme, answers = companions(path)
     assert str(readme) in outcome.run
@@ -179,7 +201,10 @@ def test_an_export_run_as_its_readme_says_gives_what_is_expected(model, format, 
     answers.write_bytes(kept)
 
 
-@pytest.mark.parametrize("model", [model for model, format in CELLS if format == "nir" and (model, format) not in REFUSED and "mnist" not in model])
+@pytest.mark.parametrize(
+    "model",
+    [model for model, format in CELLS if format == "nir" and (model, format) not in REFUSED and "mnist" not in model],
+)
 def test_the_equations_of_a_nir_graph_give_what_is_expected(model, exported):
     path, _ = exported(model, "nir")
     graph = nir.read(path)
@@ -221,13 +246,18 @@ def test_an_export_whose_file_cannot_be_written_leaves_nothing_beside_it(network
 
 
 @pytest.mark.parametrize("format", ["safetensors", "nir", "sonata"])
-def test_a_model_whose_examples_are_not_here_is_exported_and_its_answers_are_told_to_be_missing(format, network, tmp_path):
+def test_a_model_whose_examples_are_not_here_is_exported_and_its_answers_are_told_to_be_missing(
+    format, network, tmp_path
+):
     known, data = network("linear"), tmp_path / "gone.npz"
     np.savez(data, inputs=np.ones((5, 30)), targets=np.ones((5, 10)))
     away = Trained(known.experiment.replace(task=Arrays(path=str(data))), 3, 0, known.state)
     data.unlink()
     outcome = exchange.export(away, format, tmp_path / f"network{exchange.FORMATS[format].suffix}")
-    assert any("what must come out: the examples cannot be shown" in sentence and "gone.npz" in sentence for sentence in outcome.lost)
+    assert any(
+        "what must come out: the examples cannot be shown" in sentence and "gone.npz" in sentence
+        for sentence in outcome.lost
+    )
     assert not list(tmp_path.rglob("*expected.npz"))
 
 
@@ -235,10 +265,23 @@ def test_a_format_that_holds_a_run_says_that_there_is_nothing_to_run(tmp_path):
     result = bioFA.simulate(bioFA.load("linear", FEW), seed=1, backend="numpy", folder=tmp_path / "run")
     outcome = exchange.export(result, "arrays", tmp_path / "arrays")
     assert outcome.run == "nothing: this format holds what a run recorded, not a model that runs"
-    said = CliRunner().invoke(cli.main, ["export", str(tmp_path / "run"), "--to", "safetensors", "--out", str(tmp_path / "network.safetensors")])
+    said = CliRunner().invoke(
+        cli.main,
+        ["export", str(tmp_path / "run"), "--to", "safetensors", "--out", str(tmp_path / "network.safetensors")],
+    )
     assert f"run: as {tmp_path / 'network.safetensors.README.md'} says" in said.output
-    listed = json.loads(CliRunner().invoke(cli.main, ["export", str(tmp_path / "run"), "--to", "nir", "--out", str(tmp_path / "network.nir"), "--json"]).output)
-    assert [Path(path).name for path in listed["paths"]] == ["network.nir", "network.nir.README.md", "network.nir.expected.npz"]
+    listed = json.loads(
+        CliRunner()
+        .invoke(
+            cli.main, ["export", str(tmp_path / "run"), "--to", "nir", "--out", str(tmp_path / "network.nir"), "--json"]
+        )
+        .output
+    )
+    assert [Path(path).name for path in listed["paths"]] == [
+        "network.nir",
+        "network.nir.README.md",
+        "network.nir.expected.npz",
+    ]
     assert listed["run"].startswith(f"as {tmp_path / 'network.nir.README.md'}")
 
 
@@ -248,7 +291,9 @@ def test_what_arrives_late_in_another_program_is_late_by_so_many_steps(network):
     hidden = expected.sends(known.experiment.network.population("hidden"))
     asked = [hidden]
     plain = expected.answers(known, drawn, asked, lambda neuron: neuron, count=2)[str(hidden)]
-    late = expected.answers(known, drawn, asked, lambda neuron: neuron, {"input_to_hidden": 3, "bias_to_hidden": 3}, count=2)[str(hidden)]
+    late = expected.answers(
+        known, drawn, asked, lambda neuron: neuron, {"input_to_hidden": 3, "bias_to_hidden": 3}, count=2
+    )[str(hidden)]
     assert plain.any()
     np.testing.assert_array_equal(late[:, 3:], plain[:, :-3])
     assert not late[:, :3].any()

@@ -1,4 +1,5 @@
-"""The parser of equations: what it reads, how it writes it anew, what it computes, and exactly what it says of all else."""
+"""The parser of equations: what it reads, how it writes it anew, what it computes,
+and exactly what it says of all else."""
 
 import ast
 import math
@@ -12,17 +13,47 @@ from bioFA.errors import BadEquation, BadName, UnknownName
 from bioFA.expressions import DEEPEST, FUNCTIONS, LONGEST, RESERVED, check_constants, parse, right_side
 
 VALUES = {"w": 0.5, "r_pre": 2.0, "T": 4.0}
-ALLOWED = "Allowed: numbers, names, + - * / **, comparisons inside int(...), and exp, log, sqrt, tanh, sin, cos, abs, sign, clip, int."
+ALLOWED = (
+    "Allowed: numbers, names, + - * / **, comparisons inside int(...), and exp, log, sqrt, tanh, sin, cos, abs, sign,"
+    " clip, int."
+)
 
 
-@pytest.mark.parametrize(("text", "written", "value"), [
-    ("w", "w", 0.5), ("  w\n", "w", 0.5), ("1", "1.0", 1.0), ("1e-3", "0.001", 0.001), ("-w", "(-w)", -0.5), ("+w", "w", 0.5), ("w + r_pre", "(w + r_pre)", 2.5), ("w - r_pre", "(w - r_pre)", -1.5),
-    ("w * r_pre", "(w * r_pre)", 1.0), ("w / r_pre", "(w / r_pre)", 0.25), ("w ** r_pre", "(w ** r_pre)", 0.25), ("w - r_pre - T", "((w - r_pre) - T)", -5.5), ("w ** 2 ** 3", "(w ** (2.0 ** 3.0))", 0.5**8),
-    ("exp(w)", "exp(w)", math.exp(0.5)), ("log(T)", "log(T)", math.log(4)), ("sqrt(T)", "sqrt(T)", 2.0), ("tanh(w)", "tanh(w)", math.tanh(0.5)), ("sin(w)", "sin(w)", math.sin(0.5)),
-    ("cos(w)", "cos(w)", math.cos(0.5)), ("abs(-w)", "abs((-w))", 0.5), ("sign(-w)", "sign((-w))", -1.0), ("clip(T, w, r_pre)", "clip(T, w, r_pre)", 2.0),
-    ("int(w > 0)", "int(w > 0.0)", 1.0), ("int(w < 0)", "int(w < 0.0)", 0.0), ("int(w >= 0.5)", "int(w >= 0.5)", 1.0), ("int(w <= 0.5)", "int(w <= 0.5)", 1.0), ("int(w < 0.5)", "int(w < 0.5)", 0.0),
-    ("int(w > 0.5)", "int(w > 0.5)", 0.0), ("int(-w > r_pre / T)", "int((-w) > (r_pre / T))", 0.0), ("2 * int(w + 1 > 1) + T", "((2.0 * int((w + 1.0) > 1.0)) + T)", 6.0),
-])
+@pytest.mark.parametrize(
+    ("text", "written", "value"),
+    [
+        ("w", "w", 0.5),
+        ("  w\n", "w", 0.5),
+        ("1", "1.0", 1.0),
+        ("1e-3", "0.001", 0.001),
+        ("-w", "(-w)", -0.5),
+        ("+w", "w", 0.5),
+        ("w + r_pre", "(w + r_pre)", 2.5),
+        ("w - r_pre", "(w - r_pre)", -1.5),
+        ("w * r_pre", "(w * r_pre)", 1.0),
+        ("w / r_pre", "(w / r_pre)", 0.25),
+        ("w ** r_pre", "(w ** r_pre)", 0.25),
+        ("w - r_pre - T", "((w - r_pre) - T)", -5.5),
+        ("w ** 2 ** 3", "(w ** (2.0 ** 3.0))", 0.5**8),
+        ("exp(w)", "exp(w)", math.exp(0.5)),
+        ("log(T)", "log(T)", math.log(4)),
+        ("sqrt(T)", "sqrt(T)", 2.0),
+        ("tanh(w)", "tanh(w)", math.tanh(0.5)),
+        ("sin(w)", "sin(w)", math.sin(0.5)),
+        ("cos(w)", "cos(w)", math.cos(0.5)),
+        ("abs(-w)", "abs((-w))", 0.5),
+        ("sign(-w)", "sign((-w))", -1.0),
+        ("clip(T, w, r_pre)", "clip(T, w, r_pre)", 2.0),
+        ("int(w > 0)", "int(w > 0.0)", 1.0),
+        ("int(w < 0)", "int(w < 0.0)", 0.0),
+        ("int(w >= 0.5)", "int(w >= 0.5)", 1.0),
+        ("int(w <= 0.5)", "int(w <= 0.5)", 1.0),
+        ("int(w < 0.5)", "int(w < 0.5)", 0.0),
+        ("int(w > 0.5)", "int(w > 0.5)", 0.0),
+        ("int(-w > r_pre / T)", "int((-w) > (r_pre / T))", 0.0),
+        ("2 * int(w + 1 > 1) + T", "((2.0 * int((w + 1.0) > 1.0)) + T)", 6.0),
+    ],
+)
 def test_what_is_read_is_written_anew_and_computed(text, written, value):
     read = parse(text, VALUES)
     assert read.text == written
@@ -38,7 +69,10 @@ def test_names_are_told_once_each_in_the_order_in_which_they_stand():
 def test_arrays_are_computed_element_by_element_and_warn_of_nothing():
     read = parse("w / r_pre + log(r_pre) + int(w > 0)")
     with np.errstate(all="raise"):
-        np.testing.assert_allclose(read.evaluate({"w": np.array([1.0, 2.0, -1.0]), "r_pre": np.array([1.0, 2.0, 0.0])})[:2], [2.0, 2.0 + math.log(2)])
+        np.testing.assert_allclose(
+            read.evaluate({"w": np.array([1.0, 2.0, -1.0]), "r_pre": np.array([1.0, 2.0, 0.0])})[:2],
+            [2.0, 2.0 + math.log(2)],
+        )
     np.testing.assert_array_equal(parse("int(w > 1)").evaluate({"w": np.array([1, 2])}), [0.0, 1.0])
     assert parse("int(w > 1)").evaluate({"w": np.array([1, 2])}).dtype == float
     assert parse("w / r_pre").evaluate({"w": 1, "r_pre": 0}) == np.inf  # Python's own numbers would raise
@@ -57,31 +91,121 @@ def test_any_name_is_taken_where_none_are_known():
         parse("anything", [])
 
 
-@pytest.mark.parametrize(("text", "error", "complaint"), [
-    ("v", UnknownName, "the equation uses the unknown name 'v'. Known: T, r_pre, w."), ("r_pr", UnknownName, "the equation uses the unknown name 'r_pr'. Did you mean 'r_pre'? Known: T, r_pre, w."),
-    ("2 * exp(v)", UnknownName, "the equation uses the unknown name 'v'. Known: T, r_pre, w."), ("int(w > v)", UnknownName, "the equation uses the unknown name 'v'. Known: T, r_pre, w."),
-    ("expo(w)", UnknownName, "the equation calls the unknown function 'expo'. Did you mean 'exp'? Known: abs, clip, cos, exp, int, log, sign, sin, sqrt, tanh."),
-    ("exp(w, w)", BadEquation, "exp takes 1 argument(s); got 'exp(w, w)'."), ("exp()", BadEquation, "exp takes 1 argument(s); got 'exp()'."), ("clip(w, 0)", BadEquation, "clip takes 3 argument(s); got 'clip(w, 0)'."),
-    ("exp(x=w)", BadEquation, "exp takes 1 argument(s); got 'exp(x=w)'."), ("exp(w, x=w)", BadEquation, "exp takes 1 argument(s); got 'exp(w, x=w)'."),
-    ("w >", BadEquation, "the equation 'w >' cannot be read. Write it like: learning_rate * error_post * r_pre / T."), ("", BadEquation, "the equation '' cannot be read. Write it like: learning_rate * error_post * r_pre / T."),
-    ("w > 0", BadEquation, "'w > 0': comparisons belong inside int(...), and int(...) around comparisons. For example: int(r_post > 0)."),
-    ("int(w)", BadEquation, "'w': comparisons belong inside int(...), and int(...) around comparisons. For example: int(r_post > 0)."),
-    ("exp(w > 0)", BadEquation, "'w > 0': comparisons belong inside int(...), and int(...) around comparisons. For example: int(r_post > 0)."),
-    ("int((w > 0) > 0)", BadEquation, "'w > 0': comparisons belong inside int(...), and int(...) around comparisons. For example: int(r_post > 0)."),
-    ("int(0 > (w > 0))", BadEquation, "'w > 0': comparisons belong inside int(...), and int(...) around comparisons. For example: int(r_post > 0)."),
-    ("int(0 < w < 1)", BadEquation, f"the equation may not contain '0 < w < 1'. {ALLOWED}"), ("int(w == 1)", BadEquation, f"the equation may not contain 'w == 1'. {ALLOWED}"),
-    ("w ^ 2", BadEquation, f"the equation may not contain 'w ^ 2'. Write a power as **. {ALLOWED}"), ("w % 2", BadEquation, f"the equation may not contain 'w % 2'. {ALLOWED}"), ("~w", BadEquation, f"the equation may not contain '~w'. {ALLOWED}"),
-    ("not w", BadEquation, f"the equation may not contain 'not w'. {ALLOWED}"), ("'w'", BadEquation, f"the equation may not contain ''w''. {ALLOWED}"), ("True", BadEquation, f"the equation may not contain 'True'. {ALLOWED}"),
-    ("1j", BadEquation, f"the equation may not contain '1j'. {ALLOWED}"), ("1e300", BadEquation, f"the equation may not contain '1e+300'. {ALLOWED}"), ("w.real", BadEquation, f"the equation may not contain 'w.real'. {ALLOWED}"),
-    ("w.exp(w)", BadEquation, f"the equation may not contain 'w.exp(w)'. {ALLOWED}"), ("exp(*w)", BadEquation, f"the equation may not contain '*w'. {ALLOWED}"),
-    ("w." + "x" * 100, BadEquation, f"the equation may not contain 'w.{'x' * 58}'. {ALLOWED}"),
-    ("9**9**9", BadEquation, "'9 ** 9 ** 9' is beyond every float (1.8e308). Write a smaller number, or a power of one level."),
-    ("w * exp(1000)", BadEquation, "'exp(1000)' is beyond every float (1.8e308). Write a smaller number, or a power of one level."),
-    ("9**9**9**(9 + 0*w)", BadEquation, "'9 ** 9 ** 9 ** (9 + 0 * w)' is beyond every float (1.8e308). Write a smaller number, or a power of one level."),
-    ("log(0)", BadEquation, "'log(0)' is beyond every float (1.8e308). Write a smaller number, or a power of one level."),
-    ("9**9**9" + " * w" * 30, BadEquation, "'9 ** 9 ** 9' is beyond every float (1.8e308). Write a smaller number, or a power of one level."),
-    ("exp(1000" + " + w" * 30 + ")", BadEquation, "'exp(1000 + w + w + w + w + w + w + w + w + w + w + w + w + w' is beyond every float (1.8e308). Write a smaller number, or a power of one level."),
-])
+@pytest.mark.parametrize(
+    ("text", "error", "complaint"),
+    [
+        ("v", UnknownName, "the equation uses the unknown name 'v'. Known: T, r_pre, w."),
+        ("r_pr", UnknownName, "the equation uses the unknown name 'r_pr'. Did you mean 'r_pre'? Known: T, r_pre, w."),
+        ("2 * exp(v)", UnknownName, "the equation uses the unknown name 'v'. Known: T, r_pre, w."),
+        ("int(w > v)", UnknownName, "the equation uses the unknown name 'v'. Known: T, r_pre, w."),
+        (
+            "expo(w)",
+            UnknownName,
+            (
+                "the equation calls the unknown function 'expo'. Did you mean 'exp'? Known: abs, clip, cos, exp, int,"
+                " log, sign, sin, sqrt, tanh."
+            ),
+        ),
+        ("exp(w, w)", BadEquation, "exp takes 1 argument(s); got 'exp(w, w)'."),
+        ("exp()", BadEquation, "exp takes 1 argument(s); got 'exp()'."),
+        ("clip(w, 0)", BadEquation, "clip takes 3 argument(s); got 'clip(w, 0)'."),
+        ("exp(x=w)", BadEquation, "exp takes 1 argument(s); got 'exp(x=w)'."),
+        ("exp(w, x=w)", BadEquation, "exp takes 1 argument(s); got 'exp(w, x=w)'."),
+        (
+            "w >",
+            BadEquation,
+            "the equation 'w >' cannot be read. Write it like: learning_rate * error_post * r_pre / T.",
+        ),
+        ("", BadEquation, "the equation '' cannot be read. Write it like: learning_rate * error_post * r_pre / T."),
+        (
+            "w > 0",
+            BadEquation,
+            (
+                "'w > 0': comparisons belong inside int(...), and int(...) around comparisons. For example: int(r_post"
+                " > 0)."
+            ),
+        ),
+        (
+            "int(w)",
+            BadEquation,
+            "'w': comparisons belong inside int(...), and int(...) around comparisons. For example: int(r_post > 0).",
+        ),
+        (
+            "exp(w > 0)",
+            BadEquation,
+            (
+                "'w > 0': comparisons belong inside int(...), and int(...) around comparisons. For example: int(r_post"
+                " > 0)."
+            ),
+        ),
+        (
+            "int((w > 0) > 0)",
+            BadEquation,
+            (
+                "'w > 0': comparisons belong inside int(...), and int(...) around comparisons. For example: int(r_post"
+                " > 0)."
+            ),
+        ),
+        (
+            "int(0 > (w > 0))",
+            BadEquation,
+            (
+                "'w > 0': comparisons belong inside int(...), and int(...) around comparisons. For example: int(r_post"
+                " > 0)."
+            ),
+        ),
+        ("int(0 < w < 1)", BadEquation, f"the equation may not contain '0 < w < 1'. {ALLOWED}"),
+        ("int(w == 1)", BadEquation, f"the equation may not contain 'w == 1'. {ALLOWED}"),
+        ("w ^ 2", BadEquation, f"the equation may not contain 'w ^ 2'. Write a power as **. {ALLOWED}"),
+        ("w % 2", BadEquation, f"the equation may not contain 'w % 2'. {ALLOWED}"),
+        ("~w", BadEquation, f"the equation may not contain '~w'. {ALLOWED}"),
+        ("not w", BadEquation, f"the equation may not contain 'not w'. {ALLOWED}"),
+        ("'w'", BadEquation, f"the equation may not contain ''w''. {ALLOWED}"),
+        ("True", BadEquation, f"the equation may not contain 'True'. {ALLOWED}"),
+        ("1j", BadEquation, f"the equation may not contain '1j'. {ALLOWED}"),
+        ("1e300", BadEquation, f"the equation may not contain '1e+300'. {ALLOWED}"),
+        ("w.real", BadEquation, f"the equation may not contain 'w.real'. {ALLOWED}"),
+        ("w.exp(w)", BadEquation, f"the equation may not contain 'w.exp(w)'. {ALLOWED}"),
+        ("exp(*w)", BadEquation, f"the equation may not contain '*w'. {ALLOWED}"),
+        ("w." + "x" * 100, BadEquation, f"the equation may not contain 'w.{'x' * 58}'. {ALLOWED}"),
+        (
+            "9**9**9",
+            BadEquation,
+            "'9 ** 9 ** 9' is beyond every float (1.8e308). Write a smaller number, or a power of one level.",
+        ),
+        (
+            "w * exp(1000)",
+            BadEquation,
+            "'exp(1000)' is beyond every float (1.8e308). Write a smaller number, or a power of one level.",
+        ),
+        (
+            "9**9**9**(9 + 0*w)",
+            BadEquation,
+            (
+                "'9 ** 9 ** 9 ** (9 + 0 * w)' is beyond every float (1.8e308). Write a smaller number, or a power of"
+                " one level."
+            ),
+        ),
+        (
+            "log(0)",
+            BadEquation,
+            "'log(0)' is beyond every float (1.8e308). Write a smaller number, or a power of one level.",
+        ),
+        (
+            "9**9**9" + " * w" * 30,
+            BadEquation,
+            "'9 ** 9 ** 9' is beyond every float (1.8e308). Write a smaller number, or a power of one level.",
+        ),
+        (
+            "exp(1000" + " + w" * 30 + ")",
+            BadEquation,
+            (
+                "'exp(1000 + w + w + w + w + w + w + w + w + w + w + w + w + w' is beyond every float (1.8e308). Write"
+                " a smaller number, or a power of one level."
+            ),
+        ),
+    ],
+)
 def test_all_else_is_refused_with_what_it_is(text, error, complaint):
     with pytest.raises(error) as refusal:
         parse(text, VALUES)
@@ -93,7 +217,11 @@ def test_all_else_is_refused_with_what_it_is(text, error, complaint):
 def test_what_is_no_plain_text_is_refused(text):
     with pytest.raises(BadEquation) as refusal:
         parse(text)
-    assert str(refusal.value) == f"an equation is text of at most {LONGEST} plain (ASCII) characters; got {str(text)[:40]!r}. Name parts of it."
+    assert (
+        str(refusal.value)
+        == f"an equation is text of at most {LONGEST} plain (ASCII) characters; got {str(text)[:40]!r}. Name parts"
+        " of it."
+    )
 
 
 def test_the_longest_text_is_read():
@@ -136,10 +264,20 @@ def test_what_is_not_a_number_at_the_values_tried_is_no_reason_to_refuse():
 
 
 def test_the_functions_are_those_that_are_documented():
-    assert {name: count for name, (count, _) in FUNCTIONS.items()} == dict.fromkeys(["exp", "log", "sqrt", "tanh", "sin", "cos", "abs", "sign", "int"], 1) | {"clip": 3}
+    assert {name: count for name, (count, _) in FUNCTIONS.items()} == dict.fromkeys(
+        ["exp", "log", "sqrt", "tanh", "sin", "cos", "abs", "sign", "int"], 1
+    ) | {"clip": 3}
 
 
-@pytest.mark.parametrize(("equation", "left", "right"), [("dw/dt = a * b", "dw/dt", " a * b"), (" d w / dt=x", "dw/dt", "x"), ("r = (u = 1)", "r", " (u = 1)"), ("r =", "r", "")])
+@pytest.mark.parametrize(
+    ("equation", "left", "right"),
+    [
+        ("dw/dt = a * b", "dw/dt", " a * b"),
+        (" d w / dt=x", "dw/dt", "x"),
+        ("r = (u = 1)", "r", " (u = 1)"),
+        ("r =", "r", ""),
+    ],
+)
 def test_the_right_side_is_what_stands_after_the_first_sign(equation, left, right):
     assert right_side(equation, left) == right
 
@@ -163,11 +301,16 @@ def test_what_is_no_plain_name_is_refused(name):
     assert str(refusal.value) == f"the constant {name!r} has no plain name. Use letters, digits and inner underscores."
 
 
-@pytest.mark.parametrize("name", ["w", "exp", "clip", "dt", "pi", "lambda", "None", "r_pre", "x_post", *sorted(RESERVED)])
+@pytest.mark.parametrize(
+    "name", ["w", "exp", "clip", "dt", "pi", "lambda", "None", "r_pre", "x_post", *sorted(RESERVED)]
+)
 def test_names_that_mean_something_else_are_refused(name):
     with pytest.raises(BadName) as refusal:
         check_constants({"fine": 1.0, name: 1.0}, ["w"])
-    assert str(refusal.value) == f"the constant '{name}' has a name that means something else in an equation. Call it otherwise."
+    assert (
+        str(refusal.value)
+        == f"the constant '{name}' has a name that means something else in an equation. Call it otherwise."
+    )
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])

@@ -1,4 +1,5 @@
-"""Every fault that bioFA is to survive, put to it a few times; and the oracle that judges it, put to programs that are wrong."""
+"""Every fault that bioFA is to survive, put to it a few times; and the oracle that judges it,
+put to programs that are wrong."""
 
 import json
 import shutil
@@ -49,10 +50,13 @@ def test_there_are_24_faults_and_each_says_how_it_is_injected():
 
 
 def wrong_program():
-    """A bioFA that computes with another learning rate and does not look: what the proof of completeness is there for."""
+    """A bioFA that computes with another learning rate and does not look:
+    what the proof of completeness is there for."""
     real = Compiled._call
     Compiled._prove = lambda *_: None
-    Compiled._call = lambda self, folder, arguments: real(self, folder, [*arguments, "hidden_to_output.learning_rate=0.01"])
+    Compiled._call = lambda self, folder, arguments: real(
+        self, folder, [*arguments, "hidden_to_output.learning_rate=0.01"]
+    )
 
 
 def test_a_program_that_computes_something_else_is_called_silent(place):
@@ -80,24 +84,43 @@ def test_without_the_proof_a_full_disk_would_be_silent_and_the_drill_would_say_s
     cache, where = place.copy_of_cache(), place.fresh()
     replace_program(cache, 'cd "$(dirname "$REAL")" && "$REAL" "$@" hidden_to_output.learning_rate=0.01')
     proven = place.fresh()
-    assert place.judged(place.run(proven, environment={"BIOFA_CACHE": str(cache)}).wait(), proven).outcome is Outcome.REFUSED
-    unproven = place.run(where, environment={"BIOFA_CACHE": str(cache)}, prepare=[lambda: setattr(Compiled, "_prove", lambda *_: None)])
+    assert (
+        place.judged(place.run(proven, environment={"BIOFA_CACHE": str(cache)}).wait(), proven).outcome
+        is Outcome.REFUSED
+    )
+    unproven = place.run(
+        where, environment={"BIOFA_CACHE": str(cache)}, prepare=[lambda: setattr(Compiled, "_prove", lambda *_: None)]
+    )
     assert place.judged(unproven.wait(), where).outcome is Outcome.SILENT
 
 
-@pytest.mark.parametrize(("ended", "says"), [
-    (Ended(None, "", ""), "hung"), (Ended(1, "", "biofa: something went wrong"), "no code"), (Ended(1, "", ""), "no code"), (Ended(-11, "", ""), "signal 11"),
-    (Ended(1, "", "biofa: [run-error] x\nTraceback (most recent call last):\n  y\nKeyError: z"), "traceback"), (Ended(0, "", ""), "exited with 0"),
-])
+@pytest.mark.parametrize(
+    ("ended", "says"),
+    [
+        (Ended(None, "", ""), "hung"),
+        (Ended(1, "", "biofa: something went wrong"), "no code"),
+        (Ended(1, "", ""), "no code"),
+        (Ended(-11, "", ""), "signal 11"),
+        (Ended(1, "", "biofa: [run-error] x\nTraceback (most recent call last):\n  y\nKeyError: z"), "traceback"),
+        (Ended(0, "", ""), "exited with 0"),
+    ],
+)
 def test_a_failure_that_does_not_tell_its_code_is_unclear(ended, says):
     assert says in complaint(ended)
     assert complaint(Ended(2, "", "biofa: [damaged-file] 'x' is damaged.")) is None
 
 
-@pytest.mark.parametrize(("ended", "found", "outcome"), [
-    (Ended(0, "", ""), "right", Outcome.IDENTICAL), (Ended(0, "", ""), "other", Outcome.SILENT), (Ended(0, "", ""), None, Outcome.SILENT),
-    (Ended(1, "", "biofa: [x] y"), None, Outcome.REFUSED), (Ended(1, "", "biofa: [x] y"), "other", Outcome.SILENT), (Ended(1, "", "y"), None, Outcome.UNCLEAR),
-])
+@pytest.mark.parametrize(
+    ("ended", "found", "outcome"),
+    [
+        (Ended(0, "", ""), "right", Outcome.IDENTICAL),
+        (Ended(0, "", ""), "other", Outcome.SILENT),
+        (Ended(0, "", ""), None, Outcome.SILENT),
+        (Ended(1, "", "biofa: [x] y"), None, Outcome.REFUSED),
+        (Ended(1, "", "biofa: [x] y"), "other", Outcome.SILENT),
+        (Ended(1, "", "y"), None, Outcome.UNCLEAR),
+    ],
+)
 def test_an_end_and_a_result_have_one_outcome(ended, found, outcome):
     assert judge(ended, found, "right").outcome is outcome
 
@@ -129,9 +152,15 @@ def row(number, *trials, control=""):
 
 
 def test_the_line_counts_and_puts_n_beside_every_zero():
-    rows = [row("F7", Trial(Outcome.REFUSED, resumed=True), Trial(Outcome.IDENTICAL, finished=1)), row("F11", Trial(Outcome.REFUSED, resumed=True), control="silent 10 of 10")]
+    rows = [
+        row("F7", Trial(Outcome.REFUSED, resumed=True), Trial(Outcome.IDENTICAL, finished=1)),
+        row("F11", Trial(Outcome.REFUSED, resumed=True), control="silent 10 of 10"),
+    ]
     told = report.line(rows, [Tally("bad inputs refused", 5, 5)])
-    assert told.startswith("faults survived 2/2 (3 trials), bad inputs refused 5/5, finished runs lost 0 of 1 (95 % bound 3), silent wrong results 0 of 3 (95 % bound 1), resume bit-identical 2/2")
+    assert told.startswith(
+        "faults survived 2/2 (3 trials), bad inputs refused 5/5, finished runs lost 0 of 1 (95 % bound 3), silent wrong"
+        " results 0 of 3 (95 % bound 1), resume bit-identical 2/2"
+    )
     assert "silent 10 of 10" in report.table(rows)
     worse = [*rows, row("F12", Trial(Outcome.SILENT, "x", finished=3, lost=1))]
     assert "faults survived 2/3 (4 trials)" in report.line(worse, [])
@@ -141,12 +170,20 @@ def test_the_line_counts_and_puts_n_beside_every_zero():
 
 
 def test_the_command_prints_the_table_writes_json_and_fails_where_a_fault_is_not_survived(tmp_path, monkeypatch):
-    outcome = CliRunner().invoke(main, ["selftest", "--only", "F1", "--trials", "1", "--no-control", "--out", str(tmp_path / "out"), "--json"])
+    outcome = CliRunner().invoke(
+        main, ["selftest", "--only", "F1", "--trials", "1", "--no-control", "--out", str(tmp_path / "out"), "--json"]
+    )
     assert outcome.exit_code == 0, outcome.output
     found = json.loads(outcome.stdout)
     assert found == json.loads((tmp_path / "out" / "selftest.json").read_text())
-    assert (found["totals"]["survived"], found["totals"]["trials"], found["faults"][0]["outcomes"]) == (1, 1, {"refused": 1})
-    monkeypatch.setattr(drill, "put_to", lambda bench, fault, *_: drill.Row(fault, (Trial(Outcome.SILENT, "other numbers"),)))
+    assert (found["totals"]["survived"], found["totals"]["trials"], found["faults"][0]["outcomes"]) == (
+        1,
+        1,
+        {"refused": 1},
+    )
+    monkeypatch.setattr(
+        drill, "put_to", lambda bench, fault, *_: drill.Row(fault, (Trial(Outcome.SILENT, "other numbers"),))
+    )
     monkeypatch.setattr("bioFA.selftest.bench.Bench._learn_what_is_expected", lambda self: None)
     outcome = CliRunner().invoke(main, ["selftest", "--only", "F1", "--no-control"])
     assert outcome.exit_code == 1
@@ -156,7 +193,12 @@ def test_the_command_prints_the_table_writes_json_and_fails_where_a_fault_is_not
 
 
 def test_mutants_are_told_with_their_date_and_whether_sources_changed(tmp_path, monkeypatch):
-    known = {"date": "2026-01-02", "mutants": 10, "killed": 9, "modules": {"bioFA/units.py": {"sha256": report._sha256("bioFA/units.py")}}}
+    known = {
+        "date": "2026-01-02",
+        "mutants": 10,
+        "killed": 9,
+        "modules": {"bioFA/units.py": {"sha256": report._sha256("bioFA/units.py")}},
+    }
     monkeypatch.setattr(report, "package_files", lambda _: tmp_path)
     assert report.mutants()[0] == "mutants killed: not measured"
     (tmp_path / "mutants.json").write_text(json.dumps(known))
@@ -193,7 +235,11 @@ def test_the_memory_of_a_process_counts_what_it_started():
     import subprocess
 
     mine = resident(os.getpid())
-    child = subprocess.Popen(["python3", "-c", "x = bytearray(60_000_000); print('ready', flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child = subprocess.Popen(
+        ["python3", "-c", "x = bytearray(60_000_000); print('ready', flush=True); input()"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
     try:
         child.stdout.readline()
         assert resident(os.getpid()) > mine + 55_000_000
@@ -223,17 +269,26 @@ def test_a_soak_sees_a_run_that_is_lost(tmp_path):
     assert len(seen) == 2
     (tmp_path / "runs" / "a" / "outcome.json").unlink()
     assert soak._look(tmp_path, seen) == 1
-    growing = [(0, done, 100.0 + 0.1 * done, 7) for done in range(50)] + [(1, done, 120.0 + 0.1 * done, 7) for done in range(50, 99)]
+    growing = [(0, done, 100.0 + 0.1 * done, 7) for done in range(50)] + [
+        (1, done, 120.0 + 0.1 * done, 7) for done in range(50, 99)
+    ]
     assert soak._slope(growing, 2) == pytest.approx(100.0)
     assert soak._slope(growing, 3) == 0.0
 
 
 def test_the_selftest_command_costs_no_import_before_it_is_called():
-    assert {"click", "bioFA"} >= {line.split()[1].split(".")[0] for line in Path(command.__file__).read_text().splitlines() if line.startswith("from ")} - {
-        "__future__", "collections", "importlib", "pathlib", "typing"}
+    assert {"click", "bioFA"} >= {
+        line.split()[1].split(".")[0]
+        for line in Path(command.__file__).read_text().splitlines()
+        if line.startswith("from ")
+    } - {"__future__", "collections", "importlib", "pathlib", "typing"}
 
 
 def test_the_page_of_guarantees_lists_the_faults_as_they_are():
     page = (Path(__file__).resolve().parent.parent / "docs" / "guarantees.md").read_text()
     for fault in drill.FAULTS.values():
-        assert f"| {fault.number} | {fault.title} | {fault.injected.rstrip('.')} | {'20' if fault.chance else len(fault.variants)} |" in page
+        assert (
+            f"| {fault.number} | {fault.title} | {fault.injected.rstrip('.')} |"
+            f" {'20' if fault.chance else len(fault.variants)} |"
+            in page
+        )

@@ -1,4 +1,5 @@
-"""The first hour: a project that runs at once, completion, lines to watch, comparisons in Python, and what a notebook shows."""
+"""The first hour: a project that runs at once, completion, lines to watch, comparisons in Python,
+and what a notebook shows."""
 
 import json
 import os
@@ -32,7 +33,14 @@ def project(tmp_path_factory):
 
 def test_a_new_project_has_what_it_says(project):
     assert {path.name for path in project.iterdir()} == {
-        "model.toml", "own_rule.toml", "make_data.py", "data.csv", "README.md", "CITATION.cff", ".gitignore", "biofa.schema.json",
+        "model.toml",
+        "own_rule.toml",
+        "make_data.py",
+        "data.csv",
+        "README.md",
+        "CITATION.cff",
+        ".gitignore",
+        "biofa.schema.json",
     }
     assert "# my project" in (project / "README.md").read_text()
     schema = json.loads((project / "biofa.schema.json").read_text())
@@ -56,7 +64,9 @@ def test_every_command_of_the_projects_readme_runs(project, tmp_path, monkeypatc
     assert len(lines) == 5
     for line in lines:
         words = line.split("  ")[0].split()[1:]
-        few = {"verify": ["--presentations", "50"], "compare": ["--seeds", "1"]}.get(words[0], []) + ([] if words[0] == "verify" else ["--set", "protocol.epochs=1", "--backend", "numpy"])
+        few = {"verify": ["--presentations", "50"], "compare": ["--seeds", "1"]}.get(words[0], []) + (
+            [] if words[0] == "verify" else ["--set", "protocol.epochs=1", "--backend", "numpy"]
+        )
         outcome = biofa(*[word if not word.startswith("results") else str(tmp_path / word) for word in words], *few)
         assert outcome.exit_code == 0, (line, outcome.output)
 
@@ -64,7 +74,13 @@ def test_every_command_of_the_projects_readme_runs(project, tmp_path, monkeypatc
 @pytest.mark.slow
 @pytest.mark.compiled
 def test_the_project_learns_what_a_single_layer_cannot(project):
-    errors = {scheme: [bioFA.simulate(toml.load(project / "model.toml").with_scheme(scheme), seed).metrics["validation_error"] for seed in (1, 2, 3)] for scheme in ("fa", "bp", "shallow")}
+    errors = {
+        scheme: [
+            bioFA.simulate(toml.load(project / "model.toml").with_scheme(scheme), seed).metrics["validation_error"]
+            for seed in (1, 2, 3)
+        ]
+        for scheme in ("fa", "bp", "shallow")
+    }
     assert max(errors["fa"]) < 0.05
     assert max(errors["bp"]) < 0.05
     assert min(errors["shallow"]) > max(errors["fa"])
@@ -88,7 +104,11 @@ def test_init_touches_no_folder_that_holds_anything(tmp_path):
 ])
 def test_the_shell_completes_names(words, expected):
     program = "import sys; sys.argv[0] = 'biofa'; from bioFA.cli import main; main()"
-    environment = os.environ | {"_BIOFA_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    environment = os.environ | {
+        "_BIOFA_COMPLETE": "bash_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+    }
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, timeout=60)
     found = {line.split(",", 1)[1] for line in done.stdout.splitlines() if line.startswith("plain,")}
     assert found == expected
@@ -101,7 +121,20 @@ def test_completion_scripts_are_printed_and_other_shells_refused():
 
 
 def test_watch_writes_a_line_for_every_stretch(tmp_path):
-    outcome = biofa("run", "linear", "--backend", "numpy", "--set", "protocol.snapshots=4", "--set", "task.examples=40", "--watch", "--json", "--out", tmp_path / "r")
+    outcome = biofa(
+        "run",
+        "linear",
+        "--backend",
+        "numpy",
+        "--set",
+        "protocol.snapshots=4",
+        "--set",
+        "task.examples=40",
+        "--watch",
+        "--json",
+        "--out",
+        tmp_path / "r",
+    )
     lines = outcome.stderr.splitlines()
     assert [line.split(" s ")[1].split()[0] for line in lines[1:]] == ["10", "20", "30", "40"]
     assert all("NSE" in line for line in lines[1:])
@@ -133,7 +166,9 @@ class Checked(HTMLParser):
 @pytest.fixture(scope="module")
 def comparison(tmp_path_factory):
     folder = tmp_path_factory.mktemp("notebook") / "c"
-    return bioFA.run_comparison("linear", ("fa", "bp"), seeds=2, folder=folder, backend="numpy", changes=[f"{k}={v}" for k, v in SMALL.items()])
+    return bioFA.run_comparison(
+        "linear", ("fa", "bp"), seeds=2, folder=folder, backend="numpy", changes=[f"{k}={v}" for k, v in SMALL.items()]
+    )
 
 
 def test_a_notebook_shows_models_results_and_comparisons_with_their_text_escaped(comparison):

@@ -1,4 +1,5 @@
-"""HDF5 files of others are walked by another process first: what crashes, hangs or deceives the library ends in an error, not with us."""
+"""HDF5 files of others are walked by another process first: what crashes,
+hangs or deceives the library ends in an error, not with us."""
 
 import json
 import os
@@ -32,8 +33,12 @@ def honest(path):
         file["numbers"] = np.random.default_rng(1).normal(size=(100, 30))
         file.create_dataset("squeezed", data=np.zeros((500, 400)), compression="gzip", shuffle=True, fletcher32=True)
         file["texts"] = ["a", "bc"]
-        file.create_dataset("ragged", data=np.array([np.arange(3), np.arange(2)], dtype=object), dtype=h5py.vlen_dtype(int))
-        file["mixed"] = np.array([(1.0, b"a", "text")] * 3, dtype=[("a", "f8"), ("b", "S5"), ("c", h5py.string_dtype())])
+        file.create_dataset(
+            "ragged", data=np.array([np.arange(3), np.arange(2)], dtype=object), dtype=h5py.vlen_dtype(int)
+        )
+        file["mixed"] = np.array(
+            [(1.0, b"a", "text")] * 3, dtype=[("a", "f8"), ("b", "S5"), ("c", h5py.string_dtype())]
+        )
         file["none"], file["one"] = np.zeros((0, 3)), 3.0
         file.create_dataset("empty", data=h5py.Empty("f8"))
         file["group/inner"] = np.arange(4)
@@ -56,7 +61,10 @@ def test_a_walk_takes_little_longer_than_importing_h5py(tmp_path):
     honest(tmp_path / "a.h5")
     taken, bare = [], []
     for _ in range(3):
-        for seconds, what in ((taken, lambda: inspect(tmp_path / "a.h5")), (bare, lambda: subprocess.run([sys.executable, "-P", "-c", "import h5py"], check=True))):
+        for seconds, what in (
+            (taken, lambda: inspect(tmp_path / "a.h5")),
+            (bare, lambda: subprocess.run([sys.executable, "-P", "-c", "import h5py"], check=True)),
+        ):
             began = time.perf_counter()
             what()
             seconds.append(time.perf_counter() - began)
@@ -138,8 +146,19 @@ def segfault(path):
     shutil.copy(SEGFAULT, path)
 
 
-HOSTILE = {external_link: "another file", external_storage: "another file", virtual: "another file", plugin: "plug-in", bomb: "unfolded", many_bombs: "unfolded", a_large_chunk: "chunks",
-           deep: "nested", cut: "not a whole HDF5 file", not_hdf5: "signature", nothing: "signature"}
+HOSTILE = {
+    external_link: "another file",
+    external_storage: "another file",
+    virtual: "another file",
+    plugin: "plug-in",
+    bomb: "unfolded",
+    many_bombs: "unfolded",
+    a_large_chunk: "chunks",
+    deep: "nested",
+    cut: "not a whole HDF5 file",
+    not_hdf5: "signature",
+    nothing: "signature",
+}
 
 
 @pytest.mark.parametrize("make", HOSTILE, ids=lambda make: make.__name__)
@@ -157,13 +176,43 @@ def test_a_file_that_crashes_the_library_is_refused_and_we_live():
         inspect(SEGFAULT)
 
 
-@pytest.mark.parametrize(("program", "reason"), [
-    ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "died of it .signal 11"), ("import sys; sys.exit('oh')", "died of it .exit code 1: oh"), ("print('no JSON')", "died of it"), ("print('[]')", "died of it"),
-    ("print('{\"ok\": true, \"datasets\": 1, \"bytes\": 1, \"variable\": []}', flush=True); import os; os.abort()", "died of it .signal 6"),
-    ("import sys; sys.path.insert(0, {folder!r}); import untrusted_walk as w; w.CPU = 1; w.limit(0)\nwhile True: pass", "used up its time"),
-    ("import sys; sys.path.insert(0, {folder!r}); import untrusted_walk as w; w.limit(0); x = bytearray(8 << 30)", "MemoryError"),
-    ("import sys; sys.path.insert(0, {folder!r}); import untrusted_walk as w; w.limit(0)\nwhile True: sys.stdout.write('x' * 1000)", "died of it"),
-])
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "died of it .signal 11"),
+        ("import sys; sys.exit('oh')", "died of it .exit code 1: oh"),
+        ("print('no JSON')", "died of it"),
+        ("print('[]')", "died of it"),
+        (
+            (
+                "print('{\"ok\": true, \"datasets\": 1, \"bytes\": 1, \"variable\": []}', flush=True); import os;"
+                " os.abort()"
+            ),
+            "died of it .signal 6",
+        ),
+        (
+            (
+                "import sys; sys.path.insert(0, {folder!r}); import untrusted_walk as w; w.CPU = 1; w.limit(0)\nwhile"
+                " True: pass"
+            ),
+            "used up its time",
+        ),
+        (
+            (
+                "import sys; sys.path.insert(0, {folder!r}); import untrusted_walk as w; w.limit(0); x = bytearray(8"
+                " << 30)"
+            ),
+            "MemoryError",
+        ),
+        (
+            (
+                "import sys; sys.path.insert(0, {folder!r}); import untrusted_walk as w; w.limit(0)\nwhile True:"
+                " sys.stdout.write('x' * 1000)"
+            ),
+            "died of it",
+        ),
+    ],
+)
 def test_a_walk_that_does_not_end_well_is_told(program, reason, tmp_path):
     program = program.replace("{folder!r}", repr(str(Path(untrusted_walk.__file__).parent)))
     with pytest.raises(FileError, match=reason):
@@ -216,7 +265,9 @@ def test_text_of_variable_length_that_is_pointed_to_many_times_is_a_bomb(tmp_pat
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
-    bioFA.simulate(bioFA.load("linear", {"task.examples": 20, "task.test_examples": 5}), 1, "numpy").save(folder / "result.h5")
+    bioFA.simulate(bioFA.load("linear", {"task.examples": 20, "task.test_examples": 5}), 1, "numpy").save(
+        folder / "result.h5"
+    )
     return folder / "result.h5"
 
 
@@ -226,11 +277,39 @@ def sonata(path):
 
 
 READERS = {
-    "load_result": load_result, "read_weights": read_weights, "load_trained": load_trained, "export": lambda path: export(path, "arrays", path.with_name("out")),
+    "load_result": load_result,
+    "read_weights": read_weights,
+    "load_trained": load_trained,
+    "export": lambda path: export(path, "arrays", path.with_name("out")),
     "arrays": lambda path: bioFA.load("linear", {"task": {"name": "arrays", "path": str(path)}}).network,
-    "nwb": lambda path: bioFA.load("linear", {"task": {"name": "recorded_trials", "path": str(path.rename(path.with_suffix(".nwb"))), "label": "x", "window": "1 s"}}).network,
-    "nix": lambda path: bioFA.load("linear", {"task": {"name": "recorded_trials", "path": str(path.rename(path.with_suffix(".nix"))), "label": "x", "window": "1 s"}}).network,
-    "nir": lambda path: load(path, "nir"), "sonata": sonata,
+    "nwb": (
+        lambda path: bioFA.load(
+            "linear",
+            {
+                "task": {
+                    "name": "recorded_trials",
+                    "path": str(path.rename(path.with_suffix(".nwb"))),
+                    "label": "x",
+                    "window": "1 s",
+                }
+            },
+        ).network
+    ),
+    "nix": (
+        lambda path: bioFA.load(
+            "linear",
+            {
+                "task": {
+                    "name": "recorded_trials",
+                    "path": str(path.rename(path.with_suffix(".nix"))),
+                    "label": "x",
+                    "window": "1 s",
+                }
+            },
+        ).network
+    ),
+    "nir": lambda path: load(path, "nir"),
+    "sonata": sonata,
 }
 
 
@@ -266,12 +345,24 @@ def test_files_of_ones_own_can_be_read_without_the_walk(result, monkeypatch):
         load_result(result)
 
 
-@pytest.mark.parametrize("command", [["report"], ["export", "--to", "arrays", "--out", "out"], ["run", "linear", "--weights"], ["run", "linear", "--after"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["report"],
+        ["export", "--to", "arrays", "--out", "out"],
+        ["run", "linear", "--weights"],
+        ["run", "linear", "--after"],
+    ],
+)
 def test_commands_refuse_a_crashing_file_and_end_cleanly(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "given").mkdir()
     shutil.copy(SEGFAULT, "given/result.h5")
-    words = [command[0], "given", *command[1:]] if command[0] in ("report", "export") else [*command, "given/result.h5", "--out", "out", "--backend", "numpy"]
+    words = (
+        [command[0], "given", *command[1:]]
+        if command[0] in ("report", "export")
+        else [*command, "given/result.h5", "--out", "out", "--backend", "numpy"]
+    )
     outcome = CliRunner().invoke(cli.main, words)
     assert outcome.exit_code == 2, (outcome.exception, outcome.output)
     assert "is not read" in outcome.stderr or "is not a whole" in outcome.stderr

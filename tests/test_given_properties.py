@@ -1,4 +1,5 @@
-"""Drawn files of arrays: every array and attribute is used as the file has it, or named in the notes, or the file is refused by the name of the array."""
+"""Drawn files of arrays: every array and attribute is used as the file has it, or named in the notes,
+or the file is refused by the name of the array."""
 
 import os
 
@@ -31,8 +32,12 @@ def numbers(draw, rows):
     """An array of examples, nearly always with so many rows, of any type."""
     kind = draw(st.sampled_from(NUMBERS if draw(st.booleans()) else NUMBERS[:13]))
     count = draw(st.sampled_from([rows] * 18 + [rows + 1, 0]))
-    shape = draw(st.sampled_from([(count, 2)] * 8 + [(count, 1), (count, 3, 2), (count,), (count, 0), (), (count, 2, 1, 1)]))
-    values = np.array(draw(st.lists(st.integers(-3, 9), min_size=int(np.prod(shape)), max_size=int(np.prod(shape))))).reshape(shape)
+    shape = draw(
+        st.sampled_from([(count, 2)] * 8 + [(count, 1), (count, 3, 2), (count,), (count, 0), (), (count, 2, 1, 1)])
+    )
+    values = np.array(
+        draw(st.lists(st.integers(-3, 9), min_size=int(np.prod(shape)), max_size=int(np.prod(shape))))
+    ).reshape(shape)
     made = np.abs(values).astype(kind) if kind[-2:] in ("u1", "u8") else values.astype(kind)
     if kind[-1] not in "?" and made.dtype.kind in "fiu" and made.size and draw(st.integers(0, 7)) == 0:
         at = draw(st.integers(0, made.size - 1))
@@ -55,7 +60,15 @@ def classes(draw, rows):
     if kind in ("U5", "S5", "O", "latin"):
         texts = [("a", "é", "nan", "NA")[value] for value in values]
         texts[:1] = [""] if missing else texts[:1]
-        made = np.array(texts, dtype=object) if kind == "O" else np.array([text.encode("latin-1" if kind == "latin" else "utf-8") for text in texts] or [b""] * count) if kind != "U5" else np.array(texts, dtype=kind)
+        made = (
+            np.array(texts, dtype=object)
+            if kind == "O"
+            else (
+                np.array([text.encode("latin-1" if kind == "latin" else "utf-8") for text in texts] or [b""] * count)
+                if kind != "U5"
+                else np.array(texts, dtype=kind)
+            )
+        )
     else:
         made = np.array(values).astype(kind)
         if missing and made.dtype.kind == "f":
@@ -71,7 +84,9 @@ def fault_of_numbers(array, rows=None):
         return True
     for value in array.ravel():
         try:
-            if not np.isfinite(float(value)) or (np.longdouble(float(value)) != value if array.dtype.kind == "f" else int(float(value)) != int(value)):
+            if not np.isfinite(float(value)) or (
+                np.longdouble(float(value)) != value if array.dtype.kind == "f" else int(float(value)) != int(value)
+            ):
                 return True
         except OverflowError:
             return True
@@ -131,8 +146,16 @@ def outcome(path, **fields):
 
 
 @settings(max_examples=EXAMPLES)
-@given(data=st.data(), suffix=st.sampled_from([".npz", ".h5"]), rows=st.integers(1, 5), encoding=st.sampled_from(["given", "one_hot"]), named=st.booleans())
-def test_every_array_is_used_as_it_is_or_noted_or_refused_by_name(data, suffix, rows, encoding, named, tmp_path_factory):
+@given(
+    data=st.data(),
+    suffix=st.sampled_from([".npz", ".h5"]),
+    rows=st.integers(1, 5),
+    encoding=st.sampled_from(["given", "one_hot"]),
+    named=st.booleans(),
+)
+def test_every_array_is_used_as_it_is_or_noted_or_refused_by_name(
+    data, suffix, rows, encoding, named, tmp_path_factory
+):
     of = {"inputs": data.draw(numbers(rows))}
     count = len(of["inputs"]) if of["inputs"].ndim else 0
     if encoding == "given" or data.draw(st.integers(0, 5)) == 0:
@@ -141,19 +164,49 @@ def test_every_array_is_used_as_it_is_or_noted_or_refused_by_name(data, suffix, 
         of["labels"] = data.draw(classes(count))
     if not named and data.draw(st.booleans()):
         test = data.draw(numbers(rows))
-        of |= {"test_inputs": test} | {f"test_{name}": data.draw((numbers if name == "targets" else classes)(len(test) if test.ndim else 0)) for name in ("targets", "labels") if name in of}
+        of |= {"test_inputs": test} | {
+            f"test_{name}": data.draw((numbers if name == "targets" else classes)(len(test) if test.ndim else 0))
+            for name in ("targets", "labels")
+            if name in of
+        }
     if suffix == ".h5":
-        of = {name: array.astype("i8") if array.dtype.kind == "M" else array for name, array in of.items()}  # HDF5 has no dates
-    extra = {name: np.arange(4.0).reshape(2, 2) for name in data.draw(st.sampled_from([(), (), ("patient",), ("validation_x", "notes")]))}
+        # HDF5 has no dates
+        of = {name: array.astype("i8") if array.dtype.kind == "M" else array for name, array in of.items()}
+    extra = {
+        name: np.arange(4.0).reshape(2, 2)
+        for name in data.draw(st.sampled_from([(), (), ("patient",), ("validation_x", "notes")]))
+    }
     objects = data.draw(st.sampled_from([(), (), (), ("cells",), ("labels",)]))
     objects = tuple(name for name in objects if name not in of)
-    attributes = data.draw(st.lists(st.tuples(st.sampled_from(["inputs", "/"]), st.sampled_from(["unit", "scale"])), max_size=2, unique=True)) if suffix == ".h5" else []
+    attributes = (
+        data.draw(
+            st.lists(
+                st.tuples(st.sampled_from(["inputs", "/"]), st.sampled_from(["unit", "scale"])), max_size=2, unique=True
+            )
+        )
+        if suffix == ".h5"
+        else []
+    )
     links = data.draw(st.sampled_from([(), ("link",)])) if suffix == ".h5" else ()
     renamed = {name: f"group/{name}_of_mine" if named else name for name in of}
     path = tmp_path_factory.mktemp("drawn") / f"d{suffix}"
-    write(path, {renamed[name]: array for name, array in of.items()} | extra, [(renamed.get(place, place), name) for place, name in attributes], links, objects)
+    write(
+        path,
+        {renamed[name]: array for name, array in of.items()} | extra,
+        [(renamed.get(place, place), name) for place, name in attributes],
+        links,
+        objects,
+    )
     given_targets = encoding == "given"
-    fields = {name: renamed[name] for name in ("inputs", "targets", "labels") if name in of and (given_targets or name != "targets")} if named else {}
+    fields = (
+        {
+            name: renamed[name]
+            for name in ("inputs", "targets", "labels")
+            if name in of and (given_targets or name != "targets")
+        }
+        if named
+        else {}
+    )
     result, refusal = outcome(path, encoding=encoding, **fields)
 
     unused = [*extra, *objects] + ([renamed["targets"]] if named and not given_targets and "targets" in of else [])
@@ -167,10 +220,18 @@ def test_every_array_is_used_as_it_is_or_noted_or_refused_by_name(data, suffix, 
         elif given_targets:
             faults += fault_of_targets(of, of, prefix, rows_here) if f"{prefix}targets" in of else [f"{prefix}targets"]
         else:
-            faults += [f"{prefix}labels"] if f"{prefix}labels" not in of or names_of_labels(of[f"{prefix}labels"], rows_here) is None else []
+            faults += (
+                [f"{prefix}labels"]
+                if f"{prefix}labels" not in of or names_of_labels(of[f"{prefix}labels"], rows_here) is None
+                else []
+            )
             faults += ["targets"] if f"{prefix}targets" in of and not named else []
     if "test_inputs" in of and not faults:
-        differ = [kind for kind in ("inputs", "targets") if f"test_{kind}" in of and of[f"test_{kind}"].shape[1:] != of[kind].shape[1:]]
+        differ = [
+            kind
+            for kind in ("inputs", "targets")
+            if f"test_{kind}" in of and of[f"test_{kind}"].shape[1:] != of[kind].shape[1:]
+        ]
         faults += [f"test_{kind}" for kind in differ]
         if not given_targets and (of["test_labels"].dtype.kind in "SUO") != (of["labels"].dtype.kind in "SUO"):
             faults.append("test_labels")
@@ -190,7 +251,11 @@ def test_every_array_is_used_as_it_is_or_noted_or_refused_by_name(data, suffix, 
             if f"{prefix}labels" in of:
                 np.testing.assert_array_equal(split.labels, of[f"{prefix}labels"])
         else:
-            labels = {of_: names_of_labels(of[f"{of_}labels"], len(of[f"{of_}inputs"])) for of_ in ("", "test_") if f"{of_}labels" in of}
+            labels = {
+                of_: names_of_labels(of[f"{of_}labels"], len(of[f"{of_}inputs"]))
+                for of_ in ("", "test_")
+                if f"{of_}labels" in of
+            }
             known = sorted({label for some in labels.values() for label in some})
             np.testing.assert_array_equal(split.labels, [known.index(label) for label in labels[prefix]])
             np.testing.assert_array_equal(split.targets, np.eye(len(known))[split.labels])

@@ -1,4 +1,5 @@
-"""Weights and states that are given (`--weights`, `--after`) are taken, told or refused by their name, whatever the file holds."""
+"""Weights and states that are given (`--weights`, `--after`) are taken, told or refused by their name,
+whatever the file holds."""
 
 import h5py
 import numpy as np
@@ -47,7 +48,10 @@ def flat(file):
 
 
 WRONG = {
-    "text": (put("input_to_hidden.w", np.full(SHAPE, "a", dtype=h5py.string_dtype())), "state/input_to_hidden.w must hold an array of numbers; it holds object"),
+    "text": (
+        put("input_to_hidden.w", np.full(SHAPE, "a", dtype=h5py.string_dtype())),
+        "state/input_to_hidden.w must hold an array of numbers; it holds object",
+    ),
     "complex": (put("input_to_hidden.w", np.ones(SHAPE, dtype=complex)), "it holds complex128"),
     "truth": (put("input_to_hidden.w", np.ones(SHAPE, dtype=bool)), "it holds bool"),
     "rows": (put("input_to_hidden.w", np.zeros(SHAPE, dtype=[("a", "f8")])), "must hold an array of numbers"),
@@ -55,7 +59,10 @@ WRONG = {
     "a group": (grouped, "it holds a group"),
     "large": (put("input_to_hidden.w", np.full(SHAPE, 2**60 + 1)), "beyond 2^53"),
     "no group": (flat, "'state' must be a group of arrays"),
-    "not finite": (lambda file: file["state/input_to_hidden.w"].__setitem__((2, 3), np.nan), "pathway 'input_to_hidden': 1 of 600 given weights are not finite; the first goes from neuron 3 to neuron 2"),
+    "not finite": (
+        lambda file: file["state/input_to_hidden.w"].__setitem__((2, 3), np.nan),
+        "pathway 'input_to_hidden': 1 of 600 given weights are not finite; the first goes from neuron 3 to neuron 2",
+    ),
     "a row more": (put("input_to_hidden.w", np.ones((21, 30))), "(21, 30)"),
 }
 
@@ -75,7 +82,9 @@ def test_a_state_that_cannot_be_taken_is_refused_by_its_name(fault, option, whol
 @pytest.mark.parametrize("name", ["theirs.safetensors", "theirs.nir"])
 def test_a_model_of_another_program_is_not_called_damaged(name, option, tmp_path):
     (tmp_path / name).write_bytes(b"whatever stands there")
-    outcome = CliRunner().invoke(cli.main, ["run", "linear", option, str(tmp_path / name), "--out", str(tmp_path / "out")])
+    outcome = CliRunner().invoke(
+        cli.main, ["run", "linear", option, str(tmp_path / name), "--out", str(tmp_path / "out")]
+    )
     assert outcome.exit_code == 2
     assert "damaged" not in outcome.output
     assert f"biofa import {tmp_path / name} --out DIR" in " ".join(outcome.output.split())

@@ -24,15 +24,24 @@ from bioFA.weights import Normal
 
 SCHEMES = {
     "bp": Backpropagation(rule=LocalError(learning_rate=1.0), readout_rule=DeltaRule(learning_rate=1.0)),
-    "np": NodePerturbation(rule=NodePerturbationRule(learning_rate=1e-9), readout_rule=DeltaRule(learning_rate=1e-9), sigma=1e-3),
+    "np": NodePerturbation(
+        rule=NodePerturbationRule(learning_rate=1e-9), readout_rule=DeltaRule(learning_rate=1e-9), sigma=1e-3
+    ),
 }
 
 
 def network(hidden="tanh", output="linear", carries_gain=False, scheme="bp", presentations=1):
     """Two hidden layers and biases; learning rate 1, so that the change of one presentation is the step itself."""
     circuit = Layered(
-        sizes=(4, 5, 3, 2), hidden=StaticRate(activation=hidden), output=StaticRate(activation=output), error=ErrorUnit(carries_gain=carries_gain),
-        biases=True, weights=(Normal(scale=0.5),), bias_weights=Normal(scale=0.3), scheme=scheme, schemes=SCHEMES,
+        sizes=(4, 5, 3, 2),
+        hidden=StaticRate(activation=hidden),
+        output=StaticRate(activation=output),
+        error=ErrorUnit(carries_gain=carries_gain),
+        biases=True,
+        weights=(Normal(scale=0.5),),
+        bias_weights=Normal(scale=0.3),
+        scheme=scheme,
+        schemes=SCHEMES,
     )
     return Experiment(
         name="gradient", circuit=circuit, task=LinearTeacher(n_in=4, n_out=2, examples=1, test_examples=1),
@@ -43,7 +52,9 @@ def network(hidden="tanh", output="linear", carries_gain=False, scheme="bp", pre
 def changes(experiment, seed=1):
     """By pathway: what learning did to the weights, and what finite differences of a loss say that descent would do."""
     instance = draw(experiment, seed)
-    after = Reference(instance).segment(instance.state, instance.training(0, instance.presentations()), learning=True).state
+    after = (
+        Reference(instance).segment(instance.state, instance.training(0, instance.presentations()), learning=True).state
+    )
     names = [f"{pathway.name}.w" for pathway in instance.network.plastic()]
     assert len(names) == 6
     return {name: after[name] - instance.state[name] for name in names}
@@ -57,11 +68,16 @@ def descent(experiment, loss, seed=1, step=1e-5):
     def at(name, index, shift):
         state = {key: array.copy() for key, array in instance.state.items()}
         state[name][index] += shift
-        return loss({key: array[0] for key, array in reference.segment(state, feed, learning=False).recording.arrays.items()}, targets)
+        return loss(
+            {key: array[0] for key, array in reference.segment(state, feed, learning=False).recording.arrays.items()},
+            targets,
+        )
 
     return {
-        name: np.array([(at(name, i, -step) - at(name, i, step)) / (2 * step) for i in np.ndindex(instance.state[name].shape)]).reshape(
-            instance.state[name].shape
+        name: (
+            np.array(
+                [(at(name, i, -step) - at(name, i, step)) / (2 * step) for i in np.ndindex(instance.state[name].shape)]
+            ).reshape(instance.state[name].shape)
         )
         for name in (f"{pathway.name}.w" for pathway in instance.network.plastic())
     }
@@ -119,7 +135,9 @@ def test_the_loss_that_is_broadcast_is_half_the_squared_error():
     experiment = network()
     instance = draw(experiment, 1)
     recorded = Reference(instance).segment(instance.state, instance.training(0, 1), learning=False).recording.arrays
-    assert recorded["mismatch.loss"].sum() == pytest.approx(squared_error({"output.r": recorded["output.r"][0]}, instance.data.train.targets[0]))
+    assert recorded["mismatch.loss"].sum() == pytest.approx(
+        squared_error({"output.r": recorded["output.r"][0]}, instance.data.train.targets[0])
+    )
 
 
 def test_node_perturbation_follows_the_gradient_on_average():
@@ -131,7 +149,9 @@ def test_node_perturbation_follows_the_gradient_on_average():
         for name in set(mean) - set(hidden):  # the readout has the error itself
             np.testing.assert_allclose(mean[name], expected[name], rtol=1e-4)
         a, b = (np.concatenate([changed[name].ravel() for name in hidden]) for changed in (mean, expected))
-        return np.degrees(np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b))), np.linalg.norm(a) / np.linalg.norm(b)
+        return np.degrees(np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b))), np.linalg.norm(a) / np.linalg.norm(
+            b
+        )
 
     few, many = off_the_gradient(40), off_the_gradient(4000)
     assert many[0] < 7 < few[0]

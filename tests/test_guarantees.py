@@ -15,5 +15,7 @@ def test_every_promise_has_its_tests():
     for promise in page.split("\n## P")[1:]:
         assert NAMED.search(promise)
     for file, name in named:
-        functions = {node.name for node in ast.walk(ast.parse((TESTS / file).read_text())) if isinstance(node, ast.FunctionDef)}
+        functions = {
+            node.name for node in ast.walk(ast.parse((TESTS / file).read_text())) if isinstance(node, ast.FunctionDef)
+        }
         assert name in functions, f"{file}::{name}"

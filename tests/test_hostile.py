@@ -1,6 +1,7 @@
 """Hostile input: nothing that stands in a model file is executed, opened or imported, and nothing hangs.
 
-The texts, the readers and the canary that watches are `bioFA.selftest.hostile`, which ships with bioFA; Hypothesis makes more texts here.
+The texts, the readers and the canary that watches are `bioFA.selftest.hostile`, which ships with bioFA;
+Hypothesis makes more texts here.
 """
 
 import ast
@@ -67,7 +68,11 @@ def test_every_hostile_text_is_refused_and_nothing_happens(drill):
     found, left = drill
     every = hostile.cases()
     assert len(found) == len(every) >= 1000
-    assert [(case.reader, case.name, verdict) for case, verdict in zip(every, found, strict=True) if not verdict.passes(case)] == []
+    assert [
+        (case.reader, case.name, verdict)
+        for case, verdict in zip(every, found, strict=True)
+        if not verdict.passes(case)
+    ] == []
     assert left == []
 
 
@@ -77,10 +82,17 @@ def test_the_texts_differ_and_there_are_at_least_200_for_equations_alone():
     assert {case.reader for case in hostile.cases()} == set(hostile.readers(Path()))
 
 
-@pytest.mark.parametrize(("verdict", "passes"), [
-    (Verdict("refused", True, [], 0.1), True), (Verdict(None, True, [], 0.1), False), (Verdict("refused", True, ["open 'x' w"], 0.1), False),
-    (Verdict("TypeError: x", False, [], 0.1), False), (Verdict("refused", True, [], LIMIT), False), (Verdict("r" * 4000, True, [], 0.1), False),
-])
+@pytest.mark.parametrize(
+    ("verdict", "passes"),
+    [
+        (Verdict("refused", True, [], 0.1), True),
+        (Verdict(None, True, [], 0.1), False),
+        (Verdict("refused", True, ["open 'x' w"], 0.1), False),
+        (Verdict("TypeError: x", False, [], 0.1), False),
+        (Verdict("refused", True, [], LIMIT), False),
+        (Verdict("r" * 4000, True, [], 0.1), False),
+    ],
+)
 def test_a_case_passes_only_if_it_was_refused_in_time_and_nothing_was_seen(verdict, passes):
     assert verdict.passes(Case("equation", "x", "x")) is passes
 
@@ -90,7 +102,12 @@ def test_text_that_was_taken_as_text_passes_only_where_it_may():
 
 
 def test_a_reader_that_runs_what_it_reads_is_caught(canary, tmp_path):
-    verdict = hostile.put(Case("equation", "x", "open('canary', 'w')"), {"equation": lambda text: eval(text, {"open": lambda *_: None})}, canary, tmp_path)
+    verdict = hostile.put(
+        Case("equation", "x", "open('canary', 'w')"),
+        {"equation": lambda text: eval(text, {"open": lambda *_: None})},
+        canary,
+        tmp_path,
+    )
     assert verdict.executed
     assert not verdict.passes(Case("equation", "x", ""))
 
@@ -121,7 +138,12 @@ def test_the_command_refuses_hostile_equations_too(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = bioFA.dumps(bioFA.load("linear"))
     for payload in PAYLOADS[::20]:
-        (tmp_path / "m.toml").write_text(text.replace('name = "local_error"', f'name = "equation"\nequation = {hostile.quoted("dw/dt = " + payload)}'), encoding="utf-8")
+        (tmp_path / "m.toml").write_text(
+            text.replace(
+                'name = "local_error"', f'name = "equation"\nequation = {hostile.quoted("dw/dt = " + payload)}'
+            ),
+            encoding="utf-8",
+        )
         outcome = CliRunner().invoke(cli.main, ["run", "m.toml", "--backend", "numpy", "--out", "out"])
         assert outcome.exit_code == 2, (payload, outcome.output)
     assert {path.name for path in tmp_path.iterdir()} == {"m.toml"}
@@ -172,7 +194,9 @@ def test_a_file_that_would_use_up_the_machine_is_refused_at_once(bomb, tmp_path)
 def test_a_name_never_leads_out_of_the_folder_of_results(name, tmp_path, monkeypatch):
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    text = bioFA.dumps(bioFA.load("linear", {"task.examples": 20, "task.test_examples": 5})).replace('name = "linear"', f"name = {name!r}".replace("'", '"'), 1)
+    text = bioFA.dumps(bioFA.load("linear", {"task.examples": 20, "task.test_examples": 5})).replace(
+        'name = "linear"', f"name = {name!r}".replace("'", '"'), 1
+    )
     (tmp_path / "here" / "m.toml").write_text(text)
     outcome = CliRunner().invoke(cli.main, ["run", "m.toml", "--backend", "numpy", "--json"])
     assert outcome.exit_code in (0, 2)
@@ -185,15 +209,26 @@ def test_a_name_never_leads_out_of_the_folder_of_results(name, tmp_path, monkeyp
 
 @pytest.fixture
 def preferences(tmp_path):
-    """A folder, and a home, whose Brian2 preferences write a file when they are evaluated; and what tells whether they were."""
+    """A folder, and a home, whose Brian2 preferences write a file when they are evaluated;
+    and what tells whether they were."""
     (tmp_path / "home" / ".brian").mkdir(parents=True)
     (tmp_path / "here").mkdir()
-    for place, name in ((tmp_path / "here" / "brian_preferences", "here"), (tmp_path / "home" / ".brian" / "user_preferences", "home")):
+    for place, name in (
+        (tmp_path / "here" / "brian_preferences", "here"),
+        (tmp_path / "home" / ".brian" / "user_preferences", "home"),
+    ):
         place.write_text(f"codegen.target = open({str(tmp_path / f'canary-{name}')!r}, 'a').write('x') and 'numpy'\n")
 
     def run(*command):
-        outside = {"HOME": str(tmp_path / "home"), "BIOFA_BUILD_SERVER": "", "BIOFA_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(Path(bioFA.__file__).resolve().parents[1])}
-        done = subprocess.run([sys.executable, *command], cwd=tmp_path / "here", env=os.environ | outside, capture_output=True, text=True)
+        outside = {
+            "HOME": str(tmp_path / "home"),
+            "BIOFA_BUILD_SERVER": "",
+            "BIOFA_CACHE": str(tmp_path / "cache"),
+            "PYTHONPATH": str(Path(bioFA.__file__).resolve().parents[1]),
+        }
+        done = subprocess.run(
+            [sys.executable, *command], cwd=tmp_path / "here", env=os.environ | outside, capture_output=True, text=True
+        )
         return done, sorted(path.name for path in tmp_path.glob("canary*"))
 
     return run
@@ -205,8 +240,22 @@ def test_brian2_itself_runs_its_preferences(preferences):
 
 @pytest.mark.compiled
 def test_commands_and_workers_never_run_preferences_of_brian2(preferences):
-    small = ["linear", "--set", "task.examples=20", "--set", "task.test_examples=5", "--set", "protocol.epochs=1", "--json"]
-    for command in (["run", *small, "--out", "run"], ["compare", *small, "--schemes", "bp", "--seeds", "1", "--out", "compare"], ["export", "run", "--to", "brian2", "--out", "script"], ["doctor"]):
+    small = [
+        "linear",
+        "--set",
+        "task.examples=20",
+        "--set",
+        "task.test_examples=5",
+        "--set",
+        "protocol.epochs=1",
+        "--json",
+    ]
+    for command in (
+        ["run", *small, "--out", "run"],
+        ["compare", *small, "--schemes", "bp", "--seeds", "1", "--out", "compare"],
+        ["export", "run", "--to", "brian2", "--out", "script"],
+        ["doctor"],
+    ):
         done, canaries = preferences("-P", "-m", "bioFA", *command)
         assert done.returncode == 0, done.stderr
         assert canaries == [], command
@@ -231,21 +280,55 @@ def test_a_bundle_with_preferences_of_brian2_is_refused(tmp_path):
 
 
 def test_nothing_in_bioFA_reads_xml_or_unpickles():
-    """XML is written (NeuroML), and parsed only where the text is bioFA's own, so no entity can unfold; and no pickle is ever read."""
-    forbidden = {"pickle", "marshal", "shelve", "dill", "joblib", "cloudpickle", "xml.sax", "xml.dom", "lxml", "pyexpat"}
+    """XML is written (NeuroML), and parsed only where the text is bioFA's own, so no entity can unfold;
+    and no pickle is ever read."""
+    forbidden = {
+        "pickle",
+        "marshal",
+        "shelve",
+        "dill",
+        "joblib",
+        "cloudpickle",
+        "xml.sax",
+        "xml.dom",
+        "lxml",
+        "pyexpat",
+    }
     parsed = []
     for path in Path(bioFA.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [f"{node.module}.{alias.name}" for alias in node.names] if isinstance(node, ast.ImportFrom) else []
-            assert not [name for name in names if any(name == bad or name.startswith(f"{bad}.") for bad in forbidden)], path
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in {f"ElementTree.{name}" for name in ("parse", "fromstring", "XML", "XMLParser", "XMLPullParser", "iterparse", "fromstringlist", "XMLID")}:
+            names = (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [f"{node.module}.{alias.name}" for alias in node.names] if isinstance(node, ast.ImportFrom) else []
+            )
+            assert not [
+                name for name in names if any(name == bad or name.startswith(f"{bad}.") for bad in forbidden)
+            ], path
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in {
+                f"ElementTree.{name}"
+                for name in (
+                    "parse",
+                    "fromstring",
+                    "XML",
+                    "XMLParser",
+                    "XMLPullParser",
+                    "iterparse",
+                    "fromstringlist",
+                    "XMLID",
+                )
+            }:
                 parsed.append(ast.unparse(node)[:32])
     assert parsed
-    assert all(re.match(r"ElementTree\.fromstring\(_[A-Z]", call) for call in parsed), parsed  # a constant of the module
+    # a constant of the module
+    assert all(re.match(r"ElementTree\.fromstring\(_[A-Z]", call) for call in parsed), parsed
 
 
 def test_an_archive_of_arrays_that_unfolds_out_of_proportion_is_refused(tmp_path):
-    with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("inputs.npy", "w", force_zip64=True) as member:
+    with (
+        zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("inputs.npy", "w", force_zip64=True) as member,
+    ):
         for _ in range(1300):
             member.write(bytes(1 << 20))
     assert (tmp_path / "bomb.npz").stat().st_size < 3_000_000

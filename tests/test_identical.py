@@ -1,4 +1,5 @@
-"""Conditions that are the same network by construction: those whose trajectories are equal, bit for bit, and no others."""
+"""Conditions that are the same network by construction: those whose trajectories are equal, bit for bit,
+and no others."""
 
 import itertools
 
@@ -20,14 +21,23 @@ PRESENTATIONS = 12
 
 
 def instance(scheme, sizes, seed=1, **circuit):
-    """A small tanh network whose own scheme is `fa`, under a scheme that inherits its rates; in two learning rates, so that layers differ."""
+    """A small tanh network whose own scheme is `fa`, under a scheme that inherits its rates; in two learning rates,
+    so that layers differ."""
     own = {"rule": LocalError(learning_rate=0.2), "readout_rule": {"name": "delta_rule", "learning_rate": 0.1}}
     fields = {
-        "sizes": sizes, "hidden": StaticRate(activation="tanh"), "biases": True, "weights": (Normal(scale=0.5),), "bias_weights": Normal(scale=0.3),
-        "feedback": (Normal(),), "schemes": {"fa": own},
+        "sizes": sizes,
+        "hidden": StaticRate(activation="tanh"),
+        "biases": True,
+        "weights": (Normal(scale=0.5),),
+        "bias_weights": Normal(scale=0.3),
+        "feedback": (Normal(),),
+        "schemes": {"fa": own},
     }
     experiment = Experiment(
-        name="small", circuit=Layered(**fields | circuit), task=TanhTeacher(sizes_of_teacher=(sizes[0], sizes[-1]), examples=PRESENTATIONS, test_examples=1), protocol=Protocol(),
+        name="small",
+        circuit=Layered(**fields | circuit),
+        task=TanhTeacher(sizes_of_teacher=(sizes[0], sizes[-1]), examples=PRESENTATIONS, test_examples=1),
+        protocol=Protocol(),
     )
     return draw(experiment if scheme == "fa" else experiment.with_scheme(scheme), seed)
 
@@ -52,7 +62,11 @@ def test_two_schemes_are_identical_where_their_trajectories_are_equal_bit_for_bi
     same = set()
     for (a, (first, one)), (b, (second, other)) in itertools.combinations(found.items(), 2):
         equal = len(one) == len(other) and all(np.array_equal(x, y) for x, y in zip(one, other, strict=True))
-        assert identical(first.experiment, second.experiment, 1) == identical(second.experiment, first.experiment, 1) == equal, (a, b)
+        assert (
+            identical(first.experiment, second.experiment, 1)
+            == identical(second.experiment, first.experiment, 1)
+            == equal
+        ), (a, b)
         same |= {(a, b)} if equal else set()
     chain = {"dfa", "fa", "ifa", "lfa"} if depth == "one hidden layer" else set()
     assert same == set(itertools.combinations(sorted(chain), 2))
@@ -72,16 +86,35 @@ def test_identical_networks_are_told_whatever_their_pathways_are_called():
 
 def test_a_pathway_of_another_name_draws_other_weights_and_is_another_network():
     network = instance("fa", (4, 5, 3)).network
-    renamed = network.replace(pathways=tuple(p.replace(name="error_to_hidden") if p.name == "mismatch_to_hidden" else p for p in network.pathways))
+    renamed = network.replace(
+        pathways=tuple(
+            p.replace(name="error_to_hidden") if p.name == "mismatch_to_hidden" else p for p in network.pathways
+        )
+    )
     plain = instance("fa", (4, 5, 3)).experiment
     assert not identical(plain.replace(circuit=network), plain.replace(circuit=renamed), 1)
 
 
-@pytest.mark.parametrize("change", [
-    {"schemes": {"fa": {"rule": LocalError(learning_rate=0.2001), "readout_rule": {"name": "delta_rule", "learning_rate": 0.1}}}},
-    {"weights": (Normal(scale=0.5001),)}, {"feedback": (Normal(scale=1.001),)}, {"hidden": StaticRate(activation="logistic")}, {"biases": False},
-    {"learning": {"batch": 2}}, {"density": 0.9},
-], ids=lambda change: next(iter(change)))
+@pytest.mark.parametrize(
+    "change",
+    [
+        {
+            "schemes": {
+                "fa": {
+                    "rule": LocalError(learning_rate=0.2001),
+                    "readout_rule": {"name": "delta_rule", "learning_rate": 0.1},
+                }
+            }
+        },
+        {"weights": (Normal(scale=0.5001),)},
+        {"feedback": (Normal(scale=1.001),)},
+        {"hidden": StaticRate(activation="logistic")},
+        {"biases": False},
+        {"learning": {"batch": 2}},
+        {"density": 0.9},
+    ],
+    ids=lambda change: next(iter(change)),
+)
 def test_another_rate_weight_neuron_or_way_of_learning_is_another_network(change):
     one, other = instance("fa", (4, 5, 3)), instance("dfa", (4, 5, 3), **change)
     assert not identical(one.experiment, other.experiment, 1)

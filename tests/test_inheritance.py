@@ -1,4 +1,5 @@
-"""A scheme without settings of its own inherits the rules and rates of the model's own scheme, so that only the pathway of the error differs."""
+"""A scheme without settings of its own inherits the rules and rates of the model's own scheme,
+so that only the pathway of the error differs."""
 
 import json
 
@@ -59,17 +60,27 @@ def test_a_scheme_without_settings_has_the_rules_of_the_models_own(bare, scheme)
 
 
 def test_what_a_scheme_gives_itself_is_kept_and_the_rest_inherited(bare):
-    model = changed(bare, '[circuit.schemes.bp]\nreadout_rule = { name = "delta_rule", learning_rate = 7.0 }\n[circuit.schemes.usf]\nscale = 2.0')
+    model = changed(
+        bare,
+        '[circuit.schemes.bp]\nreadout_rule = { name = "delta_rule", learning_rate = 7.0'
+        ' }\n[circuit.schemes.usf]\nscale = 2.0',
+    )
     assert model.with_scheme("bp").circuit.active().rule == LocalError(learning_rate=0.02)
     assert model.with_scheme("bp").circuit.active().readout_rule == DeltaRule(learning_rate=7.0)
     usf = model.with_scheme("usf").circuit.active()
-    assert (usf.scale, usf.rule, usf.readout_rule) == (2.0, LocalError(learning_rate=0.02), DeltaRule(learning_rate=0.03))
+    assert (usf.scale, usf.rule, usf.readout_rule) == (
+        2.0,
+        LocalError(learning_rate=0.02),
+        DeltaRule(learning_rate=0.03),
+    )
 
 
 def test_a_rule_without_a_name_changes_the_inherited_one(bare):
     model = bioFA.load(bare, {"circuit.schemes.dfa.rule.learning_rate": 0.5}).with_scheme("dfa")
     assert model.circuit.active().rule == LocalError(learning_rate=0.5)
-    evidence = bioFA.load("evidence", {"circuit.schemes.lfa.rule.learning_rate": 0.5}).with_scheme("lfa").circuit.active().rule
+    evidence = (
+        bioFA.load("evidence", {"circuit.schemes.lfa.rule.learning_rate": 0.5}).with_scheme("lfa").circuit.active().rule
+    )
     assert evidence == bioFA.load("evidence").circuit.active().rule.replace(learning_rate=0.5)
 
 
@@ -118,7 +129,10 @@ def test_without_a_decay_that_of_kp_is_a_tenth_over_the_length_of_training(bare,
 
 
 def test_a_decay_that_is_given_is_kept_even_none(bare):
-    given = '[circuit.schemes.kp]\nrule = { name = "local_error", learning_rate = 0.02, decay = 0.0 }\nreadout_rule = { decay = 0.25 }'
+    given = (
+        '[circuit.schemes.kp]\nrule = { name = "local_error", learning_rate = 0.02, decay = 0.0 }\nreadout_rule = {'
+        ' decay = 0.25 }'
+    )
     kp = changed(bare, given).with_scheme("kp").circuit.active()
     assert (kp.rule.decay, kp.readout_rule.decay, kp.readout_rule.learning_rate) == (0.0, 0.25, 0.03)
     bare.write_text(BARE)
@@ -131,13 +145,18 @@ def test_kp_as_a_models_own_scheme_has_the_decay_of_its_training_too(bare):
     assert bioFA.load(bare).circuit.active().rule == LocalError(learning_rate=0.02, decay=0.1 / 200)
 
 
-@pytest.mark.parametrize(("model", "scheme", "why"), [("pattern", "kp", "Superspike has no decay"), ("digits", "np_own", "perturbation")])
+@pytest.mark.parametrize(
+    ("model", "scheme", "why"), [("pattern", "kp", "Superspike has no decay"), ("digits", "np_own", "perturbation")]
+)
 def test_a_rule_that_a_scheme_cannot_use_is_refused_and_says_whose_it_is(model, scheme, why):
     loaded = bioFA.load(model) if scheme == "kp" else bioFA.load(model, {"circuit.scheme": "np"}).replace(name="n")
     if scheme == "np_own":
         own = loaded.circuit.replace(own_scheme=None, schemes={"np": loaded.circuit.active()})
         loaded, scheme = loaded.replace(circuit=own), "fa"
-    with pytest.raises(bioFA.ModelError, match=f"scheme '{scheme}' has no settings here, so its rules are those of the model's own scheme '.*{why}"):
+    with pytest.raises(
+        bioFA.ModelError,
+        match=f"scheme '{scheme}' has no settings here, so its rules are those of the model's own scheme '.*{why}",
+    ):
         loaded.with_scheme(scheme)
 
 
@@ -145,8 +164,12 @@ def test_where_more_than_the_feedback_differs_it_is_said(bare):
     model = bioFA.load(bare)
     for scheme in ("bp", "dfa", "lfa", "usf", "arbp", "wm", "pbp"):
         assert model.with_scheme(scheme).rates_in_use()["departs"] == []
-    assert model.with_scheme("np").rates_in_use()["departs"] == ["input_to_hidden: node_perturbation, learning_rate 0.001 (under fa: local_error, learning_rate 0.02)"]
-    assert model.with_scheme("shallow").rates_in_use()["departs"] == ["input_to_hidden: does not learn (under fa: local_error, learning_rate 0.02)"]
+    assert model.with_scheme("np").rates_in_use()["departs"] == [
+        "input_to_hidden: node_perturbation, learning_rate 0.001 (under fa: local_error, learning_rate 0.02)"
+    ]
+    assert model.with_scheme("shallow").rates_in_use()["departs"] == [
+        "input_to_hidden: does not learn (under fa: local_error, learning_rate 0.02)"
+    ]
     assert len(model.with_scheme("kp").rates_in_use()["departs"]) == 2
 
 
@@ -163,18 +186,39 @@ def test_every_rate_in_use_is_among_those_printed(bare, scheme):
 
 @pytest.mark.parametrize("scheme", ["fa", "usf"])
 def test_a_run_prints_its_rates(bare, scheme):
-    ended = CliRunner().invoke(main, ["run", str(bare), "--scheme", scheme, "--backend", "numpy", "--out", str(bare.parent / "out")])
+    ended = CliRunner().invoke(
+        main, ["run", str(bare), "--scheme", scheme, "--backend", "numpy", "--out", str(bare.parent / "out")]
+    )
     assert ended.exit_code == 0, ended.output
-    assert "input_to_hidden: local_error, learning_rate 0.02; hidden_to_output: delta_rule, learning_rate 0.03" in ended.output
+    assert (
+        "input_to_hidden: local_error, learning_rate 0.02; hidden_to_output: delta_rule, learning_rate 0.03"
+        in ended.output
+    )
 
 
 def test_identical_conditions_are_named_and_not_compared(bare, tmp_path):
     out = tmp_path / "out"
-    ended = CliRunner().invoke(main, ["compare", str(bare), "--schemes", "fa,dfa,lfa,kp", "--seeds", "5", "--backend", "numpy", "--out", str(out), "--json"])
+    ended = CliRunner().invoke(
+        main,
+        [
+            "compare",
+            str(bare),
+            "--schemes",
+            "fa,dfa,lfa,kp",
+            "--seeds",
+            "5",
+            "--backend",
+            "numpy",
+            "--out",
+            str(out),
+            "--json",
+        ],
+    )
     assert ended.exit_code == 0, ended.output
     outcome = json.loads(ended.stdout)
     assert outcome["identical"] == [["bare, fa", "bare, dfa"], ["bare, fa", "bare, lfa"], ["bare, dfa", "bare, lfa"]]
-    assert {(row["first"], row["second"]) for row in outcome["comparisons"]} == {("bare, fa", "bare, kp")}  # the same difference three times is one test
+    # the same difference three times is one test
+    assert {(row["first"], row["second"]) for row in outcome["comparisons"]} == {("bare, fa", "bare, kp")}
     for row in outcome["conditions"]:
         assert row["values"] == outcome["conditions"][0]["values"] or row["scheme"] == "kp"
         assert "learning_rate 0.02" in row["rates"]["text"]
@@ -200,6 +244,12 @@ def test_a_sweep_of_the_models_own_rate_reaches_the_schemes_that_inherit_it(bare
     changed(bare, '[circuit.schemes.bp]\nrule = { name = "local_error", learning_rate = 0.5 }')
     key = "circuit.schemes.fa.rule.learning_rate"
     conditions, _ = compare.plan(compare.Request((str(bare),), ("fa", "dfa", "bp"), 1, (f"{key}=0.1,0.2",)))
-    assert [(c.scheme, c.settings.get(key)) for c in conditions] == [("fa", 0.1), ("fa", 0.2), ("dfa", 0.1), ("dfa", 0.2), ("bp", None)]
+    assert [(c.scheme, c.settings.get(key)) for c in conditions] == [
+        ("fa", 0.1),
+        ("fa", 0.2),
+        ("dfa", 0.1),
+        ("dfa", 0.2),
+        ("bp", None),
+    ]
     conditions, _ = compare.plan(compare.Request((str(bare),), ("dfa",), 1, (f"{key}=0.1",)))
     assert bioFA.loads(conditions[0].experiment).circuit.active().rule.learning_rate == 0.1

@@ -31,7 +31,14 @@ def stored(tmp_path_factory):
     result.save(folder / "run" / "result.h5")
     result.trained.save(folder / "state.h5")
     exchange.export(result, "bundle", folder / "bundle")
-    bioFA.run_comparison("linear", ("fa", "bp"), seeds=1, folder=folder / "comparison", backend="numpy", changes=[f"{k}={v}" for k, v in SMALL.items()])
+    bioFA.run_comparison(
+        "linear",
+        ("fa", "bp"),
+        seeds=1,
+        folder=folder / "comparison",
+        backend="numpy",
+        changes=[f"{k}={v}" for k, v in SMALL.items()],
+    )
     return folder
 
 
@@ -48,7 +55,9 @@ def test_any_flipped_bit_of_a_result_is_seen(stored, tmp_path, place, bit):
 
 
 @pytest.mark.parametrize("length", [0, 10, 512, 5000])
-@pytest.mark.parametrize(("name", "read"), [("run/result.h5", bioFA.load_result), ("state.h5", load_trained)], ids=["result", "state"])
+@pytest.mark.parametrize(
+    ("name", "read"), [("run/result.h5", bioFA.load_result), ("state.h5", load_trained)], ids=["result", "state"]
+)
 def test_a_cut_file_is_refused(stored, tmp_path, name, read, length):
     (tmp_path / "cut.h5").write_bytes((stored / name).read_bytes()[:length])
     with pytest.raises(FileError, match="changed, cut or damaged"):
@@ -62,7 +71,10 @@ def test_a_file_of_an_older_bioFA_has_no_digest_and_is_read(stored, tmp_path):
         for name, value in file.attrs.items():
             old.attrs[name] = value
     assert sealed_hdf5.is_whole(tmp_path / "old.h5") is None
-    np.testing.assert_array_equal(bioFA.load_result(tmp_path / "old.h5").learning_curve, bioFA.load_result(stored / "run" / "result.h5").learning_curve)
+    np.testing.assert_array_equal(
+        bioFA.load_result(tmp_path / "old.h5").learning_curve,
+        bioFA.load_result(stored / "run" / "result.h5").learning_curve,
+    )
     assert biofa("check", tmp_path / "old.h5").exit_code == 0
 
 
@@ -75,7 +87,9 @@ def test_check_finds_what_is_whole(stored, name):
     assert told["whole"] == (2 if name == "comparison" else 1)
 
 
-@pytest.mark.parametrize("pattern", ["run/result.h5", "state.h5", "bundle/model.toml", "comparison/runs/*/outcome.json"])
+@pytest.mark.parametrize(
+    "pattern", ["run/result.h5", "state.h5", "bundle/model.toml", "comparison/runs/*/outcome.json"]
+)
 def test_check_finds_what_was_changed(stored, tmp_path, pattern):
     shutil.copytree(stored, tmp_path / "copy")
     file = next((tmp_path / "copy").glob(pattern))

@@ -1,4 +1,5 @@
-"""The house holds its floors: no import climbs, no circle, and Brian2 stands in its own rooms. Deferred and typing imports count."""
+"""The house holds its floors: no import climbs, no circle, and Brian2 stands in its own rooms.
+Deferred and typing imports count."""
 
 import ast
 import tomllib
@@ -61,15 +62,24 @@ def test_every_room_has_a_floor():
     assert {room(path) for path in FILES} - {"__init__"} == set(HEIGHT)
 
 
-@pytest.mark.parametrize("path", [path for path in FILES if room(path) != "__init__"], ids=lambda path: str(path.relative_to(PACKAGE)))
+@pytest.mark.parametrize(
+    "path", [path for path in FILES if room(path) != "__init__"], ids=lambda path: str(path.relative_to(PACKAGE))
+)
 def test_no_import_climbs(path):
     mine = room(path)
-    climbing = [f"line {line}: {other}" for line, other in rooms_of(path) if other in HEIGHT and other != mine and HEIGHT[other] >= HEIGHT[mine]]
+    climbing = [
+        f"line {line}: {other}"
+        for line, other in rooms_of(path)
+        if other in HEIGHT and other != mine and HEIGHT[other] >= HEIGHT[mine]
+    ]
     assert climbing == []
 
 
 def test_no_files_import_each_other_in_a_circle():
-    names = {".".join(("bioFA", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path for path in FILES}
+    names = {
+        ".".join(("bioFA", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__"): path
+        for path in FILES
+    }
     uses = {}
     for name, path in names.items():
         told = set()
@@ -85,7 +95,9 @@ def test_no_files_import_each_other_in_a_circle():
 
 
 def test_brian2_is_imported_in_its_own_rooms_alone():
-    importing = {str(path.relative_to(PACKAGE)) for path in FILES for _, name in imports(path) if name.split(".")[0] == "brian2"}
+    importing = {
+        str(path.relative_to(PACKAGE)) for path in FILES for _, name in imports(path) if name.split(".")[0] == "brian2"
+    }
     assert importing
     assert [path for path in sorted(importing) if not path.startswith(BRIAN2)] == []
 
@@ -95,21 +107,30 @@ def test_the_root_holds_what_a_user_describes_and_little_else():
 
 
 def test_every_room_is_in_the_wheel():
-    named = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]
+    named = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"][
+        "packages"
+    ]
     rooms = {".".join(path.parent.relative_to(PACKAGE.parent).parts) for path in FILES}
     assert rooms <= set(named)
     assert set(named) - rooms == {"bioFA.consumers.brian.templates", "bioFA.models"}
 
 
 def test_no_file_asks_which_kind_of_weights_or_circuit_it_has():
-    """A kind states facts about itself, so that a new one is one class: nothing outside the files that define them looks at its class."""
+    """A kind states facts about itself, so that a new one is one class:
+    nothing outside the files that define them looks at its class."""
     kinds = {"SharedWith", "PseudoInverseOf", "Redrawn", "Identity", "Layered"}
     asking = []
     for path in FILES:
         if str(path.relative_to(PACKAGE)) in ("weights.py", "network.py") or room(path) == "schemes":
             continue
-        calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+        calls = [
+            node
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        ]
         for call in calls:
-            if call.func.id in ("isinstance", "issubclass") and kinds & {name.id for name in ast.walk(call.args[1]) if isinstance(name, ast.Name)}:
+            if call.func.id in ("isinstance", "issubclass") and kinds & {
+                name.id for name in ast.walk(call.args[1]) if isinstance(name, ast.Name)
+            }:
                 asking.append(f"{path.relative_to(PACKAGE)}:{call.lineno}")
     assert asking == []

@@ -1,4 +1,5 @@
-"""The printed numbers are what the circuit measures: the error at the error unit, over windows that do not overlap, with what they come from."""
+"""The printed numbers are what the circuit measures: the error at the error unit, over windows that do not overlap,
+with what they come from."""
 
 import json
 
@@ -18,7 +19,8 @@ from bioFA.weights import Identity, Normal, Values
 
 
 def judged(seed, every=1):
-    """A network whose prediction reaches the error unit scaled, decoded or mixed from several populations, and whose target may, too."""
+    """A network whose prediction reaches the error unit scaled, decoded or mixed from several populations,
+    and whose target may, too."""
     rng = np.random.default_rng(seed)
     n_in, n_out, readout = (int(n) for n in rng.integers(2, 6, 3))
     units = n_out if (kind := ("scaled", "decoded", "mixed")[seed % 3]) == "scaled" else int(rng.integers(1, 5))
@@ -26,24 +28,40 @@ def judged(seed, every=1):
     target = Identity(scale=float(rng.choice([1.0, 0.7]))) if units == n_out else Normal(scale=1.0)
     weights = Identity(scale=float(rng.uniform(0.3, 2.0))) if kind == "scaled" else Normal(scale=1.0)
     pathways = [
-        Pathway("in_to_out", source="image", target="answer", weights=Normal(scale=0.3), plasticity=DeltaRule(learning_rate=0.02)),
+        Pathway(
+            "in_to_out",
+            source="image",
+            target="answer",
+            weights=Normal(scale=0.3),
+            plasticity=DeltaRule(learning_rate=0.02),
+        ),
         Pathway("teach", source="wanted", target="mismatch", port="target", weights=target),
         Pathway("answer_to_mismatch", source="answer", target="mismatch", port="prediction", weights=weights),
         Pathway("back", source="mismatch", target="answer", port="error", weights=Normal(scale=0.5)),
     ]
     populations = [
-        Population("image", size=n_in, neuron=RateSource()), Population("answer", size=readout, neuron=StaticRate(activation="linear")),
-        Population("wanted", size=n_out, neuron=RateSource(of="targets")), Population("mismatch", size=units, neuron=ErrorUnit()),
+        Population("image", size=n_in, neuron=RateSource()),
+        Population("answer", size=readout, neuron=StaticRate(activation="linear")),
+        Population("wanted", size=n_out, neuron=RateSource(of="targets")),
+        Population("mismatch", size=units, neuron=ErrorUnit()),
     ]
     if kind == "mixed":
         populations.append(Population("other", size=3, neuron=StaticRate(activation="tanh")))
         pathways += [
             Pathway("in_to_other", source="image", target="other", weights=Normal(scale=1.0)),
-            Pathway("other_to_mismatch", source="other", target="mismatch", port="prediction", weights=Normal(scale=0.5)),
+            Pathway(
+                "other_to_mismatch", source="other", target="mismatch", port="prediction", weights=Normal(scale=0.5)
+            ),
         ]
     network = Network(populations=tuple(populations), pathways=tuple(pathways))
     record = Record(variables=("mismatch.r", "mismatch.target", "mismatch.prediction"), every=every)
-    return Experiment(name="judged", circuit=network, task=LinearTeacher(n_in=n_in, n_out=n_out, examples=120, test_examples=7), protocol=Protocol(snapshots=2), record=record)
+    return Experiment(
+        name="judged",
+        circuit=network,
+        task=LinearTeacher(n_in=n_in, n_out=n_out, examples=120, test_examples=7),
+        protocol=Protocol(snapshots=2),
+        record=record,
+    )
 
 
 def signal(result):
@@ -74,17 +92,32 @@ def test_an_identity_of_scale_one_half_that_has_learned_is_said_to_have_learned(
     teacher = rng.normal(size=(3, 4))
     network = judged(0).network
     populations = (
-        Population("image", size=4, neuron=RateSource()), Population("answer", size=3, neuron=StaticRate(activation="linear")),
-        Population("wanted", size=3, neuron=RateSource(of="targets")), Population("mismatch", size=3, neuron=ErrorUnit()),
+        Population("image", size=4, neuron=RateSource()),
+        Population("answer", size=3, neuron=StaticRate(activation="linear")),
+        Population("wanted", size=3, neuron=RateSource(of="targets")),
+        Population("mismatch", size=3, neuron=ErrorUnit()),
     )
     pathways = (
-        Pathway("in_to_out", source="image", target="answer", weights=Values(values=teacher.tolist()), plasticity=DeltaRule(learning_rate=0.1)),
+        Pathway(
+            "in_to_out",
+            source="image",
+            target="answer",
+            weights=Values(values=teacher.tolist()),
+            plasticity=DeltaRule(learning_rate=0.1),
+        ),
         Pathway("teach", source="wanted", target="mismatch", port="target", weights=Identity()),
-        Pathway("answer_to_mismatch", source="answer", target="mismatch", port="prediction", weights=Identity(scale=0.5)),
+        Pathway(
+            "answer_to_mismatch", source="answer", target="mismatch", port="prediction", weights=Identity(scale=0.5)
+        ),
         Pathway("back", source="mismatch", target="answer", port="error", weights=Identity()),
     )
     assert network.answer.variable == "prediction"
-    experiment = Experiment(name="half", circuit=Network(populations=populations, pathways=pathways), task=LinearTeacher(n_in=4, n_out=3, examples=2000), protocol=Protocol(snapshots=2))
+    experiment = Experiment(
+        name="half",
+        circuit=Network(populations=populations, pathways=pathways),
+        task=LinearTeacher(n_in=4, n_out=3, examples=2000),
+        protocol=Protocol(snapshots=2),
+    )
     result = bioFA.simulate(experiment, backend="numpy")
     assert result.metrics["nse"] < 1e-20
     assert not [finding for finding in result.findings if finding.kind == "no_learning"]
@@ -115,7 +148,17 @@ def test_a_run_that_learns_from_one_example_is_not_said_to_have_learned_nothing(
     rng = np.random.default_rng(0)
     x = rng.normal(size=(1, 3))
     np.savez(tmp_path / "d.npz", inputs=x, targets=x @ rng.normal(size=(3, 2)))
-    result = bioFA.simulate(bioFA.load("linear", {"circuit.sizes": [3, 2], "task": {"name": "arrays", "path": str(tmp_path / "d.npz")}, "protocol.epochs": 200}), backend="numpy")
+    result = bioFA.simulate(
+        bioFA.load(
+            "linear",
+            {
+                "circuit.sizes": [3, 2],
+                "task": {"name": "arrays", "path": str(tmp_path / "d.npz")},
+                "protocol.epochs": 200,
+            },
+        ),
+        backend="numpy",
+    )
     assert result.metrics["nse"] < result.metrics["nse_first"]
     assert not [finding for finding in result.findings if finding.kind == "no_learning"]
 
@@ -130,7 +173,9 @@ def test_a_batch_that_was_not_full_is_told_and_a_longer_run_makes_its_changes(ba
         assert f"the changes of the last {left} of 10 presentations wait for their batch of {batch}" in told[0]
     assert not [finding for finding in result.findings if finding.kind == "still" and left == 10]
     longer = ten.replace(protocol=ten.protocol.replace(epochs=2))
-    whole, continued = bioFA.simulate(longer, backend="numpy"), bioFA.simulate(longer, backend="numpy", after=tmp_path / "ten" / "result.h5")
+    whole, continued = bioFA.simulate(longer, backend="numpy"), bioFA.simulate(
+        longer, backend="numpy", after=tmp_path / "ten" / "result.h5"
+    )
     for name, array in whole.state.items():
         np.testing.assert_array_equal(continued.state[name], array)
 
@@ -139,7 +184,22 @@ def test_a_run_of_which_nothing_would_be_recorded_is_refused_before_it_runs(tmp_
     monkeypatch.chdir(tmp_path)
     arguments = ["--set", "task.examples=300", "--set", "task.test_examples=20", "--backend", "numpy", "--json"]
     assert CliRunner().invoke(cli.main, ["run", "linear", *arguments, "--out", "first"]).exit_code == 0
-    refused = CliRunner().invoke(cli.main, ["run", "linear", *arguments, "--set", "protocol.epochs=2", "--set", "record.every=1000", "--after", "first/result.h5", "--out", "second"])
+    refused = CliRunner().invoke(
+        cli.main,
+        [
+            "run",
+            "linear",
+            *arguments,
+            "--set",
+            "protocol.epochs=2",
+            "--set",
+            "record.every=1000",
+            "--after",
+            "first/result.h5",
+            "--out",
+            "second",
+        ],
+    )
     assert refused.exit_code == 2
     assert "of which the run from presentation 300 to 600 has none" in refused.output
     assert not (tmp_path / "second").exists()
@@ -148,8 +208,18 @@ def test_a_run_of_which_nothing_would_be_recorded_is_refused_before_it_runs(tmp_
 def test_an_early_end_before_anything_was_recorded_is_a_result(tmp_path):
     first = bioFA.load("digits", {"protocol.epochs": 1, "protocol.snapshots": 2})
     bioFA.simulate(first, backend="numpy", folder=tmp_path / "first")
-    stopping = bioFA.load("digits", {"protocol.epochs": 3, "protocol.snapshots": 4, "record.every": 2000, "protocol.stop": {"measure": "validation_error", "below": 0.99}})
-    result = bioFA.simulate(stopping, backend="numpy", after=tmp_path / "first" / "result.h5", folder=tmp_path / "second")
+    stopping = bioFA.load(
+        "digits",
+        {
+            "protocol.epochs": 3,
+            "protocol.snapshots": 4,
+            "record.every": 2000,
+            "protocol.stop": {"measure": "validation_error", "below": 0.99},
+        },
+    )
+    result = bioFA.simulate(
+        stopping, backend="numpy", after=tmp_path / "first" / "result.h5", folder=tmp_path / "second"
+    )
     assert len(result.recording.at) == 0
     assert "nse" not in result.metrics
     assert "no training presentation was recorded" in str(result)
@@ -159,9 +229,19 @@ def test_an_early_end_before_anything_was_recorded_is_a_result(tmp_path):
 
 
 def test_firing_rates_say_what_they_come_from():
-    small = {"circuit.sizes": [6, 8, 3], "task": {"name": "linear_teacher", "n_in": 6, "n_out": 3, "examples": 12, "test_examples": 2}, "protocol.phases": []}
+    small = {
+        "circuit.sizes": [6, 8, 3],
+        "task": {"name": "linear_teacher", "n_in": 6, "n_out": 3, "examples": 12, "test_examples": 2},
+        "protocol.phases": [],
+    }
     result = bioFA.simulate(bioFA.load("linear_spiking", small), backend="numpy")
     window = result.window
-    assert window["seconds"] == pytest.approx(window["presentations"] * result.experiment.protocol.steps * result.experiment.protocol.step)
-    assert f"(the first {window['presentations']} presentations, {window['seconds']:g} s, shown again with the final weights)" in str(result)
+    assert window["seconds"] == pytest.approx(
+        window["presentations"] * result.experiment.protocol.steps * result.experiment.protocol.step
+    )
+    assert (
+        f"(the first {window['presentations']} presentations, {window['seconds']:g} s, shown again with the final"
+        " weights)"
+        in str(result)
+    )
     assert result.summary()["firing_rates_window"] == window

@@ -14,13 +14,30 @@ from bioFA.consumers.reference import Reference
 from bioFA.instance import draw
 from bioFA.verification.backends import verify
 
-pytestmark = [pytest.mark.skipif("BIOFA_DATA" not in os.environ, reason="BIOFA_DATA names no folder with MNIST"), pytest.mark.compiled]
+pytestmark = [
+    pytest.mark.skipif("BIOFA_DATA" not in os.environ, reason="BIOFA_DATA names no folder with MNIST"),
+    pytest.mark.compiled,
+]
 
 
 def test_one_command_trains_draws_and_reports(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     outcome = CliRunner().invoke(
-        main, ["run", "mnist", "--precision", "float32", "--set", "protocol.presentations=3000", "--set", "protocol.snapshots=1", "--json", "--figures", "--out", "out"]
+        main,
+        [
+            "run",
+            "mnist",
+            "--precision",
+            "float32",
+            "--set",
+            "protocol.presentations=3000",
+            "--set",
+            "protocol.snapshots=1",
+            "--json",
+            "--figures",
+            "--out",
+            "out",
+        ],
     )
     assert outcome.exit_code == 0, outcome.output
     found = json.loads(outcome.stdout)

@@ -36,5 +36,8 @@ def test_modules_functions_and_tests_that_are_measured_exist():
             assert f"def {function.rpartition('.')[2]}(" in text, function
         for test in measured.tests:
             assert (ROOT / "tests" / test).is_file()
-    assert mutation.pattern("bioFA/consumers/brian/run.py", "Compiled._prove") == "bioFA.consumers.brian.run.xǁCompiledǁ_prove__mutmut_*"
+    assert (
+        mutation.pattern("bioFA/consumers/brian/run.py", "Compiled._prove")
+        == "bioFA.consumers.brian.run.xǁCompiledǁ_prove__mutmut_*"
+    )
     assert mutation.pattern("bioFA/comparisons/sweep.py", "write") == "bioFA.comparisons.sweep.x_write__mutmut_*"

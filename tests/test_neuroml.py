@@ -28,7 +28,14 @@ def pynml(*arguments, folder):
     return subprocess.run([command, *arguments], cwd=folder, capture_output=True, text=True, check=False)
 
 
-@pytest.fixture(scope="module", params=[("digits_spiking", {"protocol.presentations": 3, "circuit.sizes": [64, 60, 10]}), ("leaky", {"protocol.presentations": 100})], ids=["spikes", "rates"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        ("digits_spiking", {"protocol.presentations": 3, "circuit.sizes": [64, 60, 10]}),
+        ("leaky", {"protocol.presentations": 100}),
+    ],
+    ids=["spikes", "rates"],
+)
 def written(request, tmp_path_factory):
     """A network that has learned a little, and its folder."""
     model, changes = request.param
@@ -42,10 +49,20 @@ def test_weights_stand_in_the_file_as_they_were_learned(written):
     trained, folder = written
     if (folder / "network.nml").exists():
         neuron = trained.experiment.network.population("output").neuron
-        found = [c for p in ElementTree.parse(folder / "network.nml").iter(f"{NML}projection") if p.get("id") == "hidden_to_output" for c in p]
+        found = [
+            c
+            for p in ElementTree.parse(folder / "network.nml").iter(f"{NML}projection")
+            if p.get("id") == "hidden_to_output"
+            for c in p
+        ]
         ends, scale = ("preCellId", "postCellId"), 1 / (neuron.unit_rate * neuron.tau_syn * neuron.tau * 1e3)
     else:
-        found = [c for p in ElementTree.parse(folder / "rates.xml").iter("continuousProjection") if p.get("id") == "hidden_to_output" for c in p]
+        found = [
+            c
+            for p in ElementTree.parse(folder / "rates.xml").iter("continuousProjection")
+            if p.get("id") == "hidden_to_output"
+            for c in p
+        ]
         ends, scale = ("preCell", "postCell"), 1.0
     matrix = np.full_like(trained.state["hidden_to_output.w"], np.nan)
     for connection in found:
@@ -59,7 +76,13 @@ def test_what_the_format_cannot_hold_is_told_and_read_back(written):
     lost = exchange.export(trained, "neuroml", folder.with_name(f"{folder.name}_again")).lost
     spiking = (folder / "network.nml").exists()
     assert any("plasticity" in sentence for sentence in lost) == spiking
-    assert any("learning as LEMS dynamics: poisson_source" in sentence or "learning as LEMS dynamics: lif" in sentence for sentence in lost) == spiking
+    assert (
+        any(
+            "learning as LEMS dynamics: poisson_source" in sentence or "learning as LEMS dynamics: lif" in sentence
+            for sentence in lost
+        )
+        == spiking
+    )
     assert any("learning but for one presentation" in sentence for sentence in lost) != spiking
     assert (folder / "learning.xml").exists() != spiking
     back = exchange.load(folder, "neuroml").trained
@@ -68,7 +91,9 @@ def test_what_the_format_cannot_hold_is_told_and_read_back(written):
         np.testing.assert_array_equal(back.state[name], array)
 
 
-@pytest.mark.parametrize(("model", "why"), [("evidence", "adaptive_lif has no counterpart"), ("digits_plateaus", "pyramidal")])
+@pytest.mark.parametrize(
+    ("model", "why"), [("evidence", "adaptive_lif has no counterpart"), ("digits_plateaus", "pyramidal")]
+)
 def test_neurons_that_neuroml_has_no_words_for_are_refused(model, why, tmp_path):
     experiment = bioFA.load(model)
     trained = bioFA.runs.trained.Trained(experiment, 1, 0, bioFA.draw(experiment, 1).state)
@@ -105,9 +130,19 @@ def test_jneuroml_validates_and_gives_the_same(written):
 def test_jneuroml_learns_as_we_do(activation, scheme, tmp_path):
     rates = {"learning_rate": 7e-3, "decay": 1e-3}  # so fast that the error changes within the presentation
     changes = {
-        "circuit.sizes": [6, 5, 3], "task.n_in": 6, "task.n_out": 3, "task.examples": 40, "protocol.presentations": 30, "circuit.scheme": scheme,
-        "circuit.hidden.activation": activation, f"circuit.schemes.{scheme}.rule": {"name": "local_error", **rates}, f"circuit.schemes.{scheme}.readout_rule": {"name": "delta_rule", **rates}, "circuit.weights": {"name": "normal", "scale": 0.5},
-        "protocol.presentation": "130 ms", "protocol.learning_onset": "100 ms", "circuit.biases": True,
+        "circuit.sizes": [6, 5, 3],
+        "task.n_in": 6,
+        "task.n_out": 3,
+        "task.examples": 40,
+        "protocol.presentations": 30,
+        "circuit.scheme": scheme,
+        "circuit.hidden.activation": activation,
+        f"circuit.schemes.{scheme}.rule": {"name": "local_error", **rates},
+        f"circuit.schemes.{scheme}.readout_rule": {"name": "delta_rule", **rates},
+        "circuit.weights": {"name": "normal", "scale": 0.5},
+        "protocol.presentation": "130 ms",
+        "protocol.learning_onset": "100 ms",
+        "circuit.biases": True,
     }
     trained = learned(bioFA.load("leaky", changes))
     exchange.export(trained, "neuroml", tmp_path / "n")
@@ -121,10 +156,15 @@ def test_jneuroml_learns_as_we_do(activation, scheme, tmp_path):
         assert np.abs(theirs - expected[pathway]).max() < 1e-3 * np.abs(expected[pathway]).max()
 
 
-@pytest.mark.parametrize(("model", "changes", "why"), [
-    ("linear", {}, "settles within one step"), ("leaky", {"circuit.scheme": "np"}, "carries|no unit|no product"),
-    ("leaky", {"circuit.learning": {"batch": 4}}, "bounds, batches or signs"), ("leaky", {"circuit.scheme": "brsf"}, "drawn anew"),
-])
+@pytest.mark.parametrize(
+    ("model", "changes", "why"),
+    [
+        ("linear", {}, "settles within one step"),
+        ("leaky", {"circuit.scheme": "np"}, "carries|no unit|no product"),
+        ("leaky", {"circuit.learning": {"batch": 4}}, "bounds, batches or signs"),
+        ("leaky", {"circuit.scheme": "brsf"}, "drawn anew"),
+    ],
+)
 def test_learning_that_lems_has_no_words_for_is_told(model, changes, why, tmp_path):
     experiment = bioFA.load(model, changes)
     trained = bioFA.runs.trained.Trained(experiment, 1, 0, bioFA.draw(experiment, 1).state)
@@ -133,7 +173,11 @@ def test_learning_that_lems_has_no_words_for_is_told(model, changes, why, tmp_pa
     assert not (tmp_path / "n" / "learning.xml").exists()
 
 
-STATIC = {"linear": {"protocol.presentations": 40}, "nonlinear": {"protocol.presentations": 40}, "digits": {"protocol.presentations": 40}}
+STATIC = {
+    "linear": {"protocol.presentations": 40},
+    "nonlinear": {"protocol.presentations": 40},
+    "digits": {"protocol.presentations": 40},
+}
 
 
 @pytest.mark.parametrize("model", STATIC)
@@ -163,7 +207,11 @@ def test_jneuroml_answers_as_a_static_network_does(model, tmp_path):
 def test_the_biases_of_several_constant_neurons_are_summed(tmp_path):
     trained = learned(bioFA.load("digits_dale", {"protocol.presentations": 3}))
     exchange.export(trained, "neuroml", tmp_path / "n")
-    inputs = next(found for found in ElementTree.parse(tmp_path / "n" / "rates.xml").iter("inputList") if found.get("id") == "bias_to_excitatory_inputs")
+    inputs = next(
+        found
+        for found in ElementTree.parse(tmp_path / "n" / "rates.xml").iter("inputList")
+        if found.get("id") == "bias_to_excitatory_inputs"
+    )
     found = np.zeros(80)
     for one in inputs:
         found[int(one.get("id"))] = float(one.get("weight"))
@@ -180,9 +228,18 @@ LIF = {"name": "lif", "tau": "20 ms", "tau_syn": "5 ms"}
 @pytest.mark.parametrize("refractory", ["0 ms", "1 ms", "3 ms"])
 def test_refractory_periods_end_at_the_same_step_in_jneuroml(refractory, tmp_path):
     neuron = LIF | {"refractory_period": refractory}
-    trained = learned(bioFA.load("digits_spiking", {
-        "circuit.sizes": [64, 20, 10], "circuit.hidden": neuron, "circuit.output": neuron, "circuit.weights": {"name": "uniform", "low": -0.2, "high": 2.0}, "protocol.presentations": 1,
-    }))
+    trained = learned(
+        bioFA.load(
+            "digits_spiking",
+            {
+                "circuit.sizes": [64, 20, 10],
+                "circuit.hidden": neuron,
+                "circuit.output": neuron,
+                "circuit.weights": {"name": "uniform", "low": -0.2, "high": 2.0},
+                "protocol.presentations": 1,
+            },
+        )
+    )
     exchange.export(trained, "neuroml", tmp_path / "n")
     run = pynml("LEMS_network.xml", "-nogui", folder=tmp_path / "n")
     assert run.returncode == 0, run.stdout[-2000:]
@@ -190,12 +247,19 @@ def test_refractory_periods_end_at_the_same_step_in_jneuroml(refractory, tmp_pat
     neurons, times = np.loadtxt(tmp_path / "n" / "spikes_hidden.dat", ndmin=2).T
     theirs = np.zeros((len(ours) + 10, ours.shape[1]))
     theirs[np.rint(times / trained.experiment.protocol.step).astype(int), neurons.astype(int)] = 1
-    gaps = np.diff(np.sort(times[neurons == np.bincount(neurons.astype(int)).argmax()])) / trained.experiment.protocol.step
-    assert round(gaps.min()) <= {"0 ms": 2, "1 ms": 2, "3 ms": 4}[refractory]  # they fire as fast as they may, so that the period counts
+    gaps = (
+        np.diff(np.sort(times[neurons == np.bincount(neurons.astype(int)).argmax()])) / trained.experiment.protocol.step
+    )
+    # they fire as fast as they may, so that the period counts
+    assert round(gaps.min()) <= {"0 ms": 2, "1 ms": 2, "3 ms": 4}[refractory]
     np.testing.assert_array_equal(theirs[: len(ours)], ours)
 
 
 def test_an_activation_that_nobody_uses_spoils_no_export(monkeypatch, tmp_path):
-    monkeypatch.setitem(ACTIVATIONS, "softplus", Activation(lambda u: np.log1p(np.exp(u)), lambda r: 1 - np.exp(-r), "log(1 + exp({u}))", "1 - exp(-r)", False))
+    monkeypatch.setitem(
+        ACTIVATIONS,
+        "softplus",
+        Activation(lambda u: np.log1p(np.exp(u)), lambda r: 1 - np.exp(-r), "log(1 + exp({u}))", "1 - exp(-r)", False),
+    )
     exchange.export(learned(bioFA.load("leaky", {"protocol.presentations": 3})), "neuroml", tmp_path / "n")
     assert (tmp_path / "n" / "learning.xml").exists()

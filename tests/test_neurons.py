@@ -42,7 +42,15 @@ every_neuron = pytest.mark.parametrize("neuron", EVERY, ids=called)
 every_computing_neuron = pytest.mark.parametrize("neuron", [n for n in EVERY if n.expressions()], ids=called)
 every_stateful_neuron = pytest.mark.parametrize("neuron", [n for n in EVERY if n.state], ids=called)
 
-FUNCTIONS = {"floor": np.floor, "tanh": np.tanh, "exp": np.exp, "log": np.log, "clip": np.clip, "inf": np.inf, "int": lambda condition: np.asarray(condition).astype(int)}
+FUNCTIONS = {
+    "floor": np.floor,
+    "tanh": np.tanh,
+    "exp": np.exp,
+    "log": np.log,
+    "clip": np.clip,
+    "inf": np.inf,
+    "int": lambda condition: np.asarray(condition).astype(int),
+}
 
 
 def values_for(neuron, variable, values):
@@ -56,7 +64,10 @@ def values_for(neuron, variable, values):
 def surroundings(neuron, size=7):
     """Ports and state: some of it zero, some negative."""
     rng = np.random.default_rng(3)
-    values = {name: np.append(0.0, rng.normal(size=size - 1)) if name != "gain" else rng.uniform(size=size) for name in (*neuron.ports, *neuron.state)}
+    values = {
+        name: np.append(0.0, rng.normal(size=size - 1)) if name != "gain" else rng.uniform(size=size)
+        for name in (*neuron.ports, *neuron.state)
+    }
     values |= {name: rng.uniform(size=size) for name in neuron.draws} | {"dt": DT, "time": 0.0}
     return values | ({neuron.shown: rng.uniform(-1.0, 6.0, size=size)} if neuron.shows == "task" else {})
 
@@ -67,7 +78,23 @@ def unshown(neuron):
 
 
 def test_there_are_neuron_models():
-    assert {"lif", "adaptive_lif", "two_compartment_lif", "spiking_error_unit", "tonic_error_unit", "stochastic_sigmoid", "poisson_source", "latency_source", "bernoulli_source", "static_rate", "leaky_rate", "error_unit", "rate_source", "noise_source", "constant_source"} <= set(neurons.family.names())
+    assert {
+        "lif",
+        "adaptive_lif",
+        "two_compartment_lif",
+        "spiking_error_unit",
+        "tonic_error_unit",
+        "stochastic_sigmoid",
+        "poisson_source",
+        "latency_source",
+        "bernoulli_source",
+        "static_rate",
+        "leaky_rate",
+        "error_unit",
+        "rate_source",
+        "noise_source",
+        "constant_source",
+    } <= set(neurons.family.names())
     assert len(configurations(LeakyRate)) == 2 * len(ACTIVATIONS)
 
 
@@ -127,7 +154,9 @@ def test_state_and_dynamics_go_together(neuron):
     if neuron.state:
         kept = set(neuron.state) - evolving(neuron)
         assert evolving(neuron) <= set(neuron.state)
-        assert kept <= {line.split("=")[0].strip() for line in (*neuron.arrival().splitlines(), *neuron.spiking().splitlines())}
+        assert kept <= {
+            line.split("=")[0].strip() for line in (*neuron.arrival().splitlines(), *neuron.spiking().splitlines())
+        }
     else:
         assert not neuron.dynamics()
         assert not neuron.advance({}, {}, DT)
@@ -137,7 +166,8 @@ def test_state_and_dynamics_go_together(neuron):
 def test_a_small_step_follows_the_differential_equation(neuron):
     values = surroundings(neuron) | {name: np.zeros(7) for name in set(neuron.state) - evolving(neuron)}
     if "v" in evolving(neuron):
-        values |= {"drive": np.zeros(7), "v": np.linspace(-1.0, 0.9, 7), "a": np.linspace(0.0, 1.0, 7)}  # nothing arrives at once, nobody spikes
+        # nothing arrives at once, nobody spikes
+        values |= {"drive": np.zeros(7), "v": np.linspace(-1.0, 0.9, 7), "a": np.linspace(0.0, 1.0, 7)}
     for variable in unshown(neuron):
         values[variable] = getattr(neuron, variable)(**values_for(neuron, variable, values))
     state, now = ({name: values[name] for name in part} for part in (neuron.state, (*neuron.ports, *neuron.publishes)))
@@ -145,7 +175,12 @@ def test_a_small_step_follows_the_differential_equation(neuron):
     for line in neuron.dynamics().splitlines():
         left, right = line.split(":")[0].split("=")
         name = left.split("/dt")[0].strip().removeprefix("d")
-        np.testing.assert_allclose((after[name] - state[name]) / 1e-9, eval(right, FUNCTIONS | neuron.parameters() | values), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(
+            (after[name] - state[name]) / 1e-9,
+            eval(right, FUNCTIONS | neuron.parameters() | values),
+            rtol=1e-5,
+            atol=1e-5,
+        )
 
 
 def leaky_after(decay, dt, time, tau=10e-3):
@@ -177,10 +212,15 @@ def test_the_gain_is_the_derivative_of_the_rate(name):
     np.testing.assert_allclose(activation.gain(activation.rate(u)), slope, rtol=1e-6, atol=1e-10)
 
 
-@pytest.mark.parametrize(("name", "at_zero", "below", "above"), [("tanh", 0.0, -1.0, 1.0), ("logistic", 0.5, 0.0, 1.0), ("rectified", 0.0, 0.0, 1000.0)])
+@pytest.mark.parametrize(
+    ("name", "at_zero", "below", "above"),
+    [("tanh", 0.0, -1.0, 1.0), ("logistic", 0.5, 0.0, 1.0), ("rectified", 0.0, 0.0, 1000.0)],
+)
 def test_an_activation_saturates_without_overflow(name, at_zero, below, above):
     with np.errstate(all="raise"):
-        np.testing.assert_allclose(ACTIVATIONS[name].rate(np.array([0.0, -1000.0, 1000.0])), [at_zero, below, above], atol=1e-300)
+        np.testing.assert_allclose(
+            ACTIVATIONS[name].rate(np.array([0.0, -1000.0, 1000.0])), [at_zero, below, above], atol=1e-300
+        )
 
 
 @pytest.mark.parametrize("model", [StaticRate, LeakyRate])

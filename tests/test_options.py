@@ -1,4 +1,5 @@
-"""Options of feedback and of learning, and Dale's law: each on its own by hand, and in both consumers with every scheme."""
+"""Options of feedback and of learning, and Dale's law: each on its own by hand,
+and in both consumers with every scheme."""
 
 import numpy as np
 import pytest
@@ -25,18 +26,33 @@ def experiment(scheme="fa", presentations=60, **circuit):
     readout = {"name": "delta_rule", "learning_rate": 0.05, "decay": 1e-3 if scheme == "kp" else 0.0}
     settings = {"ridge": 0.1} if scheme == "pbp" else {}
     circuit = Layered(**{
-        "sizes": (5, 8, 6, 3), "hidden": StaticRate(activation="rectified"), "weights": (Normal(scale=0.5),), "biases": True, "scheme": scheme,
-        "schemes": {scheme: family.get(scheme)(rule=rule, readout_rule=readout, **settings)}, **circuit,
+        "sizes": (5, 8, 6, 3),
+        "hidden": StaticRate(activation="rectified"),
+        "weights": (Normal(scale=0.5),),
+        "biases": True,
+        "scheme": scheme,
+        "schemes": {scheme: family.get(scheme)(rule=rule, readout_rule=readout, **settings)},
+        **circuit,
     })
     task = LinearTeacher(n_in=5, n_out=3, examples=30, test_examples=1)
-    return Experiment(name="options", circuit=circuit, task=task, protocol=Protocol(epochs=-(-presentations // 30), presentations=presentations))
+    return Experiment(
+        name="options",
+        circuit=circuit,
+        task=task,
+        protocol=Protocol(epochs=-(-presentations // 30), presentations=presentations),
+    )
 
 
 def run(given, seed=1, backend="numpy"):
     instance = draw(given, seed)
     from bioFA.runs.simulation import consumer
 
-    return instance, consumer(instance, backend).segment(instance.state, instance.training(0, instance.presentations()), learning=True).state
+    return (
+        instance,
+        consumer(instance, backend)
+        .segment(instance.state, instance.training(0, instance.presentations()), learning=True)
+        .state,
+    )
 
 
 FEEDBACK = {
@@ -55,7 +71,11 @@ SIGNED = ("usf", "frsf", "brsf")
 
 def feedback_matrices(instance, state):
     """The random weights that carry errors, whoever owns them."""
-    return [state[f"{p.name}.w"] for p in instance.network.owners() if f"{p.name}.w" in state and p.port in ("error", "probe") and not p.name.startswith("reward")]
+    return [
+        state[f"{p.name}.w"]
+        for p in instance.network.owners()
+        if f"{p.name}.w" in state and p.port in ("error", "probe") and not p.name.startswith("reward")
+    ]
 
 
 @pytest.mark.parametrize("option", FEEDBACK)
@@ -67,7 +87,9 @@ def test_every_option_of_feedback_goes_with_every_scheme(scheme, option):
         return
     instance, state = run(experiment(scheme, presentations=20, **FEEDBACK[option]))
     assert all(np.isfinite(array).all() for array in state.values())
-    for before, after in zip(feedback_matrices(instance, instance.state), feedback_matrices(instance, state), strict=True):
+    for before, after in zip(
+        feedback_matrices(instance, instance.state), feedback_matrices(instance, state), strict=True
+    ):
         for w in (before, after):
             if option == "positive":
                 assert (w >= 0).all()
@@ -95,9 +117,13 @@ def test_cpp_and_numpy_agree_with_sparse_centred_feedback(scheme):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_centred_error_has_no_mean_over_the_outputs(backend):
-    given = experiment(centred_error=True).replace(record=bioFA.Record(variables=("mismatch.r", "centred.r", "output.error")))
+    given = experiment(centred_error=True).replace(
+        record=bioFA.Record(variables=("mismatch.r", "centred.r", "output.error"))
+    )
     recorded = bioFA.simulate(given, seed=1, backend=backend).recording.arrays
-    np.testing.assert_allclose(recorded["centred.r"], recorded["mismatch.r"] - recorded["mismatch.r"].mean(axis=1, keepdims=True), atol=1e-14)
+    np.testing.assert_allclose(
+        recorded["centred.r"], recorded["mismatch.r"] - recorded["mismatch.r"].mean(axis=1, keepdims=True), atol=1e-14
+    )
     np.testing.assert_array_equal(recorded["output.error"], recorded["mismatch.r"])
     assert np.abs(recorded["mismatch.r"].mean(axis=1)).max() > 0.1
 
@@ -114,7 +140,8 @@ def test_a_fan_in_chooses_each_time_other_neurons():
 @pytest.mark.parametrize(
     ("pathway", "words"),
     [
-        ({"fan_in": 4}, "fan_in must be at most 3, the size of 'image'"), ({"fan_in": 2, "density": 0.5}, "excludes density"),
+        ({"fan_in": 4}, "fan_in must be at most 3, the size of 'image'"),
+        ({"fan_in": 2, "density": 0.5}, "excludes density"),
         ({"fan_in": 2, "weights": SharedWith(pathway="other")}, "density, fan_in and sign belong"),
         ({"fan_in": 1, "weights": Identity()}, "density, fan_in and sign belong"),
         ({"sign": "inhibitory", "source": "lawful"}, "contradicts Dale's law of 'lawful'"),
@@ -127,7 +154,13 @@ def test_a_sparsity_or_sign_that_cannot_be_is_refused(pathway, words):
     )
     other = Pathway("other", source="image", target="hidden", weights=Normal())
     with pytest.raises(ModelError, match=words):
-        bioFA.Network(populations=populations, pathways=(other, Pathway(**{"name": "tested", "source": "image", "target": "hidden", "weights": Normal()} | pathway)))
+        bioFA.Network(
+            populations=populations,
+            pathways=(
+                other,
+                Pathway(**{"name": "tested", "source": "image", "target": "hidden", "weights": Normal()} | pathway),
+            ),
+        )
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -156,7 +189,12 @@ def test_densities_are_one_for_all_or_one_a_pathway():
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("scheme", ["fa", "kp"])
 def test_no_outgoing_sign_ever_flips_under_dales_law(scheme, backend):
-    instance, state = run(experiment(scheme, presentations=200, inhibitory=0.4, weights=(Normal(scale=0.2),), feedback=(Normal(scale=0.3),)), backend=backend)
+    instance, state = run(
+        experiment(
+            scheme, presentations=200, inhibitory=0.4, weights=(Normal(scale=0.2),), feedback=(Normal(scale=0.3),)
+        ),
+        backend=backend,
+    )
     stopped = moved = 0
     for name, size in (("input_to_hidden1", 5), ("hidden1_to_hidden2", 8), ("hidden2_to_output", 6)):
         cells = np.where(np.arange(size) < size - round(0.4 * size), 1.0, -1.0)
@@ -219,12 +257,16 @@ def test_a_batch_sums_the_changes_of_its_presentations(backend):
     _, state = run(given, backend=backend)
     before, updates = plain_updates(given, 4)
     for name in ("input_to_hidden1.w", "hidden1_to_hidden2.w", "hidden2_to_output.w"):
-        np.testing.assert_allclose(state[name], before[name] + sum(update[name] for update in updates), rtol=0, atol=1e-13)
+        np.testing.assert_allclose(
+            state[name], before[name] + sum(update[name] for update in updates), rtol=0, atol=1e-13
+        )
         assert not state[name.replace(".w", ".gathered")].any()
     _, waiting = run(given.replace(protocol=Protocol(presentations=3)), backend=backend)
     for name in ("input_to_hidden1", "hidden2_to_output"):
         np.testing.assert_array_equal(waiting[f"{name}.w"], before[f"{name}.w"])
-        np.testing.assert_allclose(waiting[f"{name}.gathered"], sum(update[f"{name}.w"] for update in updates[:3]), rtol=0, atol=1e-13)
+        np.testing.assert_allclose(
+            waiting[f"{name}.gathered"], sum(update[f"{name}.w"] for update in updates[:3]), rtol=0, atol=1e-13
+        )
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -245,7 +287,9 @@ def test_normalised_weights_keep_the_norm_that_each_neuron_began_with(backend):
     instance, state = run(changed(normalised=True), backend=backend)
     for name in ("input_to_hidden1.w", "hidden1_to_hidden2.w", "hidden2_to_output.w"):
         assert np.abs(state[name] - instance.state[name]).max() > 0.01
-        np.testing.assert_allclose(np.linalg.norm(state[name], axis=1), np.linalg.norm(instance.state[name], axis=1), rtol=1e-12)
+        np.testing.assert_allclose(
+            np.linalg.norm(state[name], axis=1), np.linalg.norm(instance.state[name], axis=1), rtol=1e-12
+        )
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -261,12 +305,26 @@ def test_bounds_are_met_and_kept(backend):
 
 @pytest.mark.slow
 @pytest.mark.compiled
-@pytest.mark.parametrize("learning", [{"batch": 7}, {"step": 1e-3}, {"batch": 5, "step": 1e-3, "low": -0.5, "high": 0.5}, {"normalised": True, "batch": 2}], ids=str)
+@pytest.mark.parametrize(
+    "learning",
+    [
+        {"batch": 7},
+        {"step": 1e-3},
+        {"batch": 5, "step": 1e-3, "low": -0.5, "high": 0.5},
+        {"normalised": True, "batch": 2},
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("scheme", ["fa", "kp", "wp"])
 def test_cpp_and_numpy_agree_on_every_way_to_learn(scheme, learning):
     """Rewards that are 0 but for rounding have a sign of their own in each consumer, so no unit here is silent."""
     given = experiment(
-        scheme, learning=learning, feedback_density=0.7, hidden=StaticRate(activation="tanh"), weights=(Normal(scale=0.2),), feedback=(Normal(scale=0.3),),
+        scheme,
+        learning=learning,
+        feedback_density=0.7,
+        hidden=StaticRate(activation="tanh"),
+        weights=(Normal(scale=0.2),),
+        feedback=(Normal(scale=0.3),),
         **({} if "normalised" in learning else {"inhibitory": 0.4}),
     )
     outcome = bioFA.verify(given, presentations=60)
@@ -290,7 +348,12 @@ def test_a_batch_goes_on_over_the_end_of_a_stretch(backend):
 def test_a_held_presentation_counts_once():
     given = changed(batch=2, step=0.01)
     held = given.replace(protocol=Protocol(dt=1e-3, presentation=4e-3, learning_onset=1e-3))
-    once, long = (bioFA.simulate(e.replace(protocol=e.protocol.replace(presentations=6, shuffle=False)), seed=1, backend="numpy").state for e in (given, held))
+    once, long = (
+        bioFA.simulate(
+            e.replace(protocol=e.protocol.replace(presentations=6, shuffle=False)), seed=1, backend="numpy"
+        ).state
+        for e in (given, held)
+    )
     for name in once:
         np.testing.assert_allclose(long[name], once[name], rtol=0, atol=1e-12)
     assert bioFA.verify(held, presentations=20).agrees
@@ -299,14 +362,22 @@ def test_a_held_presentation_counts_once():
 def test_the_numbers_of_learning_are_not_compiled():
     from bioFA.consumers.brian.compose import make_program
 
-    for one, other in (({"batch": 3}, {"batch": 9}), ({"step": 0.1}, {"step": 0.2, "batch": 2}), ({"low": -1.0}, {"low": -2.0, "high": 1.0})):
+    for one, other in (
+        ({"batch": 3}, {"batch": 9}),
+        ({"step": 0.1}, {"step": 0.2, "batch": 2}),
+        ({"low": -1.0}, {"low": -2.0, "high": 1.0}),
+    ):
         assert make_program(changed(**one)).digest() == make_program(changed(**other)).digest()
     assert make_program(changed(batch=2)).digest() != make_program(changed()).digest()
 
 
 @pytest.mark.parametrize(
     ("learning", "words"),
-    [({"low": 1.0, "high": 0.5}, "low must be < high"), ({"normalised": True, "high": 1.0}, "within bounds"), ({"batch": 0}, "batch must be >= 1")],
+    [
+        ({"low": 1.0, "high": 0.5}, "low must be < high"),
+        ({"normalised": True, "high": 1.0}, "within bounds"),
+        ({"batch": 0}, "batch must be >= 1"),
+    ],
 )
 def test_contradictory_learning_is_refused(learning, words):
     with pytest.raises(ModelError, match=words):

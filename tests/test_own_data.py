@@ -1,4 +1,5 @@
-"""One's own data from every kind of file: the same examples come out, the declared steps are those, and what is wrong is said."""
+"""One's own data from every kind of file: the same examples come out, the declared steps are those,
+and what is wrong is said."""
 
 import json
 
@@ -33,7 +34,9 @@ def write(kind, folder):
             np.save(folder / f"{name}.npy", array)
         return {"path": str(folder)}
     if kind == "csv":
-        pd.DataFrame(INPUTS, columns=list("abcd")).assign(species=NAMES[LABELS]).to_csv(folder / "d.csv", index=False, float_format="%.17g")
+        pd.DataFrame(INPUTS, columns=list("abcd")).assign(species=NAMES[LABELS]).to_csv(
+            folder / "d.csv", index=False, float_format="%.17g"
+        )
         return {"path": str(folder / "d.csv"), "labels": "species"}
     with h5py.File(folder / "d.h5", "w") as file:
         file["group/x"], file["group/y"] = INPUTS, LABELS
@@ -52,7 +55,11 @@ def test_every_kind_of_file_gives_the_same_examples(kind, tmp_path):
 @given(validation=st.floats(0, 0.45), test=st.floats(0, 0.45), seed=st.integers(0, 10))
 def test_a_declared_split_shares_out_every_example_once_and_class_by_class(validation, test, seed, tmp_path_factory):
     folder = tmp_path_factory.mktemp("split")
-    np.savez(folder / "d.npz", inputs=np.arange(120)[:, np.newaxis] + np.zeros((1, 2)), labels=np.repeat(np.arange(4), [60, 30, 20, 10]))
+    np.savez(
+        folder / "d.npz",
+        inputs=np.arange(120)[:, np.newaxis] + np.zeros((1, 2)),
+        labels=np.repeat(np.arange(4), [60, 30, 20, 10]),
+    )
     task = Arrays(path=str(folder / "d.npz"), encoding="one_hot", validation=validation, test=test, split_seed=seed)
     try:
         splits = task.draw(None).splits()
@@ -66,7 +73,9 @@ def test_a_declared_split_shares_out_every_example_once_and_class_by_class(valid
             assert abs(len(splits[name]) - 120 * share) < 4
             for label, size in enumerate((60, 30, 20, 10)):
                 assert abs(int((splits[name].labels == label).sum()) - size * share) <= 1
-    assert {name: split.inputs.tolist() for name, split in task.draw(None).splits().items()} == {name: split.inputs.tolist() for name, split in splits.items()}
+    assert {name: split.inputs.tolist() for name, split in task.draw(None).splits().items()} == {
+        name: split.inputs.tolist() for name, split in splits.items()
+    }
 
 
 @pytest.mark.parametrize("scaling", ["standard", "range"])
@@ -76,7 +85,11 @@ def test_inputs_are_scaled_by_what_the_training_examples_say(scaling, tmp_path):
     fields = {"path": str(tmp_path / "d.npz"), "encoding": "one_hot", "test": 0.3}
     plain, scaled = Arrays(**fields).draw(None), Arrays(**fields, scaling=scaling).draw(None)
     train = plain.train.inputs
-    offset, width = (train.mean(axis=0), train.std(axis=0)) if scaling == "standard" else (train.min(axis=0), train.max(axis=0) - train.min(axis=0))
+    offset, width = (
+        (train.mean(axis=0), train.std(axis=0))
+        if scaling == "standard"
+        else (train.min(axis=0), train.max(axis=0) - train.min(axis=0))
+    )
     width[2] = 1.0
     for split in ("train", "test"):
         np.testing.assert_allclose(scaled.splits()[split].inputs, (plain.splits()[split].inputs - offset) / width)
@@ -93,27 +106,83 @@ def npz(**arrays):
 
 REFUSED = {
     "no such file": (lambda folder: None, {"path": "none.csv"}, ["there is no file 'none.csv'", "numpy.savez"]),
-    "another kind": (lambda folder: (folder / "d.mat").touch(), {"path": "d.mat"}, ["of no kind that is read", ".npz, .csv, .h5"]),
+    "another kind": (
+        lambda folder: (folder / "d.mat").touch(),
+        {"path": "d.mat"},
+        ["of no kind that is read", ".npz, .csv, .h5"],
+    ),
     "no answers named": (csv("a,b\n1,2\n"), {"path": "d.csv"}, ["which columns are the answers", "Columns: a, b"]),
     "unknown column": (csv("a,b\n1,2\n"), {"path": "d.csv", "targets": "c"}, ["no column 'c'", "Known: a, b"]),
-    "text among numbers": (csv("a,b\n1,2\nx,3\n"), {"path": "d.csv", "targets": "b"}, ["column 'a' must hold numbers", "line 3 holds 'x'"]),
+    "text among numbers": (
+        csv("a,b\n1,2\nx,3\n"),
+        {"path": "d.csv", "targets": "b"},
+        ["column 'a' must hold numbers", "line 3 holds 'x'"],
+    ),
     "a gap": (csv("a,b\n1,2\n,3\n"), {"path": "d.csv", "targets": "b"}, ["column 'a' has no finite number in line 3"]),
-    "a missing label": (csv("a,b\n1,x\n2,\n"), {"path": "d.csv", "labels": "b", "encoding": "one_hot"}, ["label in line 3 is missing"]),
+    "a missing label": (
+        csv("a,b\n1,x\n2,\n"),
+        {"path": "d.csv", "labels": "b", "encoding": "one_hot"},
+        ["label in line 3 is missing"],
+    ),
     "no lines": (csv("a,b\n"), {"path": "d.csv", "targets": "b"}, ["no lines below its names"]),
     "empty folder": (lambda folder: (folder / "empty").mkdir(), {"path": "empty"}, ["holds no .npy file"]),
-    "labels but no targets": (npz(inputs=INPUTS, labels=LABELS), {"path": "d.npz"}, ["'targets' is missing", "encoding = 'one_hot'"]),
-    "targets twice": (npz(inputs=INPUTS, labels=LABELS, targets=TARGETS), {"path": "d.npz", "encoding": "one_hot"}, ["has targets already"]),
+    "labels but no targets": (
+        npz(inputs=INPUTS, labels=LABELS),
+        {"path": "d.npz"},
+        ["'targets' is missing", "encoding = 'one_hot'"],
+    ),
+    "targets twice": (
+        npz(inputs=INPUTS, labels=LABELS, targets=TARGETS),
+        {"path": "d.npz", "encoding": "one_hot"},
+        ["has targets already"],
+    ),
     "nothing to encode": (npz(inputs=INPUTS), {"path": "d.npz", "encoding": "one_hot"}, ["has no labels to encode"]),
-    "splits twice": (npz(inputs=INPUTS, targets=TARGETS, test_inputs=INPUTS, test_targets=TARGETS), {"path": "d.npz", "test": 0.2}, ["splits of its own"]),
-    "unknown array": (npz(inputs=INPUTS, target=TARGETS), {"path": "d.npz"}, ["unknown array 'target'", "Did you mean 'targets'"]),
-    "array of another name": (npz(x=INPUTS, targets=TARGETS), {"path": "d.npz", "inputs": "y"}, ["no array 'y'", "Known: targets, x"]),
-    "NaN": (npz(inputs=np.where(INPUTS > 0.9, np.nan, INPUTS), targets=TARGETS), {"path": "d.npz"}, ["'inputs' holds a number that is not finite in row", "column"]),
-    "fewer targets": (npz(inputs=INPUTS, targets=TARGETS[:-1]), {"path": "d.npz"}, ["as many rows as 'inputs', 30; got 29"]),
+    "splits twice": (
+        npz(inputs=INPUTS, targets=TARGETS, test_inputs=INPUTS, test_targets=TARGETS),
+        {"path": "d.npz", "test": 0.2},
+        ["splits of its own"],
+    ),
+    "unknown array": (
+        npz(inputs=INPUTS, target=TARGETS),
+        {"path": "d.npz"},
+        ["unknown array 'target'", "Did you mean 'targets'"],
+    ),
+    "array of another name": (
+        npz(x=INPUTS, targets=TARGETS),
+        {"path": "d.npz", "inputs": "y"},
+        ["no array 'y'", "Known: targets, x"],
+    ),
+    "NaN": (
+        npz(inputs=np.where(INPUTS > 0.9, np.nan, INPUTS), targets=TARGETS),
+        {"path": "d.npz"},
+        ["'inputs' holds a number that is not finite in row", "column"],
+    ),
+    "fewer targets": (
+        npz(inputs=INPUTS, targets=TARGETS[:-1]),
+        {"path": "d.npz"},
+        ["as many rows as 'inputs', 30; got 29"],
+    ),
     "no HDF5": (lambda folder: (folder / "d.h5").write_text("no"), {"path": "d.h5"}, ["is not an HDF5 file"]),
-    "no NIX": (lambda folder: (folder / "d.nix").write_text("no"), {"name": "recorded_trials", "path": "d.nix", "label": "x", "window": "1 s"}, ["is not an HDF5 file"]),
-    "no NWB": (lambda folder: (folder / "d.nwb").write_text("no"), {"name": "recorded_trials", "path": "d.nwb", "label": "x", "window": "1 s"}, ["is not an HDF5 file"]),
-    "a window without unit": (lambda folder: None, {"name": "recorded_trials", "path": "d.nwb", "label": "x", "window": "1"}, ["RecordedTrials.window", "no unit"]),
-    "a window in millivolts": (lambda folder: None, {"name": "recorded_trials", "path": "d.nwb", "label": "x", "window": "1 mV"}, ["RecordedTrials.window", "does not measure"]),
+    "no NIX": (
+        lambda folder: (folder / "d.nix").write_text("no"),
+        {"name": "recorded_trials", "path": "d.nix", "label": "x", "window": "1 s"},
+        ["is not an HDF5 file"],
+    ),
+    "no NWB": (
+        lambda folder: (folder / "d.nwb").write_text("no"),
+        {"name": "recorded_trials", "path": "d.nwb", "label": "x", "window": "1 s"},
+        ["is not an HDF5 file"],
+    ),
+    "a window without unit": (
+        lambda folder: None,
+        {"name": "recorded_trials", "path": "d.nwb", "label": "x", "window": "1"},
+        ["RecordedTrials.window", "no unit"],
+    ),
+    "a window in millivolts": (
+        lambda folder: None,
+        {"name": "recorded_trials", "path": "d.nwb", "label": "x", "window": "1 mV"},
+        ["RecordedTrials.window", "does not measure"],
+    ),
 }
 
 
@@ -122,8 +191,12 @@ def test_wrong_data_are_refused_with_place_and_remedy(case, tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     prepare, fields, fragments = REFUSED[case]
     prepare(tmp_path)
-    task = "{ " + ", ".join(f"{key} = {json.dumps(value)}" for key, value in ({"name": "arrays"} | fields).items()) + " }"
-    outcome = CliRunner().invoke(cli.main, ["run", "linear", "--backend", "numpy", "--set", f"task={task}", "--out", "out"])
+    task = (
+        "{ " + ", ".join(f"{key} = {json.dumps(value)}" for key, value in ({"name": "arrays"} | fields).items()) + " }"
+    )
+    outcome = CliRunner().invoke(
+        cli.main, ["run", "linear", "--backend", "numpy", "--set", f"task={task}", "--out", "out"]
+    )
     assert outcome.exit_code == 2, (outcome.output, outcome.exception)
     for fragment in fragments:
         assert fragment in outcome.stderr
@@ -147,9 +220,22 @@ def test_shares_must_leave_something_to_learn_from():
 def test_a_model_on_a_csv_file_runs_from_another_folder(tmp_path, monkeypatch):
     (tmp_path / "project").mkdir()
     write("csv", tmp_path / "project")
-    table = bioFA.dumps(bioFA.load("linear", {"circuit.sizes": [4, 6, 3], "task": {
-        "name": "arrays", "path": str(tmp_path / "project" / "d.csv"), "labels": "species", "encoding": "one_hot", "test": 0.2, "scaling": "standard",
-    }})).replace(f"{tmp_path / 'project'}/", "")
+    table = bioFA.dumps(
+        bioFA.load(
+            "linear",
+            {
+                "circuit.sizes": [4, 6, 3],
+                "task": {
+                    "name": "arrays",
+                    "path": str(tmp_path / "project" / "d.csv"),
+                    "labels": "species",
+                    "encoding": "one_hot",
+                    "test": 0.2,
+                    "scaling": "standard",
+                },
+            },
+        )
+    ).replace(f"{tmp_path / 'project'}/", "")
     (tmp_path / "project" / "m.toml").write_text(table)
     monkeypatch.chdir(tmp_path)
     outcome = CliRunner().invoke(cli.main, ["run", "project/m.toml", "--backend", "numpy", "--json", "--out", "out"])
@@ -162,7 +248,11 @@ def recorded(tmp_path_factory):
     folder = tmp_path_factory.mktemp("recorded")
     labels = RNG.integers(3, size=20)
     np.savez(folder / "d.npz", inputs=RNG.uniform(size=(20, 6)), targets=np.eye(4)[labels], labels=labels)
-    result = bioFA.simulate(bioFA.load("linear_spiking", SMALL | {"task": {"name": "arrays", "path": str(folder / "d.npz")}}), seed=2, backend="numpy")
+    result = bioFA.simulate(
+        bioFA.load("linear_spiking", SMALL | {"task": {"name": "arrays", "path": str(folder / "d.npz")}}),
+        seed=2,
+        backend="numpy",
+    )
     for name in ("nwb", "neo"):
         exchange.export(result, name, folder / f"session{exchange.FORMATS[name].suffix}")
     return result, folder
@@ -172,15 +262,29 @@ def recorded(tmp_path_factory):
 def test_recorded_trials_are_the_spikes_of_the_recording_and_a_network_learns_from_them(recorded, file, tmp_path):
     result, folder = recorded
     protocol = result.experiment.protocol
-    fields = {"path": str(folder / file), "label": "label", "window": "40 ms", "where": "population", "units": ["hidden"]}
+    fields = {
+        "path": str(folder / file),
+        "label": "label",
+        "window": "40 ms",
+        "where": "population",
+        "units": ["hidden"],
+    }
     data = RecordedTrials(**fields, bins_per_trial=protocol.shown_steps).draw(None)
     spikes = result.activity.spikes["hidden"]
     expected = np.zeros((result.activity.presentations, protocol.steps, 12))
     np.add.at(expected.reshape(-1, 12), (spikes[:, 0], spikes[:, 1]), 1)
     np.testing.assert_array_equal(data.train.inputs, expected[:, : protocol.shown_steps])
-    np.testing.assert_array_equal(RecordedTrials(**fields).draw(None).train.inputs, expected[:, : protocol.shown_steps].sum(axis=1))
-    experiment = bioFA.load("linear", {"circuit.sizes": [12, 5, data.train.targets.shape[1]], "task": {"name": "recorded_trials", **fields}})
+    np.testing.assert_array_equal(
+        RecordedTrials(**fields).draw(None).train.inputs, expected[:, : protocol.shown_steps].sum(axis=1)
+    )
+    experiment = bioFA.load(
+        "linear", {"circuit.sizes": [12, 5, data.train.targets.shape[1]], "task": {"name": "recorded_trials", **fields}}
+    )
     assert bioFA.simulate(experiment, backend="numpy").presentations == len(data.train)
-    for changes, complaint in (({"label": "lable"}, "Did you mean 'label'"), ({"where": "area"}, "no column 'area'"), ({"units": ["V1"]}, "There are: ")):
+    for changes, complaint in (
+        ({"label": "lable"}, "Did you mean 'label'"),
+        ({"where": "area"}, "no column 'area'"),
+        ({"units": ["V1"]}, "There are: "),
+    ):
         with pytest.raises(FileError, match=complaint):
             RecordedTrials(**(fields | changes)).draw(None)

@@ -18,7 +18,10 @@ from bioFA.rules.local_error import LocalError
 
 OWN = {
     "circuit.schemes.fa.rule": {
-        "name": "equation", "equation": "dw/dt = learning_rate * error_post * gain_post * r_pre / T - decay * w / T", "learning_rate": 7e-3, "constants": {"decay": 1e-4},
+        "name": "equation",
+        "equation": "dw/dt = learning_rate * error_post * gain_post * r_pre / T - decay * w / T",
+        "learning_rate": 7e-3,
+        "constants": {"decay": 1e-4},
     },
 }
 
@@ -58,7 +61,9 @@ class Norm(LocalError):
     """Feels the weights of other synapses."""
 
     def step(self, synapses, pre, post, dt, T):
-        return {"w": super().step(synapses, pre, post, dt, T)["w"] - dt / T * synapses["w"] * np.linalg.norm(synapses["w"])}
+        return {
+            "w": super().step(synapses, pre, post, dt, T)["w"] - dt / T * synapses["w"] * np.linalg.norm(synapses["w"])
+        }
 
 
 class FirstNeuron(LocalError):
@@ -117,8 +122,17 @@ class Broken(LocalError):
 
 
 FAULTS = {
-    MeanError: "other postsynaptic", Crowd: "other presynaptic", Norm: "weight of another", FirstNeuron: "relabelling", Restless: "no error",
-    PerStep: "dt nor the length", Flipped: "Brian2 string", Silent: "Brian2 string", Writing: "arguments alone", Still: "a synapse changes", Broken: "a synapse changes",
+    MeanError: "other postsynaptic",
+    Crowd: "other presynaptic",
+    Norm: "weight of another",
+    FirstNeuron: "relabelling",
+    Restless: "no error",
+    PerStep: "dt nor the length",
+    Flipped: "Brian2 string",
+    Silent: "Brian2 string",
+    Writing: "arguments alone",
+    Still: "a synapse changes",
+    Broken: "a synapse changes",
 }
 
 
@@ -126,7 +140,9 @@ FAULTS = {
 def test_every_rule_of_ours_passes(name):
     report = check_rule(rules.family.get(name)())
     failed = {finding.check for finding in report.findings if finding.passes is False}
-    assert failed == ({"a synapse reads no weight of another pathway"} if name == "weight_perturbation" else set()), str(report)
+    assert failed == (
+        {"a synapse reads no weight of another pathway"} if name == "weight_perturbation" else set()
+    ), str(report)
     assert len(report.findings) == 11
 
 
@@ -149,7 +165,12 @@ def test_a_wrong_rule_fails_the_check_that_is_meant_for_it(rule):
     assert any(FAULTS[rule] in check for check in failed), str(report)
     assert "FAILS" in str(report)
     if rule in (MeanError, Norm, Flipped, Silent, Still, PerStep, Crowd):
-        allowed = {"Brian2 string"} | {FAULTS[rule]} | ({"no error"} if rule is MeanError else set()) | ({"no error"} if rule is Norm else set())
+        allowed = (
+            {"Brian2 string"}
+            | {FAULTS[rule]}
+            | ({"no error"} if rule is MeanError else set())
+            | ({"no error"} if rule is Norm else set())
+        )
         assert all(any(word in check for word in allowed) for check in failed), str(report)
 
 
@@ -168,7 +189,9 @@ def test_a_rule_from_python_has_a_name_once_it_is_added():
     try:
         assert rules.family.add(Oja) is Oja
         assert rules.family.read({"name": "oja", "learning_rate": 0.2}) == Oja(learning_rate=0.2)
-        experiment = bioFA.load("linear", {"circuit.schemes.shallow.readout_rule": {"name": "oja"}}).with_scheme("shallow")
+        experiment = bioFA.load("linear", {"circuit.schemes.shallow.readout_rule": {"name": "oja"}}).with_scheme(
+            "shallow"
+        )
         assert loads(dumps(experiment)) == experiment
     finally:
         rules.family._parts().pop("oja", None)
@@ -197,8 +220,14 @@ def test_a_rule_from_python_is_compiled_and_agrees():
 
 
 def test_an_equation_that_says_what_a_rule_says_does_what_it_does():
-    rate = {f"circuit.schemes.fa.rule.{name}": value for name, value in (("name", "local_error"), ("learning_rate", 7e-3), ("decay", 1e-4))}
-    own, built_in = (bioFA.simulate(bioFA.load("linear", {"protocol.presentations": 200, **changes}), seed=1, backend="numpy").state for changes in (OWN, rate))
+    rate = {
+        f"circuit.schemes.fa.rule.{name}": value
+        for name, value in (("name", "local_error"), ("learning_rate", 7e-3), ("decay", 1e-4))
+    }
+    own, built_in = (
+        bioFA.simulate(bioFA.load("linear", {"protocol.presentations": 200, **changes}), seed=1, backend="numpy").state
+        for changes in (OWN, rate)
+    )
     for name in own:
         np.testing.assert_allclose(own[name], built_in[name], rtol=0, atol=1e-13)
 
@@ -216,18 +245,37 @@ def test_an_equation_is_compiled_and_its_numbers_are_not():
 @pytest.mark.compiled
 def test_every_allowed_function_means_the_same_in_cpp_and_in_numpy():
     text = (
-        "dw/dt = learning_rate / T * (exp(-r_pre**2) + log(1 + abs(w)) * sign(error_post) + sqrt(2 + r_pre) * tanh(w) - sin(error_post) * cos(r_pre)"
-        " + clip(3 * w, -a, 1 / 2) + int(r_pre > 0.1) + int(w <= 0) - +w**3 / 7 + 10 / 20 * 1e-2)"
+        "dw/dt = learning_rate / T * (exp(-r_pre**2) + log(1 + abs(w)) * sign(error_post) + sqrt(2 + r_pre) * tanh(w) -"
+        " sin(error_post) * cos(r_pre) + clip(3 * w, -a, 1 / 2) + int(r_pre > 0.1) + int(w <= 0) - +w**3 / 7 + 10 / 20"
+        " * 1e-2)"
     )
     rule = {"name": "equation", "equation": text, "learning_rate": 1e-3, "constants": {"a": 0.25}}
-    changes = {"circuit.sizes": [5, 4, 3], "task.n_in": 5, "task.n_out": 3, "circuit.schemes.fa.rule": rule, "circuit.hidden.activation": "tanh", "task.inputs": {"name": "uniform"}}
+    changes = {
+        "circuit.sizes": [5, 4, 3],
+        "task.n_in": 5,
+        "task.n_out": 3,
+        "circuit.schemes.fa.rule": rule,
+        "circuit.hidden.activation": "tanh",
+        "task.inputs": {"name": "uniform"},
+    }
     experiment = bioFA.load("linear", changes)
     assert all(f"{name}(" in text for name in FUNCTIONS)
     assert bioFA.verify(experiment, presentations=100).agrees
 
 
 def test_own_equations_survive_a_file_and_give_what_they_read():
-    experiment = bioFA.load("linear", {**OWN, "circuit.hidden": {"name": "equation", "rate": "u / (1 + abs(u))", "slope": "k * (1 - abs(r))**2", "constants": {"k": 1.0}}})
+    experiment = bioFA.load(
+        "linear",
+        {
+            **OWN,
+            "circuit.hidden": {
+                "name": "equation",
+                "rate": "u / (1 + abs(u))",
+                "slope": "k * (1 - abs(r))**2",
+                "constants": {"k": 1.0},
+            },
+        },
+    )
     assert loads(dumps(experiment)) == experiment
     rule = experiment.circuit.active().rule
     assert (rule.reads_pre, rule.reads_post) == (("r",), ("error", "gain"))
@@ -251,10 +299,60 @@ def test_a_neuron_from_text_computes_what_the_text_says():
 
 
 REFUSED = [
-    "__import__('os').system('true')", "().__class__", "w.shape", "w[0]", "lambda: w", "[w]", "{w}", "'w'", "w if w else w", "w and w", "not w", "w := 1", "f'{w}'",
-    "print(w)", "eval(w)", "exec(w)", "open(w)", "exp", "exp(w, w)", "exp(x=w)", "exp(*w)", "w == w", "w < w", "int(w)", "int(w < w < w)", "w ^ 2", "w // 2", "w % 2",
-    "1e400", "1j", "True", "None", "...", "w @ w", "~w", "w << 2", "unknown", "w = 1", "", " ", "w; w", "w\nw", "-" * 90 + "w", "w +" * 400 + "w",
-    "exp.__call__(w)", "yield w", "await w", "w, w", "int(w > 1) > 0", "abs(w > 0)", "\x00w", "w + \\", "\uff57", "w\u1d62",
+    "__import__('os').system('true')",
+    "().__class__",
+    "w.shape",
+    "w[0]",
+    "lambda: w",
+    "[w]",
+    "{w}",
+    "'w'",
+    "w if w else w",
+    "w and w",
+    "not w",
+    "w := 1",
+    "f'{w}'",
+    "print(w)",
+    "eval(w)",
+    "exec(w)",
+    "open(w)",
+    "exp",
+    "exp(w, w)",
+    "exp(x=w)",
+    "exp(*w)",
+    "w == w",
+    "w < w",
+    "int(w)",
+    "int(w < w < w)",
+    "w ^ 2",
+    "w // 2",
+    "w % 2",
+    "1e400",
+    "1j",
+    "True",
+    "None",
+    "...",
+    "w @ w",
+    "~w",
+    "w << 2",
+    "unknown",
+    "w = 1",
+    "",
+    " ",
+    "w; w",
+    "w\nw",
+    "-" * 90 + "w",
+    "w +" * 400 + "w",
+    "exp.__call__(w)",
+    "yield w",
+    "await w",
+    "w, w",
+    "int(w > 1) > 0",
+    "abs(w > 0)",
+    "\x00w",
+    "w + \\",
+    "\uff57",
+    "w\u1d62",
 ]
 
 
@@ -272,11 +370,18 @@ def test_a_tower_of_powers_is_not_computed_exactly():
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"equation": "learning_rate * w"}, "must begin with 'dw/dt ='"), ({"equation": "dv/dt = w"}, "must begin with 'dw/dt ='"),
-        ({"equation": "dw/dt = learning_rat * r_pre"}, "Did you mean 'learning_rate'"), ({"equation": "dw/dt = tan(w)"}, "Did you mean 'tanh'"),
-        ({"constants": {"w": 1.0}}, "means something else"), ({"constants": {"a_pre": 1.0}}, "means something else"), ({"constants": {"exp": 1.0}}, "means something else"),
-        ({"constants": {"i": 1.0}}, "means something else"), ({"constants": {"lambda": 1.0}}, "means something else"),
-        ({"constants": {"a b": 1.0}}, "no plain name"), ({"constants": {"a": float("nan")}}, "finite number"), ({"equation": "dw/dt = w ^ 2"}, r"Write a power as \*\*"),
+        ({"equation": "learning_rate * w"}, "must begin with 'dw/dt ='"),
+        ({"equation": "dv/dt = w"}, "must begin with 'dw/dt ='"),
+        ({"equation": "dw/dt = learning_rat * r_pre"}, "Did you mean 'learning_rate'"),
+        ({"equation": "dw/dt = tan(w)"}, "Did you mean 'tanh'"),
+        ({"constants": {"w": 1.0}}, "means something else"),
+        ({"constants": {"a_pre": 1.0}}, "means something else"),
+        ({"constants": {"exp": 1.0}}, "means something else"),
+        ({"constants": {"i": 1.0}}, "means something else"),
+        ({"constants": {"lambda": 1.0}}, "means something else"),
+        ({"constants": {"a b": 1.0}}, "no plain name"),
+        ({"constants": {"a": float("nan")}}, "finite number"),
+        ({"equation": "dw/dt = w ^ 2"}, r"Write a power as \*\*"),
     ],
 )
 def test_a_wrong_equation_is_refused_with_a_remedy(fields, words):
@@ -285,11 +390,16 @@ def test_a_wrong_equation_is_refused_with_a_remedy(fields, words):
 
 
 def test_a_wrong_equation_in_a_file_says_where_it_is():
-    with pytest.raises(ModelError, match=r"linear.toml \(circuit.schemes.fa.rule, as changed\): the equation uses the unknown name 'errr'"):
+    with pytest.raises(
+        ModelError,
+        match=r"linear.toml \(circuit.schemes.fa.rule, as changed\): the equation uses the unknown name 'errr'",
+    ):
         bioFA.load("linear", {"circuit.schemes.fa.rule": {"name": "equation", "equation": "dw/dt = errr"}})
 
 
-@pytest.mark.parametrize("tower", ["9**9**9**9*w", "9**9**9**(9 + 0*w)", "exp(exp(exp(9)))*w", "w*exp(exp(exp(8 + w - w)))"])
+@pytest.mark.parametrize(
+    "tower", ["9**9**9**9*w", "9**9**9**(9 + 0*w)", "exp(exp(exp(9)))*w", "w*exp(exp(exp(8 + w - w)))"]
+)
 def test_constants_beyond_every_float_are_refused_before_sympy_computes_them(tower):
     with pytest.raises(ModelError, match="beyond every float"):
         parse(tower)

@@ -47,7 +47,10 @@ def test_every_way_to_compile_a_pathway_obeys_phases(options):
     instance = draw(frozen(), 2)
     for start, stop in ((0, 150), (150, 250)):
         feed = instance.training(start, stop)
-        found, expected = (runner.segment(instance.state, feed, learning=True).state for runner in (Compiled(instance, **options), Reference(instance)))
+        found, expected = (
+            runner.segment(instance.state, feed, learning=True).state
+            for runner in (Compiled(instance, **options), Reference(instance))
+        )
         for name in expected:
             np.testing.assert_allclose(found[name], expected[name], rtol=0, atol=1e-12)
 
@@ -55,10 +58,16 @@ def test_every_way_to_compile_a_pathway_obeys_phases(options):
 def test_a_rate_multiplies_learning_rates():
     slow = bioFA.load("linear", {"protocol.phases": [{"presentations": 20, "rate": 0.5}]})
     rule = bioFA.load("linear").circuit.active().rule
-    halved = bioFA.load("linear", {
-        "protocol.presentations": 20, "circuit.schemes.fa.rule.learning_rate": rule.learning_rate / 2,
-        "circuit.schemes.fa.readout_rule.learning_rate": bioFA.load("linear").circuit.active().readout_rule.learning_rate / 2,
-    })
+    halved = bioFA.load(
+        "linear",
+        {
+            "protocol.presentations": 20,
+            "circuit.schemes.fa.rule.learning_rate": rule.learning_rate / 2,
+            "circuit.schemes.fa.readout_rule.learning_rate": (
+                bioFA.load("linear").circuit.active().readout_rule.learning_rate / 2
+            ),
+        },
+    )
     ours, theirs = (bioFA.simulate(experiment, seed=3, backend="numpy") for experiment in (slow, halved))
     for name, array in theirs.state.items():
         np.testing.assert_array_equal(ours.state[name], array)

@@ -27,7 +27,11 @@ def simulate(neuron, ports, presentations=2, dt=DT, chance=1.0):
     size = next(iter(ports.values())).shape[1]
     state, rows = {name: np.full(size, value) for name, value in neuron.state.items()}, []
     for step in range(presentations * STEPS):
-        now = dict(state) | {name: values[step] for name, values in ports.items()} | {"chance": np.full(size, chance), "dt": dt, "time": step % STEPS * dt}
+        now = (
+            dict(state)
+            | {name: values[step] for name, values in ports.items()}
+            | {"chance": np.full(size, chance), "dt": dt, "time": step % STEPS * dt}
+        )
         for variable in neuron.publishes:
             now[variable] = getattr(neuron, variable)(*(now[need] for need in neuron.needs(variable)))
         rows.append(now)
@@ -38,7 +42,9 @@ def simulate(neuron, ports, presentations=2, dt=DT, chance=1.0):
 @pytest.mark.parametrize("presentation", [0, 1])  # the second begins its windows anew, without a reset
 def test_the_plateaus_are_sigmoids_of_the_mean_apical_potential_in_the_two_windows(presentation):
     error = np.random.default_rng(1).normal(size=(2 * STEPS, 4))
-    found = simulate(Pyramidal(**PHASES), {"drive": np.zeros((2 * STEPS, 4)), "error": error})["change"][presentation * STEPS :]
+    found = simulate(Pyramidal(**PHASES), {"drive": np.zeros((2 * STEPS, 4)), "error": error})["change"][
+        presentation * STEPS :
+    ]
     arrived = error[presentation * STEPS :]
     for step in (30, 41, 49):
         expected = sigma(arrived[28:step].mean(axis=0)) - sigma(arrived[8:20].mean(axis=0))
@@ -91,14 +97,18 @@ def test_every_spike_of_two_phases_is_that_of_the_reference():
     outcome = verify(systems.two_phases(), seed=2, presentations=60, limit=False)  # 3,000 steps
     assert outcome.agrees, str(outcome)
     assert outcome.max_abs_difference <= 1e-10
-    assert all(outcome.moved[f"{name}.w"] > 1e-2 for name in ("image_to_hidden", "hidden_to_hidden", "hidden_to_answer"))
+    assert all(
+        outcome.moved[f"{name}.w"] > 1e-2 for name in ("image_to_hidden", "hidden_to_hidden", "hidden_to_answer")
+    )
 
 
 def test_the_report_of_a_built_in_network_without_a_scheme_tells_its_command():
     experiment = bioFA.load("digits_plateaus")
     result = SimpleNamespace(experiment=experiment, seed=3, backend="cpp", provenance={})
     assert report._run_command(result) == "biofa run digits_plateaus --seed 3 --out DIR"
-    other = SimpleNamespace(experiment=bioFA.load("digits_plateaus", {"record.every": 7}), seed=3, backend="cpp", provenance={})
+    other = SimpleNamespace(
+        experiment=bioFA.load("digits_plateaus", {"record.every": 7}), seed=3, backend="cpp", provenance={}
+    )
     assert report._run_command(other) == "biofa run model.toml --seed 3 --out DIR"
 
 
@@ -107,21 +117,45 @@ def test_the_report_of_a_built_in_network_without_a_scheme_tells_its_command():
 @pytest.mark.parametrize("seed", [1, 2])
 def test_plateaus_teach_the_hidden_layer_and_its_weights_turn_towards_the_feedback(seed):
     short = {"protocol.phases": [{"epochs": 3}], "protocol.snapshots": 3}
-    alone = {"protocol.phases": [{"epochs": 3, "learns": ["hidden_to_output", "bias_to_output"]}], "protocol.snapshots": 3}
+    alone = {
+        "protocol.phases": [{"epochs": 3, "learns": ["hidden_to_output", "bias_to_output"]}],
+        "protocol.snapshots": 3,
+    }
     both, readout = (bioFA.simulate(bioFA.load("digits_plateaus", changes), seed=seed) for changes in (short, alone))
     assert both.metrics["test_error"] < 0.2
     assert both.metrics["test_error"] < readout.metrics["test_error"] - 0.1
     assert both.alignment["output_to_hidden"] < 60
     assert 80 < readout.alignment["output_to_hidden"] < 100
-    assert {draw.__name__ for draw in figures.drawn(both)} == {"learning_curve", "alignment", "weights", "confusion", "raster", "neurons"}
+    assert {draw.__name__ for draw in figures.drawn(both)} == {
+        "learning_curve",
+        "alignment",
+        "weights",
+        "confusion",
+        "raster",
+        "neurons",
+    }
     assert {"hidden.v", "hidden.error", "hidden.change", "output.change"} <= set(both.activity.courses)
     assert all(draw(both).axes for draw in figures.drawn(both))
 
 
 FAULTS = {
-    "plateaus the wrong way round": (TwoPhasePlateau, "equations", TwoPhasePlateau.equations.replace("= learning_rate", "= -learning_rate")),
-    "a window that begins a step late": (Pyramidal, "expressions", lambda self, right=Pyramidal.expressions: right(self) | {"early": right(self)["early"].replace("- dt/2)*int(time <", "+ dt/2)*int(time <")}),
-    "a target that is shown all the time": (PyramidalOutput, "expressions", lambda self, right=PyramidalOutput.expressions: right(self) | {"taught": "1.0"}),
+    "plateaus the wrong way round": (
+        TwoPhasePlateau,
+        "equations",
+        TwoPhasePlateau.equations.replace("= learning_rate", "= -learning_rate"),
+    ),
+    "a window that begins a step late": (
+        Pyramidal,
+        "expressions",
+        lambda self, right=Pyramidal.expressions: right(self) | {
+            "early": right(self)["early"].replace("- dt/2)*int(time <", "+ dt/2)*int(time <")
+        },
+    ),
+    "a target that is shown all the time": (
+        PyramidalOutput,
+        "expressions",
+        lambda self, right=PyramidalOutput.expressions: right(self) | {"taught": "1.0"},
+    ),
 }
 
 

@@ -19,10 +19,16 @@ def program(tmp_path):
     made = object.__new__(Compiled)
     (tmp_path / "binary").mkdir()
     (tmp_path / "results").mkdir()
-    made.binary = SimpleNamespace(folder=tmp_path / "binary", arrays={"rate": "rate_file", "other": "other_file"}, pathways={"a": "dense", "b": "events", "c": "dense"})
+    made.binary = SimpleNamespace(
+        folder=tmp_path / "binary",
+        arrays={"rate": "rate_file", "other": "other_file"},
+        pathways={"a": "dense", "b": "events", "c": "dense"},
+    )
     made.dtype = np.dtype("float64")
     made.protocol = SimpleNamespace(steps=4)
-    made.network = SimpleNamespace(population=lambda name: SimpleNamespace(name=name, size={"hidden": 3, "none": 0}[name]))
+    made.network = SimpleNamespace(
+        population=lambda name: SimpleNamespace(name=name, size={"hidden": 3, "none": 0}[name])
+    )
     return made
 
 
@@ -43,13 +49,26 @@ def script(program, *lines):
 def test_a_program_is_called_with_its_results_folder_and_arguments_where_it_lies(program, results):
     script(program, 'echo "$@" > said', 'echo "$LD_BIND_NOW" >> said', "pwd >> said", "echo all is well")
     program._call(results, ["a=1", "b=2"])
-    assert (program.binary.folder / "said").read_text().splitlines() == [f"--results_dir {results}/ a=1 b=2", "1", str(program.binary.folder.resolve())]
+    assert (program.binary.folder / "said").read_text().splitlines() == [
+        f"--results_dir {results}/ a=1 b=2",
+        "1",
+        str(program.binary.folder.resolve()),
+    ]
 
 
-@pytest.mark.parametrize(("lines", "code", "words"), [
-    (["exit 3"], 3, "no message"), (["echo one; echo two; exit 1"], 1, "one"), (["echo one >&2; echo two >&2"], 0, "one"), (["echo out; echo wrong >&2; exit 2"], 2, "wrong"), (["echo 'Error writing file'"], 0, "Error writing file"),
-    (["echo 'an ERROR'"], 0, "an ERROR"), (["kill -9 $$"], -9, "no message"), (["kill -11 $$"], -11, "no message"),
-])
+@pytest.mark.parametrize(
+    ("lines", "code", "words"),
+    [
+        (["exit 3"], 3, "no message"),
+        (["echo one; echo two; exit 1"], 1, "one"),
+        (["echo one >&2; echo two >&2"], 0, "one"),
+        (["echo out; echo wrong >&2; exit 2"], 2, "wrong"),
+        (["echo 'Error writing file'"], 0, "Error writing file"),
+        (["echo 'an ERROR'"], 0, "an ERROR"),
+        (["kill -9 $$"], -9, "no message"),
+        (["kill -11 $$"], -11, "no message"),
+    ],
+)
 def test_a_program_that_fails_or_complains_is_refused_in_its_words(program, results, lines, code, words):
     script(program, *lines)
     with pytest.raises(ProgramFailed) as refusal:
@@ -62,8 +81,10 @@ def test_a_program_for_another_processor_leaves_the_cache(program, results):
     (program.binary.folder / "entry.json").touch()
     with pytest.raises(WrongProcessor) as refusal:
         program._call(results, [])
-    assert str(refusal.value) == (
-        "the compiled program holds instructions that this processor lacks, so it was taken out of the cache. Run again to build it here, or set BIOFA_PORTABLE=1 to build it for any processor of this kind."
+    assert (
+        str(refusal.value)
+        == "the compiled program holds instructions that this processor lacks, so it was taken out of the cache. Run"
+        " again to build it here, or set BIOFA_PORTABLE=1 to build it for any processor of this kind."
     )
     assert not (program.binary.folder / "entry.json").exists()
 
@@ -74,7 +95,9 @@ def test_a_stretch_that_reached_its_end_with_its_parameters_is_proven(program, r
     program._prove(results, FEED, {"rate": 0.1, "unknown": 7.0})
 
 
-@pytest.mark.parametrize("done", [None, "", "finished", "finished 19", "finished 21", "stopped 20", "finished 20 20", "20 finished"])
+@pytest.mark.parametrize(
+    "done", [None, "", "finished", "finished 19", "finished 21", "stopped 20", "finished 20 20", "20 finished"]
+)
 def test_a_stretch_that_did_not_reach_its_end_is_refused(program, results, done):
     if done is not None:
         (results / "done.txt").write_text(done)
@@ -89,7 +112,13 @@ def test_a_parameter_that_was_not_taken_is_refused_by_its_name(program, results)
     np.array([np.nextafter(0.2, 1)]).tofile(results / "other_file")
     with pytest.raises(IncompleteRun) as refusal:
         program._prove(results, FEED, {"rate": 0.1, "other": 0.2})
-    assert str(refusal.value) == f"the compiled program ran with other = {np.nextafter(0.2, 1)!r} instead of 0.2, so its result does not count.".replace("np.float64(", "").replace(")", "", 1)
+    assert str(
+        refusal.value
+    ) == f"the compiled program ran with other = {np.nextafter(0.2, 1)!r} instead of 0.2, so its result does not count.".replace(  # noqa: E501
+        "np.float64(", ""
+    ).replace(
+        ")", "", 1
+    )
 
 
 def test_a_parameter_of_single_precision_is_held_to_what_it_can_hold(program, results):
@@ -112,7 +141,10 @@ def test_an_array_is_read_in_its_shape_as_double(program, results, dtype):
     assert program._read(results, "missing", (2, 0)).shape == (2, 0)
 
 
-@pytest.mark.parametrize(("size", "found"), [(None, "is missing"), (0, "has 0 bytes"), (47, "has 47 bytes"), (49, "has 49 bytes"), (96, "has 96 bytes")])
+@pytest.mark.parametrize(
+    ("size", "found"),
+    [(None, "is missing"), (0, "has 0 bytes"), (47, "has 47 bytes"), (49, "has 49 bytes"), (96, "has 96 bytes")],
+)
 def test_an_array_of_another_size_is_refused(program, results, size, found, monkeypatch):
     if size is not None:
         (results / "x").write_bytes(bytes(size))
@@ -146,7 +178,11 @@ def test_a_raster_is_whole_or_refused(program, results, monkeypatch):
             (results / "hidden.s.raster").write_bytes(bytes(size))
         with pytest.raises(DiskFull) as refusal:
             program._read_raster(results, hidden, 2)
-        assert str(refusal.value) == f"the compiled program did not finish writing: hidden.s.raster has {size or 0} bytes, expected 24. ROOM {results}"
+        assert (
+            str(refusal.value)
+            == f"the compiled program did not finish writing: hidden.s.raster has {size or 0} bytes, expected 24. ROOM"
+            f" {results}"
+        )
     np.arange(24, dtype=np.uint8).tofile(results / "hidden.s.raster")
     found = program._read_raster(results, hidden, 2)
     assert (found.shape, found.dtype, found[1, 3, 2]) == ((2, 4, 3), np.uint8, 23)
@@ -179,5 +215,11 @@ def test_arrays_are_written_whole_however_many_rows(tmp_path, rows):
 
 
 def test_an_input_that_cannot_be_written_is_told(tmp_path):
-    with pytest.raises(DiskFull, match=rf"^the input of the compiled program could not be written \(\[Errno 2\] No such file or directory: {re.escape(repr(str(tmp_path / 'gone' / 'x')))}\)\. Is the disk full\?$"):
+    with pytest.raises(
+        DiskFull,
+        match=(
+            r"^the input of the compiled program could not be written \(\[Errno 2\] No such file or directory:"
+            rf" {re.escape(repr(str(tmp_path / 'gone' / 'x')))}\)\. Is the disk full\?$"
+        ),
+    ):
         run._write(tmp_path / "gone" / "x", np.zeros(3))

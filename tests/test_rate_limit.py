@@ -1,4 +1,5 @@
-"""Spikes against the rate network: averages approach its prediction as 1/sqrt(T), and what breaks both consumers alike is caught here."""
+"""Spikes against the rate network: averages approach its prediction as 1/sqrt(T),
+and what breaks both consumers alike is caught here."""
 
 from functools import lru_cache
 
@@ -36,10 +37,30 @@ def averages():
 
 
 FAULTS = {
-    "a gain of the wrong sign": (StochasticSigmoid, "gain", lambda right: lambda self, rate: -right(self, rate), "input_to_hidden change"),
-    "a gain left out": (StochasticSigmoid, "gain", lambda right: lambda self, rate: np.ones_like(rate), "input_to_hidden change"),
-    "a rate twice too high": (StochasticSigmoid, "s", lambda right: lambda self, rate, chance, dt: right(self, np.minimum(2 * rate, 1.0), chance, dt), "hidden.r"),
-    "a rule without 1/T": (LocalError, "step", lambda right: lambda self, synapses, pre, post, dt, T: right(self, synapses, pre, post, dt, 1.0), "input_to_hidden change"),
+    "a gain of the wrong sign": (
+        StochasticSigmoid,
+        "gain",
+        lambda right: lambda self, rate: -right(self, rate),
+        "input_to_hidden change",
+    ),
+    "a gain left out": (
+        StochasticSigmoid,
+        "gain",
+        lambda right: lambda self, rate: np.ones_like(rate),
+        "input_to_hidden change",
+    ),
+    "a rate twice too high": (
+        StochasticSigmoid,
+        "s",
+        lambda right: lambda self, rate, chance, dt: right(self, np.minimum(2 * rate, 1.0), chance, dt),
+        "hidden.r",
+    ),
+    "a rule without 1/T": (
+        LocalError,
+        "step",
+        lambda right: lambda self, synapses, pre, post, dt, T: right(self, synapses, pre, post, dt, 1.0),
+        "input_to_hidden change",
+    ),
 }
 
 
@@ -63,7 +84,8 @@ def test_a_bias_of_any_size_is_printed_and_decides_nothing():
 
 
 def test_at_the_spikes_own_errors_backpropagation_in_spikes_points_more_along_the_gradient():
-    """Of the readout, whose rule knows no gain, as of the hidden layer: what grows in training is how far the errors of the two networks are apart."""
+    """Of the readout, whose rule knows no gain, as of the hidden layer:
+    what grows in training is how far the errors of the two networks are apart."""
     spiking = bioFA.load("digits_spiking", {"circuit.sizes": [64, 40, 10], "task.name": "digits"}).with_scheme("bp")
     instance = draw(spiking, 3)
     runner = Reference(instance)
@@ -132,7 +154,9 @@ def test_verify_tells_of_spikes_averages_and_angles():
     assert outcome.agrees
     assert outcome.spikes["hidden"][0] > 1000
     assert set(outcome.limit.angles) == set(outcome.limit.own_angles) == {0, 20, 40}
-    assert set(outcome.summary()["rate_limit"]["update_angles_at_own_errors"]["40"]) == {p.name for p in small().network.plastic()}
+    assert set(outcome.summary()["rate_limit"]["update_angles_at_own_errors"]["40"]) == {
+        p.name for p in small().network.plastic()
+    }
     assert outcome.limit.angles[0]["hidden_to_output"] < 60
     found = {quantity.name: quantity for quantity in outcome.limit.quantities}
     assert set(found) == {"hidden.r", "hidden.error", *(f"{p.name} change" for p in small().network.plastic())}
@@ -143,12 +167,16 @@ def test_verify_tells_of_spikes_averages_and_angles():
 
 def test_backpropagation_in_spikes_is_said_to_be_no_gradient_of_the_spiking_network():
     spiking = small().replace(protocol=small().protocol.replace(presentations=5))
-    printed = {scheme: str(bioFA.simulate(spiking.with_scheme(scheme), seed=1, backend="numpy")) for scheme in ("bp", "fa")}
+    printed = {
+        scheme: str(bioFA.simulate(spiking.with_scheme(scheme), seed=1, backend="numpy")) for scheme in ("bp", "fa")
+    }
     assert "not the gradient of the spiking network" in printed["bp"]
     assert "not the gradient" not in printed["fa"]
     assert not bioFA.load("linear").with_scheme("bp").circuit.caveats()
     assert "in spikes" in headline(schemes.family.get("bp"))
-    assert spiking.with_scheme("bp").circuit.caveats()[0] in {row[1] for table in card(spiking.with_scheme("bp")) for row in table.rows if len(row) > 1}
+    assert spiking.with_scheme("bp").circuit.caveats()[0] in {
+        row[1] for table in card(spiking.with_scheme("bp")) for row in table.rows if len(row) > 1
+    }
     instance = draw(spiking.with_scheme("bp"), 1)
     outcome = verify(spiking.with_scheme("bp"), presentations=5, against=Reference(instance))
     assert "not the gradient" in str(outcome)

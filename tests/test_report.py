@@ -20,7 +20,10 @@ from bioFA.comparisons.compare import Request
 from bioFA.modelfiles import toml
 from bioFA.show import comparison_figures, report
 
-HOSTILE = '<script>alert("x")</script> {{ 7 * 7 }} & <img src="http://example.org/x.png" onerror="alert(1)"> </svg></details> \' --> ]]>'
+HOSTILE = (
+    '<script>alert("x")</script> {{ 7 * 7 }} & <img src="http://example.org/x.png" onerror="alert(1)"> </svg></details>'
+    ' \' --> ]]>'
+)
 VOID = {"meta", "br", "img", "hr", "input", "link"}
 
 
@@ -29,7 +32,16 @@ class Page(HTMLParser):
 
     def __init__(self, text):
         super().__init__(convert_charrefs=True)
-        self.open, self.identifiers, self.links, self.loads, self.tags, self.tables, self.text, self.values = [], [], [], [], [], {}, [], []
+        self.open, self.identifiers, self.links, self.loads, self.tags, self.tables, self.text, self.values = (
+            [],
+            [],
+            [],
+            [],
+            [],
+            {},
+            [],
+            [],
+        )
         self.handlers = []
         self.feed(text)
         self.close()
@@ -43,7 +55,9 @@ class Page(HTMLParser):
         for name in ("href", "xlink:href"):
             if name in found:
                 self.links.append(found[name])
-        self.loads += [found[name] for name in ("src", "data", "srcset", "action", "background", "poster") if name in found]
+        self.loads += [
+            found[name] for name in ("src", "data", "srcset", "action", "background", "poster") if name in found
+        ]
         self.loads += re.findall(r"url\(([^)]*)\)", found.get("style") or "")
         if tag == "table":
             self.tables[found.get("id")] = []
@@ -77,7 +91,16 @@ class Page(HTMLParser):
 
 def hostile(name="linear"):
     """A model whose every free text is an attack."""
-    model = bioFA.load(name, {"task.examples": 60, "task.test_examples": 10, "task.validation_examples": 10, "protocol.snapshots": 3, "circuit.sizes": [30, 6, 10]})
+    model = bioFA.load(
+        name,
+        {
+            "task.examples": 60,
+            "task.test_examples": 10,
+            "task.validation_examples": 10,
+            "protocol.snapshots": 3,
+            "circuit.sizes": [30, 6, 10],
+        },
+    )
     return model.replace(description=HOSTILE)
 
 
@@ -98,7 +121,13 @@ def compared(tmp_path_factory):
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tuned") / "out"
-    changes = ("task.examples=60", "task.test_examples=10", "task.validation_examples=10", "protocol.snapshots=3", "circuit.sizes=[30,6,10]")
+    changes = (
+        "task.examples=60",
+        "task.test_examples=10",
+        "task.validation_examples=10",
+        "protocol.snapshots=3",
+        "circuit.sizes=[30,6,10]",
+    )
     found = compare.begin(Request(("linear",), ("fa",), 2, changes, True, "numpy"), folder)
     compare.run(found, 2)
     report.of_comparison(found)
@@ -157,17 +186,26 @@ def test_numbers_on_the_page_are_those_of_the_tables_to_the_last_digit(compared)
     for row, pair in zip(shown, pairs, strict=True):
         for place, name in ((3, "difference"), (4, "low"), (5, "high"), (7, "superiority"), (10, "p_holm")):
             exact = float(row[place][0] or "nan")
-            assert exact == float(pair[name] or "nan") or (np.isnan(exact) and pair[name] in ("", "nan")), (name, row[place], pair[name])
+            assert exact == float(pair[name] or "nan") or (np.isnan(exact) and pair[name] in ("", "nan")), (
+                name,
+                row[place],
+                pair[name],
+            )
     column = {name: place for place, name in enumerate(tidy[0])}
     for row in found.tables["conditions"][1:]:
         scheme = row[0][1]
         runs = [line for line in tidy[1:] if line[column["scheme"]] == scheme]
-        logs = [np.log10(float(line[column["test_nse"]])) if line[column["status"]] == "finished" else np.inf for line in runs]
+        logs = [
+            np.log10(float(line[column["test_nse"]])) if line[column["status"]] == "finished" else np.inf
+            for line in runs
+        ]
         assert [row[6][1], row[7][1]] == [str(len(runs)), str(int(np.isfinite(logs).sum()))]
         middle = np.median([0.5 * a + 0.5 * b for a, b in itertools.combinations_with_replacement(logs, 2)])
         if np.isfinite(middle):
             assert float(row[2][0]) == pytest.approx(10**middle, rel=1e-12)
-    assert {repr(float(line[column["test_nse"]])) for line in tidy[1:] if line[column["status"]] == "finished"} <= set(found.values), "every seed is shown"
+    assert {repr(float(line[column["test_nse"]])) for line in tidy[1:] if line[column["status"]] == "finished"} <= set(
+        found.values
+    ), "every seed is shown"
 
 
 def test_what_diverged_is_loud(compared):
@@ -200,7 +238,10 @@ def test_tuning_is_on_the_page_with_its_grid(tuned):
 
 
 def test_figures_lie_beside_the_page_with_text_that_can_be_edited(compared, run_alone):
-    for folder, names in ((compared / report.FIGURES, ("measures", "learning_curve", "alignment")), (run_alone, ("learning_curve", "alignment", "weights"))):
+    for folder, names in (
+        (compared / report.FIGURES, ("measures", "learning_curve", "alignment")),
+        (run_alone, ("learning_curve", "alignment", "weights")),
+    ):
         for name in names:
             assert "<text" in (folder / f"{name}.svg").read_text()
             assert (folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
@@ -214,7 +255,8 @@ def test_a_folder_without_results_is_refused_with_what_to_give(tmp_path):
 
 @pytest.mark.parametrize(("pairs", "needed"), [(1, 6), (3, 7), (21, 10), (45, 11)])
 def test_the_seeds_that_could_show_a_difference_are_the_fewest(pairs, needed):
-    """By hand: with every difference of one sign the exact p is 2/2^n, and Holm multiplies the lowest by the number of pairs."""
+    """By hand: with every difference of one sign the exact p is 2/2^n,
+    and Holm multiplies the lowest by the number of pairs."""
     assert statistics.seeds_needed(pairs) == needed
     for n, shown in ((needed, True), (needed - 1, False)):
         lowest = statistics.signed_rank_p(np.arange(1.0, n + 1))
@@ -225,7 +267,9 @@ def test_too_few_seeds_for_so_many_pairs_are_said_before_and_after(compared):
     assert compare.too_few_seeds(6, 1) is None
     assert compare.too_few_seeds(4, 1).startswith("1 pair cannot be tested with 4 seeds")
     expected = compare.too_few_seeds(6, 3)
-    assert expected.startswith("3 pairs cannot be tested with 6 seeds, however large a difference is: the lowest p that can come out is 0.094")
+    assert expected.startswith(
+        "3 pairs cannot be tested with 6 seeds, however large a difference is: the lowest p that can come out is 0.094"
+    )
     assert expected in page(compared).said()
     told = []
     compare.run(compare.sweep.read(compared), foretell=told.append)
@@ -234,7 +278,10 @@ def test_too_few_seeds_for_so_many_pairs_are_said_before_and_after(compared):
 
 def test_dots_of_seeds_do_not_hide_one_another():
     values = [[0.025] * 5, [0.03, 0.0301, 0.0302, 0.06], [0.03, 0.05, 0.07, 0.09]]
-    rows = [{"measure": "test_error", "values": v, "value": np.mean(v), "low": min(v), "high": max(v), "diverged": 0} for v in values]
+    rows = [
+        {"measure": "test_error", "values": v, "value": np.mean(v), "low": min(v), "high": max(v), "diverged": 0}
+        for v in values
+    ]
     panel = comparison_figures.measures(rows, ["equal", "close", "apart"]).axes[0]
     groups = [line.get_xydata() for line in panel.lines if line.get_marker() == "o"]
     assert [sorted(group[:, 0] / 100) for group in groups] == [pytest.approx(sorted(v)) for v in values]
@@ -245,10 +292,16 @@ def test_dots_of_seeds_do_not_hide_one_another():
     assert all(line.get_markerfacecolor() == "none" for line in panel.lines if line.get_marker() == "o")
 
 
-@pytest.mark.parametrize(("every", "words"), [(1, "Every presentation was recorded."), (7, "One presentation in 7 was recorded.")])
+@pytest.mark.parametrize(
+    ("every", "words"), [(1, "Every presentation was recorded."), (7, "One presentation in 7 was recorded.")]
+)
 def test_captions_say_which_presentations_were_recorded(every, words, tmp_path):
     model = hostile()
-    bioFA.simulate(model.replace(record=model.record.replace(every=every)), seed=2, backend="numpy", folder=tmp_path / "run")
+    bioFA.simulate(
+        model.replace(record=model.record.replace(every=every)), seed=2, backend="numpy", folder=tmp_path / "run"
+    )
     report.write(tmp_path / "run")
-    captions = re.findall(r"<figcaption[^>]*>(.*?)</figcaption>", (tmp_path / "run" / report.PAGE).read_text(), re.DOTALL)
+    captions = re.findall(
+        r"<figcaption[^>]*>(.*?)</figcaption>", (tmp_path / "run" / report.PAGE).read_text(), re.DOTALL
+    )
     assert sum(words in caption for caption in captions) == 2, captions

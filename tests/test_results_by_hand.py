@@ -34,10 +34,16 @@ def random_feedback(result):
 def test_the_probe_carries_the_other_signal(result):
     """fa: B e arrives and W' e is probed; bp the other way round. W is the one before the presentation's own update."""
     error, r = result.recording.arrays["mismatch.r"], result.recording.arrays
-    transported, random = (r["hidden.probe"], r["hidden.error"]) if result.experiment.scheme == "fa" else (r["hidden.error"], r["hidden.probe"])
+    transported, random = (
+        (r["hidden.probe"], r["hidden.error"])
+        if result.experiment.scheme == "fa"
+        else (r["hidden.error"], r["hidden.probe"])
+    )
     np.testing.assert_allclose(random, error @ random_feedback(result).T, rtol=1e-12, atol=1e-300)
     for index, at in enumerate(result.snapshots_at[:-1]):
-        np.testing.assert_allclose(transported[at], result.snapshots["hidden_to_output.w"][index].T @ error[at], rtol=1e-12)
+        np.testing.assert_allclose(
+            transported[at], result.snapshots["hidden_to_output.w"][index].T @ error[at], rtol=1e-12
+        )
 
 
 def test_the_feedback_angle_is_between_the_two_signals(result):
@@ -54,7 +60,9 @@ def test_the_courses_over_snapshots_are_those_of_the_matrices(result):
         assert course["alignment"][index] == pytest.approx(degrees(feedback, forward.T), abs=1e-6)
         assert course["pseudoinverse"][index] == pytest.approx(degrees(feedback, np.linalg.pinv(forward)), abs=1e-6)
         assert course["norm_ratio"][index] == pytest.approx(np.sqrt(np.sum(feedback**2) / np.sum(forward**2)))
-    assert result.alignment["mismatch_to_hidden"] == pytest.approx(np.median(course["alignment"][result.snapshots_at >= 100]))
+    assert result.alignment["mismatch_to_hidden"] == pytest.approx(
+        np.median(course["alignment"][result.snapshots_at >= 100])
+    )
 
 
 def test_the_test_error_is_that_of_the_final_weights_and_is_looked_at_once(result):
@@ -92,7 +100,10 @@ def test_the_digits_are_split_once_for_all_into_disjoint_balanced_parts():
     assert {name: len(split) for name, split in splits.items()} == {"train": 1077, "validation": 360, "test": 360}
     together = np.concatenate([split.inputs for split in splits.values()])
     images = load_digits().data / 16
-    np.testing.assert_array_equal(np.sort(together.view(f"V{together.itemsize * 64}").ravel()), np.sort(images.view(f"V{images.itemsize * 64}").ravel()))
+    np.testing.assert_array_equal(
+        np.sort(together.view(f"V{together.itemsize * 64}").ravel()),
+        np.sort(images.view(f"V{images.itemsize * 64}").ravel()),
+    )
     for name, split in splits.items():
         np.testing.assert_array_equal(split.inputs, again[name].inputs)
         counts = np.bincount(split.labels, minlength=10)
@@ -107,7 +118,14 @@ def test_generated_test_examples_are_not_training_examples(model):
     assert not any(row.tobytes() in train for row in splits["test"].inputs)
 
 
-@pytest.mark.parametrize("task", [LinearTeacher(n_in=3, n_out=2, teacher=Normal(scale=1e300), inputs=Normal(scale=1e300)), TanhTeacher(sizes_of_teacher=(3, 2), scale=1e308)], ids=["linear", "tanh"])
+@pytest.mark.parametrize(
+    "task",
+    [
+        LinearTeacher(n_in=3, n_out=2, teacher=Normal(scale=1e300), inputs=Normal(scale=1e300)),
+        TanhTeacher(sizes_of_teacher=(3, 2), scale=1e308),
+    ],
+    ids=["linear", "tanh"],
+)
 def test_a_teacher_whose_targets_are_no_finite_numbers_is_refused_when_it_is_drawn(task):
     assert task.training_examples() == task.examples  # known without a draw
     with pytest.raises(ModelError, match="no finite numbers"):
@@ -122,7 +140,8 @@ def test_the_tanh_teacher_is_not_linear():
 
 
 def test_measuring_never_learns(monkeypatch):
-    """Learning is on in training stretches only, and only validation data are looked at before the end; last comes the diagnosis."""
+    """Learning is on in training stretches only, and only validation data are looked at before the end;
+    last comes the diagnosis."""
     asked = []
     segment = Reference.segment
 
@@ -133,7 +152,16 @@ def test_measuring_never_learns(monkeypatch):
     monkeypatch.setattr(Reference, "segment", spy)
     model = bioFA.load("digits", {"protocol.presentations": 30, "protocol.snapshots": 3})
     simulate(model, seed=1, backend="numpy")
-    assert asked == [(10, True), (360, False), (10, True), (360, False), (10, True), (360, False), (360, False), (30, False)]
+    assert asked == [
+        (10, True),
+        (360, False),
+        (10, True),
+        (360, False),
+        (10, True),
+        (360, False),
+        (360, False),
+        (30, False),
+    ]
 
 
 class Wrong(Reference):

@@ -29,7 +29,9 @@ from bioFA.runs.result import RESULT, load_result
 from bioFA.system.locks import hold
 
 SMALL = {"task.examples": 60, "task.test_examples": 20, "protocol.snapshots": 4}
-FINISHED = {RESULT} | {f"{figure}.{ending}" for figure in ("learning_curve", "alignment", "weights") for ending in ("png", "pdf", "svg")}
+FINISHED = {RESULT} | {
+    f"{figure}.{ending}" for figure in ("learning_curve", "alignment", "weights") for ending in ("png", "pdf", "svg")
+}
 LONG = ("linear", "--set", "protocol.epochs=100", "--set", "protocol.snapshots=40", "--set", "record.every=20")
 
 
@@ -39,7 +41,9 @@ def _every_stretch_is_written_at_once(monkeypatch):
 
 
 def small(scheme="np", **changes):
-    return bioFA.load("linear", SMALL | {key.replace("__", "."): value for key, value in changes.items()}).with_scheme(scheme)
+    return bioFA.load("linear", SMALL | {key.replace("__", "."): value for key, value in changes.items()}).with_scheme(
+        scheme
+    )
 
 
 def stopper(stretches):
@@ -62,9 +66,22 @@ def stopped(experiment, folder, stretches=2, **keywords):
 
 def same(first, second):
     """Whether two results hold the same numbers, bit for bit: everything but timing and provenance."""
-    pairs = [(first.state, second.state), (first.snapshots, second.snapshots), (first.recording.arrays, second.recording.arrays)]
-    arrays = [(a[name], b[name]) for a, b in pairs for name in a if a.keys() == b.keys() or pytest.fail(f"{a.keys()} and {b.keys()}")]
-    arrays += [(first.recording.at, second.recording.at), (first.targets, second.targets), (first.snapshots_at, second.snapshots_at)]
+    pairs = [
+        (first.state, second.state),
+        (first.snapshots, second.snapshots),
+        (first.recording.arrays, second.recording.arrays),
+    ]
+    arrays = [
+        (a[name], b[name])
+        for a, b in pairs
+        for name in a
+        if a.keys() == b.keys() or pytest.fail(f"{a.keys()} and {b.keys()}")
+    ]
+    arrays += [
+        (first.recording.at, second.recording.at),
+        (first.targets, second.targets),
+        (first.snapshots_at, second.snapshots_at),
+    ]
     return (
         all(a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes() for a, b in arrays)
         and list(first.evaluations) == list(second.evaluations) and first.presentations == second.presentations
@@ -110,7 +127,10 @@ def test_a_run_may_be_stopped_again_and_again(tmp_path):
 
 
 def test_a_run_in_a_folder_is_the_run_without_one(tmp_path):
-    assert same(bioFA.simulate(small(), seed=3, backend="numpy", folder=tmp_path / "a b=c" / "run"), bioFA.simulate(small(), seed=3, backend="numpy"))
+    assert same(
+        bioFA.simulate(small(), seed=3, backend="numpy", folder=tmp_path / "a b=c" / "run"),
+        bioFA.simulate(small(), seed=3, backend="numpy"),
+    )
 
 
 def test_short_stretches_wait_for_each_other_but_not_when_the_run_is_stopped(tmp_path, monkeypatch):
@@ -140,7 +160,15 @@ def test_memory_and_disk_do_not_hold_a_stretch_twice(tmp_path):
 
 # what goes wrong while a checkpoint is written
 
-REPLACED = {1: "stretch 0", 2: "run.json", 3: "stretch 1", 4: "stretch 2", 5: "stretch 3", 6: "stretch 4", 7: "the result"}
+REPLACED = {
+    1: "stretch 0",
+    2: "run.json",
+    3: "stretch 1",
+    4: "stretch 2",
+    5: "stretch 3",
+    6: "stretch 4",
+    7: "the result",
+}
 
 
 FORKS = multiprocessing.get_context("forkserver")
@@ -365,8 +393,13 @@ def biofa(*arguments):
 
 
 def process(*arguments):
-    program = "from bioFA.runs import checkpoint; checkpoint.INTERVAL = 0.0; from bioFA.cli import main; main(prog_name='biofa')"
-    return subprocess.Popen([sys.executable, "-c", program, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    program = (
+        "from bioFA.runs import checkpoint; checkpoint.INTERVAL = 0.0; from bioFA.cli import main;"
+        " main(prog_name='biofa')"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", program, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def wait_for(what, seconds=120.0):
@@ -377,7 +410,9 @@ def wait_for(what, seconds=120.0):
 
 
 def begun(folder, stretches=1):
-    return lambda: (folder / FOLDER / f"stretch-{stretches:05d}.h5").exists() and (folder / FOLDER / "run.json").exists()
+    return (
+        lambda: (folder / FOLDER / f"stretch-{stretches:05d}.h5").exists() and (folder / FOLDER / "run.json").exists()
+    )
 
 
 def running_in(folder):
@@ -399,7 +434,17 @@ def whole(tmp_path_factory):
 
 
 def whole_run(arguments, folder):
-    first = biofa("run", *arguments, "--set", "protocol.presentations=10", "--set", "protocol.phases=[]", "--out", str(folder.parent / "warm"), "--json")
+    first = biofa(
+        "run",
+        *arguments,
+        "--set",
+        "protocol.presentations=10",
+        "--set",
+        "protocol.phases=[]",
+        "--out",
+        str(folder.parent / "warm"),
+        "--json",
+    )
     assert first.exit_code == 0, first.output
     runner = process("run", *arguments, "--out", folder, "--json")
     wait_for(begun(folder, 0))
@@ -412,7 +457,9 @@ def whole_run(arguments, folder):
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize(("number", "code", "words"), [(signal.SIGTERM, 143, "ended by SIGTERM"), (signal.SIGINT, 130, "interrupted")])
+@pytest.mark.parametrize(
+    ("number", "code", "words"), [(signal.SIGTERM, 143, "ended by SIGTERM"), (signal.SIGINT, 130, "interrupted")]
+)
 @pytest.mark.parametrize("resumed", [False, True], ids=["run", "resume"])
 def test_a_signal_stops_a_run_cleanly_and_it_goes_on(tmp_path, whole, number, code, words, resumed):
     folder = tmp_path / "it's a run"
@@ -449,8 +496,18 @@ def test_twenty_kills_at_random_moments_are_survived_bit_for_bit(tmp_path, whole
 
 SPIKES = {
     "digits_spiking": (
-        "--set", "circuit.sizes=[64,20,10]", "--set", "protocol.presentation=40 ms", "--set", "protocol.learning_onset=20 ms",
-        "--set", "protocol.reset=false", "--set", "protocol.phases=[{epochs=3}]", "--set", "protocol.snapshots=40",
+        "--set",
+        "circuit.sizes=[64,20,10]",
+        "--set",
+        "protocol.presentation=40 ms",
+        "--set",
+        "protocol.learning_onset=20 ms",
+        "--set",
+        "protocol.reset=false",
+        "--set",
+        "protocol.phases=[{epochs=3}]",
+        "--set",
+        "protocol.snapshots=40",
     ),
     "pattern": ("--set", "protocol.epochs=400", "--set", "protocol.snapshots=40"),
 }
@@ -530,7 +587,9 @@ def test_a_run_stopped_while_its_figures_are_drawn_only_draws_them(tmp_path, mon
 def test_an_early_stop_ends_the_run_there_and_measures_there(tmp_path):
     plain = bioFA.simulate(small("fa", protocol__epochs=5, protocol__snapshots=10), seed=3, backend="numpy")
     limit = 1.001 * min(np.mean(plain.learning_curve[k * 30 : k * 30 + 30]) for k in range(5))
-    stopping = small("fa", protocol__epochs=5, protocol__snapshots=10, protocol__stop={"measure": "nse", "below": float(limit)})
+    stopping = small(
+        "fa", protocol__epochs=5, protocol__snapshots=10, protocol__stop={"measure": "nse", "below": float(limit)}
+    )
     result = bioFA.simulate(stopping, seed=3, backend="numpy")
     assert 0 < result.presentations < plain.presentations
     assert result.presentations % 30 == 0
@@ -551,7 +610,12 @@ def test_an_early_stop_ends_the_run_there_and_measures_there(tmp_path):
 
 
 def test_an_early_stop_on_validation_error_looks_at_no_test_data(monkeypatch):
-    changes = {"circuit.sizes": [64, 30, 10], "task": {"name": "digits"}, "protocol.presentations": 1600, "protocol.snapshots": 16}
+    changes = {
+        "circuit.sizes": [64, 30, 10],
+        "task": {"name": "digits"},
+        "protocol.presentations": 1600,
+        "protocol.snapshots": 16,
+    }
     digits = bioFA.load("linear", changes | {"protocol.stop": {"below": 0.5}, "protocol.shuffle": True})
     seen = []
     real = simulation.evaluate
@@ -567,9 +631,16 @@ def test_an_early_stop_on_validation_error_looks_at_no_test_data(monkeypatch):
 @pytest.mark.parametrize(
     ("stop", "measured", "ends"),
     [
-        ({"below": 0.1}, [], False), ({"below": 0.1}, [0.1], False), ({"below": 0.1}, [0.05, 0.2], False), ({"below": 0.1}, [0.2, 0.05], True),
-        ({"patience": 2}, [0.3, 0.2, 0.2], False), ({"patience": 2}, [0.3, 0.2, 0.2, 0.2], True), ({"patience": 2}, [0.3, 0.2, 0.25, 0.1], False),
-        ({"patience": 1}, [0.3], False), ({"patience": 1}, [0.3, 0.3], True), ({"below": 0.1, "patience": 1}, [0.3, 0.4], True),
+        ({"below": 0.1}, [], False),
+        ({"below": 0.1}, [0.1], False),
+        ({"below": 0.1}, [0.05, 0.2], False),
+        ({"below": 0.1}, [0.2, 0.05], True),
+        ({"patience": 2}, [0.3, 0.2, 0.2], False),
+        ({"patience": 2}, [0.3, 0.2, 0.2, 0.2], True),
+        ({"patience": 2}, [0.3, 0.2, 0.25, 0.1], False),
+        ({"patience": 1}, [0.3], False),
+        ({"patience": 1}, [0.3, 0.3], True),
+        ({"below": 0.1, "patience": 1}, [0.3, 0.4], True),
         ({"below": 0.1, "patience": 9}, [0.3, 0.05], True),
     ],
 )
@@ -587,8 +658,11 @@ def test_an_early_stop_survives_its_file():
 @pytest.mark.parametrize(
     ("stop", "message"),
     [
-        ({}, "Stop needs below, patience, or both"), ({"below": -0.1}, "Stop.below must be >= 0"), ({"patience": 0}, "patience must be >= 1"),
-        ({"measure": "test_error", "below": 0.1}, "'validation_error', 'validation_nse' or 'nse'.*got 'test_error'"), ({"belw": 0.1}, "Did you mean 'below'"),
+        ({}, "Stop needs below, patience, or both"),
+        ({"below": -0.1}, "Stop.below must be >= 0"),
+        ({"patience": 0}, "patience must be >= 1"),
+        ({"measure": "test_error", "below": 0.1}, "'validation_error', 'validation_nse' or 'nse'.*got 'test_error'"),
+        ({"belw": 0.1}, "Did you mean 'below'"),
         ({"below": 0.1}, "validation_error, but LinearTeacher has no validation data.*measure = 'nse'"),
     ],
 )
@@ -616,7 +690,9 @@ def test_a_run_starts_from_given_weights_and_everything_else_starts_anew(trained
     given, _ = bioFA.runs.result.read_weights(path)
     start, taken = fresh.with_weights(given)
     assert sorted(taken) == sorted(name.removesuffix(".w") for name in first.snapshots)
-    assert all(first.state[name].any() and not array.any() for name, array in start.state.items() if name.endswith(".u"))
+    assert all(
+        first.state[name].any() and not array.any() for name, array in start.state.items() if name.endswith(".u")
+    )
     np.testing.assert_array_equal(result.targets, bioFA.simulate(leaky, seed=4, backend="numpy").targets)
     assert result.provenance["weights"]["file_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert sorted(result.provenance["weights"]["pathways"]) == sorted(taken)
@@ -631,18 +707,26 @@ def test_pathways_without_given_weights_are_drawn(trained):
     biased = bioFA.load("leaky", SMALL | {"circuit.biases": True})
     result = bioFA.simulate(biased, seed=4, backend="numpy", weights=path)
     np.testing.assert_array_equal(result.snapshots["input_to_hidden.w"][0], first.state["input_to_hidden.w"])
-    np.testing.assert_array_equal(result.snapshots["bias_to_hidden.w"][0], bioFA.draw(biased, 4).state["bias_to_hidden.w"])
+    np.testing.assert_array_equal(
+        result.snapshots["bias_to_hidden.w"][0], bioFA.draw(biased, 4).state["bias_to_hidden.w"]
+    )
     assert "bias_to_hidden" not in result.provenance["weights"]["pathways"]
 
 
 def test_weights_that_do_not_fit_are_refused(trained, tmp_path):
     _, path = trained
-    with pytest.raises(ModelError, match=r"'input_to_hidden' has weights of shape \(21, 30\) here; those given have \(20, 30\)"):
+    with pytest.raises(
+        ModelError, match=r"'input_to_hidden' has weights of shape \(21, 30\) here; those given have \(20, 30\)"
+    ):
         bioFA.simulate(bioFA.load("linear", {"circuit.sizes": [30, 21, 10]}), backend="numpy", weights=path)
     with pytest.raises(ModelError, match=r"no pathway here has the name.*given: .*input_to_hidden"):
-        bioFA.draw(bioFA.load("linear", {"circuit.sizes": [30, 7, 7, 10]}), 1).with_weights({"input_to_hidden.w": np.zeros((20, 30))})
+        bioFA.draw(bioFA.load("linear", {"circuit.sizes": [30, 7, 7, 10]}), 1).with_weights(
+            {"input_to_hidden.w": np.zeros((20, 30))}
+        )
     (tmp_path / "no.h5").write_text("nothing")
-    outcome = biofa("run", "linear", "--backend", "numpy", "--weights", str(tmp_path / "no.h5"), "--out", str(tmp_path / "run"))
+    outcome = biofa(
+        "run", "linear", "--backend", "numpy", "--weights", str(tmp_path / "no.h5"), "--out", str(tmp_path / "run")
+    )
     assert outcome.exit_code == 2
     assert "not a whole result file" in outcome.stderr
     assert not (tmp_path / "run").exists()
@@ -650,17 +734,30 @@ def test_weights_that_do_not_fit_are_refused(trained, tmp_path):
 
 def test_the_command_line_takes_weights(trained, tmp_path):
     arguments = [word for key, value in SMALL.items() for word in ("--set", f"{key}={value}")]
-    outcome = biofa("run", "linear", *arguments, "--backend", "numpy", "--weights", str(trained[1]), "--out", str(tmp_path / "run"))
+    outcome = biofa(
+        "run", "linear", *arguments, "--backend", "numpy", "--weights", str(trained[1]), "--out", str(tmp_path / "run")
+    )
     assert outcome.exit_code == 0, outcome.output
-    np.testing.assert_array_equal(load_result(tmp_path / "run" / RESULT).snapshots["input_to_hidden.w"][0], trained[0].state["input_to_hidden.w"])
+    np.testing.assert_array_equal(
+        load_result(tmp_path / "run" / RESULT).snapshots["input_to_hidden.w"][0], trained[0].state["input_to_hidden.w"]
+    )
 
 
 PROMISES = {
-    "absent synapses": ({"circuit.density": [0.5, 1.0]}, r"pathway 'input_to_hidden': \d+ of 600 given weights break what the model says of them, that \d+ synapses are absent"),
+    "absent synapses": (
+        {"circuit.density": [0.5, 1.0]},
+        (
+            r"pathway 'input_to_hidden': \d+ of 600 given weights break what the model says of them, that \d+ synapses"
+            r" are absent"
+        ),
+    ),
     "fan in": ({"circuit.feedback_fan_in": 3}, r"'mismatch_to_hidden': 140 of 200 .* that 140 synapses are absent"),
     "signs": ({"circuit.feedback_sign": "inhibitory"}, r"'mismatch_to_hidden': .* sign = 'inhibitory'"),
     "Dale's law": ({"circuit.inhibitory": 0.2}, "'input_to_hidden': .* Dale's law of 'input'"),
-    "bounds": ({"circuit.learning.low": -0.02, "circuit.learning.high": 0.02}, r"learning.low = -0.02 and learning.high = 0.02"),
+    "bounds": (
+        {"circuit.learning.low": -0.02, "circuit.learning.high": 0.02},
+        r"learning.low = -0.02 and learning.high = 0.02",
+    ),
 }
 
 
@@ -669,7 +766,9 @@ PROMISES = {
 def test_given_weights_that_break_a_promise_of_the_model_are_refused_with_their_number(promise, how, trained):
     changes, complaint = PROMISES[promise]
     with pytest.raises(ModelError, match=complaint):
-        bioFA.simulate(bioFA.load("leaky", SMALL | changes | {"protocol.epochs": 5}), seed=3, backend="numpy", **{how: trained[1]})
+        bioFA.simulate(
+            bioFA.load("leaky", SMALL | changes | {"protocol.epochs": 5}), seed=3, backend="numpy", **{how: trained[1]}
+        )
 
 
 @pytest.mark.parametrize("promise", PROMISES)
@@ -685,7 +784,12 @@ def test_weights_that_were_learned_under_the_same_promises_are_taken(promise, tm
 def test_weights_of_0_are_absent_synapses_where_the_model_says_so(backend, tmp_path):
     given = np.random.default_rng(0).normal(size=(10, 30)) * (np.random.default_rng(1).random((10, 30)) < 0.2)
     np.save(tmp_path / "w.npy", given)
-    two = {"circuit.sizes": [30, 10], "task.examples": 40, "task.test_examples": 5, "circuit.weights": {"name": "from_file", "path": str(tmp_path / "w.npy")}}
+    two = {
+        "circuit.sizes": [30, 10],
+        "task.examples": 40,
+        "task.test_examples": 5,
+        "circuit.weights": {"name": "from_file", "path": str(tmp_path / "w.npy")},
+    }
     network = bioFA.load("linear", two).network
     pathways = tuple(p.replace(zero_is_absent=True) if p.name == "input_to_output" else p for p in network.pathways)
     experiment = bioFA.load("linear", two).replace(circuit=network.replace(pathways=pathways))
@@ -699,9 +803,14 @@ def test_a_run_that_continues_with_other_rules_or_data_says_so(trained, tmp_path
     longer = SMALL | {"protocol.epochs": 5}
     same_rules = bioFA.simulate(bioFA.load("leaky", longer), seed=3, backend="numpy", after=path)
     assert "changed" not in same_rules.provenance["after"]
-    other = bioFA.load("leaky", longer | {"circuit.schemes.fa.rule.learning_rate": 0.004, "task.examples": SMALL["task.examples"] + 1})
+    other = bioFA.load(
+        "leaky", longer | {"circuit.schemes.fa.rule.learning_rate": 0.004, "task.examples": SMALL["task.examples"] + 1}
+    )
     result = bioFA.simulate(other, seed=3, backend="numpy", after=path)
-    assert [change.partition(":")[0] for change in result.provenance["after"]["changed"]] == ["pathway 'input_to_hidden'", "data"]
+    assert [change.partition(":")[0] for change in result.provenance["after"]["changed"]] == [
+        "pathway 'input_to_hidden'",
+        "data",
+    ]
     assert "continued with     pathway 'input_to_hidden': plasticity is LocalError(learning_rate=0.004" in str(result)
 
 
@@ -752,7 +861,8 @@ def test_a_running_process_keeps_its_binary_from_being_cleared():
     from bioFA.consumers.brian.run import Compiled
 
     before = time.time()
-    compiled = Compiled(bioFA.draw(bioFA.load("linear", {"circuit.sizes": [30, 23, 10]}), 1))  # a program that no test beside this one runs
+    # a program that no test beside this one runs
+    compiled = Compiled(bioFA.draw(bioFA.load("linear", {"circuit.sizes": [30, 23, 10]}), 1))
     name = compiled.binary.folder.name
     assert next(entry.last_used for entry in cache.kept() if entry.name == name) >= before - 1
     assert hold(compiled.binary.folder.with_suffix(cache.USE), wait=False) is None
@@ -791,7 +901,9 @@ def test_only_what_is_asked_for_is_recorded(backend):
 
     instance = bioFA.draw(bioFA.load("linear"), 1)
     feed = instance.training(0, 30)
-    everything, only = (consumer(instance, backend).segment(instance.state, feed, True, only=names) for names in (None, ("output.r",)))
+    everything, only = (
+        consumer(instance, backend).segment(instance.state, feed, True, only=names) for names in (None, ("output.r",))
+    )
     assert list(only.recording.arrays) == ["output.r"]
     assert len(everything.recording.arrays) == 3
     np.testing.assert_array_equal(only.recording.arrays["output.r"], everything.recording.arrays["output.r"])

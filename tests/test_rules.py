@@ -31,7 +31,10 @@ def surroundings(rule):
     """Synapses, presynaptic and postsynaptic variables: everything different everywhere."""
     rng = np.random.default_rng(5)
     return (
-        {name: rng.normal(size=(N_POST, N_PRE)) for name in ("w", *rule.state, *(["w_partner"] if rule.needs_partner else []))},
+        {
+            name: rng.normal(size=(N_POST, N_PRE))
+            for name in ("w", *rule.state, *(["w_partner"] if rule.needs_partner else []))
+        },
         {name: rng.uniform(0.5, 1.5, N_PRE) for name in rule.reads_pre},
         {name: rng.uniform(0.5, 1.5, N_POST) for name in rule.reads_post},
     )
@@ -49,7 +52,9 @@ def changes(rule, synapses, pre, post):
 
 def disturbed(variables, index):
     """The same, but neuron `index` does something else."""
-    return {name: np.where(np.arange(len(values)) == index, -7.0 * values, values) for name, values in variables.items()}
+    return {
+        name: np.where(np.arange(len(values)) == index, -7.0 * values, values) for name, values in variables.items()
+    }
 
 
 def test_there_are_rules():
@@ -101,7 +106,11 @@ def test_relabelling_neurons_relabels_weights(rule, surroundings):
     synapses, pre, post = surroundings
     i, j = np.array([2, 0, 3, 1]), np.array([1, 2, 0])
     renamed = rule.step(
-        {name: values[np.ix_(i, j)] for name, values in synapses.items()}, {name: values[j] for name, values in pre.items()}, {name: values[i] for name, values in post.items()}, DT, DT
+        {name: values[np.ix_(i, j)] for name, values in synapses.items()},
+        {name: values[j] for name, values in pre.items()},
+        {name: values[i] for name, values in post.items()},
+        DT,
+        DT,
     )
     as_before = rule.step(synapses, pre, post, DT, DT)
     for name in ("w", *rule.state):
@@ -112,7 +121,9 @@ def test_no_error_leaves_weights_unchanged(rule, surroundings):
     synapses, pre, post = surroundings
     if "error" not in rule.reads_post:
         pytest.skip(f"{type(rule).__name__} reads no error")
-    np.testing.assert_array_equal(rule.step(synapses, pre, post | {"error": np.zeros(N_POST)}, DT, DT)["w"], synapses["w"])
+    np.testing.assert_array_equal(
+        rule.step(synapses, pre, post | {"error": np.zeros(N_POST)}, DT, DT)["w"], synapses["w"]
+    )
 
 
 @pytest.mark.parametrize("dt", [1e-4, 1e-3, 0.02])
@@ -136,7 +147,11 @@ def test_without_an_error_a_decay_shrinks_each_weight_by_its_share_of_a_presenta
     synapses, pre, post = surroundings
     if "decay" not in rule.parameters():
         pytest.skip(f"{type(rule).__name__} has no decay")
-    rule, post, pre = rule.replace(decay=0.2), post | {"error": np.zeros(N_POST)}, pre | ({"carried": np.zeros(N_PRE)} if "carried" in pre else {})
+    rule, post, pre = (
+        rule.replace(decay=0.2),
+        post | {"error": np.zeros(N_POST)},
+        pre | ({"carried": np.zeros(N_PRE)} if "carried" in pre else {}),
+    )
     np.testing.assert_allclose(rule.step(synapses, pre, post, DT, DT)["w"], 0.8 * synapses["w"], rtol=1e-12)
     np.testing.assert_allclose(rule.step(synapses, pre, post, DT, 4 * DT)["w"], 0.95 * synapses["w"], rtol=1e-12)
 
@@ -155,7 +170,9 @@ def test_the_equation_and_the_step_say_the_same(rule, surroundings):
     new = rule.step(synapses, pre, post, DT, T)
     found = new["w"] - synapses["w"]
     for i, j in np.ndindex(N_POST, N_PRE):
-        names = {f"{name}_pre": values[j] for name, values in pre.items()} | {f"{name}_post": values[i] for name, values in post.items()}
+        names = {f"{name}_pre": values[j] for name, values in pre.items()} | {
+            f"{name}_post": values[i] for name, values in post.items()
+        }
         names |= {"T": T, **{name: values[i, j] for name, values in synapses.items()}, **rule.parameters()}
         assert found[i, j] == pytest.approx(DT * eval(right, names), rel=1e-12)
         for name, (drive, tau) in rule.filters().items():
@@ -167,12 +184,24 @@ def test_the_equation_and_the_step_say_the_same(rule, surroundings):
     ("rule", "pre", "post", "expected"),
     [
         (DeltaRule(learning_rate=0.1), {"r": [2.0, -1.0]}, {"error": [3.0, 0.5]}, [[0.6, -0.3], [0.1, -0.05]]),
-        (LocalError(learning_rate=0.1), {"r": [2.0, -1.0]}, {"error": [3.0, 0.5], "gain": [0.5, 4.0]}, [[0.3, -0.15], [0.4, -0.2]]),
         (
-            NodePerturbation(learning_rate=0.1), {"r": [2.0, -1.0]}, {"error": [3.0, 3.0], "perturbation": [-1.0, 10.0]},
+            LocalError(learning_rate=0.1),
+            {"r": [2.0, -1.0]},
+            {"error": [3.0, 0.5], "gain": [0.5, 4.0]},
+            [[0.3, -0.15], [0.4, -0.2]],
+        ),
+        (
+            NodePerturbation(learning_rate=0.1),
+            {"r": [2.0, -1.0]},
+            {"error": [3.0, 3.0], "perturbation": [-1.0, 10.0]},
             [[-0.6, 0.3], [6.0, -3.0]],
         ),
-        (TwoPhasePlateau(learning_rate=0.1), {"r": [2.0, -1.0]}, {"change": [3.0, 0.5], "gain": [0.5, 4.0]}, [[0.3, -0.15], [0.4, -0.2]]),
+        (
+            TwoPhasePlateau(learning_rate=0.1),
+            {"r": [2.0, -1.0]},
+            {"change": [3.0, 0.5], "gain": [0.5, 4.0]},
+            [[0.3, -0.15], [0.4, -0.2]],
+        ),
         (Hebbian(learning_rate=0.1), {"carried": [2.0, -1.0]}, {"r": [3.0, 0.5]}, [[0.6, -0.3], [0.1, -0.05]]),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, rules.PlasticityRule) else "",
@@ -183,10 +212,32 @@ def test_a_rule_does_what_its_formula_says_with_numbers(rule, pre, post, expecte
 
 
 MISMATCHES = {
-    "superspike's membrane": ("pattern", {"circuit.schemes.fa.rule.tau_mem": "12 ms"}, r"Superspike.tau_mem is 0.012, but it must be that of the postsynaptic neuron: Lif.tau of 'hidden' is 0.01"),
-    "superspike's rise": ("pattern", {"circuit.schemes.fa.rule.tau_rise": "6 ms"}, r"Superspike.tau_rise is 0.006, but it must be that of the error unit: VanRossumError.tau_rise of 'mismatch' is 0.005"),
-    "the error's decay": ("pattern", {"circuit.error.tau_decay": "12 ms"}, r"Superspike.tau_decay is 0.01, but it must be that of the error unit: VanRossumError.tau_decay of 'mismatch' is 0.012"),
-    "e-prop's readout": ("evidence", {"circuit.output.tau": "30 ms"}, r"EProp.tau_readout is 0.02, but it must be that of the readout: LeakyRate.tau of 'output' is 0.03"),
+    "superspike's membrane": (
+        "pattern",
+        {"circuit.schemes.fa.rule.tau_mem": "12 ms"},
+        r"Superspike.tau_mem is 0.012, but it must be that of the postsynaptic neuron: Lif.tau of 'hidden' is 0.01",
+    ),
+    "superspike's rise": (
+        "pattern",
+        {"circuit.schemes.fa.rule.tau_rise": "6 ms"},
+        (
+            r"Superspike.tau_rise is 0.006, but it must be that of the error unit: VanRossumError.tau_rise of"
+            r" 'mismatch' is 0.005"
+        ),
+    ),
+    "the error's decay": (
+        "pattern",
+        {"circuit.error.tau_decay": "12 ms"},
+        (
+            r"Superspike.tau_decay is 0.01, but it must be that of the error unit: VanRossumError.tau_decay of"
+            r" 'mismatch' is 0.012"
+        ),
+    ),
+    "e-prop's readout": (
+        "evidence",
+        {"circuit.output.tau": "30 ms"},
+        r"EProp.tau_readout is 0.02, but it must be that of the readout: LeakyRate.tau of 'output' is 0.03",
+    ),
 }
 
 
@@ -199,6 +250,11 @@ def test_parameters_that_must_agree_are_refused_with_both_places_where_they_do_n
 
 def test_populations_that_disagree_about_the_phases_of_a_presentation_are_refused():
     network = bioFA.load("digits_plateaus").network
-    populations = tuple(p.replace(neuron=p.neuron.replace(settling=10e-3)) if p.name == "output" else p for p in network.populations)
-    with pytest.raises(ModelError, match=r"population 'output': PyramidalOutput.settling is 0.01, but it must be that of 'hidden', 0.03"):
+    populations = tuple(
+        p.replace(neuron=p.neuron.replace(settling=10e-3)) if p.name == "output" else p for p in network.populations
+    )
+    with pytest.raises(
+        ModelError,
+        match=r"population 'output': PyramidalOutput.settling is 0.01, but it must be that of 'hidden', 0.03",
+    ):
         network.replace(populations=populations)

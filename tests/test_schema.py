@@ -1,4 +1,5 @@
-"""The JSON Schema of model files: whatever bioFA accepts it accepts, and names, types and bounds that bioFA refuses it refuses."""
+"""The JSON Schema of model files: whatever bioFA accepts it accepts, and names,
+types and bounds that bioFA refuses it refuses."""
 
 import copy
 import json
@@ -34,12 +35,33 @@ def test_every_built_in_model_is_accepted_as_written_and_as_shown(validator, mod
     validator.validate(json.loads(json.dumps(toml.to_table(bioFA.load(model)))))
 
 
-@pytest.mark.parametrize(("key", "value"), [
-    ("circuit.hidden.tau", "20 mV"), ("circuit.hidden.tau", 0.0), ("circuit.hidden.tau", "20"), ("circuit.hidden.name", "leaky_rat"), ("circuit.hidden.taux", 1.0),
-    ("circuit.sizes", [3]), ("circuit.sizes", [3, 0, 2]), ("circuit.biases", "yes"), ("circuit.density", [1.5]), ("circuit.weights", [{"name": "uniform", "lo": 1}]),
-    ("circuit.schemes.fa.rule", "local_eror"), ("circuit.schemes.faa", {}), ("circuit.feedback_sign", "both"), ("protocol.epochs", 1.5), ("protocol.phases", [{"rate": -1.0}]),
-    ("protocol.dt", "1 Hz"), ("task.name", "leaky"), ("task.examples", -1), ("circuit.name", "leaky_rate"), ("name", 3), ("nonsense", 1), ("record.every", 0),
-])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("circuit.hidden.tau", "20 mV"),
+        ("circuit.hidden.tau", 0.0),
+        ("circuit.hidden.tau", "20"),
+        ("circuit.hidden.name", "leaky_rat"),
+        ("circuit.hidden.taux", 1.0),
+        ("circuit.sizes", [3]),
+        ("circuit.sizes", [3, 0, 2]),
+        ("circuit.biases", "yes"),
+        ("circuit.density", [1.5]),
+        ("circuit.weights", [{"name": "uniform", "lo": 1}]),
+        ("circuit.schemes.fa.rule", "local_eror"),
+        ("circuit.schemes.faa", {}),
+        ("circuit.feedback_sign", "both"),
+        ("protocol.epochs", 1.5),
+        ("protocol.phases", [{"rate": -1.0}]),
+        ("protocol.dt", "1 Hz"),
+        ("task.name", "leaky"),
+        ("task.examples", -1),
+        ("circuit.name", "leaky_rate"),
+        ("name", 3),
+        ("nonsense", 1),
+        ("record.every", 0),
+    ],
+)
 def test_what_it_refuses_bioFA_refuses_and_the_other_way_round(validator, key, value):
     table = changed("leaky", key, value)
     assert list(validator.iter_errors(table))
@@ -47,10 +69,18 @@ def test_what_it_refuses_bioFA_refuses_and_the_other_way_round(validator, key, v
         toml.from_table(table)
 
 
-@pytest.mark.parametrize(("key", "value"), [
-    ("circuit.hidden.tau", "20ms"), ("circuit.hidden.tau", 1), ("circuit.weights", {"name": "normal", "scale": 0.1}), ("circuit.density", 0.5),
-    ("circuit.schemes.fa", {"rule": "hebbian"}), ("protocol.phases", [{"epochs": 1}, {"presentations": 3, "rate": 0.5}]), ("circuit.target.of", "targets"),
-])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("circuit.hidden.tau", "20ms"),
+        ("circuit.hidden.tau", 1),
+        ("circuit.weights", {"name": "normal", "scale": 0.1}),
+        ("circuit.density", 0.5),
+        ("circuit.schemes.fa", {"rule": "hebbian"}),
+        ("protocol.phases", [{"epochs": 1}, {"presentations": 3, "rate": 0.5}]),
+        ("circuit.target.of", "targets"),
+    ],
+)
 def test_what_it_accepts_bioFA_accepts(validator, key, value):
     table = changed("leaky", key, value)
     validator.validate(table)

@@ -32,7 +32,18 @@ CHANGED = "its SHA-256 is not that of what it holds: it was changed, cut or dama
 FOREIGN = "it is no HDF5 file: of another kind, or changed, cut or damaged in its first 520 bytes"
 
 
-@pytest.mark.parametrize(("place", "says"), [(0, CHANGED), (63, CHANGED), (BLOCK, FOREIGN), (BLOCK + 7, FOREIGN), (BLOCK + 8, CHANGED), (100_000, CHANGED), (-1, CHANGED)])
+@pytest.mark.parametrize(
+    ("place", "says"),
+    [
+        (0, CHANGED),
+        (63, CHANGED),
+        (BLOCK, FOREIGN),
+        (BLOCK + 7, FOREIGN),
+        (BLOCK + 8, CHANGED),
+        (100_000, CHANGED),
+        (-1, CHANGED),
+    ],
+)
 def test_any_bit_that_flips_is_seen(path, place, says):
     content = bytearray(path.read_bytes())
     content[place] ^= 1

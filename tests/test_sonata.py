@@ -1,6 +1,8 @@
-"""SONATA: what a folder holds is read by libsonata to the last bit, runs in NEST through bmtk spike for spike, and comes back.
+"""SONATA: what a folder holds is read by libsonata to the last bit, runs in NEST through bmtk spike for spike,
+and comes back.
 
-The runs need bmtk and NEST (extra `nest`), here or in the environment of the Python that `BIOFA_CLIENTS_NEST` names; without them they are skipped.
+The runs need bmtk and NEST (extra `nest`), here or in the environment of the Python that `BIOFA_CLIENTS_NEST` names;
+without them they are skipped.
 """
 
 import importlib.util
@@ -41,16 +43,24 @@ ANSWER = Lif(tau="10 ms", tau_syn="3 ms", refractory_period="1 ms", test="reach"
 
 
 def described(dt=1e-4, steps=STEPS, relayed=False, hidden=HIDDEN, answer=ANSWER, pathways=(), change=None):
-    """Poisson inputs, 30 hidden and 5 answering neurons, a tonic drive, feedback; with `relayed`, hidden neurons reach each other through relays."""
+    """Poisson inputs, 30 hidden and 5 answering neurons, a tonic drive, feedback; with `relayed`,
+    hidden neurons reach each other through relays."""
     populations = [
-        Population("image", size=20, neuron=PoissonSource(max_rate="80 Hz")), Population("tonic", size=1, neuron=ConstantSource()),
-        Population("hidden", size=30, neuron=hidden), Population("answer", size=5, neuron=answer),
-        Population("wanted", size=5, neuron=RateSource(of="targets")), Population("mismatch", size=5, neuron=ErrorUnit()),
+        Population("image", size=20, neuron=PoissonSource(max_rate="80 Hz")),
+        Population("tonic", size=1, neuron=ConstantSource()),
+        Population("hidden", size=30, neuron=hidden),
+        Population("answer", size=5, neuron=answer),
+        Population("wanted", size=5, neuron=RateSource(of="targets")),
+        Population("mismatch", size=5, neuron=ErrorUnit()),
     ]
     joined = [
-        Pathway("image_to_hidden", source="image", target="hidden", carries="train", weights=Normal(scale=1.5, mean=0.3)),
+        Pathway(
+            "image_to_hidden", source="image", target="hidden", carries="train", weights=Normal(scale=1.5, mean=0.3)
+        ),
         Pathway("tonic_to_hidden", source="tonic", target="hidden", weights=Constant(value=0.4)),
-        Pathway("hidden_to_answer", source="hidden", target="answer", carries="train", weights=Normal(scale=1.0, mean=0.6)),
+        Pathway(
+            "hidden_to_answer", source="hidden", target="answer", carries="train", weights=Normal(scale=1.0, mean=0.6)
+        ),
         Pathway("wanted_to_mismatch", source="wanted", target="mismatch", port="target", weights=Identity()),
         Pathway("answer_to_mismatch", source="answer", target="mismatch", port="prediction", weights=Identity()),
         Pathway("mismatch_to_hidden", source="mismatch", target="hidden", port="error", weights=Normal()),
@@ -62,7 +72,9 @@ def described(dt=1e-4, steps=STEPS, relayed=False, hidden=HIDDEN, answer=ANSWER,
         joined.append(Pathway("relay_to_hidden", source="relay", target="hidden", weights=Normal(scale=1.5)))
     joined = [p.replace(**(change or {}).get(p.name, {})) for p in joined]
     return Experiment(
-        name="sonata", circuit=Network(populations=tuple(populations), pathways=tuple(joined)), task=LinearTeacher(n_in=20, n_out=5, examples=3, test_examples=2),
+        name="sonata",
+        circuit=Network(populations=tuple(populations), pathways=tuple(joined)),
+        task=LinearTeacher(n_in=20, n_out=5, examples=3, test_examples=2),
         protocol=Protocol(dt=dt, presentation=steps * dt, reset=True),
     )
 
@@ -84,11 +96,20 @@ def raster(path, population, dt, size, steps):
 
 
 SYSTEMS = {
-    "learns": lambda: described(1e-3, 20, hidden=Lif(surrogate="fast_sigmoid"), pathways=(RECURRENT.replace(plasticity=Superspike(tau_mem="20 ms"), density=0.5),), change={
-        "tonic_to_hidden": {"plasticity": LocalError()}, "mismatch_to_hidden": {"weights": SharedWith(pathway="hidden_to_answer", transposed=True)},
-    }),
+    "learns": lambda: described(
+        1e-3,
+        20,
+        hidden=Lif(surrogate="fast_sigmoid"),
+        pathways=(RECURRENT.replace(plasticity=Superspike(tau_mem="20 ms"), density=0.5),),
+        change={
+            "tonic_to_hidden": {"plasticity": LocalError()},
+            "mismatch_to_hidden": {"weights": SharedWith(pathway="hidden_to_answer", transposed=True)},
+        },
+    ),
     "relayed": lambda: described(steps=20, relayed=True),
-    "redrawn feedback": lambda: described(steps=20, change={"mismatch_to_hidden": {"weights": Redrawn(weights=Normal())}}),
+    "redrawn feedback": lambda: described(
+        steps=20, change={"mismatch_to_hidden": {"weights": Redrawn(weights=Normal())}}
+    ),
     "digits_spiking": lambda: bioFA.load("digits_spiking"),
     "rates": lambda: bioFA.load("leaky"),
     "static": lambda: bioFA.load("linear"),
@@ -100,7 +121,14 @@ def test_what_was_written_comes_back_bit_for_bit(name, tmp_path):
     experiment = SYSTEMS[name]()
     rng = np.random.default_rng(3)
     first = draw(experiment, 5).state
-    state = {key: np.where(array == 0, 0.0, array + rng.standard_normal(array.shape)) if key.endswith(".w") else array + rng.standard_normal(array.shape) for key, array in first.items()}
+    state = {
+        key: (
+            np.where(array == 0, 0.0, array + rng.standard_normal(array.shape))
+            if key.endswith(".w")
+            else array + rng.standard_normal(array.shape)
+        )
+        for key, array in first.items()
+    }
     exchange.export(Trained(experiment, 5, 17, state), "sonata", tmp_path / "circuit")
     found = exchange.load(tmp_path / "circuit", "sonata")
     assert found.lost == ()
@@ -117,8 +145,12 @@ LOSSY = {
     "timing of the recurrence of hidden": lambda: described(pathways=(RECURRENT,)),
     "the neuron model of hidden": lambda: described(hidden=AdaptiveLif()),
     "what hidden_to_answer carries (r)": lambda: described(change={"hidden_to_answer": {"carries": "r"}}),
-    "the weights of mismatch_to_hidden": lambda: described(change={"mismatch_to_hidden": {"weights": Redrawn(weights=Normal())}}),
-    "plasticity (local_error at tonic_to_hidden)": lambda: described(change={"tonic_to_hidden": {"plasticity": LocalError()}}),
+    "the weights of mismatch_to_hidden": lambda: described(
+        change={"mismatch_to_hidden": {"weights": Redrawn(weights=Normal())}}
+    ),
+    "plasticity (local_error at tonic_to_hidden)": lambda: described(
+        change={"tonic_to_hidden": {"plasticity": LocalError()}}
+    ),
 }
 ALWAYS = ("feedback (mismatch_to_hidden)", "the task:")
 
@@ -136,7 +168,9 @@ def test_what_is_lost_is_told(sentence, tmp_path):
 
 
 def test_a_network_without_weights_to_write_is_refused(tmp_path):
-    state = trained(described(change={"image_to_hidden": {"weights": Redrawn(weights=Normal())}}, steps=20)).save(tmp_path / "state.h5")
+    state = trained(described(change={"image_to_hidden": {"weights": Redrawn(weights=Normal())}}, steps=20)).save(
+        tmp_path / "state.h5"
+    )
     outcome = CliRunner().invoke(cli.main, ["export", str(state), "--to", "sonata", "--out", str(tmp_path / "circuit")])
     assert outcome.exit_code == 2
     assert "draws its weights anew" in outcome.stderr
@@ -149,7 +183,9 @@ def test_weights_that_another_tool_changed_are_taken(tmp_path):
     with h5py.File(tmp_path / "circuit" / "edges" / "hidden_to_answer.h5", "r+") as file:
         file["edges/hidden_to_answer/0/syn_weight"][31] *= 3
     found = exchange.load(tmp_path / "circuit", "sonata")
-    assert [sentence.split(":")[0] for sentence in found.lost] == ["the weights that bioFA had noted for hidden_to_answer"]
+    assert [sentence.split(":")[0] for sentence in found.lost] == [
+        "the weights that bioFA had noted for hidden_to_answer"
+    ]
     for name, array in given.state.items():
         expected = array.copy()
         if name == "hidden_to_answer.w":
@@ -182,7 +218,13 @@ def test_libsonata_reads_every_weight_and_spike(tmp_path):
     exchange.export(given, "sonata", tmp_path / "circuit")
     circuit = libsonata.CircuitConfig.from_file(str(tmp_path / "circuit" / "circuit_config.json"))
     network = given.experiment.network
-    assert circuit.edge_populations == {"image_to_hidden", "tonic_to_hidden", "hidden_to_answer", "mismatch_to_hidden", "relay_to_hidden"}
+    assert circuit.edge_populations == {
+        "image_to_hidden",
+        "tonic_to_hidden",
+        "hidden_to_answer",
+        "mismatch_to_hidden",
+        "relay_to_hidden",
+    }
     for name in circuit.edge_populations:
         edges, pathway = circuit.edge_population(name), network.pathway(name)
         everything = libsonata.Selection([(0, edges.size)])
@@ -190,7 +232,9 @@ def test_libsonata_reads_every_weight_and_spike(tmp_path):
         for attribute, factor in (("weight", 1.0), ("syn_weight", _jump(network, pathway))):
             weights = np.zeros(network.shape(pathway))
             weights[at] = edges.get_attribute(attribute, everything)
-            np.testing.assert_allclose(weights, factor * given.state[f"{name}.w"], rtol=0 if attribute == "weight" else 1e-12)
+            np.testing.assert_allclose(
+                weights, factor * given.state[f"{name}.w"], rtol=0 if attribute == "weight" else 1e-12
+            )
         assert set(edges.get_attribute("delay", everything)) == {0.1}
     assert circuit.edge_population("mismatch_to_hidden").source == "mismatch"
     assert circuit.edge_population("relay_to_hidden").source == "hidden"
@@ -202,7 +246,14 @@ def test_libsonata_reads_every_weight_and_spike(tmp_path):
 def spikes_of(experiment):
     """The spikes of one presentation of the first test example, by the reference, `(steps, size)` by population."""
     instance = draw(experiment, 1)
-    return {name: raster[0] for name, raster in consumer(instance, "numpy").segment(instance.state, instance.evaluation("test"), learning=False, rasters=True).rasters.items()}
+    return {
+        name: raster[0]
+        for name, raster in (
+            consumer(instance, "numpy")
+            .segment(instance.state, instance.evaluation("test"), learning=False, rasters=True)
+            .rasters.items()
+        )
+    }
 
 
 def test_the_spikes_in_the_folder_are_those_of_one_example_at_their_times(tmp_path):
@@ -222,11 +273,14 @@ def test_errors_that_spike_are_no_input_of_the_circuit(tmp_path):
     experiment = bioFA.load("digits_spiking_errors", {"circuit.sizes": [64, 20, 10], "protocol.presentations": 1})
     exchange.export(trained(experiment), "sonata", tmp_path / "circuit")
     inputs = json.loads((tmp_path / "circuit" / "simulation_config.json").read_text())["inputs"]
-    assert sorted(inputs) == sorted(path.stem for path in (tmp_path / "circuit" / "inputs").iterdir()) == ["bias", "input"]
+    assert (
+        sorted(inputs) == sorted(path.stem for path in (tmp_path / "circuit" / "inputs").iterdir()) == ["bias", "input"]
+    )
 
 
 def _jump(network, pathway):
-    """The current in pA (C_m in pF being tau in ms) by which a spike through a weight of 1 moves its target, worked out anew."""
+    """The current in pA (C_m in pF being tau in ms) by which a spike through a weight of 1 moves its target,
+    worked out anew."""
     if pathway.port == "error":
         return 1.0
     tau_syn = network.population(pathway.target).neuron.tau_syn
@@ -237,15 +291,25 @@ def _jump(network, pathway):
 
 
 def run_in_nest(folder):
-    python = os.environ.get("BIOFA_CLIENTS_NEST") or (sys.executable if all(importlib.util.find_spec(name) for name in ("bmtk", "nest")) else None)
+    python = os.environ.get("BIOFA_CLIENTS_NEST") or (
+        sys.executable if all(importlib.util.find_spec(name) for name in ("bmtk", "nest")) else None
+    )
     if python is None:
-        pytest.skip("bmtk and NEST are not installed: pip install '.[nest]', or name their Python in BIOFA_CLIENTS_NEST")
-    done = subprocess.run([python, folder / "run_pointnet.py"], capture_output=True, text=True, env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"})
+        pytest.skip(
+            "bmtk and NEST are not installed: pip install '.[nest]', or name their Python in BIOFA_CLIENTS_NEST"
+        )
+    done = subprocess.run(
+        [python, folder / "run_pointnet.py"],
+        capture_output=True,
+        text=True,
+        env={k: v for k, v in os.environ.items() if k != "PYTHONPATH"},
+    )
     assert done.returncode == 0, done.stderr[-3000:]
 
 
 def mismatches_in_nest(experiment, folder):
-    """(spikes, (step, neuron) entries that differ) of both layers; in NEST layer k is k steps later. What the folder expects differs in none."""
+    """(spikes, (step, neuron) entries that differ) of both layers; in NEST layer k is k steps later.
+    What the folder expects differs in none."""
     exchange.export(trained(experiment), "sonata", folder)
     run_in_nest(folder)
     found, spikes = {}, spikes_of(experiment)
@@ -257,7 +321,9 @@ def mismatches_in_nest(experiment, folder):
     return found
 
 
-@pytest.mark.parametrize(("dt", "relayed"), [(1e-4, False), (1e-4, True), (1e-3, True)], ids=["layers", "recurrent", "recurrent_1_ms"])
+@pytest.mark.parametrize(
+    ("dt", "relayed"), [(1e-4, False), (1e-4, True), (1e-3, True)], ids=["layers", "recurrent", "recurrent_1_ms"]
+)
 def test_nest_runs_the_folder_spike_for_spike(dt, relayed, tmp_path):
     for name, (spikes, differ) in mismatches_in_nest(described(dt, relayed=relayed), tmp_path / "circuit").items():
         print(dt, relayed, name, "spikes", spikes, "mismatches", differ)
@@ -290,15 +356,27 @@ def test_a_circuit_of_others_spikes_as_it_did(tmp_path):
     found = exchange.load(tmp_path / "circuit", "sonata")
     experiment = found.trained.experiment
     assert [p.name for p in experiment.network.populations[:3]] == ["input", "hidden", "answer"]
-    spikes = np.concatenate([raster(tmp_path / "circuit" / "inputs" / f"{name}.h5", name, 1e-4, size, STEPS)[:STEPS] for name, size in (("image", 20), ("tonic", 1))], axis=1)
+    spikes = np.concatenate(
+        [
+            raster(tmp_path / "circuit" / "inputs" / f"{name}.h5", name, 1e-4, size, STEPS)[:STEPS]
+            for name, size in (("image", 20), ("tonic", 1))
+        ],
+        axis=1,
+    )
     np.savez(tmp_path / "spikes.npz", inputs=spikes[np.newaxis].astype(float), targets=np.ones((1, 5)))
-    populations = tuple(p.replace(neuron=SpikeSource()) if p.name == "input" else p for p in experiment.network.populations)
+    populations = tuple(
+        p.replace(neuron=SpikeSource()) if p.name == "input" else p for p in experiment.network.populations
+    )
     fed = experiment.replace(
         circuit=experiment.network.replace(populations=populations), task=Arrays(path=str(tmp_path / "spikes.npz")),
         protocol=experiment.protocol.replace(presentation=STEPS * 1e-4),
     )
     instance = draw(fed, 1)
-    ours = consumer(instance, "numpy").segment(instance.state, instance.training(0, 1), learning=False, rasters=True).rasters
+    ours = (
+        consumer(instance, "numpy")
+        .segment(instance.state, instance.training(0, 1), learning=False, rasters=True)
+        .rasters
+    )
     for name in ("hidden", "answer"):
         expected = spikes_of(theirs)[name]
         assert expected.sum() > 300
@@ -327,7 +405,8 @@ def test_the_same_circuit_in_millivolts_and_with_weights_by_type_is_read_as_the_
 
 
 def _in_millivolts(folder, experiment):
-    """The hidden population with two node types of equal neurons, in mV with C_m = 250 pF; the last pathway's weights by type, two synapses an edge."""
+    """The hidden population with two node types of equal neurons, in mV with C_m = 250 pF;
+    the last pathway's weights by type, two synapses an edge."""
     types = pd.read_csv(folder / "nodes" / "hidden_types.csv", sep=" ")
     types = pd.concat([types.assign(node_type_id=1), types.assign(node_type_id=2)])
     types["C_m"] = 250.0
@@ -354,11 +433,25 @@ def test_what_bioFA_takes_from_a_circuit_of_others_is_told_and_runs_at_once(tmp_
     model = tmp_path / "circuit" / "models" / "hidden.json"
     model.write_text(json.dumps(json.loads(model.read_text()) | {"I_e": 0.25}))
     (tmp_path / "circuit" / "simulation_config.json").unlink()
-    outcome = CliRunner().invoke(cli.main, ["import", str(tmp_path / "circuit"), "--from", "sonata", "--out", str(tmp_path / "mine")])
+    outcome = CliRunner().invoke(
+        cli.main, ["import", str(tmp_path / "circuit"), "--from", "sonata", "--out", str(tmp_path / "mine")]
+    )
     assert outcome.exit_code == 0, outcome.output
     for sentence in ("the time step", "delays of 0.1, 1.5 ms", "I_e", "the readout", "the spikes of the sources"):
         assert sentence in outcome.output
-    arguments = ["run", str(tmp_path / "mine" / "model.toml"), "--backend", "numpy", "--set", "task.examples=5", "--set", "task.test_examples=2", "--out", str(tmp_path / "run"), "--json"]
+    arguments = [
+        "run",
+        str(tmp_path / "mine" / "model.toml"),
+        "--backend",
+        "numpy",
+        "--set",
+        "task.examples=5",
+        "--set",
+        "task.test_examples=2",
+        "--out",
+        str(tmp_path / "run"),
+        "--json",
+    ]
     assert CliRunner().invoke(cli.main, arguments).exit_code == 0
     assert bioFA.load(str(tmp_path / "mine" / "model.toml")).network.pathway("bias_to_hidden")
 
@@ -367,12 +460,32 @@ def _write(path, **changes):
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-@pytest.mark.parametrize(("spoil", "complaint"), [
-    (lambda folder: _write(folder / "models" / "hidden.json", tau_syn_in=7.0), "two synaptic time constants"),
-    (lambda folder: (folder / "nodes" / "hidden_types.csv").write_text("node_type_id model_type model_template\n3 biophysical ctdb:Biophys1.hoc\n"), "model template ctdb:Biophys1.hoc"),
-    (lambda folder: [(folder / "nodes" / f"{name}_types.csv").write_text((folder / "nodes" / "answer_types.csv").read_text().replace("4 answer", f"{n} {name}")) for n, name in ((1, "image"), (2, "tonic"))], "no population is virtual"),
-    (lambda folder: _drop(folder / "edges" / "image_to_hidden.h5", "edges/image_to_hidden/0/syn_weight"), "have no syn_weight"),
-], ids=["two time constants", "a template of others", "no source", "no weights"])
+@pytest.mark.parametrize(
+    ("spoil", "complaint"),
+    [
+        (lambda folder: _write(folder / "models" / "hidden.json", tau_syn_in=7.0), "two synaptic time constants"),
+        (
+            lambda folder: (folder / "nodes" / "hidden_types.csv").write_text(
+                "node_type_id model_type model_template\n3 biophysical ctdb:Biophys1.hoc\n"
+            ),
+            "model template ctdb:Biophys1.hoc",
+        ),
+        (
+            lambda folder: [
+                (folder / "nodes" / f"{name}_types.csv").write_text(
+                    (folder / "nodes" / "answer_types.csv").read_text().replace("4 answer", f"{n} {name}")
+                )
+                for n, name in ((1, "image"), (2, "tonic"))
+            ],
+            "no population is virtual",
+        ),
+        (
+            lambda folder: _drop(folder / "edges" / "image_to_hidden.h5", "edges/image_to_hidden/0/syn_weight"),
+            "have no syn_weight",
+        ),
+    ],
+    ids=["two time constants", "a template of others", "no source", "no weights"],
+)
 def test_a_circuit_that_bioFA_cannot_describe_is_refused(spoil, complaint, tmp_path):
     exchange.export(trained(described(steps=20)), "sonata", tmp_path / "circuit")
     without_annotation(tmp_path / "circuit")
@@ -415,11 +528,23 @@ def clamped(folder):
 
 
 UNREAD = {
-    "a function of weights": (lambda f: in_types(f, "edges/image_to_hidden_types.csv", weight_function="halve"), "edges 'image_to_hidden': weight_function (1 value) is not used"),
-    "a plastic synapse": (lambda f: in_types(f, "edges/image_to_hidden_types.csv", model_template="stdp_synapse"), "the synapses of the edges image_to_hidden (stdp_synapse): static weights"),
-    "a first potential": (lambda f: in_model(f, i_0=-55.0), "parameters of 'hidden' (hidden.json): i_0 (1 value) is not used"),
+    "a function of weights": (
+        lambda f: in_types(f, "edges/image_to_hidden_types.csv", weight_function="halve"),
+        "edges 'image_to_hidden': weight_function (1 value) is not used",
+    ),
+    "a plastic synapse": (
+        lambda f: in_types(f, "edges/image_to_hidden_types.csv", model_template="stdp_synapse"),
+        "the synapses of the edges image_to_hidden (stdp_synapse): static weights",
+    ),
+    "a first potential": (
+        lambda f: in_model(f, i_0=-55.0),
+        "parameters of 'hidden' (hidden.json): i_0 (1 value) is not used",
+    ),
     "escape noise": (lambda f: in_model(f, delta=1.0, rho=0.1), "rho (1 value) is not used"),
-    "thresholds of single nodes": (lambda f: each_node(f, "dynamics_params/V_th", np.ones(30)), "nodes 'hidden', each: dynamics_params/V_th (30 values) is not used"),
+    "thresholds of single nodes": (
+        lambda f: each_node(f, "dynamics_params/V_th", np.ones(30)),
+        "nodes 'hidden', each: dynamics_params/V_th (30 values) is not used",
+    ),
     "positions": (lambda f: each_node(f, "x", np.ones(30)), "nodes 'hidden', each: x (30 values) is not used"),
     "a current clamp": (clamped, "inputs of the simulation: clamp (1 value) is not used"),
 }
@@ -438,7 +563,10 @@ def test_edges_without_a_delay_are_told_with_what_nest_takes(theirs):
     pd.read_csv(path, sep=" ").drop(columns="delay", errors="ignore").to_csv(path, sep=" ", index=False)
     with h5py.File(theirs / "edges" / "image_to_hidden.h5", "r+") as file:
         file["edges/image_to_hidden/0"].pop("delay", None)
-    assert any("the delay of the edges image_to_hidden, which give none: NEST takes 1 ms" in line for line in exchange.load(theirs, "sonata").lost)
+    assert any(
+        "the delay of the edges image_to_hidden, which give none: NEST takes 1 ms" in line
+        for line in exchange.load(theirs, "sonata").lost
+    )
 
 
 def test_a_value_by_type_and_by_edge_is_that_of_the_edge(theirs):
@@ -461,7 +589,9 @@ def test_nodes_without_types_are_refused_by_name(theirs):
         if "hidden" in entry["nodes_file"]:
             del entry["node_types_file"]
     path.write_text(json.dumps(circuit))
-    with pytest.raises(ModelError, match=r"the nodes 'hidden' have the type .*, of which no node_types_file says anything"):
+    with pytest.raises(
+        ModelError, match=r"the nodes 'hidden' have the type .*, of which no node_types_file says anything"
+    ):
         exchange.load(theirs, "sonata")
 
 

@@ -1,4 +1,5 @@
-"""Drawn SONATA circuits: every weight and parameter is used as the files have it, everything else is told by its name, or the circuit is refused by the name of what is wrong.
+"""Drawn SONATA circuits: every weight and parameter is used as the files have it, everything else is told by its name,
+or the circuit is refused by the name of what is wrong.
 
 `BIOFA_EXAMPLES` draws more of them. The last test holds each row of the table in `docs/formats/sonata.md`.
 """
@@ -25,13 +26,37 @@ from bioFA.instance import draw
 from bioFA.runs.trained import Trained
 
 EXAMPLES = int(os.environ.get("BIOFA_EXAMPLES", "25"))
-NEST = {"C_m": 250.0, "tau_m": 10.0, "E_L": -70.0, "V_th": -55.0, "V_reset": -70.0, "tau_syn_ex": 2.0, "t_ref": 2.0, "I_e": 0.0}
+NEST = {
+    "C_m": 250.0,
+    "tau_m": 10.0,
+    "E_L": -70.0,
+    "V_th": -55.0,
+    "V_reset": -70.0,
+    "tau_syn_ex": 2.0,
+    "t_ref": 2.0,
+    "I_e": 0.0,
+}
 DT = 0.5
 FAULTS = {
-    "an edge to no node": "target_node_id", "an edge from no population": "elsewhere", "a weight missing": "syn_weight", "a type twice": "node_type_id 1",
-    "a threshold of text": "V_th", "a threshold at rest": "E_L", "no capacity": "C_m", "two time constants": "tau_syn_in", "another model": "nest:aeif",
-    "a step of zero": "dt", "a type that no table has": "type 77", "an index beyond": "edge_group_index", "edges to sources": "virtual", "a node twice": "node_id",
-    "no ends": "source_node_id", "parameters missing": "cells.json", "weights of text": "syn_weight", "no types column": "node_type_id", "no node population": "node_population",
+    "an edge to no node": "target_node_id",
+    "an edge from no population": "elsewhere",
+    "a weight missing": "syn_weight",
+    "a type twice": "node_type_id 1",
+    "a threshold of text": "V_th",
+    "a threshold at rest": "E_L",
+    "no capacity": "C_m",
+    "two time constants": "tau_syn_in",
+    "another model": "nest:aeif",
+    "a step of zero": "dt",
+    "a type that no table has": "type 77",
+    "an index beyond": "edge_group_index",
+    "edges to sources": "virtual",
+    "a node twice": "node_id",
+    "no ends": "source_node_id",
+    "parameters missing": "cells.json",
+    "weights of text": "syn_weight",
+    "no types column": "node_type_id",
+    "no node population": "node_population",
 }
 """A fault, and the name in the file that its refusal must hold."""
 
@@ -39,7 +64,10 @@ FAULTS = {
 def table(rows, key):
     """Rows `{id: {column: value}}` as a table of types with blanks between."""
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
-    lines = [[key, *columns], *([str(number), *(str(row.get(name, "NULL")) for name in columns)] for number, row in rows.items())]
+    lines = [
+        [key, *columns],
+        *([str(number), *(str(row.get(name, "NULL")) for name in columns)] for number, row in rows.items()),
+    ]
     return "\n".join(" ".join(line) for line in lines) + "\n"
 
 
@@ -63,10 +91,17 @@ def write(folder, circuit):
                         group[end].attrs["node_population"] = owner
             text = table(part["types"], f"{one}_type_id")
             (folder / kind / f"{name}.csv").write_text(part.get("spoil", lambda text: text)(text))
-            entries[kind].append({f"{kind}_file": f"$HERE/{kind}/{name}.h5", f"{one}_types_file": f"$HERE/{kind}/{name}.csv"} | part.get("entry", {}))
+            entries[kind].append(
+                {f"{kind}_file": f"$HERE/{kind}/{name}.h5", f"{one}_types_file": f"$HERE/{kind}/{name}.csv"}
+                | part.get("entry", {})
+            )
     for name, parameters in circuit["models"].items():
         (folder / "models" / name).write_text(json.dumps(parameters))
-    configuration = {"manifest": {"$HERE": "."}, "components": {"point_neuron_models_dir": "$HERE/models", "synaptic_models_dir": "$HERE/models"}, "networks": entries | circuit.get("networks", {})}
+    configuration = {
+        "manifest": {"$HERE": "."},
+        "components": {"point_neuron_models_dir": "$HERE/models", "synaptic_models_dir": "$HERE/models"},
+        "networks": entries | circuit.get("networks", {}),
+    }
     (folder / "circuit_config.json").write_text(json.dumps(configuration | circuit.get("circuit", {})))
     if circuit["simulation"] is not None:
         (folder / "simulation_config.json").write_text(json.dumps(circuit["simulation"]))
@@ -79,13 +114,26 @@ def plain(weights=(100.0, 200.0, 300.0, 400.0), **simulation):
             "in": {"columns": {"node_id": [0, 1], "node_type_id": [1, 1]}, "types": {1: {"model_type": "virtual"}}},
             "cells": {
                 "columns": {"node_id": [0, 1], "node_type_id": [1, 1]},
-                "types": {1: {"model_type": "point_neuron", "model_template": "nest:iaf_psc_exp", "dynamics_params": "cells.json"}},
+                "types": {
+                    1: {
+                        "model_type": "point_neuron",
+                        "model_template": "nest:iaf_psc_exp",
+                        "dynamics_params": "cells.json",
+                    }
+                },
             },
         },
         "edges": {
             "in_cells": {
-                "columns": {"source_node_id": [0, 1, 0, 1], "target_node_id": [0, 0, 1, 1], "edge_type_id": [1, 1, 1, 1], "edge_group_id": [0] * 4, "edge_group_index": [0, 1, 2, 3]},
-                "ends": {"source_node_id": "in", "target_node_id": "cells"}, "each": {"syn_weight": list(weights)},
+                "columns": {
+                    "source_node_id": [0, 1, 0, 1],
+                    "target_node_id": [0, 0, 1, 1],
+                    "edge_type_id": [1, 1, 1, 1],
+                    "edge_group_id": [0] * 4,
+                    "edge_group_index": [0, 1, 2, 3],
+                },
+                "ends": {"source_node_id": "in", "target_node_id": "cells"},
+                "each": {"syn_weight": list(weights)},
                 "types": {1: {"model_template": "static_synapse", "delay": DT}},
             },
         },
@@ -117,7 +165,9 @@ def circuits(draw):
             told.append(f"nodes '{name}', each: {word} ({size} value")
     cells = circuit["nodes"]["cells"]
     if sizes["cells"] > 1 and draw(st.booleans()):
-        cells["columns"]["node_type_id"] = np.array([2, 1, *draw(st.lists(st.sampled_from([1, 2]), min_size=sizes["cells"] - 2, max_size=sizes["cells"] - 2))])
+        cells["columns"]["node_type_id"] = np.array(
+            [2, 1, *draw(st.lists(st.sampled_from([1, 2]), min_size=sizes["cells"] - 2, max_size=sizes["cells"] - 2))]
+        )
         cells["types"][2] = dict(cells["types"][1])
     parameters = circuit["models"]["cells.json"]
     for name in draw(st.sets(st.sampled_from(["C_m", "tau_m", "t_ref", "I_e"]))):
@@ -135,18 +185,25 @@ def circuits(draw):
     if count := sum("remark" in row for row in cells["types"].values()):
         told.append(f"nodes 'cells': remark ({count} value")
     edges = circuit["edges"]["in_cells"]
-    joined = draw(st.lists(st.tuples(st.integers(0, sizes["in"] - 1), st.integers(0, sizes["cells"] - 1)), min_size=1, max_size=9))
+    joined = draw(
+        st.lists(st.tuples(st.integers(0, sizes["in"] - 1), st.integers(0, sizes["cells"] - 1)), min_size=1, max_size=9)
+    )
     count = len(joined)
     pre, post = (np.array(end) for end in zip(*joined, strict=True))
     order = np.array(draw(st.permutations(range(count))))
     edges["columns"] = {
-        "source_node_id": circuit["nodes"]["in"]["ids"][pre], "target_node_id": cells["ids"][post], "edge_type_id": np.array(draw(st.lists(st.sampled_from([1, 2]), min_size=count, max_size=count))),
-        "edge_group_id": np.zeros(count, dtype=int), "edge_group_index": order,
+        "source_node_id": circuit["nodes"]["in"]["ids"][pre],
+        "target_node_id": cells["ids"][post],
+        "edge_type_id": np.array(draw(st.lists(st.sampled_from([1, 2]), min_size=count, max_size=count))),
+        "edge_group_id": np.zeros(count, dtype=int),
+        "edge_group_index": order,
     }
     edges["types"][2] = dict(edges["types"][1])
     of = edges["columns"]["edge_type_id"]
     if draw(st.booleans()):
-        edges["each"] = {"syn_weight": draw(st.lists(st.integers(-500, 500).map(float), min_size=count, max_size=count, unique=True))}
+        edges["each"] = {
+            "syn_weight": draw(st.lists(st.integers(-500, 500).map(float), min_size=count, max_size=count, unique=True))
+        }
         weights = np.array(edges["each"]["syn_weight"])[order]
     else:
         edges["each"] = {}
@@ -164,7 +221,9 @@ def circuits(draw):
     for word in draw(st.sets(st.sampled_from(["weight", "afferent_section_id", "distance"]))):
         edges["each"][word] = np.arange(count) * 1.0
         told.append(f"edges 'in_cells', each: {word} ({count} value")
-    for name, value in draw(st.dictionaries(st.sampled_from(["weight_function", "weight_sigma", "target_query"]), st.just("one"))).items():
+    for name, value in draw(
+        st.dictionaries(st.sampled_from(["weight_function", "weight_sigma", "target_query"]), st.just("one"))
+    ).items():
         edges["types"][1][name] = value
         if 1 in of:
             told.append(f"edges 'in_cells': {name} (1 value")
@@ -180,7 +239,14 @@ def circuits(draw):
     if draw(st.booleans()):
         circuit["simulation"]["run"]["tstop"] = 100.0
         told.append("run of the simulation: tstop (1 value")
-    expected = {"pre": pre, "post": post, "weights": weights, "types": cells["columns"]["node_type_id"], "ids": cells["ids"], "of_in": circuit["nodes"]["in"]["ids"]}
+    expected = {
+        "pre": pre,
+        "post": post,
+        "weights": weights,
+        "types": cells["columns"]["node_type_id"],
+        "ids": cells["ids"],
+        "of_in": circuit["nodes"]["in"]["ids"],
+    }
     if fault:
         spoil(circuit, fault)
     return circuit, told, fault, expected
@@ -224,7 +290,10 @@ def spoil(circuit, fault):
             edges["each"].setdefault("syn_weight", [1.0] * count)
         case "edges to sources":
             edges["ends"] = {"source_node_id": "cells", "target_node_id": "in"}
-            edges["columns"] |= {"source_node_id": np.full(count, cells["ids"][0]), "target_node_id": np.full(count, nodes["in"]["ids"][0])}
+            edges["columns"] |= {
+                "source_node_id": np.full(count, cells["ids"][0]),
+                "target_node_id": np.full(count, nodes["in"]["ids"][0]),
+            }
         case "a node twice":
             nodes["in"]["columns"] = {"node_id": [3, 3], "node_type_id": [1, 1]}
         case "no ends":
@@ -238,7 +307,11 @@ def spoil(circuit, fault):
 def parameters_of(circuit, number):
     """What iaf_psc_exp takes for a node type: NEST's own, those of the file, those of the types."""
     row = circuit["nodes"]["cells"]["types"][number]
-    return NEST | {key: value for key, value in circuit["models"]["cells.json"].items() if key in NEST} | {key: row[key] for key in NEST if key in row}
+    return (
+        NEST
+        | {key: value for key, value in circuit["models"]["cells.json"].items() if key in NEST}
+        | {key: row[key] for key in NEST if key in row}
+    )
 
 
 @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -271,18 +344,23 @@ def test_a_drawn_circuit_is_used_told_or_refused(tmp_path_factory, drawn):
         for pre, post, weight in zip(expected["pre"], expected["post"], expected["weights"], strict=True):
             if expected["ids"][post] in members:
                 weights[np.searchsorted(members, expected["ids"][post]), inputs[pre]] += weight
-        # a spike moves I (in units of V_th - E_L) by weight R = weight tau_m / C_m there, by w / (unit_rate tau_syn) here
+        # a spike moves I (in units of V_th - E_L) by weight R = weight tau_m / C_m there, by w / (unit_rate tau_syn)
+        # here
         jump = weights * given_["tau_m"] / given_["C_m"] / distance
         pathway = f"input_to_{name}"
         if any(p.name == pathway for p in network.pathways):
             unit = network.population("input").neuron.max_rate
-            np.testing.assert_allclose(found.trained.state[f"{pathway}.w"] / (unit * neuron.tau_syn), jump, rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(
+                found.trained.state[f"{pathway}.w"] / (unit * neuron.tau_syn), jump, rtol=1e-9, atol=1e-12
+            )
         else:
             assert not any(expected["ids"][post] in members for post in expected["post"])
         tonic = f"bias_to_{name}"
         assert any(p.name == tonic for p in network.pathways) == bool(given_["I_e"])
         if given_["I_e"]:
-            np.testing.assert_allclose(found.trained.state[f"{tonic}.w"], given_["I_e"] * given_["tau_m"] / given_["C_m"] / distance, rtol=1e-9)
+            np.testing.assert_allclose(
+                found.trained.state[f"{tonic}.w"], given_["I_e"] * given_["tau_m"] / given_["C_m"] / distance, rtol=1e-9
+            )
 
 
 # the table of attributes
@@ -373,13 +451,25 @@ CHECKS = {
     "circuit: manifest": (in_circuit(manifest={"$HERE": "elsewhere"}), "elsewhere"),
     "circuit: components.point_neuron_models_dir": (other_models, "cells.json"),
     "circuit: components.synaptic_models_dir": (synapse, "synapse.json"),
-    "circuit: components.morphologies_dir": (in_circuit(components={"point_neuron_models_dir": "models", "morphologies_dir": "m"}), "components of the circuit: morphologies_dir (1 value)"),
+    "circuit: components.morphologies_dir": (
+        in_circuit(components={"point_neuron_models_dir": "models", "morphologies_dir": "m"}),
+        "components of the circuit: morphologies_dir (1 value)",
+    ),
     "circuit: networks.nodes.nodes_file": (in_entry("nodes", nodes_file="$HERE/nodes/in.h5"), "'in'"),
     "circuit: networks.nodes.node_types_file": (in_entry("nodes", node_types_file="NULL"), "node_types_file"),
-    "circuit: networks.nodes.populations": (in_entry("nodes", populations={"cells": {"type": "virtual"}}), "networks.nodes of the circuit: populations (1 value)"),
+    "circuit: networks.nodes.populations": (
+        in_entry("nodes", populations={"cells": {"type": "virtual"}}),
+        "networks.nodes of the circuit: populations (1 value)",
+    ),
     "circuit: networks.edges.edges_file": (in_entry("edges", edges_file="$HERE/edges/none.h5"), "none.h5"),
-    "circuit: networks.edges.edge_types_file": (in_entry("edges", edge_types_file="NULL"), "the delay of the edges in_cells"),
-    "circuit: networks.edges.populations": (in_entry("edges", populations={}), "networks.edges of the circuit: populations (1 value)"),
+    "circuit: networks.edges.edge_types_file": (
+        in_entry("edges", edge_types_file="NULL"),
+        "the delay of the edges in_cells",
+    ),
+    "circuit: networks.edges.populations": (
+        in_entry("edges", populations={}),
+        "networks.edges of the circuit: populations (1 value)",
+    ),
     "circuit: networks, any other": (junctions, "networks of the circuit: gap_juncs (1 value)"),
     "circuit: node_sets_file": (in_circuit(node_sets_file="sets.json"), "node_sets_file of the circuit"),
     "circuit: version": (in_circuit(version=2), "version of the circuit"),
@@ -389,14 +479,23 @@ CHECKS = {
     "nodes: node_group_id": (in_columns("nodes", "node_group_id", [0, 0]), None),
     "nodes: node_group_index": (in_columns("nodes", "node_group_index", [0, 1]), None),
     "nodes: attributes of single nodes": (each("nodes", "x", [1.0, 2.0]), "nodes 'cells', each: x (2 values)"),
-    "nodes: dynamics_params of single nodes": (each("nodes", "dynamics_params/V_th", [1.0, 2.0]), "nodes 'cells', each: dynamics_params/V_th (2 values)"),
+    "nodes: dynamics_params of single nodes": (
+        each("nodes", "dynamics_params/V_th", [1.0, 2.0]),
+        "nodes 'cells', each: dynamics_params/V_th (2 values)",
+    ),
     "node types: model_type": (not_virtual, "no neurons"),
     "node types: model_template": (in_types("nodes", "model_template", "nrn:IntFire1"), "nrn:IntFire1"),
     "node types: dynamics_params": (in_types("nodes", "dynamics_params", "none.json"), "none.json"),
     "node types: pop_name": (in_types("nodes", "pop_name", "layer_4"), "nodes 'cells': pop_name (1 value)"),
-    "node types: model_processing": (in_types("nodes", "model_processing", "aibs"), "nodes 'cells': model_processing (1 value)"),
+    "node types: model_processing": (
+        in_types("nodes", "model_processing", "aibs"),
+        "nodes 'cells': model_processing (1 value)",
+    ),
     "node types: any other column": (in_types("nodes", "ei", "e"), "nodes 'cells': ei (1 value)"),
-    "node types: a column of a parameter below": (in_types("nodes", "C_m", 125.0), {"w": 2.0, "told": "C_m of the type 1 of the nodes 'cells'"}),
+    "node types: a column of a parameter below": (
+        in_types("nodes", "C_m", 125.0),
+        {"w": 2.0, "told": "C_m of the type 1 of the nodes 'cells'"},
+    ),
     "parameters: C_m": (in_model(C_m=125.0), {"w": 2.0}),
     "parameters: tau_m": (in_model(tau_m=20.0), {"tau": 0.02}),
     "parameters: tau_syn_ex": (in_model(tau_syn_ex=3.0, tau_syn_in=3.0), {"tau_syn": 3e-3}),
@@ -420,29 +519,54 @@ CHECKS = {
     "edges: syn_weight": (each("edges", "syn_weight", [200.0, 400.0, 600.0, 800.0]), {"w": 2.0}),
     "edges: nsyns": (each("edges", "nsyns", [2, 2, 2, 2]), {"w": 2.0}),
     "edges: delay": (each("edges", "delay", [1.0, 2.0, 3.0, 0.5]), "delays of 0.5, 1, 2, 3 ms"),
-    "edges: any other attribute": (each("edges", "distance", [1.0, 2.0, 3.0, 0.5]), "edges 'in_cells', each: distance (4 values)"),
+    "edges: any other attribute": (
+        each("edges", "distance", [1.0, 2.0, 3.0, 0.5]),
+        "edges 'in_cells', each: distance (4 values)",
+    ),
     "edge types: syn_weight": (in_types("edges", "syn_weight", 7.0), None),
     "edge types: nsyns": (in_types("edges", "nsyns", 2), {"w": 2.0}),
     "edge types: delay": (delayed, "delays of 3 ms"),
     "edge types: model_template": (in_types("edges", "model_template", "tsodyks_synapse"), "tsodyks_synapse"),
     "edge types: dynamics_params": (synapse, "parameters of edges 'in_cells' (synapse.json): receptor_type (1 value)"),
-    "edge types: weight_function": (in_types("edges", "weight_function", "wmax"), "edges 'in_cells': weight_function (1 value)"),
+    "edge types: weight_function": (
+        in_types("edges", "weight_function", "wmax"),
+        "edges 'in_cells': weight_function (1 value)",
+    ),
     "edge types: weight_sigma": (in_types("edges", "weight_sigma", 50.0), "edges 'in_cells': weight_sigma (1 value)"),
-    "edge types: source_query, target_query": (in_types("edges", "target_query", "*"), "edges 'in_cells': target_query (1 value)"),
+    "edge types: source_query, target_query": (
+        in_types("edges", "target_query", "*"),
+        "edges 'in_cells': target_query (1 value)",
+    ),
     "edge types: any other column": (in_types("edges", "colour", "red"), "edges 'in_cells': colour (1 value)"),
     "simulation: run.dt": (in_run(dt=0.25), {"dt": 0.25e-3}),
     "simulation: run.tstop": (in_run(tstop=900.0), "run of the simulation: tstop (1 value)"),
     "simulation: run, any other": (in_run(spike_threshold=-15.0), "run of the simulation: spike_threshold (1 value)"),
     "simulation: network": (in_simulation(network="circuit_config.json"), None),
-    "simulation: inputs": (in_simulation(inputs={"clamp": {"module": "IClamp"}}), "inputs of the simulation: clamp (1 value)"),
+    "simulation: inputs": (
+        in_simulation(inputs={"clamp": {"module": "IClamp"}}),
+        "inputs of the simulation: clamp (1 value)",
+    ),
     "simulation: reports": (in_simulation(reports={"v": {}}), "reports of the simulation: v (1 value)"),
-    "simulation: conditions": (in_simulation(conditions={"celsius": 34.0}), "conditions of the simulation: celsius (1 value)"),
+    "simulation: conditions": (
+        in_simulation(conditions={"celsius": 34.0}),
+        "conditions of the simulation: celsius (1 value)",
+    ),
     "simulation: output": (in_simulation(output={"output_dir": "o"}), "output of the simulation: output_dir (1 value)"),
     "simulation: node_sets": (in_simulation(node_sets={"all": {}}), "node_sets of the simulation: all (1 value)"),
-    "simulation: target_simulator": (in_simulation(target_simulator="NEST"), "the simulation: target_simulator (1 value)"),
+    "simulation: target_simulator": (
+        in_simulation(target_simulator="NEST"),
+        "the simulation: target_simulator (1 value)",
+    ),
 }
-"""Each row of the page: what changes it in a file, and what must then be so: text in a refusal or in what is told, or numbers of the network."""
-HELD = {"nodes: node_group_id", "nodes: node_group_index", "edges: indices", "edge types: syn_weight", "simulation: network"}
+"""Each row of the page: what changes it in a file, and what must then be so: text in a refusal or in what is told,
+or numbers of the network."""
+HELD = {
+    "nodes: node_group_id",
+    "nodes: node_group_index",
+    "edges: indices",
+    "edge types: syn_weight",
+    "simulation: network",
+}
 """Used, and changed here to what they say anyway: the network must stay as it is, and nothing be told."""
 
 
@@ -495,7 +619,9 @@ def holds(expected, before, after):
     network = after.experiment.network
     for key, value in expected.items():
         if key == "w":
-            np.testing.assert_allclose(after.state["input_to_cells.w"], value * before.state["input_to_cells.w"], rtol=1e-12)
+            np.testing.assert_allclose(
+                after.state["input_to_cells.w"], value * before.state["input_to_cells.w"], rtol=1e-12
+            )
         elif key == "dt":
             assert after.experiment.protocol.step == pytest.approx(value)
         elif key == "pathway":
@@ -542,9 +668,15 @@ def test_of_several_configurations_none_is_guessed(tmp_path):
 
 def test_sources_of_several_types_keep_the_order_of_their_ids(before, tmp_path):
     circuit = plain()
-    circuit["nodes"]["in"] |= {"columns": {"node_id": [0, 1], "node_type_id": [2, 1]}, "types": {1: {"model_type": "virtual"}, 2: {"model_type": "virtual"}}}
+    circuit["nodes"]["in"] |= {
+        "columns": {"node_id": [0, 1], "node_type_id": [2, 1]},
+        "types": {1: {"model_type": "virtual"}, 2: {"model_type": "virtual"}},
+    }
     write(tmp_path / "after", circuit)
-    np.testing.assert_array_equal(exchange.load(tmp_path / "after", "sonata").trained.state["input_to_cells.w"], before.trained.state["input_to_cells.w"])
+    np.testing.assert_array_equal(
+        exchange.load(tmp_path / "after", "sonata").trained.state["input_to_cells.w"],
+        before.trained.state["input_to_cells.w"],
+    )
 
 
 def test_which_neuron_is_which_node_is_told_where_types_part_them(tmp_path):
@@ -553,14 +685,22 @@ def test_which_neuron_is_which_node_is_told_where_types_part_them(tmp_path):
     cells["types"][2], cells["columns"] = cells["types"][1], {"node_id": [0, 1], "node_type_id": [2, 1]}
     write(tmp_path / "after", circuit)
     lost = exchange.load(tmp_path / "after", "sonata").lost
-    assert "node_id of the nodes 'cells' of the type 1 (1 value): in their order they are the neurons 0 to 0 of cells_1" in lost
-    assert "node_id of the nodes 'cells' of the type 2 (1 value): in their order they are the neurons 0 to 0 of cells_2" in lost
+    assert (
+        "node_id of the nodes 'cells' of the type 1 (1 value): in their order they are the neurons 0 to 0 of cells_1"
+        in lost
+    )
+    assert (
+        "node_id of the nodes 'cells' of the type 2 (1 value): in their order they are the neurons 0 to 0 of cells_2"
+        in lost
+    )
 
 
 def halves(circuit, first, second):
     """Edges in two groups of attributes, two edges each."""
     edges = circuit["edges"]["in_cells"]
-    edges["columns"] |= {"edge_group_id": [0, 0, 1, 1], "edge_group_index": [0, 1, 0, 1]} | {f"1/{key}": value for key, value in second.items()}
+    edges["columns"] |= {"edge_group_id": [0, 0, 1, 1], "edge_group_index": [0, 1, 0, 1]} | {
+        f"1/{key}": value for key, value in second.items()
+    }
     edges["each"] = first
 
 
@@ -569,7 +709,9 @@ def test_edges_without_a_number_of_synapses_have_one(before, tmp_path):
     halves(circuit, {"syn_weight": [100.0, 200.0], "nsyns": [3, 2]}, {"syn_weight": [300.0, 400.0]})
     write(tmp_path / "after", circuit)
     np.testing.assert_allclose(
-        exchange.load(tmp_path / "after", "sonata").trained.state["input_to_cells.w"], before.trained.state["input_to_cells.w"] * [[3, 2], [1, 1]], rtol=1e-12
+        exchange.load(tmp_path / "after", "sonata").trained.state["input_to_cells.w"],
+        before.trained.state["input_to_cells.w"] * [[3, 2], [1, 1]],
+        rtol=1e-12,
     )
 
 
@@ -579,7 +721,9 @@ def test_edges_without_a_delay_among_others_are_counted(tmp_path):
     halves(circuit, {"syn_weight": [100.0, 200.0], "delay": [DT, 2.0]}, {"syn_weight": [300.0, 400.0]})
     write(tmp_path / "after", circuit)
     lost = exchange.load(tmp_path / "after", "sonata").lost
-    assert any(line.startswith("the delay of 2 of the 4 edges in_cells, which give none: NEST takes 1 ms") for line in lost), lost
+    assert any(
+        line.startswith("the delay of 2 of the 4 edges in_cells, which give none: NEST takes 1 ms") for line in lost
+    ), lost
     assert any("delay of edges 'in_cells': 1 values" in line for line in lost), lost
 
 
@@ -611,11 +755,18 @@ def test_what_another_tool_changed_in_a_folder_of_ours_is_told(tmp_path):
         file[f"edges/{pathway}/0/delay"][3] = 7.0
         file[f"edges/{pathway}/0/distance"] = np.ones(4)
     lost = exchange.load(tmp_path / "c", "sonata").lost
-    for sentence in ("(hidden.json): V_th was changed", "(hidden.json): rho was changed", f"edges '{pathway}': delay (1 values) was changed", f"edges '{pathway}', each: distance (4 values)"):
+    for sentence in (
+        "(hidden.json): V_th was changed",
+        "(hidden.json): rho was changed",
+        f"edges '{pathway}': delay (1 values) was changed",
+        f"edges '{pathway}', each: distance (4 values)",
+    ):
         assert any(sentence in line for line in lost), (sentence, lost)
 
 
-@pytest.mark.parametrize(("parameters", "takes"), [({}, "NEST takes 1 ms"), ({"delay": 2.0}, "NEST takes that of dynamics_params")])
+@pytest.mark.parametrize(
+    ("parameters", "takes"), [({}, "NEST takes 1 ms"), ({"delay": 2.0}, "NEST takes that of dynamics_params")]
+)
 def test_edges_without_a_delay_are_told_with_the_one_that_nest_takes(parameters, takes, tmp_path):
     circuit = plain()
     del circuit["edges"]["in_cells"]["types"][1]["delay"]
@@ -629,7 +780,9 @@ def test_a_refusal_on_the_command_line_is_one_sentence(tmp_path):
     circuit = plain()
     spoil(circuit, "no capacity")
     write(tmp_path / "c", circuit)
-    outcome = CliRunner().invoke(cli.main, ["import", str(tmp_path / "c"), "--from", "sonata", "--out", str(tmp_path / "o")])
+    outcome = CliRunner().invoke(
+        cli.main, ["import", str(tmp_path / "c"), "--from", "sonata", "--out", str(tmp_path / "o")]
+    )
     assert outcome.exit_code == 2
     assert "C_m" in outcome.stderr
     assert "Traceback" not in outcome.stderr

@@ -1,4 +1,5 @@
-"""Spiking neurons against closed forms: rates, traces, currents, chance; and random numbers that belong to their place."""
+"""Spiking neurons against closed forms: rates, traces, currents, chance;
+and random numbers that belong to their place."""
 
 import itertools
 import math
@@ -29,7 +30,13 @@ def simulate(neuron, steps, drive, dt=DT, chances=None, size=1, into="drive"):
     state = {name: np.full(size, value) for name, value in neuron.state.items()}
     course = []
     for step in range(steps):
-        known = state | dict.fromkeys(neuron.ports, np.zeros(size)) | {"dt": dt, "time": step * dt, into: np.full(size, drive(step * dt))}
+        known = (
+            state | dict.fromkeys(neuron.ports, np.zeros(size)) | {
+                "dt": dt,
+                "time": step * dt,
+                into: np.full(size, drive(step * dt)),
+            }
+        )
         known |= dict.fromkeys(neuron.draws, None if chances is None else chances[step])
         if neuron.shows == "task":
             known[neuron.shown] = np.full(size, drive(step * dt))
@@ -51,11 +58,16 @@ def test_the_rate_of_a_lif_neuron_is_that_of_the_textbook(drive):
     assert np.diff(times).mean() == pytest.approx(2e-3 + 20e-3 * math.log(drive / (drive - 1)), abs=2e-4)
 
 
-@pytest.mark.parametrize(("intensity", "steps"), [(1.0, [0]), (3.0, [0]), (0.75, [5]), (0.5, [10]), (0.125, [18]), (1e-9, [20]), (0.0, []), (-0.5, [])])
+@pytest.mark.parametrize(
+    ("intensity", "steps"),
+    [(1.0, [0]), (3.0, [0]), (0.75, [5]), (0.5, [10]), (0.125, [18]), (1e-9, [20]), (0.0, []), (-0.5, [])],
+)
 @pytest.mark.parametrize("dt", [1e-3, 0.7e-3])
 def test_a_latency_source_spikes_once_and_the_earlier_the_stronger_its_input(intensity, steps, dt):
     """At latest (1 - x), 17.5 steps of 1 ms being halfway and so the later; zero and negative inputs never."""
-    steps = steps if dt == 1e-3 else [math.floor(step * 1e-3 / dt + 0.5) if intensity != 0.125 else 25 for step in steps]
+    steps = (
+        steps if dt == 1e-3 else [math.floor(step * 1e-3 / dt + 0.5) if intensity != 0.125 else 25 for step in steps]
+    )
     course = simulate(LatencySource(latest="20 ms"), 60, lambda t: intensity, dt)
     assert np.flatnonzero([known["s"][0] for known in course]).tolist() == steps
     assert sum(known["train"][0] for known in course) * dt == pytest.approx(len(steps) / 100.0)
@@ -75,7 +87,9 @@ def test_one_incoming_spike_gives_the_postsynaptic_potential_of_two_exponentials
     t = np.arange(1, 40) * DT
     expected = weight / 100.0 * (np.exp(-t / 20e-3) - np.exp(-t / 5e-3)) / (20e-3 - 5e-3)
     np.testing.assert_allclose([known["v"][0] for known in course[1:]], expected, rtol=1e-12)
-    np.testing.assert_allclose([known["I"][0] for known in course[1:]], weight / (100.0 * 5e-3) * np.exp(-t / 5e-3), rtol=1e-12)
+    np.testing.assert_allclose(
+        [known["I"][0] for known in course[1:]], weight / (100.0 * 5e-3) * np.exp(-t / 5e-3), rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize("reset", ["to_value", "subtract"])
@@ -93,8 +107,17 @@ def test_a_lif_neuron_stays_at_its_reset_for_its_refractory_period_and_its_curre
 
 @pytest.mark.parametrize(("test", "spikes"), [("above", 0), ("reach", 1)])
 def test_the_threshold_test_says_whether_the_threshold_itself_counts(test, spikes):
-    after = Lif(decay="euler", test=test).advance({"v": np.array([1.0]), "I": np.array([1.0]), "filtered": np.zeros(1), "fired": np.zeros(1), "left": np.zeros(1)},
-                                                  {"drive": np.zeros(1), "train": np.zeros(1)}, DT)
+    after = Lif(decay="euler", test=test).advance(
+        {
+            "v": np.array([1.0]),
+            "I": np.array([1.0]),
+            "filtered": np.zeros(1),
+            "fired": np.zeros(1),
+            "left": np.zeros(1),
+        },
+        {"drive": np.zeros(1), "train": np.zeros(1)},
+        DT,
+    )
     assert after["fired"][0] == spikes
 
 
@@ -104,9 +127,12 @@ def test_a_lif_neuron_whose_exact_solution_divides_by_zero_is_refused():
     Lif(tau="5 ms", tau_syn="5 ms", decay="euler")
 
 
-@pytest.mark.parametrize("neuron", [Lif(tau_trace="30 ms"), StochasticSigmoid(tau_trace="30 ms")], ids=["lif", "stochastic_sigmoid"])
+@pytest.mark.parametrize(
+    "neuron", [Lif(tau_trace="30 ms"), StochasticSigmoid(tau_trace="30 ms")], ids=["lif", "stochastic_sigmoid"]
+)
 def test_the_trace_is_the_train_filtered_once(neuron):
-    """One spike at 0 leaves r(t) = (1 - exp(-dt/tau)) / (unit dt) exp(-(t - dt)/tau): filtered twice it would rise before it falls."""
+    """One spike at 0 leaves r(t) = (1 - exp(-dt/tau)) / (unit dt) exp(-(t - dt)/tau):
+    filtered twice it would rise before it falls."""
     unit = neuron.unit_rate if isinstance(neuron, Lif) else neuron.max_rate
     state = {name: np.full(1, value) for name, value in neuron.state.items()}
     trace = []
@@ -118,10 +144,17 @@ def test_the_trace_is_the_train_filtered_once(neuron):
     np.testing.assert_allclose(trace, expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize(("neuron", "value", "rate"), [
-    (PoissonSource(max_rate="200 Hz"), 0.4, 0.4), (PoissonSource(polarity="off"), -0.7, 0.7), (PoissonSource(), -0.7, 0.0),
-    (BernoulliSource(gain=0.25), 0.8, 0.8), (StochasticSigmoid(), 0.5, 1 / (1 + math.exp(-0.5))),
-], ids=["on", "off", "on_of_negative", "bernoulli", "sigmoid"])
+@pytest.mark.parametrize(
+    ("neuron", "value", "rate"),
+    [
+        (PoissonSource(max_rate="200 Hz"), 0.4, 0.4),
+        (PoissonSource(polarity="off"), -0.7, 0.7),
+        (PoissonSource(), -0.7, 0.0),
+        (BernoulliSource(gain=0.25), 0.8, 0.8),
+        (StochasticSigmoid(), 0.5, 1 / (1 + math.exp(-0.5))),
+    ],
+    ids=["on", "off", "on_of_negative", "bernoulli", "sigmoid"],
+)
 def test_the_mean_of_the_train_is_the_rate_that_it_stands_for(neuron, value, rate):
     size, steps = 400, 500
     key = draws.key(1, "test")
@@ -135,7 +168,8 @@ def test_the_mean_of_the_train_is_the_rate_that_it_stands_for(neuron, value, rat
 
 @pytest.mark.parametrize("target", [0.333, 0.777, -0.456])
 def test_a_pair_of_error_populations_counts_the_mismatch_in_units_of_its_own_sign(target):
-    """After a time t under a constant mismatch m the unit of its sign has spiked floor(unit_rate |m| t) times, the other never."""
+    """After a time t under a constant mismatch m the unit of its sign has spiked floor(unit_rate |m| t) times,
+    the other never."""
     on, off = SpikingErrorUnit(unit_rate="200 Hz"), SpikingErrorUnit(unit_rate="200 Hz", polarity="off")
     assert on.opponent() == off
     assert off.opponent() == on
@@ -154,8 +188,11 @@ def test_a_mismatch_that_gathers_no_whole_unit_is_not_sent(mismatch, spikes):
 
 
 def test_an_error_unit_answers_at_once_when_the_mismatch_turns_to_its_sign():
-    """Since v stops at 0, the first spike comes 1 / (unit_rate m) after the turn, however long the other sign lasted."""
-    course = simulate(SpikingErrorUnit(unit_rate="100 Hz"), 700, lambda t: -1.0 if t < 0.6 - DT / 2 else 0.5, into="target")
+    """Since v stops at 0, the first spike comes 1 / (unit_rate m) after the turn,
+    however long the other sign lasted."""
+    course = simulate(
+        SpikingErrorUnit(unit_rate="100 Hz"), 700, lambda t: -1.0 if t < 0.6 - DT / 2 else 0.5, into="target"
+    )
     assert np.flatnonzero([known["s"][0] for known in course])[0] == 600 + 20
 
 
@@ -176,7 +213,9 @@ def test_the_dendrite_integrates_the_error_and_leaves_the_soma_alone():
     """U(t) = 1 - exp(-t / tau_dendrite) under a constant error, filtered once; v and I stay where they are."""
     neuron = TwoCompartmentLif(tau_dendrite="30 ms", gate_low=0.5)
     course = simulate(neuron, 40, lambda t: 1.0, into="error")
-    np.testing.assert_allclose([known["dendrite"][0] for known in course], -np.expm1(-np.arange(40) * DT / 30e-3), rtol=1e-12)
+    np.testing.assert_allclose(
+        [known["dendrite"][0] for known in course], -np.expm1(-np.arange(40) * DT / 30e-3), rtol=1e-12
+    )
     assert all(known["v"][0] == known["I"][0] == known["gain"][0] == known["delta"][0] == 0.0 for known in course)
 
 
@@ -192,8 +231,12 @@ def test_a_spike_changes_its_synapses_by_the_gated_dendrite_and_no_spike_changes
     rule, w = EventDrivenRandomBackpropagation(learning_rate=0.3), np.ones((3, 2))
     dendrite, gain = np.array([0.5, -2.0, 4.0]), np.array([1.0, 1.0, 0.0])
     for dt in (1e-4, 1e-3):
-        after = rule.step({"w": w}, {"carried": np.array([1.0, 0.0]) / (100.0 * dt)}, {"dendrite": dendrite, "gain": gain}, dt, 0.2)["w"]
-        np.testing.assert_allclose(after - w, np.outer(0.3 * dendrite * gain / (0.2 * 100.0), [1.0, 0.0]), rtol=1e-12, atol=1e-15)
+        after = rule.step(
+            {"w": w}, {"carried": np.array([1.0, 0.0]) / (100.0 * dt)}, {"dendrite": dendrite, "gain": gain}, dt, 0.2
+        )["w"]
+        np.testing.assert_allclose(
+            after - w, np.outer(0.3 * dendrite * gain / (0.2 * 100.0), [1.0, 0.0]), rtol=1e-12, atol=1e-15
+        )
 
 
 def test_a_pair_of_error_populations_shares_its_feedback_and_is_refused_where_that_learns():
@@ -228,6 +271,7 @@ def test_random_numbers_are_uniform_and_unrelated_from_step_to_step_and_neuron_t
     numbers = np.array([draws.uniform(draws.key(3, "input"), 0, step, 300) for step in range(300)])
     assert numbers.mean() == pytest.approx(0.5, abs=4 * math.sqrt(1 / 12 / numbers.size))
     counts, _ = np.histogram(numbers, bins=20, range=(0, 1))
-    assert ((counts - numbers.size / 20) ** 2 / (numbers.size / 20)).sum() < 43.8  # chi squared of 19 degrees of freedom, p = 0.001
+    # chi squared of 19 degrees of freedom, p = 0.001
+    assert ((counts - numbers.size / 20) ** 2 / (numbers.size / 20)).sum() < 43.8
     for one, other in ((numbers[:-1], numbers[1:]), (numbers[:, :-1], numbers[:, 1:])):
         assert abs(np.corrcoef(one.ravel(), other.ravel())[0, 1]) < 4 / math.sqrt(one.size)

@@ -1,6 +1,8 @@
-"""Every plasticity rule in spikes changes its weights as its paper's equation says of the recorded spikes (`papers.py`), to 1e-9, before and after training.
+"""Every plasticity rule in spikes changes its weights as its paper's equation says of the recorded spikes
+(`papers.py`), to 1e-9, before and after training.
 
-No bound on averages can do this: with the right rule the mean change of spiking neurons differs from the rate network's by a third to a half.
+No bound on averages can do this: with the right rule the mean change of spiking neurons differs from the rate network's
+by a third to a half.
 """
 
 from collections.abc import Callable
@@ -65,32 +67,76 @@ class Case:
 
 
 def lif_case(decaying: bool, error: NeuronModel = ErrorUnit()) -> Case:  # noqa: B008 - frozen
-    rates = {"rule": LocalError(learning_rate=0.5, decay=0.02 * decaying), "readout_rule": DeltaRule(learning_rate=0.3, decay=0.01 * decaying)}
+    rates = {
+        "rule": LocalError(learning_rate=0.5, decay=0.02 * decaying),
+        "readout_rule": DeltaRule(learning_rate=0.3, decay=0.01 * decaying),
+    }
     circuit = Layered(
-        sizes=(5, 6, 3), input=INPUT, hidden=Lif(**LIF, tau_trace="20 ms", proxy_slope=0.7), output=Lif(**LIF, tau_trace="30 ms"), biases=True,
-        error=error, weights=(Normal(scale=2.0),), bias_weights=Constant(value=1.1), feedback=(Normal(),), scheme="kp" if decaying else "fa",
+        sizes=(5, 6, 3),
+        input=INPUT,
+        hidden=Lif(**LIF, tau_trace="20 ms", proxy_slope=0.7),
+        output=Lif(**LIF, tau_trace="30 ms"),
+        biases=True,
+        error=error,
+        weights=(Normal(scale=2.0),),
+        bias_weights=Constant(value=1.1),
+        feedback=(Normal(),),
+        scheme="kp" if decaying else "fa",
         schemes={"kp": KolenPollack(**rates)} if decaying else {"fa": FeedbackAlignment(**rates)},
     )
     parameters: dict[str, Any] = {
-        **TIMES, "input": 300.0, "hidden": 100.0, "output": 100.0, "tau_in": 12e-3, "tau_h": 20e-3, "tau_o": 30e-3, "tau_syn": 5e-3,
-        "height": 1.0, "slope": 0.7, "eta": 0.5, "eta_out": 0.3, "lambda": {},
+        **TIMES,
+        "input": 300.0,
+        "hidden": 100.0,
+        "output": 100.0,
+        "tau_in": 12e-3,
+        "tau_h": 20e-3,
+        "tau_o": 30e-3,
+        "tau_syn": 5e-3,
+        "height": 1.0,
+        "slope": 0.7,
+        "eta": 0.5,
+        "eta_out": 0.3,
+        "lambda": {},
     }
     if decaying:  # feedback weights take rate and decay of the forward weights that they stand for
         parameters |= {"eta_B": 0.3, "lambda": {"in": 0.02, "bias_h": 0.02, "out": 0.01, "bias_o": 0.01, "B": 0.01}}
     if isinstance(error, SpikingErrorUnit):
         parameters["rate_error"] = error.unit_rate
-    experiment = Experiment(name=f"lif_{circuit.scheme}_{error.family_name}", circuit=circuit, task=systems.TASK, protocol=PROTOCOL)
-    return Case(experiment, ("local_error", "delta_rule", *(["hebbian"] if decaying else [])), papers.feedback_alignment_lif, parameters, LAYERS | BIASES)
+    experiment = Experiment(
+        name=f"lif_{circuit.scheme}_{error.family_name}", circuit=circuit, task=systems.TASK, protocol=PROTOCOL
+    )
+    return Case(
+        experiment,
+        ("local_error", "delta_rule", *(["hebbian"] if decaying else [])),
+        papers.feedback_alignment_lif,
+        parameters,
+        LAYERS | BIASES,
+    )
 
 
 def sigmoid_case() -> Case:
     circuit = Layered(
-        sizes=(5, 6, 3), input=INPUT, hidden=StochasticSigmoid(tau="10 ms", tau_trace="15 ms", max_rate="200 Hz"),
-        output=LeakyRate(tau="8 ms", decay="exact"), weights=(Normal(scale=2.0), Normal()), feedback=(Normal(),),
-        schemes={"fa": FeedbackAlignment(rule=LocalError(learning_rate=0.5), readout_rule=DeltaRule(learning_rate=0.3))},
+        sizes=(5, 6, 3),
+        input=INPUT,
+        hidden=StochasticSigmoid(tau="10 ms", tau_trace="15 ms", max_rate="200 Hz"),
+        output=LeakyRate(tau="8 ms", decay="exact"),
+        weights=(Normal(scale=2.0), Normal()),
+        feedback=(Normal(),),
+        schemes={
+            "fa": FeedbackAlignment(rule=LocalError(learning_rate=0.5), readout_rule=DeltaRule(learning_rate=0.3))
+        },
     )
     parameters = {
-        **TIMES, "input": 300.0, "hidden": 200.0, "tau_in": 12e-3, "tau_h": 15e-3, "tau": 10e-3, "tau_y": 8e-3, "eta": 0.5, "eta_out": 0.3,
+        **TIMES,
+        "input": 300.0,
+        "hidden": 200.0,
+        "tau_in": 12e-3,
+        "tau_h": 15e-3,
+        "tau": 10e-3,
+        "tau_y": 8e-3,
+        "eta": 0.5,
+        "eta_out": 0.3,
     }
     experiment = Experiment(name="sigmoid", circuit=circuit, task=systems.TASK, protocol=PROTOCOL)
     return Case(experiment, ("local_error", "delta_rule"), papers.feedback_alignment_sigmoid, parameters, LAYERS)
@@ -98,25 +144,57 @@ def sigmoid_case() -> Case:
 
 def superspike_case() -> Case:
     rule = Superspike(learning_rate=5.0, tau_mem="12 ms", tau_rise="4 ms", tau_decay="9 ms")
-    lif = Lif(tau="12 ms", tau_syn="5 ms", tau_trace="5 ms", refractory_period="3 ms", surrogate="fast_sigmoid", steepness=5.0)
+    lif = Lif(
+        tau="12 ms", tau_syn="5 ms", tau_trace="5 ms", refractory_period="3 ms", surrogate="fast_sigmoid", steepness=5.0
+    )
     circuit = Layered(
-        sizes=(8, 6, 3), input=SpikeSource(tau_trace="5 ms"), hidden=lif, output=lif, target=SpikeSource(of="targets"),
-        error=VanRossumError(tau_rise="4 ms", tau_decay="9 ms"), weights=(Normal(scale=2.0, mean=1.0),), feedback=(Normal(),),
+        sizes=(8, 6, 3),
+        input=SpikeSource(tau_trace="5 ms"),
+        hidden=lif,
+        output=lif,
+        target=SpikeSource(of="targets"),
+        error=VanRossumError(tau_rise="4 ms", tau_decay="9 ms"),
+        weights=(Normal(scale=2.0, mean=1.0),),
+        feedback=(Normal(),),
         schemes={"fa": FeedbackAlignment(rule=rule, readout_rule=rule)},
     )
-    task = SpikePatterns(n_in=8, n_out=3, patterns=6, target_spikes=2, input_rate="100 Hz", duration="40 ms", earliest="5 ms")
+    task = SpikePatterns(
+        n_in=8, n_out=3, patterns=6, target_spikes=2, input_rate="100 Hz", duration="40 ms", earliest="5 ms"
+    )
     parameters = {
-        **TIMES, "rate": 100.0, "tau": 12e-3, "tau_syn": 5e-3, "tau_rise": 4e-3, "tau_decay": 9e-3, "beta": 5.0, "refractory": 3e-3, "eta": 5.0,
+        **TIMES,
+        "rate": 100.0,
+        "tau": 12e-3,
+        "tau_syn": 5e-3,
+        "tau_rise": 4e-3,
+        "tau_decay": 9e-3,
+        "beta": 5.0,
+        "refractory": 3e-3,
+        "eta": 5.0,
     }
     experiment = Experiment(name="superspike", circuit=circuit, task=task, protocol=PROTOCOL.replace(epochs=6))
     return Case(experiment, ("superspike",), papers.superspike, parameters, LAYERS)
 
 
 def e_prop_case() -> Case:
-    cell = AdaptiveLif(tau="15 ms", tau_trace="25 ms", tau_adaptation="80 ms", beta=1.5, refractory_period="3 ms", height=3.0)
+    cell = AdaptiveLif(
+        tau="15 ms", tau_trace="25 ms", tau_adaptation="80 ms", beta=1.5, refractory_period="3 ms", height=3.0
+    )
     parameters = {
-        "dt": 1e-3, "T": 15e-3, "onset": 45, "rate": 100.0, "rate_in": 100.0, "tau": 15e-3, "tau_a": 80e-3, "tau_h": 25e-3, "tau_y": 25e-3,
-        "beta": 1.5, "gamma": 3.0, "refractory": 3e-3, "eta": 0.3, "eta_out": 0.2,
+        "dt": 1e-3,
+        "T": 15e-3,
+        "onset": 45,
+        "rate": 100.0,
+        "rate_in": 100.0,
+        "tau": 15e-3,
+        "tau_a": 80e-3,
+        "tau_h": 25e-3,
+        "tau_y": 25e-3,
+        "beta": 1.5,
+        "gamma": 3.0,
+        "refractory": 3e-3,
+        "eta": 0.3,
+        "eta_out": 0.2,
     }
     weights = LAYERS | BIASES | {"rec": "hidden_to_hidden"}
     return Case(systems.accumulating("fa", cell), ("e_prop", "delta_rule"), papers.e_prop, parameters, weights)
@@ -126,14 +204,36 @@ def event_driven_case() -> Case:
     cell = TwoCompartmentLif(**LIF, tau_dendrite="18 ms", gate_low=-1.0, gate_high=3.0)
     rule = EventDrivenRandomBackpropagation(learning_rate=0.2)
     circuit = Layered(
-        sizes=(5, 6, 3), input=INPUT, hidden=cell, output=cell, error=SpikingErrorUnit(unit_rate="150 Hz"), biases=True, weights=(Normal(scale=2.0),),
-        bias_weights=Constant(value=0.9), feedback=(Normal(),), schemes={"fa": FeedbackAlignment(rule=rule, readout_rule=rule)},
+        sizes=(5, 6, 3),
+        input=INPUT,
+        hidden=cell,
+        output=cell,
+        error=SpikingErrorUnit(unit_rate="150 Hz"),
+        biases=True,
+        weights=(Normal(scale=2.0),),
+        bias_weights=Constant(value=0.9),
+        feedback=(Normal(),),
+        schemes={"fa": FeedbackAlignment(rule=rule, readout_rule=rule)},
     )
     parameters = {
-        **TIMES, "rate_input": 300.0, "rate_hidden": 100.0, "rate_error": 150.0, "tau_syn": 5e-3, "tau_dendrite": 18e-3, "low": -1.0, "high": 3.0, "eta": 0.2,
+        **TIMES,
+        "rate_input": 300.0,
+        "rate_hidden": 100.0,
+        "rate_error": 150.0,
+        "tau_syn": 5e-3,
+        "tau_dendrite": 18e-3,
+        "low": -1.0,
+        "high": 3.0,
+        "eta": 0.2,
     }
     experiment = Experiment(name="event_driven", circuit=circuit, task=systems.TASK, protocol=PROTOCOL)
-    return Case(experiment, ("event_driven_random_backpropagation",), papers.event_driven_random_backpropagation, parameters, LAYERS | BIASES)
+    return Case(
+        experiment,
+        ("event_driven_random_backpropagation",),
+        papers.event_driven_random_backpropagation,
+        parameters,
+        LAYERS | BIASES,
+    )
 
 
 def plateau_case() -> Case:
@@ -142,8 +242,20 @@ def plateau_case() -> Case:
     pathways = tuple(p.replace(density=1.0) for p in network.pathways)
     protocol = whole.protocol.replace(blank=0.0, reset=True, presentation="50 ms")
     parameters = {
-        "dt": 1e-3, "T": 35e-3, "onset": 15, "rate_image": 300.0, "rate": 200.0, "tau_trace": 15e-3, "tau": 10e-3, "forward": 20e-3, "settling": 8e-3,
-        "g": 6.0, "g_apical": 0.3, "g_teach": 6.0, "E": 4.0, "eta": 2.0,
+        "dt": 1e-3,
+        "T": 35e-3,
+        "onset": 15,
+        "rate_image": 300.0,
+        "rate": 200.0,
+        "tau_trace": 15e-3,
+        "tau": 10e-3,
+        "forward": 20e-3,
+        "settling": 8e-3,
+        "g": 6.0,
+        "g_apical": 0.3,
+        "g_teach": 6.0,
+        "E": 4.0,
+        "eta": 2.0,
     }
     weights = {"in": "image_to_hidden", "rec": "hidden_to_hidden", "out": "hidden_to_answer", "B": "answer_to_hidden"}
     experiment = whole.replace(circuit=network.replace(pathways=pathways), protocol=protocol)
@@ -152,9 +264,17 @@ def plateau_case() -> Case:
 
 def perturbation_case() -> Case:
     lif = Lif(**LIF, tau_trace="20 ms")
-    scheme = WeightPerturbation(rule=WeightPerturbationRule(learning_rate=0.2), readout_rule=DeltaRule(learning_rate=0.3), sigma=1.0)
+    scheme = WeightPerturbation(
+        rule=WeightPerturbationRule(learning_rate=0.2), readout_rule=DeltaRule(learning_rate=0.3), sigma=1.0
+    )
     circuit = Layered(
-        sizes=(5, 6, 3), input=INPUT, hidden=lif, output=lif, weights=(Normal(scale=2.0, mean=1.5),), scheme="wp", schemes={"wp": scheme},
+        sizes=(5, 6, 3),
+        input=INPUT,
+        hidden=lif,
+        output=lif,
+        weights=(Normal(scale=2.0, mean=1.5),),
+        scheme="wp",
+        schemes={"wp": scheme},
     )
     parameters = {**TIMES, "rate": 100.0, "tau_h": 20e-3, "tau_o": 20e-3, "sigma": 1.0, "eta": 0.2, "eta_out": 0.3}
     experiment = Experiment(name="perturbation", circuit=circuit, task=systems.TASK, protocol=PROTOCOL)
@@ -163,11 +283,20 @@ def perturbation_case() -> Case:
 
 
 CASES = [
-    lif_case(False), lif_case(True), lif_case(False, SpikingErrorUnit(unit_rate="200 Hz")), sigmoid_case(), superspike_case(), e_prop_case(), event_driven_case(), plateau_case(), perturbation_case(),
+    lif_case(False),
+    lif_case(True),
+    lif_case(False, SpikingErrorUnit(unit_rate="200 Hz")),
+    sigmoid_case(),
+    superspike_case(),
+    e_prop_case(),
+    event_driven_case(),
+    plateau_case(),
+    perturbation_case(),
 ]
 PAIRS = [(case, rule) for case in CASES for rule in case.rules]
 WITHOUT_SPIKES = {"node_perturbation", "equation"}
-"""Node perturbation needs a neuron with a port `perturbation`, which no spiking one has; `equation` is the user's text."""
+"""Node perturbation needs a neuron with a port `perturbation`, which no spiking one has;
+`equation` is the user's text."""
 
 
 @lru_cache
@@ -178,7 +307,8 @@ def trained(case: Case, presentations: int) -> dict[str, np.ndarray]:
 
 
 def excess(case: Case, runner: Callable[..., Consumer], presentations: int) -> dict[str, float]:
-    """How far the changes of the next presentations are from the paper's, as shares of the largest change of each pathway."""
+    """How far the changes of the next presentations are from the paper's,
+    as shares of the largest change of each pathway."""
     instance = draw(case.experiment, 1)
     before = trained(case, presentations) if presentations else instance.state
     running = runner(instance)
@@ -194,7 +324,11 @@ def excess(case: Case, runner: Callable[..., Consumer], presentations: int) -> d
         target = next(p.name for p in case.experiment.network.populations if getattr(p.neuron, "of", None) == "targets")
         shown = np.asarray(feed.tables[target][feed.rows[target][0]])
         w = {name: before[f"{pathway}.w"] for name, pathway in case.weights.items() if f"{pathway}.w" in before}
-        w |= {name: feed.tables[path][feed.rows[path][0]].reshape(w["in"].shape) for name, path in case.weights.items() if name not in w}
+        w |= {
+            name: feed.tables[path][feed.rows[path][0]].reshape(w["in"].shape)
+            for name, path in case.weights.items()
+            if name not in w
+        }
         expected = case.text(spikes, shown, w, case.parameters)
         for name, pathway in case.weights.items():
             if pathway in wanted:
@@ -204,7 +338,10 @@ def excess(case: Case, runner: Callable[..., Consumer], presentations: int) -> d
     assert min(counts.values()) > 0, counts
     largest = {pathway: np.abs(changes).max() for pathway, changes in wanted.items()}
     assert min(largest.values()) > 1e-4, largest
-    return {pathway: float(np.abs(np.subtract(found[pathway], wanted[pathway])).max() / size) for pathway, size in largest.items()}
+    return {
+        pathway: float(np.abs(np.subtract(found[pathway], wanted[pathway])).max() / size)
+        for pathway, size in largest.items()
+    }
 
 
 def test_every_rule_that_can_act_in_spikes_is_here():
@@ -242,7 +379,9 @@ def multiplied(monkeypatch, rule: str, factor: float) -> None:
     monkeypatch.setattr(kind, "equations", f"{text}\n{rest}" if rest else text)
 
 
-@pytest.mark.parametrize(("case", "rule"), PAIRS, ids=lambda part: part if isinstance(part, str) else part.experiment.name)
+@pytest.mark.parametrize(
+    ("case", "rule"), PAIRS, ids=lambda part: part if isinstance(part, str) else part.experiment.name
+)
 def test_a_tenth_too_much_in_both_readings_of_a_rule_is_seen(case, rule, monkeypatch):
     for presentations in (0, 30):
         trained(case, 30)
@@ -290,13 +429,17 @@ def test_a_rule_that_forgets_the_learning_time_is_seen(monkeypatch):
     case = CASES[0]
     trained(case, 30)
     right = LocalError.step
-    monkeypatch.setattr(LocalError, "step", lambda self, synapses, pre, post, dt, T: right(self, synapses, pre, post, dt, 1.0))
+    monkeypatch.setattr(
+        LocalError, "step", lambda self, synapses, pre, post, dt, T: right(self, synapses, pre, post, dt, 1.0)
+    )
     assert excess(case, Reference, 0)["input_to_hidden"] > 0.5
 
 
 @pytest.mark.compiled
 @pytest.mark.slow
-@pytest.mark.parametrize(("case", "rule"), PAIRS, ids=lambda part: part if isinstance(part, str) else part.experiment.name)
+@pytest.mark.parametrize(
+    ("case", "rule"), PAIRS, ids=lambda part: part if isinstance(part, str) else part.experiment.name
+)
 def test_a_tenth_too_much_in_both_readings_is_seen_in_the_compiled_program(case, rule, monkeypatch):
     trained(case, 30)
     multiplied(monkeypatch, rule, 1.1)

@@ -25,7 +25,10 @@ def seeds(n, difference, seed=0, spread=1.0):
 
 def walsh(d):
     """Averages one by one; what is neither finite nor of one sign lies on both sides."""
-    return [(a if a == b else 0.5 * a + 0.5 * b) if not (np.isinf(a) and np.isinf(b) and a != b) else None for a, b in itertools.combinations_with_replacement(d, 2)]
+    return [
+        (a if a == b else 0.5 * a + 0.5 * b) if not (np.isinf(a) and np.isinf(b) and a != b) else None
+        for a, b in itertools.combinations_with_replacement(d, 2)
+    ]
 
 
 def test_a_known_difference_is_found_through_what_seeds_share():
@@ -66,7 +69,9 @@ def test_the_other_order_of_conditions_turns_every_sign(runs):
 
 @given(st.lists(st.integers(0, 4).map(float) | st.just(np.inf), min_size=1, max_size=7))
 def test_no_p_comes_out_more_often_than_it_promises_whatever_is_tied(sizes):
-    found = np.array([signed_rank_p(np.array(signs) * sizes) for signs in itertools.product((-1.0, 1.0), repeat=len(sizes))])
+    found = np.array(
+        [signed_rank_p(np.array(signs) * sizes) for signs in itertools.product((-1.0, 1.0), repeat=len(sizes))]
+    )
     assert all(np.mean(found <= p) <= p + 1e-12 for p in found)
 
 
@@ -92,7 +97,9 @@ def test_the_interval_is_what_the_test_does_not_reject(tests):
 def test_the_interval_covers_the_pseudomedian_in_95_of_100_samples(n, kind):
     rng = np.random.default_rng(11)
     truth = {"normal": 0.0, "exponential": 1.6783469900166605 / 2}[kind]  # the median of Gamma(2) over 2
-    intervals = [hodges_lehmann(rng.standard_normal(n) if kind == "normal" else rng.exponential(size=n)) for _ in range(2000)]
+    intervals = [
+        hodges_lehmann(rng.standard_normal(n) if kind == "normal" else rng.exponential(size=n)) for _ in range(2000)
+    ]
     assert 0.93 <= np.mean([i.low <= truth <= i.high for i in intervals]) <= 0.98
 
 

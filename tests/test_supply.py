@@ -32,7 +32,8 @@ def test_every_package_that_an_installation_needs_has_its_licence_on_the_page(li
     assert {"brian2", "numpy", "sympy", "markupsafe", "pydantic-core"} <= set(always)  # also what needs only lead to
     first = licences.PAGE.read_text().split("## Extras")[0]
     listed = dict(re.findall(r"^\| ([\w.-]+) \| \S+ \| (.+) \|$", first, re.MULTILINE))
-    locked = re.findall(r"^([\w.-]+)==", LOCK.read_text(), re.MULTILINE)  # what a newer version of a package brings is not known here
+    # what a newer version of a package brings is not known here
+    locked = re.findall(r"^([\w.-]+)==", LOCK.read_text(), re.MULTILINE)
     assert [name for name in always if name in locked and name not in listed] == []
     assert [name for name, licence in listed.items() if "not " in licence] == []
 
@@ -63,21 +64,34 @@ def test_what_is_locked_is_whole_and_fits_what_is_asked_for():
 
 def test_a_lock_is_written_from_what_pip_resolves():
     lock = loaded(ROOT / "requirements" / "lock.py")
-    entries = [{"metadata": {"name": "B_x", "version": "2"}, "download_info": {"archive_info": {"hashes": {"sha256": "bb"}}}}, {"metadata": {"name": "A", "version": "1"}, "download_info": {"archive_info": {"hashes": {"sha256": "aa"}}}},
-               {"metadata": {"name": "bioFA", "version": "0"}, "download_info": {"dir_info": {}}}]
+    entries = [
+        {"metadata": {"name": "B_x", "version": "2"}, "download_info": {"archive_info": {"hashes": {"sha256": "bb"}}}},
+        {"metadata": {"name": "A", "version": "1"}, "download_info": {"archive_info": {"hashes": {"sha256": "aa"}}}},
+        {"metadata": {"name": "bioFA", "version": "0"}, "download_info": {"dir_info": {}}},
+    ]
     head, *lines = lock.text({"install": entries}, "test").splitlines()
     assert head.startswith("# Python 3")
     assert lines == ["a==1 \\", "    --hash=sha256:aa", "b-x==2 \\", "    --hash=sha256:bb"]
 
 
-@pytest.mark.parametrize(("program", "code", "words"), [
-    ("import sys; sys.exit('ConnectionError: nobody there')", 3, "NOT CHECKED"), ("import sys; print('No known vulnerabilities found', file=sys.stderr)", 0, "No known"),
-    ("import sys; print('numpy 1.0 X-1'); sys.exit(1)", 1, "numpy 1.0 X-1"), (None, 3, "NOT CHECKED"),
-])
+@pytest.mark.parametrize(
+    ("program", "code", "words"),
+    [
+        ("import sys; sys.exit('ConnectionError: nobody there')", 3, "NOT CHECKED"),
+        ("import sys; print('No known vulnerabilities found', file=sys.stderr)", 0, "No known"),
+        ("import sys; print('numpy 1.0 X-1'); sys.exit(1)", 1, "numpy 1.0 X-1"),
+        (None, 3, "NOT CHECKED"),
+    ],
+)
 def test_an_audit_says_so_where_nobody_could_be_asked(tmp_path, program, code, words):
     (tmp_path / "pip_audit").mkdir()
     if program is not None:
         (tmp_path / "pip_audit" / "__main__.py").write_text(program)
-    done = subprocess.run([sys.executable, ROOT / "requirements" / "audit.py", LOCK], env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, ROOT / "requirements" / "audit.py", LOCK],
+        env={"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == code, done.stderr
     assert words in done.stdout

@@ -1,4 +1,5 @@
-"""The table of jobs and what has become of them, without a run: what counts as done, what is refused, and exactly what is said."""
+"""The table of jobs and what has become of them, without a run: what counts as done, what is refused,
+and exactly what is said."""
 
 import hashlib
 import json
@@ -8,7 +9,18 @@ import pytest
 import bioFA
 from benchmarks.outcomes import fabricate
 from bioFA.comparisons import compare, sweep, tuning
-from bioFA.comparisons.sweep import Condition, Job, Limits, Sweep, estimate, holds_sweep, pilots, read, read_outcomes, write
+from bioFA.comparisons.sweep import (
+    Condition,
+    Job,
+    Limits,
+    Sweep,
+    estimate,
+    holds_sweep,
+    pilots,
+    read,
+    read_outcomes,
+    write,
+)
 from bioFA.errors import CannotWrite, ChangedSince, DamagedFile, NoSuchFile, PlaceTaken, WrongVersion
 from bioFA.runs import provenance
 
@@ -26,7 +38,10 @@ def experiment():
 
 @pytest.fixture
 def parts(experiment):
-    conditions = [Condition("linear", "fa", {}, bioFA.dumps(experiment)), Condition("linear", "bp", {"x": 1}, bioFA.dumps(experiment.with_scheme("bp")))]
+    conditions = [
+        Condition("linear", "fa", {}, bioFA.dumps(experiment)),
+        Condition("linear", "bp", {"x": 1}, bioFA.dumps(experiment.with_scheme("bp"))),
+    ]
     return conditions, [Job("a1", 0, 1), Job("a2", 0, 2), Job("b1", 1, 1), Job("b2", 1, 2)]
 
 
@@ -43,8 +58,14 @@ def done(found, name, status="finished", result=b"numbers", wall=10.0, cached=Tr
     if result is not None:
         (place / "result.h5").write_bytes(result)
     outcome = {
-        "status": status, "seed": job.seed, "experiment_sha256": sha(bioFA.dumps(found.experiment(job)).encode()), "result_sha256": None if result is None else sha(result),
-        "metrics": metrics, "wall_s": wall, "timing": {"cached": cached, "codegen_s": 1.0, "compile_s": 3.0}, "result_bytes": len(result or b""),
+        "status": status,
+        "seed": job.seed,
+        "experiment_sha256": sha(bioFA.dumps(found.experiment(job)).encode()),
+        "result_sha256": None if result is None else sha(result),
+        "metrics": metrics,
+        "wall_s": wall,
+        "timing": {"cached": cached, "codegen_s": 1.0, "compile_s": 3.0},
+        "result_bytes": len(result or b""),
     }
     return record(place, outcome)
 
@@ -86,12 +107,18 @@ def test_pilots_are_the_first_of_each_condition(table):
     assert [job.name for job in pilots(table.jobs[1:])] == ["a2", "b1"]
 
 
-@pytest.mark.parametrize("other", [{"request": {"models": ["digits"]}}, {"jobs": [Job("a1", 0, 9)]}, {"conditions": []}])
+@pytest.mark.parametrize(
+    "other", [{"request": {"models": ["digits"]}}, {"jobs": [Job("a1", 0, 9)]}, {"conditions": []}]
+)
 def test_another_table_in_the_same_folder_is_refused(table, parts, other):
     conditions, jobs = parts
     with pytest.raises(PlaceTaken) as refusal:
         write(table.folder, other.get("request", REQUEST), other.get("conditions", conditions), other.get("jobs", jobs))
-    assert str(refusal.value) == f"--out: '{table.folder}' holds another comparison. Give another folder; 'biofa resume {table.folder}' goes on with that one."
+    assert (
+        str(refusal.value)
+        == f"--out: '{table.folder}' holds another comparison. Give another folder; 'biofa resume {table.folder}' goes"
+        " on with that one."
+    )
 
 
 def test_a_folder_that_holds_something_else_is_refused(tmp_path, parts):
@@ -107,16 +134,34 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, parts):
     (tmp_path / "file").touch()
     with pytest.raises(CannotWrite) as refusal:
         write(tmp_path / "file" / "s", REQUEST, *parts)
-    assert str(refusal.value) == f"--out: '{tmp_path / 'file' / 's'}' cannot be written (Not a directory). Give a folder of your own."
+    assert (
+        str(refusal.value)
+        == f"--out: '{tmp_path / 'file' / 's'}' cannot be written (Not a directory). Give a folder of your own."
+    )
 
 
 def test_where_there_is_no_table_the_remedy_is_told(tmp_path):
     with pytest.raises(NoSuchFile) as refusal:
         read(tmp_path)
-    assert str(refusal.value) == f"there is no comparison in '{tmp_path}'. Begin one with 'biofa compare MODEL --schemes a,b --seeds N --out {tmp_path}'."
+    assert (
+        str(refusal.value)
+        == f"there is no comparison in '{tmp_path}'. Begin one with 'biofa compare MODEL --schemes a,b --seeds N --out"
+        f" {tmp_path}'."
+    )
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b'{"format": 1}', b'{"format": 1, "table": 1, "sha256": ""}', b'{"format": 1, "table": "{}", "sha256": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"{}",
+        b'{"format": 1}',
+        b'{"format": 1, "table": 1, "sha256": ""}',
+        b'{"format": 1, "table": "{}", "sha256": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}',
+    ],
+)
 def test_a_damaged_table_is_refused(table, content):
     path = table.folder / "sweep.json"
     path.write_bytes(content)
@@ -126,12 +171,31 @@ def test_a_damaged_table_is_refused(table, content):
     assert str(refusal.value).endswith("). Begin the comparison again in another folder.")
 
 
-@pytest.mark.parametrize(("change", "error", "words"), [
-    ({"format": 0}, DamagedFile, "'{path}' is damaged (its checksum or format is wrong). Begin the comparison again in another folder."),
-    ({"format": "2"}, DamagedFile, "'{path}' is damaged (its checksum or format is wrong). Begin the comparison again in another folder."),
-    ({"sha256": "0"}, DamagedFile, "'{path}' is damaged (its checksum or format is wrong). Begin the comparison again in another folder."),
-    ({"format": 2}, WrongVersion, "'{path}' was written by a newer bioFA (format 2; this one reads 1). Go on with that one."),
-])
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (
+            {"format": 0},
+            DamagedFile,
+            "'{path}' is damaged (its checksum or format is wrong). Begin the comparison again in another folder.",
+        ),
+        (
+            {"format": "2"},
+            DamagedFile,
+            "'{path}' is damaged (its checksum or format is wrong). Begin the comparison again in another folder.",
+        ),
+        (
+            {"sha256": "0"},
+            DamagedFile,
+            "'{path}' is damaged (its checksum or format is wrong). Begin the comparison again in another folder.",
+        ),
+        (
+            {"format": 2},
+            WrongVersion,
+            "'{path}' was written by a newer bioFA (format 2; this one reads 1). Go on with that one.",
+        ),
+    ],
+)
 def test_what_is_wrong_with_a_table_is_told(table, change, error, words):
     path = table.folder / "sweep.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
@@ -150,9 +214,11 @@ def test_a_table_of_other_versions_is_refused_unless_they_may_mix(table, package
         return
     with pytest.raises(ChangedSince) as refusal:
         read(table.folder)
-    assert str(refusal.value) == (
-        f"the comparison in '{table.folder}' was begun with {package} 0.1; here is {here[package]}, which may give other numbers. "
-        f"Go on with {package} 0.1, or begin again in another folder; or let the versions mix: --allow-mixed."
+    assert (
+        str(refusal.value)
+        == f"the comparison in '{table.folder}' was begun with {package} 0.1; here is {here[package]}, which may give"
+        f" other numbers. Go on with {package} 0.1, or begin again in another folder; or let the versions mix:"
+        " --allow-mixed."
     )
 
 
@@ -167,14 +233,27 @@ def test_a_job_is_done_when_its_outcome_is_proven(table):
     assert read(table.folder).outcome(table.jobs[0]) is None
 
 
-@pytest.mark.parametrize("change", [{"seed": 2}, {"experiment_sha256": "0"}, {"result_sha256": "0"}, {"status": None, "seed": "1"}])
+@pytest.mark.parametrize(
+    "change", [{"seed": 2}, {"experiment_sha256": "0"}, {"result_sha256": "0"}, {"status": None, "seed": "1"}]
+)
 def test_an_outcome_of_something_else_does_not_count(table, change):
     outcome = done(table, "a1") | change
     record(table.folder / "runs" / "a1", outcome)
     assert table.outcome(table.jobs[0]) is None
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"sha256": "", "outcome": "{}"}', '{"sha256": "", "outcome": 1}', '{"sha256": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a", "outcome": "{}"}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"sha256": "", "outcome": "{}"}',
+        '{"sha256": "", "outcome": 1}',
+        '{"sha256": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a", "outcome": "{}"}',
+    ],
+)
 def test_a_damaged_outcome_does_not_count(table, content):
     done(table, "a1")
     (table.folder / "runs" / "a1" / "outcome.json").write_text(content)
@@ -192,10 +271,18 @@ def test_a_changed_bit_of_outcome_or_result_does_not_count(table):
     assert table.outcome(table.jobs[0]) is None
 
 
-@pytest.mark.parametrize(("log", "complaint", "state"), [
-    ("first\nit broke\n\n", "it broke", "failed"), ("", None, "not finished"), ("  \n", None, "not finished"), ("x\n[time-limit] it was ended", "[time-limit] it was ended", "timeout"),
-    ("[out-of-memory] killed", "[out-of-memory] killed", "oom"), ("it said [out-of-memory]", "it said [out-of-memory]", "failed"), (b"\xff broke", "\ufffd broke", "failed"),
-])
+@pytest.mark.parametrize(
+    ("log", "complaint", "state"),
+    [
+        ("first\nit broke\n\n", "it broke", "failed"),
+        ("", None, "not finished"),
+        ("  \n", None, "not finished"),
+        ("x\n[time-limit] it was ended", "[time-limit] it was ended", "timeout"),
+        ("[out-of-memory] killed", "[out-of-memory] killed", "oom"),
+        ("it said [out-of-memory]", "it said [out-of-memory]", "failed"),
+        (b"\xff broke", "\ufffd broke", "failed"),
+    ],
+)
 def test_what_a_run_complained_of_is_its_last_line(table, log, complaint, state):
     (table.folder / "runs" / "a1.log").write_bytes(log if isinstance(log, bytes) else log.encode())
     assert table.complaint(table.jobs[0]) == complaint
@@ -206,7 +293,15 @@ def test_what_a_run_complained_of_is_its_last_line(table, log, complaint, state)
 
 def test_tuning_comes_before_what_is_compared(tmp_path, parts):
     conditions, _ = parts
-    jobs = [Job("t1", 0, 8, 0.5), Job("t2", 0, 9, 0.5), Job("t3", 0, 8, 2.0), Job("t4", 0, 9, 2.0), Job("u1", 1, 8, 3.0), Job("a1", 0, 1), Job("b1", 1, 1)]
+    jobs = [
+        Job("t1", 0, 8, 0.5),
+        Job("t2", 0, 9, 0.5),
+        Job("t3", 0, 8, 2.0),
+        Job("t4", 0, 9, 2.0),
+        Job("u1", 1, 8, 3.0),
+        Job("a1", 0, 1),
+        Job("b1", 1, 1),
+    ]
     table = write(tmp_path / "s", REQUEST, conditions, jobs)
     assert [job.name for job in table.compared] == ["a1", "b1"]
     assert table.chosen(0) is None
@@ -217,7 +312,14 @@ def test_tuning_comes_before_what_is_compared(tmp_path, parts):
         done(table, name, result=None, validation_error=error)
     assert table.chosen(0) is None
     done(table, "t4", result=None, validation_error=0.3)
-    assert table.chosen(0) == {"factor": 2.0, "at_edge": True, "grid": [{"factor": 0.5, "mean": pytest.approx(0.3), "values": [0.4, 0.2]}, {"factor": 2.0, "mean": 0.25, "values": [0.2, 0.3]}]}
+    assert table.chosen(0) == {
+        "factor": 2.0,
+        "at_edge": True,
+        "grid": [
+            {"factor": 0.5, "mean": pytest.approx(0.3), "values": [0.4, 0.2]},
+            {"factor": 2.0, "mean": 0.25, "values": [0.2, 0.3]},
+        ],
+    }
     assert table.experiment(jobs[5]) == tuning.scaled(table.experiments[0], 2.0)
     done(table, "u1", status="diverged", result=None)
     assert table.chosen(1)["factor"] == 1.0
@@ -232,7 +334,9 @@ def test_without_tuning_nothing_is_scaled(table):
 
 
 def test_what_is_left_is_told_from_what_is_done(table, monkeypatch):
-    monkeypatch.setattr(sweep.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 123 if folder == table.folder else 0}))
+    monkeypatch.setattr(
+        sweep.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 123 if folder == table.folder else 0})
+    )
     assert estimate(table, table.jobs) is None
     done(table, "a1", status="diverged", result=None)
     assert estimate(table, table.jobs) is None
@@ -247,7 +351,12 @@ def test_what_is_left_is_told_from_what_is_done(table, monkeypatch):
     assert estimate(table, table.jobs[:1]) == {"left": 0, "seconds": 0.0, "bytes": 0, "free": 123}
     done(table, "a2", wall=3.0, cached=False)  # as if compiling took longer than all
     assert estimate(table, [Job("x", 0, 7)])["seconds"] == 5.0
-    assert estimate(table, [Job("x", 0, 7, 2.0), Job("y", 7, 7)]) == {"left": 2, "seconds": 5.0 + 10.0, "bytes": pytest.approx(23 / 3), "free": 123}
+    assert estimate(table, [Job("x", 0, 7, 2.0), Job("y", 7, 7)]) == {
+        "left": 2,
+        "seconds": 5.0 + 10.0,
+        "bytes": pytest.approx(23 / 3),
+        "free": 123,
+    }
 
 
 def test_limits_are_five_failures_and_no_time():
@@ -258,7 +367,9 @@ def test_every_outcome_of_a_comparison_is_read_and_proved_once(tmp_path, monkeyp
     fabricate(compare, tmp_path / "c", 3)
     found, read_files = read(tmp_path / "c"), []
     prove = Sweep._prove
-    monkeypatch.setattr(Sweep, "_prove", lambda self, job, hashed: read_files.append(job.name) or prove(self, job, hashed))
+    monkeypatch.setattr(
+        Sweep, "_prove", lambda self, job, hashed: read_files.append(job.name) or prove(self, job, hashed)
+    )
     outcomes = read_outcomes(found)
     said = compare.summary(outcomes)
     compare.write_tables(outcomes)

@@ -1,4 +1,5 @@
-"""What the source paper proves or shows, held against the reference. Notation: y = W A x, E = T - W A, fed back by B."""
+"""What the source paper proves or shows, held against the reference.
+Notation: y = W A x, E = T - W A, fed back by B."""
 
 import numpy as np
 import pytest
@@ -26,15 +27,22 @@ def linear(sizes, task, presentations, learning_rate, scheme="fa", hidden_learni
         "readout_rule": DeltaRule(learning_rate=learning_rate),
     }
     settings = Shallow(readout_rule=rates["readout_rule"]) if scheme == "shallow" else SCHEMES[scheme](**rates)
-    protocol = Protocol(epochs=-(-presentations // task.examples), presentations=presentations, shuffle=False, snapshots=snapshots)
+    protocol = Protocol(
+        epochs=-(-presentations // task.examples), presentations=presentations, shuffle=False, snapshots=snapshots
+    )
     return Experiment(
-        name="theory", circuit=Layered(sizes=sizes, scheme=scheme, schemes={scheme: settings}, **circuit), task=task, protocol=protocol
+        name="theory",
+        circuit=Layered(sizes=sizes, scheme=scheme, schemes={scheme: settings}, **circuit),
+        task=task,
+        protocol=protocol,
     )
 
 
 def white(n_in, n_out):
     """Inputs sqrt(n) e_1, ..., sqrt(n) e_n in turn: over one round the mean of x x' is exactly the identity."""
-    return LinearTeacher(n_in=n_in, n_out=n_out, examples=n_in, test_examples=n_in, inputs=Identity(scale=np.sqrt(n_in)))
+    return LinearTeacher(
+        n_in=n_in, n_out=n_out, examples=n_in, test_examples=n_in, inputs=Identity(scale=np.sqrt(n_in))
+    )
 
 
 def run(experiment, seed=1):
@@ -67,10 +75,15 @@ def test_what_feedback_alignment_conserves_drifts_in_proportion_to_the_step():
         return feedback @ forward + forward.T @ feedback.T - hidden @ hidden.T
 
     def drift(learning_rate, presentations):
-        experiment = linear((8, 6, 3), white(8, 3), presentations, learning_rate, weights=(Uniform(low=-0.3, high=0.3),))
+        experiment = linear(
+            (8, 6, 3), white(8, 3), presentations, learning_rate, weights=(Uniform(low=-0.3, high=0.3),)
+        )
         result = run(experiment)
         assert result.metrics["test_nse"] < 1e-3  # the flow went all the way, so there was something to conserve
-        return np.abs(conserved(result.state) - conserved(draw(experiment, 1).state)).max(), np.abs(conserved(result.state)).max()
+        return (
+            np.abs(conserved(result.state) - conserved(draw(experiment, 1).state)).max(),
+            np.abs(conserved(result.state)).max(),
+        )
 
     (coarse, size), (fine, _), (finest, _) = drift(4e-3, 2000), drift(2e-3, 4000), drift(1e-3, 8000)
     assert finest < 0.05 * size
@@ -84,7 +97,15 @@ def test_one_pattern_from_zero_weights_makes_feedback_alignment_follow_the_pseud
     x, target = shown.inputs[0], shown.targets[0]
     rate, presentations = 0.01, 200
     result = run(
-        linear((10, 7, 4), task, presentations, rate, hidden_learning_rate=rate / (x @ x), snapshots=presentations, weights=(Constant(value=0.0),))
+        linear(
+            (10, 7, 4),
+            task,
+            presentations,
+            rate,
+            hidden_learning_rate=rate / (x @ x),
+            snapshots=presentations,
+            weights=(Constant(value=0.0),),
+        )
     )
     fed_back = result.state["mismatch_to_hidden.w"] @ target  # B y*
     s_h = s_w = 0.0
@@ -110,9 +131,15 @@ def angle(a, b):
 
 def flow_of_two_weights(hidden, forward, learning_rate=5e-3, presentations=4000):
     """The 1-1-1 network with T = B = x = 1 from given weights; both weights over time."""
-    task = LinearTeacher(n_in=1, n_out=1, examples=1, test_examples=1, teacher=Constant(value=1.0), inputs=Constant(value=1.0))
+    task = LinearTeacher(
+        n_in=1, n_out=1, examples=1, test_examples=1, teacher=Constant(value=1.0), inputs=Constant(value=1.0)
+    )
     start = (Values(values=((hidden,),)), Values(values=((forward,),)))
-    result = run(linear((1, 1, 1), task, presentations, learning_rate, snapshots=40, weights=start, feedback=(Constant(value=1.0),)))
+    result = run(
+        linear(
+            (1, 1, 1), task, presentations, learning_rate, snapshots=40, weights=start, feedback=(Constant(value=1.0),)
+        )
+    )
     return result.snapshots["input_to_hidden.w"][:, 0, 0], result.snapshots["hidden_to_output.w"][:, 0, 0]
 
 
@@ -148,11 +175,14 @@ def test_the_minimal_model_shows_both_branches():
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_shallow_learning_is_left_with_the_third_that_its_hidden_layer_cannot_see(seed):
-    experiment = linear((30, 20, 10), white(30, 10), 6000, 1e-3, scheme="shallow", weights=(Orthogonal(), Uniform(low=-0.01, high=0.01)))
+    experiment = linear(
+        (30, 20, 10), white(30, 10), 6000, 1e-3, scheme="shallow", weights=(Orthogonal(), Uniform(low=-0.01, high=0.01))
+    )
     result, instance = run(experiment, seed), draw(experiment, seed)
     seen = instance.state["input_to_hidden.w"]
     targets = instance.data.train.targets
-    floor = nse(targets, seen.T @ seen @ targets)  # inputs are a multiple of the identity, the rows of `seen` orthonormal
+    # inputs are a multiple of the identity, the rows of `seen` orthonormal
+    floor = nse(targets, seen.T @ seen @ targets)
     assert floor < result.metrics["test_nse"] < 1.05 * floor
     assert result.metrics["test_nse"] == pytest.approx(1 / 3, abs=0.1)
     np.testing.assert_array_equal(result.state["input_to_hidden.w"], seen)
@@ -171,9 +201,14 @@ def test_feedback_may_be_all_positive_but_not_of_rank_one(seed):
 
 @pytest.mark.slow
 def test_the_linear_model_learns_and_aligns_as_in_figure_1():
-    runs = {scheme: [run(bioFA.load("linear").with_scheme(scheme), seed) for seed in range(1, 9)] for scheme in ("fa", "bp", "shallow", "np")}
+    runs = {
+        scheme: [run(bioFA.load("linear").with_scheme(scheme), seed) for seed in range(1, 9)]
+        for scheme in ("fa", "bp", "shallow", "np")
+    }
     error = {scheme: np.array([result.metrics["nse"] for result in results]) for scheme, results in runs.items()}
-    angles = {scheme: np.array([result.alignment["mismatch_to_hidden"] for result in runs[scheme]]) for scheme in ("fa", "bp")}
+    angles = {
+        scheme: np.array([result.alignment["mismatch_to_hidden"] for result in runs[scheme]]) for scheme in ("fa", "bp")
+    }
     assert np.median(error["fa"]) < 1e-8
     assert error["bp"].max() < 1e-9
     assert 0.25 < error["shallow"].min() < error["shallow"].max() < 0.6

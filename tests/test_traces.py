@@ -48,17 +48,25 @@ def course(rule, r, gain, error, dt=DT, T=None):
 
 def cascade(t, taus):
     """The impulse response of low-pass filters of unit area, one after the other, by partial fractions."""
-    return sum(tau ** (len(taus) - 2) * np.exp(-t / tau) / math.prod(tau - other for other in taus if other != tau) for tau in taus)
+    return sum(
+        tau ** (len(taus) - 2) * np.exp(-t / tau) / math.prod(tau - other for other in taus if other != tau)
+        for tau in taus
+    )
 
 
 @pytest.mark.parametrize("dt", [1e-4, 2e-5])
 def test_superspike_filters_a_spike_by_epsilon_and_alpha_once_each(dt):
-    """One spike at 0, through r (5 ms), the membrane (10 ms) and alpha (4 and 8 ms): four filters, no more, no fewer."""
+    """One spike at 0, through r (5 ms), the membrane (10 ms) and alpha (4 and 8 ms): four filters, no more,
+    no fewer."""
     rule, steps = Superspike(tau_mem="10 ms", tau_rise="4 ms", tau_decay="8 ms"), round(0.1 / dt)
     t = np.arange(steps) * dt
     r = np.exp(-t / 5e-3) / 5e-3
     kept = course(rule, r, np.full(steps, 0.7), np.zeros(steps), dt)
-    for name, taus, factor in (("potential", (5e-3, 10e-3), 1.0), ("rising", (5e-3, 10e-3, 4e-3), 0.7), ("eligibility", (5e-3, 10e-3, 4e-3, 8e-3), 0.7)):
+    for name, taus, factor in (
+        ("potential", (5e-3, 10e-3), 1.0),
+        ("rising", (5e-3, 10e-3, 4e-3), 0.7),
+        ("eligibility", (5e-3, 10e-3, 4e-3, 8e-3), 0.7),
+    ):
         expected = factor * cascade(t + dt, taus)
         assert np.abs(kept[name] - expected).max() < 3 * dt / 4e-3 * expected.max()
         assert kept[name].sum() * dt == pytest.approx(factor, rel=0.05)  # unit area, whatever the filters
@@ -81,21 +89,29 @@ def test_superspike_is_the_correlation_of_error_and_filtered_coincidence_over_th
 
 def test_superspike_learns_as_much_per_presentation_however_long_and_fine_it_is():
     rule = Superspike(learning_rate=0.4)
-    settled = [course(rule, *(np.full(round(time / dt), value) for value in (0.5, 0.3, 2.0)), dt)["w"][-1] for time, dt in ((2.0, 1e-3), (4.0, 1e-3), (4.0, 2.5e-4))]
+    settled = [
+        course(rule, *(np.full(round(time / dt), value) for value in (0.5, 0.3, 2.0)), dt)["w"][-1]
+        for time, dt in ((2.0, 1e-3), (4.0, 1e-3), (4.0, 2.5e-4))
+    ]
     assert settled == pytest.approx([0.4 * 2.0 * 0.3 * 0.5] * 3, rel=0.02)
 
 
 def test_the_fast_sigmoid_is_that_of_the_source_at_the_membrane_that_was_tested():
     neuron = Lif(surrogate="fast_sigmoid", steepness=4.0)
     np.testing.assert_allclose(neuron.gain(np.zeros(3), np.array([1.0, 0.5, 2.0])), [1.0, 1 / 9, 1 / 25])
-    spiked = neuron.advance({name: np.full(1, v) for name, v in (neuron.state | {"v": 1.5, "I": 1.5}).items()}, {"drive": np.zeros(1), "train": np.zeros(1)}, DT)
+    spiked = neuron.advance(
+        {name: np.full(1, v) for name, v in (neuron.state | {"v": 1.5, "I": 1.5}).items()},
+        {"drive": np.zeros(1), "train": np.zeros(1)},
+        DT,
+    )
     assert spiked["fired"][0] == 1
     assert spiked["v"][0] == 0.0
     assert spiked["tested"][0] > 1.0
 
 
 def test_the_van_rossum_unit_measures_the_distance_of_its_source():
-    """Two spikes, one a step late and one missed: half the integral of the squared filtered difference, by convolution."""
+    """Two spikes, one a step late and one missed: half the integral of the squared filtered difference,
+    by convolution."""
     unit, steps = VanRossumError(tau_rise="4 ms", tau_decay="9 ms"), 200
     target, output = np.zeros(steps), np.zeros(steps)
     target[[20, 60]], output[21] = 10.0, 10.0
@@ -121,12 +137,16 @@ class Filtered(DeltaRule):
     tau_trace: Annotated[Number, Unit("s"), Gt(0)] = 20e-3
 
     state: ClassVar = {"trace": 0.0}
-    equations: ClassVar = "dw/dt = learning_rate * error_post * trace / T - decay * w / T : 1\ndtrace/dt = (r_pre - trace)/tau_trace : 1"
+    equations: ClassVar = (
+        "dw/dt = learning_rate * error_post * trace / T - decay * w / T : 1\ndtrace/dt = (r_pre - trace)/tau_trace : 1"
+    )
 
     def step(self, synapses, pre, post, dt, T):
         trace = synapses["trace"]
         new = super().step(synapses, {"r": np.ones_like(pre["r"])}, {"error": np.ones_like(post["error"])}, dt, T)
-        new["w"] = synapses["w"] + dt / T * (self.learning_rate * post["error"][:, np.newaxis] * trace - self.decay * synapses["w"])
+        new["w"] = synapses["w"] + dt / T * (
+            self.learning_rate * post["error"][:, np.newaxis] * trace - self.decay * synapses["w"]
+        )
         return new | {"trace": trace + (1 - math.exp(-dt / self.tau_trace)) * (pre["r"] - trace)}
 
 
@@ -135,7 +155,9 @@ class FilteredTwice(Filtered):
 
     def step(self, synapses, pre, post, dt, T):
         once = super().step(synapses, pre, post, dt, T)
-        return once | {"trace": synapses["trace"] + (1 - math.exp(-dt / self.tau_trace)) * (once["trace"] - synapses["trace"])}
+        return once | {
+            "trace": synapses["trace"] + (1 - math.exp(-dt / self.tau_trace)) * (once["trace"] - synapses["trace"])
+        }
 
 
 class Sharing(Filtered):
@@ -155,7 +177,11 @@ class Forgotten(Filtered):
 
 def test_a_rule_of_ones_own_with_a_trace_is_checked_too():
     assert check_rule(Filtered()).passes, str(check_rule(Filtered()))
-    for rule, check in ((FilteredTwice, "Brian2 string"), (Sharing, "weight of another"), (Forgotten, "a synapse changes")):
+    for rule, check in (
+        (FilteredTwice, "Brian2 string"),
+        (Sharing, "weight of another"),
+        (Forgotten, "a synapse changes"),
+    ):
         report = check_rule(rule())
         assert any(check in finding.check and finding.passes is False for finding in report.findings), str(report)
 
@@ -172,7 +198,9 @@ def test_a_trace_that_is_no_filter_of_activity_is_refused(equations, message):
     Odd.equations = equations
     network = systems.mixed_tissue().network
     with pytest.raises(ModelError, match=message):
-        network.replace(pathways=tuple(p.replace(plasticity=Odd()) if p.name == "hidden_to_answer" else p for p in network.pathways))
+        network.replace(
+            pathways=tuple(p.replace(plasticity=Odd()) if p.name == "hidden_to_answer" else p for p in network.pathways)
+        )
 
 
 def rates(inputs, targets, **protocol):
@@ -182,14 +210,23 @@ def rates(inputs, targets, **protocol):
         Population("answer", size=1, neuron=LeakyRate()), Population("mismatch", size=1, neuron=ErrorUnit()),
     )
     pathways = (
-        Pathway("image_to_answer", source="image", target="answer", weights=Normal(), plasticity=DeltaRule(learning_rate=0.1)),
+        Pathway(
+            "image_to_answer",
+            source="image",
+            target="answer",
+            weights=Normal(),
+            plasticity=DeltaRule(learning_rate=0.1),
+        ),
         Pathway("wanted_to_mismatch", source="wanted", target="mismatch", port="target", weights=Identity()),
         Pathway("answer_to_mismatch", source="answer", target="mismatch", port="prediction", weights=Identity()),
         Pathway("mismatch_to_answer", source="mismatch", target="answer", port="error", weights=Identity()),
     )
     return lambda path: Experiment(
-        name="rates", circuit=Network(populations=populations, pathways=pathways), task=Arrays(path=str(path)),
-        protocol=Protocol(dt="1 ms", **({"presentation": "12 ms"} | protocol)), record=bioFA.Record(variables=("image.r", "wanted.r")),
+        name="rates",
+        circuit=Network(populations=populations, pathways=pathways),
+        task=Arrays(path=str(path)),
+        protocol=Protocol(dt="1 ms", **({"presentation": "12 ms"} | protocol)),
+        record=bioFA.Record(variables=("image.r", "wanted.r")),
     )
 
 
@@ -225,7 +262,9 @@ def test_stimuli_with_a_time_axis_agree_and_new_ones_need_no_new_program(binned,
     assert make_program(other).digest() == make_program(experiment).digest()
     assert verify(other, presentations=20).agrees
     result = bioFA.simulate(other, seed=2)
-    np.testing.assert_array_equal(result.recording.arrays["image.r"], draw(other, 2).data.train.inputs[draw(other, 2).order(0, 9)][:, -1])
+    np.testing.assert_array_equal(
+        result.recording.arrays["image.r"], draw(other, 2).data.train.inputs[draw(other, 2).order(0, 9)][:, -1]
+    )
 
 
 @pytest.mark.compiled
@@ -233,8 +272,13 @@ def test_bytes_may_have_a_time_axis(binned):
     experiment, *_ = binned
     instance = draw(experiment, 1)
     table = ByteTable(np.arange(24, dtype=np.uint8).reshape(4, 3, 2), np.linspace(-1, 1, 256))
-    instance = dataclasses.replace(instance, data=dataclasses.replace(instance.data, train=dataclasses.replace(instance.data.train, inputs=table)))
-    segments = [consumer(instance, backend).segment(instance.state, instance.training(0, 4), True) for backend in ("numpy", "cpp")]
+    instance = dataclasses.replace(
+        instance, data=dataclasses.replace(instance.data, train=dataclasses.replace(instance.data.train, inputs=table))
+    )
+    segments = [
+        consumer(instance, backend).segment(instance.state, instance.training(0, 4), True)
+        for backend in ("numpy", "cpp")
+    ]
     for name, array in segments[0].state.items():
         np.testing.assert_allclose(segments[1].state[name], array, rtol=0, atol=1e-14)
 
@@ -248,14 +292,28 @@ def test_bins_that_do_not_fit_the_presentation_are_refused(binned, tmp_path):
         system.replace(protocol=system.protocol.replace(presentation=80e-3))
     with pytest.raises(ModelError, match=r"reset = true"):
         system.replace(protocol=system.protocol.replace(reset=False))
-    np.savez(tmp_path / "odd.npz", inputs=np.zeros((4, 3, 2)), targets=np.ones((4, 1)), test_inputs=np.zeros((4, 2, 2)), test_targets=np.ones((4, 1)))
+    np.savez(
+        tmp_path / "odd.npz",
+        inputs=np.zeros((4, 3, 2)),
+        targets=np.ones((4, 1)),
+        test_inputs=np.zeros((4, 2, 2)),
+        test_targets=np.ones((4, 1)),
+    )
     with pytest.raises(FileError, match="as many columns"):
         Arrays(path=str(tmp_path / "odd.npz")).sizes()
 
 
 def test_frozen_patterns_are_frozen_and_their_targets_have_their_slots():
     task = SpikePatterns(n_in=30, n_out=3, patterns=4)
-    first, again, other = (draw(systems.traced_tissue(True).replace(task=task.replace(n_in=5, duration=0.04, earliest=5e-3, target_spikes=2)), seed).data.train for seed in (1, 1, 2))
+    first, again, other = (
+        draw(
+            systems.traced_tissue(True).replace(
+                task=task.replace(n_in=5, duration=0.04, earliest=5e-3, target_spikes=2)
+            ),
+            seed,
+        ).data.train
+        for seed in (1, 1, 2)
+    )
     np.testing.assert_array_equal(first.inputs, again.inputs)
     assert (first.inputs != other.inputs).any()
     drawn = task.draw(lambda purpose: np.random.default_rng(len(purpose))).train
@@ -324,7 +382,11 @@ def test_a_missing_1_over_T_is_refused_by_its_unit(monkeypatch):
 @pytest.mark.compiled
 @pytest.mark.parametrize("feedback", ["random", "uniform", "symmetric"])
 def test_the_van_rossum_distance_falls_for_every_feedback(feedback):
-    changes = {"random": {}, "uniform": {"circuit.feedback": {"name": "constant", "value": 1.0}}, "symmetric": {"circuit.scheme": "bp"}}[feedback]
+    changes = {
+        "random": {},
+        "uniform": {"circuit.feedback": {"name": "constant", "value": 1.0}},
+        "symmetric": {"circuit.scheme": "bp"},
+    }[feedback]
     curves = [bioFA.simulate(bioFA.load("pattern", changes), seed=seed).learning_curve for seed in (1, 2, 3)]
     assert all(curve[-50:].mean() < min(0.5 * curve[0], 0.9) for curve in curves)  # below that of a silent output
     assert np.median([curve[-50:].mean() for curve in curves]) < 0.3

@@ -35,7 +35,11 @@ def test_the_rates_of_feedback_are_scaled_in_the_network(scheme, rate):
         return [p.plasticity for p in experiment.network.plastic() if p.port == "error"]
 
     field = "decay" if rate.endswith("decay") else "learning_rate"
-    assert [getattr(rule, field) for rule in feedback(tuning.scaled(model, 10.0))] == [10.0 * getattr(rule, field) for rule in feedback(model)] != []
+    assert (
+        [getattr(rule, field) for rule in feedback(tuning.scaled(model, 10.0))]
+        == [10.0 * getattr(rule, field) for rule in feedback(model)]
+        != []
+    )
 
 
 @pytest.mark.parametrize("name", rules.names())

@@ -20,19 +20,42 @@ def test_every_prefix_of_every_unit_is_read_to_the_last_bit(unit, prefix, power)
     assert parse(f"-0.3 {prefix}{unit}", unit) == float(f"-0.3e{power}")
 
 
-@pytest.mark.parametrize(("text", "value"), [
-    ("20ms", 0.02), ("  20   ms ", 0.02), ("+.5 s", 0.5), ("5. s", 5.0), ("1e3 ms", 1.0), ("1E3 ms", 1.0), ("2.5e-2 s", 0.025), ("1e+1 s", 10.0), ("-70 mV", -0.07),
-])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("20ms", 0.02),
+        ("  20   ms ", 0.02),
+        ("+.5 s", 0.5),
+        ("5. s", 5.0),
+        ("1e3 ms", 1.0),
+        ("1E3 ms", 1.0),
+        ("2.5e-2 s", 0.025),
+        ("1e+1 s", 10.0),
+        ("-70 mV", -0.07),
+    ],
+)
 def test_a_quantity_is_read_however_it_is_written(text, value):
     assert parse(text, "s" if "V" not in text else "V") == value
 
 
-@pytest.mark.parametrize(("text", "complaint"), [
-    ("fast", "is not a number with a unit; give a number in s or text such as '20 ms'"), ("1 s 2", "is not a number with a unit; give a number in s or text such as '20 ms'"),
-    ("1,5 s", "is not a number with a unit; give a number in s or text such as '20 ms'"), ("20", "has no unit; give a number in s or text such as '20 ms'"),
-    ("20 sec", "has the unknown unit 'sec'; give a number in s or text such as '20 ms'"), ("20 MS", "has the unit 'MS', which does not measure what 's' measures; give a number in s or text such as '20 ms'"),
-    ("20 Hz", "has the unit 'Hz', which does not measure what 's' measures; give a number in s or text such as '20 ms'"),
-])
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("fast", "is not a number with a unit; give a number in s or text such as '20 ms'"),
+        ("1 s 2", "is not a number with a unit; give a number in s or text such as '20 ms'"),
+        ("1,5 s", "is not a number with a unit; give a number in s or text such as '20 ms'"),
+        ("20", "has no unit; give a number in s or text such as '20 ms'"),
+        ("20 sec", "has the unknown unit 'sec'; give a number in s or text such as '20 ms'"),
+        (
+            "20 MS",
+            "has the unit 'MS', which does not measure what 's' measures; give a number in s or text such as '20 ms'",
+        ),
+        (
+            "20 Hz",
+            "has the unit 'Hz', which does not measure what 's' measures; give a number in s or text such as '20 ms'",
+        ),
+    ],
+)
 def test_what_is_no_time_is_refused_with_what_it_is(text, complaint):
     with pytest.raises(ValueError, match=f"^{re.escape(complaint)}$"):
         parse(text, "s")
@@ -42,10 +65,28 @@ def test_the_example_is_of_the_unit_that_is_wanted():
     assert [sample(unit) for unit in ("s", "Hz", "V", "A", "ohm")] == ["20 ms", "5 Hz", "-70 mV", "1 A", "1 ohm"]
 
 
-@pytest.mark.parametrize(("value", "unit", "text"), [
-    (0.02, "s", "20 ms"), (0.0201, "s", "20.1 ms"), (1.0, "s", "1 s"), (2.0, "Hz", "2 Hz"), (1000.0, "Hz", "1 kHz"), (2e9, "ohm", "2 Gohm"), (5e6, "ohm", "5 Mohm"), (-0.07, "V", "-70 mV"), (0.0, "s", "0 s"),
-    (3e-6, "s", "3 us"), (4e-9, "A", "4 nA"), (5e-12, "F", "5 pF"), (1e-30, "s", "1e-30 s"), (0.5, "Hz", "0.5 Hz"), (0.1 + 0.2, "s", "0.30000000000000004 s"), (1e300, "s", "1e+300 s"), (250.0, "Hz", "250 Hz"),
-])
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0.02, "s", "20 ms"),
+        (0.0201, "s", "20.1 ms"),
+        (1.0, "s", "1 s"),
+        (2.0, "Hz", "2 Hz"),
+        (1000.0, "Hz", "1 kHz"),
+        (2e9, "ohm", "2 Gohm"),
+        (5e6, "ohm", "5 Mohm"),
+        (-0.07, "V", "-70 mV"),
+        (0.0, "s", "0 s"),
+        (3e-6, "s", "3 us"),
+        (4e-9, "A", "4 nA"),
+        (5e-12, "F", "5 pF"),
+        (1e-30, "s", "1e-30 s"),
+        (0.5, "Hz", "0.5 Hz"),
+        (0.1 + 0.2, "s", "0.30000000000000004 s"),
+        (1e300, "s", "1e+300 s"),
+        (250.0, "Hz", "250 Hz"),
+    ],
+)
 def test_a_number_is_written_as_short_as_can_be_and_comes_back(value, unit, text):
     assert write(value, unit) == text
     assert parse(text, unit) == value
@@ -86,10 +127,16 @@ class _Other(_Quantity):
     __module__ = "elsewhere"
 
 
-@pytest.mark.parametrize(("given", "complaint"), [
-    (_Quantity(0.02, VOLTAGE), "has the unit of volts; expected a quantity in s"), (math.inf, "must be a finite number"), (-math.inf, "must be a finite number"), (math.nan, "must be a finite number"),
-    ("20", "has no unit; give a number in s or text such as '20 ms'"),
-])
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        (_Quantity(0.02, VOLTAGE), "has the unit of volts; expected a quantity in s"),
+        (math.inf, "must be a finite number"),
+        (-math.inf, "must be a finite number"),
+        (math.nan, "must be a finite number"),
+        ("20", "has no unit; give a number in s or text such as '20 ms'"),
+    ],
+)
 def test_a_field_refuses_what_is_no_such_quantity(field, given, complaint):
     with pytest.raises(ValidationError) as refusal:
         field.validate_python(given)
@@ -99,7 +146,9 @@ def test_a_field_refuses_what_is_no_such_quantity(field, given, complaint):
 
 def test_a_quantity_of_others_is_no_number(field):
     with pytest.raises(ValidationError) as refusal:
-        TypeAdapter(Annotated[float, Unit("s")]).validate_python(type("Q", (), {"dim": None, "__module__": "elsewhere"})())
+        TypeAdapter(Annotated[float, Unit("s")]).validate_python(
+            type("Q", (), {"dim": None, "__module__": "elsewhere"})()
+        )
     assert refusal.value.errors()[0]["type"] == "float_type"
     with pytest.raises(ValidationError) as refusal:
         field.validate_python(_Other("x", VOLTAGE))
@@ -132,7 +181,9 @@ def test_the_schema_for_editors_says_what_a_field_takes(field):
         assert re.search(text["pattern"], taken)
     for refused in ("20", "20 Hz", "x 20 ms", "20 ms x"):
         assert not re.search(text["pattern"], refused)
-    titled = TypeAdapter(Annotated[float, Field(title="Rate", description="How often."), Gt(0), Unit("Hz"), Le(5)]).json_schema()
+    titled = TypeAdapter(
+        Annotated[float, Field(title="Rate", description="How often."), Gt(0), Unit("Hz"), Le(5)]
+    ).json_schema()
     assert titled["anyOf"][0] == {"type": "number", "exclusiveMinimum": 0, "maximum": 5}
     positive = TypeAdapter(Annotated[float, Unit("s"), Gt(0)]).json_schema()
     assert positive["anyOf"][0] == {"type": "number", "exclusiveMinimum": 0}

@@ -1,4 +1,5 @@
-"""Files that describe a rule or a neuron of somebody's own, opened where that class is not known: told which class it is and how to load it, never called damaged."""
+"""Files that describe a rule or a neuron of somebody's own, opened where that class is not known:
+told which class it is and how to load it, never called damaged."""
 
 import importlib
 import os
@@ -49,14 +50,19 @@ def stop(*_):
 
 @pytest.fixture(scope="module", params=["rule", "neuron"])
 def saved(request, tmp_path_factory):
-    """A folder with files of a run whose rule or neuron is a class of a module there; here, as in another process, nobody knows that class."""
+    """A folder with files of a run whose rule or neuron is a class of a module there; here, as in another process,
+    nobody knows that class."""
     folder = tmp_path_factory.mktemp("own")
     module = f"my_own_{request.param}"
     (folder / f"{module}.py").write_text(RULE if request.param == "rule" else NEURON)
     sys.path.insert(0, str(folder))
     try:
         part = importlib.import_module(module)
-        change = {"circuit.schemes.fa.rule": part.OwnOja()} if request.param == "rule" else {"circuit.hidden": part.OwnUnit(activation="linear")}
+        change = (
+            {"circuit.schemes.fa.rule": part.OwnOja()}
+            if request.param == "rule"
+            else {"circuit.hidden": part.OwnUnit(activation="linear")}
+        )
         experiment = bioFA.load("linear", {"task.examples": 20, **change})
         result = bioFA.simulate(experiment, seed=1, backend="numpy", folder=folder / "run")
         with pytest.raises(KeyboardInterrupt):
@@ -67,8 +73,18 @@ def saved(request, tmp_path_factory):
         exchange.load(folder / "there.safetensors").save(folder / "back")
     finally:
         sys.path.remove(str(folder))
-        (rules if request.param == "rule" else neurons).family._parts().pop("own_oja" if request.param == "rule" else "own_unit")
-    return folder, module, *(("plasticity rule", "own_oja", "OwnOja", "bioFA.rules") if request.param == "rule" else ("neuron model", "own_unit", "OwnUnit", "bioFA.neurons"))
+        (rules if request.param == "rule" else neurons).family._parts().pop(
+            "own_oja" if request.param == "rule" else "own_unit"
+        )
+    return (
+        folder,
+        module,
+        *(
+            ("plasticity rule", "own_oja", "OwnOja", "bioFA.rules")
+            if request.param == "rule"
+            else ("neuron model", "own_unit", "OwnUnit", "bioFA.neurons")
+        ),
+    )
 
 
 def hold(message, saved):
@@ -101,9 +117,15 @@ def test_a_reader_names_the_class_that_is_missing(name, saved):
 
 
 COMMANDS = {
-    "report": ["report", "run"], "export": ["export", "run/result.h5", "--to", "nir", "--out", "out.nir"],
-    "export of a run": ["export", "run", "--to", "arrays", "--out", "out"], "import": ["import", "there.safetensors", "--out", "in"], "show": ["show", "back/model.toml"],
-    "resume": ["resume", "stopped"], "run": ["run", "back/model.toml"], "weights after a run": ["run", "linear", "--after", "state.h5"], "bundle": ["bundle", "run", "--out", "out"],
+    "report": ["report", "run"],
+    "export": ["export", "run/result.h5", "--to", "nir", "--out", "out.nir"],
+    "export of a run": ["export", "run", "--to", "arrays", "--out", "out"],
+    "import": ["import", "there.safetensors", "--out", "in"],
+    "show": ["show", "back/model.toml"],
+    "resume": ["resume", "stopped"],
+    "run": ["run", "back/model.toml"],
+    "weights after a run": ["run", "linear", "--after", "state.h5"],
+    "bundle": ["bundle", "run", "--out", "out"],
 }
 
 
@@ -120,7 +142,17 @@ def test_the_command_that_a_message_gives_opens_the_file(saved):
     folder, module, _, _, own, home = saved
     first = f"import {module}, {home}; {home}.family.add({module}.{own})"
     environment = os.environ | {"PYTHONPATH": f"{folder}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
-    command = [sys.executable, "-c", f"{first}; import bioFA.cli; bioFA.cli.main()", "export", "run", "--to", "safetensors", "--out", f"opened_{module}.safetensors"]
+    command = [
+        sys.executable,
+        "-c",
+        f"{first}; import bioFA.cli; bioFA.cli.main()",
+        "export",
+        "run",
+        "--to",
+        "safetensors",
+        "--out",
+        f"opened_{module}.safetensors",
+    ]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (folder / f"opened_{module}.safetensors").is_file()
@@ -135,7 +167,12 @@ def test_a_misspelt_name_in_a_model_file_is_still_told_as_such(tmp_path):
 
 def test_a_description_without_a_note_of_its_parts_says_what_it_can():
     text = toml.dumps(bioFA.load("linear")).replace('name = "local_error"', 'name = "my_rule"', 1)
-    with pytest.raises(UnknownPart, match=r"the plasticity rule 'my_rule' is no part of bioFA but the class MyRule of its author, or of a newer bioFA"):
+    with pytest.raises(
+        UnknownPart,
+        match=(
+            r"the plasticity rule 'my_rule' is no part of bioFA but the class MyRule of its author, or of a newer bioFA"
+        ),
+    ):
         toml.loads(text)
     with pytest.raises(UnknownName):
         toml.loads(text.replace("my_rule", "x; import os"))

@@ -41,7 +41,8 @@ def test_the_verdict_does_not_depend_on_the_unit(scale, offset, share, seed):
 
 def test_small_weights_have_a_small_bound():
     weights = 1e-6 * np.random.default_rng(1).normal(size=(30, 20))
-    assert not compare("w", weights, weights * (1 + 1e-5)).agrees  # 1e-11 in size: 1e-10 as an absolute bound let it pass
+    # 1e-11 in size: 1e-10 as an absolute bound let it pass
+    assert not compare("w", weights, weights * (1 + 1e-5)).agrees
     assert compare("w", weights, weights * (1 + 1e-12)).agrees
 
 
@@ -81,7 +82,8 @@ def test_what_is_not_finite_never_agrees(broken):
 
 
 class Izhikevich(SpikingNeuron):
-    """dv/dt = 0.04 v^2 + 5 v + 140 - u + drive, du/dt = a (b v - u), in mV and ms; at 30 mV v = c, u += d. Izhikevich (2003), eqs. 1 to 3."""
+    """dv/dt = 0.04 v^2 + 5 v + 140 - u + drive, du/dt = a (b v - u), in mV and ms; at 30 mV v = c, u += d.
+    Izhikevich (2003), eqs. 1 to 3."""
 
     a: Annotated[Number, Gt(0)] = 0.02
     per: Annotated[Number, Unit("s"), Gt(0)] = 1e-3
@@ -108,14 +110,19 @@ class Izhikevich(SpikingNeuron):
         v, u = v + h * ((0.04 * v + 5.0) * v + 140.0 - u + now["drive"]), u + h * self.a * (0.2 * v - u)
         passed = v >= 30.0
         return {
-            **super().advance(state, now, dt), "v": np.where(passed, -65.0, v), "u": np.where(passed, u + 8.0, u), "fired": passed.astype(float)
+            **super().advance(state, now, dt),
+            "v": np.where(passed, -65.0, v),
+            "u": np.where(passed, u + 8.0, u),
+            "fired": passed.astype(float),
         }
 
     def expressions(self):
         return {"s": "fired", "train": "s/(unit_rate*dt)", "r": "filtered", "potential": "v"}
 
     def dynamics(self):
-        return f"dv/dt = (0.04*v**2 + 5*v + 140 - u + drive)/per : 1\ndu/dt = a*(0.2*v - u)/per : 1\n{super().dynamics()}"
+        return (
+            f"dv/dt = (0.04*v**2 + 5*v + 140 - u + drive)/per : 1\ndu/dt = a*(0.2*v - u)/per : 1\n{super().dynamics()}"
+        )
 
     def integration(self):
         return "euler"
@@ -138,7 +145,13 @@ def cortex() -> Experiment:
         Pathway("shown_to_cells", source="shown", target="cells", weights=Normal(scale=0.5)),
         Pathway("tonic_to_cells", source="tonic", target="cells", weights=Constant(value=10.0)),
         Pathway("cells_to_cells", source="cells", target="cells", carries="train", weights=Normal(scale=0.02)),
-        Pathway("cells_to_answer", source="cells", target="answer", weights=Normal(scale=0.1), plasticity=DeltaRule(learning_rate=1e-3)),
+        Pathway(
+            "cells_to_answer",
+            source="cells",
+            target="answer",
+            weights=Normal(scale=0.1),
+            plasticity=DeltaRule(learning_rate=1e-3),
+        ),
         Pathway("wanted_to_mismatch", source="wanted", target="mismatch", port="target", weights=Identity()),
         Pathway("answer_to_mismatch", source="answer", target="mismatch", port="prediction", weights=Identity()),
         Pathway("mismatch_to_answer", source="mismatch", target="answer", port="error", weights=Identity()),
@@ -164,7 +177,9 @@ def test_a_correct_neuron_in_millivolts_agrees_and_its_range_is_printed():
 def test_a_unit_as_text_in_millivolts_agrees():
     text = {"name": "equation", "rate": "20*tanh(u) - 65", "slope": "20*(1 - tanh(u)**2)"}
     rates = {f"circuit.schemes.fa.{rule}.learning_rate": 1e-6 for rule in ("rule", "readout_rule")}
-    outcome = verify(bioFA.load("linear", {"circuit.hidden": text, "record.variables": ["hidden.r"], **rates}), presentations=100)
+    outcome = verify(
+        bioFA.load("linear", {"circuit.hidden": text, "record.variables": ["hidden.r"], **rates}), presentations=100
+    )
     assert outcome.agrees, str(outcome)
     assert 0 < outcome.records["hidden.r"].range < 65
 
@@ -197,7 +212,10 @@ class Nearly(Reference):
 
 @pytest.mark.parametrize("size", [1.0, 1e-6])
 def test_a_wrong_share_of_the_weights_is_seen_at_any_size(size):
-    experiment = bioFA.load("linear", {"circuit.weights": {"name": "normal", "scale": size}, "circuit.schemes.fa.rule.learning_rate": 1e-6 * size})
+    experiment = bioFA.load(
+        "linear",
+        {"circuit.weights": {"name": "normal", "scale": size}, "circuit.schemes.fa.rule.learning_rate": 1e-6 * size},
+    )
     instance = bioFA.instance.draw(experiment, 1)
     outcome = verify(experiment, presentations=2, against=Nearly(instance))
     assert "input_to_hidden.w" in outcome.first_excess

@@ -39,7 +39,9 @@ def prepare(case: Case, precision: str, options: list[str], scratch: Path) -> Pe
     output = network.create(n_out, ann.Neuron(equations=f"r = {phi}\nmismatch = sum(wanted) - r"))
 
     def rule(term: str) -> ann.Synapse:
-        return ann.Synapse(parameters=f"eta = {case.rate!r} : projection", equations=f"w += eta*post.{term}*pre.r", psp="w*pre.r")
+        return ann.Synapse(
+            parameters=f"eta = {case.rate!r} : projection", equations=f"w += eta*post.{term}*pre.r", psp="w*pre.r"
+        )
 
     pathways = [
         (network.connect(image, hidden, "up", rule("delta")), case.w0),

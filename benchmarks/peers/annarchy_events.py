@@ -1,8 +1,8 @@
 """ANNarchy, the spiking case: spiking populations and projections from equations, compiled to C++, one thread.
 
-Weights change in `pre_spike`, as a spike is delivered; the error is a continuous `psp` of the output's mismatch. ANNarchy
-delivers in the next step what bioFA's input delivers in its own, so a run has one step more. Refractoriness and the exact
-solution of v and I are written out.
+Weights change in `pre_spike`, as a spike is delivered; the error is a continuous `psp` of the output's mismatch.
+ANNarchy delivers in the next step what bioFA's input delivers in its own, so a run has one step more. Refractoriness
+and the exact solution of v and I are written out.
 """
 
 from __future__ import annotations
@@ -55,13 +55,22 @@ def prepare(case: Case, precision: str, options: list[str], scratch: Path) -> Pe
     n_in, n_hidden, n_out = case.sizes
     fire = {"spike": "v > 1.0", "reset": "v = 0.0\nleft = held\nfired = 1.0"}
     image = network.create(ann.SpikeSourceArray(spike_times=[[0.0]] * n_in))
-    hidden = network.create(n_hidden, ann.Neuron(parameters=PARAMETERS, equations=EQUATIONS.format(error="g_down"), **fire))
-    output = network.create(n_out, ann.Neuron(
-        parameters=f"{PARAMETERS}target = 0.0", equations=f"{EQUATIONS.format(error='mismatch')}mismatch = target - trace", **fire,
-    ))
+    hidden = network.create(
+        n_hidden, ann.Neuron(parameters=PARAMETERS, equations=EQUATIONS.format(error="g_down"), **fire)
+    )
+    output = network.create(
+        n_out,
+        ann.Neuron(
+            parameters=f"{PARAMETERS}target = 0.0",
+            equations=f"{EQUATIONS.format(error='mismatch')}mismatch = target - trace",
+            **fire,
+        ),
+    )
     output.target = case.targets[0]
     change = case.rate / (UNIT_RATE * case.steps * DT)
-    learning = ann.Synapse(parameters=f"eta = {change!r} : projection", pre_spike="g_target += w\nw += eta*post.U*post.gated")
+    learning = ann.Synapse(
+        parameters=f"eta = {change!r} : projection", pre_spike="g_target += w\nw += eta*post.U*post.gated"
+    )
     up, out = network.connect(image, hidden, "up", learning), network.connect(hidden, output, "up", learning)
     down = network.connect(output, hidden, "down", ann.Synapse(psp="w*pre.mismatch"))
     for projection, weights in ((up, case.w0), (out, case.w1), (down, case.feedback)):

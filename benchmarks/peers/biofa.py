@@ -1,4 +1,5 @@
-"""bioFA itself: compiled by Brian2, with updates in blocks where that pays, or (`blocked`) always, or (`dense`) never, or (`reference`) the NumPy reference.
+"""bioFA itself: compiled by Brian2, with updates in blocks where that pays, or (`blocked`) always, or (`dense`) never,
+or (`reference`) the NumPy reference.
 
 It measures what a user's run measures (readout and feedback angle), here in the first presentation only.
 """
@@ -38,7 +39,9 @@ def experiment(case: Case, data: Path) -> Experiment:
         return spiking(case, data)
     np.savez(data, inputs=case.inputs, targets=case.targets)
     unit = StaticRate(activation=case.activation)
-    scheme = FeedbackAlignment(rule=LocalError(learning_rate=case.rate), readout_rule=DeltaRule(learning_rate=case.rate))
+    scheme = FeedbackAlignment(
+        rule=LocalError(learning_rate=case.rate), readout_rule=DeltaRule(learning_rate=case.rate)
+    )
     circuit = Layered(sizes=case.sizes, hidden=unit, output=unit, scheme="fa", schemes={"fa": scheme})
     return Experiment(name=case.name, circuit=circuit, task=Arrays(path=str(data)), protocol=Protocol(shuffle=False))
 
@@ -46,11 +49,22 @@ def experiment(case: Case, data: Path) -> Experiment:
 def spiking(case: Case, data: Path) -> Experiment:
     """The spiking case: frozen input spikes, one row a step; neurons and rule as `benchmarks/spikes.py` writes them."""
     np.savez(data, inputs=case.inputs.reshape(-1, case.steps, case.sizes[0]), targets=case.targets)
-    shared = {"tau": TAU, "tau_syn": TAU_SYN, "tau_trace": TAU_TRACE, "tau_dendrite": TAU_DENDRITE, "refractory_period": REFRACTORY, "unit_rate": UNIT_RATE}
+    shared = {
+        "tau": TAU,
+        "tau_syn": TAU_SYN,
+        "tau_trace": TAU_TRACE,
+        "tau_dendrite": TAU_DENDRITE,
+        "refractory_period": REFRACTORY,
+        "unit_rate": UNIT_RATE,
+    }
     cell = TwoCompartmentLif(gate_low=GATE[0], gate_high=GATE[1], **shared)
     rule = EventDrivenRandomBackpropagation(learning_rate=case.rate)
     circuit = Layered(
-        sizes=case.sizes, input=SpikeSource(unit_rate=UNIT_RATE, tau_trace=TAU_TRACE), hidden=cell, output=cell, scheme="fa",
+        sizes=case.sizes,
+        input=SpikeSource(unit_rate=UNIT_RATE, tau_trace=TAU_TRACE),
+        hidden=cell,
+        output=cell,
+        scheme="fa",
         schemes={"fa": FeedbackAlignment(rule=rule, readout_rule=rule)},
     )
     protocol = Protocol(shuffle=False, dt=DT, presentation=case.steps * DT)
@@ -69,7 +83,9 @@ def prepare(case: Case, precision: str, options: list[str], scratch: Path) -> Pe
         from bioFA.consumers.brian import cache
         from bioFA.consumers.brian.run import Compiled
 
-        runner = compiled = Compiled(instance, precision, blocked={"dense": False, "blocked": True}.get(options[0]) if options else None)
+        runner = compiled = Compiled(
+            instance, precision, blocked={"dense": False, "blocked": True}.get(options[0]) if options else None
+        )
         flags, note = " ".join(cache.flags()), f"first pathway {compiled.binary.pathways['input_to_hidden']}"
 
     def run(presentations: int) -> tuple[float, Weights]:

@@ -31,8 +31,11 @@ def prepare(case: Case, precision: str, options: list[str], scratch: Path) -> Pe
     return standalone(case, precision, scratch, _model)
 
 
-def standalone(case: Case, precision: str, scratch: Path, model: Callable[[Case], tuple[brian2.Network, list[Any]]]) -> Peer:
-    """A network and its two plastic `Synapses`, from `model(case)`, as a compiled program that takes its length from outside."""
+def standalone(
+    case: Case, precision: str, scratch: Path, model: Callable[[Case], tuple[brian2.Network, list[Any]]]
+) -> Peer:
+    """A network and its two plastic `Synapses`, from `model(case)`,
+    as a compiled program that takes its length from outside."""
     brian2.set_device("cpp_standalone", build_on_run=False)
     brian2.prefs["core.default_float_dtype"] = getattr(np, precision)
     network, synapses = model(case)
@@ -46,9 +49,16 @@ def standalone(case: Case, precision: str, scratch: Path, model: Callable[[Case]
 
     def run(presentations: int) -> tuple[float, Weights]:
         began = time.perf_counter()
-        subprocess.run(["./main"], cwd=scratch / "code", check=True, env=os.environ | {"PRESENTATIONS": str(presentations * case.steps)})
+        subprocess.run(
+            ["./main"],
+            cwd=scratch / "code",
+            check=True,
+            env=os.environ | {"PRESENTATIONS": str(presentations * case.steps)},
+        )
         seconds = time.perf_counter() - began
-        w0, w1 = (np.fromfile(f, precision).reshape(w.shape[::-1]).T for f, w in zip(files, (case.w0, case.w1), strict=True))
+        w0, w1 = (
+            np.fromfile(f, precision).reshape(w.shape[::-1]).T for f, w in zip(files, (case.w0, case.w1), strict=True)
+        )
         return seconds, (w0, w1)
 
     flags = re.search(r"^OPTIMISATIONS = (?:-I\S+ )?(.*)$", (scratch / "code" / "makefile").read_text(), re.MULTILINE)
@@ -59,7 +69,12 @@ def _model(case: Case) -> tuple[brian2.Network, list[Any]]:
     brian2.defaultclock.dt = 1 * ms
     rows, rate = len(case.inputs), case.rate
     n_in, n_hidden, n_out = case.sizes
-    shown = {"inputs": TimedArray(case.inputs, dt=1 * ms), "targets": TimedArray(case.targets, dt=1 * ms), "rows": rows, "eta": rate}
+    shown = {
+        "inputs": TimedArray(case.inputs, dt=1 * ms),
+        "targets": TimedArray(case.targets, dt=1 * ms),
+        "rows": rows,
+        "eta": rate,
+    }
     image = NeuronGroup(n_in, "r : 1", name="image")
     hidden = NeuronGroup(n_hidden, "u : 1\nr : 1\nback : 1\ndelta : 1", name="hidden")
     output = NeuronGroup(n_out, "u : 1\nr : 1\nmismatch : 1", name="answer")
@@ -91,7 +106,9 @@ def _model(case: Case) -> tuple[brian2.Network, list[Any]]:
 
 def length_from_environment(main: Path) -> None:
     """`Network::run(0.001, ...)` becomes as many milliseconds as the environment says."""
-    text, found = re.subn(r"network\.run\([^,]+,", 'network.run(1e-3*std::atof(std::getenv("PRESENTATIONS")),', main.read_text())
+    text, found = re.subn(
+        r"network\.run\([^,]+,", 'network.run(1e-3*std::atof(std::getenv("PRESENTATIONS")),', main.read_text()
+    )
     if found != 1:
         raise RuntimeError(f"Brian2's main.cpp calls run {found} times")
     main.write_text("#include <cstdlib>\n" + text)

@@ -20,15 +20,38 @@ def prepare(case: Case, precision: str, options: list[str], scratch: Path) -> Pe
     compiler = shlex.split(os.environ.get("CXX", "")) or ["g++"]
     real = {"float64": "double", "float32": "float"}[precision]
     n_in, n_hidden, n_out = case.sizes
-    defined = {"REAL": real, "N_IN": n_in, "N_HIDDEN": n_hidden, "N_OUT": n_out, "LOGISTIC": int(case.activation == "logistic")}
+    defined = {
+        "REAL": real,
+        "N_IN": n_in,
+        "N_HIDDEN": n_hidden,
+        "N_OUT": n_out,
+        "LOGISTIC": int(case.activation == "logistic"),
+    }
     source, program = Path(__file__).with_name("plain.cpp"), scratch / "plain"
-    subprocess.run([*compiler, *FLAGS.split(), *(f"-D{name}={value}" for name, value in defined.items()), str(source), "-o", str(program)], check=True)
+    subprocess.run(
+        [
+            *compiler,
+            *FLAGS.split(),
+            *(f"-D{name}={value}" for name, value in defined.items()),
+            str(source),
+            "-o",
+            str(program),
+        ],
+        check=True,
+    )
     for name in ARRAYS:
         np.ascontiguousarray(getattr(case, name), dtype=precision).tofile(scratch / name)
 
     def run(presentations: int) -> tuple[float, Weights]:
-        said = subprocess.run([str(program), str(scratch), str(presentations), repr(case.rate)], check=True, capture_output=True, text=True).stdout
-        w0, w1 = (np.fromfile(scratch / f"{name}.out", precision).reshape(getattr(case, name).shape) for name in ("w0", "w1"))
+        said = subprocess.run(
+            [str(program), str(scratch), str(presentations), repr(case.rate)],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        w0, w1 = (
+            np.fromfile(scratch / f"{name}.out", precision).reshape(getattr(case, name).shape) for name in ("w0", "w1")
+        )
         return float(said), (w0, w1)
 
     version = subprocess.run([*compiler, "-dumpfullversion"], capture_output=True, text=True).stdout.strip()

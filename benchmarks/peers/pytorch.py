@@ -14,7 +14,9 @@ def prepare(case: Case, precision: str, options: list[str], scratch: Path) -> Pe
     """Tensors of the case, and the loop over them."""
     torch.set_num_threads(1)
     kind = getattr(torch, precision)
-    inputs, targets, feedback = (torch.tensor(array, dtype=kind) for array in (case.inputs, case.targets, case.feedback))
+    inputs, targets, feedback = (
+        torch.tensor(array, dtype=kind) for array in (case.inputs, case.targets, case.feedback)
+    )
     logistic, rate, rows = case.activation == "logistic", case.rate, len(case.inputs)
 
     @torch.no_grad()

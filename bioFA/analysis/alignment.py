@@ -54,7 +54,9 @@ def alignment_angle(feedback: Array, forward: Array) -> float:
         ModelError: if the shapes are not each other's transpose, or one matrix is all zero.
     """
     if feedback.shape != forward.T.shape:
-        raise WrongShape(f"feedback must have the shape of forward transposed, {forward.T.shape}; got {feedback.shape}.")
+        raise WrongShape(
+            f"feedback must have the shape of forward transposed, {forward.T.shape}; got {feedback.shape}."
+        )
     for name, matrix in (("feedback", feedback), ("forward", forward)):
         if not matrix.any():
             raise OutOfRange(f"{name} is all zero, so it has no direction. Measure after the first weight change.")

@@ -4,8 +4,9 @@
     fano_factor   variance over mean of a neuron's spike counts over presentations; mean over neurons
     correlation   Pearson's, between the spike counts of two neurons in bins of 5 ms; mean over pairs
 
-Neurons that do not spike are left out. A Poisson process has 1, 1 and 0. Intervals lie within one presentation each, so short ones are seen more often, which lowers
-the CV; presentations of different examples raise Fano factor and correlation above those of repeats.
+Neurons that do not spike are left out. A Poisson process has 1, 1 and 0. Intervals lie within one presentation each, so
+short ones are seen more often, which lowers the CV;
+presentations of different examples raise Fano factor and correlation above those of repeats.
 
 Sources: Denker, Yegenoglu & Gruen (2018), Neuroinformatics 2018, P19 (Elephant); Dayan & Abbott (2001), section 1.4.
 """
@@ -66,7 +67,9 @@ def spike_statistics(spikes: Array, presentations: int, steps: int, dt: float) -
         whole.append(train(at, presentations * steps))
     correlation = None
     if len(whole) > 1:
-        matrix = correlation_coefficient(BinnedSpikeTrain(whole, bin_size=BIN * s, t_start=0 * s, t_stop=whole[0].t_stop, tolerance=None))
+        matrix = correlation_coefficient(
+            BinnedSpikeTrain(whole, bin_size=BIN * s, t_start=0 * s, t_stop=whole[0].t_stop, tolerance=None)
+        )
         correlation = float(np.nanmean(matrix[np.triu_indices(len(whole), 1)]))
     return {"cv_isi": _mean(cvs), "fano_factor": _mean(factors), "correlation": correlation}
 

@@ -8,17 +8,18 @@ direction, interval, p and verdict are all read from the same Walsh averages:
     difference        d_s = first_s - second_s                  0 where both diverged
     Walsh averages    w_st = (d_s + d_t) / 2,  s <= t           N = n (n + 1) / 2 of them
     estimate          the median of w (Hodges and Lehmann)
-    test at x         T = min(#{w <= x}, #{w >= x}),  p(x) = min(1, 2 P(W <= T)),  W: Wilcoxon's signed-rank statistic under the null
+    test at x         T = min(#{w <= x}, #{w >= x}),  p(x) = min(1, 2 P(W <= T)),  W: Wilcoxon's signed-rank statistic
+                      under the null
     interval          all x with p(x) not below the level at which Holm's correction tested this pair
     several pairs     Holm's step-down correction
 
-Averages that equal x count on both sides, which is the least favourable way to break ties and zeros: with it p is never too
-low, and the interval is closed, so that it leaves out 0 exactly where the test says that the two differ. An end that n seeds
-cannot bound at that level is infinite.
+Averages that equal x count on both sides, which is the least favourable way to break ties and zeros: with it p is never
+too low, and the interval is closed, so that it leaves out 0 exactly where the test says that the two differ. An end
+that n seeds cannot bound at that level is infinite.
 
-Sources: Wilcoxon (1945), Biometrics Bulletin 1:80; Hodges & Lehmann (1963), Ann. Math. Stat. 34:598; Tukey's interval as in
-Hollander, Wolfe & Chicken (2014), Nonparametric Statistical Methods, section 3.3; Holm (1979), Scand. J. Stat. 6:65;
-equality within a margin: Schuirmann (1987), J. Pharmacokinet. Biopharm. 15:657.
+Sources: Wilcoxon (1945), Biometrics Bulletin 1:80; Hodges & Lehmann (1963), Ann. Math. Stat. 34:598; Tukey's interval
+as in Hollander, Wolfe & Chicken (2014), Nonparametric Statistical Methods, section 3.3; Holm (1979), Scand. J. Stat.
+6:65; equality within a margin: Schuirmann (1987), J. Pharmacokinet. Biopharm. 15:657.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ LEAST = 8
 
 @dataclass(frozen=True)
 class Interval:
-    """A Hodges-Lehmann median and an interval about it; an end is infinite where so few values cannot bound it. NaN without values."""
+    """A Hodges-Lehmann median and an interval about it; an end is infinite where so few values cannot bound it.
+    NaN without values."""
 
     median: float
     low: float
@@ -52,8 +54,8 @@ class Interval:
 class Paired:
     """One condition against another over the same seeds; `first` is better where its values are lower.
 
-    Everything is over all `n` seeds; in `n_finite` of them both runs ended. `superiority` is the share of seeds in which
-    `first` is better, ties by half.
+    Everything is over all `n` seeds; in `n_finite` of them both runs ended. `superiority` is the share of seeds in
+    which `first` is better, ties by half.
     """
 
     n: int
@@ -93,12 +95,16 @@ def hodges_lehmann(values: Sequence[float] | Array, tests: int = 1, alpha: float
 def _row(values: Sequence[float] | Array) -> Array:
     x = np.asarray(values, dtype=float)
     if x.ndim != 1 or np.isnan(x).any():
-        raise OutOfRange(f"values must be numbers in one row, none missing; got shape {x.shape}. Give infinity for a run that diverged.")
+        raise OutOfRange(
+            f"values must be numbers in one row, none missing; got shape {x.shape}. Give infinity for a run that"
+            " diverged."
+        )
     return x
 
 
 def _walsh(d: Array) -> Array:
-    """`(n (n + 1) / 2,)`, sorted by nothing; NaN where +infinity meets -infinity, which lies on both sides of everything."""
+    """`(n (n + 1) / 2,)`, sorted by nothing; NaN where +infinity meets -infinity,
+    which lies on both sides of everything."""
     first, second = np.triu_indices(len(d))
     with np.errstate(invalid="ignore"):
         return 0.5 * d[first] + 0.5 * d[second]
@@ -120,12 +126,14 @@ def _cumulative(n: int) -> Array:
 
 
 def _corrected(below: Array, tests: int) -> Array:
-    """Two-sided p of P(W <= t), as one of so many tests; the one place where p is computed, so that equal p are equal bits."""
+    """Two-sided p of P(W <= t), as one of so many tests; the one place where p is computed,
+    so that equal p are equal bits."""
     return np.minimum(1.0, tests * np.minimum(1.0, 2.0 * below))
 
 
 def signed_rank_p(differences: Sequence[float] | Array) -> float:
-    """Two-sided p of 'differences are symmetric about 0' by the signed-rank test, never too low where there are ties and zeros.
+    """Two-sided p of 'differences are symmetric about 0' by the signed-rank test,
+    never too low where there are ties and zeros.
 
     Exact for any number of differences without ties; n of them can reach 2 / 2^n and no less.
     """
@@ -152,7 +160,9 @@ def paired(first: Sequence[float] | Array, second: Sequence[float] | Array) -> P
     if a.shape != b.shape or a.ndim != 1:
         raise WrongShape(f"runs are paired by seed, so both must have the same number; got {a.shape} and {b.shape}.")
     if np.isnan(a).any() or np.isnan(b).any():
-        raise OutOfRange("a value is missing (NaN). Give infinity for a run that diverged, and wait for one that has not ended.")
+        raise OutOfRange(
+            "a value is missing (NaN). Give infinity for a run that diverged, and wait for one that has not ended."
+        )
     with np.errstate(invalid="ignore"):
         d = np.where(a == b, 0.0, a - b)  # two runs that both diverged are a tie
     better = float(np.mean(d < 0) + 0.5 * np.mean(d == 0)) if len(d) else np.nan
@@ -189,7 +199,8 @@ def can_be_tested(n: int, tests: int) -> bool:
 
 
 def seeds_needed(pairs: int) -> int:
-    """The fewest seeds with which one of so many pairs could be claimed at all: the smallest n with pairs 2/2^n < 5 %."""
+    """The fewest seeds with which one of so many pairs could be claimed at all:
+    the smallest n with pairs 2/2^n < 5 %."""
     n = 1
     while not can_be_tested(n, pairs):
         n += 1

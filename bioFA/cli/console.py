@@ -38,7 +38,9 @@ class Commands(click.Group):
         ctx.meta[_JSON] = "--json" in args
         return super().parse_args(ctx, args)
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """Refuse an unknown command with the nearest known one."""
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             raise click.UsageError(f"unknown command '{args[0]}'.{suggestion(args[0], self.list_commands(ctx))}", ctx)
@@ -52,16 +54,37 @@ class Commands(click.Group):
         except click.UsageError as error:
             command = error.ctx.command_path if error.ctx is not None else "biofa"
             message = error.format_message()
-            _fail(ctx, "usage", f"{message if message.endswith(('.', '?')) else f'{message}.'} See '{command} --help'.", error.exit_code)
+            _fail(
+                ctx,
+                "usage",
+                f"{message if message.endswith(('.', '?')) else f'{message}.'} See '{command} --help'.",
+                error.exit_code,
+            )
         except BioFAError as error:
             _fail(ctx, error.code, str(error), error.exit_code)
         except MemoryError as error:
-            _fail(ctx, OutOfMemory.code, f"the memory of this machine does not suffice ({error}). Describe a smaller network, or record less.", OutOfMemory.exit_code)
+            _fail(
+                ctx,
+                OutOfMemory.code,
+                f"the memory of this machine does not suffice ({error}). Describe a smaller network, or record less.",
+                OutOfMemory.exit_code,
+            )
         except OSError as error:  # of the machine, wherever it strikes; any other is a mistake of ours
             if error.errno in SCARCE:
-                _fail(ctx, TooFewHandles.code, f"the system gives no more file handles, processes or memory: {error}. Run less at once, or raise the limit (ulimit -n, ulimit -u).", TooFewHandles.exit_code)
+                _fail(
+                    ctx,
+                    TooFewHandles.code,
+                    f"the system gives no more file handles, processes or memory: {error}. Run less at once, or raise"
+                    " the limit (ulimit -n, ulimit -u).",
+                    TooFewHandles.exit_code,
+                )
             elif error.errno in FULL:
-                _fail(ctx, CannotWrite.code, f"there is no space to write: {error}. Make some, then run the same command again.", CannotWrite.exit_code)
+                _fail(
+                    ctx,
+                    CannotWrite.code,
+                    f"there is no space to write: {error}. Make some, then run the same command again.",
+                    CannotWrite.exit_code,
+                )
             else:
                 raise
         except _Stopped as stopped:
@@ -90,7 +113,8 @@ def _terminable() -> Iterator[None]:
     def terminate(*_: object) -> None:
         raise _Terminated
 
-    if threading.current_thread() is not threading.main_thread():  # where a command is called from within a program, it may set no signals
+    # where a command is called from within a program, it may set no signals
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.signal(signal.SIGTERM, terminate)
@@ -142,7 +166,10 @@ def complete_model(ctx: click.Context, param: click.Parameter, incomplete: str) 
     """Built-in models, and files."""
     from bioFA.modelfiles.toml import builtin_models
 
-    return [*(CompletionItem(name) for name in builtin_models() if name.startswith(incomplete)), CompletionItem(incomplete, type="file")]
+    return [
+        *(CompletionItem(name) for name in builtin_models() if name.startswith(incomplete)),
+        CompletionItem(incomplete, type="file"),
+    ]
 
 
 def complete_scheme(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -157,17 +184,47 @@ def complete_format(ctx: click.Context, param: click.Parameter, incomplete: str)
     """Formats of other programs."""
     from bioFA.exchange import FORMATS
 
-    return [CompletionItem(name, help=format.headline) for name, format in FORMATS.items() if name.startswith(incomplete)]
+    return [
+        CompletionItem(name, help=format.headline) for name, format in FORMATS.items() if name.startswith(incomplete)
+    ]
 
 
 model_argument = click.argument("model", shell_complete=complete_model)
-scheme_option = click.option("--scheme", metavar="NAME", shell_complete=complete_scheme, help="Learning scheme: fa, bp, ... ('biofa list'). The model's own where left out.")
-seed_option = click.option("--seed", type=Whole(0), default=1, show_default=True, metavar="N", help="The one number that all draws follow from.")
-set_option = click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a value of the model, by dotted key; repeatable.")
-backend_option = click.option("--backend", default="cpp", show_default=True, metavar="cpp|numpy", help="Compiled C++, or the NumPy reference.")
-precision_option = click.option("--precision", default="float64", show_default=True, metavar="float64|float32", help="Of weights and rates, in C++.")
-figures_option = click.option("--figures/--no-figures", default=None, help="Draw the figures.  [default: yes, but not with --json]")
-force_option = click.option("--force", is_flag=True, help="Take over from a process that seems to run there, such as one of a machine that is gone.")
+scheme_option = click.option(
+    "--scheme",
+    metavar="NAME",
+    shell_complete=complete_scheme,
+    help="Learning scheme: fa, bp, ... ('biofa list'). The model's own where left out.",
+)
+seed_option = click.option(
+    "--seed",
+    type=Whole(0),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="The one number that all draws follow from.",
+)
+set_option = click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a value of the model, by dotted key; repeatable.",
+)
+backend_option = click.option(
+    "--backend", default="cpp", show_default=True, metavar="cpp|numpy", help="Compiled C++, or the NumPy reference."
+)
+precision_option = click.option(
+    "--precision", default="float64", show_default=True, metavar="float64|float32", help="Of weights and rates, in C++."
+)
+figures_option = click.option(
+    "--figures/--no-figures", default=None, help="Draw the figures.  [default: yes, but not with --json]"
+)
+force_option = click.option(
+    "--force",
+    is_flag=True,
+    help="Take over from a process that seems to run there, such as one of a machine that is gone.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 
 
@@ -175,12 +232,39 @@ def driving_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options of whatever drives many runs."""
     options = (
         click.option("-j", "processes", type=Whole(1), default=1, show_default=True, metavar="J", help="Runs at once."),
-        click.option("--scheduler", metavar="ADDRESS", help="Run on the workers of a Dask scheduler that see the same folder."),
+        click.option(
+            "--scheduler", metavar="ADDRESS", help="Run on the workers of a Dask scheduler that see the same folder."
+        ),
         click.option("--shard", type=_Shard(), metavar="k/K", help="Run the k-th of K parts, for array jobs."),
-        click.option("--time-limit", "limit", type=Whole(1), metavar="SECONDS", help="End a run that takes longer; its state is 'timeout'."),
-        click.option("--memory-limit", "memory", type=Whole(1), metavar="MB", help="End a run that holds more memory; its state is 'oom'."),
-        click.option("--max-failures", "failures", type=Whole(0), default=5, show_default=True, metavar="N", help="Begin no more after this many."),
-        click.option("--allow-mixed", "mixed", is_flag=True, help="Go on though other versions of bioFA, Brian2 or NumPy began it."),
+        click.option(
+            "--time-limit",
+            "limit",
+            type=Whole(1),
+            metavar="SECONDS",
+            help="End a run that takes longer; its state is 'timeout'.",
+        ),
+        click.option(
+            "--memory-limit",
+            "memory",
+            type=Whole(1),
+            metavar="MB",
+            help="End a run that holds more memory; its state is 'oom'.",
+        ),
+        click.option(
+            "--max-failures",
+            "failures",
+            type=Whole(0),
+            default=5,
+            show_default=True,
+            metavar="N",
+            help="Begin no more after this many.",
+        ),
+        click.option(
+            "--allow-mixed",
+            "mixed",
+            is_flag=True,
+            help="Go on though other versions of bioFA, Brian2 or NumPy began it.",
+        ),
         force_option,
     )
     for option in reversed(options):
@@ -197,7 +281,11 @@ def stoppable(folder: Path) -> Iterator[None]:
         from bioFA.comparisons.sweep import holds_sweep
         from bioFA.runs.checkpoint import is_unfinished
 
-        further = f" Go on with: biofa resume {shlex.quote(str(folder))}" if is_unfinished(folder) or holds_sweep(folder) else ""
+        further = (
+            f" Go on with: biofa resume {shlex.quote(str(folder))}"
+            if is_unfinished(folder) or holds_sweep(folder)
+            else ""
+        )
         ended = isinstance(error, _Terminated)
         raise _Stopped(f"{'ended by SIGTERM' if ended else 'interrupted'}.{further}", 143 if ended else 130) from None
 
@@ -220,13 +308,17 @@ def progress_bar(title: str, waiting: str, unit: str = "presentations") -> Itera
 
 @contextlib.contextmanager
 def watched(title: str, waiting: str) -> Iterator[Progress]:
-    """A line on standard error for every stretch: what is done, how long it took, and the latest measures; also where that is no terminal."""
+    """A line on standard error for every stretch: what is done, how long it took, and the latest measures;
+    also where that is no terminal."""
     began = time.monotonic()
     click.echo(f"{title}: {waiting}", err=True)
 
     def report(done: int, total: int, latest: Mapping[str, float]) -> None:
         measures = ", ".join(f"{name} {value:.3g}" for name, value in latest.items())
-        click.echo(f"{time.monotonic() - began:8.1f} s  {done:>{len(str(total))}} of {total} presentations  {measures}", err=True)
+        click.echo(
+            f"{time.monotonic() - began:8.1f} s  {done:>{len(str(total))}} of {total} presentations  {measures}",
+            err=True,
+        )
 
     yield report
 

@@ -47,18 +47,33 @@ def checks() -> list[Check]:
     sklearn, _ = _runs([sys.executable, "-c", "import sklearn.datasets"])
     mnist = has_mnist()
     return [
-        Check("Python", (3, 11) <= sys.version_info[:2] <= (3, 13), True, known["python"], "install 3.11, 3.12 or 3.13"),
+        Check(
+            "Python", (3, 11) <= sys.version_info[:2] <= (3, 13), True, known["python"], "install 3.11, 3.12 or 3.13"
+        ),
         Check("packages", "not installed" not in packages, True, packages, "pip install bioFA"),
         Check("Brian2", brian2, True, known["brian2"] if brian2 else complaint, "pip install 'brian2>=2.9,<2.12'"),
         Check(
-            "C++ compiler", compiles, True, f"{program} compiles and links" if compiles else refusal,
-            "apt install g++ (Debian, Ubuntu), xcode-select --install (macOS), conda install -c conda-forge gxx; or set CXX",
+            "C++ compiler",
+            compiles,
+            True,
+            f"{program} compiles and links" if compiles else refusal,
+            "apt install g++ (Debian, Ubuntu), xcode-select --install (macOS), conda install -c conda-forge gxx; or"
+            " set CXX",
         ),
-        Check("cache", writable(cache_folder()), True, str(cache_folder()), "make it writable, or set BIOFA_CACHE to a folder that is"),
+        Check(
+            "cache",
+            writable(cache_folder()),
+            True,
+            str(cache_folder()),
+            "make it writable, or set BIOFA_CACHE to a folder that is",
+        ),
         Check("threads", True, False, _threads(), ""),
         Check("scikit-learn", sklearn, False, "for the model digits", "pip install 'bioFA[digits]'"),
         Check("Elephant", has_elephant(), False, "for statistics of spikes", INSTALL),
-        *(Check(name, find_spec(package) is not None, False, purpose, f"pip install 'bioFA[{extra}]'") for name, package, extra, purpose in OPTIONAL),
+        *(
+            Check(name, find_spec(package) is not None, False, purpose, f"pip install 'bioFA[{extra}]'")
+            for name, package, extra, purpose in OPTIONAL
+        ),
         Check("MNIST", mnist, False, f"{'in' if mnist else 'not in'} {mnist_folder()}", "biofa data get mnist"),
     ]
 
@@ -66,7 +81,14 @@ def checks() -> list[Check]:
 def _threads() -> str:
     """How many threads numerical libraries may take here."""
     given = os.environ.get("OMP_NUM_THREADS")
-    return f"OMP_NUM_THREADS is {given}" if given else f"OMP_NUM_THREADS is not set: libraries may take all {os.cpu_count()} cores; set it to 1 for many runs at once"
+    return (
+        f"OMP_NUM_THREADS is {given}"
+        if given
+        else (
+            f"OMP_NUM_THREADS is not set: libraries may take all {os.cpu_count()} cores; set it to 1 for many runs at"
+            " once"
+        )
+    )
 
 
 def _runs(command: list[str], text: str = "") -> tuple[bool, str]:
@@ -74,7 +96,9 @@ def _runs(command: list[str], text: str = "") -> tuple[bool, str]:
     with tempfile.TemporaryDirectory(prefix="biofa-") as folder:
         try:
             environment = os.environ | {"HOME": folder}  # where, as in the folder itself, no Brian2 preferences are
-            done = subprocess.run(command, cwd=folder, env=environment, input=text, capture_output=True, text=True, timeout=120)
+            done = subprocess.run(
+                command, cwd=folder, env=environment, input=text, capture_output=True, text=True, timeout=120
+            )
         except (OSError, subprocess.TimeoutExpired) as error:
             return False, str(error)
     complaints = done.stderr.strip().splitlines()
@@ -85,7 +109,10 @@ def _compiles(command: list[str]) -> tuple[bool, str]:
     """Whether the compiler makes a program, and what it complained of."""
     if shutil.which(command[0]) is None:
         return False, f"no '{command[0]}' on PATH"
-    return _runs([*command, "-x", "c++", "-", "-o", "program"], "#include <vector>\nint main() { return std::vector<int>(1)[0]; }\n")
+    return _runs(
+        [*command, "-x", "c++", "-", "-o", "program"],
+        "#include <vector>\nint main() { return std::vector<int>(1)[0]; }\n",
+    )
 
 
 def writable(folder: Path) -> bool:

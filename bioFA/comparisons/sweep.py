@@ -98,7 +98,8 @@ class Job:
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds that a run may take, megabytes of memory that it and its program may hold, and how many may fail before no more are begun."""
+    """Seconds that a run may take, megabytes of memory that it and its program may hold,
+    and how many may fail before no more are begun."""
 
     time: float | None = None
     failures: int = 5
@@ -128,7 +129,9 @@ class Sweep:
         """Every two conditions, by number, that are the same network by construction (`instance.identical`)."""
         seed = min((job.seed for job in self.compared), default=1)
         return frozenset(
-            (first, second) for (first, one), (second, other) in itertools.combinations(enumerate(self.experiments), 2) if identical(one, other, seed)
+            (first, second)
+            for (first, one), (second, other) in itertools.combinations(enumerate(self.experiments), 2)
+            if identical(one, other, seed)
         )
 
     @cached_property
@@ -161,13 +164,17 @@ class Sweep:
                     if outcome is None:
                         return None
                     diverged = outcome["status"] == "diverged"
-                    values.setdefault(job.factor, []).append(float("inf") if diverged else tuning.validation_measure(outcome["metrics"]))
+                    values.setdefault(job.factor, []).append(
+                        float("inf") if diverged else tuning.validation_measure(outcome["metrics"])
+                    )
             self._chosen[condition] = tuning.choose(values) if values else {"factor": 1.0, "at_edge": False, "grid": []}
         return self._chosen[condition]
 
     def rates(self, condition: int) -> dict[str, Any]:
         """The rates with which a condition is compared: after tuning, where that is finished."""
-        return tuning.scaled(self.experiments[condition], (self.chosen(condition) or {"factor": 1.0})["factor"]).rates_in_use()
+        return tuning.scaled(
+            self.experiments[condition], (self.chosen(condition) or {"factor": 1.0})["factor"]
+        ).rates_in_use()
 
     def factor(self, job: Job) -> float | None:
         """By what a job scales the learning rates, or None while its tuning is not finished."""
@@ -182,7 +189,8 @@ class Sweep:
         return None if factor is None else experiment if factor == 1.0 else tuning.scaled(experiment, factor)
 
     def _digests_of(self, job: Job) -> tuple[str, ...]:
-        """The SHA-256 of what a job runs, which all seeds of a condition share: as the table holds it, where nothing was tuned, and as it is written now."""
+        """The SHA-256 of what a job runs, which all seeds of a condition share: as the table holds it,
+        where nothing was tuned, and as it is written now."""
         factor = self.factor(job)
         if factor is None:
             return ()
@@ -197,7 +205,8 @@ class Sweep:
         return self.folder / RUNS / job.name
 
     def outcome(self, job: Job) -> dict[str, Any] | None:
-        """What a job came to, or None where it is not proven done. Proven once, its result is not hashed again, being large; nothing of it is kept in memory."""
+        """What a job came to, or None where it is not proven done.
+        Proven once, its result is not hashed again, being large; nothing of it is kept in memory."""
         outcome = self._prove(job, hashed=job.name not in self._proven)
         if outcome is not None:
             self._proven.add(job.name)
@@ -212,19 +221,28 @@ class Sweep:
             if outcome["experiment_sha256"] not in self._digests_of(job) or outcome["seed"] != job.seed:
                 return None
             result = self.place(job) / RESULT
-            if hashed and outcome["result_sha256"] is not None and _sha256(result.read_bytes()) != outcome["result_sha256"]:
+            if (
+                hashed
+                and outcome["result_sha256"] is not None
+                and _sha256(result.read_bytes()) != outcome["result_sha256"]
+            ):
                 return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         return outcome
 
     def state(self, job: Job) -> str:
-        """What has become of a job: `finished` or `diverged` where that is proven, `timeout`, `oom` (no memory) or `failed` where it complained, or `not finished`."""
+        """What has become of a job: `finished` or `diverged` where that is proven, `timeout`,
+        `oom` (no memory) or `failed` where it complained, or `not finished`."""
         outcome = self.outcome(job)
         if outcome is not None:
             return str(outcome["status"])
         words = self.complaint(job)
-        return "not finished" if words is None else next((state for state, code in STATES.items() if words.startswith(f"[{code}]")), "failed")
+        return (
+            "not finished"
+            if words is None
+            else next((state for state, code in STATES.items() if words.startswith(f"[{code}]")), "failed")
+        )
 
     def complaint(self, job: Job) -> str | None:
         """The last line of what a failed run complained of."""
@@ -235,7 +253,8 @@ class Sweep:
 
 
 class Outcomes(Sweep):
-    """What has become of every job of a sweep: a value, for which each outcome is read and proved once. Courses, the only large part, are read when asked for."""
+    """What has become of every job of a sweep: a value, for which each outcome is read and proved once.
+    Courses, the only large part, are read when asked for."""
 
     def __init__(self, sweep: Sweep):
         self.__dict__.update(sweep.__dict__)
@@ -243,7 +262,8 @@ class Outcomes(Sweep):
         self._rows: dict[str, dict[str, Any] | None] = {}
         self._states: dict[str, str] = {}
         self._rates: dict[int, dict[str, Any]] = {}
-        for job in sorted(sweep.jobs, key=lambda job: job.factor is None):  # tuning first, which decides what the others ran
+        # tuning first, which decides what the others ran
+        for job in sorted(sweep.jobs, key=lambda job: job.factor is None):
             outcome = sweep.outcome(job)
             if outcome is not None:
                 outcome.pop("course", None)
@@ -268,13 +288,17 @@ class Outcomes(Sweep):
 
     @cached_property
     def measures(self) -> dict[str, str]:
-        """What the conditions of each model are compared by: the first of `MEASURES` that all its finished runs have."""
+        """What the conditions of each model are compared by:
+        the first of `MEASURES` that all its finished runs have."""
         metrics: dict[str, list[Mapping[str, Any]]] = {condition.model: [] for condition in self.conditions}
         for job in self.compared:
             outcome = self.outcome(job)
             if outcome is not None and outcome["status"] == "finished":
                 metrics[self.conditions[job.condition].model].append(outcome["metrics"])
-        return {model: next((m for m in MEASURES if of and all(m in one for one in of)), MEASURES[-1]) for model, of in metrics.items()}
+        return {
+            model: next((m for m in MEASURES if of and all(m in one for one in of)), MEASURES[-1])
+            for model, of in metrics.items()
+        }
 
 
 def read_outcomes(sweep: Sweep) -> Outcomes:
@@ -290,7 +314,9 @@ def _digest(experiment: Experiment) -> str:
     return _sha256(toml.dumps(experiment).encode())
 
 
-def write(folder: Path, request: Mapping[str, Any], conditions: Sequence[Condition], jobs: Sequence[Job], mixed: bool = False) -> Sweep:
+def write(
+    folder: Path, request: Mapping[str, Any], conditions: Sequence[Condition], jobs: Sequence[Job], mixed: bool = False
+) -> Sweep:
     """Write the table of jobs, or take up the same one where it is there already.
 
     Raises:
@@ -306,12 +332,26 @@ def write(folder: Path, request: Mapping[str, Any], conditions: Sequence[Conditi
             (folder / RUNS).mkdir(parents=True, exist_ok=True)
             with written_whole(path) as partial:
                 text = json.dumps(table)
-                partial.write_text(json.dumps({"format": FORMAT, "versions": provenance.versions(), "sha256": _sha256(text.encode()), "table": text}))
+                partial.write_text(
+                    json.dumps({
+                        "format": FORMAT,
+                        "versions": provenance.versions(),
+                        "sha256": _sha256(text.encode()),
+                        "table": text,
+                    })
+                )
         except OSError as error:
-            raise CannotWrite(f"--out: '{folder}' cannot be written ({error.strerror}). Give a folder of your own.") from None
+            raise CannotWrite(
+                f"--out: '{folder}' cannot be written ({error.strerror}). Give a folder of your own."
+            ) from None
     found = read(folder, mixed)
-    if json.loads(json.dumps([found.request, [asdict(c) for c in found.conditions], [asdict(j) for j in found.jobs]])) != list(table.values()):
-        raise PlaceTaken(f"--out: '{folder}' holds another comparison. Give another folder; 'biofa resume {folder}' goes on with that one.")
+    if json.loads(
+        json.dumps([found.request, [asdict(c) for c in found.conditions], [asdict(j) for j in found.jobs]])
+    ) != list(table.values()):
+        raise PlaceTaken(
+            f"--out: '{folder}' holds another comparison. Give another folder; 'biofa resume {folder}' goes on with"
+            " that one."
+        )
     return found
 
 
@@ -323,11 +363,17 @@ def read(folder: Path, mixed: bool = False) -> Sweep:
     """
     path = folder / TABLE
     if not path.is_file():
-        raise NoSuchFile(f"there is no comparison in '{folder}'. Begin one with 'biofa compare MODEL --schemes a,b --seeds N --out {folder}'.")
+        raise NoSuchFile(
+            f"there is no comparison in '{folder}'. Begin one with 'biofa compare MODEL --schemes a,b --seeds N --out"
+            f" {folder}'."
+        )
     try:
         entry = json.loads(path.read_bytes())
         if isinstance(entry["format"], int) and entry["format"] > FORMAT:
-            raise WrongVersion(f"'{path}' was written by a newer bioFA (format {entry['format']}; this one reads {FORMAT}). Go on with that one.")
+            raise WrongVersion(
+                f"'{path}' was written by a newer bioFA (format {entry['format']}; this one reads {FORMAT}). Go on with"
+                " that one."
+            )
         if entry["format"] != FORMAT or _sha256(entry["table"].encode()) != entry["sha256"]:
             raise ValueError("its checksum or format is wrong")
         sweep = Sweep(folder, json.loads(entry["table"]), mixed)
@@ -337,8 +383,10 @@ def read(folder: Path, mixed: bool = False) -> Sweep:
     for package in DECIDING:
         if entry["versions"].get(package) != here[package] and not mixed:
             raise ChangedSince(
-                f"the comparison in '{folder}' was begun with {package} {entry['versions'].get(package)}; here is {here[package]}, which may give "
-                f"other numbers. Go on with {package} {entry['versions'].get(package)}, or begin again in another folder; or let the versions mix: --allow-mixed."
+                f"the comparison in '{folder}' was begun with {package} {entry['versions'].get(package)}; here is"
+                f" {here[package]}, which may give other numbers. Go on with {package}"
+                f" {entry['versions'].get(package)}, or begin again in another folder; or let the versions mix:"
+                " --allow-mixed."
             )
     return sweep
 
@@ -363,18 +411,29 @@ def driving(folder: Path, shared: bool, force: bool = False) -> Iterator[None]:
                 take_over(lock)
             held = hold(folder / LOCK, shared=shared, wait=False)
     except OSError as error:
-        raise CannotWrite(f"'{folder}' cannot be written ({error.strerror}). Make it writable to go on with its comparison.") from None
+        raise CannotWrite(
+            f"'{folder}' cannot be written ({error.strerror}). Make it writable to go on with its comparison."
+        ) from None
     if held is None:
-        raise PlaceBusy(f"another process runs the comparison in '{folder}' now ({holder(folder / LOCK)}). Wait for it, or give another folder. "
-                        f"If it is on a machine that is gone: biofa resume {shlex.quote(str(folder))} --force")
+        raise PlaceBusy(
+            f"another process runs the comparison in '{folder}' now ({holder(folder / LOCK)}). Wait for it, or give"
+            f" another folder. If it is on a machine that is gone: biofa resume {shlex.quote(str(folder))} --force"
+        )
     with held:
         yield
 
 
 def attempt(
-    folder: str, name: str, limit: float | None, directory: str, memory: int | None = None, mixed: bool = False, stop: threading.Event | None = None
+    folder: str,
+    name: str,
+    limit: float | None,
+    directory: str,
+    memory: int | None = None,
+    mixed: bool = False,
+    stop: threading.Event | None = None,
 ) -> str | None:
-    """Run one job as a process of its own; None where it went well, else what went wrong, which its log keeps. Whether it is done, its outcome says."""
+    """Run one job as a process of its own; None where it went well, else what went wrong, which its log keeps.
+    Whether it is done, its outcome says."""
     runs = Path(folder) / RUNS
     log = runs / f"{name}.log"
     runs.mkdir(parents=True, exist_ok=True)
@@ -382,9 +441,17 @@ def attempt(
     began = time.monotonic()
     with open(log, "wb") as complaints:
         words = [sys.executable, "-P", "-m", "bioFA.comparisons.sweep", folder, name, *(["mixed"] if mixed else [])]
-        process = patiently(lambda: subprocess.Popen(
-            words, cwd=directory, env=environment, stdin=subprocess.PIPE, stdout=complaints, stderr=complaints, start_new_session=True,
-        ))
+        process = patiently(
+            lambda: subprocess.Popen(
+                words,
+                cwd=directory,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=complaints,
+                stderr=complaints,
+                start_new_session=True,
+            )
+        )
         while process.poll() is None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0.05)
@@ -393,9 +460,17 @@ def attempt(
             if process.returncode is None and (late or large or (stop is not None and stop.is_set())):
                 _end(process)
                 if large:
-                    return _told(log, f"[{STATES['oom']}] it was ended when it held more than its limit of {memory} MB. Give more with --memory-limit, then run the same command again.")
+                    return _told(
+                        log,
+                        f"[{STATES['oom']}] it was ended when it held more than its limit of {memory} MB. Give more"
+                        " with --memory-limit, then run the same command again.",
+                    )
                 if late:
-                    return _told(log, f"[{STATES['timeout']}] it was ended after its time limit of {limit:g} s. Give more with --time-limit, then run the same command again.")
+                    return _told(
+                        log,
+                        f"[{STATES['timeout']}] it was ended after its time limit of {limit:g} s. Give more with"
+                        " --time-limit, then run the same command again.",
+                    )
                 log.unlink(missing_ok=True)
                 return "interrupted"
         if process.stdin is not None:
@@ -406,7 +481,10 @@ def attempt(
     said = log.read_text(errors="replace").strip().splitlines()
     last = said[-1] if said else f"it ended with exit code {process.returncode} and said nothing."
     if process.returncode == -signal.SIGKILL:
-        last = f"[{STATES['oom']}] it was killed (SIGKILL), as a system does whose memory is full. Give it more memory, or run fewer at once."
+        last = (
+            f"[{STATES['oom']}] it was killed (SIGKILL), as a system does whose memory is full. Give it more memory, or"
+            " run fewer at once."
+        )
     elif any(words in last for words in NO_MEMORY):
         last = f"[{STATES['oom']}] there was not enough memory. {last}"
     return last if said and last == said[-1] else _told(log, last)
@@ -430,8 +508,13 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def execute(
-    sweep: Sweep, processes: int = 1, scheduler: str | None = None, shard: tuple[int, int] | None = None, limits: Limits | None = None,
-    report: Report | None = None, only: Sequence[Job] | None = None,
+    sweep: Sweep,
+    processes: int = 1,
+    scheduler: str | None = None,
+    shard: tuple[int, int] | None = None,
+    limits: Limits | None = None,
+    report: Report | None = None,
+    only: Sequence[Job] | None = None,
 ) -> dict[str, str]:
     """Run every job that is not proven done, tuning first; what failed, by the job's name.
 
@@ -458,12 +541,25 @@ def execute(
                     while left and len(running) < width and len(failed) <= limits.failures:
                         job = left.pop(0)
                         keywords = {"stop": stop} if stop is not None else {}
-                        running[pool.submit(attempt, str(sweep.folder.absolute()), job.name, limits.time, os.getcwd(), limits.memory, sweep.mixed, **keywords)] = job
+                        running[
+                            pool.submit(
+                                attempt,
+                                str(sweep.folder.absolute()),
+                                job.name,
+                                limits.time,
+                                os.getcwd(),
+                                limits.memory,
+                                sweep.mixed,
+                                **keywords,
+                            )
+                        ] = job
                     if not running:
                         break
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
                         job = running.pop(future)
-                        wrong = _what_went_wrong(future) or (None if sweep.outcome(job) is not None else "its outcome is damaged. Look to the disk.")
+                        wrong = _what_went_wrong(future) or (
+                            None if sweep.outcome(job) is not None else "its outcome is damaged. Look to the disk."
+                        )
                         if wrong is not None:
                             failed[job.name] = wrong
                         done += 1
@@ -502,7 +598,9 @@ def _pool(processes: int, scheduler: str | None) -> Iterator[tuple[Executor, int
     try:
         client = Client(scheduler, timeout=10, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
-        raise NoScheduler(f"--scheduler: there is no Dask scheduler at '{scheduler}' ({error}). Start one with 'dask scheduler'.") from None
+        raise NoScheduler(
+            f"--scheduler: there is no Dask scheduler at '{scheduler}' ({error}). Start one with 'dask scheduler'."
+        ) from None
     with client, client.get_executor(pure=False, retries=3) as pool:
         yield pool, max(1, sum(client.nthreads().values())), None
 
@@ -525,9 +623,14 @@ def estimate(sweep: Sweep, jobs: Sequence[Job], processes: int = 1) -> dict[str,
     everything = [outcome for outcomes in known.values() for outcome in outcomes]
     left = [job for job in jobs if sweep.outcome(job) is None]
     seconds = sum(_mean(_running(o) for o in known.get(job.condition, everything)) for job in left)
-    kept = sum(_mean(o["result_bytes"] for o in known.get(job.condition, everything)) for job in left if job.factor is None)
+    kept = sum(
+        _mean(o["result_bytes"] for o in known.get(job.condition, everything)) for job in left if job.factor is None
+    )
     return {
-        "left": len(left), "seconds": seconds / min(processes, max(1, len(left))), "bytes": kept, "free": shutil.disk_usage(sweep.folder).free,
+        "left": len(left),
+        "seconds": seconds / min(processes, max(1, len(left))),
+        "bytes": kept,
+        "free": shutil.disk_usage(sweep.folder).free,
     }
 
 
@@ -557,7 +660,12 @@ def _perform(sweep: Sweep, job: Job, began: float) -> None:
     experiment, place = sweep.experiment(job), sweep.place(job)
     if experiment is None:
         raise NotFinished(f"the tuning of '{job.name}' is not finished. Run the same command again when it is.")
-    outcome: dict[str, Any] = {"status": "finished", "experiment_sha256": _digest(experiment), "seed": job.seed, "result_sha256": None}
+    outcome: dict[str, Any] = {
+        "status": "finished",
+        "experiment_sha256": _digest(experiment),
+        "seed": job.seed,
+        "result_sha256": None,
+    }
     result = None
     if is_unfinished(place):
         with contextlib.suppress(FileError):
@@ -565,15 +673,25 @@ def _perform(sweep: Sweep, job: Job, began: float) -> None:
     if result is None or result.experiment != experiment or result.seed != job.seed:
         shutil.rmtree(place, ignore_errors=True)
         try:
-            result = simulate(experiment, job.seed, sweep.request["backend"], precision=sweep.request["precision"], folder=place)
+            result = simulate(
+                experiment, job.seed, sweep.request["backend"], precision=sweep.request["precision"], folder=place
+            )
         except Diverged as error:
             result = None
             outcome |= {"status": "diverged", "message": str(error), "metrics": {}, "timing": {}, "presentations": 0}
     if result is not None:
-        outcome |= {name: value for name, value in result.summary().items() if name not in ("model", "scheme", "seed", "backend")}
+        outcome |= {
+            name: value
+            for name, value in result.summary().items()
+            if name not in ("model", "scheme", "seed", "backend")
+        }
         outcome |= {"result_bytes": (place / RESULT).stat().st_size}
         if job.factor is None:
-            outcome |= {"result_sha256": _sha256((place / RESULT).read_bytes()), "course": result.course(), "provenance": dict(result.provenance)}
+            outcome |= {
+                "result_sha256": _sha256((place / RESULT).read_bytes()),
+                "course": result.course(),
+                "provenance": dict(result.provenance),
+            }
         else:  # what tuning looks at is validation data alone
             outcome["metrics"] = {name: value for name, value in result.metrics.items() if not name.startswith("test")}
             (place / RESULT).unlink()
@@ -607,7 +725,8 @@ def _main(folder: str, name: str, mixed: str = "") -> int:
     try:
         sweep = read(Path(folder), bool(mixed))
         job = next(job for job in sweep.jobs if job.name == name)
-        lock: Held | None = hold(sweep.folder / RUNS / f".{name}.lock")  # another driver's run of it may still be ending
+        # another driver's run of it may still be ending
+        lock: Held | None = hold(sweep.folder / RUNS / f".{name}.lock")
         assert lock is not None
         with lock:
             if sweep.outcome(job) is None:

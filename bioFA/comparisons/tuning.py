@@ -1,10 +1,11 @@
-"""Choosing learning rates: every scheme is searched on the same kind of grid, with the same number of runs, on validation data.
+"""Choosing learning rates: every scheme is searched on the same kind of grid, with the same number of runs,
+on validation data.
 
-A grid point is one factor on every rate of a scheme: the learning rates of its rules, those of its own (`feedback_rate`,
-`mirror_rate`), the size of a step (`learning.step`), and the decays. A rule comes to rest where its product, times the
-learning rate, is the weight times the decay; with their ratio kept, the factor changes how fast a scheme learns and not what
-it learns. A field says itself that it is a `Rate` (`components.py`). The point with the lowest mean
-validation error (NSE where there are no labels) over the tuning seeds is chosen, the lower
+A grid point is one factor on every rate of a scheme: the learning rates of its rules, those of its own
+(`feedback_rate`, `mirror_rate`), the size of a step (`learning.step`), and the decays. A rule comes to rest where its
+product, times the learning rate, is the weight times the decay; with their ratio kept, the factor changes how fast a
+scheme learns and not what it learns. A field says itself that it is a `Rate` (`components.py`). The point with the
+lowest mean validation error (NSE where there are no labels) over the tuning seeds is chosen, the lower
 factor where two are equal; a point at which a run diverged is not. Test data are never looked at.
 """
 
@@ -34,13 +35,18 @@ def scaled(experiment: Experiment, factor: float) -> Experiment:
     circuit = experiment.circuit
     changed = circuit.with_parts(lambda part: _scaled(part, factor))
     if factor != 1 and changed == circuit:
-        raise NothingToLearn(f"'{experiment.name}' under scheme {experiment.scheme} has no learning rate above 0 to tune. Leave out --tune.")
+        raise NothingToLearn(
+            f"'{experiment.name}' under scheme {experiment.scheme} has no learning rate above 0 to tune. Leave out"
+            " --tune."
+        )
     return experiment.replace(circuit=changed)
 
 
 def _scaled(part: Component, factor: float) -> Component:
     fields = {name: getattr(part, name) for name in type(part).model_fields}
-    changes: dict[str, Any] = {name: _scaled(value, factor) for name, value in fields.items() if isinstance(value, Component)}
+    changes: dict[str, Any] = {
+        name: _scaled(value, factor) for name, value in fields.items() if isinstance(value, Component)
+    }
     changes |= {name: factor * rate for name, rate in part.rates().items()}
     return part.replace(**changes) if changes else part
 

@@ -67,7 +67,12 @@ class Consumer(Protocol):
     engine: dict[str, object]
 
     def segment(
-        self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None, only: tuple[str, ...] | None = None,
+        self,
+        state: Mapping[str, Array],
+        feed: Feed,
+        learning: bool,
+        every: int | None = None,
+        only: tuple[str, ...] | None = None,
         rasters: bool = False,
     ) -> Segment:
         """Run a stretch of presentations from a state; see `Reference.segment`."""

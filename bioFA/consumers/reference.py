@@ -23,9 +23,9 @@ Time runs in steps of dt; presentation k covers the steps k K ... k K + K - 1. O
      and are made together in the last step of the last presentation of their batch. Weights of a signed
      pathway, or of a cell under Dale's law, stop at 0, others at their bounds; synapses that a sparse
      pathway lacks do not change; then weights that keep their norm are rescaled. What a rule keeps at
-     each synapse (`PlasticityRule.state`, traces) moves after the weight: a weight changes by its traces as they were when
-     the step began, which hold everything up to the step before. Traces of pathways that learn in this phase move in
-     every step, also before learning is on and in the blank; without learning they stand still.
+     each synapse (`PlasticityRule.state`, traces) moves after the weight: a weight changes by its traces as they were
+     when the step began, which hold everything up to the step before. Traces of pathways that learn in this phase move
+     in every step, also before learning is on and in the blank; without learning they stand still.
   5. Stateful neurons advance by one step, from the values of 2. A spiking neuron does it in this
      order: arriving spikes are delivered; the state decays for dt; the threshold is tested; the
      neurons that passed it are reset. So spikes are delivered before the threshold test, a spike
@@ -63,8 +63,16 @@ class Reference:
         self.engine: dict[str, object] = {"precision": "float64"}
 
     def segment(
-        self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None, only: tuple[str, ...] | None = None,
-        rasters: bool = False, watched: Sequence[Node] = (), extremes: bool = False, whole: bool = False,
+        self,
+        state: Mapping[str, Array],
+        feed: Feed,
+        learning: bool,
+        every: int | None = None,
+        only: tuple[str, ...] | None = None,
+        rasters: bool = False,
+        watched: Sequence[Node] = (),
+        extremes: bool = False,
+        whole: bool = False,
     ) -> Segment:
         """Run a stretch of presentations.
 
@@ -76,7 +84,8 @@ class Reference:
             only: which of the experiment's recorded variables to keep; all where None.
             rasters: whether to keep every spike of every spiking population.
             watched: ports, published variables and states to keep in every step, a state as the step begins.
-            extremes: whether to keep the smallest and largest value, over all steps, of every state and recorded variable.
+            extremes: whether to keep the smallest and largest value, over all steps, of every state and recorded
+                variable.
             whole: whether to keep what is watched as float64, not float32.
 
         Returns:
@@ -87,8 +96,16 @@ class Reference:
             return self._run(state, feed, learning, every or self.every, nodes, rasters, watched, extremes, whole)
 
     def _run(
-        self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int, nodes: list[Node], rasters: bool, watched: Sequence[Node],
-        extremes: bool, whole: bool,
+        self,
+        state: Mapping[str, Array],
+        feed: Feed,
+        learning: bool,
+        every: int,
+        nodes: list[Node],
+        rasters: bool,
+        watched: Sequence[Node],
+        extremes: bool,
+        whole: bool,
     ) -> Segment:
         state = {name: array.copy() for name, array in state.items()}
         recorded: dict[str, list[Array]] = {str(node): [] for node in nodes}
@@ -98,7 +115,10 @@ class Reference:
         if extremes:
             _reach(reached, state)
         for k in range(feed.presentations):
-            shown = {f"{p.name}.w": feed.tables[p.name][feed.rows[p.name][k]].reshape(self.network.shape(p)) for p in self.network.redrawn()}
+            shown = {
+                f"{p.name}.w": feed.tables[p.name][feed.rows[p.name][k]].reshape(self.network.shape(p))
+                for p in self.network.redrawn()
+            }
             for step in range(self.protocol.steps):
                 if step == 0 and self.protocol.reset:
                     state |= self._beginning()
@@ -106,7 +126,9 @@ class Reference:
                 for population, rows in spikes.items():
                     rows.append(values[Node(population, "s")].astype(np.uint8))
                 for (population, variable), rows in courses.items():
-                    rows.append(self._read(state, values, population, variable).astype(np.float64 if whole else np.float32))
+                    rows.append(
+                        self._read(state, values, population, variable).astype(np.float64 if whole else np.float32)
+                    )
                 due = step == self.protocol.shown_steps - 1
                 if due and (feed.start + k) % every == 0:
                     for node in nodes:
@@ -122,14 +144,27 @@ class Reference:
                     _reach(reached, {str(node): values[node] for node in nodes})
         sizes = {str(node): self.network.population(node.population).size for node in nodes}
         arrays = {name: np.array(rows).reshape(-1, sizes[name]) for name, rows in recorded.items()}
-        raster = {name: np.array(rows).reshape(feed.presentations, self.protocol.steps, -1) for name, rows in spikes.items()}
-        course = {str(node): np.array(rows).reshape(feed.presentations, self.protocol.steps, -1) for node, rows in courses.items()}
+        raster = {
+            name: np.array(rows).reshape(feed.presentations, self.protocol.steps, -1) for name, rows in spikes.items()
+        }
+        course = {
+            str(node): np.array(rows).reshape(feed.presentations, self.protocol.steps, -1)
+            for node, rows in courses.items()
+        }
         return Segment(state, Recording(feed.recorded(every), arrays), raster, course, reached)
 
     def _beginning(self) -> dict[str, Array]:
         """The state of all neurons, and the traces at synapses, before the first presentation."""
-        neurons = {f"{p.name}.{variable}": np.full(p.size, value) for p in self.network.populations for variable, value in p.neuron.state.items()}
-        traces = {f"{p.name}.{variable}": np.full(self.network.shape(p), value) for p in self.network.plastic() for variable, value in p.traces().items()}
+        neurons = {
+            f"{p.name}.{variable}": np.full(p.size, value)
+            for p in self.network.populations
+            for variable, value in p.neuron.state.items()
+        }
+        traces = {
+            f"{p.name}.{variable}": np.full(self.network.shape(p), value)
+            for p in self.network.plastic()
+            for variable, value in p.traces().items()
+        }
         return neurons | traces
 
     def _transmit(self, pathway: Pathway, state: Mapping[str, Array], carried: Array) -> Array:
@@ -154,7 +189,9 @@ class Reference:
             elif neuron.shows == "one":
                 values[node] = np.ones(population.size)
             else:
-                needs = (self._need(population, need, state, values, feed, k, step) for need in neuron.needs(node.variable))
+                needs = (
+                    self._need(population, need, state, values, feed, k, step) for need in neuron.needs(node.variable)
+                )
                 values[node] = getattr(neuron, node.variable)(*needs)
         return values
 
@@ -166,7 +203,14 @@ class Reference:
         return table[row] if len(table.shape) == 2 else table[row, step * table.shape[1] // self.protocol.shown_steps]
 
     def _need(
-        self, population: Population, need: str, state: Mapping[str, Array], values: Mapping[Node, Array], feed: Feed, k: int, step: int
+        self,
+        population: Population,
+        need: str,
+        state: Mapping[str, Array],
+        values: Mapping[Node, Array],
+        feed: Feed,
+        k: int,
+        step: int,
     ) -> Array | float:
         """What a published variable needs: dt, the time, a state, a random number, or what was computed before it."""
         if need == "dt":
@@ -179,29 +223,45 @@ class Reference:
             return draws.uniform(feed.keys[population.name], feed.start + k, step, population.size)
         return values[Node(population.name, need)]
 
-    def _learn(self, state: Mapping[str, Array], values: Mapping[Node, Array], feed: Feed, on: bool, ended: int | None) -> dict[str, Array]:
+    def _learn(
+        self, state: Mapping[str, Array], values: Mapping[Node, Array], feed: Feed, on: bool, ended: int | None
+    ) -> dict[str, Array]:
         """Weights and traces after one step of plasticity, of the pathways that learn in this phase and at its rate.
 
         `on`: whether weights change in this step. `ended`: how many presentations end with it, or None where none does.
         """
         changed: dict[str, Array] = {}
-        for pathway in (pathway for pathway in self.network.plastic() if feed.learns(pathway.name) and (on or pathway.traces())):
+        for pathway in (
+            pathway for pathway in self.network.plastic() if feed.learns(pathway.name) and (on or pathway.traces())
+        ):
             rule = pathway.plasticity
             assert rule is not None
             if feed.rate != 1.0:
                 rule = rule.replace(learning_rate=feed.rate * rule.parameters()["learning_rate"])
-            pre = {v: self._read(state, values, pathway.source, at) for v, at in zip(rule.reads_pre, pathway.reads_pre(), strict=True)}
+            pre = {
+                v: self._read(state, values, pathway.source, at)
+                for v, at in zip(rule.reads_pre, pathway.reads_pre(), strict=True)
+            }
             post = {v: self._read(state, values, pathway.target, v) for v in rule.reads_post}
             synapses = {variable: state[f"{pathway.name}.{variable}"] for variable in ("w", *rule.state)}
             if rule.needs_partner:
                 synapses["w_partner"] = state[f"{pathway.partner}.w"]
             new = rule.step(synapses, pre, post, self.protocol.step, self.protocol.learning_time)
             exists = self.masks.get(pathway.name, True)
-            changed |= {f"{pathway.name}.{variable}": np.where(exists, new.pop(variable), synapses[variable]) for variable in rule.state}
+            changed |= {
+                f"{pathway.name}.{variable}": np.where(exists, new.pop(variable), synapses[variable])
+                for variable in rule.state
+            }
             if not on:
                 continue
             if pathway.learning.gathers:
-                new = self._gather(pathway, synapses["w"], state[f"{pathway.name}.gathered"] + new["w"] - synapses["w"], feed.rate, ended)
+                new = self._gather(
+                    pathway,
+                    synapses["w"],
+                    state[f"{pathway.name}.gathered"] + new["w"] - synapses["w"],
+                    feed.rate,
+                    ended,
+                )
             new["w"] = self._constrain(pathway, state[f"{pathway.name}.w"], new["w"])
             if pathway.learning.normalised and not np.array_equal(new["w"], synapses["w"]):
                 length = np.linalg.norm(new["w"], axis=1)
@@ -210,7 +270,9 @@ class Reference:
             changed |= {f"{pathway.name}.{variable}": array for variable, array in new.items()}
         return changed
 
-    def _gather(self, pathway: Pathway, before: Array, gathered: Array, rate: float, ended: int | None) -> dict[str, Array]:
+    def _gather(
+        self, pathway: Pathway, before: Array, gathered: Array, rate: float, ended: int | None
+    ) -> dict[str, Array]:
         """Let changes wait, or make them at the end of their batch: their sum, or a step in its direction."""
         exists = self.masks.get(pathway.name, True)
         gathered = np.where(exists, gathered, 0.0)
@@ -221,7 +283,8 @@ class Reference:
         return {"w": before + change, "gathered": np.zeros_like(gathered)}
 
     def _constrain(self, pathway: Pathway, before: Array, after: Array) -> Array:
-        """Weights that may not change sign stop at 0, bounded ones at their bounds; synapses that do not exist stay as they are."""
+        """Weights that may not change sign stop at 0, bounded ones at their bounds;
+        synapses that do not exist stay as they are."""
         cells = self.network.signs(pathway)
         if cells is not None:
             after = cells * np.maximum(cells * after, 0.0)
@@ -240,7 +303,9 @@ class Reference:
             neuron = population.neuron
             if neuron.state:
                 now = {v: state[f"{population.name}.{v}"] for v in neuron.state}
-                seen = {variable: values[Node(population.name, variable)] for variable in (*neuron.ports, *neuron.publishes)}
+                seen = {
+                    variable: values[Node(population.name, variable)] for variable in (*neuron.ports, *neuron.publishes)
+                }
                 new = neuron.advance(now, seen, self.protocol.step)
                 changed |= {f"{population.name}.{variable}": array for variable, array in new.items()}
         return changed

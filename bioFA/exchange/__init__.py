@@ -22,7 +22,8 @@ from bioFA.runs.trained import Trained, load_trained
 
 
 class Format(NamedTuple):
-    """One format: what it is, the ending of its files ('' for a folder), whether it needs a whole result, and whether it is read."""
+    """One format: what it is, the ending of its files ('' for a folder), whether it needs a whole result,
+    and whether it is read."""
 
     headline: str
     suffix: str
@@ -33,16 +34,27 @@ class Format(NamedTuple):
 FORMATS = {
     "arrays": Format("weights and learning curve as .npz and .csv with a README", "", needs_result=True),
     "brian2": Format("a script for plain Brian2, with weights and examples, that runs without bioFA", "", reads=True),
-    "bundle": Format("everything about the run in one folder, to archive and to run again", "", needs_result=True, reads=True),
+    "bundle": Format(
+        "everything about the run in one folder, to archive and to run again", "", needs_result=True, reads=True
+    ),
     "neo": Format("spikes, traces, trials and the course of learning as a Neo block (NIX)", ".nix", needs_result=True),
     "neuroml": Format("NeuroML 2 and LEMS of the part that answers, on one example, for jNeuroML", "", reads=True),
-    "nir": Format("the part that answers as a NIR graph, for snnTorch, norse, SpikingJelly and others", ".nir", reads=True),
+    "nir": Format(
+        "the part that answers as a NIR graph, for snnTorch, norse, SpikingJelly and others", ".nir", reads=True
+    ),
     "nwb": Format("spikes, traces, trials and weights at the snapshots for sharing (NWB)", ".nwb", needs_result=True),
     "safetensors": Format("weights as a PyTorch state_dict in safetensors", ".safetensors", reads=True),
-    "sonata": Format("nodes, edges, spikes and configuration as a SONATA folder, for NEST through bmtk", "", reads=True),
+    "sonata": Format(
+        "nodes, edges, spikes and configuration as a SONATA folder, for NEST through bmtk", "", reads=True
+    ),
 }
 """Every format by name."""
-MARKS = {"bundle": "manifest.json", "brian2": "network.py", "sonata": "circuit_config.json", "neuroml": "LEMS_network.xml"}
+MARKS = {
+    "bundle": "manifest.json",
+    "brian2": "network.py",
+    "sonata": "circuit_config.json",
+    "neuroml": "LEMS_network.xml",
+}
 """What tells a folder's format."""
 
 
@@ -82,7 +94,10 @@ def export(source: Result | Trained | str | Path, to: str, path: str | Path, **o
     if isinstance(source, (str, Path)):
         source = _read(source, FORMATS[to].needs_result)
     if FORMATS[to].needs_result and not isinstance(source, Result):
-        raise Unavailable(f"the format '{to}' holds what was recorded in a run. Give a result, such as the result.h5 that 'biofa run' wrote.")
+        raise Unavailable(
+            f"the format '{to}' holds what was recorded in a run. Give a result, such as the result.h5 that 'biofa run'"
+            " wrote."
+        )
     if isinstance(source, Result) and not FORMATS[to].needs_result:
         source = source.trained
     if path.exists():
@@ -91,7 +106,9 @@ def export(source: Result | Trained | str | Path, to: str, path: str | Path, **o
         path.parent.mkdir(parents=True, exist_ok=True)
         written: Exported = writer.export(source, path, **options)
     except OSError as error:
-        raise CannotWrite(f"'{path}' could not be written: {error}. Give a place that can be written, with space left.") from None
+        raise CannotWrite(
+            f"'{path}' could not be written: {error}. Give a place that can be written, with space left."
+        ) from None
     readme = next((place for place in written.paths if place.name.endswith(README)), None)
     if FORMATS[to].needs_result:
         return replace(written, run="nothing: this format holds what a run recorded, not a model that runs")
@@ -127,7 +144,9 @@ def load(path: str | Path, format: str | None = None) -> Imported:
     reader = module(name)
     if not FORMATS[name].reads:
         known = [name for name, format in FORMATS.items() if format.reads]
-        raise Unavailable(f"the format '{name}' can be written but not read. Formats that can be read: {', '.join(known)}.")
+        raise Unavailable(
+            f"the format '{name}' can be written but not read. Formats that can be read: {', '.join(known)}."
+        )
     return reader.load(path)
 
 
@@ -139,9 +158,13 @@ def _told(path: Path) -> str:
     endings = {format.suffix: name for name, format in FORMATS.items() if format.reads and format.suffix}
     if path.suffix in PICKLED:
         raise Unavailable(
-            f"'{path}' is a pickled file of PyTorch, which runs code when it is read, so bioFA does not. Write its weights with PyTorch: "
-            f"safetensors.torch.save_file(torch.load('{path}', weights_only=True), '{path.stem}.safetensors'), then import that."
+            f"'{path}' is a pickled file of PyTorch, which runs code when it is read, so bioFA does not. Write its"
+            f" weights with PyTorch: safetensors.torch.save_file(torch.load('{path}', weights_only=True),"
+            f" '{path.stem}.safetensors'), then import that."
         )
     if path.suffix not in endings:
-        raise Unavailable(f"'{path}' tells no format, by its ending or what it holds. Say which it is: {', '.join(name for name, format in FORMATS.items() if format.reads)}.")
+        raise Unavailable(
+            f"'{path}' tells no format, by its ending or what it holds. Say which it is:"
+            f" {', '.join(name for name, format in FORMATS.items() if format.reads)}."
+        )
     return endings[path.suffix]

@@ -1,6 +1,7 @@
 """Weights and learning curve as plain arrays: a folder that any program reads.
 
-    weights.npz                 every array of the state, `pathway.w` (n_post, n_pre), as numpy.load reads it, without pickle
+    weights.npz                 every array of the state, `pathway.w` (n_post, n_pre), as numpy.load reads it, without
+                                pickle
     weights/<pathway>.csv       the same weights, one row a postsynaptic neuron, 17 digits, so without loss
     learning_curve.csv          presentation, nse, of each recorded presentation
     evaluations.csv             presentation, split, nse, error
@@ -41,8 +42,10 @@ def export(result: Result, path: Path) -> Exported:
 def _readme(result: Result) -> str:
     network = result.experiment.network
     rows = "\n".join(
-        f"| {p.name} | {p.source} | {p.target} | {p.port} | {network.shape(p)} | {p.plasticity.family_name if p.plasticity is not None else '-'} |"
-        for p in network.owners() if f"{p.name}.w" in result.state
+        f"| {p.name} | {p.source} | {p.target} | {p.port} | {network.shape(p)} |"
+        f" {p.plasticity.family_name if p.plasticity is not None else '-'} |"
+        for p in network.owners()
+        if f"{p.name}.w" in result.state
     )
     versions = ", ".join(f"{name} {version}" for name, version in result.provenance.get("versions", {}).items())
     return f"""# {result.experiment.name}, scheme {result.experiment.scheme}, seed {result.seed}
@@ -60,4 +63,4 @@ description: `biofa run {MODEL} --seed {result.seed}` learns the same again.
 {rows}
 
 Made with {versions or 'bioFA'}.
-"""
+"""  # noqa: E501

@@ -1,7 +1,9 @@
-"""What all formats share: what comes out of an export and an import, which part of a network others can run, and what bioFA notes down.
+"""What all formats share: what comes out of an export and an import, which part of a network others can run,
+and what bioFA notes down.
 
 No other format has a word for an error pathway or a plasticity rule. bioFA writes them, with whatever else the
-format lacks, where the format keeps annotations, under the name `bioFA` (`annotation`), and reads them back (`annotated`):
+format lacks, where the format keeps annotations, under the name `bioFA` (`annotation`),
+and reads them back (`annotated`):
 
     format          1
     experiment      the model file, TOML
@@ -48,7 +50,9 @@ class Exported:
 
     def __str__(self) -> str:
         run = [f"  run: {self.run}"] if self.run else []
-        return "\n".join([f"Written: {', '.join(map(str, self.paths))}", *run, *(f"  lost: {sentence}" for sentence in self.lost)])
+        return "\n".join(
+            [f"Written: {', '.join(map(str, self.paths))}", *run, *(f"  lost: {sentence}" for sentence in self.lost)]
+        )
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ class Imported:
     lost: tuple[str, ...] = ()
 
     def save(self, folder: str | Path) -> tuple[Path, Path]:
-        """Write `model.toml` and `state.h5` into a folder, and weights that the model gives as numbers as files in `weights`.
+        """Write `model.toml` and `state.h5` into a folder,
+        and weights that the model gives as numbers as files in `weights`.
 
         Raises:
             FileError: if they are there, or the folder cannot be written.
@@ -123,7 +128,9 @@ def forward(network: Network) -> Forward:
     waiting: list[str] = []
     visit(network.readout.population)
     pathways = tuple(p for p in network.pathways if p.port == "drive" and p.source in found and p.target in found)
-    rest = [p.name for p in network.populations if p.name not in found] + [p.name for p in network.pathways if p not in pathways]
+    rest = [p.name for p in network.populations if p.name not in found] + [
+        p.name for p in network.pathways if p not in pathways
+    ]
     return Forward(tuple(network.population(name) for name in found), pathways, tuple(rest))
 
 
@@ -135,7 +142,9 @@ def matrix(trained: Trained, pathway: Pathway) -> Array:
     """
     network = trained.experiment.network
     if pathway.weights.redrawn:
-        raise NoCounterpart(f"pathway '{pathway.name}' draws its weights anew for every presentation, so there are none to write.")
+        raise NoCounterpart(
+            f"pathway '{pathway.name}' draws its weights anew for every presentation, so there are none to write."
+        )
     if pathway.weights.one_to_one:
         return pathway.weights.draw(np.random.default_rng(), network.shape(pathway))
     return np.asarray(network.effective(pathway, trained.state))
@@ -157,8 +166,9 @@ def gain(network: Network, pathway: Pathway, dt: float) -> float:
     elif pathway.carries == "r":
         return 1.0
     raise NoCounterpart(
-        f"pathway '{pathway.name}' carries '{pathway.carries}' of '{source.name}' ({type(source.neuron).__name__}), but in other formats a neuron sends its spikes or its rate only. "
-        "Let it carry " + ("'train'." if "s" in source.neuron.publishes else "'r'.")
+        f"pathway '{pathway.name}' carries '{pathway.carries}' of '{source.name}' ({type(source.neuron).__name__}), but"
+        " in other formats a neuron sends its spikes or its rate only. Let it carry "
+        + ("'train'." if "s" in source.neuron.publishes else "'r'.")
     )
 
 
@@ -176,7 +186,9 @@ def learning_lost(network: Network, where: str) -> list[str]:
     if rules:
         lost.append(f"plasticity ({', '.join(rules)}): the format has no rules; {kept}")
     if errors:
-        lost.append(f"feedback pathways ({', '.join(errors)}) and the error units they leave: the format has no errors; {kept}")
+        lost.append(
+            f"feedback pathways ({', '.join(errors)}) and the error units they leave: the format has no errors; {kept}"
+        )
     return lost
 
 
@@ -189,7 +201,10 @@ def annotation(trained: Trained, held: Iterable[str] = ()) -> dict[str, Any]:
     """
     held = set(held)
     return {
-        "format": ANNOTATION_FORMAT, "experiment": toml.kept(trained.experiment), "seed": trained.seed, "presentations": trained.presentations,
+        "format": ANNOTATION_FORMAT,
+        "experiment": toml.kept(trained.experiment),
+        "seed": trained.seed,
+        "presentations": trained.presentations,
         "state": {name: array for name, array in trained.state.items() if name not in held},
     }
 
@@ -202,23 +217,40 @@ def annotated(noted: Mapping[str, Any], held: Mapping[str, Array], path: Path) -
     """
     try:
         if int(noted["format"]) > ANNOTATION_FORMAT:
-            raise WrongVersion(f"'{path}' was written by a newer bioFA (annotation {noted['format']}; this one reads up to {ANNOTATION_FORMAT}). Update bioFA.")
+            raise WrongVersion(
+                f"'{path}' was written by a newer bioFA (annotation {noted['format']}; this one reads up to"
+                f" {ANNOTATION_FORMAT}). Update bioFA."
+            )
         experiment = toml.loads(str(noted["experiment"]))
         state = {str(name): np.asarray(array, dtype=float) for name, array in noted["state"].items()} | dict(held)
         trained = Trained(experiment, int(noted["seed"]), int(noted["presentations"]), state)
     except UnknownPart as error:
         raise error.within(f"the annotation '{ANNOTATION}' of '{path}': ") from None
     except (KeyError, TypeError, ValueError, AttributeError, ModelError) as error:
-        raise DamagedFile(f"the annotation '{ANNOTATION}' of '{path}' is damaged ({error}). Export the network again, or take the annotation out.") from None
+        raise DamagedFile(
+            f"the annotation '{ANNOTATION}' of '{path}' is damaged ({error}). Export the network again, or take the"
+            " annotation out."
+        ) from None
     for pathway in experiment.network.owners():
         name, shape = f"{pathway.name}.w", experiment.network.shape(pathway)
         if name in state and state[name].shape != shape:
-            raise DamagedFile(f"'{path}': '{pathway.name}' must have weights of shape {shape}; got {state[name].shape}. It was changed after bioFA wrote it.")
+            raise DamagedFile(
+                f"'{path}': '{pathway.name}' must have weights of shape {shape}; got {state[name].shape}. It was"
+                " changed after bioFA wrote it."
+            )
     return trained
 
 
-def described(name: str, populations: Sequence[Population], pathways: Sequence[Pathway], readout: str, protocol: Protocol, origin: str) -> Trained:
-    """A network of another program as an experiment, with the error unit that it lacks: it runs at once, and its pathways can be made plastic.
+def described(
+    name: str,
+    populations: Sequence[Population],
+    pathways: Sequence[Pathway],
+    readout: str,
+    protocol: Protocol,
+    origin: str,
+) -> Trained:
+    """A network of another program as an experiment, with the error unit that it lacks: it runs at once,
+    and its pathways can be made plastic.
 
     The task is a placeholder, a linear teacher of the network's sizes.
 
@@ -233,16 +265,28 @@ def described(name: str, populations: Sequence[Population], pathways: Sequence[P
     sizes = {population.name: population.size for population in populations}
     inputs, outputs = populations[0].size, sizes[readout]
     network = Network(
-        populations=(*populations, Population(name="target", size=outputs, neuron=RateSource(of="targets")), Population(name="mismatch", size=outputs, neuron=ErrorUnit())),
+        populations=(
+            *populations,
+            Population(name="target", size=outputs, neuron=RateSource(of="targets")),
+            Population(name="mismatch", size=outputs, neuron=ErrorUnit()),
+        ),
         pathways=(
             *pathways,
             Pathway(name="target_to_mismatch", source="target", target="mismatch", port="target", weights=Identity()),
-            Pathway(name=f"{readout}_to_mismatch", source=readout, target="mismatch", port="prediction", weights=Identity()),
+            Pathway(
+                name=f"{readout}_to_mismatch", source=readout, target="mismatch", port="prediction", weights=Identity()
+            ),
         ),
     )
     experiment = Experiment(
-        name=_printable(name), circuit=network, task=LinearTeacher(n_in=inputs, n_out=outputs), protocol=protocol,
-        description=f"Read from {_printable(origin)}. The task is a placeholder: put your own in its place, and give pathways plasticity.",
+        name=_printable(name),
+        circuit=network,
+        task=LinearTeacher(n_in=inputs, n_out=outputs),
+        protocol=protocol,
+        description=(
+            f"Read from {_printable(origin)}. The task is a placeholder: put your own in its place, and give pathways"
+            " plasticity."
+        ),
     )
     return Trained(experiment, 1, 0, dict(draw(experiment, 1).state))
 

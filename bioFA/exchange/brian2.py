@@ -1,14 +1,19 @@
-"""A program for plain Brian2: a script that needs neither bioFA nor a file of its own kind, and gives the same weights and spikes.
+"""A program for plain Brian2: a script that needs neither bioFA nor a file of its own kind,
+and gives the same weights and spikes.
 
-    network.py     the network as `NeuronGroup`s and `Synapses` with their equations; runs in runtime and in standalone mode
+    network.py     the network as `NeuronGroup`s and `Synapses` with their equations; runs in runtime and in standalone
+                   mode
     weights.npz    every array of the state, `pathway.w` (n_post, n_pre) and `population.variable`; no pickle
     data.npz       inputs, targets and labels of each split, and which example each further training presentation shows
-    state.h5       the same network for bioFA: description, seed and state, which `biofa import --from brian2` reads back
-    expected.npz   what the script must answer, learn and spike on the first examples, by the NumPy reference (see `expected.py`)
+    state.h5       the same network for bioFA: description, seed and state, which `biofa import --from brian2` reads
+                   back
+    expected.npz   what the script must answer, learn and spike on the first examples, by the NumPy reference (see
+                   `expected.py`)
     README.md      how to run it, and how to compare
 
-With learning off, answers and spikes are bioFA's on every example; with `--train N`, weights are those of bioFA's own next N presentations.
-Random numbers of neurons are computed in the script by the same hash (`bioFA.draws`); noise that bioFA draws by NumPy stands in data.npz.
+With learning off, answers and spikes are bioFA's on every example; with `--train N`, weights are those of bioFA's own
+next N presentations. Random numbers of neurons are computed in the script by the same hash (`bioFA.draws`);
+noise that bioFA draws by NumPy stands in data.npz.
 """
 
 from __future__ import annotations
@@ -41,7 +46,7 @@ for name, array in np.load("expected.npz").items():
     difference = abs(found[name] - array).max(initial=0)
     print(f"{name}: differs by {difference:.2g}")
     assert difference <= (0 if ".spikes." in name else @NEAR@), name
-"""
+"""  # noqa: E501
 
 
 def export(trained: Trained, path: Path, presentations: int | None = None) -> Exported:
@@ -53,7 +58,8 @@ def export(trained: Trained, path: Path, presentations: int | None = None) -> Ex
         presentations: for how many further training presentations data.npz holds what is shown; an epoch where None.
 
     Raises:
-        ModelError: if the network cannot be written in equations: pseudo-inverse feedback, weights that keep their norm.
+        ModelError: if the network cannot be written in equations: pseudo-inverse feedback,
+            weights that keep their norm.
     """
     instance = draw(trained.experiment, trained.seed)
     splits = instance.data.splits()
@@ -65,12 +71,17 @@ def export(trained: Trained, path: Path, presentations: int | None = None) -> Ex
     (path / SCRIPT).write_text(text(script, trained, further), encoding="utf-8")
     masks = {f"{name}.exists": mask for name, mask in instance.masks.items()}
     np.savez(path / WEIGHTS, allow_pickle=False, **trained.state, **masks)
-    np.savez_compressed(path / DATA, allow_pickle=False, **stimulus_data(script, instance, trained.presentations, further))
+    np.savez_compressed(
+        path / DATA, allow_pickle=False, **stimulus_data(script, instance, trained.presentations, further)
+    )
     trained.save(path / STATE)
     recipe = _recipe(trained, instance, script, further)
     expected.save(path / expected.EXPECTED, recipe)
     (path / expected.README).write_text(_readme(trained, further, recipe), encoding="utf-8")
-    return Exported(tuple(path / name for name in (SCRIPT, WEIGHTS, DATA, STATE, expected.EXPECTED, expected.README)), tuple(_lost(trained, script, further)))
+    return Exported(
+        tuple(path / name for name in (SCRIPT, WEIGHTS, DATA, STATE, expected.EXPECTED, expected.README)),
+        tuple(_lost(trained, script, further)),
+    )
 
 
 def _recipe(trained: Trained, instance: Instance, script: Script, further: int) -> expected.Recipe:
@@ -78,20 +89,37 @@ def _recipe(trained: Trained, instance: Instance, script: Script, further: int) 
     split = "test" if "test" in instance.data.splits() else "train"
     feed = instance.evaluation(split)
     number = min(expected.PRESENTATIONS, feed.presentations)
-    segment = Reference(instance).segment(trained.state, replace(feed, presentations=number), learning=False, every=1, rasters=True)
-    arrays = {f"answers/{name}": array for name, array in segment.recording.arrays.items() if name in map(str, script.recorded)}
+    segment = Reference(instance).segment(
+        trained.state, replace(feed, presentations=number), learning=False, every=1, rasters=True
+    )
+    arrays = {
+        f"answers/{name}": array
+        for name, array in segment.recording.arrays.items()
+        if name in map(str, script.recorded)
+    }
     for name, raster in segment.rasters.items():
         step, neuron = np.nonzero(raster.reshape(-1, raster.shape[-1]))
         arrays |= {f"answers/{name}.spikes.step": step, f"answers/{name}.spikes.neuron": neuron}
     ends, state, learned = instance.phase_ends(), trained.state, min(further, expected.LEARNED)
     for done in range(trained.presentations, trained.presentations + learned):
         phases = instance.experiment.protocol.phases
-        phase = next((phase for phase, end in zip(phases, ends, strict=True) if done < end), phases[-1]) if phases else None
-        state = Reference(instance).segment(state, replace(instance.presented(done, done + 1), phase=phase), learning=True).state
+        phase = (
+            next((phase for phase, end in zip(phases, ends, strict=True) if done < end), phases[-1]) if phases else None
+        )
+        state = (
+            Reference(instance)
+            .segment(state, replace(instance.presented(done, done + 1), phase=phase), learning=True)
+            .state
+        )
     arrays |= {f"learned/{p.name}.w": state[f"{p.name}.w"] for p in instance.network.plastic()}
     return expected.Recipe(
-        tuple(f"{name}=={version(name)}" for name in ("brian2", "numpy")), f"python {SCRIPT} --split {split} --number {number} --out answers\npython {SCRIPT} --train {learned} --out learned",
-        _COMPARE.replace("@NEAR@", f"{NEAR:g}"), f"every spike in its step; answers, and weights after {learned} further training presentations, within {NEAR:g}", arrays,
+        tuple(f"{name}=={version(name)}" for name in ("brian2", "numpy")),
+        f"python {SCRIPT} --split {split} --number {number} --out answers\npython {SCRIPT} --train {learned} --out"
+        " learned",
+        _COMPARE.replace("@NEAR@", f"{NEAR:g}"),
+        f"every spike in its step; answers, and weights after {learned} further training presentations, within"
+        f" {NEAR:g}",
+        arrays,
     )
 
 
@@ -102,7 +130,10 @@ def load(path: Path) -> Imported:
         FileError: if there is none, or it is damaged.
     """
     if not (path / STATE).is_file():
-        raise WrongKind(f"'{path}' is no folder that 'biofa export --to brian2' wrote: it has no {STATE}. bioFA does not read Brian2 code.")
+        raise WrongKind(
+            f"'{path}' is no folder that 'biofa export --to brian2' wrote: it has no {STATE}. bioFA does not read"
+            " Brian2 code."
+        )
     return Imported(load_trained(path / STATE))
 
 
@@ -110,17 +141,39 @@ def text(script: Script, trained: Trained, further: int) -> str:
     """The whole program."""
     experiment, protocol = trained.experiment, trained.experiment.protocol
     dt, length = quantity(protocol.step, "s"), quantity(protocol.steps * protocol.step, "s")
-    imports = [*script.imports(), "Network", "StateMonitor", "defaultclock", "prefs", "set_device", *(["SpikeMonitor"] if script.spiking else [])]
+    imports = [
+        *script.imports(),
+        "Network",
+        "StateMonitor",
+        "defaultclock",
+        "prefs",
+        "set_device",
+        *(["SpikeMonitor"] if script.spiking else []),
+    ]
     imports += [text.partition("*")[2] for text in (dt, length)]
     readout, wanted, measures = script.network.answer, script.network.wanted, script.network.measure
     steps, last = protocol.steps, protocol.shown_steps - 1
     values = {
-        "NAME": _harmless(experiment.name), "DESCRIPTION": _harmless(experiment.description) or "A network.", "SCHEME": experiment.scheme, "SEED": trained.seed,
-        "DONE": trained.presentations, "FURTHER": further, "IMPORTS": ", ".join(sorted(set(imports), key=str.lower)), "DT": dt, "SHOWN": SHOWN,
-        "SPLITS": ", ".join(f'"{name}"' for name in script.splits), "DEFAULT": "test" if "test" in script.splits else "train", "BODY": script.network_text(),
-        "STEPS": steps, "LENGTH": length, "LAST": f"[{last}::{steps}]" if steps > 1 else "", "READOUT": readout,
+        "NAME": _harmless(experiment.name),
+        "DESCRIPTION": _harmless(experiment.description) or "A network.",
+        "SCHEME": experiment.scheme,
+        "SEED": trained.seed,
+        "DONE": trained.presentations,
+        "FURTHER": further,
+        "IMPORTS": ", ".join(sorted(set(imports), key=str.lower)),
+        "DT": dt,
+        "SHOWN": SHOWN,
+        "SPLITS": ", ".join(f'"{name}"' for name in script.splits),
+        "DEFAULT": "test" if "test" in script.splits else "train",
+        "BODY": script.network_text(),
+        "STEPS": steps,
+        "LENGTH": length,
+        "LAST": f"[{last}::{steps}]" if steps > 1 else "",
+        "READOUT": readout,
         "MONITORS": "\n".join(
-            f'monitors["{node}"] = StateMonitor({script.populations[node.population]}, "{node.variable}", record=True, when="after_start")' for node in script.recorded
+            f'monitors["{node}"] = StateMonitor({script.populations[node.population]}, "{node.variable}", record=True,'
+            ' when="after_start")'
+            for node in script.recorded
         ),
         "SPIKES": "".join(f'spikes["{name}"] = SpikeMonitor({script.populations[name]})\n' for name in script.spiking),
         "NETWORK": ", ".join((*script.populations.values(), *script.pathways.values())),
@@ -134,13 +187,20 @@ def text(script: Script, trained: Trained, further: int) -> str:
 
 def _harmless(text: str) -> str:
     """Text of a model file as it may stand in a string of the script: it neither ends it nor escapes anything."""
-    return "".join(character if character.isprintable() or character == "\n" else " " for character in text).replace("\\", "\\\\").replace('"', "'").strip()
+    return (
+        "".join(character if character.isprintable() or character == "\n" else " " for character in text)
+        .replace("\\", "\\\\")
+        .replace('"', "'")
+        .strip()
+    )
 
 
 def _kept(script: Script, name: str, variables: list[str]) -> str:
     """Lines that put what a group has kept into `after`."""
     if name in script.populations:
-        return "\n".join(f'after["{name}.{variable}"] = {script.populations[name]}.{variable}[:]' for variable in variables)
+        return "\n".join(
+            f'after["{name}.{variable}"] = {script.populations[name]}.{variable}[:]' for variable in variables
+        )
     python = script.pathways[name]
     return "\n".join(
         f'after["{name}.{kept}"] = matrix({python}, {python}.{variable}[:], state["{name}.{kept}"])'
@@ -157,11 +217,20 @@ def _measured(measures: tuple[Any, ...]) -> str:
 
 def _lost(trained: Trained, script: Script, further: int) -> list[str]:
     probes = [p.name for p in trained.experiment.network.pathways if p.port == "probe"]
-    lost = [f"training examples after the next {further} presentations: the script learns at most so many; export again from a later state for more"]
+    lost = [
+        f"training examples after the next {further} presentations: the script learns at most so many; export again"
+        " from a later state for more"
+    ]
     if probes:
-        lost.append(f"electrodes ({', '.join(probes)}): pathways that only measure the feedback against the gradient are left out")
+        lost.append(
+            f"electrodes ({', '.join(probes)}): pathways that only measure the feedback against the gradient are"
+            " left out"
+        )
     if script.noise:
-        lost.append(f"the generators of what is drawn anew for each presentation ({', '.join(script.noise)}): data.npz holds the draws themselves")
+        lost.append(
+            f"the generators of what is drawn anew for each presentation ({', '.join(script.noise)}): data.npz holds"
+            " the draws themselves"
+        )
     if trained.experiment.protocol.phases and trained.presentations + further > _ends(trained):
         lost.append("the end of the last phase: presentations after it learn at its rate")
     if trained.experiment.protocol.stop is not None:
@@ -196,7 +265,7 @@ The description that the script was made from:
 ```toml
 {toml.dumps(experiment).strip()}
 ```
-"""
+"""  # noqa: E501
 
 
 _TEMPLATE = '''"""@NAME@: @DESCRIPTION@
@@ -295,4 +364,4 @@ if training:
     after = {**state, "presentations": done + len(rows)}
 @KEPT@
     np.savez(args.out / "after.npz", **after)
-'''
+'''  # noqa: E501

@@ -1,12 +1,13 @@
-"""A network as live Brian2 objects, for a `Network` of the user's own: monitors, inputs and further populations can be added.
+"""A network as live Brian2 objects, for a `Network` of the user's own: monitors,
+inputs and further populations can be added.
 
     live = bioFA.to_brian2(result, number=20)                      # the first 20 test examples, learning off
     spikes = brian2.SpikeMonitor(live.groups["hidden"])
     live.network.add(spikes)
     live.network.run(live.duration)
 
-The objects are those of the exported script (`bioFA.exchange.brian2_script`, which says where in Brian2's schedule each part of a step
-is): stock `NeuronGroup` and `Synapses`, with bioFA's names.
+The objects are those of the exported script (`bioFA.exchange.brian2_script`, which says where in Brian2's schedule each
+part of a step is): stock `NeuronGroup` and `Synapses`, with bioFA's names.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ class Live:
     """`groups` and `pathways` by bioFA's names, all of them in `network`; `duration` is that of all presentations.
 
     Values of a step, such as `r`, stand from Brian2's slot `start` to the next step's: a `StateMonitor` with
-    `when="after_start"` records what bioFA records; a state such as `v` has then not yet advanced. A group's events `spike`
-    are the spikes that it sends in this step, found by the threshold test of the step before.
+    `when="after_start"` records what bioFA records; a state such as `v` has then not yet advanced. A group's events
+    `spike` are the spikes that it sends in this step, found by the threshold test of the step before.
     """
 
     groups: Mapping[str, Any]
@@ -56,7 +57,12 @@ class Live:
         return matrix
 
 
-def to_brian2(source: Result | Trained | Instance | str | Path, split: str = "test", number: int | None = None, train: int | None = None) -> Live:
+def to_brian2(
+    source: Result | Trained | Instance | str | Path,
+    split: str = "test",
+    number: int | None = None,
+    train: int | None = None,
+) -> Live:
     """The live groups and pathways of a network, in Brian2's current device.
 
     Args:
@@ -72,7 +78,11 @@ def to_brian2(source: Result | Trained | Instance | str | Path, split: str = "te
     """
     check_version()
     if PREFERENCES.exists():
-        warnings.warn(f"Brian2 runs what stands in {str(PREFERENCES.resolve())!r} when it is imported in that folder. If the file is not yours, remove it.", stacklevel=2)
+        warnings.warn(
+            f"Brian2 runs what stands in {str(PREFERENCES.resolve())!r} when it is imported in that folder. If the file"
+            " is not yours, remove it.",
+            stacklevel=2,
+        )
     if isinstance(source, (str, Path)):
         source = load_trained(source)
     if isinstance(source, Result):
@@ -92,10 +102,19 @@ def to_brian2(source: Result | Trained | Instance | str | Path, split: str = "te
     protocol = instance.experiment.protocol
     brian2.defaultclock.dt = protocol.step * brian2.second
     names: dict[str, Any] = {name: getattr(brian2, name) for name in script.imports()} | {
-        "np": np, "data": data, "state": {**source.state, **{f"{name}.exists": mask for name, mask in instance.masks.items()}}, "rows": rows, "during": slice(len(rows)),
-        "split": "train" if train is not None else split, "training": train is not None, "first": done if train is not None else 0,
+        "np": np,
+        "data": data,
+        "state": {**source.state, **{f"{name}.exists": mask for name, mask in instance.masks.items()}},
+        "rows": rows,
+        "during": slice(len(rows)),
+        "split": "train" if train is not None else split,
+        "training": train is not None,
+        "first": done if train is not None else 0,
     }
-    exec(compile(f"{SHOWN}\n{script.network_text()}", f"<{instance.experiment.name} as a Brian2 program>", "exec"), names)  # our own text
+    # our own text
+    exec(
+        compile(f"{SHOWN}\n{script.network_text()}", f"<{instance.experiment.name} as a Brian2 program>", "exec"), names
+    )
     groups = {name: names[python] for name, python in script.populations.items()}
     pathways = {name: names[python] for name, python in script.pathways.items()}
     network = brian2.Network(*groups.values(), *pathways.values())

@@ -1,4 +1,5 @@
-"""A network as the text of a stock Brian2 program: `NeuronGroup`, `Synapses` and equations, arranged for reading. Nothing here imports Brian2.
+"""A network as the text of a stock Brian2 program: `NeuronGroup`, `Synapses` and equations, arranged for reading.
+Nothing here imports Brian2.
 
 A step of bioFA (`bioFA.consumers.reference`) is laid out in Brian2's own schedule:
 
@@ -15,7 +16,6 @@ The text is printed as a script (`bioFA.exchange.brian2`), or executed (`bioFA.e
 
 from __future__ import annotations
 
-import inspect
 import keyword
 import math
 import re
@@ -26,6 +26,7 @@ from functools import cached_property
 import numpy as np
 
 from bioFA import draws
+from bioFA.components import first_paragraph, headline
 from bioFA.consumers.brian.compose import learning_parameters, make_program
 from bioFA.consumers.brian.program import GroupSpec, PathwaySpec, Program
 from bioFA.errors import NoCounterpart
@@ -36,13 +37,72 @@ from bioFA.tasks import ByteTable
 
 Array = np.ndarray
 UNITS = {"1": "1", "s": "second", "Hz": "Hz", "V": "volt", "A": "amp", "S": "siemens", "F": "farad", "ohm": "ohm"}
-_READABLE = {"s": (("ms", 1e-3), ("second", 1.0)), "Hz": (("Hz", 1.0),), "V": (("mV", 1e-3),), "A": (("nA", 1e-9),), "S": (("nS", 1e-9),), "F": (("pF", 1e-12),)}
+_READABLE = {
+    "s": (("ms", 1e-3), ("second", 1.0)),
+    "Hz": (("Hz", 1.0),),
+    "V": (("mV", 1e-3),),
+    "A": (("nA", 1e-9),),
+    "S": (("nS", 1e-9),),
+    "F": (("pF", 1e-12),),
+}
 SUFFIX = "_syn"
 """What a rule's name gets where a population at its ends has the same."""
 _TAKEN = {
-    "np", "data", "state", "rows", "during", "split", "training", "first", "shown", "uniform", "pace", "sweep", "learning", "arrival", "order", "updater", "network", "populations",
-    "pathways", "step", "presentation", "ms", "second", "name", "table", "keys", "kept", "monitors", "spikes", "args", "parser", "after", "numbers", "exists", "synapses", "run",
-    "prefs", "defaultclock", "implementation", "open", "print", "range", "len", "zip", "enumerate", "str", "int", "float", "abs", "dict", "list", "max", "min", "sum", "project",
+    "np",
+    "data",
+    "state",
+    "rows",
+    "during",
+    "split",
+    "training",
+    "first",
+    "shown",
+    "uniform",
+    "pace",
+    "sweep",
+    "learning",
+    "arrival",
+    "order",
+    "updater",
+    "network",
+    "populations",
+    "pathways",
+    "step",
+    "presentation",
+    "ms",
+    "second",
+    "name",
+    "table",
+    "keys",
+    "kept",
+    "monitors",
+    "spikes",
+    "args",
+    "parser",
+    "after",
+    "numbers",
+    "exists",
+    "synapses",
+    "run",
+    "prefs",
+    "defaultclock",
+    "implementation",
+    "open",
+    "print",
+    "range",
+    "len",
+    "zip",
+    "enumerate",
+    "str",
+    "int",
+    "float",
+    "abs",
+    "dict",
+    "list",
+    "max",
+    "min",
+    "sum",
+    "project",
 }
 
 
@@ -52,14 +112,19 @@ def stripped(experiment: Experiment) -> Experiment:
     if not any(p.port == "probe" for p in network.pathways):
         return experiment
     return experiment.replace(
-        circuit=Network(populations=network.populations, pathways=tuple(p for p in network.pathways if p.port != "probe")),
-        record=experiment.record.replace(variables=tuple(v for v in experiment.record.variables if not v.endswith(".probe"))),
+        circuit=Network(
+            populations=network.populations, pathways=tuple(p for p in network.pathways if p.port != "probe")
+        ),
+        record=experiment.record.replace(
+            variables=tuple(v for v in experiment.record.variables if not v.endswith(".probe"))
+        ),
     )
 
 
 @dataclass(frozen=True)
 class Script:
-    """The text of a network; `populations` and `pathways` give the Python name of each, `tables` what its sources show."""
+    """The text of a network; `populations` and `pathways` give the Python name of each,
+    `tables` what its sources show."""
 
     experiment: Experiment
     seed: int
@@ -82,7 +147,11 @@ class Script:
     @cached_property
     def synapses(self) -> dict[str, Pathway]:
         """The pathways that are built, each after the one that it refers to."""
-        built = [p for p in self.network.pathways if p.name in self._specs or (p.weights.one_to_one and Node(p.target, p.port) in self._needed)]
+        built = [
+            p
+            for p in self.network.pathways
+            if p.name in self._specs or (p.weights.one_to_one and Node(p.target, p.port) in self._needed)
+        ]
         return {p.name: p for p in sorted(built, key=lambda p: len(p.refers_to()))}
 
     @cached_property
@@ -107,17 +176,26 @@ class Script:
 
     @cached_property
     def recorded(self) -> list[Node]:
-        """What is recorded at the end of a presentation: the answer, the target where it arrives changed, the error where the unit measures it."""
+        """What is recorded at the end of a presentation: the answer, the target where it arrives changed,
+        the error where the unit measures it."""
         return list(dict.fromkeys(self.network.judged))
 
     @cached_property
     def noise(self) -> list[str]:
-        """The populations and pathways that are shown something of their own in each presentation: noise, or weights."""
-        return [p.name for p in self.network.populations if p.neuron.shows == "noise" and p.name in self.groups] + [p.name for p in self.network.redrawn() if p.name in self.synapses]
+        """The populations and pathways that are shown something of their own in each presentation: noise,
+        or weights."""
+        return [p.name for p in self.network.populations if p.neuron.shows == "noise" and p.name in self.groups] + [
+            p.name for p in self.network.redrawn() if p.name in self.synapses
+        ]
 
     def kept(self) -> dict[str, list[str]]:
-        """What a group keeps from step to step, by name: the state of neurons, and the weights and traces of plastic pathways."""
-        kept = {name: list(self.network.population(name).neuron.state) for name in self.groups if self.network.population(name).neuron.state}
+        """What a group keeps from step to step, by name: the state of neurons,
+        and the weights and traces of plastic pathways."""
+        kept = {
+            name: list(self.network.population(name).neuron.state)
+            for name in self.groups
+            if self.network.population(name).neuron.state
+        }
         for name, spec in self._specs.items():
             if spec.equations:
                 kept[name] = _kept(spec)
@@ -133,7 +211,10 @@ class Script:
         elif pathway.partner and (pathway.sparse or self.network.pathway(pathway.partner).sparse):
             why = "reads the weights of a partner synapse by synapse, and some of the synapses do not exist"
         if why:
-            raise NoCounterpart(f"pathway '{pathway.name}' {why}. The model cannot be written as a stock Brian2 program; choose another scheme, or another format.")
+            raise NoCounterpart(
+                f"pathway '{pathway.name}' {why}. The model cannot be written as a stock Brian2 program; choose another"
+                " scheme, or another format."
+            )
 
     @cached_property
     def _program(self) -> Program:
@@ -148,7 +229,11 @@ class Script:
         at_ends: set[str] = set()
         for end in (spec.source, spec.target):
             if end in self.groups:
-                at_ends |= {*self.groups[end].variables, *self.groups[end].parameters, *self.network.population(end).neuron.state}
+                at_ends |= {
+                    *self.groups[end].variables,
+                    *self.groups[end].parameters,
+                    *self.network.population(end).neuron.state,
+                }
         return [name for name in (*spec.parameters, *spec.traces) if name in at_ends]
 
     @cached_property
@@ -167,7 +252,8 @@ class Script:
         return f"{pathway.port}_from_{pathway.name if twice else pathway.source}"
 
     def _kinds(self, name: str) -> tuple[list[str], list[str], list[str]]:
-        """The published variables of a population: computed at once when its first drive is there; later, from state too; wherever read."""
+        """The published variables of a population: computed at once when its first drive is there; later,
+        from state too; wherever read."""
         neuron = self.network.population(name).neuron
         nodes = [node.variable for node in self.network.order if node.population == name and node in self._needed]
         published = [variable for variable in nodes if variable in neuron.publishes and not self._is_one(name)]
@@ -202,13 +288,27 @@ class Script:
     def imports(self) -> list[str]:
         """The names of Brian2 that the text of the network uses."""
         text = self.network_text()
-        units = [unit for unit in ("ms", "second", "Hz", "volt", "mV", "amp", "nA", "siemens", "nS", "farad", "pF", "ohm") if f"*{unit}" in text]
-        return ["NeuronGroup", "Synapses", "TimedArray", *(["check_units", "implementation"] if self.drawing else []), *units]
+        units = [
+            unit
+            for unit in ("ms", "second", "Hz", "volt", "mV", "amp", "nA", "siemens", "nS", "farad", "pF", "ohm")
+            if f"*{unit}" in text
+        ]
+        return [
+            "NeuronGroup",
+            "Synapses",
+            "TimedArray",
+            *(["check_units", "implementation"] if self.drawing else []),
+            *units,
+        ]
 
     def stimuli(self) -> str:
         """What sources show: arrays over time."""
         protocol = self.experiment.protocol
-        task = {self._shown(name): self.network.population(name) for name in self.groups if self.network.population(name).neuron.shows == "task"}
+        task = {
+            self._shown(name): self.network.population(name)
+            for name in self.groups
+            if self.network.population(name).neuron.shows == "task"
+        }
         lines = []
         bins = self.experiment.task.bins()
         for of in task:
@@ -222,13 +322,23 @@ class Script:
             length = protocol.steps
             if name in self.groups and protocol.steps > protocol.shown_steps:
                 length = math.gcd(protocol.shown_steps, protocol.steps)
-                extra = f", repeat={protocol.shown_steps // length}, blank={(protocol.steps - protocol.shown_steps) // length}"
-            lines.append(f'shown_{name} = TimedArray(shown("{name}"{extra}), dt={quantity(length * protocol.step, "s")})  # drawn by bioFA for each presentation')
+                extra = (
+                    f", repeat={protocol.shown_steps // length},"
+                    f" blank={(protocol.steps - protocol.shown_steps) // length}"
+                )
+            lines.append(
+                f'shown_{name} = TimedArray(shown("{name}"{extra}), dt={quantity(length * protocol.step, "s")})  #'
+                ' drawn by bioFA for each presentation'
+            )
         if self._phased():
-            lines.append(f"pace = TimedArray(data[\"pace\"][during] if training else np.ones(len(rows)), dt={quantity(protocol.steps * protocol.step, 's')})  # of every learning rate")
+            lines.append(
+                "pace = TimedArray(data[\"pace\"][during] if training else np.ones(len(rows)),"
+                f" dt={quantity(protocol.steps * protocol.step, 's')})  # of every learning rate"
+            )
         for name in self._frozen():
             lines.append(
-                f"learns_{name} = TimedArray(data[\"learns.{name}\"][during] if training else np.ones(len(rows)), dt={quantity(protocol.steps * protocol.step, 's')})"
+                f"learns_{name} = TimedArray(data[\"learns.{name}\"][during] if training else np.ones(len(rows)),"
+                f" dt={quantity(protocol.steps * protocol.step, 's')})"
             )
         if self.drawing:
             lines.append(self._uniform())
@@ -239,11 +349,17 @@ class Script:
 
     def _frozen(self) -> list[str]:
         """The plastic pathways that do not learn in some phase."""
-        return [p.name for p in self.network.plastic() if any(phase.learns is not None and p.name not in phase.learns for phase in self.experiment.protocol.phases)]
+        return [
+            p.name
+            for p in self.network.plastic()
+            if any(phase.learns is not None and p.name not in phase.learns for phase in self.experiment.protocol.phases)
+        ]
 
     def _uniform(self) -> str:
         keys = {split: [draws.key(self.seed, f"draws/{split}/{p.name}") for p in self.drawing] for split in self.splits}
-        rows = "\n".join(f'    "{split}": [{", ".join(f"0x{key:016x}" for key in row)}],' for split, row in keys.items())
+        rows = "\n".join(
+            f'    "{split}": [{", ".join(f"0x{key:016x}" for key in row)}],' for split, row in keys.items()
+        )
         numbers = ", ".join(f"{number}: {p.name}" for number, p in enumerate(self.drawing))
         return f"keys = {{  # of the random numbers of {numbers}\n{rows}\n}}[split]\n{_UNIFORM}"
 
@@ -251,7 +367,11 @@ class Script:
         population, group, python = self.network.population(name), self.groups[name], self.populations[name]
         neuron = population.neuron
         once, later, anywhere = self._kinds(name)
-        ports = [variable for variable in group.variables if variable in neuron.ports and variable not in neuron.unread_ports()]
+        ports = [
+            variable
+            for variable in group.variables
+            if variable in neuron.ports and variable not in neuron.unread_ports()
+        ]
         lines = []
         sums = {port: [self._slot(p) for p in self.network.arriving(name, port)] for port in ports}
         for port, slots in sums.items():
@@ -266,36 +386,59 @@ class Script:
             lines.append("r : 1 (constant)")
         steps = self.experiment.protocol.steps
         if group.timed or neuron.draws:
-            lines.append(f"step = t_in_timesteps % {steps} : integer (shared)" if steps > 1 else "step = 0 : integer (shared)")
+            lines.append(
+                f"step = t_in_timesteps % {steps} : integer (shared)" if steps > 1 else "step = 0 : integer (shared)"
+            )
         if group.timed:
             lines.append("time = step*dt : second (shared)")
         if neuron.draws:
             lines.append(f"presentation = first + t_in_timesteps // {steps} : integer (shared)")
             number = [p.name for p in self.drawing].index(name)
-            lines += [f"{variable} = uniform({number}, presentation, step, i) : 1 (constant over dt)" for variable in neuron.draws]
+            lines += [
+                f"{variable} = uniform({number}, presentation, step, i) : 1 (constant over dt)"
+                for variable in neuron.draws
+            ]
         lines += [f"{variable} = {self._expression(name, variable)} : 1 (constant over dt)" for variable in once]
         lines += [f"{variable} : 1" for variable in later]
         lines += [f"{variable} = {self._expression(name, variable)} : 1" for variable in anywhere]
-        lines += [f"{variable} : {UNITS[unit]} (shared, constant)" for variable, unit in group.parameters.items() if not variable.startswith("scale_")]
+        lines += [
+            f"{variable} : {UNITS[unit]} (shared, constant)"
+            for variable, unit in group.parameters.items()
+            if not variable.startswith("scale_")
+        ]
         lines += ["cell : 1 (constant)"] if group.dale else []
         equations = "\n    ".join(lines)
         extras = ', threshold="s > 0", reset=""' if name in self.spiking else ""
         extras += f', method="{group.method}"' if group.dynamics else ""
         namespace = ", ".join(f'"{word}": {word}' for word in self._functions(once, later, name))
         text = [f"# {_headline(neuron)}"]
-        text.append(f'{python} = NeuronGroup({population.size}, """\n    {equations}\n    """{extras}, name="{name}", namespace={{{namespace}}})')
+        text.append(
+            f'{python} = NeuronGroup({population.size}, """\n    {equations}\n    """{extras}, name="{name}",'
+            f' namespace={{{namespace}}})'
+        )
         if name in self.spiking:
             text.append(f'{python}.set_event_schedule("spike", when="after_start")')
         if neuron.spiking():
-            text.append(f'{python}.run_regularly("""\n    ' + "\n    ".join(neuron.spiking().splitlines()) + '\n    """, when="thresholds")  # threshold test and reset')
+            text.append(
+                f'{python}.run_regularly("""\n    '
+                + "\n    ".join(neuron.spiking().splitlines())
+                + '\n    """, when="thresholds")  # threshold test and reset'
+            )
         values = neuron.parameters()
-        text += [f"{python}.{p} = {quantity(values[p], unit)}" for p, unit in group.parameters.items() if not p.startswith("scale_")]
+        text += [
+            f"{python}.{p} = {quantity(values[p], unit)}"
+            for p, unit in group.parameters.items()
+            if not p.startswith("scale_")
+        ]
         if self._is_one(name) and "r" in group.variables:
             text.append(f"{python}.r = 1")
         cells = population.cells()
         if cells is not None:
             excitatory = int((cells > 0).sum())
-            text.append(f'{python}.cell = "1 - 2*int(i >= {excitatory})"  # Dale\'s law: the first {excitatory} cells are excitatory')
+            text.append(
+                f'{python}.cell = "1 - 2*int(i >= {excitatory})"  # Dale\'s law: the first {excitatory} cells are'
+                ' excitatory'
+            )
         text += [f'{python}.{variable} = state["{name}.{variable}"]' for variable in neuron.state]
         return "\n".join(text)
 
@@ -315,7 +458,10 @@ class Script:
         if pathway.weights.one_to_one:
             scale = pathway.weights.parameters()["scale"]
             expression = carried if scale == 1 else f"{scale!r}*{carried}"
-            return f'{ends}\n    {slot} = {expression} : 1 (summed)\n    """, name="{name}", namespace={{}})\n{python}.connect(j="i")'
+            return (
+                f'{ends}\n    {slot} = {expression} : 1 (summed)\n    """, name="{name}",'
+                f' namespace={{}})\n{python}.connect(j="i")'
+            )
         spec = self._specs[name]
         equations, comments, namespace = self._rule(spec)
         weight = "abs(w)*sign(w_followed)" if spec.follows else "w"
@@ -326,10 +472,17 @@ class Script:
             lines.append("place : integer (constant)")
         text = [f"# {comments}"] if comments else []
         method = ', method="euler"' if any(line.startswith("dw/dt") for line in equations) else ""
-        text.append(f"{ends}\n    " + "\n    ".join(lines) + f'\n    """{method}, name="{name}", namespace={{{", ".join(namespace)}}})')
+        text.append(
+            f"{ends}\n    "
+            + "\n    ".join(lines)
+            + f'\n    """{method}, name="{name}", namespace={{{", ".join(namespace)}}})'
+        )
         text += self._connected(spec)
         if spec.partner:
-            text.append(f'{python}.variables.add_reference("w_partner", {self.pathways[spec.partner]}, "w", index="_idx")  # the same synapse of {spec.partner}')
+            text.append(
+                f'{python}.variables.add_reference("w_partner", {self.pathways[spec.partner]}, "w", index="_idx")  #'
+                f' the same synapse of {spec.partner}'
+            )
         values = {**self._values(spec), **({"T": self.experiment.protocol.learning_time} if spec.equations else {})}
         for parameter, unit in self._parameters(spec).items():
             base = parameter.removeprefix("base_").removesuffix(SUFFIX)
@@ -346,24 +499,44 @@ class Script:
         text = []
         if masked:
             sides = ([f'state["{spec.name}.exists"].T'] if spec.masked else []) + (
-                [f'state["{other}.exists"]' + ("" if spec.transposed or spec.follows else ".T")] if other and self._specs[other].masked else []
+                [f'state["{other}.exists"]' + ("" if spec.transposed or spec.follows else ".T")]
+                if other and self._specs[other].masked
+                else []
             )
             text.append(f"exists = {' & '.join(sides)}  # one row a presynaptic neuron")
             text.append(f"{python}.connect(i=np.nonzero(exists)[0], j=np.nonzero(exists)[1])")
-            text += [f'{python}.{variable} = state["{spec.name}.{variable.removesuffix(SUFFIX)}"].T[exists]' for variable in kept]
+            text += [
+                f'{python}.{variable} = state["{spec.name}.{variable.removesuffix(SUFFIX)}"].T[exists]'
+                for variable in kept
+            ]
         else:
             text.append(f"{python}.connect()")
-            text += [f'{python}.{variable} = state["{spec.name}.{variable.removesuffix(SUFFIX)}"].T.ravel()' for variable in kept]
+            text += [
+                f'{python}.{variable} = state["{spec.name}.{variable.removesuffix(SUFFIX)}"].T.ravel()'
+                for variable in kept
+            ]
         if other:
             turned = spec.transposed or bool(spec.follows)
             if self._specs[other].masked:
-                numbers = f'(np.cumsum(state["{other}.exists"].T) - 1).reshape({", ".join(map(str, shape if turned else shape[::-1]))})'
-                text.append(f"{python}.place = {numbers}{'.T' if turned else ''}[exists]  # the number of the same synapse in {other}")
+                numbers = (
+                    f'(np.cumsum(state["{other}.exists"].T) -'
+                    f' 1).reshape({", ".join(map(str, shape if turned else shape[::-1]))})'
+                )
+                text.append(
+                    f"{python}.place = {numbers}{'.T' if turned else ''}[exists]  # the number of the same synapse in"
+                    f" {other}"
+                )
             else:
                 formula = "j*N_pre + i" if turned else "i*N_post + j"
-                text.append(f'{python}.place = "{formula}"  # the number of the same synapse in {other}{", which runs the other way" if turned else ""}')
+                text.append(
+                    f'{python}.place = "{formula}"  # the number of the same synapse in'
+                    f' {other}{", which runs the other way" if turned else ""}'
+                )
             reads = "w_followed" if spec.follows else "w"
-            text.append(f'{python}.variables.add_reference("{reads}", {self.pathways[other]}, "w", index="place")  # its weights, at every moment')
+            text.append(
+                f'{python}.variables.add_reference("{reads}", {self.pathways[other]}, "w", index="place")  # its'
+                ' weights, at every moment'
+            )
         return text
 
     def _values(self, spec: PathwaySpec) -> dict[str, float]:
@@ -392,7 +565,11 @@ class Script:
         namespace: list[str] = []
         gate = self._gate(spec)
         if self._by_equation(spec):
-            lines.append(f"dw/dt = {'learns*' if gate else ''}({_rate(spec)}) : 1 (clock-driven)" if gate else f"dw/dt = {_rate(spec)} : 1 (clock-driven)")
+            lines.append(
+                f"dw/dt = {'learns*' if gate else ''}({_rate(spec)}) : 1 (clock-driven)"
+                if gate
+                else f"dw/dt = {_rate(spec)} : 1 (clock-driven)"
+            )
         lines += [f"{variable} : 1" for variable in (*spec.traces, *(["gathered"] if spec.gathers else []))]
         if gate:
             lines.append(f"learns = {gate} : 1 (shared)")
@@ -429,9 +606,16 @@ class Script:
         else:
             protocol, made = self.experiment.protocol, "sign_step*sign(gathered)" if spec.steps else "gathered"
             ends = f"int((first + t_in_timesteps // {protocol.steps} + 1) % batch < 0.5)"
-            ends += f"*int(t_in_timesteps % {protocol.steps} == {protocol.shown_steps - 1})" if protocol.steps > 1 else ""
+            ends += (
+                f"*int(t_in_timesteps % {protocol.steps} == {protocol.shown_steps - 1})" if protocol.steps > 1 else ""
+            )
             ends += f"*learns_{spec.name}(t)" if spec.name in self._frozen() else ""
-            lines = [f"gathered = gathered + {change}", f"ends = 1.0*{ends}", f"w = {_held(f'w + ends*{made}', spec)}", "gathered = gathered*(1 - ends)"]
+            lines = [
+                f"gathered = gathered + {change}",
+                f"ends = 1.0*{ends}",
+                f"w = {_held(f'w + ends*{made}', spec)}",
+                "gathered = gathered*(1 - ends)",
+            ]
         remembers = f"learns_{spec.name}(t)*" if spec.name in self._frozen() else ""
         moved = [
             f"new_{name} = {name} + {remembers}(1 - exp(-dt/{tau}))*(({drive.replace('w_before', 'w')}) - {name})"
@@ -450,16 +634,28 @@ class Script:
                 if _held("w", spec) != "w":
                     learning.append(f'{python}.run_regularly("w = {_held("w", spec)}"),')
             else:
-                equations = [line.strip() for line in self.synapses[pathway.name].plasticity.equations.strip().splitlines()]  # type: ignore[union-attr]
-                learning += [f"# {_with_suffix(line.replace('carried_pre', f'{pathway.carries}_pre'), self._clashes(spec))}" for line in equations]
-                learning.append(f'{python}.run_regularly("""\n        ' + "\n        ".join(self._statements(spec)) + '\n    """),')
+                equations = [line.strip() for line in self.synapses[pathway.name].plasticity.equations.strip().splitlines()]  # type: ignore[union-attr]  # noqa: E501
+                learning += [
+                    f"# {_with_suffix(line.replace('carried_pre', f'{pathway.carries}_pre'), self._clashes(spec))}"
+                    for line in equations
+                ]
+                learning.append(
+                    f'{python}.run_regularly("""\n        ' + "\n        ".join(self._statements(spec)) + '\n    """),'
+                )
         for name in self.groups:
             text = self.network.population(name).neuron.arrival()
             if text:
-                arrival.append(f'{self.populations[name]}.run_regularly("""\n        ' + "\n        ".join(text.splitlines()) + '\n    """),')
+                arrival.append(
+                    f'{self.populations[name]}.run_regularly("""\n        '
+                    + "\n        ".join(text.splitlines())
+                    + '\n    """),'
+                )
         parts = [_listed("sweep", sweep), _listed("learning", learning), _listed("arrival", arrival)]
         parts.append('for order, updater in enumerate(sweep):\n    updater.when, updater.order = "start", order')
-        parts.append('for order, updater in enumerate(learning + arrival):\n    updater.when, updater.order = "before_groups", order')
+        parts.append(
+            'for order, updater in enumerate(learning + arrival):\n    updater.when, updater.order = "before_groups",'
+            ' order'
+        )
         parts.append("for updater in learning:\n    updater.active = training")
         return "\n".join(parts)
 
@@ -470,22 +666,44 @@ class Script:
         for name in self.groups:
             kept = self.network.population(name).neuron.state
             if kept:
-                statements = [f"{variable} = {_restarted(variable, value, self.experiment.protocol.steps)}" for variable, value in kept.items()]
-                found.append(f'{self.populations[name]}.run_regularly("""\n        ' + "\n        ".join(statements) + '\n    """),  # begin a presentation at rest')
+                statements = [
+                    f"{variable} = {_restarted(variable, value, self.experiment.protocol.steps)}"
+                    for variable, value in kept.items()
+                ]
+                found.append(
+                    f'{self.populations[name]}.run_regularly("""\n        '
+                    + "\n        ".join(statements)
+                    + '\n    """),  # begin a presentation at rest'
+                )
         for pathway in self.network.plastic():
             if pathway.traces():
                 values = zip(self._specs[pathway.name].traces, pathway.traces().values(), strict=True)
-                statements = [f"{variable} = {_restarted(variable, value, self.experiment.protocol.steps)}" for variable, value in values]
-                found.append(f'{self.pathways[pathway.name]}.run_regularly("""\n        ' + "\n        ".join(statements) + '\n    """),  # and its traces')
+                statements = [
+                    f"{variable} = {_restarted(variable, value, self.experiment.protocol.steps)}"
+                    for variable, value in values
+                ]
+                found.append(
+                    f'{self.pathways[pathway.name]}.run_regularly("""\n        '
+                    + "\n        ".join(statements)
+                    + '\n    """),  # and its traces'
+                )
         return found
 
     def _sweep(self) -> list[str]:
-        found = [f'{self.pathways[p.name]}.run_regularly("w = shown_{p.name}(t, j*N_pre + i)"),  # the weights of this presentation' for p in self.network.redrawn() if p.name in self.synapses]
+        found = [
+            f'{self.pathways[p.name]}.run_regularly("w = shown_{p.name}(t, j*N_pre + i)"),  # the weights of this'
+            ' presentation'
+            for p in self.network.redrawn()
+            if p.name in self.synapses
+        ]
         placed: set[str] = set()
         for node in (node for node in self.network.order if node in self._needed):
             neuron, python = self.network.population(node.population).neuron, self.populations[node.population]
             if node.variable in neuron.ports:
-                found += [f'{self.pathways[p.name]}.summed_updaters["{self._slot(p)}_post"],' for p in self.network.arriving(*node)]
+                found += [
+                    f'{self.pathways[p.name]}.summed_updaters["{self._slot(p)}_post"],'
+                    for p in self.network.arriving(*node)
+                ]
                 continue
             once, later, _ = self._kinds(node.population)
             if node.variable in once and node.population not in placed:
@@ -498,15 +716,23 @@ class Script:
     def network_text(self) -> str:
         """Populations, pathways and the order of a step; needs `state`, `training`, `first` and the stimuli."""
         return "\n\n".join((
-            _heading("What sources show"), self.stimuli(),
-            _heading("Populations"), *(self._population(name) for name in self.groups),
-            _heading("Pathways: weights are stored by presynaptic neuron, hence the transpose of (n_post, n_pre)"), *(self._pathway(name) for name in self.synapses),
-            _heading("The order of a step: what is computed from what; then plasticity, from these values; then neurons advance"), self.order(),
+            _heading("What sources show"),
+            self.stimuli(),
+            _heading("Populations"),
+            *(self._population(name) for name in self.groups),
+            _heading("Pathways: weights are stored by presynaptic neuron, hence the transpose of (n_post, n_pre)"),
+            *(self._pathway(name) for name in self.synapses),
+            _heading(
+                "The order of a step: what is computed from what; then plasticity, from these values; then neurons"
+                " advance"
+            ),
+            self.order(),
         ))
 
 
 def stimulus_data(script: Script, instance: Instance, start: int, further: int) -> dict[str, Array]:
-    """What sources show, by `split.name`: the examples of each split, `order`, those of the next training presentations, and what is drawn for each."""
+    """What sources show, by `split.name`: the examples of each split, `order`,
+    those of the next training presentations, and what is drawn for each."""
     arrays: dict[str, Array] = {"order": instance.order(start, start + further)}
     for name, split in instance.data.splits().items():
         for of in ("inputs", "targets"):
@@ -524,22 +750,26 @@ def stimulus_data(script: Script, instance: Instance, start: int, further: int) 
 
 
 def _phases(instance: Instance, start: int, further: int) -> dict[str, Array]:
-    """The factor of every learning rate and which pathways learn, in each further presentation; the last phase goes on where they end."""
+    """The factor of every learning rate and which pathways learn, in each further presentation;
+    the last phase goes on where they end."""
     phases = instance.experiment.protocol.phases
     if not phases:
         return {}
-    at = np.minimum(np.searchsorted(instance.phase_ends(), np.arange(start, start + further), side="right"), len(phases) - 1)
+    at = np.minimum(
+        np.searchsorted(instance.phase_ends(), np.arange(start, start + further), side="right"), len(phases) - 1
+    )
     arrays = {"pace": np.array([phase.rate for phase in phases])[at]}
     for pathway in instance.network.plastic():
-        arrays[f"learns.{pathway.name}"] = np.array([float(phase.learns is None or pathway.name in phase.learns) for phase in phases])[at]
+        arrays[f"learns.{pathway.name}"] = np.array(
+            [float(phase.learns is None or pathway.name in phase.learns) for phase in phases]
+        )[at]
     return arrays
 
 
 def _headline(part: object) -> str:
-    """The first line of what a part says of itself."""
-    module = inspect.getmodule(type(part))
-    text = (getattr(module, "__doc__", None) if getattr(module, "__name__", "").startswith("bioFA.") else type(part).__doc__) or type(part).__name__
-    return text.strip().splitlines()[0]
+    """What a part says of itself first; of somebody's own part, its class alone is asked."""
+    ours = type(part).__module__.startswith("bioFA.")
+    return (headline(type(part)) if ours else first_paragraph(type(part).__doc__ or "")) or type(part).__name__
 
 
 def _heading(title: str) -> str:
@@ -570,9 +800,14 @@ def _renamed(spec: PathwaySpec, names: list[str]) -> PathwaySpec:
     """The pathway with a suffix at some names of its rule."""
     if not names:
         return spec
-    traces = {_with_suffix(name, names): (_with_suffix(drive, names), _with_suffix(tau, names)) for name, (drive, tau) in spec.traces.items()}
+    traces = {
+        _with_suffix(name, names): (_with_suffix(drive, names), _with_suffix(tau, names))
+        for name, (drive, tau) in spec.traces.items()
+    }
     parameters = {_with_suffix(name, names): unit for name, unit in spec.parameters.items()}
-    return spec.model_copy(update={"equations": _with_suffix(spec.equations, names), "traces": traces, "parameters": parameters})
+    return spec.model_copy(
+        update={"equations": _with_suffix(spec.equations, names), "traces": traces, "parameters": parameters}
+    )
 
 
 def _rate(spec: PathwaySpec) -> str:
@@ -582,7 +817,12 @@ def _rate(spec: PathwaySpec) -> str:
 
 def _held(weight: str, spec: PathwaySpec) -> str:
     """A weight with the sign that it must have, within its bounds."""
-    signed = {"any": "{}", "excitatory": "clip({}, 0, inf)", "inhibitory": "clip({}, -inf, 0)", "dale": "cell_pre*clip(cell_pre*({}), 0, inf)"}
+    signed = {
+        "any": "{}",
+        "excitatory": "clip({}, 0, inf)",
+        "inhibitory": "clip({}, -inf, 0)",
+        "dale": "cell_pre*clip(cell_pre*({}), 0, inf)",
+    }
     weight = signed[spec.sign].format(weight)
     return f"clip({weight}, low, high)" if spec.bounded else weight
 
@@ -607,7 +847,7 @@ def shown(name, repeat=1, blank=0):
     table = np.repeat(table.reshape(len(rows), -1, table.shape[-1]), repeat, axis=1)
     table = np.concatenate([table, np.zeros((len(rows), blank, table.shape[2]))], axis=1)
     return table.reshape(-1, table.shape[2])
-'''.strip()
+'''.strip()  # noqa: E501
 """The function by which sources get what they show."""
 
 _UNIFORM = '''
@@ -640,4 +880,4 @@ def uniform(source, presentation, step, neuron):
     for count in (presentation, step, neuron):
         place = splitmix(place + np.uint64(0x9E3779B97F4A7C15) * (np.atleast_1d(count).astype(np.uint64) + np.uint64(1)))
     return (place >> np.uint64(11)) * 2.0**-53
-'''
+'''  # noqa: E501

@@ -1,4 +1,5 @@
-"""bioFA's own bundle: a folder with everything about one run, to archive beside a paper or to hand to a reviewer. It loses nothing.
+"""bioFA's own bundle: a folder with everything about one run, to archive beside a paper or to hand to a reviewer.
+It loses nothing.
 
     model.toml          the description; files that it names are in `data`, by relative paths
     result.h5           the whole result, as `biofa run` wrote it
@@ -30,7 +31,14 @@ from bioFA.runs.result import RESULT, Result, load_result
 from bioFA.runs.trained import sha256
 
 FORMAT = 1
-MANIFEST, README, RERUN, CITATION, REQUIREMENTS, DATA = "manifest.json", "README.md", "rerun.sh", "CITATION.cff", "requirements.txt", "data"
+MANIFEST, README, RERUN, CITATION, REQUIREMENTS, DATA = (
+    "manifest.json",
+    "README.md",
+    "rerun.sh",
+    "CITATION.cff",
+    "requirements.txt",
+    "data",
+)
 PREFERENCES = "brian_preferences"
 """A file that Brian2 evaluates when it is imported in the folder that holds it."""
 OTHERS = ("scipy", "scikit-learn")
@@ -48,14 +56,28 @@ def export(result: Result, path: Path) -> Exported:
         result = replace(result, experiment=_with_data(result, path))
         (path / MODEL).write_text(toml.kept(result.experiment, beside=path), encoding="utf-8")
         result.save(path / RESULT)
-        texts = {RERUN: f"#!/bin/sh\n# Runs it again, here, into the folder 'rerun'.\nset -e\ncd \"$(dirname \"$0\")\"\n{rerun(result)}\n", CITATION: _citation(result),
-                 REQUIREMENTS: "".join(f"{name}=={known}\n" for name, known in _versions(result).items()), README: _readme(result)}
+        texts = {
+            RERUN: (
+                "#!/bin/sh\n# Runs it again, here, into the folder 'rerun'.\nset -e\ncd \"$(dirname"
+                f" \"$0\")\"\n{rerun(result)}\n"
+            ),
+            CITATION: _citation(result),
+            REQUIREMENTS: "".join(f"{name}=={known}\n" for name, known in _versions(result).items()),
+            README: _readme(result),
+        }
         for name, text in texts.items():
             (path / name).write_text(text, encoding="utf-8")
         written = sorted(p for p in path.rglob("*") if p.is_file())
         manifest = {
-            "format": FORMAT, "model": result.experiment.name, "scheme": result.experiment.scheme, "seed": result.seed, "backend": result.backend,
-            "precision": _precision(result), "presentations": result.presentations, "metrics": result.metrics, "command": rerun(result),
+            "format": FORMAT,
+            "model": result.experiment.name,
+            "scheme": result.experiment.scheme,
+            "seed": result.seed,
+            "backend": result.backend,
+            "precision": _precision(result),
+            "presentations": result.presentations,
+            "metrics": result.metrics,
+            "command": rerun(result),
             "files": {str(p.relative_to(path)): sha256(p) for p in written},
         }
         (path / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
@@ -63,7 +85,16 @@ def export(result: Result, path: Path) -> Exported:
         shutil.rmtree(path)
         raise
     origin = result.provenance.get("weights") or result.provenance.get("after")
-    lost = (f"where the run began: it took its first weights from another run, which '{RERUN}' cannot repeat; {RESULT} holds them as snapshot 0",) if origin else ()
+    lost = (
+        (
+            (
+                f"where the run began: it took its first weights from another run, which '{RERUN}' cannot repeat;"
+                f" {RESULT} holds them as snapshot 0"
+            ),
+        )
+        if origin
+        else ()
+    )
     return Exported((path,), lost)
 
 
@@ -85,22 +116,34 @@ def check(path: Path) -> int:
         FileError: naming the file that is missing, was changed, or lies outside.
     """
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))  # of bytes, json would also read UTF-16 and 32
+        # of bytes, json would also read UTF-16 and 32
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
         listed, format = {str(name): str(digest) for name, digest in manifest["files"].items()}, int(manifest["format"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-        raise DamagedFile(f"'{path}' is no bundle, or its {MANIFEST} is damaged ({error}). Give a folder that 'biofa bundle' wrote.") from None
+        raise DamagedFile(
+            f"'{path}' is no bundle, or its {MANIFEST} is damaged ({error}). Give a folder that 'biofa bundle' wrote."
+        ) from None
     if format > FORMAT:
-        raise WrongVersion(f"'{path}' was written by a newer bioFA (bundle {format}; this one reads up to {FORMAT}). Update bioFA.")
+        raise WrongVersion(
+            f"'{path}' was written by a newer bioFA (bundle {format}; this one reads up to {FORMAT}). Update bioFA."
+        )
     if found := next(path.rglob(PREFERENCES), None):
-        raise UnsafePath(f"'{found}' lies in the bundle. Brian2 runs what stands in such a file when it is imported, and bioFA writes none: do not trust this bundle.")
+        raise UnsafePath(
+            f"'{found}' lies in the bundle. Brian2 runs what stands in such a file when it is imported, and bioFA"
+            " writes none: do not trust this bundle."
+        )
     for name, digest in listed.items():
         place = path / name
         if not _within(place, path):
-            raise UnsafePath(f"'{path / MANIFEST}' names {name[:80]!r}, which lies outside the bundle. Do not trust it.")
+            raise UnsafePath(
+                f"'{path / MANIFEST}' names {name[:80]!r}, which lies outside the bundle. Do not trust it."
+            )
         if not os.path.isfile(place):  # unlike Path.is_file, also False where a name is too long
             raise NoSuchFile(f"'{path / name[:80]}' is missing from the bundle. Get it anew.")
         if sha256(place) != digest:
-            raise DamagedFile(f"'{place}' is not what the bundle's {MANIFEST} says: it was changed or damaged. Get it anew.")
+            raise DamagedFile(
+                f"'{place}' is not what the bundle's {MANIFEST} says: it was changed or damaged. Get it anew."
+            )
     for name in (MODEL, RESULT):
         if name not in listed:
             raise UnsafePath(f"'{path / MANIFEST}' does not list {name}. Get the bundle anew.")
@@ -133,7 +176,9 @@ def _with_data(result: Result, path: Path) -> Experiment:
     def copied(given: str) -> str:
         source = Path(given)
         if not source.exists():
-            raise NoSuchFile(f"the model names '{given}', which is not there, so it cannot be put into the bundle. Put it back.")
+            raise NoSuchFile(
+                f"the model names '{given}', which is not there, so it cannot be put into the bundle. Put it back."
+            )
         place = path / DATA / source.name
         while place.exists():
             place = place.with_name(f"_{place.name}")
@@ -186,7 +231,7 @@ references:
         given-names: "Douglas B."
       - family-names: Akerman
         given-names: "Colin J."
-"""
+"""  # noqa: E501
 
 
 def _readme(result: Result) -> str:
@@ -209,4 +254,4 @@ result: `bioFA.load_result("{RESULT}")` in Python, `biofa report` for a page, `b
 | measure | value |
 |---|---|
 {rows}
-"""
+"""  # noqa: E501

@@ -1,7 +1,8 @@
-"""A script that computes from the weights of a file what they bring each population: of static units the whole answer, of others the drive.
+"""A script that computes from the weights of a file what they bring each population: of static units the whole answer,
+of others the drive.
 
-A format that holds weights and no neurons can be held to that: what neurons with a state sent in each step is given, as the reference has it, and
-the drive that it brings through the weights must be the reference's.
+A format that holds weights and no neurons can be held to that: what neurons with a state sent in each step is given, as
+the reference has it, and the drive that it brings through the weights must be the reference's.
 """
 
 from __future__ import annotations
@@ -28,7 +29,12 @@ _COMPARE = """for name in [name for name in expected if name not in given]:
 
 
 def recipe(
-    trained: Trained, drawn: Instance, programs: tuple[str, ...], opening: str, weight: Callable[[Pathway], str], bias: Callable[[Pathway], str | None] = lambda pathway: None,
+    trained: Trained,
+    drawn: Instance,
+    programs: tuple[str, ...],
+    opening: str,
+    weight: Callable[[Pathway], str],
+    bias: Callable[[Pathway], str | None] = lambda pathway: None,
 ) -> Recipe:
     """How the weights are run.
 
@@ -69,13 +75,21 @@ def recipe(
         lines.append(f'found["{population.name}.drive"] = {" + ".join(terms)}')
         computed.append(Node(population.name, "drive"))
         if isinstance(population.neuron, StaticRate):
-            phi = ACTIVATIONS[population.neuron.activation].array_expression.format(u=f'found["{population.name}.drive"]')
+            phi = ACTIVATIONS[population.neuron.activation].array_expression.format(
+                u=f'found["{population.name}.drive"]'
+            )
             lines.append(f'found["{population.name}.r"] = {phi}')
             computed.append(Node(population.name, "r"))
-    arrays = {name: array.squeeze(1) if network.is_static() else array for name, array in answers(trained, drawn, [*given, *computed]).items()} | extra
+    arrays = {
+        name: array.squeeze(1) if network.is_static() else array
+        for name, array in answers(trained, drawn, [*given, *computed]).items()
+    } | extra
     names = ", ".join(f'"{name}"' for name in [*map(str, given), *extra])
     script = "\n".join([
-        opening.strip(), f"given = [{names}]  # what is shown, and what neurons with a state sent", "found = {name: expected[name] for name in given}", *lines,
+        opening.strip(),
+        f"given = [{names}]  # what is shown, and what neurons with a state sent",
+        "found = {name: expected[name] for name in given}",
+        *lines,
         _COMPARE.replace("@TOLERANCE@", f"{TOLERANCE:g}"),
     ])
     return Recipe(programs, "", script, f"{TOLERANCE:g} of the largest value of each array, in float64", arrays)

@@ -1,10 +1,14 @@
-"""What an exported model must answer when other programs run it, by the NumPy reference: a few inputs, the answers, and how it is run.
+"""What an exported model must answer when other programs run it, by the NumPy reference: a few inputs, the answers,
+and how it is run.
 
-    <file>.README.md       beside a file: the programs with their versions, the script that runs it, and the tolerance; README.md in a folder
-    <file>.expected.npz    inputs, and what comes out, each (n, steps, size), or as the README says; expected.npz in a folder
+    <file>.README.md       beside a file: the programs with their versions, the script that runs it, and the tolerance;
+                           README.md in a folder
+    <file>.expected.npz    inputs, and what comes out, each (n, steps, size), or as the README says;
+                           expected.npz in a folder
 
-The reference runs what the format holds, not what bioFA would run: only the part that answers (`base.forward`), every presentation from rest, with each
-neuron as the format has it (`held`), and, where spikes take another number of steps there, through relays that hold them back (`late`).
+The reference runs what the format holds, not what bioFA would run: only the part that answers (`base.forward`), every
+presentation from rest, with each neuron as the format has it (`held`), and,
+where spikes take another number of steps there, through relays that hold them back (`late`).
 """
 
 from __future__ import annotations
@@ -40,8 +44,17 @@ LEARNED = 2
 NEAR = 1e-9
 """Rates that other programs compute in float64 differ by less, relative to the largest."""
 VERSIONS = {
-    "PyTorch": "torch==2.13.0", "NIR": "nir==1.0.8", "nirtorch": "nirtorch==2.6", "snnTorch": "snntorch==1.0.0", "norse": "norse==1.1.0", "SpikingJelly": "spikingjelly==2.0.0",
-    "safetensors": "safetensors==0.8.0", "jNeuroML": "pyneuroml==1.3.22", "NEST": "nest-simulator==3.10.0", "bmtk": "bmtk==1.2.0", "libsonata": "libsonata==0.2.2",
+    "PyTorch": "torch==2.13.0",
+    "NIR": "nir==1.0.8",
+    "nirtorch": "nirtorch==2.6",
+    "snnTorch": "snntorch==1.0.0",
+    "norse": "norse==1.1.0",
+    "SpikingJelly": "spikingjelly==2.0.0",
+    "safetensors": "safetensors==0.8.0",
+    "jNeuroML": "pyneuroml==1.3.22",
+    "NEST": "nest-simulator==3.10.0",
+    "bmtk": "bmtk==1.2.0",
+    "libsonata": "libsonata==0.2.2",
 }
 """The programs that the tests run exports in, as pip installs them."""
 RELAY, TARGETS, COMPARED = "late", "targets_of_the_task", "comparison"
@@ -51,8 +64,9 @@ RELAY, TARGETS, COMPARED = "late", "targets_of_the_task", "comparison"
 class Recipe(NamedTuple):
     """How an exported model is run, and what must come out.
 
-    `programs` are names in `VERSIONS`, or requirements; `commands` shell lines that come first; `script` a Python program that runs the model on the
-    inputs, or reads what the commands wrote, and ends with an error where it differs by more than `tolerance` says.
+    `programs` are names in `VERSIONS`, or requirements; `commands` shell lines that come first; `script` a Python
+    program that runs the model on the inputs, or reads what the commands wrote,
+    and ends with an error where it differs by more than `tolerance` says.
     """
 
     programs: tuple[str, ...]
@@ -68,8 +82,14 @@ def split_of(instance: Instance) -> str:
 
 
 def answers(
-    trained: Trained, drawn: Instance, watched: Sequence[Node], held: Callable[[NeuronModel], NeuronModel] | None = None, late: Mapping[str, int] | None = None,
-    split: str | None = None, first: int = 0, count: int = PRESENTATIONS,
+    trained: Trained,
+    drawn: Instance,
+    watched: Sequence[Node],
+    held: Callable[[NeuronModel], NeuronModel] | None = None,
+    late: Mapping[str, int] | None = None,
+    split: str | None = None,
+    first: int = 0,
+    count: int = PRESENTATIONS,
 ) -> dict[str, Array]:
     """What a network does with a few examples, each from rest, in every step, as float64.
 
@@ -77,7 +97,8 @@ def answers(
         trained: the network.
         drawn: its instance.
         watched: what to keep.
-        held: a neuron as the format holds it, of the part that answers, which alone is run then; the whole network is, as it is, where None.
+        held: a neuron as the format holds it, of the part that answers, which alone is run then; the whole network is,
+            as it is, where None.
         late: by pathway, by how many steps what it carries arrives later than here.
         split: whose examples; `split_of` where None.
         first: the first example.
@@ -87,20 +108,32 @@ def answers(
         By `population.variable`, `(n, steps, size)`.
     """
     if held is None:
-        instance = replace(drawn, state={name: trained.state[name] if name.endswith(".w") else array for name, array in drawn.state.items()})
+        instance = replace(
+            drawn,
+            state={name: trained.state[name] if name.endswith(".w") else array for name, array in drawn.state.items()},
+        )
     else:
         instance = _held(trained, drawn, held, late or {})
     feed = instance.evaluation(split or split_of(drawn))
     kept: dict[str, list[Array]] = {str(node): [] for node in watched}
     for number in range(first, min(first + count, feed.presentations)):
-        one = replace(feed, presentations=1, rows={name: rows[number : number + 1] for name, rows in feed.rows.items()}, start=number)
-        segment = Reference(instance).segment(instance.state, one, learning=False, every=1, only=(), watched=watched, whole=True)
+        one = replace(
+            feed,
+            presentations=1,
+            rows={name: rows[number : number + 1] for name, rows in feed.rows.items()},
+            start=number,
+        )
+        segment = Reference(instance).segment(
+            instance.state, one, learning=False, every=1, only=(), watched=watched, whole=True
+        )
         for name, course in segment.courses.items():
             kept[name].append(course[0])
     return {name: np.array(rows) for name, rows in kept.items()}
 
 
-def _held(trained: Trained, drawn: Instance, held: Callable[[NeuronModel], NeuronModel], late: Mapping[str, int]) -> Instance:
+def _held(
+    trained: Trained, drawn: Instance, held: Callable[[NeuronModel], NeuronModel], late: Mapping[str, int]
+) -> Instance:
     """The part that answers, as an experiment of its own, at rest."""
     whole, protocol = trained.experiment.network, trained.experiment.protocol
     part = forward(whole)
@@ -108,41 +141,76 @@ def _held(trained: Trained, drawn: Instance, held: Callable[[NeuronModel], Neuro
     pathways, state = [], {}
     for pathway in part.pathways:
         state[f"{pathway.name}.w"] = matrix(trained, pathway)
-        bare = Pathway(name=pathway.name, source=pathway.source, target=pathway.target, carries=pathway.carries, weights=Constant())
+        bare = Pathway(
+            name=pathway.name, source=pathway.source, target=pathway.target, carries=pathway.carries, weights=Constant()
+        )
         relays, steps = relayed(bare, whole.population(pathway.source).size, late.get(pathway.name, 0), protocol.step)
         populations += relays
         pathways += steps
-    state |= {f"{p.name}.{variable}": np.full(p.size, value) for p in populations for variable, value in p.neuron.state.items()}
+    state |= {
+        f"{p.name}.{variable}": np.full(p.size, value)
+        for p in populations
+        for variable, value in p.neuron.state.items()
+    }
     readout = whole.readout
     size, wanted = whole.population(readout.population).size, drawn.data.train.targets.shape[-1]
-    populations += [Population(name=TARGETS, size=wanted, neuron=RateSource(of="targets")), Population(name=COMPARED, size=size, neuron=ErrorUnit())]
+    populations += [
+        Population(name=TARGETS, size=wanted, neuron=RateSource(of="targets")),
+        Population(name=COMPARED, size=size, neuron=ErrorUnit()),
+    ]
     pathways += [
         Pathway(name=f"{TARGETS}_to_{COMPARED}", source=TARGETS, target=COMPARED, port="target", weights=Constant()),
-        Pathway(name=f"{readout.population}_to_{COMPARED}", source=readout.population, target=COMPARED, port="prediction", carries=readout.variable, weights=Identity()),
+        Pathway(
+            name=f"{readout.population}_to_{COMPARED}",
+            source=readout.population,
+            target=COMPARED,
+            port="prediction",
+            carries=readout.variable,
+            weights=Identity(),
+        ),
     ]
     state[f"{TARGETS}_to_{COMPARED}.w"] = np.zeros((size, wanted))
-    times = {} if protocol.dt is None else {"dt": protocol.dt, "presentation": protocol.presentation, "blank": protocol.blank}
+    times = (
+        {}
+        if protocol.dt is None
+        else {"dt": protocol.dt, "presentation": protocol.presentation, "blank": protocol.blank}
+    )
     network = Network(populations=tuple(populations), pathways=tuple(pathways))
-    experiment = Experiment(name=trained.experiment.name, circuit=network, task=trained.experiment.task, protocol=Protocol(**times))
+    experiment = Experiment(
+        name=trained.experiment.name, circuit=network, task=trained.experiment.task, protocol=Protocol(**times)
+    )
     return Instance(experiment, drawn.seed, drawn.data, state)
 
 
 def relayed(pathway: Pathway, size: int, steps: int, dt: float) -> tuple[list[Population], list[Pathway]]:
-    """A pathway behind as many relays as what it carries is to be late: leaky units with tau = dt, which hand on in a step what they got in the one before."""
+    """A pathway behind as many relays as what it carries is to be late: leaky units with tau = dt,
+    which hand on in a step what they got in the one before."""
     relays, pathways = [], []
     source, carries = pathway.source, pathway.carries
     for number in range(steps):
-        relays.append(Population(name=f"{pathway.name}_{RELAY}{number}", size=size, neuron=LeakyRate(tau=dt, decay="euler")))
-        pathways.append(Pathway(name=f"{source}_to_{relays[-1].name}", source=source, target=relays[-1].name, carries=carries, weights=Identity()))
+        relays.append(
+            Population(name=f"{pathway.name}_{RELAY}{number}", size=size, neuron=LeakyRate(tau=dt, decay="euler"))
+        )
+        pathways.append(
+            Pathway(
+                name=f"{source}_to_{relays[-1].name}",
+                source=source,
+                target=relays[-1].name,
+                carries=carries,
+                weights=Identity(),
+            )
+        )
         source, carries = relays[-1].name, "r"
     return relays, [*pathways, pathway.replace(source=source, carries=carries)]
 
 
 def passing(part: Forward) -> tuple[dict[str, int], dict[str, int]]:
-    """How the timing differs in a program that passes spikes through all layers within a step, where each takes one here.
+    """How the timing differs in a program that passes spikes through all layers within a step,
+    where each takes one here.
 
     Returns:
-        By how many steps each population is later here; and, by pathway, by how many steps what it brings is later there, beside what passes through more layers.
+        By how many steps each population is later here; and, by pathway,
+        by how many steps what it brings is later there, beside what passes through more layers.
     """
     lag: dict[str, int] = {}
     late: dict[str, int] = {}
@@ -160,7 +228,8 @@ def sends(population: Population) -> Node:
 
 
 def attempt(trained: Trained, recipe: Callable[[Instance], Recipe]) -> tuple[Recipe | None, list[str]]:
-    """A recipe, or what is to be said where the examples cannot be shown, such as of data that are not on this machine."""
+    """A recipe, or what is to be said where the examples cannot be shown,
+    such as of data that are not on this machine."""
     try:
         drawn = draw(trained.experiment, trained.seed)
     except BioFAError as error:
@@ -220,4 +289,4 @@ Run with {", ".join(VERSIONS.get(program, program).replace("==", " ") for progra
 
 | array of `{expected}` | shape |
 |---|---|{shapes}
-"""
+"""  # noqa: E501

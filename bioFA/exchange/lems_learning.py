@@ -1,19 +1,24 @@
-"""LEMS: one training presentation of a network of rates with its error units, feedback pathways and plasticity rules as dynamics.
+"""LEMS: one training presentation of a network of rates with its error units,
+feedback pathways and plasticity rules as dynamics.
 
     learning.xml             component types of units, synapses and rules, and the whole circuit
     LEMS_learning.xml        the simulation; weights_<pathway>.dat get the change of every plastic weight
     expected_learning.npz    the changes by bioFA, `pathway` (n_post, n_pre), neurons beginning at rest
 
-A unit sums what its synapses bring twice: `drive` from feedforward pathways, `error` from feedback pathways. An error unit is a linear unit that the
-target drives and the prediction inhibits. A plastic synapse transmits with weight + change, and
+A unit sums what its synapses bring twice: `drive` from feedforward pathways, `error` from feedback pathways. An error
+unit is a linear unit that the target drives and the prediction inhibits.
+A plastic synapse transmits with weight + change, and
 
-    d change/dt = H(t - learning_onset) (pace factor_i r_j - forgetting (weight + change))        pace = learning_rate / T, forgetting = decay / T
+    d change/dt = H(t - learning_onset) (pace factor_i r_j - forgetting (weight + change))        pace = learning_rate /
+    T, forgetting = decay / T
 
-where factor_i is the error that arrives, times the gain of the neuron in `local_error`, r_j the rate before the synapse. Where a pathway shares the weights of
-another (backpropagation), its own copy stays as it was when the presentation began.
+where factor_i is the error that arrives, times the gain of the neuron in `local_error`, r_j the rate before the
+synapse. Where a pathway shares the weights of another (backpropagation),
+its own copy stays as it was when the presentation began.
 
-jNeuroML evaluates the time of a step at its end, so the onset is written half a step later: as many steps learn as in bioFA. It hands rates on a step later, layer by
-layer, which the reference does too for expected_learning.npz; and prints single precision. The changes agree within a thousandth of the largest.
+jNeuroML evaluates the time of a step at its end, so the onset is written half a step later: as many steps learn as in
+bioFA. It hands rates on a step later, layer by layer, which the reference does too for expected_learning.npz;
+and prints single precision. The changes agree within a thousandth of the largest.
 """
 
 from __future__ import annotations
@@ -42,7 +47,8 @@ TYPES, SIMULATION, EXPECTED = "learning.xml", "LEMS_learning.xml", "expected_lea
 PORTS = {"drive": 1.0, "error": 1.0, "target": 1.0, "prediction": -1.0}
 """What can be said of what arrives at a port: its sign in the drive of an error unit, or its place."""
 LATE = {"drive": 1, "error": 2, "target": 0, "prediction": 2}
-"""By how many steps what arrives is later in jNeuroML: one between units, one more to and from an error unit, which answers at once here; targets hold still."""
+"""By how many steps what arrives is later in jNeuroML: one between units, one more to and from an error unit,
+which answers at once here; targets hold still."""
 RATES = {"linear": "{u}", "tanh": "2/(1 + exp(-2*{u})) - 1", "logistic": "1/(1 + exp(-{u}))", "rectified": "{u}*H({u})"}
 """Activations in LEMS, of what a unit sums or keeps, `u`."""
 GAINS = {"linear": "1", "tanh": "1 - V*V", "logistic": "V*(1 - V)", "rectified": "H(V)"}
@@ -68,7 +74,12 @@ def refusal(trained: Trained) -> str | None:
             return f"{pathway.name} carries {pathway.carries} to {pathway.port}"
         if pathway.plasticity is not None and type(pathway.plasticity) not in (LocalError, DeltaRule):
             return f"{pathway.plasticity.family_name} ({pathway.name}) is no product of a local factor and a rate"
-        if pathway.plasticity is not None and (pathway.learning.gathers or pathway.learning.bounded or pathway.sign != "any" or network.signs(pathway) is not None):
+        if pathway.plasticity is not None and (
+            pathway.learning.gathers
+            or pathway.learning.bounded
+            or pathway.sign != "any"
+            or network.signs(pathway) is not None
+        ):
             return f"{pathway.name} has bounds, batches or signs"
     if not network.plastic():
         return "no pathway learns"
@@ -86,7 +97,8 @@ def write(trained: Trained, folder: Path) -> list[Path]:
 
 
 def _held(trained: Trained, instance: Instance, begun: Mapping[str, Array]) -> Instance:
-    """The whole circuit with the timing of jNeuroML (`LATE`), which hands on what units show step by step; shared weights are copies."""
+    """The whole circuit with the timing of jNeuroML (`LATE`), which hands on what units show step by step;
+    shared weights are copies."""
     network, step = trained.experiment.network, trained.experiment.protocol.step
     populations, pathways, state = list(network.populations), [], dict(begun)
     for pathway in (p for p in network.pathways if p.port != "probe"):
@@ -115,7 +127,11 @@ class _Writer:
         held = _held(trained, instance, begun)
         ended = Reference(held).segment(held.state, feed, learning=True).state
         self.expected = {p.name: ended[f"{p.name}.w"] - begun[f"{p.name}.w"] for p in self.network.plastic()}
-        self.shown = {p.name: np.asarray(feed.tables[p.name][feed.rows[p.name][0]], dtype=float) for p in self.network.populations if p.name in feed.tables}
+        self.shown = {
+            p.name: np.asarray(feed.tables[p.name][feed.rows[p.name][0]], dtype=float)
+            for p in self.network.populations
+            if p.name in feed.tables
+        }
         self.pace = feed.rate / self.protocol.learning_time * 1e-3  # per millisecond
         self.pathways = [p for p in self.network.pathways if p.port != "probe"]
         self.shown |= {p.name: np.ones(p.size) for p in self.network.populations if p.neuron.shows == "one"}
@@ -124,9 +140,18 @@ class _Writer:
         """Component types, components, and the network."""
         root = ElementTree.fromstring(_TYPES)
         for activation in RATES:
-            for kind, u, parameter, leak in (("static", "drive", "", ""), ("leaky", "u", '<Parameter name="tau" dimension="time"/>', LEAK)):
+            for kind, u, parameter, leak in (
+                ("static", "drive", "", ""),
+                ("leaky", "u", '<Parameter name="tau" dimension="time"/>', LEAK),
+            ):
                 phi, gain = RATES[activation].format(u=u), GAINS[activation]
-                root.append(ElementTree.fromstring(_UNIT.format(name=f"learning_{kind}_{activation}", parameter=parameter, leak=leak, phi=phi, gain=gain)))
+                root.append(
+                    ElementTree.fromstring(
+                        _UNIT.format(
+                            name=f"learning_{kind}_{activation}", parameter=parameter, leak=leak, phi=phi, gain=gain
+                        )
+                    )
+                )
         ElementTree.SubElement(root, "learningShown", {"id": "shown"})
         ElementTree.SubElement(root, "learningSender", {"id": "sender"})
         for name in ("driveSynapse", "errorSynapse"):
@@ -135,15 +160,28 @@ class _Writer:
             rule = pathway.plasticity
             assert isinstance(rule, (LocalError, DeltaRule))
             kind = "localErrorSynapse" if isinstance(rule, LocalError) else "deltaSynapse"
-            values = {"pace": rule.learning_rate * self.pace, "forgetting": rule.decay / self.protocol.learning_time * 1e-3}
-            ElementTree.SubElement(root, kind, {
-                "id": f"{pathway.name}_synapse", "onset": f"{ms(self.protocol.learning_onset + 0.5 * self.protocol.step)!r}ms", **{name: f"{value!r}per_ms" for name, value in values.items()},
-            })
+            values = {
+                "pace": rule.learning_rate * self.pace,
+                "forgetting": rule.decay / self.protocol.learning_time * 1e-3,
+            }
+            ElementTree.SubElement(
+                root,
+                kind,
+                {
+                    "id": f"{pathway.name}_synapse",
+                    "onset": f"{ms(self.protocol.learning_onset + 0.5 * self.protocol.step)!r}ms",
+                    **{name: f"{value!r}per_ms" for name, value in values.items()},
+                },
+            )
         for population in self.network.populations:
             neuron = population.neuron
             activation = neuron.activation if isinstance(neuron, (LeakyRate, StaticRate)) else "linear"
             if isinstance(neuron, LeakyRate):
-                ElementTree.SubElement(root, f"learning_leaky_{activation}", {"id": f"{population.name}_cell", "tau": f"{ms(neuron.tau)!r}ms"})
+                ElementTree.SubElement(
+                    root,
+                    f"learning_leaky_{activation}",
+                    {"id": f"{population.name}_cell", "tau": f"{ms(neuron.tau)!r}ms"},
+                )
             else:
                 ElementTree.SubElement(root, f"learning_static_{activation}", {"id": f"{population.name}_cell"})
         root.append(self._circuit())
@@ -161,24 +199,53 @@ class _Writer:
 
     def _projection(self, circuit: ElementTree.Element, pathway: Pathway) -> None:
         weights = PORTS[pathway.port] * matrix(self.trained, pathway)
-        synapse = f"{pathway.name}_synapse" if pathway.plasticity is not None else "error_synapse" if pathway.port == "error" else "drive_synapse"
-        part = ElementTree.SubElement(circuit, "continuousProjection", {"id": pathway.name, "presynapticPopulation": pathway.source, "postsynapticPopulation": pathway.target})
+        synapse = (
+            f"{pathway.name}_synapse"
+            if pathway.plasticity is not None
+            else "error_synapse" if pathway.port == "error" else "drive_synapse"
+        )
+        part = ElementTree.SubElement(
+            circuit,
+            "continuousProjection",
+            {"id": pathway.name, "presynapticPopulation": pathway.source, "postsynapticPopulation": pathway.target},
+        )
         for number, (i, j) in enumerate(self._synapses(pathway)):
-            ElementTree.SubElement(part, "continuousConnectionInstanceW", {
-                "id": str(number), "preCell": f"../{pathway.source}/{j}/{pathway.source}_cell", "postCell": f"../{pathway.target}/{i}/{pathway.target}_cell",
-                "preComponent": "sender", "postComponent": synapse, "weight": repr(float(weights[i, j])),
-            })
+            ElementTree.SubElement(
+                part,
+                "continuousConnectionInstanceW",
+                {
+                    "id": str(number),
+                    "preCell": f"../{pathway.source}/{j}/{pathway.source}_cell",
+                    "postCell": f"../{pathway.target}/{i}/{pathway.target}_cell",
+                    "preComponent": "sender",
+                    "postComponent": synapse,
+                    "weight": repr(float(weights[i, j])),
+                },
+            )
 
     def _synapses(self, pathway: Pathway) -> list[tuple[int, int]]:
         """The synapses of a pathway, postsynaptic neuron by neuron: all that may learn, else those with a weight."""
         weights = matrix(self.trained, pathway)
-        present = np.ones_like(weights, dtype=bool) if pathway.plasticity is not None and not pathway.sparse else weights != 0
+        present = (
+            np.ones_like(weights, dtype=bool) if pathway.plasticity is not None and not pathway.sparse else weights != 0
+        )
         return [(int(i), int(j)) for i, j in np.argwhere(present)]
 
     def _inputs(self, circuit: ElementTree.Element, name: str, target: Population, values: Array) -> None:
-        inputs = ElementTree.SubElement(circuit, "inputList", {"id": f"{name}_inputs", "population": target.name, "component": "shown"})
+        inputs = ElementTree.SubElement(
+            circuit, "inputList", {"id": f"{name}_inputs", "population": target.name, "component": "shown"}
+        )
         for i in np.flatnonzero(values):
-            ElementTree.SubElement(inputs, "inputW", {"id": str(i), "target": f"../{target.name}/{i}/{target.name}_cell", "destination": "synapses", "weight": repr(float(values[i]))})
+            ElementTree.SubElement(
+                inputs,
+                "inputW",
+                {
+                    "id": str(i),
+                    "target": f"../{target.name}/{i}/{target.name}_cell",
+                    "destination": "synapses",
+                    "weight": repr(float(values[i])),
+                },
+            )
 
     def simulation(self) -> ElementTree.Element:
         """The simulation, with the change of every plastic weight recorded."""
@@ -187,12 +254,20 @@ class _Writer:
         for name in ("Cells.xml", "Networks.xml", "Simulation.xml", TYPES):
             ElementTree.SubElement(root, "Include", {"file": name})
         length = ms(self.protocol.shown_steps * self.protocol.step)
-        simulation = ElementTree.SubElement(root, "Simulation", {"id": "sim", "length": f"{length!r}ms", "step": f"{ms(self.protocol.step)!r}ms", "target": "net"})
+        simulation = ElementTree.SubElement(
+            root,
+            "Simulation",
+            {"id": "sim", "length": f"{length!r}ms", "step": f"{ms(self.protocol.step)!r}ms", "target": "net"},
+        )
         for pathway in self.network.plastic():
-            file = ElementTree.SubElement(simulation, "OutputFile", {"id": f"weights_{pathway.name}", "fileName": f"weights_{pathway.name}.dat"})
+            file = ElementTree.SubElement(
+                simulation, "OutputFile", {"id": f"weights_{pathway.name}", "fileName": f"weights_{pathway.name}.dat"}
+            )
             count: dict[int, int] = {}
             for i, j in self._synapses(pathway):
-                place = f"{pathway.target}/{i}/{pathway.target}_cell/synapses:{pathway.name}_synapse:{count.get(i, 0)}/change"
+                place = (
+                    f"{pathway.target}/{i}/{pathway.target}_cell/synapses:{pathway.name}_synapse:{count.get(i, 0)}/change"  # noqa: E501
+                )
                 count[i] = count.get(i, 0) + 1
                 ElementTree.SubElement(file, "OutputColumn", {"id": f"w_{i}_{j}", "quantity": place})
         return root
@@ -200,9 +275,15 @@ class _Writer:
 
 def add_population(circuit: ElementTree.Element, name: str, component: str, size: int) -> None:
     """A population of NeuroML, its neurons side by side."""
-    population = ElementTree.SubElement(circuit, "population", {"id": name, "component": component, "type": "populationList", "size": str(size)})
+    population = ElementTree.SubElement(
+        circuit, "population", {"id": name, "component": component, "type": "populationList", "size": str(size)}
+    )
     for number in range(size):
-        ElementTree.SubElement(ElementTree.SubElement(population, "instance", {"id": str(number)}), "location", {"x": str(number), "y": "0", "z": "0"})
+        ElementTree.SubElement(
+            ElementTree.SubElement(population, "instance", {"id": str(number)}),
+            "location",
+            {"x": str(number), "y": "0", "z": "0"},
+        )
 
 
 def write_document(root: ElementTree.Element, path: Path) -> Path:
@@ -285,7 +366,7 @@ _TYPES = """<Lems>
       <TimeDerivative variable="change" value="H((t - onset)/MSEC) * (pace * error * rate - forgetting * (weight + change))"/>
     </Dynamics>
   </ComponentType>
-</Lems>"""
+</Lems>"""  # noqa: E501
 _UNIT = """<ComponentType name="{name}" extends="baseCellMembPotDL" description="A rate unit; V is its rate.">
     {parameter}
     <Exposure name="drive" dimension="none"/>

@@ -1,13 +1,17 @@
 """Spikes, traces, trials and the course of learning as a Neo block, in a NIX file, for Elephant and whatever reads Neo.
 
-    segment `activity`   one SpikeTrain a neuron (annotations population, neuron), spikes in the middle of their steps; one AnalogSignal a
-                         watched variable of the sampled neurons; an Epoch `presentations` with what each showed, wanted and answered
-    segment `learning`   IrregularlySampledSignals over the time of learning: `nse`; `alignment` of each measured feedback pathway in degrees
+    segment `activity`   one SpikeTrain a neuron (annotations population, neuron), spikes in the middle of their steps;
+                         one AnalogSignal a watched variable of the sampled neurons; an Epoch `presentations` with what
+                         each showed, wanted and answered
+    segment `learning`   IrregularlySampledSignals over the time of learning: `nse`;
+                         `alignment` of each measured feedback pathway in degrees
 
-Beside them the NIX file holds the weights of each pathway at the snapshots, a DataArray (snapshots, n_post, n_pre) of type `biofa.weights` each: Neo has no
-object for matrices, and one channel a synapse would take milliseconds and kilobytes for each.
+Beside them the NIX file holds the weights of each pathway at the snapshots, a DataArray (snapshots, n_post, n_pre) of
+type `biofa.weights` each: Neo has no object for matrices,
+and one channel a synapse would take milliseconds and kilobytes for each.
 
-Annotations of the block: model (TOML), scheme, seed, presentations, versions. Time is in seconds; a static network has 1 ms a presentation, by name.
+Annotations of the block: model (TOML), scheme, seed, presentations, versions.
+Time is in seconds; a static network has 1 ms a presentation, by name.
 
     import neo, elephant
     block = neo.NixIO("activity.nix", "ro").read_block()
@@ -44,7 +48,10 @@ def export(result: Result, path: Path) -> Exported:
         io.close()
     with nixio.File.open(str(path), nixio.FileMode.ReadWrite) as file:
         _add_weights(file.blocks[0], result)
-    lost = ["network and rules: Neo holds recordings; the model stands in the block's annotation 'model' as text, and weights as arrays of NIX"]
+    lost = [
+        "network and rules: Neo holds recordings; the model stands in the block's annotation 'model' as text, and"
+        " weights as arrays of NIX"
+    ]
     if result.activity is None:
         lost.append("spikes and traces: nobody spikes here; the course of learning is written")
     return Exported((path,), tuple(lost))
@@ -58,8 +65,14 @@ def block(result: Result) -> Any:
     """
     neo = require("neo", "neo", "a block of Neo")
     made = neo.Block(
-        name=result.experiment.name, description=result.experiment.description or None, model=toml.dumps(result.experiment), scheme=result.experiment.scheme,
-        seed=result.seed, presentations=result.presentations, versions=json.dumps(result.provenance.get("versions", {})), software="bioFA",
+        name=result.experiment.name,
+        description=result.experiment.description or None,
+        model=toml.dumps(result.experiment),
+        scheme=result.experiment.scheme,
+        seed=result.seed,
+        presentations=result.presentations,
+        versions=json.dumps(result.provenance.get("versions", {})),
+        software="bioFA",
     )
     if result.activity is not None:
         made.segments.append(_activity(neo, result))
@@ -77,11 +90,27 @@ def _activity(neo: Any, result: Result) -> Any:
     for population, spikes in activity.spikes.items():
         for neuron in range(network.population(population).size):
             at = np.sort(spikes[spikes[:, 1] == neuron, 0])
-            train = neo.SpikeTrain((at + 0.5) * protocol.step * s, t_start=0 * s, t_stop=end, name=f"{population} {neuron}", population=population, neuron=neuron)
+            train = neo.SpikeTrain(
+                (at + 0.5) * protocol.step * s,
+                t_start=0 * s,
+                t_stop=end,
+                name=f"{population} {neuron}",
+                population=population,
+                neuron=neuron,
+            )
             segment.spiketrains.append(train)
     for name, course in activity.courses.items():
         neurons = activity.sampled[name.split(".")[0]].tolist()
-        segment.analogsignals.append(neo.AnalogSignal(course.astype(float), units=dimensionless, sampling_period=protocol.step * s, t_start=0 * s, name=name, neurons=neurons))
+        segment.analogsignals.append(
+            neo.AnalogSignal(
+                course.astype(float),
+                units=dimensionless,
+                sampling_period=protocol.step * s,
+                t_start=0 * s,
+                name=name,
+                neurons=neurons,
+            )
+        )
     segment.epochs.append(_epoch(neo, trials(result)))
     return segment
 
@@ -89,11 +118,18 @@ def _activity(neo: Any, result: Result) -> Any:
 def _epoch(neo: Any, found: Trials) -> Any:
     from quantities import s
 
-    columns: dict[str, Any] = {"example": found.example} | {f"target_{n}": column for n, column in enumerate(found.target.T)} | {f"answer_{n}": column for n, column in enumerate(found.answer.T)}
+    columns: dict[str, Any] = (
+        {"example": found.example}
+        | {f"target_{n}": column for n, column in enumerate(found.target.T)}
+        | {f"answer_{n}": column for n, column in enumerate(found.answer.T)}
+    )
     if found.label is not None and found.correct is not None:
         columns |= {"label": found.label, "correct": found.correct.astype(int)}
     return neo.Epoch(
-        times=found.start * s, durations=(found.stop - found.start) * s, labels=np.array([f"example {n}" for n in found.example]), name="presentations",
+        times=found.start * s,
+        durations=(found.stop - found.start) * s,
+        labels=np.array([f"example {n}" for n in found.example]),
+        name="presentations",
         array_annotations=columns,
     )
 
@@ -105,7 +141,11 @@ def _learning(neo: Any, result: Result) -> Any:
     segment = neo.Segment(name="learning", description=f"{length:g} s a presentation")
 
     def signal(name: str, at: Any, values: Any, unit: Any, **notes: Any) -> None:
-        segment.irregularlysampledsignals.append(neo.IrregularlySampledSignal(at * length * s, values.reshape(len(at), -1), units=unit, time_units=s, name=name, **notes))
+        segment.irregularlysampledsignals.append(
+            neo.IrregularlySampledSignal(
+                at * length * s, values.reshape(len(at), -1), units=unit, time_units=s, name=name, **notes
+            )
+        )
 
     signal("nse", result.recording.at, result.learning_curve, dimensionless)
     for pathway, course in result.alignment_course.items():

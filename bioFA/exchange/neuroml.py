@@ -1,25 +1,35 @@
-"""NeuroML 2 and LEMS: the part of a network that answers, on one example, for jNeuroML and what else reads these formats.
+"""NeuroML 2 and LEMS: the part of a network that answers, on one example,
+for jNeuroML and what else reads these formats.
 
-    network.nml          populations, projections with their weights, what they are shown: valid NeuroML 2, where the network spikes
-    rates.xml            the same of a network of rates: NeuroML 2 has no such neurons, so they and their synapses are LEMS component types
-    LEMS_network.xml     the simulation: times, and what is written to spikes_<population>.dat and rates_<population>.dat
-    expected.npz         what must come out on the same example: `population.s` (steps, size), in jNeuroML's steps; `population.r` (steps, size)
-    state.h5             the annotation: description, rules, error pathways, seed and whole state, which `biofa import --from neuroml` reads back
+    network.nml          populations, projections with their weights, what they are shown: valid NeuroML 2, where the
+                         network spikes
+    rates.xml            the same of a network of rates: NeuroML 2 has no such neurons, so they and their synapses are
+                         LEMS component types
+    LEMS_network.xml     the simulation: times, and what is written to spikes_<population>.dat and
+                         rates_<population>.dat
+    expected.npz         what must come out on the same example: `population.s` (steps, size), in jNeuroML's steps;
+                         `population.r` (steps, size)
+    state.h5             the annotation: description, rules, error pathways, seed and whole state, which `biofa import
+                         --from neuroml` reads back
     README.md            how to run it, and how to compare (see `expected.py`)
 
-A `lif` is PyNN's `IF_curr_exp` with `expCurrSynapse`: 1 mV is the distance of the threshold from rest, the capacitance 1 nF, so a
-weight w of a pathway whose source counts unit_rate as 1 becomes w / (unit_rate tau_syn tau) nA; a constant source, whose bias passes the synapse
-here too, becomes one that spikes in every step.
+A `lif` is PyNN's `IF_curr_exp` with `expCurrSynapse`: 1 mV is the distance of the threshold from rest, the capacitance
+1 nF, so a weight w of a pathway whose source counts unit_rate as 1 becomes w / (unit_rate tau_syn tau) nA; a constant
+source, whose bias passes the synapse here too, becomes one that spikes in every step.
 Rate units (`static_rate`, `leaky_rate`) are written with their activation; a static unit answers within a few steps.
 
-Where jNeuroML differs: it takes Euler steps, where `decay` = "exact" is solved exactly here; a neuron is silent for at least a step after a spike (`tau_refrac`
-is written half a step short, so that it ends at a step, whatever rounding does); and spikes pass through all layers within a step. The reference does the same
-for expected.npz, and every spike agrees; within loops some spikes arrive in the same step and some in the next, and numbers agree within 5 %.
-Of rates with Euler's decay the course is the same (to the single precision that jLEMS prints), but late: by two steps in the first layer after a source,
-whose current begins after the first step and which itself takes one, and by one more in each layer after it; compared at such a lag, or when settled.
+Where jNeuroML differs: it takes Euler steps, where `decay` = "exact" is solved exactly here; a neuron is silent for at
+least a step after a spike (`tau_refrac` is written half a step short, so that it ends at a step, whatever rounding
+does); and spikes pass through all layers within a step. The reference does the same for expected.npz, and every spike
+agrees; within loops some spikes arrive in the same step and some in the next, and numbers agree within 5 %. Of rates
+with Euler's decay the course is the same (to the single precision that jLEMS prints), but late: by two steps in the
+first layer after a source,
+whose current begins after the first step and which itself takes one, and by one more in each layer after it;
+compared at such a lag, or when settled.
 
-Plasticity rules and error pathways have no place in NeuroML's networks. Of leaky rates they are written as LEMS dynamics, for one training presentation
-(`lems_learning.py`: learning.xml, LEMS_learning.xml); nothing reads `state.h5` but bioFA.
+Plasticity rules and error pathways have no place in NeuroML's networks. Of leaky rates they are written as LEMS
+dynamics, for one training presentation (`lems_learning.py`: learning.xml, LEMS_learning.xml);
+nothing reads `state.h5` but bioFA.
 """
 
 from __future__ import annotations
@@ -70,7 +80,10 @@ def export(trained: Trained, path: Path, split: str = "test", example: int = 0) 
     splits = instance.data.splits()
     split = split if split in splits else "train" if split == "test" else split
     if split not in splits or not 0 <= example < len(splits[split]):
-        raise UnknownName(f"there is no example {example} of '{split}'. Splits: {', '.join(f'{name} ({len(part)})' for name, part in splits.items())}.")
+        raise UnknownName(
+            f"there is no example {example} of '{split}'. Splits:"
+            f" {', '.join(f'{name} ({len(part)})' for name, part in splits.items())}."
+        )
     part = forward(trained.experiment.network)
     _check(part)
     shown = _shown(instance, trained, part, split, example)
@@ -82,23 +95,38 @@ def export(trained: Trained, path: Path, split: str = "test", example: int = 0) 
     else:
         written.append(write_document(network.types(), path / TYPES))
     write_document(network.simulation(), path / SIMULATION)
-    answers = {f"{p.name}.s": shown[f"{p.name}.s"] for p in network.sources} | _spikes(trained, instance, network, split, example) if network.spiking else shown
+    answers = (
+        {f"{p.name}.s": shown[f"{p.name}.s"] for p in network.sources}
+        | _spikes(trained, instance, network, split, example)
+        if network.spiking
+        else shown
+    )
     np.savez(path / EXPECTED, allow_pickle=False, **answers)
     trained.save(path / STATE)
     reason = lems_learning.refusal(trained)
     if reason is None:
         written += lems_learning.write(trained, path)
-        lost = [f"learning but for one presentation ({lems_learning.TYPES}: feedback pathways, error units and rules as LEMS dynamics); how to go on is kept in {STATE}, which only bioFA reads"]
+        lost = [
+            f"learning but for one presentation ({lems_learning.TYPES}: feedback pathways, error units and rules as"
+            f" LEMS dynamics); how to go on is kept in {STATE}, which only bioFA reads"
+        ]
     else:
         lost = [*learning_lost(trained.experiment.network, STATE), f"learning as LEMS dynamics: {reason}"]
     recipe = _recipe(trained, network, answers, reason is None)
     (path / "README.md").write_text(_readme(trained, split, example, recipe), encoding="utf-8")
     lost.append(f"all examples but one ({split} {example}): NeuroML holds one simulation")
     if not network.spiking:
-        lost.append("rate units as NeuroML 2: it has none, so the network is written in LEMS, with component types of its own, which jNeuroML runs")
+        lost.append(
+            "rate units as NeuroML 2: it has none, so the network is written in LEMS, with component types of its own,"
+            " which jNeuroML runs"
+        )
     else:
         lost += _not_there(network, trained.experiment.protocol.step)
-    lost += ["the surrogate gain, which only plasticity reads"] if any(isinstance(p.neuron, Lif) for p in part.populations) else []
+    lost += (
+        ["the surrogate gain, which only plasticity reads"]
+        if any(isinstance(p.neuron, Lif) for p in part.populations)
+        else []
+    )
     return Exported(tuple(written), tuple(lost))
 
 
@@ -109,11 +137,16 @@ def _not_there(network: _Writer, dt: float) -> list[str]:
         neuron = population.neuron
         if isinstance(neuron, Lif):
             if neuron.decay == "exact":
-                lost.append(f"exact decay of {population.name}: jNeuroML takes Euler steps, with 1 - dt/tau = {1 - dt / neuron.tau:.6g} for exp(-dt/tau) = {np.exp(-dt / neuron.tau):.6g}")
+                lost.append(
+                    f"exact decay of {population.name}: jNeuroML takes Euler steps, with 1 - dt/tau ="
+                    f" {1 - dt / neuron.tau:.6g} for exp(-dt/tau) = {np.exp(-dt / neuron.tau):.6g}"
+                )
             if neuron.test == "reach":
                 lost.append(f"the threshold test of {population.name}: IF_curr_exp has v > 1, not v >= 1")
             if steps_of(neuron.refractory_period, dt) < 1:
-                lost.append(f"that {population.name} may spike again in the next step: an IF_curr_exp is silent for a step")
+                lost.append(
+                    f"that {population.name} may spike again in the next step: an IF_curr_exp is silent for a step"
+                )
     return lost
 
 
@@ -124,7 +157,10 @@ def load(path: Path) -> Imported:
         FileError: if there is none, or it is damaged.
     """
     if not (path / STATE).is_file():
-        raise WrongKind(f"'{path}' is no folder that 'biofa export --to neuroml' wrote: it has no {STATE}. bioFA does not read NeuroML of others.")
+        raise WrongKind(
+            f"'{path}' is no folder that 'biofa export --to neuroml' wrote: it has no {STATE}. bioFA does not read"
+            " NeuroML of others."
+        )
     return Imported(load_trained(path / STATE))
 
 
@@ -133,19 +169,34 @@ def _check(part: Forward) -> None:
     for population in part.populations:
         neuron = population.neuron
         if neuron.shows is None and type(neuron) not in (Lif, LeakyRate, StaticRate):
-            raise NoCounterpart(f"population '{population.name}': NeuroML export knows lif, leaky_rate and static_rate; {neuron.family_name} has no counterpart there.")
+            raise NoCounterpart(
+                f"population '{population.name}': NeuroML export knows lif, leaky_rate and static_rate;"
+                f" {neuron.family_name} has no counterpart there."
+            )
         if isinstance(neuron, Lif) and neuron.reset != "to_value":
-            raise NoCounterpart(f"population '{population.name}': the reset of NeuroML's integrate-and-fire neurons goes to a value; reset = 'subtract' has no counterpart.")
+            raise NoCounterpart(
+                f"population '{population.name}': the reset of NeuroML's integrate-and-fire neurons goes to a value;"
+                " reset = 'subtract' has no counterpart."
+            )
     for pathway in part.pathways:
-        source, target = (next(p for p in part.populations if p.name == end) for end in (pathway.source, pathway.target))
+        source, target = (
+            next(p for p in part.populations if p.name == end) for end in (pathway.source, pathway.target)
+        )
         if source.neuron.shows != "one" and (pathway.carries == "train") != isinstance(target.neuron, Lif):
-            raise NoCounterpart(f"pathway '{pathway.name}' carries {pathway.carries} to {target.neuron.family_name}: only spikes to lif, and rates to rate units, have words in NeuroML.")
+            raise NoCounterpart(
+                f"pathway '{pathway.name}' carries {pathway.carries} to {target.neuron.family_name}: only spikes to"
+                " lif, and rates to rate units, have words in NeuroML."
+            )
 
 
 def _shown(instance: Instance, trained: Trained, part: Forward, split: str, example: int) -> dict[str, Array]:
-    """What every population does in one presentation of the example, by the reference: spikes and published rates in every step."""
+    """What every population does in one presentation of the example, by the reference:
+    spikes and published rates in every step."""
     watched = [Node(p.name, v) for p in part.populations for v in ("s", "r") if v in p.neuron.publishes]
-    return {name: course[0] for name, course in expected.answers(trained, instance, watched, split=split, first=example, count=1).items()}
+    return {
+        name: course[0]
+        for name, course in expected.answers(trained, instance, watched, split=split, first=example, count=1).items()
+    }
 
 
 class _Writer:
@@ -155,10 +206,18 @@ class _Writer:
         self.trained, self.part, self.shown = trained, part, shown
         self.network = trained.experiment.network
         self.protocol = trained.experiment.protocol
-        self.biases = [p for p in part.pathways if self.network.population(p.source).neuron.shows == "one" and not isinstance(self.network.population(p.target).neuron, Lif)]
+        self.biases = [
+            p
+            for p in part.pathways
+            if self.network.population(p.source).neuron.shows == "one"
+            and not isinstance(self.network.population(p.target).neuron, Lif)
+        ]
         self.projections = [p for p in part.pathways if p not in self.biases]
-        tonic = [p for p in part.populations if p.neuron.shows == "one" and any(q.source == p.name for q in self.projections)]
-        shown |= {f"{p.name}.s": np.ones((self.protocol.steps, p.size)) for p in tonic}  # through the synapses of a lif, a spike in every step
+        tonic = [
+            p for p in part.populations if p.neuron.shows == "one" and any(q.source == p.name for q in self.projections)
+        ]
+        # through the synapses of a lif, a spike in every step
+        shown |= {f"{p.name}.s": np.ones((self.protocol.steps, p.size)) for p in tonic}
         self.populations = [p for p in part.populations if p.neuron.shows != "one" or p in tonic]
         self.spiking = [p for p in self.populations if f"{p.name}.s" in shown]
         self.sources = [p for p in self.populations if p.neuron.shows is not None]
@@ -173,8 +232,8 @@ class _Writer:
         })
         notes = ElementTree.SubElement(root, "notes")
         notes.text = (
-            f"{self.trained.experiment.name}: {self.trained.experiment.description} Written by bioFA; the annotation '{ANNOTATION}' "
-            f"(description, rules, error pathways, state) is the file {STATE} beside this one."
+            f"{self.trained.experiment.name}: {self.trained.experiment.description} Written by bioFA; the annotation"
+            f" '{ANNOTATION}' (description, rules, error pathways, state) is the file {STATE} beside this one."
         )
         lifs = [p for p in self.populations if isinstance(p.neuron, Lif)]
         for population in self.spiking:
@@ -184,13 +243,29 @@ class _Writer:
             neuron = population.neuron
             assert isinstance(neuron, Lif)
             values = {
-                "cm": 1.0, "i_offset": 0.0, "tau_syn_E": ms(neuron.tau_syn), "tau_syn_I": ms(neuron.tau_syn), "v_init": 0.0, "tau_m": ms(neuron.tau),
-                "tau_refrac": ms((_refractory(neuron, self.protocol.step) - 0.5) * self.protocol.step), "v_reset": neuron.v_reset, "v_rest": 0.0, "v_thresh": 1.0,
+                "cm": 1.0,
+                "i_offset": 0.0,
+                "tau_syn_E": ms(neuron.tau_syn),
+                "tau_syn_I": ms(neuron.tau_syn),
+                "v_init": 0.0,
+                "tau_m": ms(neuron.tau),
+                "tau_refrac": ms((_refractory(neuron, self.protocol.step) - 0.5) * self.protocol.step),
+                "v_reset": neuron.v_reset,
+                "v_rest": 0.0,
+                "v_thresh": 1.0,
             }
-            ElementTree.SubElement(root, "IF_curr_exp", {"id": f"{population.name}_cell"} | {name: repr(value) for name, value in values.items()})
+            ElementTree.SubElement(
+                root,
+                "IF_curr_exp",
+                {"id": f"{population.name}_cell"} | {name: repr(value) for name, value in values.items()},
+            )
         for population in lifs:
             assert isinstance(population.neuron, Lif)
-            ElementTree.SubElement(root, "expCurrSynapse", {"id": f"{population.name}_synapse", "tau_syn": repr(ms(population.neuron.tau_syn))})
+            ElementTree.SubElement(
+                root,
+                "expCurrSynapse",
+                {"id": f"{population.name}_synapse", "tau_syn": repr(ms(population.neuron.tau_syn))},
+            )
         self._network(root)
         return root
 
@@ -199,7 +274,9 @@ class _Writer:
         for neuron, train in enumerate(self.shown[f"{population.name}.s"].T):
             array = ElementTree.SubElement(root, "spikeArray", {"id": f"{population.name}_{neuron}_train"})
             for number, step in enumerate(np.flatnonzero(train)):
-                ElementTree.SubElement(array, "spike", {"id": str(number), "time": f"{ms((step + 0.5) * self.protocol.step)!r}ms"})
+                ElementTree.SubElement(
+                    array, "spike", {"id": str(number), "time": f"{ms((step + 0.5) * self.protocol.step)!r}ms"}
+                )
 
     def _network(self, root: ElementTree.Element) -> None:
         network = ElementTree.SubElement(root, "network", {"id": "net"})
@@ -216,15 +293,25 @@ class _Writer:
             if not isinstance(self.network.population(pathway.target).neuron, Lif):
                 self._rate_projection(network, pathway)
         for pathway in self.biases:
-            self._inputs(network, pathway.name, self.network.population(pathway.target), "one", matrix(self.trained, pathway).sum(axis=1))
+            self._inputs(
+                network,
+                pathway.name,
+                self.network.population(pathway.target),
+                "one",
+                matrix(self.trained, pathway).sum(axis=1),
+            )
         for population in self.sources:
             if population in self.rates:
-                self._inputs(network, f"shown_{population.name}", population, "one", self.shown[f"{population.name}.r"][0])
+                self._inputs(
+                    network, f"shown_{population.name}", population, "one", self.shown[f"{population.name}.r"][0]
+                )
 
     def _spike_projection(self, network: ElementTree.Element, pathway: Pathway) -> None:
         source, target = self.network.population(pathway.source), self.network.population(pathway.target)
         assert isinstance(target.neuron, Lif)
-        weights = matrix(self.trained, pathway) / (_unit_rate(source, self.protocol.step) * target.neuron.tau_syn * target.neuron.tau * 1e3)
+        weights = matrix(self.trained, pathway) / (
+            _unit_rate(source, self.protocol.step) * target.neuron.tau_syn * target.neuron.tau * 1e3
+        )
         single = source in self.sources
         groups: Iterable[tuple[str, str, range]] = (
             ((f"{source.name}_{n}", f"{source.name}_{n}_train", range(n, n + 1)) for n in range(source.size)) if single
@@ -236,10 +323,17 @@ class _Writer:
                 "postsynapticPopulation": target.name, "synapse": f"{target.name}_synapse",
             })
             for number, (i, j) in enumerate((i, j) for i, j in np.argwhere(weights) if j in columns):
-                ElementTree.SubElement(projection, "connectionWD", {
-                    "id": str(number), "preCellId": f"../{population}/{0 if single else j}/{component}", "postCellId": f"../{target.name}/{i}/{target.name}_cell",
-                    "weight": repr(float(weights[i, j])), "delay": "0ms",
-                })
+                ElementTree.SubElement(
+                    projection,
+                    "connectionWD",
+                    {
+                        "id": str(number),
+                        "preCellId": f"../{population}/{0 if single else j}/{component}",
+                        "postCellId": f"../{target.name}/{i}/{target.name}_cell",
+                        "weight": repr(float(weights[i, j])),
+                        "delay": "0ms",
+                    },
+                )
 
     def _rate_projection(self, network: ElementTree.Element, pathway: Pathway) -> None:
         weights = matrix(self.trained, pathway)
@@ -247,17 +341,36 @@ class _Writer:
             "id": pathway.name, "presynapticPopulation": pathway.source, "postsynapticPopulation": pathway.target,
         })
         for number, (i, j) in enumerate(np.argwhere(weights)):
-            ElementTree.SubElement(projection, "continuousConnectionInstanceW", {
-                "id": str(number), "preCell": f"../{pathway.source}/{j}/{pathway.source}_cell", "postCell": f"../{pathway.target}/{i}/{pathway.target}_cell",
-                "preComponent": "rate_sender", "postComponent": "rate_synapse", "weight": repr(float(weights[i, j])),
-            })
+            ElementTree.SubElement(
+                projection,
+                "continuousConnectionInstanceW",
+                {
+                    "id": str(number),
+                    "preCell": f"../{pathway.source}/{j}/{pathway.source}_cell",
+                    "postCell": f"../{pathway.target}/{i}/{pathway.target}_cell",
+                    "preComponent": "rate_sender",
+                    "postComponent": "rate_synapse",
+                    "weight": repr(float(weights[i, j])),
+                },
+            )
 
-    def _inputs(self, network: ElementTree.Element, name: str, target: Population, component: str, values: Array) -> None:
-        inputs = ElementTree.SubElement(network, "inputList", {"id": f"{name}_inputs", "population": target.name, "component": component})
+    def _inputs(
+        self, network: ElementTree.Element, name: str, target: Population, component: str, values: Array
+    ) -> None:
+        inputs = ElementTree.SubElement(
+            network, "inputList", {"id": f"{name}_inputs", "population": target.name, "component": component}
+        )
         for i in np.flatnonzero(values):
-            ElementTree.SubElement(inputs, "inputW", {
-                "id": str(i), "target": f"../{target.name}/{i}/{target.name}_cell", "destination": "synapses", "weight": repr(float(values[i])),
-            })
+            ElementTree.SubElement(
+                inputs,
+                "inputW",
+                {
+                    "id": str(i),
+                    "target": f"../{target.name}/{i}/{target.name}_cell",
+                    "destination": "synapses",
+                    "weight": repr(float(values[i])),
+                },
+            )
 
     def loops(self, pathway: Pathway) -> bool:
         """Whether a pathway leads to its own population, or to one that comes before."""
@@ -265,17 +378,25 @@ class _Writer:
         return order.index(pathway.target) <= order.index(pathway.source)
 
     def lags(self) -> dict[str, int]:
-        """By how many steps each population of rates is later there: two for the first after a source, one more for each after it."""
+        """By how many steps each population of rates is later there: two for the first after a source,
+        one more for each after it."""
         found: dict[str, int] = {}
         for population in self.rates:
             if population not in self.sources:
-                before = [found[p.source] for p in self.part.pathways if p.target == population.name and p.source in found]
+                before = [
+                    found[p.source] for p in self.part.pathways if p.target == population.name and p.source in found
+                ]
                 found[population.name] = max(before, default=1) + 1
         return found
 
     def _length(self) -> float:
-        """How long is simulated in ms: a presentation; of static units, which settle in one step here and layer after layer in LEMS, until all have."""
-        steps = self.protocol.shown_steps if not self.trained.experiment.network.is_static() else len(self.populations) + SETTLING
+        """How long is simulated in ms: a presentation; of static units,
+        which settle in one step here and layer after layer in LEMS, until all have."""
+        steps = (
+            self.protocol.shown_steps
+            if not self.trained.experiment.network.is_static()
+            else len(self.populations) + SETTLING
+        )
         return ms(steps * self.protocol.step)
 
     def types(self) -> ElementTree.Element:
@@ -284,16 +405,27 @@ class _Writer:
         for activation, phi in RATES.items():
             for name, u, extra in (("static", "drive", ""), ("leaky", "u", LEAK)):
                 parameter = '<Parameter name="tau" dimension="time"/>' if extra else ""
-                root.append(ElementTree.fromstring(_UNIT.format(name=f"{name}_{activation}", parameter=parameter, leak=extra, phi=phi.format(u=u))))
-        beyond = ms(self.protocol.step) if self.trained.experiment.network.is_static() else 0.0  # so that the last row still sees the example
+                root.append(
+                    ElementTree.fromstring(
+                        _UNIT.format(name=f"{name}_{activation}", parameter=parameter, leak=extra, phi=phi.format(u=u))
+                    )
+                )
+        # so that the last row still sees the example
+        beyond = ms(self.protocol.step) if self.trained.experiment.network.is_static() else 0.0
         length = f"{self._length() + beyond!r}ms"
-        ElementTree.SubElement(root, "pulseGeneratorDL", {"id": "one", "delay": "0ms", "duration": length, "amplitude": "1"})
+        ElementTree.SubElement(
+            root, "pulseGeneratorDL", {"id": "one", "delay": "0ms", "duration": length, "amplitude": "1"}
+        )
         ElementTree.SubElement(root, "rateSender", {"id": "rate_sender"})
         ElementTree.SubElement(root, "rateSynapse", {"id": "rate_synapse"})
         for population in self.rates:
             neuron = population.neuron
             if isinstance(neuron, LeakyRate):
-                ElementTree.SubElement(root, f"leaky_{neuron.activation}", {"id": f"{population.name}_cell", "tau": f"{ms(neuron.tau)!r}ms"})
+                ElementTree.SubElement(
+                    root,
+                    f"leaky_{neuron.activation}",
+                    {"id": f"{population.name}_cell", "tau": f"{ms(neuron.tau)!r}ms"},
+                )
             else:
                 activation = neuron.activation if isinstance(neuron, StaticRate) else "linear"
                 ElementTree.SubElement(root, f"static_{activation}", {"id": f"{population.name}_cell"})
@@ -304,22 +436,43 @@ class _Writer:
         """The LEMS simulation, with everything recorded."""
         root = ElementTree.Element("Lems")
         ElementTree.SubElement(root, "Target", {"component": "sim"})
-        for file in ("Cells.xml", "Networks.xml", "Simulation.xml", *(("PyNN.xml", NETWORK) if self.spiking else (TYPES,))):
+        for file in (
+            "Cells.xml",
+            "Networks.xml",
+            "Simulation.xml",
+            *(("PyNN.xml", NETWORK) if self.spiking else (TYPES,)),
+        ):
             ElementTree.SubElement(root, "Include", {"file": file})
         step = repr(ms(self.protocol.step))
-        simulation = ElementTree.SubElement(root, "Simulation", {"id": "sim", "length": f"{self._length()!r}ms", "step": f"{step}ms", "target": "net"})
+        simulation = ElementTree.SubElement(
+            root, "Simulation", {"id": "sim", "length": f"{self._length()!r}ms", "step": f"{step}ms", "target": "net"}
+        )
         for population in self.populations:
             if population in self.sources:
                 continue
             cells = [f"{population.name}/{i}/{population.name}_cell" for i in range(population.size)]
             if population in self.spiking:
-                file = ElementTree.SubElement(simulation, "EventOutputFile", {"id": f"spikes_{population.name}", "fileName": f"spikes_{population.name}.dat", "format": "ID_TIME"})
+                file = ElementTree.SubElement(
+                    simulation,
+                    "EventOutputFile",
+                    {
+                        "id": f"spikes_{population.name}",
+                        "fileName": f"spikes_{population.name}.dat",
+                        "format": "ID_TIME",
+                    },
+                )
                 for i, cell in enumerate(cells):
                     ElementTree.SubElement(file, "EventSelection", {"id": str(i), "select": cell, "eventPort": "spike"})
             else:
-                file = ElementTree.SubElement(simulation, "OutputFile", {"id": f"rates_{population.name}", "fileName": f"rates_{population.name}.dat"})
+                file = ElementTree.SubElement(
+                    simulation,
+                    "OutputFile",
+                    {"id": f"rates_{population.name}", "fileName": f"rates_{population.name}.dat"},
+                )
                 for i, cell in enumerate(cells):
-                    ElementTree.SubElement(file, "OutputColumn", {"id": f"{population.name}_{i}", "quantity": f"{cell}/V"})
+                    ElementTree.SubElement(
+                        file, "OutputColumn", {"id": f"{population.name}_{i}", "quantity": f"{cell}/V"}
+                    )
         return root
 
 
@@ -347,7 +500,7 @@ _RATE_TYPES = """<Lems>
       <DerivedVariable name="I" exposure="I" dimension="none" value="weight * rate"/>
     </Dynamics>
   </ComponentType>
-</Lems>"""
+</Lems>"""  # noqa: E501
 _UNIT = """<ComponentType name="{name}" extends="baseCellMembPotDL" description="A rate unit; V is its rate.">
     {parameter}
     <Exposure name="drive" dimension="none"/>
@@ -372,7 +525,7 @@ for population in @LAYERS@:
     found[steps[shown], neurons[shown].astype(int)] = 1
     print(f"{population}: {int(raster.sum())} spikes, {np.count_nonzero(found != raster)} of {raster.size} entries differ")
     assert @TEST@, population
-"""
+"""  # noqa: E501
 _RATES = """import numpy as np
 
 expected = np.load("expected.npz")
@@ -391,18 +544,22 @@ for population in @LAYERS@:  # which settle, each a step after the one below it,
     difference = abs(np.loadtxt(f"rates_{population}.dat", ndmin=2)[-1, 1:] - answer).max() / abs(answer).max()
     print(f"{population}: differs by {difference:.2g}, relative to the largest")
     assert difference <= @NEAR@, population
-"""
+"""  # noqa: E501
 _LEARNED = """
 for pathway, change in np.load("expected_learning.npz").items():  # of every weight, postsynaptic neuron by postsynaptic neuron
     difference = abs(np.loadtxt(f"weights_{pathway}.dat")[-1, 1:].reshape(change.shape) - change).max() / abs(change).max()
     print(f"{pathway}: the change of the weights differs by {difference:.2g}, relative to the largest")
     assert difference <= @LEARNING@, pathway
-"""
+"""  # noqa: E501
 
 
 def _as_in_lems(neuron: NeuronModel, dt: float) -> NeuronModel:
     """An IF_curr_exp as jNeuroML steps it."""
-    return neuron.replace(decay="euler", test="above", refractory_period=_refractory(neuron, dt) * dt) if isinstance(neuron, Lif) else neuron
+    return (
+        neuron.replace(decay="euler", test="above", refractory_period=_refractory(neuron, dt) * dt)
+        if isinstance(neuron, Lif)
+        else neuron
+    )
 
 
 def _refractory(neuron: Lif, dt: float) -> int:
@@ -411,11 +568,21 @@ def _refractory(neuron: Lif, dt: float) -> int:
 
 
 def _spikes(trained: Trained, drawn: Instance, network: _Writer, split: str, example: int) -> dict[str, Array]:
-    """What jNeuroML's spikes must be, `(steps, size)`: it hands a spike on within its step, so that all layers but the first are earlier than here."""
+    """What jNeuroML's spikes must be, `(steps, size)`: it hands a spike on within its step,
+    so that all layers but the first are earlier than here."""
     step = trained.experiment.protocol.step
     lag, late = expected.passing(network.part)
     layers = [p for p in network.spiking if p not in network.sources]
-    found = expected.answers(trained, drawn, [expected.sends(p) for p in layers], lambda neuron: _as_in_lems(neuron, step), late, split, example, 1)
+    found = expected.answers(
+        trained,
+        drawn,
+        [expected.sends(p) for p in layers],
+        lambda neuron: _as_in_lems(neuron, step),
+        late,
+        split,
+        example,
+        1,
+    )
     steps = trained.experiment.protocol.shown_steps - max(lag.values())
     return {f"{p.name}.s": found[f"{p.name}.s"][0, lag[p.name] - 1 :][:steps] for p in layers}
 
@@ -426,10 +593,22 @@ def _recipe(trained: Trained, network: _Writer, shown: dict[str, Array], learns:
     tolerance = f"rates within {NEAR:g} of the largest, jNeuroML printing single precision"
     if network.spiking:
         looped = any(network.loops(p) for p in network.projections)
-        test, tolerance = ("(found == raster).all()", "every spike in its step") if not looped else (
-            f"abs(found.sum() - raster.sum()) <= max({SHARE:g} * raster.sum(), 1)", f"numbers of spikes within {SHARE:.0%}, since within a loop some arrive in the same step and some in the next"
+        test, tolerance = (
+            ("(found == raster).all()", "every spike in its step")
+            if not looped
+            else (
+                f"abs(found.sum() - raster.sum()) <= max({SHARE:g} * raster.sum(), 1)",
+                (
+                    f"numbers of spikes within {SHARE:.0%}, since within a loop some arrive in the same step and some"
+                    " in the next"
+                ),
+            )
         )
-        script = _SPIKES.replace("@LAYERS@", repr(layers)).replace("@TEST@", test).replace("@DT@", repr(trained.experiment.protocol.step))
+        script = (
+            _SPIKES.replace("@LAYERS@", repr(layers))
+            .replace("@TEST@", test)
+            .replace("@DT@", repr(trained.experiment.protocol.step))
+        )
     elif trained.experiment.network.is_static():
         script = _SETTLED.replace("@LAYERS@", repr(layers))
     else:
@@ -457,4 +636,4 @@ The part of the network that answers, on example {example} of the {split} data, 
 `spikes_POPULATION.dat` (neuron, time in s) or `rates_POPULATION.dat` (time in s, one column a neuron). `{STATE}` holds everything that NeuroML has no words for
 (learning, error pathways): `biofa import FOLDER --from neuroml --out DIR` reads it back.
 
-{expected.section(recipe)}"""
+{expected.section(recipe)}"""  # noqa: E501

@@ -1,22 +1,26 @@
-"""NIR, the Neuromorphic Intermediate Representation (Pedersen et al. 2024, Nat. Commun. 15:8122): the part of a network that answers, as a graph, both ways.
+"""NIR, the Neuromorphic Intermediate Representation (Pedersen et al. 2024, Nat. Commun.
+15:8122): the part of a network that answers, as a graph, both ways.
 
-    Lif            CubaLIF   tau_syn dI/dt = -I + w_in S      tau_mem dv/dt = -v + r I          r = tau_mem/dt, w_in = tau_syn/dt
-    Lif            LIF       tau dv/dt = -v + r I             with decay = "euler" and tau_syn = dt, whose current keeps nothing; r = 1
+    Lif            CubaLIF   tau_syn dI/dt = -I + w_in S      tau_mem dv/dt = -v + r I          r = tau_mem/dt, w_in =
+                   tau_syn/dt
+    Lif            LIF       tau dv/dt = -v + r I             with decay = "euler" and tau_syn = dt, whose current keeps
+                   nothing; r = 1
     LeakyRate      LI        tau dv/dt = -v + r I             r = 1
     StaticRate     nothing: what arrives is what it sends on
     pathways       Affine    weight (n_post, n_pre), bias (n_post,), the bias being what constant sources send
 
 NIR is continuous in time; its tools make Euler steps of a dt that they choose, in which S is 1 for a spike. So
 weights hang on dt. A pathway of ours with weights w brings its target the drive w g S in such a step, with
-g = 1/(unit_rate dt) where it carries `train`, and 1 where it carries `s` or a rate. `Lif` makes I jump by drive dt/tau_syn,
-and v move by dt/tau of I, so in the convention above
+g = 1/(unit_rate dt) where it carries `train`, and 1 where it carries `s` or a rate. `Lif` makes I jump by drive
+dt/tau_syn, and v move by dt/tau of I, so in the convention above
 
     weight = w g (dt/tau_syn) (dt/tau)   before a CubaLIF            weight = w g   before LIF, LI and static units
 
 A pathway from a population to itself makes a nested graph (input, lif, w_rec, output), the form that all tools read
-alike; there a LIF is written as CubaLIF with tau_syn = dt, which is the same neuron, since snnTorch and norse read r of a nested
-LIF differently. All sources stand side by side in the one Input, in the order of the metadata's `sources`. Nodes are named so that their alphabetical
-order, in which HDF5 gives them back, is an order of the network. Metadata of the graph: `dt` (s), `schedule`, `sources`, and `bioFA` (see `base.py`).
+alike; there a LIF is written as CubaLIF with tau_syn = dt, which is the same neuron, since snnTorch and norse read r of
+a nested LIF differently. All sources stand side by side in the one Input, in the order of the metadata's `sources`.
+Nodes are named so that their alphabetical order, in which HDF5 gives them back, is an order of the network.
+Metadata of the graph: `dt` (s), `schedule`, `sources`, and `bioFA` (see `base.py`).
 
 What is read and how stands in `nir_file.py` (the file) and `nir_reader.py` (graphs of others).
 """
@@ -62,7 +66,8 @@ SCHEDULE = "input, decay, threshold, reset; a layer hears the layer below one st
 
 
 class _Place(NamedTuple):
-    """Where in a graph the weights of a pathway stand: node by node, the field, which columns of it, and how many times ours they are."""
+    """Where in a graph the weights of a pathway stand: node by node, the field, which columns of it,
+    and how many times ours they are."""
 
     pathway: str
     nodes: tuple[str, ...]
@@ -85,7 +90,8 @@ class _Written:
     lag: dict[str, int] = field(default_factory=dict)
     """By how many steps a population is later here than in tools that pass spikes through all layers within a step."""
     late: dict[str, int] = field(default_factory=dict)
-    """By how many steps what a pathway brings arrives later there than here, beside what passes through spiking layers."""
+    """By how many steps what a pathway brings arrives later there than here,
+    beside what passes through spiking layers."""
 
     def graph(self) -> Table:
         """The graph without its metadata."""
@@ -106,12 +112,19 @@ def export(trained: Trained, path: Path) -> Exported:
     lost = written.lost
     if not network.is_static():
         lost = [
-            f"dt ({protocol.step:g} s), on which weights and time constants hang: NIR has no word for it. It stands in the metadata; norse and SpikingJelly must be "
-            "told, and snnTorch 1.0 takes every graph for one of 0.0001 s", *lost,
+            (
+                f"dt ({protocol.step:g} s), on which weights and time constants hang: NIR has no word for it. It stands"
+                " in the metadata; norse and SpikingJelly must be told, and snnTorch 1.0 takes every graph for one of"
+                " 0.0001 s"
+            ),
+            *lost,
         ]
     graph = nir.dict2NIRNode(_copied(written.graph()) | {"metadata": metadata})
     recipe, untold = expected.attempt(trained, lambda drawn: _recipe(trained, drawn, path, written))
-    with expected.written_beside(path, f"{path.name}: {trained.experiment.name} as a NIR graph", recipe) as companions, written_whole(path) as partial:
+    with (
+        expected.written_beside(path, f"{path.name}: {trained.experiment.name} as a NIR graph", recipe) as companions,
+        written_whole(path) as partial,
+    ):
         nir.write(partial, graph)
     return Exported((path, *companions), (*lost, *learning_lost(network, "the metadata"), *untold))
 
@@ -130,15 +143,31 @@ def _recipe(trained: Trained, drawn: Instance, path: Path, written: _Written) ->
     network = trained.experiment.network
     sources = [network.population(name.split()[0]) for name in written.sources]
     readout = network.population(network.readout.population)
-    watched = {expected.sends(p): name for name, p in [*((node, network.population(name)) for name, node in written.nodes_of.items()), ("output", readout)]}
+    watched = {
+        expected.sends(p): name
+        for name, p in [
+            *((node, network.population(name)) for name, node in written.nodes_of.items()),
+            ("output", readout),
+        ]
+    }
     found = expected.answers(trained, drawn, [*map(expected.sends, sources), *watched], _as_in_tools, written.late)
     steps = trained.experiment.protocol.steps - max(written.lag.values())
     arrays = {"input": np.concatenate([found[str(expected.sends(p))] for p in sources], axis=2)[:, :steps]}
     arrays |= {name: found[str(node)][:, written.lag[node.population] :][:, :steps] for node, name in watched.items()}
     leaky = any(isinstance(network.population(name).neuron, LeakyRate) for name in written.nodes_of)
-    script = (_OPENING + (_NIRTORCH if leaky else _TOOLS) + _COMPARE).replace("@FILE@", path.name).replace("@EXPECTED@", expected.beside(path)[1].name)
+    script = (
+        (_OPENING + (_NIRTORCH if leaky else _TOOLS) + _COMPARE)
+        .replace("@FILE@", path.name)
+        .replace("@EXPECTED@", expected.beside(path)[1].name)
+    )
     programs = (*(() if leaky else ("norse", "snnTorch", "SpikingJelly")), "PyTorch", "NIR", "nirtorch", "numpy")
-    return expected.Recipe(programs, "", script, f"every spike in its step; rates within {expected.NEAR:g} of the largest; in float64", arrays)
+    return expected.Recipe(
+        programs,
+        "",
+        script,
+        f"every spike in its step; rates within {expected.NEAR:g} of the largest; in float64",
+        arrays,
+    )
 
 
 def _metadata(trained: Trained, written: _Written) -> Table:
@@ -155,7 +184,10 @@ def _write(trained: Trained) -> _Written:
     layers = [p for p in part.populations if p.neuron.shows is None]
     readout = network.readout
     if not sources or not layers:
-        raise NoCounterpart("nothing meaningful would remain in NIR: no pathway leads from a source to the readout. Export to another format.")
+        raise NoCounterpart(
+            "nothing meaningful would remain in NIR: no pathway leads from a source to the readout. Export to another"
+            " format."
+        )
     out.lag, out.late = expected.passing(part)
     columns, ends, lag = {}, {}, out.lag
     total = 0
@@ -164,7 +196,9 @@ def _write(trained: Trained) -> _Written:
         total += source.size
         ends[source.name] = "input"
         what = "spikes, 1 in the step of each" if "s" in source.neuron.publishes else "values"
-        out.lost.append(f"the source {source.name} ({source.neuron.family_name}): a graph is fed from outside, here with {what}")
+        out.lost.append(
+            f"the source {source.name} ({source.neuron.family_name}): a graph is fed from outside, here with {what}"
+        )
     out.sources = [f"{source.name} {source.size}" for source in sources]
     out.nodes["input"] = {"type": "Input", "shape": np.array([total])}
     width = len(str(len(layers)))
@@ -176,19 +210,22 @@ def _write(trained: Trained) -> _Written:
         for pathway in outer:
             if pathway.source not in ends:
                 raise NoCounterpart(
-                    f"pathway '{pathway.name}' closes a loop over several populations, which the tools that read NIR step through differently. "
-                    "Recurrence within one population can be written."
+                    f"pathway '{pathway.name}' closes a loop over several populations, which the tools that read NIR"
+                    " step through differently. Recurrence within one population can be written."
                 )
         if max(len(inner), len(biases)) > 1:
             several = ", ".join(p.name for p in (inner if len(inner) > 1 else biases))
-            raise NoCounterpart(f"population '{population.name}': NIR has one place for what {several} carry. Make them one pathway.")
+            raise NoCounterpart(
+                f"population '{population.name}': NIR has one place for what {several} carry. Make them one pathway."
+            )
         table, factor = _neuron(population, dt, readout.population, bool(inner), out.lost)
         prefix, lags = f"l{level:0{width}}", [lag[p.source] for p in outer] + [0] * bool(biases)
         if len(set(lags)) > 1:
             early = [p.name for p, steps in zip([*outer, *biases], lags, strict=True) if steps < max(lags)]
             out.lost.append(
-                f"timing at {population.name}: what {', '.join(early)} brings acts at once here, but {max(lags) - min(lags)} steps later than that, beside spikes that take as "
-                "long to arrive, in tools that pass spikes through all layers within a step; spikes agree in the long run, not step by step"
+                f"timing at {population.name}: what {', '.join(early)} brings acts at once here, but"
+                f" {max(lags) - min(lags)} steps later than that, beside spikes that take as long to arrive, in tools"
+                " that pass spikes through all layers within a step; spikes agree in the long run, not step by step"
             )
         groups: dict[str, list[Pathway]] = {}
         for pathway in outer:
@@ -211,19 +248,32 @@ def _write(trained: Trained) -> _Written:
     out.edges.append((ends[readout.population], "output"))
     neuron = network.population(readout.population).neuron
     if "s" in neuron.publishes:
-        out.lost.append(f"the readout {readout}, spikes low-passed with tau_trace = {neuron.parameters()['tau_trace']:g} s: the graph gives the spikes")
-    if any(trained.state[name].any() for name in (f"{p.name}.{variable}" for p in layers for variable in p.neuron.state)):
+        out.lost.append(
+            f"the readout {readout}, spikes low-passed with tau_trace = {neuron.parameters()['tau_trace']:g} s: the"
+            " graph gives the spikes"
+        )
+    if any(
+        trained.state[name].any() for name in (f"{p.name}.{variable}" for p in layers for variable in p.neuron.state)
+    ):
         out.lost.append("the state of the neurons: a graph begins at rest")
     return out
 
 
 def _affine(
-    trained: Trained, population: Population, group: list[Pathway], bias: Pathway | None, factor: float, columns: Mapping[str, slice], total: int,
-    name: str, out: _Written,
+    trained: Trained,
+    population: Population,
+    group: list[Pathway],
+    bias: Pathway | None,
+    factor: float,
+    columns: Mapping[str, slice],
+    total: int,
+    name: str,
+    out: _Written,
 ) -> Table:
     """The node of all pathways that come from one node, with the bias that stands with them.
 
-    norse steps through a graph in which two nodes lead from one population to another in another order, so there is one.
+    norse steps through a graph in which two nodes lead from one population to another in another order,
+    so there is one.
     """
     network, dt = trained.experiment.network, trained.experiment.protocol.step
     width = network.population(group[0].source).size if group and group[0].source not in columns else total
@@ -239,19 +289,29 @@ def _affine(
     return table
 
 
-def _nested(trained: Trained, table: Table, population: Population, pathway: Pathway, factor: float, name: str, out: _Written) -> Table:
+def _nested(
+    trained: Trained, table: Table, population: Population, pathway: Pathway, factor: float, name: str, out: _Written
+) -> Table:
     """A population and its pathway to itself as a graph of their own."""
     scale = factor * gain(trained.experiment.network, pathway, trained.experiment.protocol.step)
     recurrent = {"type": "Affine", "weight": scale * matrix(trained, pathway), "bias": np.zeros(population.size)}
     out.places.append(_Place(pathway.name, (name, "w_rec"), "weight", slice(None), scale))
     shape = np.array([population.size])
     return {
-        "type": "NIRGraph", "edges": [("input", "lif"), ("lif", "w_rec"), ("w_rec", "lif"), ("lif", "output")],
-        "nodes": {"input": {"type": "Input", "shape": shape}, "lif": table, "output": {"type": "Output", "shape": shape}, "w_rec": recurrent},
+        "type": "NIRGraph",
+        "edges": [("input", "lif"), ("lif", "w_rec"), ("w_rec", "lif"), ("lif", "output")],
+        "nodes": {
+            "input": {"type": "Input", "shape": shape},
+            "lif": table,
+            "output": {"type": "Output", "shape": shape},
+            "w_rec": recurrent,
+        },
     }
 
 
-def _neuron(population: Population, dt: float, readout: str, recurrent: bool, lost: list[str]) -> tuple[Table | None, float]:
+def _neuron(
+    population: Population, dt: float, readout: str, recurrent: bool, lost: list[str]
+) -> tuple[Table | None, float]:
     """A population's node, None where it needs none, and by how much its weights are scaled.
 
     Raises:
@@ -265,23 +325,31 @@ def _neuron(population: Population, dt: float, readout: str, recurrent: bool, lo
     if isinstance(neuron, (StaticRate, LeakyRate)) and neuron.activation != "linear":
         if name != readout:
             raise NoCounterpart(
-                f"population '{name}': NIR has no rate function such as {neuron.activation}, and without it nothing meaningful of what follows would remain. "
-                "Export to another format, or make the population linear."
+                f"population '{name}': NIR has no rate function such as {neuron.activation}, and without it nothing"
+                " meaningful of what follows would remain. Export to another format, or make the population linear."
             )
-        lost.append(f"the {neuron.activation} of {name}: NIR has no rate functions; the graph gives what it is a function of")
+        lost.append(
+            f"the {neuron.activation} of {name}: NIR has no rate functions; the graph gives what it is a function of"
+        )
     if isinstance(neuron, StaticRate):
         return None, 1.0
     if isinstance(neuron, (Lif, LeakyRate)) and neuron.decay == "exact":
-        lost.append(f"exact decay of {name}: the tools make Euler steps, with 1 - dt/tau = {1 - dt / neuron.tau:.6g} for exp(-dt/tau) = {np.exp(-dt / neuron.tau):.6g}")
+        lost.append(
+            f"exact decay of {name}: the tools make Euler steps, with 1 - dt/tau = {1 - dt / neuron.tau:.6g} for"
+            f" exp(-dt/tau) = {np.exp(-dt / neuron.tau):.6g}"
+        )
     if isinstance(neuron, LeakyRate):
         return {"type": "LI", "tau": each(neuron.tau), "r": each(1.0), "v_leak": each(0.0)}, 1.0
     if not isinstance(neuron, Lif):
         raise NoCounterpart(
-            f"population '{name}': NIR has no neuron like {type(neuron).__name__}, and without it nothing meaningful would remain. "
-            "It has: Lif, LeakyRate and StaticRate that are linear. Export to another format."
+            f"population '{name}': NIR has no neuron like {type(neuron).__name__}, and without it nothing meaningful"
+            " would remain. It has: Lif, LeakyRate and StaticRate that are linear. Export to another format."
         )
     if steps_of(neuron.refractory_period, dt) > 0:
-        lost.append(f"the refractory period of {name} ({neuron.refractory_period:g} s): NIR has none; the neurons may spike again in the next step")
+        lost.append(
+            f"the refractory period of {name} ({neuron.refractory_period:g} s): NIR has none; the neurons may spike"
+            " again in the next step"
+        )
     if neuron.reset == "subtract":
         lost.append(f"the reset of {name}: what lies above the threshold is lost, since NIR resets to a value")
     if neuron.test == "reach":
@@ -293,7 +361,14 @@ def _neuron(population: Population, dt: float, readout: str, recurrent: bool, lo
     if memoryless and not recurrent:
         return {"type": "LIF", "tau": each(neuron.tau), **common}, 1.0
     steps, steps_syn = neuron.tau / dt, neuron.tau_syn / dt
-    cuba = {"type": "CubaLIF", "tau_mem": each(neuron.tau), "tau_syn": each(neuron.tau_syn), **common, "r": each(steps), "w_in": each(steps_syn)}
+    cuba = {
+        "type": "CubaLIF",
+        "tau_mem": each(neuron.tau),
+        "tau_syn": each(neuron.tau_syn),
+        **common,
+        "r": each(steps),
+        "w_in": each(steps_syn),
+    }
     return cuba, 1.0 / (steps * steps_syn)
 
 
@@ -303,7 +378,8 @@ def _copied(table: Table) -> Table:
 
 
 def load(path: Path) -> Imported:
-    """Read a graph that bioFA wrote, or one of others made of Input, Output, Affine, Linear, Scale, LIF, CubaLIF and LI.
+    """Read a graph that bioFA wrote, or one of others made of Input, Output, Affine, Linear, Scale, LIF,
+    CubaLIF and LI.
 
     Raises:
         MissingError: if NIR is not installed.
@@ -316,7 +392,10 @@ def load(path: Path) -> Imported:
     if noted is None:
         return Reader(path, found).read()
     if not isinstance(noted, Mapping):
-        raise DamagedFile(f"the annotation '{ANNOTATION}' of '{path}' is damaged (it is no table). Export the network again, or take the annotation out.")
+        raise DamagedFile(
+            f"the annotation '{ANNOTATION}' of '{path}' is damaged (it is no table). Export the network again, or take"
+            " the annotation out."
+        )
     return _annotated(annotated(noted, {}, path), found, path)
 
 
@@ -326,19 +405,27 @@ def _annotated(trained: Trained, held: Contents, path: Path) -> Imported:
     try:
         written = _write(trained)
     except KeyError as error:
-        raise DamagedFile(f"the annotation '{ANNOTATION}' of '{path}' is damaged (it lacks {error}). Export the network again, or take the annotation out.") from None
+        raise DamagedFile(
+            f"the annotation '{ANNOTATION}' of '{path}' is damaged (it lacks {error}). Export the network again, or"
+            " take the annotation out."
+        ) from None
     expected = written.graph()
     ours, theirs = dict(_fields(expected)), dict(_fields(found))
     same = dict(_kinds(expected)) == dict(_kinds(found)) and Counter(expected["edges"]) == Counter(found["edges"])
     if ours.keys() - theirs.keys() or not same:
-        raise DamagedFile(f"'{path}' is no longer the graph that its annotation '{ANNOTATION}' describes: nodes or edges have changed. Take the annotation out, or export the network again.")
+        raise DamagedFile(
+            f"'{path}' is no longer the graph that its annotation '{ANNOTATION}' describes: nodes or edges have"
+            " changed. Take the annotation out, or export the network again."
+        )
     held.ledger.take("graph", "nodes", "edges")
     for *within, last in ours:
         held.ledger.take(f"node '{'/'.join(within)}'", last)
     noted = _metadata(trained, written)
     held.ledger.take("metadata", ANNOTATION, *noted)
     changes = [
-        f"metadata: {name} was changed after bioFA wrote it; the noted value stays" for name, value in noted.items() if not np.array_equal(found["metadata"].get(name, value), value)
+        f"metadata: {name} was changed after bioFA wrote it; the noted value stays"
+        for name, value in noted.items()
+        if not np.array_equal(found["metadata"].get(name, value), value)
     ]
     changed = {key for key, value in ours.items() if not np.array_equal(value, theirs[key])}
     state, lost, done = dict(trained.state), changes, set()
@@ -349,17 +436,29 @@ def _annotated(trained: Trained, held: Contents, path: Path) -> Imported:
             continue
         pathway, name = network.pathway(place.pathway), f"{place.pathway}.w"
         if theirs[key].shape != ours[key].shape:
-            raise DamagedFile(f"'{path}': '{'.'.join(key)}' must have the shape {ours[key].shape}; got {theirs[key].shape}. It was changed after bioFA wrote it.")
+            raise DamagedFile(
+                f"'{path}': '{'.'.join(key)}' must have the shape {ours[key].shape}; got {theirs[key].shape}. It was"
+                " changed after bioFA wrote it."
+            )
         if name not in state or (place.field == "bias" and network.shape(pathway)[1] > 1):
-            lost.append(f"{'.'.join(key)} was changed after bioFA wrote it; {place.pathway} has no weights of its own for it, so the old ones stay")
+            lost.append(
+                f"{'.'.join(key)} was changed after bioFA wrote it; {place.pathway} has no weights of its own for it,"
+                " so the old ones stay"
+            )
             continue
         new, old = (values[key][..., place.columns].reshape(state[name].shape) for values in (theirs, ours))
-        if not np.array_equal(new, old) and (key, place.columns.start) not in done:  # of pathways side by side the first takes the change
+        # of pathways side by side the first takes the change
+        if not np.array_equal(new, old) and (key, place.columns.start) not in done:
             done.add((key, place.columns.start))
             state[name] = np.where(new == old, state[name], state[name] + (new - old) / place.factor)
-            lost.append(f"the weights that bioFA had noted for {place.pathway}: {np.count_nonzero(new != old)} of them were changed in the graph after it was written; the graph's are taken")
+            lost.append(
+                f"the weights that bioFA had noted for {place.pathway}: {np.count_nonzero(new != old)} of them were"
+                " changed in the graph after it was written; the graph's are taken"
+            )
     known = {(*place.nodes, place.field) for place in written.places}
-    lost += [f"{'.'.join(key)} was changed after bioFA wrote it; the noted value stays" for key in sorted(changed - known)]
+    lost += [
+        f"{'.'.join(key)} was changed after bioFA wrote it; the noted value stays" for key in sorted(changed - known)
+    ]
     return Imported(replace(trained, state=state), (*lost, *held.ledger.rest()))
 
 
@@ -378,7 +477,11 @@ def _fields(graph: Table, within: tuple[str, ...] = ()) -> Iterator[tuple[tuple[
         if node["type"] == "NIRGraph":
             yield from _fields(node, (*within, name))
         else:
-            yield from (((*within, name, key), np.asarray(value)) for key, value in node.items() if key not in ("type", "metadata", "input_type", "output_type"))
+            yield from (
+                ((*within, name, key), np.asarray(value))
+                for key, value in node.items()
+                if key not in ("type", "metadata", "input_type", "output_type")
+            )
 
 
 _OPENING = """import functools
@@ -424,7 +527,7 @@ def affine(node):
     return layer
 
 model = nirtorch.nir_to_torch(graph, {nir.LI: Leaky, nir.Affine: affine}, dtype=torch.float64)
-"""
+"""  # noqa: E501
 _COMPARE = """for name, module in model.named_modules():
     if name in expected and name not in ("input", "output"):
         module.register_forward_hook(lambda module, given, answer, name=name: heard.setdefault(name, []).append(answer[0] if isinstance(answer, tuple) else answer))
@@ -437,4 +540,4 @@ for name, array in expected.items():
     difference = abs(torch.stack(heard[name], dim=1).numpy() - array)
     print(f"{name}: {np.count_nonzero(difference > @NEAR@ * abs(array).max())} of {array.size} values differ")
     assert difference.max() <= @NEAR@ * abs(array).max(), name
-""".replace("@NEAR@", f"{expected.NEAR:g}")
+""".replace("@NEAR@", f"{expected.NEAR:g}")  # noqa: E501

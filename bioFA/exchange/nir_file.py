@@ -1,8 +1,10 @@
-"""A NIR file as tables: its nodes, edges and metadata under the names that they have in the file, and a ledger of all of them.
+"""A NIR file as tables: its nodes, edges and metadata under the names that they have in the file,
+and a ledger of all of them.
 
-A file is HDF5: `version`, and `node`, a group with `type` = "NIRGraph", `nodes`, `edges` and `metadata`. Each node is a group with its `type` and
-parameters; a node that is a graph has nodes of its own, named here with their graph's name before theirs, as in `outer/lif`. Nothing is made of
-it by the package `nir`, which refuses a whole file for one parameter that it does not know, and without the node's name.
+A file is HDF5: `version`, and `node`, a group with `type` = "NIRGraph", `nodes`, `edges` and `metadata`. Each node is a
+group with its `type` and parameters; a node that is a graph has nodes of its own, named here with their graph's name
+before theirs, as in `outer/lif`. Nothing is made of it by the package `nir`,
+which refuses a whole file for one parameter that it does not know, and without the node's name.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ MOST_PARTS = 1_000_000
 
 
 class Contents(NamedTuple):
-    """What a file holds: the graph, the version of the package that wrote it ('' where none stands there), and the ledger of all names."""
+    """What a file holds: the graph, the version of the package that wrote it ('' where none stands there),
+    and the ledger of all names."""
 
     graph: Table
     version: str
@@ -44,7 +47,9 @@ def contents(path: Path) -> Contents:
         with h5py.File(path, "r") as file:
             return _Walk(path).whole(file)
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise DamagedFile(f"'{path}' is not a whole NIR graph ({type(error).__name__}: {error}). Get it, or make it, anew.") from None
+        raise DamagedFile(
+            f"'{path}' is not a whole NIR graph ({type(error).__name__}: {error}). Get it, or make it, anew."
+        ) from None
 
 
 class _Walk:
@@ -58,9 +63,15 @@ class _Walk:
     def whole(self, file: h5py.File) -> Contents:
         """Everything in the file."""
         if str(file.attrs.get("__type__", "")) == "NIRGraphData":
-            raise WrongKind(f"'{self.path}' holds what was recorded of a graph (NIRGraphData), no graph. Give the file that nir.write made of the graph.")
+            raise WrongKind(
+                f"'{self.path}' holds what was recorded of a graph (NIRGraphData), no graph. Give the file that"
+                " nir.write made of the graph."
+            )
         if not isinstance(file.get("node"), h5py.Group):
-            raise WrongKind(f"'{self.path}' is an HDF5 file without a group 'node', so it is no NIR graph. Give a file that nir.write made of a graph.")
+            raise WrongKind(
+                f"'{self.path}' is an HDF5 file without a group 'node', so it is no NIR graph. Give a file that"
+                " nir.write made of a graph."
+            )
         version = ""
         for name, part in self._parts(file, "file"):
             if name == "version" and isinstance(part, h5py.Dataset):
@@ -69,7 +80,10 @@ class _Walk:
                 self._note("file", name, part)
         graph = self._node(file["node"], "")
         if graph["type"] != "NIRGraph":
-            raise NoCounterpart(f"'{self.path}' holds a single node, of type {graph['type']}, and no graph. Put it into an NIRGraph between an Input and an Output.")
+            raise NoCounterpart(
+                f"'{self.path}' holds a single node, of type {graph['type']}, and no graph. Put it into an NIRGraph"
+                " between an Input and an Output."
+            )
         return Contents(graph, version, self.ledger)
 
     def _parts(self, group: h5py.Group, place: str) -> Iterator[tuple[str, Any]]:
@@ -79,7 +93,10 @@ class _Walk:
         for name in group:
             self.seen += 1
             if self.seen > MOST_PARTS:
-                raise DamagedFile(f"'{self.path}' has more than {MOST_PARTS} parts, or links that lead in a circle. Get it, or make it, anew.")
+                raise DamagedFile(
+                    f"'{self.path}' has more than {MOST_PARTS} parts, or links that lead in a circle. Get it, or make"
+                    " it, anew."
+                )
             yield name, group.get(name)
 
     def _note(self, place: str, name: str, part: Any) -> Any:
@@ -97,23 +114,34 @@ class _Walk:
             MissingField: if it has no type.
         """
         place = f"node '{name}'" if name else "graph"
-        kind = _plain(group["type"]) if isinstance(group, h5py.Group) and isinstance(group.get("type"), h5py.Dataset) else None
+        kind = (
+            _plain(group["type"])
+            if isinstance(group, h5py.Group) and isinstance(group.get("type"), h5py.Dataset)
+            else None
+        )
         if not isinstance(kind, str):
-            raise MissingField(f"'{self.path}': the {place} has no type, such as 'LIF'. Write the graph anew with nir.write.")
+            raise MissingField(
+                f"'{self.path}': the {place} has no type, such as 'LIF'. Write the graph anew with nir.write."
+            )
         table: Table = {"type": kind}
         for key, part in self._parts(group, place):
             if key == "metadata" and isinstance(part, h5py.Group):
                 table[key] = self._metadata(part, name)
             elif kind == "NIRGraph" and key == "nodes" and isinstance(part, h5py.Group):
-                table[key] = {inner: self._node(value, f"{name}/{inner}".lstrip("/")) for inner, value in self._parts(part, place)}
+                table[key] = {
+                    inner: self._node(value, f"{name}/{inner}".lstrip("/")) for inner, value in self._parts(part, place)
+                }
             elif kind == "NIRGraph" and key == "edges" and isinstance(part, h5py.Dataset):
                 table[key] = self._edges(_plain(part), place)
-            elif key == "metadata" or (kind == "NIRGraph" and key in ("nodes", "edges")):  # a value where a table is wanted, or the other way
+            # a value where a table is wanted, or the other way
+            elif key == "metadata" or (kind == "NIRGraph" and key in ("nodes", "edges")):
                 self._note(place, key, part)
             elif key != "type":
                 table[key] = self._note(place, key, part)
         if kind == "NIRGraph" and (missing := [key for key in ("nodes", "edges") if key not in table]):
-            raise MissingField(f"'{self.path}': the {place} lacks {' and '.join(missing)}. Write the graph anew with nir.write.")
+            raise MissingField(
+                f"'{self.path}': the {place} lacks {' and '.join(missing)}. Write the graph anew with nir.write."
+            )
         return table
 
     def _metadata(self, group: h5py.Group, name: str) -> Table:
@@ -137,7 +165,11 @@ class _Walk:
         if rows.size == 0:
             return []
         if rows.ndim != 2 or rows.shape[1] != 2 or not all(isinstance(end, (str, bytes)) for end in rows.flat):
-            raise WrongShape(f"'{self.path}': the edges of the {place} must be pairs of names, (n, 2); got {getattr(value, 'dtype', type(value).__name__)} of shape {rows.shape}. Write the graph anew with nir.write.")
+            raise WrongShape(
+                f"'{self.path}': the edges of the {place} must be pairs of names, (n, 2); got"
+                f" {getattr(value, 'dtype', type(value).__name__)} of shape {rows.shape}. Write the graph anew with"
+                " nir.write."
+            )
         return [(_text(one), _text(other)) for one, other in rows]
 
 

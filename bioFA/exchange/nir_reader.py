@@ -1,8 +1,10 @@
-"""A NIR graph of others as a network: each node becomes a population or the weights of pathways, or is refused by its name.
+"""A NIR graph of others as a network: each node becomes a population or the weights of pathways,
+or is refused by its name.
 
-Linear maps that lead only to neurons are weights; others are static rates. What a nested graph gets and gives is handed on as it is. Neurons are
-read with Euler steps, v in units of the threshold's distance from rest, so any r and w_in will do. In the tools a layer hears the
-spikes of the layer below in the same step, in ours in the next: layer k is k steps later, everywhere; where it is not so simple, it is told.
+Linear maps that lead only to neurons are weights; others are static rates. What a nested graph gets and gives is handed
+on as it is. Neurons are read with Euler steps, v in units of the threshold's distance from rest, so any r and w_in will
+do. In the tools a layer hears the spikes of the layer below in the same step, in ours in the next:
+layer k is k steps later, everywhere; where it is not so simple, it is told.
 """
 
 from __future__ import annotations
@@ -54,8 +56,14 @@ MAPS = ("Affine", "Linear", "Scale")
 NEURONS: dict[str, Any] = {"LIF": Lif, "CubaLIF": Lif, "LI": LeakyRate}
 """Neurons, and what they are here."""
 USED = {
-    "Input": ("shape",), "Output": ("shape",), "Affine": ("weight", "bias"), "Linear": ("weight",), "Scale": ("scale",), "Delay": ("delay",),
-    "LIF": ("tau", "r", "v_leak", "v_threshold", "v_reset"), "LI": ("tau", "r", "v_leak"),
+    "Input": ("shape",),
+    "Output": ("shape",),
+    "Affine": ("weight", "bias"),
+    "Linear": ("weight",),
+    "Scale": ("scale",),
+    "Delay": ("delay",),
+    "LIF": ("tau", "r", "v_leak", "v_threshold", "v_reset"),
+    "LI": ("tau", "r", "v_leak"),
     "CubaLIF": ("tau_mem", "tau_syn", "r", "w_in", "v_leak", "v_threshold", "v_reset"),
 }
 """What of a node of each kind is read."""
@@ -63,10 +71,15 @@ DEFAULTS = {"v_reset": 0.0, "w_in": 1.0}
 """What NIR puts where a file leaves it out."""
 TIMES = ("tau", "tau_mem", "tau_syn")
 INSTEAD = {
-    "AvgPool2d": "Write it as a Linear, whose weight is its matrix.", "Conv1d": "Write it as an Affine, whose weight is its matrix.", "Conv2d": "Write it as an Affine, whose weight is its matrix.",
-    "CubaLI": "Make it an LI, which has no current of its own, or a CubaLIF.", "Delay": "Take it out; a connection of bioFA takes one step.",
-    "Flatten": "Take it out, and give the Input the flat shape.", "I": "Make it an LI whose tau is much longer than a presentation, with r times that tau.",
-    "IF": "Make it a LIF whose tau is much longer than a presentation, with r times that tau.", "SumPool2d": "Write it as a Linear, whose weight is its matrix.",
+    "AvgPool2d": "Write it as a Linear, whose weight is its matrix.",
+    "Conv1d": "Write it as an Affine, whose weight is its matrix.",
+    "Conv2d": "Write it as an Affine, whose weight is its matrix.",
+    "CubaLI": "Make it an LI, which has no current of its own, or a CubaLIF.",
+    "Delay": "Take it out; a connection of bioFA takes one step.",
+    "Flatten": "Take it out, and give the Input the flat shape.",
+    "I": "Make it an LI whose tau is much longer than a presentation, with r times that tau.",
+    "IF": "Make it a LIF whose tau is much longer than a presentation, with r times that tau.",
+    "SumPool2d": "Write it as a Linear, whose weight is its matrix.",
     "Threshold": "Put a LIF in its place.",
 }
 """What to do with nodes of other kinds."""
@@ -108,9 +121,15 @@ class Reader:
             told = f"'{self.path}': the edge from '{within}{one}' to '{within}{other}'"
             for end in (one, other):
                 if end not in graph["nodes"]:
-                    raise UnknownName(f"{told} names the node '{within}{end}', which is not there. Add the node, or take the edge out.")
+                    raise UnknownName(
+                        f"{told} names the node '{within}{end}', which is not there. Add the node, or take the edge"
+                        " out."
+                    )
             if count > 1:
-                raise DuplicateName(f"{told} stands there {count} times, which the tools read differently. Leave one of them, with the weights of both.")
+                raise DuplicateName(
+                    f"{told} stands there {count} times, which the tools read differently. Leave one of them, with the"
+                    " weights of both."
+                )
             if graph["nodes"][one]["type"] == "Output" or graph["nodes"][other]["type"] == "Input":
                 raise NoCounterpart(f"{told} leads out of an Output or into an Input of its own graph. Take it out.")
             self.edges.append((self._end(graph, within, one, "Output"), self._end(graph, within, other, "Input")))
@@ -122,7 +141,10 @@ class Reader:
             return within + name
         inside = [inner for inner, table in node["nodes"].items() if table["type"] == kind]
         if len(inside) != 1:
-            raise NoCounterpart(f"'{self.path}': the nested graph '{within}{name}' has {len(inside)} nodes of type {kind}; bioFA reads graphs with one. Put its nodes into the graph around it.")
+            raise NoCounterpart(
+                f"'{self.path}': the nested graph '{within}{name}' has {len(inside)} nodes of type {kind}; bioFA reads"
+                " graphs with one. Put its nodes into the graph around it."
+            )
         return self._end(node, f"{within}{name}/", inside[0], kind)
 
     def _step(self, metadata: Mapping[str, Any]) -> float:
@@ -133,12 +155,18 @@ class Reader:
         """
         self.ledger.take("metadata", "dt")
         if "dt" not in metadata:
-            self.lost.append(f"the time step, which the graph does not name: {DT:g} s is put in its place; put 'dt' (in seconds) in the graph's metadata if it is another")
+            self.lost.append(
+                f"the time step, which the graph does not name: {DT:g} s is put in its place; put 'dt' (in seconds) in"
+                " the graph's metadata if it is another"
+            )
             return DT
         given = np.asarray(metadata["dt"]) if not isinstance(metadata["dt"], Mapping) else np.array("a table")
         if given.size != 1 or given.dtype.kind not in "fiu" or not 0 < float(given.ravel()[0]) < np.inf:
             shown = str(metadata["dt"])[:60]
-            raise OutOfRange(f"'{self.path}': 'dt' in the graph's metadata must be one number of seconds above 0; got {shown}. Put the time step there, or leave it out.")
+            raise OutOfRange(
+                f"'{self.path}': 'dt' in the graph's metadata must be one number of seconds above 0; got {shown}. Put"
+                " the time step there, or leave it out."
+            )
         return float(given.ravel()[0])
 
     def read(self) -> Imported:
@@ -150,7 +178,9 @@ class Reader:
         entry, exit_ = self._checked()
         answer = self._answer(entry, exit_)
         spiking = any(NEURONS.get(self._kind(name)) is Lif for name in self.nodes)
-        cells = [entry] + [n for n in self.nodes if self._kind(n) in NEURONS or (self._kind(n) in MAPS and not self._between(n))]
+        cells = [entry] + [
+            n for n in self.nodes if self._kind(n) in NEURONS or (self._kind(n) in MAPS and not self._between(n))
+        ]
         self._name(answer)
         self.taken.add(f"{self._name(answer)}_to_mismatch")
         try:
@@ -159,7 +189,11 @@ class Reader:
             raise error if str(self.path) in str(error) else error.within(f"'{self.path}': ") from None
 
     def _network(self, entry: str, answer: str, cells: list[str], spiking: bool) -> Imported:
-        populations = {entry: Population(name=self._name(entry), size=self.sizes[entry], neuron=PoissonSource() if spiking else RateSource())}
+        populations = {
+            entry: Population(
+                name=self._name(entry), size=self.sizes[entry], neuron=PoissonSource() if spiking else RateSource()
+            )
+        }
         scales: dict[str, tuple[Array, Array]] = {}
         for name in cells[1:]:
             populations[name], scales[name] = self._population(name)
@@ -170,7 +204,9 @@ class Reader:
         for (a, b), matrix in pathways.items():
             neuron = populations[a].neuron
             sent = "train" if "s" in neuron.publishes else "r"
-            unit = neuron.parameters()["max_rate" if neuron.shows else "unit_rate"] * self.dt if sent == "train" else 1.0
+            unit = (
+                neuron.parameters()["max_rate" if neuron.shows else "unit_rate"] * self.dt if sent == "train" else 1.0
+            )
             joined.append(self._pathway(self._name(a), self._name(b), matrix * unit, carries=sent))
         shown = list(populations.values())
         if biases:
@@ -179,10 +215,19 @@ class Reader:
         still = not any(p.neuron.state for p in shown)
         protocol = Protocol() if still else Protocol(dt=self.dt, presentation=PLACEHOLDER_STEPS * self.dt, reset=True)
         origin = f"the NIR graph {self.path.name}" + (f" (written by nir {self.version})" if self.version else "")
-        return Imported(described(self.path.stem, shown, joined, self._name(answer), protocol, origin), (*self.lost, *self.ledger.rest()))
+        return Imported(
+            described(self.path.stem, shown, joined, self._name(answer), protocol, origin),
+            (*self.lost, *self.ledger.rest()),
+        )
 
     def _pathway(self, source: str, target: str, matrix: Array, carries: str = "r") -> Pathway:
-        return Pathway(name=self._free(f"{source}_to_{target}"), source=source, target=target, carries=carries, weights=Values(values=matrix))
+        return Pathway(
+            name=self._free(f"{source}_to_{target}"),
+            source=source,
+            target=target,
+            carries=carries,
+            weights=Values(values=matrix),
+        )
 
     # what stands there
 
@@ -197,7 +242,10 @@ class Reader:
             if kind == "Delay":
                 self._check_delay(name)
             elif kind not in known:
-                raise NoCounterpart(f"'{self.path}': the node '{name}' is a {kind}; bioFA reads {', '.join(sorted(known - {PASS}))}. {INSTEAD.get(kind, 'Write it as some of these.')}")
+                raise NoCounterpart(
+                    f"'{self.path}': the node '{name}' is a {kind}; bioFA reads {', '.join(sorted(known - {PASS}))}."
+                    f" {INSTEAD.get(kind, 'Write it as some of these.')}"
+                )
             if "v_reset" in node:
                 self.resets.add(name)
             for key in USED.get(node.get("kind", kind), ()):
@@ -206,7 +254,10 @@ class Reader:
         for kind, names in ends.items():
             if len(names) != 1:
                 several = f" ({', '.join(names)})" if names else ""
-                raise NoCounterpart(f"'{self.path}' has {len(names)} nodes of type {kind}{several}; bioFA reads graphs with one. " + ("Put them side by side in one." if names else "Add one."))
+                raise NoCounterpart(
+                    f"'{self.path}' has {len(names)} nodes of type {kind}{several}; bioFA reads graphs with one. "
+                    + ("Put them side by side in one." if names else "Add one.")
+                )
         self.before = self._reached()
         self.after: dict[str, list[str]] = {name: [] for name in self.nodes}
         for name, sources in self.before.items():
@@ -225,20 +276,33 @@ class Reader:
         """
         node, where = self.nodes[name], f"'{self.path}': {key} of the node '{name}'"
         if key not in node and key not in DEFAULTS:
-            raise MissingField(f"'{self.path}': the node '{name}' ({node.get('kind', node['type'])}) lacks {key}. Give it, and write the graph anew with nir.write.")
+            raise MissingField(
+                f"'{self.path}': the node '{name}' ({node.get('kind', node['type'])}) lacks {key}. Give it, and write"
+                " the graph anew with nir.write."
+            )
         value = node.get(key, DEFAULTS.get(key))
         array = np.asarray(value) if isinstance(value, (np.ndarray, np.generic, float)) else np.array("")
         if array.dtype.kind not in "biuf":
             raise WrongType(f"{where} holds no numbers. Give it numbers, and write the graph anew with nir.write.")
         if array.size == 0 and key != "shape":
-            raise WrongShape(f"{where} has the shape {array.shape}, so there is no value in it. Give one, or one a neuron.")
+            raise WrongShape(
+                f"{where} has the shape {array.shape}, so there is no value in it. Give one, or one a neuron."
+            )
         array = array.astype(float)
         if not np.isfinite(array).all():
-            raise WrongData(f"{where} holds numbers that are not finite ({np.count_nonzero(~np.isfinite(array))} of {array.size}). Save the graph before it diverged.")
+            raise WrongData(
+                f"{where} holds numbers that are not finite ({np.count_nonzero(~np.isfinite(array))} of {array.size})."
+                " Save the graph before it diverged."
+            )
         if key == "weight" and array.ndim != 2:
-            raise WrongShape(f"{where} has the shape {array.shape}; bioFA reads matrices (n_post, n_pre). Write one row for each value of what it leads to, all dimensions in a row.")
+            raise WrongShape(
+                f"{where} has the shape {array.shape}; bioFA reads matrices (n_post, n_pre). Write one row for each"
+                " value of what it leads to, all dimensions in a row."
+            )
         if key == "shape" and not ((array > 0) & (array == np.round(array))).all():
-            raise WrongShape(f"{where} must be whole numbers above 0; got {array.tolist()}. Give the size in each dimension.")
+            raise WrongShape(
+                f"{where} must be whole numbers above 0; got {array.tolist()}. Give the size in each dimension."
+            )
         if key in TIMES and not (array > 0).all():
             raise OutOfRange(f"{where} must be above 0; got {array.min():g}. Give a time constant in seconds.")
         return array
@@ -248,7 +312,10 @@ class Reader:
         delay = self._numbers(name, "delay")
         if delay.any():
             longest = float(np.max(np.abs(delay)))
-            raise NoCounterpart(f"'{self.path}': the node '{name}' is a Delay of up to {longest:g} s, {longest / self.dt:g} steps of {self.dt:g} s, which bioFA cannot describe. {INSTEAD['Delay']}")
+            raise NoCounterpart(
+                f"'{self.path}': the node '{name}' is a Delay of up to {longest:g} s, {longest / self.dt:g} steps of"
+                f" {self.dt:g} s, which bioFA cannot describe. {INSTEAD['Delay']}"
+            )
         self.nodes[name] |= {"type": PASS, "kind": "Delay", "shape": np.array([float(delay.size)])}
 
     def _reached(self) -> dict[str, Counter[str]]:
@@ -263,13 +330,22 @@ class Reader:
             direct[other].append(one)
         for name, sources in direct.items():
             if not sources and self._kind(name) != "Input":
-                raise MissingSignal(f"'{self.path}': nothing reaches the node '{name}'. Join it with an edge, or take it out.")
-        handing = {name: [one for one in sources if self._kind(one) == PASS] for name, sources in direct.items() if self._kind(name) == PASS}
+                raise MissingSignal(
+                    f"'{self.path}': nothing reaches the node '{name}'. Join it with an edge, or take it out."
+                )
+        handing = {
+            name: [one for one in sources if self._kind(one) == PASS]
+            for name, sources in direct.items()
+            if self._kind(name) == PASS
+        }
         found: dict[str, Counter[str]] = {}
         try:
             order = list(TopologicalSorter(handing).static_order())
         except CycleError as error:
-            raise NoCounterpart(f"'{self.path}': the nodes {_quoted(error.args[1][:-1])} hand on what they get in a circle. Take an edge out.") from None
+            raise NoCounterpart(
+                f"'{self.path}': the nodes {_quoted(error.args[1][:-1])} hand on what they get in a circle. Take an"
+                " edge out."
+            ) from None
         for name in [*order, *(name for name in direct if name not in handing)]:
             found[name] = Counter()
             for one in direct[name]:
@@ -294,7 +370,10 @@ class Reader:
                 wanted = {count for count in counts.values() if count != 1}
                 if len(wanted) > 1:
                     told = ", ".join(f"{key} {count}" for key, count in counts.items())
-                    raise WrongShape(f"'{self.path}': the parameters of the node '{name}' have different numbers of values: {told}. Give each one, or one a neuron.")
+                    raise WrongShape(
+                        f"'{self.path}': the parameters of the node '{name}' have different numbers of values: {told}."
+                        " Give each one, or one a neuron."
+                    )
                 if wanted:
                     sizes[name] = wanted.pop()
         missing = [name for name in self.nodes if name not in sizes]
@@ -305,7 +384,8 @@ class Reader:
         return sizes
 
     def _check_steps(self) -> None:
-        """Refuse time constants shorter than the step: under Euler v would be multiplied by 1 - dt/tau < 0 in every step.
+        """Refuse time constants shorter than the step:
+        under Euler v would be multiplied by 1 - dt/tau < 0 in every step.
 
         Raises:
             NoCounterpart: naming the node.
@@ -314,8 +394,9 @@ class Reader:
             for key in TIMES if self._kind(name) in NEURONS else ():
                 if key in USED[self._kind(name)] and (shortest := float(np.min(node[key]))) < self.dt * (1 - ALIKE):
                     raise NoCounterpart(
-                        f"'{self.path}': {key} of the node '{name}' is {shortest:g} s, shorter than the time step of {self.dt:g} s, under which an Euler step multiplies by "
-                        f"{1 - self.dt / shortest:.3g}. Put a 'dt' of at most {shortest:g} s in the graph's metadata."
+                        f"'{self.path}': {key} of the node '{name}' is {shortest:g} s, shorter than the time step of"
+                        f" {self.dt:g} s, under which an Euler step multiplies by {1 - self.dt / shortest:.3g}. Put a"
+                        f" 'dt' of at most {shortest:g} s in the graph's metadata."
                     )
 
     def _check_shapes(self) -> None:
@@ -325,21 +406,42 @@ class Reader:
             if kind == "Input":
                 continue
             if kind == "Affine" and node["bias"].size not in (1, len(node["weight"])):
-                raise WrongShape(f"'{self.path}': the node '{name}' has weights of shape {node['weight'].shape} and a bias of shape {node['bias'].shape}. Give one bias a row, or one for all.")
+                raise WrongShape(
+                    f"'{self.path}': the node '{name}' has weights of shape {node['weight'].shape} and a bias of shape"
+                    f" {node['bias'].shape}. Give one bias a row, or one for all."
+                )
             takes = node["weight"].shape[1] if kind in ("Affine", "Linear") else self.sizes[name]
             for one in self.before[name]:
                 if self.sizes[one] != takes and kind not in (PASS, "Output"):
-                    weights = f" has weights of shape {self.nodes[one]['weight'].shape}, and" if "weight" in self.nodes[one] else f" gives {self.sizes[one]} values, and"
-                    mine = f"weights of shape {node['weight'].shape}" if "weight" in node else f"{takes} neurons" if kind in NEURONS else f"{takes} values"
-                    raise WrongShape(f"'{self.path}': the node '{one}'{weights} '{name}', which it leads to, has {mine}. Give both one size.")
+                    weights = (
+                        f" has weights of shape {self.nodes[one]['weight'].shape}, and"
+                        if "weight" in self.nodes[one]
+                        else f" gives {self.sizes[one]} values, and"
+                    )
+                    mine = (
+                        f"weights of shape {node['weight'].shape}"
+                        if "weight" in node
+                        else f"{takes} neurons" if kind in NEURONS else f"{takes} values"
+                    )
+                    raise WrongShape(
+                        f"'{self.path}': the node '{one}'{weights} '{name}', which it leads to, has {mine}. Give both"
+                        " one size."
+                    )
             if kind in (PASS, "Output") and {int(np.prod(node["shape"]))} != heard:
-                self.lost.append(f"node '{name}': {'delay' if node.get('kind') == 'Delay' else 'shape'} ({int(np.prod(node['shape']))} values) is not used: {' and '.join(map(str, sorted(heard)))} values reach it")
+                self.lost.append(
+                    f"node '{name}': {'delay' if node.get('kind') == 'Delay' else 'shape'}"
+                    f" ({int(np.prod(node['shape']))} values) is not used: {' and '.join(map(str, sorted(heard)))}"
+                    " values reach it"
+                )
 
     def _answer(self, entry: str, exit_: str) -> str:
         """The node that the output gets."""
         answers = self.before[exit_]
         if answers.total() != 1 or entry in answers:
-            raise NoCounterpart(f"'{self.path}': the node '{exit_}' must be reached from one node, not {answers.total()}, and not straight from '{entry}'. Put a Linear before it.")
+            raise NoCounterpart(
+                f"'{self.path}': the node '{exit_}' must be reached from one node, not {answers.total()}, and not"
+                f" straight from '{entry}'. Put a Linear before it."
+            )
         return next(iter(answers))
 
     def _between(self, name: str) -> bool:
@@ -365,7 +467,8 @@ class Reader:
         return plain
 
     def _population(self, name: str) -> tuple[Population, tuple[Array, Array]]:
-        """The population of a node; what its weights are multiplied by, neuron by neuron, and what it is driven by all the time.
+        """The population of a node; what its weights are multiplied by, neuron by neuron,
+        and what it is driven by all the time.
 
         Raises:
             ModelError: if bioFA has no such neuron.
@@ -377,34 +480,56 @@ class Reader:
         tau = self._one(name, "tau_mem" if kind == "CubaLIF" else "tau", values)
         if kind == "LI":
             if values["v_leak"].any():
-                self.lost.append(f"where v of the node '{name}' begins: at 0 here, from where it goes to v_leak; NIR does not say")
-            return Population(name=self._name(name), size=size, neuron=LeakyRate(tau=tau)), (values["r"], values["v_leak"])
+                self.lost.append(
+                    f"where v of the node '{name}' begins: at 0 here, from where it goes to v_leak; NIR does not say"
+                )
+            return Population(name=self._name(name), size=size, neuron=LeakyRate(tau=tau)), (
+                values["r"],
+                values["v_leak"],
+            )
         distance = values["v_threshold"] - values["v_leak"]
         if not (distance > 0).all():
-            raise NoCounterpart(f"'{self.path}': the node '{name}' has its threshold at or below v_leak, so it would spike all the time, which bioFA cannot describe. Raise v_threshold.")
+            raise NoCounterpart(
+                f"'{self.path}': the node '{name}' has its threshold at or below v_leak, so it would spike all the"
+                " time, which bioFA cannot describe. Raise v_threshold."
+            )
         if not (values["v_reset"] < values["v_threshold"]).all():
             absent = "" if name in self.resets else " (0, since the file leaves it out)"
-            raise NoCounterpart(f"'{self.path}': the node '{name}' has v_reset{absent} at or above v_threshold, so it would never stop to spike, which bioFA cannot describe. Lower v_reset.")
+            raise NoCounterpart(
+                f"'{self.path}': the node '{name}' has v_reset{absent} at or above v_threshold, so it would never stop"
+                " to spike, which bioFA cannot describe. Lower v_reset."
+            )
         with np.errstate(over="ignore"):
-            scale, values["v_reset"] = values["r"] * values.get("w_in", np.ones(1)) / distance, (values["v_reset"] - values["v_leak"]) / distance
+            scale, values["v_reset"] = (
+                values["r"] * values.get("w_in", np.ones(1)) / distance,
+                (values["v_reset"] - values["v_leak"]) / distance,
+            )
         if not np.isfinite(values["v_reset"]).all():
             raise self._too_large(name, "v_reset")
         neuron = Lif(
-            tau=tau, tau_syn=self._one(name, "tau_syn", values) if kind == "CubaLIF" else self.dt, v_reset=self._one(name, "v_reset", values),
-            refractory_period=0.0, decay="euler", reset="to_value", test="above",
+            tau=tau,
+            tau_syn=self._one(name, "tau_syn", values) if kind == "CubaLIF" else self.dt,
+            v_reset=self._one(name, "v_reset", values),
+            refractory_period=0.0,
+            decay="euler",
+            reset="to_value",
+            test="above",
         )
         return Population(name=self._name(name), size=size, neuron=neuron), (scale, np.zeros(size))
 
     def _too_large(self, name: str, what: str) -> WrongData:
-        return WrongData(f"'{self.path}': {what} of the node '{name}', in units of what lies between v_leak and v_threshold, passes the largest number. Give v_threshold and v_leak in units that fit.")
+        return WrongData(
+            f"'{self.path}': {what} of the node '{name}', in units of what lies between v_leak and v_threshold, passes"
+            " the largest number. Give v_threshold and v_leak in units that fit."
+        )
 
     def _one(self, name: str, key: str, values: Mapping[str, Array]) -> float:
         """The value that all neurons of a node share."""
         array = values[key]
         if not np.allclose(array, array[0], rtol=ALIKE, atol=ALIKE * (key == "v_reset")):
             raise NoCounterpart(
-                f"'{self.path}': the neurons of the node '{name}' differ in {key}, {array.min():g} to {array.max():g}; a population of bioFA has one value for all. "
-                "Make a node of those that share it."
+                f"'{self.path}': the neurons of the node '{name}' differ in {key}, {array.min():g} to {array.max():g};"
+                " a population of bioFA has one value for all. Make a node of those that share it."
             )
         return float(array[0])
 
@@ -413,9 +538,13 @@ class Reader:
         node, size = self.nodes[name], self.sizes[name]
         if self._kind(name) == "Scale":
             return np.diag(np.broadcast_to(node["scale"].ravel(), size)), np.zeros(size)
-        return node["weight"], np.broadcast_to(node["bias"].ravel(), size) if "bias" in USED[self._kind(name)] else np.zeros(size)
+        return node["weight"], (
+            np.broadcast_to(node["bias"].ravel(), size) if "bias" in USED[self._kind(name)] else np.zeros(size)
+        )
 
-    def _pathways(self, cells: list[str], scales: Mapping[str, tuple[Array, Array]]) -> tuple[dict[tuple[str, str], Array], dict[str, Array]]:
+    def _pathways(
+        self, cells: list[str], scales: Mapping[str, tuple[Array, Array]]
+    ) -> tuple[dict[tuple[str, str], Array], dict[str, Array]]:
         """The weights between populations, and their biases, as drive for what is sent in a step."""
         pathways: dict[tuple[str, str], Array] = {}
         biases: dict[str, Array] = {}
@@ -426,7 +555,9 @@ class Reader:
                 matrix, bias = self._map(one) if mapped else (np.eye(self.sizes[name]), np.zeros(1))
                 with np.errstate(over="ignore", invalid="ignore"):
                     for source, again in (self.before[one] if mapped else {one: 1}).items():
-                        pathways[source, name] = pathways.get((source, name), 0.0) + times * again * scale.reshape(-1, 1) * matrix
+                        pathways[source, name] = (
+                            pathways.get((source, name), 0.0) + times * again * scale.reshape(-1, 1) * matrix
+                        )
                     if bias.any():
                         drive = drive + times * scale * bias
             if drive.any():
@@ -441,35 +572,55 @@ class Reader:
         try:
             TopologicalSorter({name: [one for one in self.before[name] if one in still] for name in still}).prepare()
         except CycleError as error:
-            raise NoCounterpart(f"'{self.path}': the linear maps {_quoted(error.args[1][:-1])} lead to each other in a circle, without a neuron between. Put one there.") from None
+            raise NoCounterpart(
+                f"'{self.path}': the linear maps {_quoted(error.args[1][:-1])} lead to each other in a circle, without"
+                " a neuron between. Put one there."
+            ) from None
 
     # what is to be told
 
-    def _tell(self, entry: str, answer: str, populations: Mapping[str, Population], pathways: Iterable[tuple[str, str]], biases: Mapping[str, Array], spiking: bool) -> None:
+    def _tell(
+        self,
+        entry: str,
+        answer: str,
+        populations: Mapping[str, Population],
+        pathways: Iterable[tuple[str, str]],
+        biases: Mapping[str, Array],
+        spiking: bool,
+    ) -> None:
         """Note what differs from what the tools do, or is a placeholder."""
         if spiking:
-            self.lost += timing(list(pathways), entry, answer, {name for name, p in populations.items() if not isinstance(p.neuron, StaticRate)})
+            self.lost += timing(
+                list(pathways),
+                entry,
+                answer,
+                {name for name, p in populations.items() if not isinstance(p.neuron, StaticRate)},
+            )
         resetting = [name for name in self.nodes if NEURONS.get(self._kind(name)) is Lif]
         if resetting:
             self.lost.append(
-                f"the reset of {_quoted(resetting)}: v is set to v_reset, as NIR defines LIF and CubaLIF; a graph does not name the reset of the tool that wrote it, "
-                "and snnTorch, sinabs and rockpool subtract the threshold by default"
+                f"the reset of {_quoted(resetting)}: v is set to v_reset, as NIR defines LIF and CubaLIF; a graph does"
+                " not name the reset of the tool that wrote it, and snnTorch, sinabs and rockpool subtract the"
+                " threshold by default"
             )
         late = [b for b in biases if any(target == b and source not in (entry, b) for source, target in pathways)]
         if late:
             self.lost.append(
-                f"timing of the biases that reach {_quoted(late)}: in ours they act a step early for each layer below, whose spikes take as long to arrive; above the first layer spikes agree "
-                "in the long run, not step by step"
+                f"timing of the biases that reach {_quoted(late)}: in ours they act a step early for each layer below,"
+                " whose spikes take as long to arrive; above the first layer spikes agree in the long run, not step by"
+                " step"
             )
         if spiking:
             self.lost.append(
-                f"the spikes that the graph was fed with: {populations[entry].name} is a poisson_source, a placeholder. For spikes of your own put spike_source in its place, "
-                "and a task 'arrays' whose inputs (n, steps, size) hold 1 for a spike"
+                f"the spikes that the graph was fed with: {populations[entry].name} is a poisson_source, a placeholder."
+                " For spikes of your own put spike_source in its place, and a task 'arrays' whose inputs (n, steps,"
+                " size) hold 1 for a spike"
             )
 
 
 def timing(pathways: list[tuple[str, str]], entry: str, answer: str, slow: set[str]) -> list[str]:
-    """What is to be told of pathways that skip a layer, and of loops over several: there spikes pass all layers in one step, here each layer takes a step.
+    """What is to be told of pathways that skip a layer, and of loops over several:
+    there spikes pass all layers in one step, here each layer takes a step.
 
     Args:
         pathways: from which node to which.
@@ -493,21 +644,24 @@ def timing(pathways: list[tuple[str, str]], entry: str, answer: str, slow: set[s
         members = sorted(name for name in loop if loop[name] == first and name in slow and name != entry)
         if len(members) > 1:
             told.append(
-                f"timing of the loop over {_quoted(members)}: here every pathway in it takes a step, {len(members)} for all of them, and in tools that pass spikes through all layers "
-                "within a step one step for the whole loop; spikes agree in the long run, not step by step"
+                f"timing of the loop over {_quoted(members)}: here every pathway in it takes a step, {len(members)} for"
+                " all of them, and in tools that pass spikes through all layers within a step one step for the whole"
+                " loop; spikes agree in the long run, not step by step"
             )
     for a, b in pathways:
         early = lag[loop[b]] - lag[loop[a]] - (b in slow)
         if loop[a] != loop[b] and early > 0:
             told.append(
-                f"timing from '{a}' to '{b}', which skips {early} layer{'s' if early > 1 else ''}: here every pathway takes a step, so that its spikes arrive so many steps before those "
-                "of the same stimulus that pass the layers between"
+                f"timing from '{a}' to '{b}', which skips {early} layer{'s' if early > 1 else ''}: here every pathway"
+                " takes a step, so that its spikes arrive so many steps before those of the same stimulus that pass"
+                " the layers between"
             )
     return told
 
 
 def _past_static(pathways: list[tuple[str, str]], kept: set[str], answer: str) -> list[tuple[str, str]]:
-    """Pathways between nodes that take a step, or to the answer and others that end there, past those that take none."""
+    """Pathways between nodes that take a step, or to the answer and others that end there,
+    past those that take none."""
     before: dict[str, list[str]] = {}
     for a, b in pathways:
         before.setdefault(b, []).append(a)

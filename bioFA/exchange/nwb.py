@@ -1,14 +1,15 @@
 """Spikes, traces, trials, and weights at the snapshots, in an NWB file, for sharing beside recordings.
 
-    units                     one row a neuron: spike_times (s, the middle of their steps), obs_intervals (all of it), population, neuron
+    units                     one row a neuron: spike_times (s, the middle of their steps), obs_intervals (all of it),
+                              population, neuron
     trials                    start_time, stop_time, example, target, answer, label, correct (`trials.py`)
     processing/simulation     a TimeSeries for each watched variable of the sampled neurons
     processing/learning       TimeSeries over the time of learning: `nse`, and `alignment_of_<pathway>` in degrees
     scratch/<pathway>         weights at the snapshots (snapshots, n_post, n_pre); `snapshots_at` the presentations
     source_script             the model file, TOML
 
-NWB is for results: nobody runs a model from it. Everything in it is simulated, and it says so. Potentials have no unit, since bioFA
-measures them by the threshold.
+NWB is for results: nobody runs a model from it. Everything in it is simulated, and it says so. Potentials have no unit,
+since bioFA measures them by the threshold.
 """
 
 from __future__ import annotations
@@ -43,12 +44,26 @@ def export(result: Result, path: Path) -> Exported:
     if result.activity is not None:
         _add_activity(pynwb, file, result)
     _add_learning(pynwb, file, result)
-    file.add_scratch(result.snapshots_at, name="snapshots_at", description="presentations before each snapshot of weights")
+    file.add_scratch(
+        result.snapshots_at, name="snapshots_at", description="presentations before each snapshot of weights"
+    )
     for name, weights in result.snapshots.items():
-        file.add_scratch(weights, name=name.removesuffix(".w"), description="weights at the snapshots, (snapshots, postsynaptic, presynaptic)")
+        file.add_scratch(
+            weights,
+            name=name.removesuffix(".w"),
+            description="weights at the snapshots, (snapshots, postsynaptic, presynaptic)",
+        )
     with pynwb.NWBHDF5IO(str(path), "w") as io:
         io.write(file)
-    return Exported((path,), ("network and rules: NWB holds recordings; the model file stands in source_script as text, weights in scratch",))
+    return Exported(
+        (path,),
+        (
+            (
+                "network and rules: NWB holds recordings; the model file stands in source_script as text, weights in"
+                " scratch"
+            ),
+        ),
+    )
 
 
 def _file(pynwb: Any, result: Result) -> Any:
@@ -56,26 +71,42 @@ def _file(pynwb: Any, result: Result) -> Any:
     text = toml.dumps(result.experiment)
     identity = f"{text}{result.seed}{result.presentations}{result.backend}"
     return pynwb.NWBFile(
-        session_description=f"Simulated: {result.experiment.description or result.experiment.name} (scheme {result.experiment.scheme}, seed {result.seed}).",
+        session_description=(
+            f"Simulated: {result.experiment.description or result.experiment.name} (scheme {result.experiment.scheme},"
+            f" seed {result.seed})."
+        ),
         identifier=hashlib.sha256(identity.encode()).hexdigest(),
         session_start_time=datetime.datetime.fromisoformat(started) if started else datetime.datetime.now(datetime.UTC),
         experiment_description=f"A network that learned for {result.presentations} presentations, simulated by bioFA.",
-        subject=pynwb.file.Subject(subject_id="simulated", description="No animal was used: a simulated network.", species=SYNTHETIC, sex="U", age="P0D"),
-        source_script=text, source_script_file_name=MODEL, was_generated_by=[["bioFA", result.provenance.get("versions", {}).get("bioFA", "unknown")]],
+        subject=pynwb.file.Subject(
+            subject_id="simulated",
+            description="No animal was used: a simulated network.",
+            species=SYNTHETIC,
+            sex="U",
+            age="P0D",
+        ),
+        source_script=text,
+        source_script_file_name=MODEL,
+        was_generated_by=[["bioFA", result.provenance.get("versions", {}).get("bioFA", "unknown")]],
     )
 
 
 def _add_trials(file: Any, result: Result) -> None:
     found = trials(result)
     columns = {
-        "example": ("number of the training example", found.example), "target": ("wanted answer", found.target), "answer": ("answer at the end of the presentation", found.answer),
-        "label": ("class of the example", found.label), "correct": ("whether the largest answer is the label's", found.correct),
+        "example": ("number of the training example", found.example),
+        "target": ("wanted answer", found.target),
+        "answer": ("answer at the end of the presentation", found.answer),
+        "label": ("class of the example", found.label),
+        "correct": ("whether the largest answer is the label's", found.correct),
     }
     known = {name: values for name, (_, values) in columns.items() if values is not None}
     for name in known:
         file.add_trial_column(name=name, description=columns[name][0])
     for row, (start, stop) in enumerate(zip(found.start, found.stop, strict=True)):
-        file.add_trial(start_time=float(start), stop_time=float(stop), **{name: values[row] for name, values in known.items()})
+        file.add_trial(
+            start_time=float(start), stop_time=float(stop), **{name: values[row] for name, values in known.items()}
+        )
 
 
 def _add_activity(pynwb: Any, file: Any, result: Result) -> None:
@@ -87,27 +118,58 @@ def _add_activity(pynwb: Any, file: Any, result: Result) -> None:
     for population, spikes in activity.spikes.items():
         for neuron in range(result.experiment.network.population(population).size):
             at = np.sort(spikes[spikes[:, 1] == neuron, 0])
-            file.add_unit(spike_times=(at + 0.5) * protocol.step, obs_intervals=[[0.0, end]], population=population, neuron=neuron)
+            file.add_unit(
+                spike_times=(at + 0.5) * protocol.step, obs_intervals=[[0.0, end]], population=population, neuron=neuron
+            )
     file.units.resolution = protocol.step
-    module = file.create_processing_module(name="simulation", description="variables of sample neurons, with the last weights and learning off")
+    module = file.create_processing_module(
+        name="simulation", description="variables of sample neurons, with the last weights and learning off"
+    )
     for name, course in activity.courses.items():
         population, variable = name.split(".")
         neurons = ", ".join(map(str, activity.sampled[population]))
-        module.add(pynwb.TimeSeries(
-            name=f"{population}_{variable}", data=course, unit="n.a.", starting_time=0.0, rate=1 / protocol.step,
-            description=f"{variable} of the neurons {neurons} of {population}; 1 is the threshold's distance from rest where it is a potential",
-        ))
+        module.add(
+            pynwb.TimeSeries(
+                name=f"{population}_{variable}",
+                data=course,
+                unit="n.a.",
+                starting_time=0.0,
+                rate=1 / protocol.step,
+                description=(
+                    f"{variable} of the neurons {neurons} of {population}; 1 is the threshold's distance from rest"
+                    " where it is a potential"
+                ),
+            )
+        )
 
 
 def _add_learning(pynwb: Any, file: Any, result: Result) -> None:
     length = result.experiment.protocol.steps * result.experiment.protocol.step
-    module = file.create_processing_module(name="learning", description=f"the course of learning; a presentation lasts {length:g} s")
+    module = file.create_processing_module(
+        name="learning", description=f"the course of learning; a presentation lasts {length:g} s"
+    )
 
     def series(name: str, at: Any, values: Any, unit: str, description: str) -> None:
         steps = np.diff(at)
-        when = {"starting_time": float(at[0] * length), "rate": 1 / float(steps[0] * length)} if len(set(steps)) == 1 else {"timestamps": at * length}
+        when = (
+            {"starting_time": float(at[0] * length), "rate": 1 / float(steps[0] * length)}
+            if len(set(steps)) == 1
+            else {"timestamps": at * length}
+        )
         module.add(pynwb.TimeSeries(name=name, data=values, unit=unit, description=description, **when))
 
-    series("nse", result.recording.at, result.learning_curve, "n.a.", "squared error over the mean power of the targets, before learning from the presentation")
+    series(
+        "nse",
+        result.recording.at,
+        result.learning_curve,
+        "n.a.",
+        "squared error over the mean power of the targets, before learning from the presentation",
+    )
     for pathway, course in result.alignment_course.items():
-        series(f"alignment_of_{pathway}", result.snapshots_at, course["alignment"], "degrees", "angle between the feedback weights and the transposed forward weights")
+        series(
+            f"alignment_of_{pathway}",
+            result.snapshots_at,
+            course["alignment"],
+            "degrees",
+            "angle between the feedback weights and the transposed forward weights",
+        )

@@ -1,12 +1,15 @@
 """Weights as a PyTorch `state_dict` in a safetensors file, both ways; the format needs PyTorch on neither side.
 
-    <pathway>.weight    the weights (n_post, n_pre) of a pathway that owns some, as in `torch.nn.Linear`; those of `bias_to_<layer>`
+    <pathway>.weight    the weights (n_post, n_pre) of a pathway that owns some, as in `torch.nn.Linear`; those of
+                        `bias_to_<layer>`
     <layer>.bias        stand as (n_post,), since PyTorch knows biases
     metadata            the rest, under the name `bioFA` (see `base.py`), arrays as JSON lists of hexadecimal numbers
 
-In PyTorch: `state = safetensors.torch.load_file("digits.safetensors")`; `layer.weight.data = state["input_to_hidden.weight"]`.
-A `state_dict` of PyTorch, of `Linear` layers one after the other, is read as a network of static rates; in which order, is told where several fit. Names that share
-a tensor (`safetensors.torch.save_model` writes them to the metadata) are read as layers of their own. A `.pt` file becomes one by
+In PyTorch: `state = safetensors.torch.load_file("digits.safetensors")`; `layer.weight.data =
+state["input_to_hidden.weight"]`. A `state_dict` of PyTorch, of `Linear` layers one after the other, is read as a
+network of static rates; in which order, is told where several fit. Names that share a tensor
+(`safetensors.torch.save_model` writes them to the metadata) are read as layers of their own. A `.pt` file becomes one
+by
 `safetensors.torch.save_file(torch.load("net.pt", weights_only=True), "net.safetensors")`.
 """
 
@@ -39,7 +42,19 @@ from bioFA.weights import Values
 
 Array = np.ndarray
 BIAS = "bias_to_"
-KINDS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "u1"}
+KINDS = {
+    "F64": "<f8",
+    "F32": "<f4",
+    "F16": "<f2",
+    "I64": "<i8",
+    "I32": "<i4",
+    "I16": "<i2",
+    "I8": "i1",
+    "U64": "<u8",
+    "U32": "<u4",
+    "U16": "<u2",
+    "U8": "u1",
+}
 MOST_ORDERS, MOST_LAYERS = 100, 8
 """So many orders of so many layers are looked for; of more layers only the order of the names."""
 
@@ -56,9 +71,17 @@ def export(trained: Trained, path: Path) -> Exported:
         place = _tensor(name, matrix.shape)
         tensors[place] = np.ascontiguousarray(matrix[:, 0] if place.endswith(".bias") else matrix)
     noted = annotation(trained, [f"{name}.w" for name in trained.weights])
-    noted["state"] = {name: {"shape": array.shape, "hex": [float(x).hex() for x in array.ravel()]} for name, array in noted["state"].items()}
+    noted["state"] = {
+        name: {"shape": array.shape, "hex": [float(x).hex() for x in array.ravel()]}
+        for name, array in noted["state"].items()
+    }
     found, untold = expected.attempt(trained, lambda drawn: _recipe(trained, drawn, path, tensors))
-    with expected.written_beside(path, f"{path.name}: weights of {trained.experiment.name} for PyTorch", found) as companions, written_whole(path) as partial:
+    with (
+        expected.written_beside(
+            path, f"{path.name}: weights of {trained.experiment.name} for PyTorch", found
+        ) as companions,
+        written_whole(path) as partial,
+    ):
         writer.save_file(tensors, partial, metadata={ANNOTATION: json.dumps(noted)})
     return Exported((path, *companions), (*learning_lost(trained.experiment.network, "the metadata"), *untold))
 
@@ -102,7 +125,9 @@ def load(path: Path) -> Imported:
             metadata = file.metadata() or {}
         parts = sorted(reader.deserialize(data), key=lambda part: part[0])  # it gives them in another order each time
     except (OSError, reader.SafetensorError, TypeError) as error:
-        raise DamagedFile(f"'{path}' is not a whole safetensors file of numbers ({error}). Get it, or save it, anew.") from None
+        raise DamagedFile(
+            f"'{path}' is not a whole safetensors file of numbers ({error}). Get it, or save it, anew."
+        ) from None
     if twice := _twice(data):
         raise DamagedFile(f"'{path}' names '{twice}' twice, so that one of both is lost. Save it anew.")
     ledger = Ledger()
@@ -110,13 +135,18 @@ def load(path: Path) -> Imported:
     if ANNOTATION not in metadata:
         kinds = {name: part["dtype"] for name, part in parts if part["dtype"][0] in "IU"}
         found = _of_pytorch({name: _array(name, part, path) for name, part in parts}, metadata, ledger, path)
-        whole = [f"that the tensor {name} holds whole numbers ({kind}): they are taken as weights; a scale that goes with them is not known" for name, kind in kinds.items()]
+        whole = [
+            f"that the tensor {name} holds whole numbers ({kind}): they are taken as weights; a scale that goes with"
+            " them is not known"
+            for name, kind in kinds.items()
+        ]
         return replace(found, lost=(*found.lost, *whole))
     return _annotated({name: _array(name, part, path) for name, part in parts}, metadata, ledger, path)
 
 
 def _twice(data: bytes) -> str:
-    """A name that stands twice in one table of the header, '' where there is none; of equal names JSON readers keep the last."""
+    """A name that stands twice in one table of the header, '' where there is none;
+    of equal names JSON readers keep the last."""
     found: list[str] = []
 
     def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -131,9 +161,14 @@ def _annotated(tensors: Mapping[str, Array], metadata: Mapping[str, str], ledger
     """The network of the annotation, with the weights of the tensors."""
     try:
         noted = json.loads(metadata[ANNOTATION])
-        noted["state"] = {name: np.array([float.fromhex(x) for x in part["hex"]]).reshape(part["shape"]) for name, part in noted["state"].items()}
+        noted["state"] = {
+            name: np.array([float.fromhex(x) for x in part["hex"]]).reshape(part["shape"])
+            for name, part in noted["state"].items()
+        }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedFile(f"the annotation '{ANNOTATION}' of '{path}' is damaged ({error}). Export the network again.") from None
+        raise DamagedFile(
+            f"the annotation '{ANNOTATION}' of '{path}' is damaged ({error}). Export the network again."
+        ) from None
     network = annotated(noted, {}, path).experiment.network
     held = {}
     ledger.take("metadata", ANNOTATION)
@@ -143,8 +178,13 @@ def _annotated(tensors: Mapping[str, Array], metadata: Mapping[str, str], ledger
             continue
         name = _tensor(pathway.name, network.shape(pathway))
         if name not in tensors:
-            raise DamagedFile(f"'{path}' has no tensor {name}, the weights of {pathway.name} that its annotation '{ANNOTATION}' describes. Export the network again.")
-        held[f"{pathway.name}.w"] = (tensors[name][:, np.newaxis] if name.endswith(".bias") else tensors[name]).astype(float)
+            raise DamagedFile(
+                f"'{path}' has no tensor {name}, the weights of {pathway.name} that its annotation '{ANNOTATION}'"
+                " describes. Export the network again."
+            )
+        held[f"{pathway.name}.w"] = (tensors[name][:, np.newaxis] if name.endswith(".bias") else tensors[name]).astype(
+            float
+        )
         ledger.take("tensors", name)
     return Imported(annotated(noted, held, path), ledger.rest())
 
@@ -161,39 +201,73 @@ def _array(name: str, part: Mapping[str, Any], path: Path) -> Array:
     elif kind in KINDS:
         found = np.frombuffer(data, dtype=KINDS[kind])
     else:
-        raise NoCounterpart(f"'{path}': the tensor {name} holds numbers of the kind {kind}; bioFA reads {', '.join([*KINDS, 'BF16'])}. Save it as float32: tensor.float().")
+        raise NoCounterpart(
+            f"'{path}': the tensor {name} holds numbers of the kind {kind}; bioFA reads {', '.join([*KINDS, 'BF16'])}."
+            " Save it as float32: tensor.float()."
+        )
     if found.dtype.kind in "iu" and found.size and max(abs(int(found.min())), abs(int(found.max()))) > 2**53:
-        raise WrongData(f"'{path}': the tensor {name} holds whole numbers beyond 2^53, which are no weights, since not all of them are numbers of 64 bits with a fraction. Take it out.")
+        raise WrongData(
+            f"'{path}': the tensor {name} holds whole numbers beyond 2^53, which are no weights, since not all of them"
+            " are numbers of 64 bits with a fraction. Take it out."
+        )
     return found.reshape(part["shape"])
 
 
 def _of_pytorch(tensors: dict[str, Array], metadata: Mapping[str, str], ledger: Ledger, path: Path) -> Imported:
-    """A network of static rates from the `Linear` layers of a `state_dict`, in an order in which their sizes follow each other."""
+    """A network of static rates from the `Linear` layers of a `state_dict`,
+    in an order in which their sizes follow each other."""
     if metadata.get("format") in ("pt", "np"):
         ledger.take("metadata", "format")
-    tied = {name: kept for name, kept in metadata.items() if kept in tensors and name not in tensors and _last(name) == _last(kept)}
-    tensors |= {name: tensors[kept] for name, kept in tied.items()}  # safetensors.torch.save_model keeps one of several names of a tensor, and the others here
+    tied = {
+        name: kept
+        for name, kept in metadata.items()
+        if kept in tensors and name not in tensors and _last(name) == _last(kept)
+    }
+    # safetensors.torch.save_model keeps one of several names of a tensor, and the others here
+    tensors |= {name: tensors[kept] for name, kept in tied.items()}
     ledger.take("metadata", *tied)
     layers = {_layer(name): tensor for name, tensor in tensors.items() if _last(name) == "weight" and tensor.ndim == 2}
-    biases = {_layer(name): tensor for name, tensor in tensors.items() if _last(name) == "bias" and _layer(name) in layers}
+    biases = {
+        _layer(name): tensor for name, tensor in tensors.items() if _last(name) == "bias" and _layer(name) in layers
+    }
     others = [name for name in tensors if _layer(name) not in layers or _last(name) not in ("weight", "bias")]
     if not layers or others:
         shown = ", ".join(f"{name} {tensors[name].shape}" for name in sorted(others))
-        advice = "Take these out of the state_dict, if the network answers without them." if others else "Save the state_dict of a network with linear layers."
-        raise NoCounterpart(f"'{path}' holds {shown or 'no layer'}: bioFA reads the weights (n_post, n_pre) and biases of linear layers only. {advice}")
+        advice = (
+            "Take these out of the state_dict, if the network answers without them."
+            if others
+            else "Save the state_dict of a network with linear layers."
+        )
+        raise NoCounterpart(
+            f"'{path}' holds {shown or 'no layer'}: bioFA reads the weights (n_post, n_pre) and biases of linear layers"
+            f" only. {advice}"
+        )
     for name, tensor in tensors.items():
         if tensor.size == 0:
-            raise WrongShape(f"'{path}': the tensor {name} has the shape {tensor.shape}, so there is no value in it. Take the layer out.")
+            raise WrongShape(
+                f"'{path}': the tensor {name} has the shape {tensor.shape}, so there is no value in it. Take the layer"
+                " out."
+            )
     for layer, bias in biases.items():
         if bias.shape != layers[layer].shape[:1]:
-            raise WrongShape(f"'{path}': {layer}bias must have shape {layers[layer].shape[:1]}, one a neuron of its layer; got {bias.shape}. Rename what does not belong to the layer, or take it out.")
+            raise WrongShape(
+                f"'{path}': {layer}bias must have shape {layers[layer].shape[:1]}, one a neuron of its layer; got"
+                f" {bias.shape}. Rename what does not belong to the layer, or take it out."
+            )
     for name, tensor in tensors.items():
         if not np.isfinite(tensor.astype(float)).all():
-            raise WrongData(f"'{path}': the tensor {name} holds numbers that are not finite ({np.count_nonzero(~np.isfinite(tensor.astype(float)))} of {tensor.size}). Save the weights before they diverged.")
+            raise WrongData(
+                f"'{path}': the tensor {name} holds numbers that are not finite"
+                f" ({np.count_nonzero(~np.isfinite(tensor.astype(float)))} of {tensor.size}). Save the weights before"
+                " they diverged."
+            )
     chain, order = _chain(layers, path)
     names = ["input", *(f"hidden{n + 1}" if len(chain) > 2 else "hidden" for n in range(len(chain) - 1)), "output"]
     populations = [Population(name="input", size=layers[chain[0]].shape[1], neuron=RateSource())]
-    populations += [Population(name=name, size=len(layers[layer]), neuron=StaticRate(activation="linear")) for name, layer in zip(names[1:], chain, strict=True)]
+    populations += [
+        Population(name=name, size=len(layers[layer]), neuron=StaticRate(activation="linear"))
+        for name, layer in zip(names[1:], chain, strict=True)
+    ]
     pathways = [
         Pathway(name=f"{a}_to_{b}", source=a, target=b, weights=Values(values=layers[layer].astype(float)))
         for a, b, layer in zip(names[:-1], names[1:], chain, strict=True)
@@ -201,20 +275,41 @@ def _of_pytorch(tensors: dict[str, Array], metadata: Mapping[str, str], ledger: 
     if biases:
         populations.append(Population(name="bias", size=1, neuron=ConstantSource()))
         pathways += [
-            Pathway(name=f"{BIAS}{name}", source="bias", target=name, weights=Values(values=biases[layer][:, np.newaxis].astype(float)))
-            for name, layer in zip(names[1:], chain, strict=True) if layer in biases
+            Pathway(
+                name=f"{BIAS}{name}",
+                source="bias",
+                target=name,
+                weights=Values(values=biases[layer][:, np.newaxis].astype(float)),
+            )
+            for name, layer in zip(names[1:], chain, strict=True)
+            if layer in biases
         ]
-    lost = ["activations of hidden layers and of the output: a state_dict does not hold them; 'linear' is put in their place"] if len(chain) > 1 else [
-        "the activation of the output: a state_dict does not hold it; 'linear' is put in its place"
-    ]
-    lost.append(f"what kind of layer {', '.join(map(_shown, chain))} is: a state_dict does not say it; a matrix of an Embedding or another is read as that of a Linear")
+    lost = (
+        [
+            "activations of hidden layers and of the output: a state_dict does not hold them; 'linear' is put in their"
+            " place"
+        ]
+        if len(chain) > 1
+        else ["the activation of the output: a state_dict does not hold it; 'linear' is put in its place"]
+    )
+    lost.append(
+        f"what kind of layer {', '.join(map(_shown, chain))} is: a state_dict does not say it; a matrix of an Embedding"
+        " or another is read as that of a Linear"
+    )
     lost += order
-    lost += [f"that {name} and {kept} are one tensor: they have equal weights here, and learn apart" for name, kept in tied.items()]
-    return Imported(described(path.stem, populations, pathways, "output", Protocol(), f"the state_dict {path.name}"), (*lost, *ledger.rest()))
+    lost += [
+        f"that {name} and {kept} are one tensor: they have equal weights here, and learn apart"
+        for name, kept in tied.items()
+    ]
+    return Imported(
+        described(path.stem, populations, pathways, "output", Protocol(), f"the state_dict {path.name}"),
+        (*lost, *ledger.rest()),
+    )
 
 
 def _layer(name: str) -> str:
-    """The layer that a tensor belongs to, with the dot before the tensor's own name; empty for a layer that is the whole module."""
+    """The layer that a tensor belongs to, with the dot before the tensor's own name;
+    empty for a layer that is the whole module."""
     return name.removesuffix(_last(name))
 
 
@@ -230,27 +325,50 @@ def _shown(layer: str) -> str:
 def _chain(layers: dict[str, Array], path: Path) -> tuple[list[str], list[str]]:
     """The layers from input to output, and what is to be told of that order.
 
-    The file keeps none. Of the orders in which each layer has as many inputs as the one before has neurons, that of the names is taken
-    where it is one, numbers in them taken as numbers, else the only one.
+    The file keeps none. Of the orders in which each layer has as many inputs as the one before has neurons, that of the
+    names is taken where it is one, numbers in them taken as numbers, else the only one.
 
     Raises:
         WrongShape: if there is no such order, or several, none of which is that of the names.
     """
-    names = sorted(layers, key=lambda name: [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name)])
+    names = sorted(
+        layers,
+        key=lambda name: [
+            (0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name)
+        ],
+    )
     follows = all(len(layers[a]) == layers[b].shape[1] for a, b in itertools.pairwise(names))
-    orders = list(itertools.islice(_orders(layers, names), MOST_ORDERS)) if len(names) <= MOST_LAYERS else [names] if follows else []
+    orders = (
+        list(itertools.islice(_orders(layers, names), MOST_ORDERS))
+        if len(names) <= MOST_LAYERS
+        else [names] if follows else []
+    )
     if not orders or (names not in orders and len(orders) > 1):
         sizes = ", ".join(f"{name}weight {tuple(layer.shape)}" for name, layer in layers.items())
-        fault = "the layers do not follow each other" + (" in the order of their names" if len(names) > MOST_LAYERS else "") if not orders else f"{len(orders)} orders of the layers fit"
-        raise WrongShape(f"'{path}': {fault}, each with as many inputs as the one before has neurons: {sizes}. Rename the layers in their order: 0.weight, 1.weight, ...")
+        fault = (
+            "the layers do not follow each other" + (" in the order of their names" if len(names) > MOST_LAYERS else "")
+            if not orders
+            else f"{len(orders)} orders of the layers fit"
+        )
+        raise WrongShape(
+            f"'{path}': {fault}, each with as many inputs as the one before has neurons: {sizes}. Rename the layers in"
+            " their order: 0.weight, 1.weight, ..."
+        )
     chain = names if names in orders else orders[0]
     others = [order for order in orders if order != chain]
     many = len(names) > MOST_LAYERS
     if not others and chain == names and not many:
         return chain, []
     why = "the order of their names" if chain == names else "the only one that fits their sizes"
-    more = f"; {_described(others[0], layers)} fits too" if others else f"; of more than {MOST_LAYERS} layers no other is looked for" if many else ""
-    return chain, [f"the order of the layers, which a safetensors file does not keep: {_described(chain, layers)} is taken, {why}{more}"]
+    more = (
+        f"; {_described(others[0], layers)} fits too"
+        if others
+        else f"; of more than {MOST_LAYERS} layers no other is looked for" if many else ""
+    )
+    return chain, [
+        f"the order of the layers, which a safetensors file does not keep: {_described(chain, layers)} is taken,"
+        f" {why}{more}"
+    ]
 
 
 def _described(order: Sequence[str], layers: Mapping[str, Array]) -> str:

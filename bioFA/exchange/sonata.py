@@ -1,20 +1,25 @@
-"""SONATA (Dai et al. 2020, PLoS Comput. Biol. 16:e1007696): a folder of nodes, edges with weights, spikes and configuration, both ways.
+"""SONATA (Dai et al. 2020, PLoS Comput. Biol.
+16:e1007696): a folder of nodes, edges with weights, spikes and configuration, both ways.
 
     circuit_config.json, simulation_config.json     what there is, and how to run it, for bmtk's PointNet and others
     nodes/<population>.h5, ..._types.csv            each population, with its model template
-    edges/<pathway>.h5, ..._types.csv               each pathway as an edge population of its name, pathways of the error too: syn_weight, delay (ms), weight
+    edges/<pathway>.h5, ..._types.csv               each pathway as an edge population of its name, pathways of the
+                                                    error too: syn_weight, delay (ms), weight
     models/, synapses/                              parameters, JSON
     inputs/<population>.h5                          what the sources sent in one presentation from rest (ms)
-    run_pointnet.py                                 runs it in NEST, where bmtk is installed; spikes then stand in output/spikes.h5
+    run_pointnet.py                                 runs it in NEST, where bmtk is installed; spikes then stand in
+                                                    output/spikes.h5
     expected.npz, README.md                         what must come out there, and how to compare (see `expected.py`)
-    bioFA.h5                                        what only bioFA understands (see `base.py`): attributes, and a group `state`; "bioFA" in the components
+    bioFA.h5                                        what only bioFA understands (see `base.py`): attributes,
+                                                    and a group `state`; "bioFA" in the components
 
-A `Lif` is `nest:iaf_psc_exp` with C_m = tau (pF, ms), E_L = 0, V_th = 1 (mV), so that tau dv/dt = -v + I with I in pA, and a spike through
-a weight w, whose drive is w g, a jump of w g dt/tau_syn; that is `syn_weight`. `weight` is w itself, with no unit. Sources are
-virtual nodes, and so are error units, which are silent there; constant sources spike in every step. Other models have the template `bioFA:<name>`,
-which no simulator knows. A spike of step k has the time (k + 1) dt. NEST adds what arrives to I after v has moved, so layer k is k steps
-later there; a pathway from a population to itself takes one step more than ours, unless a `LeakyRate` with tau = dt, Euler
-decay and an Identity to it holds it back for a step in ours too: such a relay is written as the delay that it is.
+A `Lif` is `nest:iaf_psc_exp` with C_m = tau (pF, ms), E_L = 0, V_th = 1 (mV), so that tau dv/dt = -v + I with I in pA,
+and a spike through a weight w, whose drive is w g, a jump of w g dt/tau_syn; that is `syn_weight`. `weight` is w
+itself, with no unit. Sources are virtual nodes, and so are error units, which are silent there; constant sources spike
+in every step. Other models have the template `bioFA:<name>`, which no simulator knows. A spike of step k has the time
+(k + 1) dt. NEST adds what arrives to I after v has moved, so layer k is k steps later there; a pathway from a
+population to itself takes one step more than ours, unless a `LeakyRate` with tau = dt, Euler decay and an Identity to
+it holds it back for a step in ours too: such a relay is written as the delay that it is.
 
 Folders of others are read by `sonata_circuit.py`.
 """
@@ -112,7 +117,9 @@ def export(trained: Trained, path: Path) -> Exported:
         partial.rename(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-    rules = [sentence for sentence in learning_lost(trained.experiment.network, NOTED) if not sentence.startswith("feedback")]
+    rules = [
+        sentence for sentence in learning_lost(trained.experiment.network, NOTED) if not sentence.startswith("feedback")
+    ]
     companions = [place for place in (path / expected.README, path / expected.EXPECTED) if place.exists()]
     return Exported((path, *companions), (*writer.lost, *rules))
 
@@ -126,10 +133,16 @@ class _Writer:
         self.dt = trained.experiment.protocol.step
         self.lost: list[str] = []
         part = forward(self.circuit)
-        errors = tuple(p for p in self.circuit.pathways if p.port == "error" and self.circuit.population(p.target) in part.populations)
+        errors = tuple(
+            p
+            for p in self.circuit.pathways
+            if p.port == "error" and self.circuit.population(p.target) in part.populations
+        )
         self.relays = {p.name: relay for p in part.populations if (relay := self._relay(p, part.pathways))}
         self.populations = [p for p in part.populations if p.name not in self.relays]
-        self.populations += [p for p in self.circuit.populations if p.name in {e.source for e in errors} and p not in part.populations]
+        self.populations += [
+            p for p in self.circuit.populations if p.name in {e.source for e in errors} and p not in part.populations
+        ]
         self.pathways = [p for p in (*part.pathways, *errors) if p.target not in self.relays]
         self.held = [f"{p.name}.w" for p in self.pathways if f"{p.name}.w" in trained.state]
         self.inputs: list[str] = []
@@ -138,16 +151,27 @@ class _Writer:
             self._tell(population)
         if errors:
             self.lost.append(
-                f"feedback ({', '.join(p.name for p in errors)}): each stands as an edge population of its name, whose source are the error units, as virtual nodes; "
-                "no simulator runs these"
+                f"feedback ({', '.join(p.name for p in errors)}): each stands as an edge population of its name, whose"
+                " source are the error units, as virtual nodes; no simulator runs these"
             )
 
     def _relay(self, population: Population, pathways: tuple[Pathway, ...]) -> str | None:
         """The population whose spikes this one hands back to it a step later; None where it does anything else."""
         neuron, arriving = population.neuron, [p for p in pathways if p.target == population.name]
-        holds = isinstance(neuron, LeakyRate) and neuron.decay == "euler" and neuron.activation == "linear" and abs(neuron.tau / self.dt - 1) < 1e-9
+        holds = (
+            isinstance(neuron, LeakyRate)
+            and neuron.decay == "euler"
+            and neuron.activation == "linear"
+            and abs(neuron.tau / self.dt - 1) < 1e-9
+        )
         leaving = {p.target for p in self.circuit.pathways if p.source == population.name}
-        if holds and len(arriving) == 1 and arriving[0].weights.one_to_one and leaving == {arriving[0].source} and arriving[0].carries in ("s", "train"):
+        if (
+            holds
+            and len(arriving) == 1
+            and arriving[0].weights.one_to_one
+            and leaving == {arriving[0].source}
+            and arriving[0].carries in ("s", "train")
+        ):
             return arriving[0].source
         return None
 
@@ -164,7 +188,10 @@ class _Writer:
             if any(p.source == name and p.target == name for p in self.pathways):
                 self.lost.append(f"timing of the recurrence of {name}: in NEST it takes one step more than here")
         elif not self._virtual(population):
-            self.lost.append(f"the neuron model of {name}: SONATA names models of simulators, and none has {neuron.family_name}; it is named {ANNOTATION}:{neuron.family_name}")
+            self.lost.append(
+                f"the neuron model of {name}: SONATA names models of simulators, and none has {neuron.family_name}; it"
+                f" is named {ANNOTATION}:{neuron.family_name}"
+            )
 
     def _virtual(self, population: Population) -> bool:
         return population.neuron.shows is not None or "target" in population.neuron.ports
@@ -178,7 +205,9 @@ class _Writer:
             with h5py.File(path / "nodes" / f"{population.name}.h5", "w") as file:
                 _stamp(file)
                 group = file.create_group(f"nodes/{population.name}")
-                group["node_id"], group["node_group_index"] = (np.arange(population.size, dtype=np.uint64) for _ in range(2))
+                group["node_id"], group["node_group_index"] = (
+                    np.arange(population.size, dtype=np.uint64) for _ in range(2)
+                )
                 group["node_type_id"] = np.full(population.size, number, dtype=np.uint32)
                 group["node_group_id"] = np.zeros(population.size, dtype=np.uint32)
                 group.create_group("0")
@@ -187,7 +216,16 @@ class _Writer:
             with h5py.File(path / "edges" / f"{pathway.name}.h5", "w") as file:
                 _stamp(file)
                 self._edges(file.create_group(f"edges/{pathway.name}"), pathway, number)
-            _write_types(path / "edges", pathway.name, {"edge_type_id": number, "pop_name": pathway.name, "model_template": "static_synapse", "dynamics_params": "static.json"})
+            _write_types(
+                path / "edges",
+                pathway.name,
+                {
+                    "edge_type_id": number,
+                    "pop_name": pathway.name,
+                    "model_template": "static_synapse",
+                    "dynamics_params": "static.json",
+                },
+            )
 
     def _node_type(self, population: Population, number: int, path: Path) -> dict[str, Any]:
         row: dict[str, Any] = {"node_type_id": number, "pop_name": population.name, "model_type": "virtual"}
@@ -196,7 +234,11 @@ class _Writer:
         neuron = population.neuron
         model = f"{population.name}.json"
         (path / "models" / model).write_text(json.dumps(self.parameters(population), indent=2) + "\n", encoding="utf-8")
-        return row | {"model_type": "point_neuron", "model_template": LIF if isinstance(neuron, Lif) else f"{ANNOTATION}:{neuron.family_name}", "dynamics_params": model}
+        return row | {
+            "model_type": "point_neuron",
+            "model_template": LIF if isinstance(neuron, Lif) else f"{ANNOTATION}:{neuron.family_name}",
+            "dynamics_params": model,
+        }
 
     def parameters(self, population: Population) -> dict[str, Any] | None:
         """What stands in the file of a population's model; None for virtual nodes, which have none."""
@@ -212,20 +254,31 @@ class _Writer:
         }
 
     def _edges(self, group: h5py.Group, pathway: Pathway, number: int) -> None:
-        """One synapse after the other, postsynaptic neuron by postsynaptic neuron; of sparse pathways only those that have a weight."""
+        """One synapse after the other, postsynaptic neuron by postsynaptic neuron;
+        of sparse pathways only those that have a weight."""
         if pathway.weights.redrawn and pathway.port == "error":
             self.lost.append(f"the weights of {pathway.name}, which are drawn anew for every presentation")
             return
         weights = matrix(self.trained, pathway)
-        post, pre = np.nonzero(weights) if pathway.sparse or pathway.weights.one_to_one else (axis.ravel() for axis in np.indices(weights.shape))
+        post, pre = (
+            np.nonzero(weights)
+            if pathway.sparse or pathway.weights.one_to_one
+            else (axis.ravel() for axis in np.indices(weights.shape))
+        )
         count = len(post)
         ends = (("source", self.relays.get(pathway.source, pathway.source), pre), ("target", pathway.target, post))
         for end, name, ids in ends:
             group[f"{end}_node_id"] = ids.astype(np.uint64)
             group[f"{end}_node_id"].attrs["node_population"] = name
-        group["edge_type_id"], group["edge_group_id"] = np.full(count, number, dtype=np.uint32), np.zeros(count, dtype=np.uint32)
+        group["edge_type_id"], group["edge_group_id"] = np.full(count, number, dtype=np.uint32), np.zeros(
+            count, dtype=np.uint32
+        )
         group["edge_group_index"] = np.arange(count, dtype=np.uint64)
-        columns = {"weight": weights[post, pre], "syn_weight": self.factor(pathway) * weights[post, pre], "delay": np.full(count, 1e3 * self.dt)}
+        columns = {
+            "weight": weights[post, pre],
+            "syn_weight": self.factor(pathway) * weights[post, pre],
+            "delay": np.full(count, 1e3 * self.dt),
+        }
         for name, values in columns.items():
             group[f"0/{name}"] = values
 
@@ -242,7 +295,10 @@ class _Writer:
             return scale * gain(self.circuit, source, self.dt) * self.dt / neuron.tau_syn
         except ModelError:
             self.uncarried = True
-            self.lost.append(f"what {pathway.name} carries ({pathway.carries}): edges of SONATA carry spikes; syn_weight is the weight as it is")
+            self.lost.append(
+                f"what {pathway.name} carries ({pathway.carries}): edges of SONATA carry spikes; syn_weight is the"
+                " weight as it is"
+            )
             return 1.0
 
     def spikes(self, path: Path) -> None:
@@ -262,12 +318,16 @@ class _Writer:
         for population in self.populations:
             if population.neuron.shows == "one":
                 rasters[population.name] = np.ones((experiment.protocol.steps, population.size), dtype=np.uint8)
-        sources = [p.name for p in self.populations if p.neuron.shows is not None and p.name in rasters]  # not error units, whose spikes would drive somata there
+        # not error units, whose spikes would drive somata there
+        sources = [p.name for p in self.populations if p.neuron.shows is not None and p.name in rasters]
         self.inputs = sources
         (path / "inputs").mkdir()
         for name in sources:  # bmtk takes a file for that of one population
             _write_spikes(path / "inputs" / f"{name}.h5", {name: rasters[name]}, 1e3 * self.dt)
-        self.lost.append(f"the task: inputs holds the spikes of its first {expected.split_of(instance)} example; in NEST layer k is k steps later")
+        self.lost.append(
+            f"the task: inputs holds the spikes of its first {expected.split_of(instance)} example; in NEST layer k is"
+            " k steps later"
+        )
 
     def configuration(self, path: Path) -> None:
         """The two JSON files; paths are relative to the folder."""
@@ -279,10 +339,18 @@ class _Writer:
         parts: dict[str, list[Population] | list[Pathway]] = {"nodes": self.populations, "edges": self.pathways}
         circuit = {
             "manifest": {"$BASE_DIR": "."},
-            "components": {"point_neuron_models_dir": "$BASE_DIR/models", "synaptic_models_dir": "$BASE_DIR/synapses", ANNOTATION: f"$BASE_DIR/{NOTED}"},
+            "components": {
+                "point_neuron_models_dir": "$BASE_DIR/models",
+                "synaptic_models_dir": "$BASE_DIR/synapses",
+                ANNOTATION: f"$BASE_DIR/{NOTED}",
+            },
             "networks": {
                 kind: [
-                    {f"{kind}_file": f"$BASE_DIR/{kind}/{p.name}.h5", f"{kind[:-1]}_types_file": f"$BASE_DIR/{kind}/{p.name}_types.csv", "populations": {p.name: {"type": kinds(p)}}}
+                    {
+                        f"{kind}_file": f"$BASE_DIR/{kind}/{p.name}.h5",
+                        f"{kind[:-1]}_types_file": f"$BASE_DIR/{kind}/{p.name}_types.csv",
+                        "populations": {p.name: {"type": kinds(p)}},
+                    }
                     for p in members
                 ]
                 for kind, members in parts.items()
@@ -292,11 +360,27 @@ class _Writer:
             "manifest": {"$BASE_DIR": "."},
             "network": f"$BASE_DIR/{CIRCUIT}",
             "target_simulator": "NEST",
-            "run": {"tstop": round(steps * 1e3 * self.dt, 9), "dt": round(1e3 * self.dt, 12), "random_seed": self.trained.seed % 2**32, "precise_times": False},
-            "inputs": {
-                name: {"input_type": "spikes", "module": "sonata", "input_file": f"$BASE_DIR/inputs/{name}.h5", "node_set": {"population": name}} for name in self.inputs
+            "run": {
+                "tstop": round(steps * 1e3 * self.dt, 9),
+                "dt": round(1e3 * self.dt, 12),
+                "random_seed": self.trained.seed % 2**32,
+                "precise_times": False,
             },
-            "output": {"output_dir": "$BASE_DIR/output", "spikes_file": "spikes.h5", "log_file": "log.txt", "overwrite_output_dir": True},
+            "inputs": {
+                name: {
+                    "input_type": "spikes",
+                    "module": "sonata",
+                    "input_file": f"$BASE_DIR/inputs/{name}.h5",
+                    "node_set": {"population": name},
+                }
+                for name in self.inputs
+            },
+            "output": {
+                "output_dir": "$BASE_DIR/output",
+                "spikes_file": "spikes.h5",
+                "log_file": "log.txt",
+                "overwrite_output_dir": True,
+            },
         }
         if self.inputs:
             (path / "run_pointnet.py").write_text(RUN, encoding="utf-8")
@@ -308,7 +392,10 @@ class _Writer:
         experiment = self.trained.experiment
         recipe, untold = expected.attempt(self.trained, self._recipe)
         self.lost += untold
-        text = f"# {experiment.name} as a SONATA circuit\n\n{experiment.description}\n\nAfter {self.trained.presentations} presentations. `biofa import FOLDER --from sonata --out DIR` reads it back.\n"
+        text = (
+            f"# {experiment.name} as a SONATA circuit\n\n{experiment.description}\n\nAfter {self.trained.presentations}"
+            " presentations. `biofa import FOLDER --from sonata --out DIR` reads it back.\n"
+        )
         if recipe is not None:
             text += f"\n{expected.section(recipe)}"
             expected.save(path / expected.EXPECTED, recipe)
@@ -318,14 +405,30 @@ class _Writer:
         """NEST, where it has all neurons; else what the weights bring each population, as libsonata reads them."""
         neurons = [p for p in self.populations if not self._virtual(p) and p in self.answering]
         if not self.inputs or not all(isinstance(p.neuron, Lif) for p in neurons) or self.uncarried:
-            opening = _LIBSONATA.replace("@SIZES@", repr({p.name: self.circuit.shape(p) for p in self.pathways if p.port == "drive" and f"{p.name}.w" in self.trained.state}))
-            return drives.recipe(self.trained, drawn, ("libsonata", "numpy"), opening, lambda pathway: f'weights["{pathway.name}"]')
-        late = {p.name: 1 for p in forward(self.circuit).pathways if p.source not in self.relays and p.target not in self.relays}
+            opening = _LIBSONATA.replace(
+                "@SIZES@",
+                repr({
+                    p.name: self.circuit.shape(p)
+                    for p in self.pathways
+                    if p.port == "drive" and f"{p.name}.w" in self.trained.state
+                }),
+            )
+            return drives.recipe(
+                self.trained, drawn, ("libsonata", "numpy"), opening, lambda pathway: f'weights["{pathway.name}"]'
+            )
+        late = {
+            p.name: 1
+            for p in forward(self.circuit).pathways
+            if p.source not in self.relays and p.target not in self.relays
+        }
         found = expected.answers(self.trained, drawn, [expected.sends(p) for p in neurons], _as_in_nest, late, count=1)
         arrays = {p.name: found[str(expected.sends(p))][0].astype(np.uint8) for p in neurons}
         return expected.Recipe(
-            ("NEST", "bmtk", "numpy", "h5py"), "python run_pointnet.py", _COMPARE.replace("@DT@", f"{round(1e3 * self.dt, 12)!r}"),
-            "every spike in its step, spikes of step k having the time (k + 1) dt", arrays,
+            ("NEST", "bmtk", "numpy", "h5py"),
+            "python run_pointnet.py",
+            _COMPARE.replace("@DT@", f"{round(1e3 * self.dt, 12)!r}"),
+            "every spike in its step, spikes of step k having the time (k + 1) dt",
+            arrays,
         )
 
     def annotation(self, path: Path) -> None:
@@ -359,7 +462,9 @@ def _write_spikes(path: Path, rasters: Mapping[str, Array], dt: float) -> None:
         for name, raster in rasters.items():
             steps, neurons = np.nonzero(raster)
             group = file.create_group(f"spikes/{name}")
-            group.attrs.create("sorting", 2, dtype=h5py.enum_dtype({"none": 0, "by_id": 1, "by_time": 2}, basetype="u1"))
+            group.attrs.create(
+                "sorting", 2, dtype=h5py.enum_dtype({"none": 0, "by_id": 1, "by_time": 2}, basetype="u1")
+            )
             group["node_ids"] = neurons.astype(np.uint64)
             group["timestamps"] = np.round((steps + 1) * dt, 12)
             group["timestamps"].attrs["units"] = "ms"
@@ -382,7 +487,10 @@ def load(path: Path) -> Imported:
         with h5py.File(circuit.noted, "r") as file:
             content = dict(file.attrs) | {"state": {name: array[()] for name, array in file["state"].items()}}
     except (OSError, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise DamagedFile(f"'{path}' is not a whole SONATA circuit ({type(error).__name__}: {error}). Give the folder that holds {CIRCUIT}.") from None
+        raise DamagedFile(
+            f"'{path}' is not a whole SONATA circuit ({type(error).__name__}: {error}). Give the folder that holds"
+            f" {CIRCUIT}."
+        ) from None
     return _annotated(circuit, content)
 
 
@@ -398,16 +506,25 @@ def _annotated(circuit: Circuit, noted: Mapping[str, Any]) -> Imported:
             continue
         edges = circuit.edges.get(pathway.name)
         if edges is None or not {"weight", "syn_weight"} <= set(edges.values):
-            raise DamagedFile(f"'{circuit.configuration}' is no longer the circuit that its annotation '{ANNOTATION}' describes: it lacks the edges {pathway.name}.")
+            raise DamagedFile(
+                f"'{circuit.configuration}' is no longer the circuit that its annotation '{ANNOTATION}' describes: it"
+                f" lacks the edges {pathway.name}."
+            )
         weights, shape = np.zeros(writer.circuit.shape(pathway)), writer.circuit.shape(pathway)
         at = (edges.post, edges.pre)
         if any(len(ids) and (ids.min() < 0 or ids.max() >= size) for ids, size in zip(at, shape, strict=True)):
-            raise DamagedFile(f"'{circuit.configuration}': the edges {pathway.name} must have weights of shape {shape}; a node is beyond that. They were changed after bioFA wrote them.")
+            raise DamagedFile(
+                f"'{circuit.configuration}': the edges {pathway.name} must have weights of shape {shape}; a node is"
+                " beyond that. They were changed after bioFA wrote them."
+            )
         values, factor = edges.values["weight"], writer.factor(pathway)
         altered = edges.values["syn_weight"] != factor * values
         if altered.any():
             values = np.where(altered, edges.values["syn_weight"] / factor, values)
-            lost.append(f"the weights that bioFA had noted for {pathway.name}: syn_weight of {np.count_nonzero(altered)} edges was changed after it was written, and is taken")
+            lost.append(
+                f"the weights that bioFA had noted for {pathway.name}: syn_weight of {np.count_nonzero(altered)} edges"
+                " was changed after it was written, and is taken"
+            )
         weights[at] = values
         state[f"{pathway.name}.w"] = weights
     return Imported(replace(trained, state=state), tuple(lost))
@@ -423,7 +540,11 @@ def _changed(circuit: Circuit, writer: _Writer) -> list[str]:
         if population.name not in circuit.nodes or written is None:
             continue
         given = circuit.parameters("point_neuron_models_dir", file) or {}
-        found += [f"parameters of '{population.name}' ({file}): {key} {kept}" for key in sorted({*given, *written}) if given.get(key) != written.get(key)]
+        found += [
+            f"parameters of '{population.name}' ({file}): {key} {kept}"
+            for key in sorted({*given, *written})
+            if given.get(key) != written.get(key)
+        ]
     for pathway in writer.pathways:
         edges = circuit.edges.get(pathway.name, Edges())
         delays = edges.values.get("delay", np.zeros(0))

@@ -1,13 +1,15 @@
-"""A SONATA circuit as it stands on disk, and as a network of ours: what it holds is used, told by its own name, or refused.
+"""A SONATA circuit as it stands on disk, and as a network of ours: what it holds is used, told by its own name,
+or refused.
 
     node_types_file     model_type, model_template, dynamics_params and columns named as parameters, by node_type_id
     nodes_file          node_id, node_type_id, and groups of attributes of single nodes
     edge_types_file     syn_weight, nsyns, delay, model_template, by edge_type_id
-    edges_file          source_node_id, target_node_id, edge_type_id, and groups of attributes of single edges, which win over types
+    edges_file          source_node_id, target_node_id, edge_type_id, and groups of attributes of single edges, which
+                        win over types
     run.dt              of the simulation's configuration, ms
 
-Neurons are `nest:iaf_psc_exp`, sources virtual nodes. Times are in ms, potentials in mV, currents in pA, capacities in pF. Several
-node types of a population become several populations. `docs/formats/sonata.md` has every attribute.
+Neurons are `nest:iaf_psc_exp`, sources virtual nodes. Times are in ms, potentials in mV, currents in pA, capacities in
+pF. Several node types of a population become several populations. `docs/formats/sonata.md` has every attribute.
 """
 
 from __future__ import annotations
@@ -57,7 +59,8 @@ APART = 1e-5
 
 
 def configurations(path: Path) -> tuple[Path, Path]:
-    """The circuit's configuration and the simulation's: by their usual names, as a master configuration names them, or one file that is both.
+    """The circuit's configuration and the simulation's: by their usual names, as a master configuration names them,
+    or one file that is both.
 
     Raises:
         NoSuchFile: if a folder holds no configuration.
@@ -72,16 +75,27 @@ def configurations(path: Path) -> tuple[Path, Path]:
 
 
 def _configuration_in(folder: Path) -> Path:
-    """The configuration of the circuit in a folder: that of a usual name, or the only one, as bmtk's `config.pointnet.json` is."""
+    """The configuration of the circuit in a folder: that of a usual name, or the only one,
+    as bmtk's `config.pointnet.json` is."""
     for name in (CIRCUIT, MASTER):
         if (folder / name).is_file():
             return folder / name
-    found = {place: content for place in sorted(folder.glob("*.json")) if {"networks", "network"} & set(content := resolved(place))}
+    found = {
+        place: content
+        for place in sorted(folder.glob("*.json"))
+        if {"networks", "network"} & set(content := resolved(place))
+    }
     whole = [place for place, content in found.items() if {"run", "network"} & set(content)] or list(found)
     if not whole:
-        raise NoSuchFile(f"'{folder}' holds no configuration of a SONATA circuit. Give the folder that holds {CIRCUIT}, or the configuration itself.")
+        raise NoSuchFile(
+            f"'{folder}' holds no configuration of a SONATA circuit. Give the folder that holds {CIRCUIT}, or the"
+            " configuration itself."
+        )
     if len(whole) > 1:
-        raise UnknownName(f"'{folder}' holds {len(whole)} configurations: {', '.join(place.name for place in whole)}. Give one of these files in place of the folder.")
+        raise UnknownName(
+            f"'{folder}' holds {len(whole)} configurations: {', '.join(place.name for place in whole)}. Give one of"
+            " these files in place of the folder."
+        )
     return whole[0]
 
 
@@ -134,7 +148,8 @@ class Nodes:
 
 @dataclass
 class Edges:
-    """An edge population: ends, and the values of each edge that it or its type gives, by name. Without ends where the file has none."""
+    """An edge population: ends, and the values of each edge that it or its type gives, by name.
+    Without ends where the file has none."""
 
     source: str = ""
     target: str = ""
@@ -148,7 +163,8 @@ class Edges:
 
 @dataclass
 class _Cells:
-    """The neurons of one type of one population, and the population of ours that they become: its name, and their first place in it."""
+    """The neurons of one type of one population, and the population of ours that they become: its name,
+    and their first place in it."""
 
     name: str
     first: int
@@ -170,7 +186,9 @@ def _types(file: Path, key: str) -> pd.DataFrame:
     """
     table = pd.read_csv(file, sep=r"\s+", na_values=["NULL"], keep_default_na=False)
     if key not in table.columns:
-        raise DamagedFile(f"'{file}' has no column {key}; got {', '.join(map(str, table.columns))}. Columns are separated by blanks.")
+        raise DamagedFile(
+            f"'{file}' has no column {key}; got {', '.join(map(str, table.columns))}. Columns are separated by blanks."
+        )
     table = table.set_index(key)
     if table.index.has_duplicates:
         twice = table.index[table.index.duplicated()][0]
@@ -204,7 +222,10 @@ class Circuit:
         self.edges: dict[str, Edges] = {}
         for part, names in self.content.items():
             if part == "networks" and isinstance(names, Mapping):
-                self.ledger.holds("networks of the circuit", {str(kind): len(held) for kind, held in names.items() if kind not in ("nodes", "edges") and held})
+                self.ledger.holds(
+                    "networks of the circuit",
+                    {str(kind): len(held) for kind, held in names.items() if kind not in ("nodes", "edges") and held},
+                )
             elif part == "components" or configuration != simulation:
                 self._hold_settings(f"{part} of the circuit", names)
         for kind, read in (("nodes", self._read_nodes), ("edges", self._read_edges)):
@@ -219,8 +240,12 @@ class Circuit:
     def _entries(self, kind: str) -> list[dict[str, Any]]:
         networks = self.content.get("networks")
         entries = networks.get(kind, []) if isinstance(networks, dict) else None
-        if not isinstance(entries, list) or not all(isinstance(entry, dict) and f"{kind}_file" in entry for entry in entries):
-            raise DamagedFile(f"'{self.configuration}': networks.{kind} must be a list of objects with a {kind}_file each.")
+        if not isinstance(entries, list) or not all(
+            isinstance(entry, dict) and f"{kind}_file" in entry for entry in entries
+        ):
+            raise DamagedFile(
+                f"'{self.configuration}': networks.{kind} must be a list of objects with a {kind}_file each."
+            )
         return entries
 
     def _files(self, kind: str) -> Iterator[tuple[Path, pd.DataFrame, str]]:
@@ -231,7 +256,11 @@ class Circuit:
             self.ledger.take(f"networks.{kind} of the circuit", f"{kind}_file", f"{one}_types_file")
             name = entry.get(f"{one}_types_file")
             named = isinstance(name, str) and name not in ("", "NULL")
-            types = _types(self.base / str(name), f"{one}_type_id") if named else pd.DataFrame(index=pd.Index([], dtype=int))
+            types = (
+                _types(self.base / str(name), f"{one}_type_id")
+                if named
+                else pd.DataFrame(index=pd.Index([], dtype=int))
+            )
             used: set[int] = set()
             types.attrs["used"] = used
             yield self.base / str(entry[f"{kind}_file"]), types, str(name)
@@ -246,7 +275,9 @@ class Circuit:
                 self.lost.append(f"{path.name}: the group {other} is not used")
             for name, group in file[kind].items():
                 if name in (self.nodes if kind == "nodes" else self.edges):
-                    raise DamagedFile(f"'{path}': the {kind} '{name}' stand in two files. Give the populations names of their own.")
+                    raise DamagedFile(
+                        f"'{path}': the {kind} '{name}' stand in two files. Give the populations names of their own."
+                    )
                 yield name, group
 
     def _read_nodes(self, name: str, group: h5py.Group, types: pd.DataFrame, file: str) -> None:
@@ -258,8 +289,9 @@ class Circuit:
             raise DamagedFile(f"'{self.configuration}': {place} have a node_id twice. Every node needs one of its own.")
         if unknown := sorted(set(map(int, np.unique(of))) - set(map(int, types.index))):
             raise NoCounterpart(
-                f"'{self.configuration}': the {place} have the type {unknown[0]}, of which no node_types_file says anything: "
-                "bioFA reads model_type and model_template there. Name a node_types_file for them in the circuit's configuration."
+                f"'{self.configuration}': the {place} have the type {unknown[0]}, of which no node_types_file says"
+                " anything: bioFA reads model_type and model_template there. Name a node_types_file for them in the"
+                " circuit's configuration."
             )
         self._hold(place, "node", group, types, of)
         self.nodes[name] = Nodes(ids, of, types)
@@ -276,7 +308,9 @@ class Circuit:
             ids = self._column(group, place, f"{end}_node_id", count, None)
             owner = group[f"{end}_node_id"].attrs.get("node_population")
             if owner is None:
-                raise DamagedFile(f"'{self.configuration}': {end}_node_id of the {place} lacks the attribute node_population.")
+                raise DamagedFile(
+                    f"'{self.configuration}': {end}_node_id of the {place} lacks the attribute node_population."
+                )
             ends[end] = (_text(owner), ids)
         of = self._column(group, place, "edge_type_id", count, -1)
         self._hold(place, "edge", group, types, of)
@@ -288,7 +322,9 @@ class Circuit:
             self.ledger.take(place, "model_template")
         else:
             synapses = ()
-        functions = types["weight_function"].reindex(np.unique(of)).dropna() if "weight_function" in types.columns else ()
+        functions = (
+            types["weight_function"].reindex(np.unique(of)).dropna() if "weight_function" in types.columns else ()
+        )
         self._hold_synapses(place, types, of)
         (source, pre), (target, post) = ends["source"], ends["target"]
         self.edges[name] = Edges(source, target, pre, post, values, synapses, tuple(sorted(set(map(str, functions)))))
@@ -300,7 +336,8 @@ class Circuit:
         column = group[name][()]
         if column.shape != (count,) or column.dtype.kind not in "iu":
             raise DamagedFile(
-                f"'{self.configuration}': {name} of the {place} must hold {count} whole numbers; got {column.dtype} of shape {column.shape}."
+                f"'{self.configuration}': {name} of the {place} must hold {count} whole numbers; got {column.dtype} of"
+                f" shape {column.shape}."
             )
         return np.asarray(column).astype(int)
 
@@ -310,7 +347,15 @@ class Circuit:
         types.attrs["used"].update(used)
         rows = types.loc[used]
         self.ledger.holds(place, {str(name): int(rows[name].notna().sum()) for name in types.columns})
-        known = {f"{one}_id", f"{one}_type_id", f"{one}_group_id", f"{one}_group_index", "source_node_id", "target_node_id", "indices"}
+        known = {
+            f"{one}_id",
+            f"{one}_type_id",
+            f"{one}_group_id",
+            f"{one}_group_index",
+            "source_node_id",
+            "target_node_id",
+            "indices",
+        }
         for name, inner in group.items():
             if isinstance(inner, h5py.Group) and name.isdigit():
                 for inside, size in _datasets(inner):
@@ -359,7 +404,8 @@ class Circuit:
         size = max((c.first + len(c.ids) for c in cells.values() if c.name == "input"), default=0)
         if not size:
             raise MissingSignal(
-                f"'{self.configuration}': no population is virtual, so nothing feeds the network, and bioFA would have nothing to show it."
+                f"'{self.configuration}': no population is virtual, so nothing feeds the network, and bioFA would have"
+                " nothing to show it."
             )
         source = Population(name="input", size=size, neuron=PoissonSource())
         sizes = {p.name: p.size for p in (source, *populations)}
@@ -369,14 +415,26 @@ class Circuit:
         self._tell_delays(dt)
         self.lost += [*out_of_step(weights, "input"), *self._places(cells)]
         pathways = [
-            Pathway(name=f"{a}_to_{b}", source=a, target=b, carries="train", weights=Values(values=w), zero_is_absent=bool((w == 0).any()))
+            Pathway(
+                name=f"{a}_to_{b}",
+                source=a,
+                target=b,
+                carries="train",
+                weights=Values(values=w),
+                zero_is_absent=bool((w == 0).any()),
+            )
             for (a, b), w in weights.items()
         ]
         tonic = {c.name: c.tonic for c in cells.values() if c.tonic}
         if tonic:
             populations.append(Population(name="bias", size=1, neuron=ConstantSource()))
             pathways += [
-                Pathway(name=f"bias_to_{name}", source="bias", target=name, weights=Values(values=np.full((sizes[name], 1), value)))
+                Pathway(
+                    name=f"bias_to_{name}",
+                    source="bias",
+                    target=name,
+                    weights=Values(values=np.full((sizes[name], 1), value)),
+                )
                 for name, value in tonic.items()
             ]
             self.lost.append("I_e: it moves v at once there, and through the synaptic current here")
@@ -385,8 +443,10 @@ class Circuit:
         readout = ([name for name in neurons if name not in sending] or neurons)[-1]
         self.lost += [
             f"the readout, which SONATA does not name: {readout} is taken",
-            "the spikes of the sources: input is a poisson_source, a placeholder. For spikes of your own put spike_source in its place, "
-            "and a task 'arrays' whose inputs (n, steps, size) hold 1 for a spike",
+            (
+                "the spikes of the sources: input is a poisson_source, a placeholder. For spikes of your own put"
+                " spike_source in its place, and a task 'arrays' whose inputs (n, steps, size) hold 1 for a spike"
+            ),
         ]
         protocol = Protocol(dt=dt, presentation=PLACEHOLDER_STEPS * dt, reset=True)
         name = self.configuration.absolute().parent.name
@@ -412,7 +472,9 @@ class Circuit:
                 self.ledger.holds("the simulation", {part: 1})
         run = settings.get("run")
         if not isinstance(run, Mapping) or "dt" not in run:
-            self.lost.append(f"the time step, which run of {self.simulation.name} does not give: 0.1 ms is put in its place")
+            self.lost.append(
+                f"the time step, which run of {self.simulation.name} does not give: 0.1 ms is put in its place"
+            )
             return 1e-4
         self.ledger.take("run of the simulation", "dt")
         return 1e-3 * self._number(f"run of '{self.simulation.name}'", "dt", run["dt"], above=0.0)
@@ -429,7 +491,9 @@ class Circuit:
             number = math.nan
         if not math.isfinite(number) or number <= above:
             least = "" if above == -math.inf else f" above {above:g}"
-            raise DamagedFile(f"'{self.configuration}': {name} in {place} must be a finite number{least}; got {value!r}.")
+            raise DamagedFile(
+                f"'{self.configuration}': {name} in {place} must be a finite number{least}; got {value!r}."
+            )
         return number
 
     def _cells(self, dt: float) -> tuple[dict[tuple[str, int], _Cells], list[Population]]:
@@ -441,7 +505,8 @@ class Circuit:
             present = [int(number) for number in np.unique(nodes.of)]
             self.ledger.take(f"nodes '{name}'", "model_type")
             virtual = [number for number in present if nodes.types.loc[number].get("model_type") == "virtual"]
-            sources = np.sort(nodes.ids[np.isin(nodes.of, virtual)])  # of all types: spikes of a population go by node_id
+            # of all types: spikes of a population go by node_id
+            sources = np.sort(nodes.ids[np.isin(nodes.of, virtual)])
             cells |= {(name, number): _Cells("input", first, sources) for number in virtual}
             first += len(sources)
             for number in present:
@@ -457,15 +522,19 @@ class Circuit:
         return cells, populations
 
     def _places(self, cells: Mapping[tuple[str, int], _Cells]) -> list[str]:
-        """Which node each neuron is, where that is not plain: several node populations in one of ours, or ids that are not 0, 1, 2, ..."""
+        """Which node each neuron is, where that is not plain: several node populations in one of ours,
+        or ids that are not 0, 1, 2, ..."""
         told: dict[str, str] = {}
         whole = {(c.name, c.first): len(c.ids) for c in cells.values()}
         sizes = {name: sum(size for (other, _), size in whole.items() if other == name) for name, _ in whole}
         for (name, number), c in cells.items():
-            if sizes[c.name] != len(c.ids) or not np.array_equal(self.nodes[name].ids[np.argsort(self.nodes[name].ids)], np.arange(len(c.ids))):
+            if sizes[c.name] != len(c.ids) or not np.array_equal(
+                self.nodes[name].ids[np.argsort(self.nodes[name].ids)], np.arange(len(c.ids))
+            ):
                 of_type = "" if c.name == "input" else f" of the type {number}"
                 told[f"{c.name}, {c.first}"] = (
-                    f"node_id of the nodes '{name}'{of_type} ({len(c.ids)} value{'s' if len(c.ids) != 1 else ''}): in their order they are the neurons {c.first} to {c.first + len(c.ids) - 1} of {c.name}"
+                    f"node_id of the nodes '{name}'{of_type} ({len(c.ids)} value{'s' if len(c.ids) != 1 else ''}): in"
+                    f" their order they are the neurons {c.first} to {c.first + len(c.ids) - 1} of {c.name}"
                 )
         return list(told.values())
 
@@ -479,12 +548,14 @@ class Circuit:
         return plain
 
     def _neuron(self, name: str, row: pd.Series, dt: float) -> tuple[Lif, float, float]:
-        """A node type as a neuron, with the weight (over its sender's rate) of a `syn_weight` of 1 pA, and its tonic drive."""
+        """A node type as a neuron, with the weight (over its sender's rate) of a `syn_weight` of 1 pA,
+        and its tonic drive."""
         place = f"nodes '{name}'"
         template = str(row.get("model_template"))
         if template != LIF:
             raise NoCounterpart(
-                f"'{self.configuration}': the population '{name}' has the model template {template}; bioFA reads {LIF} and virtual nodes."
+                f"'{self.configuration}': the population '{name}' has the model template {template}; bioFA reads {LIF}"
+                " and virtual nodes."
             )
         self.ledger.take(place, "model_template", "dynamics_params", *DEFAULTS)
         found = dict(DEFAULTS)
@@ -492,14 +563,24 @@ class Circuit:
         if isinstance(file, str):
             given = self.parameters("point_neuron_models_dir", file)
             if given is None:
-                raise DamagedFile(f"'{self.configuration}': dynamics_params of the {place} names {file}, which is not there.")
+                raise DamagedFile(
+                    f"'{self.configuration}': dynamics_params of the {place} names {file}, which is not there."
+                )
             if (name, file) not in self._held:  # types may share a file
                 self._held.add((name, file))
                 self.ledger.holds(f"parameters of '{name}' ({file})", dict.fromkeys(map(str, given), 1))
             self.ledger.take(f"parameters of '{name}' ({file})", *DEFAULTS)
             found |= {key: self._number(file, key, value) for key, value in given.items() if key in DEFAULTS}
-        columns = {key: self._number(f"the types of {place}", key, row[key]) for key in DEFAULTS if key in row and pd.notna(row[key])}
-        self.lost += [f"{key} of the type {row.name} of the {place}, a column of the types: it is used here; bmtk takes parameters from dynamics_params only" for key in columns]
+        columns = {
+            key: self._number(f"the types of {place}", key, row[key])
+            for key in DEFAULTS
+            if key in row and pd.notna(row[key])
+        }
+        self.lost += [
+            f"{key} of the type {row.name} of the {place}, a column of the types: it is used here; bmtk takes"
+            " parameters from dynamics_params only"
+            for key in columns
+        ]
         found |= columns
         self._check(place, found)
         return self._lif(place, found, dt)
@@ -509,17 +590,19 @@ class Circuit:
         wrong = next((key for key in ("C_m", "tau_m", "tau_syn_ex", "tau_syn_in") if found[key] <= 0), None)
         wrong = "t_ref" if wrong is None and found["t_ref"] < 0 else wrong
         if wrong:
-            raise NoCounterpart(f"'{self.configuration}': {wrong} of the {place} is {found[wrong]:g}, which no neuron has.")
+            raise NoCounterpart(
+                f"'{self.configuration}': {wrong} of the {place} is {found[wrong]:g}, which no neuron has."
+            )
         for low in ("E_L", "V_reset"):
             if found[low] >= found["V_th"]:
                 raise NoCounterpart(
-                    f"'{self.configuration}': {low} of the {place} is {found[low]:g} mV, not below V_th, {found['V_th']:g} mV: "
-                    "bioFA measures v in units of the threshold's distance from rest."
+                    f"'{self.configuration}': {low} of the {place} is {found[low]:g} mV, not below V_th,"
+                    f" {found['V_th']:g} mV: bioFA measures v in units of the threshold's distance from rest."
                 )
         if found["tau_syn_ex"] != found["tau_syn_in"]:
             raise NoCounterpart(
-                f"'{self.configuration}': '{place[7:-1]}' has two synaptic time constants, tau_syn_ex {found['tau_syn_ex']:g} and "
-                f"tau_syn_in {found['tau_syn_in']:g} ms; a population of bioFA has one."
+                f"'{self.configuration}': '{place[7:-1]}' has two synaptic time constants, tau_syn_ex"
+                f" {found['tau_syn_ex']:g} and tau_syn_in {found['tau_syn_in']:g} ms; a population of bioFA has one."
             )
 
     def _lif(self, place: str, found: Mapping[str, float], dt: float) -> tuple[Lif, float, float]:
@@ -529,10 +612,16 @@ class Circuit:
         tau_syn = found["tau_syn_ex"]
         if abs(tau_syn - found["tau_m"]) < APART * found["tau_m"]:
             tau_syn = found["tau_m"] * (1 + APART)
-            self.lost.append(f"tau_syn_ex of the {place}, which equals tau_m: {tau_syn:.8g} ms is put in its place, for the exact solution divides by their difference")
+            self.lost.append(
+                f"tau_syn_ex of the {place}, which equals tau_m: {tau_syn:.8g} ms is put in its place, for the exact"
+                " solution divides by their difference"
+            )
         steps = math.ceil(1e-3 * found["t_ref"] / dt - 1e-9)
         if abs(1e-3 * found["t_ref"] / dt - steps) > 1e-9 * max(1, steps):
-            self.lost.append(f"t_ref of the {place}, {found['t_ref']:g} ms, is no whole number of steps: {1e3 * steps * dt:g} ms, as NEST takes it")
+            self.lost.append(
+                f"t_ref of the {place}, {found['t_ref']:g} ms, is no whole number of steps: {1e3 * steps * dt:g} ms, as"
+                " NEST takes it"
+            )
         neuron = Lif(
             tau=1e-3 * found["tau_m"], tau_syn=1e-3 * tau_syn, refractory_period=steps * dt,
             v_reset=(found["V_reset"] - found["E_L"]) / distance, decay="exact", reset="to_value", test="reach",
@@ -540,22 +629,36 @@ class Circuit:
         return neuron, resistance * neuron.tau_syn, resistance * found["I_e"]
 
     def _join(
-        self, name: str, cells: Mapping[tuple[str, int], _Cells], sizes: Mapping[str, int], weights: dict[tuple[str, str], Array]
+        self,
+        name: str,
+        cells: Mapping[tuple[str, int], _Cells],
+        sizes: Mapping[str, int],
+        weights: dict[tuple[str, str], Array],
     ) -> None:
         """Add the edges of a population to the weights between ours, `(n_post, n_pre)` by their names."""
         edges, place = self.edges[name], f"edges '{name}'"
         if not edges.source:
-            raise MissingField(f"'{self.configuration}': the {place} lack source_node_id or target_node_id. Write the file again, or take it out.")
+            raise MissingField(
+                f"'{self.configuration}': the {place} lack source_node_id or target_node_id. Write the file again, or"
+                " take it out."
+            )
         if not len(edges.pre):
             self.lost.append(f"{place}: there are none")
             return
         if "syn_weight" not in edges.values:
-            functions = f" (weight_function {', '.join(edges.functions)} is code of the simulator)" if edges.functions else ""
-            raise MissingField(f"'{self.configuration}': the edges {name} have no syn_weight, neither each nor by type{functions}. Give each one.")
+            functions = (
+                f" (weight_function {', '.join(edges.functions)} is code of the simulator)" if edges.functions else ""
+            )
+            raise MissingField(
+                f"'{self.configuration}': the edges {name} have no syn_weight, neither each nor by type{functions}."
+                " Give each one."
+            )
         self.ledger.take(place, *OF_EDGES)
         self.ledger.take(f"{place}, each", *OF_EDGES)
         if edges.synapses:
-            self.lost.append(f"the synapses of the edges {name} ({', '.join(edges.synapses)}): static weights are put in their place")
+            self.lost.append(
+                f"the synapses of the edges {name} ({', '.join(edges.synapses)}): static weights are put in their place"
+            )
         owner_pre, at_pre = self._ends(place, "source", edges.source, edges.pre, cells)
         owner_post, at_post = self._ends(place, "target", edges.target, edges.post, cells)
         size = edges.values["syn_weight"] * edges.values.get("nsyns", np.ones(len(edges.pre)))
@@ -569,20 +672,28 @@ class Circuit:
                 matrix = weights.setdefault((a.name, b.name), np.zeros((sizes[b.name], sizes[a.name])))
                 np.add.at(matrix, (at_post[chosen], at_pre[chosen] + a.first), b.scale * unit * size[chosen])
 
-    def _ends(self, place: str, end: str, owner: str, ids: Array, cells: Mapping[tuple[str, int], _Cells]) -> tuple[Array, Array]:
+    def _ends(
+        self, place: str, end: str, owner: str, ids: Array, cells: Mapping[tuple[str, int], _Cells]
+    ) -> tuple[Array, Array]:
         """The node type of each edge's end, and its place among the nodes of that type.
 
         Raises:
             DamagedFile: if a node is not there.
         """
         if owner not in self.nodes:
-            raise DamagedFile(f"'{self.configuration}': {end}_node_id of the {place} is of the population '{owner}', which no nodes_file holds.")
+            raise DamagedFile(
+                f"'{self.configuration}': {end}_node_id of the {place} is of the population '{owner}', which no"
+                " nodes_file holds."
+            )
         nodes = self.nodes[owner]
         order = np.argsort(nodes.ids)
         at = np.searchsorted(nodes.ids[order], ids)
         there = (at < len(order)) & (nodes.ids[order][np.minimum(at, len(order) - 1)] == ids)
         if not there.all():
-            raise DamagedFile(f"'{self.configuration}': {end}_node_id of the {place} holds {ids[~there][0]}, which the nodes '{owner}' do not have.")
+            raise DamagedFile(
+                f"'{self.configuration}': {end}_node_id of the {place} holds {ids[~there][0]}, which the nodes"
+                f" '{owner}' do not have."
+            )
         of = nodes.of[order][at]
         within = np.zeros(len(ids), dtype=int)
         for number in np.unique(of):
@@ -602,7 +713,9 @@ class Circuit:
                 self.lost.append(f"the delay of the edges {name}, which give none: {takes}, and {here}")
                 continue
             if count := int(np.isnan(delays).sum()):
-                self.lost.append(f"the delay of {count} of the {len(delays)} edges {name}, which give none: {takes}, and {here}")
+                self.lost.append(
+                    f"the delay of {count} of the {len(delays)} edges {name}, which give none: {takes}, and {here}"
+                )
             rounded = np.round(delays[~np.isnan(delays)], 9)
             found |= set(map(float, np.unique(rounded)))
             if count := int(np.sum(rounded != step)):
@@ -619,7 +732,10 @@ class _Parts:
         self.circuit, self.place, self.group, self.count = circuit, place, group, count
         groups = [name for name in group if name.isdigit() and isinstance(group[name], h5py.Group)]
         if "edge_group_id" not in group and len(groups) > 1:
-            raise DamagedFile(f"'{circuit.configuration}': the {place} have {len(groups)} groups of attributes and no edge_group_id to tell which is whose.")
+            raise DamagedFile(
+                f"'{circuit.configuration}': the {place} have {len(groups)} groups of attributes and no edge_group_id"
+                " to tell which is whose."
+            )
         self.within = circuit._column(group, place, "edge_group_id", count, int(groups[0]) if groups else 0)
         self.index = circuit._column(group, place, "edge_group_index", count, None)
 
@@ -635,7 +751,9 @@ class _Parts:
         found, given = np.full(self.count, np.nan), False
         if name in types.columns:
             by_type = types[name].reindex(np.unique(of)).dropna()
-            numbers = {key: self.circuit._number(f"the types of {self.place}", name, value) for key, value in by_type.items()}
+            numbers = {
+                key: self.circuit._number(f"the types of {self.place}", name, value) for key, value in by_type.items()
+            }
             found = pd.Series(numbers, dtype=float).reindex(of).to_numpy(dtype=float, copy=True)
             given = bool(numbers)
         for number in np.unique(self.within):
@@ -647,16 +765,23 @@ class _Parts:
         if not given:
             return None
         if np.isinf(found).any():
-            raise DamagedFile(f"'{self.circuit.configuration}': {np.count_nonzero(np.isinf(found))} of the {self.count} {self.place} have an infinite {name}. Give each a finite one.")
+            raise DamagedFile(
+                f"'{self.circuit.configuration}': {np.count_nonzero(np.isinf(found))} of the {self.count} {self.place}"
+                f" have an infinite {name}. Give each a finite one."
+            )
         missing = np.isnan(found)
         if missing.any() and name not in LEFT_OUT:
             raise MissingField(
-                f"'{self.circuit.configuration}': {missing.sum()} of the {self.count} {self.place} have no {name}, neither each nor by type. Give each one."
+                f"'{self.circuit.configuration}': {missing.sum()} of the {self.count} {self.place} have no {name},"
+                " neither each nor by type. Give each one."
             )
         return np.where(missing, LEFT_OUT.get(name, np.nan), found)
 
     def _held(self, name: str, held: h5py.Dataset, index: Array) -> Array:
-        where = f"'{self.circuit.configuration}': {held.name.rpartition('/')[0].rpartition('/')[2]}/{name} of the {self.place}"
+        where = (
+            f"'{self.circuit.configuration}': {held.name.rpartition('/')[0].rpartition('/')[2]}/{name} of the"
+            f" {self.place}"
+        )
         values = held[()]
         if values.ndim != 1 or values.dtype.kind not in "iuf":
             raise DamagedFile(f"{where} must hold one number an edge; got {values.dtype} of shape {values.shape}.")
@@ -668,5 +793,7 @@ class _Parts:
 def _datasets(group: h5py.Group) -> list[tuple[str, int]]:
     """Every dataset inside a group with its number of values, by its path there."""
     found: list[tuple[str, int]] = []
-    group.visititems(lambda name, part: found.append((name, int(np.prod(part.shape)))) if isinstance(part, h5py.Dataset) else None)
+    group.visititems(
+        lambda name, part: found.append((name, int(np.prod(part.shape)))) if isinstance(part, h5py.Dataset) else None
+    )
     return found

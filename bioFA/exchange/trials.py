@@ -1,8 +1,9 @@
-"""The presentations of a run as trials: when each began and ended, what was shown, what was wanted, and what was answered.
+"""The presentations of a run as trials: when each began and ended, what was shown, what was wanted,
+and what was answered.
 
-Where neurons spike these are the presentations of the kept activity (`activity.py`), run once more by the reference with
-the last weights and learning off, so that they share its time; elsewhere the recorded presentations of the learning itself. A
-static network has no times: its presentation k lasts from k to k + 1 ms, by name.
+Where neurons spike these are the presentations of the kept activity (`activity.py`), run once more by the reference
+with the last weights and learning off, so that they share its time; elsewhere the recorded presentations of the
+learning itself. A static network has no times: its presentation k lasts from k to k + 1 ms, by name.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ Array = np.ndarray
 
 @dataclass(frozen=True)
 class Trials:
-    """`start` and `stop` in seconds, `example` in the training split, `(n,)` each; `target` and `answer` `(n, n_out)`; class `label` `(n,)` or None.
+    """`start` and `stop` in seconds, `example` in the training split, `(n,)` each; `target` and `answer` `(n, n_out)`;
+    class `label` `(n,)` or None.
 
     `learning` says whether the network learned in them.
     """
@@ -52,7 +54,11 @@ def trials(result: Result) -> Trials:
     else:
         at = np.arange(result.activity.presentations)
         feed = instance.training(0, len(at))
-        answer = Reference(instance).segment(result.state, feed, learning=False, every=1, only=(readout,)).recording.arrays[readout]
+        answer = (
+            Reference(instance)
+            .segment(result.state, feed, learning=False, every=1, only=(readout,))
+            .recording.arrays[readout]
+        )
     example = _order(instance, at)
     protocol = result.experiment.protocol
     start = at * (protocol.steps * protocol.step)

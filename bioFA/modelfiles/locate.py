@@ -13,10 +13,13 @@ from bioFA.errors import FileError, ModelError
 
 Keys = tuple[str | int, ...]
 MOST = 4_000_000
-"""The line of a mistake is not looked for where lines times characters are more, since each line is read with all before it."""
+"""The line of a mistake is not looked for where lines times characters are more,
+since each line is read with all before it."""
 
 
-def placed(error: ModelError | FileError, path: Path, table: dict[str, Any], changes: Mapping[str, Any]) -> ModelError | FileError:
+def placed(
+    error: ModelError | FileError, path: Path, table: dict[str, Any], changes: Mapping[str, Any]
+) -> ModelError | FileError:
     """The same error, with its place before it: `mine.toml (line 12, circuit.sizes): ...`.
 
     Args:
@@ -43,7 +46,10 @@ def _keys(table: dict[str, Any], error: ModelError | FileError) -> Keys:
     owner, named = re.match(r"(\w+)\.(\w+)", message), re.match(r"(?:population|pathway) '(\w+)'", message)
     near: Keys = ("circuit",) if named else ()
     for keys, part in _tables(table, ()):
-        if error.fields is not None and error.fields in (part, {key: value for key, value in part.items() if key != "name"}):
+        if error.fields is not None and error.fields in (
+            part,
+            {key: value for key, value in part.items() if key != "name"},
+        ):
             if error.key:
                 return (*keys, *error.key)
             near = near or keys
@@ -78,7 +84,14 @@ def _line(text: str, keys: Keys) -> int | None:
             continue
         if depth > deepest:
             deepest = depth
-            found = next((at for at in range(begin, number) if lines[at - 1].strip() and not lines[at - 1].lstrip().startswith("#")), number)
+            found = next(
+                (
+                    at
+                    for at in range(begin, number)
+                    if lines[at - 1].strip() and not lines[at - 1].lstrip().startswith("#")
+                ),
+                number,
+            )
         begin = number + 1
     return found
 

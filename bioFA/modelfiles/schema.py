@@ -1,7 +1,8 @@
 """The JSON Schema of model files, from which editors complete and check what is written.
 
 It is made from the parts themselves, parts of one's own included, so it knows every name and field. It checks names,
-types and bounds of single fields; what spans fields, such as sizes that do not fit the task, is refused when the file is loaded.
+types and bounds of single fields; what spans fields, such as sizes that do not fit the task,
+is refused when the file is loaded.
 """
 
 from __future__ import annotations
@@ -26,11 +27,23 @@ def schema() -> dict[str, Any]:
     whole = _of(Experiment, shared)
     for family in FAMILIES:
         parts = [family.get(name) for name in family.names()]
-        shared[_key(family.kind)] = {"anyOf": [_bare(parts), *({"$ref": f"#/$defs/{_key(family.kind)}.{part.family_name}"} for part in parts)]}
+        shared[_key(family.kind)] = {
+            "anyOf": [_bare(parts), *({"$ref": f"#/$defs/{_key(family.kind)}.{part.family_name}"} for part in parts)]
+        }
         for part in parts:
             shared[f"{_key(family.kind)}.{part.family_name}"] = _named(_of(part, shared), part)
-    shared["scheme_settings"] = {"type": "object", "additionalProperties": False, "properties": {name: _settings(shared, name) for name in schemes.names()}}
-    return {"$schema": DIALECT, **whole, "title": "bioFA model", "description": "A model file of bioFA, as `biofa run` reads it.", "$defs": shared}
+    shared["scheme_settings"] = {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: _settings(shared, name) for name in schemes.names()},
+    }
+    return {
+        "$schema": DIALECT,
+        **whole,
+        "title": "bioFA model",
+        "description": "A model file of bioFA, as `biofa run` reads it.",
+        "$defs": shared,
+    }
 
 
 def _of(part: type[Component], shared: dict[str, Any]) -> dict[str, Any]:
@@ -43,7 +56,11 @@ def _of(part: type[Component], shared: dict[str, Any]) -> dict[str, Any]:
 def _named(table: dict[str, Any], part: type[Component]) -> dict[str, Any]:
     """A part as a table with its `name`, as a field of its family takes it."""
     properties = {"name": {"const": part.family_name}, **table.get("properties", {})}
-    return table | {"description": headline(part), "properties": properties, "required": ["name", *table.get("required", [])]}
+    return table | {
+        "description": headline(part),
+        "properties": properties,
+        "required": ["name", *table.get("required", [])],
+    }
 
 
 def _settings(shared: dict[str, Any], name: str) -> dict[str, Any]:
@@ -54,11 +71,16 @@ def _settings(shared: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _bare(parts: list[type[Component]]) -> dict[str, Any]:
     """The names that may stand for a part by themselves, all its fields having defaults."""
-    return {"enum": [part.family_name for part in parts if not any(field.is_required() for field in part.model_fields.values())]}
+    return {
+        "enum": [
+            part.family_name for part in parts if not any(field.is_required() for field in part.model_fields.values())
+        ]
+    }
 
 
 def _cleaned(value: Any) -> Any:
-    """What pydantic says, without titles, defaults that are parts, and nulls, which TOML does not have; families by reference."""
+    """What pydantic says, without titles, defaults that are parts, and nulls, which TOML does not have;
+    families by reference."""
     if isinstance(value, list):
         return [_cleaned(item) for item in value]
     if not isinstance(value, dict):
@@ -67,7 +89,9 @@ def _cleaned(value: Any) -> Any:
         return {"$ref": f"#/$defs/{_key(value['family'])}"}
     table = {
         name: {key: _cleaned(given) for key, given in item.items()} if name == "properties" else _cleaned(item)
-        for name, item in value.items() if not (name == "title" and isinstance(item, str)) and not (name == "default" and (item is None or isinstance(item, (dict, list))))
+        for name, item in value.items()
+        if not (name == "title" and isinstance(item, str))
+        and not (name == "default" and (item is None or isinstance(item, (dict, list))))
     }
     choices = [choice for choice in table.get("anyOf", []) if choice != {"type": "null"}]
     if len(choices) == 1:

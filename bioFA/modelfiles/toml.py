@@ -60,10 +60,15 @@ def find(model: str | Path) -> Path:
     path = Path(model)
     if path.suffix == ".toml" or len(path.parts) > 1:
         if not _is_file(path):
-            raise NoSuchFile(f"there is no model file '{model}'. Give a path to a .toml file, or a built-in name: {', '.join(builtin_models())}.")
+            raise NoSuchFile(
+                f"there is no model file '{model}'. Give a path to a .toml file, or a built-in name:"
+                f" {', '.join(builtin_models())}."
+            )
         return path
     if str(model) not in builtin_models():
-        raise UnknownModel(f"unknown model '{model}'.{suggestion(str(model), builtin_models())} Or give a path to a .toml file.")
+        raise UnknownModel(
+            f"unknown model '{model}'.{suggestion(str(model), builtin_models())} Or give a path to a .toml file."
+        )
     return models_folder() / f"{model}.toml"
 
 
@@ -83,7 +88,12 @@ def _exists(path: Path) -> bool:
 
 def _find_files(table: dict[str, Any], folder: Path) -> None:
     """Make relative paths of a model that lead to something beside it absolute."""
-    each_path(table, lambda given: str((folder / given).resolve()) if not Path(given).is_absolute() and _exists(folder / given) else given)
+    each_path(
+        table,
+        lambda given: (
+            str((folder / given).resolve()) if not Path(given).is_absolute() and _exists(folder / given) else given
+        ),
+    )
 
 
 def each_path(tables: Any, change: Callable[[str], str]) -> None:
@@ -118,7 +128,11 @@ def load(model: str | Path, changes: dict[str, Any] | None = None) -> Experiment
     try:
         return from_table(table)
     except (ModelError, FileError) as error:
-        if isinstance(error, UnknownName) and error.part is not None and f"\n{OWN}{error.part[1]} = " in (text := path.read_text("utf-8-sig")):
+        if (
+            isinstance(error, UnknownName)
+            and error.part is not None
+            and f"\n{OWN}{error.part[1]} = " in (text := path.read_text("utf-8-sig"))
+        ):
             raise _absent(error, text).within(f"{path.name}: ") from None
         raise placed(error, path, table, changes or {}) from None
 
@@ -145,11 +159,16 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise Unreadable(f"{path}: cannot be read ({error.strerror}). Give a file that you may read.") from None
     if size > LARGEST:
-        raise TooLarge(f"{path}: a model file has at most {LARGEST} bytes; this one has {size}. Put data into a .npz file and name it in the task.")
+        raise TooLarge(
+            f"{path}: a model file has at most {LARGEST} bytes; this one has {size}. Put data into a .npz file and name"
+            " it in the task."
+        )
     try:
         return _tables(raw.decode("utf-8-sig"))
     except UnicodeDecodeError:
-        raise WrongKind(f"{path}: is not text in UTF-8. A model file is TOML; see 'biofa show digits' for one.") from None
+        raise WrongKind(
+            f"{path}: is not text in UTF-8. A model file is TOML; see 'biofa show digits' for one."
+        ) from None
     except (ValueError, RecursionError) as error:
         raise WrongKind(f"{path}: is not valid TOML: {error}. See 'biofa show digits' for a model file.") from None
 
@@ -158,7 +177,8 @@ def _tables(text: str) -> dict[str, Any]:
     """The tables of a TOML text.
 
     Raises:
-        ValueError: if it is no TOML, or no model file can be so large; a key of many parts would keep its reader busy for hours.
+        ValueError: if it is no TOML, or no model file can be so large;
+            a key of many parts would keep its reader busy for hours.
     """
     plain = _STRING.sub("", text)
     if any(found[0].count(".") > LONGEST_KEY for found in _KEY.finditer(plain)):
@@ -178,7 +198,12 @@ def _shallow(table: dict[str, Any]) -> dict[str, Any]:
         keys += sum(len(parts) for parts in level if isinstance(parts, dict))
         if keys > MOST:
             raise ValueError(f"it has more than {MOST} keys")
-        level = [part for parts in level for part in (parts.values() if isinstance(parts, dict) else parts) if isinstance(part, (dict, list))]
+        level = [
+            part
+            for parts in level
+            for part in (parts.values() if isinstance(parts, dict) else parts)
+            if isinstance(part, (dict, list))
+        ]
         if not level:
             return table
     raise ValueError(f"its tables are nested more than {DEEPEST} deep")
@@ -189,7 +214,10 @@ def _put(table: dict[str, Any], key: str, value: Any) -> None:
     for parent in parents:
         table = table.setdefault(parent, {})
         if not isinstance(table, dict):
-            raise BadChange(f"cannot set '{key}': '{parent}' holds a single value, not a table. See 'biofa show MODEL' for the keys.")
+            raise BadChange(
+                f"cannot set '{key}': '{parent}' holds a single value, not a table. See 'biofa show MODEL' for the"
+                " keys."
+            )
     table[last] = value
 
 
@@ -204,17 +232,25 @@ def to_table(experiment: Experiment) -> dict[str, Any]:
 
 
 def dumps(experiment: Experiment, beside: Path | None = None) -> str:
-    """An experiment as the text of a model file; paths below the folder `beside`, where the file is to be, are written relative to it."""
+    """An experiment as the text of a model file; paths below the folder `beside`, where the file is to be,
+    are written relative to it."""
     table = to_table(experiment)
     if beside is not None:
         place = beside.resolve()
-        each_path(table, lambda given: str(Path(given).relative_to(place)) if Path(given).is_relative_to(place) else given)
+        each_path(
+            table, lambda given: str(Path(given).relative_to(place)) if Path(given).is_relative_to(place) else given
+        )
     return tomli_w.dumps(table)
 
 
 def kept(experiment: Experiment, beside: Path | None = None) -> str:
-    """`dumps`, with a line for each part that is a class of somebody's own, by which a reader is told what to import (`UnknownPart`)."""
-    own = dict.fromkeys(f"{OWN}{part.family_name} = {type(part).__module__}:{type(part).__qualname__}\n" for part in _parts(experiment) if not type(part).__module__.startswith("bioFA."))
+    """`dumps`, with a line for each part that is a class of somebody's own,
+    by which a reader is told what to import (`UnknownPart`)."""
+    own = dict.fromkeys(
+        f"{OWN}{part.family_name} = {type(part).__module__}:{type(part).__qualname__}\n"
+        for part in _parts(experiment)
+        if not type(part).__module__.startswith("bioFA.")
+    )
     return dumps(experiment, beside) + "".join(own)
 
 
@@ -230,7 +266,8 @@ def _parts(value: Any) -> Iterator[Component]:
 
 
 def _absent(error: UnknownName, text: str) -> ModelError | FileError:
-    """What to do about a part that nobody here knows, in a description that was valid where it was written; the same error where it can be no class's name."""
+    """What to do about a part that nobody here knows, in a description that was valid where it was written;
+    the same error where it can be no class's name."""
     kind, name, home = error.part or ("", "", "")
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         return error
@@ -245,15 +282,17 @@ def _absent(error: UnknownName, text: str) -> ModelError | FileError:
         module = "its_module"
     first = f"import {module}, {home}; {home}.family.add({module}.{own})"
     return UnknownPart(
-        f"the {kind} '{name}' is no part of bioFA but {told}. Begin with '{first}' in Python, then open the file; or run the command there: "
-        f"python -c '{first}; import bioFA.cli; bioFA.cli.main()' COMMAND ..."
+        f"the {kind} '{name}' is no part of bioFA but {told}. Begin with '{first}' in Python, then open the file; or"
+        f" run the command there: python -c '{first}; import bioFA.cli; bioFA.cli.main()' COMMAND ..."
     )
 
 
 def loads(text: str, beside: Path | None = None) -> Experiment:
-    """An experiment from the text that a result, bundle or comparison keeps of it; files that it names are looked for in the folder `beside` first.
+    """An experiment from the text that a result, bundle or comparison keeps of it;
+    files that it names are looked for in the folder `beside` first.
 
-    It means what it meant when it ran: a scheme that it gives no settings ran at the defaults of its time (`Scheme.once`).
+    It means what it meant when it ran: a scheme that it gives no settings ran at the defaults of its time
+    (`Scheme.once`).
 
     Raises:
         ModelError: if the text is not TOML, or what it describes is wrong.
@@ -268,7 +307,12 @@ def loads(text: str, beside: Path | None = None) -> Experiment:
     circuit = table.get("circuit")
     if _is_layered(circuit):
         scheme, schemes = circuit.get("scheme", "fa"), circuit.get("schemes", {})
-        if scheme in family.names() and isinstance(schemes, dict) and scheme not in schemes and (once := family.get(scheme).once):
+        if (
+            scheme in family.names()
+            and isinstance(schemes, dict)
+            and scheme not in schemes
+            and (once := family.get(scheme).once)
+        ):
             circuit["schemes"] = {**schemes, scheme: dict(once)}
     try:
         return from_table(table)

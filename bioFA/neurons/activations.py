@@ -19,7 +19,8 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Activation:
-    """One activation: two NumPy functions, two Brian2 expressions (in `{u}` and in `r`), and whether the rate may be negative."""
+    """One activation: two NumPy functions, two Brian2 expressions (in `{u}` and in `r`),
+    and whether the rate may be negative."""
 
     rate: Callable[[np.ndarray], np.ndarray]
     gain: Callable[[np.ndarray], np.ndarray]
@@ -36,8 +37,12 @@ class Activation:
 ACTIVATIONS = {
     "linear": Activation(lambda u: u.copy(), np.ones_like, "{u}", "1.0", True),
     "tanh": Activation(np.tanh, lambda r: 1.0 - r * r, "tanh({u})", "1 - r**2", True),
-    "logistic": Activation(lambda u: 0.5 * (1.0 + np.tanh(0.5 * u)), lambda r: r * (1.0 - r), "1/(1 + exp(-{u}))", "r*(1 - r)", False),
-    "rectified": Activation(lambda u: np.maximum(u, 0.0), lambda r: (r > 0.0).astype(float), "{u}*int({u} > 0)", "1.0*int(r > 0)", False),
+    "logistic": Activation(
+        lambda u: 0.5 * (1.0 + np.tanh(0.5 * u)), lambda r: r * (1.0 - r), "1/(1 + exp(-{u}))", "r*(1 - r)", False
+    ),
+    "rectified": Activation(
+        lambda u: np.maximum(u, 0.0), lambda r: (r > 0.0).astype(float), "{u}*int({u} > 0)", "1.0*int(r > 0)", False
+    ),
 }
 
 ActivationName = Literal["linear", "tanh", "logistic", "rectified"]

@@ -7,15 +7,17 @@
     gain = height max(0, 1 - |v - A|)  0 in the refractory period        delta = error gain
 
 v is measured in units of the resting threshold's distance from rest, a in units of unit_rate: a neuron that has long
-fired at unit_rate has the threshold 1 + beta. There is no synaptic current: a spike through a weight w moves v at once by
-w / (unit_rate tau). A step does four things in this order: v and a decay for dt, exactly, towards what arrives and what the neuron
-sent in this step; the threshold is tested; 1 is taken off v where it was passed. For `refractory_period`, in whole
-steps, v goes on but is not tested. With beta = 0 the threshold stays where it is.
+fired at unit_rate has the threshold 1 + beta. There is no synaptic current: a spike through a weight w moves v at once
+by w / (unit_rate tau). A step does four things in this order: v and a decay for dt, exactly, towards what arrives and
+what the neuron sent in this step; the threshold is tested; 1 is taken off v where it was passed. For
+`refractory_period`, in whole steps, v goes on but is not tested. With beta = 0 the threshold stays where it is.
 
-The gain is the pseudo-derivative of the train by v, v and A being what the last test saw: in the source that of s, which is
-height unit_rate dt max(0, 1 - |v - A|), so its gamma of 0.3 at dt = 1 ms is height = 3 here, and learning does not depend on dt.
+The gain is the pseudo-derivative of the train by v, v and A being what the last test saw: in the source that of s,
+which is height unit_rate dt max(0, 1 - |v - A|), so its gamma of 0.3 at dt = 1 ms is height = 3 here,
+and learning does not depend on dt.
 
-Source: Bellec et al. (2020), Nat. Commun. 11:3625, eqs. 6, 7, 9 and 10 and methods (pseudo-derivative); there v has another unit.
+Source: Bellec et al. (2020), Nat. Commun. 11:3625, eqs.
+6, 7, 9 and 10 and methods (pseudo-derivative); there v has another unit.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ class AdaptiveLif(IntegrateAndFire):
 
     publishes: ClassVar[tuple[str, ...]] = ("threshold", *IntegrateAndFire.publishes)
     state: ClassVar[Mapping[str, float]] = {**IntegrateAndFire.state, "a": 0.0, "tested": -1.0}
-    """`tested` is v - A at the last threshold test, -1 in the refractory period, where the gain is 0, as it is at rest."""
+    """`tested` is v - A at the last threshold test, -1 in the refractory period, where the gain is 0,
+    as it is at rest."""
     watched: ClassVar[tuple[str, ...]] = ("v", "threshold", "r", "error")
 
     def threshold(self, a: Array) -> Array:
@@ -60,7 +63,14 @@ class AdaptiveLif(IntegrateAndFire):
         tested = np.where(silent, -1.0, v - (1.0 + self.beta * a))
         passed = tested > 0
         left = np.where(passed, steps_of(self.refractory_period, dt), np.maximum(state["left"] - 1, 0))
-        return {**super().advance(state, now, dt), "v": v - passed, "a": a, "fired": passed.astype(float), "left": left, "tested": tested}
+        return {
+            **super().advance(state, now, dt),
+            "v": v - passed,
+            "a": a,
+            "fired": passed.astype(float),
+            "left": left,
+            "tested": tested,
+        }
 
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the published variables."""

@@ -45,25 +45,31 @@ class NeuronModel(Component):
     events: ClassVar[tuple[str, ...]] = ()
     """Published variables that are 0 in every neuron that does not spike in this step."""
     watched: ClassVar[tuple[str, ...]] = ()
-    """What shows a single spiking neuron at work, such as its potential: ports, states and published variables, in the order of a figure."""
+    """What shows a single spiking neuron at work, such as its potential: ports, states and published variables,
+    in the order of a figure."""
     shows_steps: ClassVar[bool] = False
     """Whether a source needs a row for every step of a presentation."""
     compares: ClassVar[str] = "r"
     """The published variable of target and output that an error unit compares."""
     measures: ClassVar[tuple[str, ...]] = ()
-    """Of an error unit that measures the error over a whole presentation: what it publishes as squared error and as the power of the target."""
+    """Of an error unit that measures the error over a whole presentation:
+    what it publishes as squared error and as the power of the target."""
     sends: ClassVar[str] = "r"
     """The published variable that its axon carries to the next layer."""
     spike_signals: ClassVar[tuple[str, ...]] = ()
-    """Published variables that are its spikes, or its spikes low-passed, as a synapse sees them; anything else that a spiking neuron sends is graded."""
+    """Published variables that are its spikes, or its spikes low-passed, as a synapse sees them;
+    anything else that a spiking neuron sends is graded."""
     both_signs: ClassVar[tuple[str, ...]] = ("error", "drive", "perturbation", "delta")
-    """Published variables and ports that may be negative in one moment and positive in another, whatever the parameters; see `signed`."""
+    """Published variables and ports that may be negative in one moment and positive in another,
+    whatever the parameters; see `signed`."""
     shared_parameters: ClassVar[tuple[str, ...]] = ()
-    """The parameters that every population of a network which has one of that name must share, such as the phases of a presentation."""
+    """The parameters that every population of a network which has one of that name must share,
+    such as the phases of a presentation."""
     step_times: ClassVar[Mapping[str, int]] = {}
     """The parameters that are durations of whole steps, and the fewest steps that each may last where it is not 0."""
     baseline: ClassVar[str] = ""
-    """Of a neuron whose spikes carry both signs about a tonic rate: the published variable from which the receiver takes that off."""
+    """Of a neuron whose spikes carry both signs about a tonic rate:
+    the published variable from which the receiver takes that off."""
 
     def required_ports(self) -> tuple[str, ...]:
         """Ports that must receive a pathway, or the model makes no sense."""
@@ -78,7 +84,8 @@ class NeuronModel(Component):
         return variable in self.both_signs
 
     def rounded_times(self, dt: float) -> dict[str, int]:
-        """The durations that are no whole number of steps of dt, and how many steps each is simulated as (`units.steps_of`)."""
+        """The durations that are no whole number of steps of dt,
+        and how many steps each is simulated as (`units.steps_of`)."""
         times = {name: getattr(self, name) for name in self.step_times}
         return {name: steps for name, time in times.items() if abs(time / dt - (steps := steps_of(time, dt))) > WHOLE}
 
@@ -91,7 +98,10 @@ class NeuronModel(Component):
         rounded = self.rounded_times(dt)
         for name, steps in rounded.items():
             if steps < (fewest := self.step_times[name]):
-                raise OutOfRange(f"{type(self).__name__}.{name} must last at least {fewest} step of dt = {dt:g} s, or be 0; got {getattr(self, name):g} s. Give a longer time, or a smaller dt.")
+                raise OutOfRange(
+                    f"{type(self).__name__}.{name} must last at least {fewest} step of dt = {dt:g} s, or be 0; got"
+                    f" {getattr(self, name):g} s. Give a longer time, or a smaller dt."
+                )
         return self.replace(**{name: steps * dt for name, steps in rounded.items()}) if rounded else self
 
     @property
@@ -126,7 +136,8 @@ class NeuronModel(Component):
         return "euler"
 
     def share(self, tau: float, dt: float) -> float:
-        """The share of its distance to what it follows that a low-pass filter goes in one step, as `integration` has it."""
+        """The share of its distance to what it follows that a low-pass filter goes in one step,
+        as `integration` has it."""
         return dt / tau if self.integration() == "euler" else -math.expm1(-dt / tau)
 
     def arrival(self) -> str:
@@ -138,7 +149,8 @@ class NeuronModel(Component):
         return ""
 
     def rate_unit(self) -> NeuronModel | None:
-        """What the neuron is on average: a model without state; None where there is none. A model without state is its own."""
+        """What the neuron is on average: a model without state; None where there is none.
+        A model without state is its own."""
         return None if self.state else self
 
     def unit(self) -> float:

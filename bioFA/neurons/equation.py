@@ -75,4 +75,8 @@ class Equation(NeuronModel):
 
     def expressions(self) -> dict[str, str]:
         """The equations as they were read, with the drive in place of u."""
-        return {"r": self._rate.renamed({"u": "drive"}), "gain": self._slope.renamed({"u": "drive"}), "delta": "error*gain"}
+        return {
+            "r": self._rate.renamed({"u": "drive"}),
+            "gain": self._slope.renamed({"u": "drive"}),
+            "delta": "error*gain",
+        }

@@ -20,7 +20,8 @@ from bioFA.units import Unit
 
 
 class IntegrateAndFire(SpikingNeuron):
-    """A neuron that spikes where its potential passes a threshold; `left` counts the steps of its pause, `tested` is what the test saw."""
+    """A neuron that spikes where its potential passes a threshold; `left` counts the steps of its pause,
+    `tested` is what the test saw."""
 
     tau: Annotated[Number, Unit("s"), Gt(0)] = 20e-3
     refractory_period: Annotated[Number, Unit("s"), Ge(0)] = 2e-3

@@ -41,7 +41,10 @@ class LatencySource(TimedSource):
     def model_post_init(self, context: object) -> None:
         """Refuse a period in which weak inputs would never spike."""
         if 0 < self.period <= self.latest:
-            raise OutOfRange(f"LatencySource.period must be > latest = {self.latest:g} s, or 0 for one spike a presentation; got {self.period:g} s.")
+            raise OutOfRange(
+                f"LatencySource.period must be > latest = {self.latest:g} s, or 0 for one spike a presentation; got"
+                f" {self.period:g} s."
+            )
 
     def s(self, value: Array, time: float, dt: float) -> Array:
         """1 where the neuron spikes in this step, else 0."""

@@ -63,7 +63,11 @@ class LeakyRate(NeuronModel):
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the published variables."""
         activation = ACTIVATIONS[self.activation]
-        return {"r": activation.rate_expression.format(u="u"), "gain": activation.gain_expression, "delta": "error*gain"}
+        return {
+            "r": activation.rate_expression.format(u="u"),
+            "gain": activation.gain_expression,
+            "delta": "error*gain",
+        }
 
     def dynamics(self) -> str:
         """Brian2's reading of the differential equation."""

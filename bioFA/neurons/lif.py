@@ -14,8 +14,8 @@ step arrive in the next. For `refractory_period`, in whole steps, v stays at `v_
 `decay` = "exact" solves the equations of v and I (tau and tau_syn must differ), "euler" makes one Euler step.
 `reset` = "to_value" puts v to `v_reset`, "subtract" takes the threshold off. `test` = "above" is
 v > 1, "reach" v >= 1. The gain is the slope of max(0, c1 tanh(c2 I)), a smooth proxy of the rate
-curve, with c1 = `proxy_height` and c2 = `proxy_slope`; or the pseudo-derivative of the spike itself, v being what the last
-threshold test saw, before its reset.
+curve, with c1 = `proxy_height` and c2 = `proxy_slope`; or the pseudo-derivative of the spike itself, v being what the
+last threshold test saw, before its reset.
 
 Source: Dayan & Abbott (2001), eq. 5.8 and section 5.4; proxy: Samadi, Lillicrap & Tweed (2017),
 Neural Computation 29:578; fast sigmoid: Zenke & Ganguli (2018), Neural Computation 30:1514, eq. 2.6.
@@ -57,7 +57,10 @@ class Lif(IntegrateAndFire):
     def model_post_init(self, context: object) -> None:
         """Refuse time constants for which the exact solution divides by zero."""
         if self.decay == "exact" and abs(self.tau - self.tau_syn) < 1e-6 * self.tau:
-            raise OutOfRange(f"Lif.tau_syn must differ from tau = {self.tau:g} s with decay = 'exact'; got {self.tau_syn:g} s. Use decay = 'euler'.")
+            raise OutOfRange(
+                f"Lif.tau_syn must differ from tau = {self.tau:g} s with decay = 'exact'; got {self.tau_syn:g} s. Use"
+                " decay = 'euler'."
+            )
 
     def gain(self, I: Array, tested: Array) -> Array:  # noqa: E741 - the current's name in every textbook
         """The slope of the smooth proxy of the rate curve, or the pseudo-derivative of the spike."""
@@ -67,7 +70,8 @@ class Lif(IntegrateAndFire):
         return np.where(I > 0.0, slope, 0.0)
 
     def rate_unit(self) -> LifRate | None:
-        """The unit with the rate curve of this neuron; None with the pseudo-derivative of a spike, which is no slope of that curve."""
+        """The unit with the rate curve of this neuron; None with the pseudo-derivative of a spike,
+        which is no slope of that curve."""
         if self.surrogate == "fast_sigmoid":
             return None
         shared = {name: getattr(self, name) for name in LifRate.model_fields}
@@ -89,11 +93,21 @@ class Lif(IntegrateAndFire):
         passed = (v > 1.0 if self.test == "above" else v >= 1.0) & ~silent
         v = np.where(passed, self.v_reset if self.reset == "to_value" else v - 1.0, v)
         left = np.where(passed, steps_of(self.refractory_period, dt), left)
-        return {**super().advance(state, now, dt), "v": v, "I": current, "fired": passed.astype(float), "left": left, "tested": tested}
+        return {
+            **super().advance(state, now, dt),
+            "v": v,
+            "I": current,
+            "fired": passed.astype(float),
+            "left": left,
+            "tested": tested,
+        }
 
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the published variables."""
-        slopes = {"rate": "proxy_height*proxy_slope*(1 - tanh(proxy_slope*I)**2)*int(I > 0)", "fast_sigmoid": "1/(1 + steepness*abs(tested - 1))**2"}
+        slopes = {
+            "rate": "proxy_height*proxy_slope*(1 - tanh(proxy_slope*I)**2)*int(I > 0)",
+            "fast_sigmoid": "1/(1 + steepness*abs(tested - 1))**2",
+        }
         return super().expressions() | {"gain": slopes[self.surrogate]}
 
     def dynamics(self) -> str:

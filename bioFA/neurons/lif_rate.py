@@ -4,7 +4,8 @@
     gain = c1 c2 (1 - tanh^2(c2 u)) where u > 0, else 0                delta = error gain
 
 u is the mean current, in units of the threshold's distance from rest. The gain is the smooth proxy
-that `Lif` uses, with c1 = `proxy_height` and c2 = `proxy_slope`, not the slope of the curve, which has none at the threshold.
+that `Lif` uses, with c1 = `proxy_height` and c2 = `proxy_slope`, not the slope of the curve,
+which has none at the threshold.
 
 Source: Dayan & Abbott (2001), eq. 5.11; proxy: Samadi, Lillicrap & Tweed (2017), Neural Computation 29:578.
 """

@@ -9,14 +9,15 @@
 
 A presentation has two phases: forward, for the time `forward`, and target, until its end, in which the target
 drives the output (`PyramidalOutput`). Their windows begin `settling` after each phase. The basal potential
-is the port `drive`, the apical one the port `error`: both are what arrives, conductances g are those over the leak's. With
-g_apical = 0, as in the source's main experiments, the apical dendrite reaches the soma by its plateaus only.
-A window's mean is kept as a running one, m + (x - m) dt / (time in the window), so that it begins anew by itself, and `change`
-is that of the target window so far; it is 0 before the target window's second step (of `late`, the share of a step, 1, 1/2, 1/3, ...).
-v and r follow their exact solution for ports that are constant within the step.
+is the port `drive`, the apical one the port `error`: both are what arrives, conductances g are those over the leak's.
+With g_apical = 0, as in the source's main experiments, the apical dendrite reaches the soma by its plateaus only.
+A window's mean is kept as a running one, m + (x - m) dt / (time in the window), so that it begins anew by itself, and
+`change` is that of the target window so far; it is 0 before the target window's second step (of `late`, the share of a
+step, 1, 1/2, 1/3, ...). v and r follow their exact solution for ports that are constant within the step.
 
 Source: Guerguiev, Lillicrap & Richards (2017), eLife 6:e22901, methods: soma, plateau potentials at the end of
-each phase, Poisson spikes. Left out: the rise of synaptic currents (pathways carry r, one exponential), and phases of random length.
+each phase, Poisson spikes. Left out: the rise of synaptic currents (pathways carry r, one exponential),
+and phases of random length.
 """
 
 from __future__ import annotations
@@ -51,7 +52,13 @@ class Pyramidal(SpikingNeuron):
     step_times: ClassVar[Mapping[str, int]] = {"forward": 1, "settling": 0}
     ports: ClassVar[tuple[str, ...]] = ("drive", "error", "probe")
     publishes: ClassVar[tuple[str, ...]] = ("early", "late", "rate", "s", "train", "r", "change", "gain")
-    state: ClassVar[Mapping[str, float]] = {"v": 0.0, **SpikingNeuron.state, "soma_forward": 0.0, "apical_forward": 0.0, "apical_target": 0.0}
+    state: ClassVar[Mapping[str, float]] = {
+        "v": 0.0,
+        **SpikingNeuron.state,
+        "soma_forward": 0.0,
+        "apical_forward": 0.0,
+        "apical_target": 0.0,
+    }
     both_signs: ClassVar[tuple[str, ...]] = (*SpikingNeuron.both_signs, "change")
     draws: ClassVar[tuple[str, ...]] = ("chance",)
     watched: ClassVar[tuple[str, ...]] = ("v", "error", "change", "r")
@@ -60,7 +67,8 @@ class Pyramidal(SpikingNeuron):
         """Refuse a forward phase without a window."""
         if self.settling >= self.forward:
             raise OutOfRange(
-                f"{type(self).__name__}.settling must be < forward = {self.forward:g} s; got {self.settling:g} s. No forward window would be left to compare with."
+                f"{type(self).__name__}.settling must be < forward = {self.forward:g} s; got {self.settling:g} s. No"
+                " forward window would be left to compare with."
             )
 
     def early(self, v: Array, time: float, dt: float) -> Array:
@@ -119,10 +127,18 @@ class Pyramidal(SpikingNeuron):
         soma = logistic.format(u="soma_forward")
         early, late = "settling", "(forward + settling)"
         return {
-            "early": f"int(time > {early} - dt/2)*int(time < forward - dt/2)*dt/((time - {early})*int(time > {early}) + dt)",
+            "early": (
+                f"int(time > {early} - dt/2)*int(time < forward - dt/2)*dt/((time - {early})*int(time > {early}) + dt)"
+            ),
             "late": f"int(time > {late} - dt/2)*dt/((time - {late})*int(time > {late}) + dt)",
-            "rate": logistic.format(u="v"), "s": "1.0*int(chance < rate*max_rate*dt)", "train": "s/(max_rate*dt)", "r": "filtered",
-            "change": f"({logistic.format(u='apical_target')} - {logistic.format(u='apical_forward')})*int(late > 0)*int(late < 0.75)",
+            "rate": logistic.format(u="v"),
+            "s": "1.0*int(chance < rate*max_rate*dt)",
+            "train": "s/(max_rate*dt)",
+            "r": "filtered",
+            "change": (
+                f"({logistic.format(u='apical_target')} - {logistic.format(u='apical_forward')})*int(late > 0)*int(late"
+                " < 0.75)"
+            ),
             "gain": f"g_basal/(1 + g_basal + g_apical)*({soma})*(1 - ({soma}))",
         }
 
@@ -133,6 +149,7 @@ class Pyramidal(SpikingNeuron):
     def arrival(self) -> str:
         """Brian2's reading of the means, which take in the potentials of this step."""
         return "\n".join((
-            "soma_forward = soma_forward + early*(v - soma_forward)", "apical_forward = apical_forward + early*(error - apical_forward)",
+            "soma_forward = soma_forward + early*(v - soma_forward)",
+            "apical_forward = apical_forward + early*(error - apical_forward)",
             "apical_target = apical_target + late*(error - apical_target)",
         ))

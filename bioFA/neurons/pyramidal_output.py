@@ -1,15 +1,18 @@
-"""Output neuron of a network of pyramidal neurons: a soma and a basal dendrite, and a teaching current in the target phase.
+"""Output neuron of a network of pyramidal neurons: a soma and a basal dendrite,
+and a teaching current in the target phase.
 
-    tau dv/dt = -v + g_basal (drive - v) + g_teach (E_teach (2 target - 1) - v)       the last term in the target phase only
+    tau dv/dt = -v + g_basal (drive - v) + g_teach (E_teach (2 target - 1) - v)       the last term in the target phase
+    only
     s, train, r, gain, and the phases and their windows                               as in `Pyramidal`
     answer = sigma(mean of v in the forward window)
     change = mean of sigma(v) in the target window - answer
 
-The teaching current is one conductance whose reversal potential is +E_teach where the target is 1, and -E_teach where it
-is 0: an excitatory and an inhibitory conductance, g_teach target and g_teach (1 - target). The network's answer is `answer`, which is
-known before the target is shown.
+The teaching current is one conductance whose reversal potential is +E_teach where the target is 1, and -E_teach where
+it is 0: an excitatory and an inhibitory conductance, g_teach target and g_teach (1 - target). The network's answer is
+`answer`, which is known before the target is shown.
 
-Source: Guerguiev, Lillicrap & Richards (2017), eLife 6:e22901, methods: output layer, teaching current, loss of the output.
+Source: Guerguiev, Lillicrap & Richards (2017), eLife 6:e22901, methods: output layer, teaching current,
+loss of the output.
 """
 
 from __future__ import annotations
@@ -34,7 +37,18 @@ class PyramidalOutput(Pyramidal):
     E_teach: Annotated[Number, Gt(0)] = 4.0
 
     ports: ClassVar[tuple[str, ...]] = ("drive", "target")
-    publishes: ClassVar[tuple[str, ...]] = ("early", "late", "taught", "rate", "s", "train", "r", "answer", "change", "gain")
+    publishes: ClassVar[tuple[str, ...]] = (
+        "early",
+        "late",
+        "taught",
+        "rate",
+        "s",
+        "train",
+        "r",
+        "answer",
+        "change",
+        "gain",
+    )
     state: ClassVar[Mapping[str, float]] = {"v": 0.0, **SpikingNeuron.state, "soma_forward": 0.0, "rate_target": 0.0}
     watched: ClassVar[tuple[str, ...]] = ("v", "change", "r")
 
@@ -69,7 +83,8 @@ class PyramidalOutput(Pyramidal):
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the published variables."""
         return super().expressions() | {
-            "taught": "1.0*int(time > forward - dt/2)", "answer": ACTIVATIONS["logistic"].rate_expression.format(u="soma_forward"),
+            "taught": "1.0*int(time > forward - dt/2)",
+            "answer": ACTIVATIONS["logistic"].rate_expression.format(u="soma_forward"),
             "change": "(rate_target - answer)*int(late > 0)*int(late < 0.75)",
         }
 
@@ -80,4 +95,7 @@ class PyramidalOutput(Pyramidal):
 
     def arrival(self) -> str:
         """Brian2's reading of the means."""
-        return "soma_forward = soma_forward + early*(v - soma_forward)\nrate_target = rate_target + late*(rate - rate_target)"
+        return (
+            "soma_forward = soma_forward + early*(v - soma_forward)\nrate_target = rate_target + late*(rate -"
+            " rate_target)"
+        )

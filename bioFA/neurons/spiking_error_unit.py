@@ -80,9 +80,18 @@ class SpikingErrorUnit(SpikingNeuron):
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the published variables."""
         sign = "" if self.polarity == "on" else "-"
-        return {"mismatch": "target - prediction", "loss": "mismatch**2/2", "s": "fired", "train": f"{sign}s/(unit_rate*dt)", "r": "filtered"}
+        return {
+            "mismatch": "target - prediction",
+            "loss": "mismatch**2/2",
+            "s": "fired",
+            "train": f"{sign}s/(unit_rate*dt)",
+            "r": "filtered",
+        }
 
     def spiking(self) -> str:
-        """Brian2's reading of integration (by statements, for the bound of v), threshold test, and what the spike takes."""
+        """Brian2's reading of integration (by statements, for the bound of v), threshold test,
+        and what the spike takes."""
         sign = "" if self.polarity == "on" else "-"
-        return "\n".join((f"v = clip(v + dt*unit_rate*({sign}mismatch), 0, inf)", "fired = 1.0*int(v >= 1)", "v = v - fired"))
+        return "\n".join(
+            (f"v = clip(v + dt*unit_rate*({sign}mismatch), 0, inf)", "fired = 1.0*int(v >= 1)", "v = v - fired")
+        )

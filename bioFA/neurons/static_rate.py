@@ -44,4 +44,8 @@ class StaticRate(NeuronModel):
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the same equations."""
         activation = ACTIVATIONS[self.activation]
-        return {"r": activation.rate_expression.format(u="drive"), "gain": activation.gain_expression, "delta": "error*gain"}
+        return {
+            "r": activation.rate_expression.format(u="drive"),
+            "gain": activation.gain_expression,
+            "delta": "error*gain",
+        }

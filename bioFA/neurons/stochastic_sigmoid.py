@@ -71,7 +71,10 @@ class StochasticSigmoid(SpikingNeuron):
 
     def advance(self, state: Mapping[str, Array], now: Mapping[str, Array], dt: float) -> dict[str, Array]:
         """u moves towards the drive, and the trace towards the train, each by its share."""
-        return {**super().advance(state, now, dt), "u": state["u"] + self.share(self.tau, dt) * (now["drive"] - state["u"])}
+        return {
+            **super().advance(state, now, dt),
+            "u": state["u"] + self.share(self.tau, dt) * (now["drive"] - state["u"]),
+        }
 
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the published variables."""

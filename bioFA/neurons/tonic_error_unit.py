@@ -41,7 +41,14 @@ class TonicErrorUnit(SpikingNeuron):
     publishes: ClassVar[tuple[str, ...]] = ("mismatch", "loss", "rate", "s", "train", "r")
     state: ClassVar[Mapping[str, float]] = {"u": 0.0, **SpikingNeuron.state}
     draws: ClassVar[tuple[str, ...]] = ("chance",)
-    both_signs: ClassVar[tuple[str, ...]] = (*SpikingNeuron.both_signs, "target", "prediction", "mismatch", "train", "r")
+    both_signs: ClassVar[tuple[str, ...]] = (
+        *SpikingNeuron.both_signs,
+        "target",
+        "prediction",
+        "mismatch",
+        "train",
+        "r",
+    )
     baseline: ClassVar[str] = "train"
     events: ClassVar[tuple[str, ...]] = ("s",)
     watched: ClassVar[tuple[str, ...]] = ("mismatch", "u", "r")
@@ -72,13 +79,20 @@ class TonicErrorUnit(SpikingNeuron):
 
     def advance(self, state: Mapping[str, Array], now: Mapping[str, Array], dt: float) -> dict[str, Array]:
         """u moves towards the mismatch, and the trace towards the train, each by its share."""
-        return {**super().advance(state, now, dt), "u": state["u"] + self.share(self.tau, dt) * (now["mismatch"] - state["u"])}
+        return {
+            **super().advance(state, now, dt),
+            "u": state["u"] + self.share(self.tau, dt) * (now["mismatch"] - state["u"]),
+        }
 
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the published variables."""
         return {
-            "mismatch": "target - prediction", "loss": "mismatch**2/2", "rate": "1/(1 + exp(-u/width))", "s": "1.0*int(chance < rate*max_rate*dt)",
-            "train": "4*width*(s/(max_rate*dt) - 0.5)", "r": "filtered",
+            "mismatch": "target - prediction",
+            "loss": "mismatch**2/2",
+            "rate": "1/(1 + exp(-u/width))",
+            "s": "1.0*int(chance < rate*max_rate*dt)",
+            "train": "4*width*(s/(max_rate*dt) - 0.5)",
+            "r": "filtered",
         }
 
     def dynamics(self) -> str:

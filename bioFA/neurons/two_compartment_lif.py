@@ -41,7 +41,10 @@ class TwoCompartmentLif(Lif):
         """Refuse a gate that is never open."""
         super().model_post_init(context)
         if self.gate_low >= self.gate_high:
-            raise OutOfRange(f"TwoCompartmentLif.gate_low must be < gate_high = {self.gate_high:g}; got {self.gate_low:g}. No synapse would ever learn.")
+            raise OutOfRange(
+                f"TwoCompartmentLif.gate_low must be < gate_high = {self.gate_high:g}; got {self.gate_low:g}. No"
+                " synapse would ever learn."
+            )
 
     def dendrite(self, U: Array) -> Array:
         """The low-passed error."""
@@ -60,11 +63,18 @@ class TwoCompartmentLif(Lif):
 
     def advance(self, state: Mapping[str, Array], now: Mapping[str, Array], dt: float) -> dict[str, Array]:
         """The soma as in `Lif`; U moves towards the error by its share."""
-        return {**super().advance(state, now, dt), "U": state["U"] + self.share(self.tau_dendrite, dt) * (np.asarray(now["error"]) - state["U"])}
+        return {
+            **super().advance(state, now, dt),
+            "U": state["U"] + self.share(self.tau_dendrite, dt) * (np.asarray(now["error"]) - state["U"]),
+        }
 
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the published variables."""
-        return super().expressions() | {"gain": "1.0*int(I > gate_low)*int(I < gate_high)", "dendrite": "U", "delta": "dendrite*gain"}
+        return super().expressions() | {
+            "gain": "1.0*int(I > gate_low)*int(I < gate_high)",
+            "dendrite": "U",
+            "delta": "dendrite*gain",
+        }
 
     def dynamics(self) -> str:
         """Brian2's reading of the differential equations."""

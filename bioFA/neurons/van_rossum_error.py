@@ -35,7 +35,12 @@ class VanRossumError(NeuronModel):
     ports: ClassVar[tuple[str, ...]] = ("target", "prediction")
     publishes: ClassVar[tuple[str, ...]] = ("mismatch", "r", "distance", "power")
     state: ClassVar[Mapping[str, float]] = {
-        "rising": 0.0, "filtered": 0.0, "target_rising": 0.0, "target_filtered": 0.0, "distance_so_far": 0.0, "power_so_far": 0.0,
+        "rising": 0.0,
+        "filtered": 0.0,
+        "target_rising": 0.0,
+        "target_filtered": 0.0,
+        "distance_so_far": 0.0,
+        "power_so_far": 0.0,
     }
     both_signs: ClassVar[tuple[str, ...]] = (*NeuronModel.both_signs, "target", "prediction", "mismatch", "r")
     compares: ClassVar[str] = "train"
@@ -83,8 +88,10 @@ class VanRossumError(NeuronModel):
     def dynamics(self) -> str:
         """Brian2's reading of the filters."""
         return "\n".join((
-            "drising/dt = (mismatch - rising)/tau_rise : 1", "dfiltered/dt = (rising - filtered)/tau_decay : 1",
-            "dtarget_rising/dt = (target - target_rising)/tau_rise : 1", "dtarget_filtered/dt = (target_rising - target_filtered)/tau_decay : 1",
+            "drising/dt = (mismatch - rising)/tau_rise : 1",
+            "dfiltered/dt = (rising - filtered)/tau_decay : 1",
+            "dtarget_rising/dt = (target - target_rising)/tau_rise : 1",
+            "dtarget_filtered/dt = (target_rising - target_filtered)/tau_decay : 1",
         ))
 
     def integration(self) -> str:

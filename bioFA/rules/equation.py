@@ -42,7 +42,10 @@ class Equation(PlasticityRule):
     def _expression(self) -> Expression:
         read = parse(right_side(self.equation, "dw/dt"))
         ends = [name for name in read.names if name.endswith(("_pre", "_post"))]
-        return parse(right_side(self.equation, "dw/dt"), [*ends, "r_pre", "error_post", "w", "w_partner", "T", "learning_rate", *self.constants])
+        return parse(
+            right_side(self.equation, "dw/dt"),
+            [*ends, "r_pre", "error_post", "w", "w_partner", "T", "learning_rate", *self.constants],
+        )
 
     def _ending(self, ending: str) -> tuple[str, ...]:
         return tuple(name.removesuffix(ending) for name in self._expression.names if name.endswith(ending))

@@ -3,11 +3,12 @@
     T dw_ij/dt = eta change_i gain_i r_j            i: postsynaptic, j: presynaptic
 
 Of a hidden neuron (`Pyramidal`), change_i = alpha_t - alpha_f is the difference of its plateau potentials and gain_i =
-k sigma'(v_f) the slope of its rate, so that eta = eta_0 P_0 max_rate^2 of the source; of an output neuron (`PyramidalOutput`) change_i is
-what the teaching current adds to its rate. The feedback that makes the plateaus are the output's spikes, through fixed random weights.
-Weights change at the end of the target phase, while learning is on (`learning_onset`), which must lie in the target window. The presynaptic
-activity is r_j at that time, where the source takes its mean over the forward phase; both have the same mean while the stimulus stays and
-the apical dendrite leaves the soma alone (g_apical = 0).
+k sigma'(v_f) the slope of its rate, so that eta = eta_0 P_0 max_rate^2 of the source; of an output neuron
+(`PyramidalOutput`) change_i is what the teaching current adds to its rate. The feedback that makes the plateaus are the
+output's spikes, through fixed random weights. Weights change at the end of the target phase, while learning is on
+(`learning_onset`), which must lie in the target window. The presynaptic activity is r_j at that time, where the source
+takes its mean over the forward phase; both have the same mean while the stimulus stays and the apical dendrite leaves
+the soma alone (g_apical = 0).
 
 Source: Guerguiev, Lillicrap & Richards (2017), eLife 6:e22901, methods: gradients of the hidden and the output loss.
 """

@@ -1,4 +1,5 @@
-"""What the neurons of a spiking network did in a few presentations: every spike, and the course of sample neurons, as plain data.
+"""What the neurons of a spiking network did in a few presentations: every spike, and the course of sample neurons,
+as plain data.
 
 It comes from one pass of the NumPy reference over the first training presentations, at the weights with
 which a run ended and with learning off (`diagnosis.py`), and is kept in the result, so that drawing it
@@ -47,7 +48,10 @@ def activity(segment: Segment) -> Activity | None:
         return None
     trains = {name: raster.reshape(-1, raster.shape[-1]) for name, raster in segment.rasters.items()}
     courses = {name: course.reshape(-1, course.shape[-1]) for name, course in segment.courses.items()}
-    sampled = {name: _sample(trains[name].sum(axis=0, dtype=int)) for name in dict.fromkeys(name.split(".")[0] for name in courses)}
+    sampled = {
+        name: _sample(trains[name].sum(axis=0, dtype=int))
+        for name in dict.fromkeys(name.split(".")[0] for name in courses)
+    }
     return Activity(
         presentations=len(next(iter(segment.rasters.values()))),
         spikes={name: np.argwhere(train).astype(np.int32) for name, train in trains.items()},

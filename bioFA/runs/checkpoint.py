@@ -65,7 +65,8 @@ INTERVAL, LARGEST = 1.0, 16 * 1024**2
 
 @dataclass(frozen=True)
 class Run:
-    """What is run: all that a result follows from, with the SHA-256 of the data and of given weights; `start` is its first presentation."""
+    """What is run: all that a result follows from, with the SHA-256 of the data and of given weights;
+    `start` is its first presentation."""
 
     experiment: Experiment
     seed: int
@@ -99,7 +100,9 @@ class Stretch:
 class Checkpoint:
     """The stretches of a run in a folder. Made by `begin` and `reopen`, which hold the folder's lock."""
 
-    def __init__(self, folder: Path, run: Run, count: int, lock: Held, made: list[Path] | None = None, resumed: bool = False):
+    def __init__(
+        self, folder: Path, run: Run, count: int, lock: Held, made: list[Path] | None = None, resumed: bool = False
+    ):
         self._lock = lock
         self.folder = folder
         self.run = run
@@ -119,7 +122,9 @@ class Checkpoint:
         for number in range(self.count):
             stretch = _read_stretch(_path(self.place, number))
             if stretch is None:
-                raise DamagedFile(f"'{_path(self.place, number)}' was damaged a moment ago. Look to the disk, then try again.")
+                raise DamagedFile(
+                    f"'{_path(self.place, number)}' was damaged a moment ago. Look to the disk, then try again."
+                )
             yield stretch
 
     def keep(self, stretch: Stretch) -> None:
@@ -147,7 +152,8 @@ class Checkpoint:
                 self.count += 1
         except OSError as error:
             raise CannotWrite(
-                f"the run's state could not be kept in '{self.place}': {error}. Make space; then 'biofa resume {shlex.quote(str(self.folder))}' goes on."
+                f"the run's state could not be kept in '{self.place}': {error}. Make space; then 'biofa resume"
+                f" {shlex.quote(str(self.folder))}' goes on."
             ) from None
         self._written = time.monotonic()
 
@@ -159,7 +165,11 @@ class Checkpoint:
         """
         if not self._lock.valid:
             gone = not (self.place / LOCK).exists()
-            raise TakenOver(f"'{self.folder}' was removed or moved while the run was in it." if gone else f"another process has taken over the run in '{self.folder}'. It goes on there.")
+            raise TakenOver(
+                f"'{self.folder}' was removed or moved while the run was in it."
+                if gone
+                else f"another process has taken over the run in '{self.folder}'. It goes on there."
+            )
 
     @property
     def is_new(self) -> bool:
@@ -167,7 +177,8 @@ class Checkpoint:
         return not self.resumed and self.count + len(self._waiting) == 1
 
     def remove(self) -> None:
-        """Take the checkpoint folder away: the run has its result, or can have none. What another process has taken over stays."""
+        """Take the checkpoint folder away: the run has its result, or can have none.
+        What another process has taken over stays."""
         self._waiting.clear()
         if not self._lock.valid:
             return
@@ -217,7 +228,8 @@ def begin(folder: Path, run: Run, state: Mapping[str, Array]) -> Iterator[Checkp
 def reopen(folder: Path, force: bool = False) -> Iterator[Checkpoint]:
     """Take up an unfinished run where its last whole stretch ended; hold its lock meanwhile.
 
-    With `force`, also one that another process seems to run: whether it lives or not, it can write nothing there any more.
+    With `force`, also one that another process seems to run: whether it lives or not,
+    it can write nothing there any more.
 
     Raises:
         FileError: if there is no unfinished run, it is damaged or from another bioFA, or another process runs it.
@@ -225,21 +237,29 @@ def reopen(folder: Path, force: bool = False) -> Iterator[Checkpoint]:
     if not is_unfinished(folder):
         if (folder / RESULT).is_file():
             raise AlreadyFinished(f"the run in '{folder}' is finished; its result is '{folder / RESULT}'.")
-        raise NoSuchFile(f"there is no run in '{folder}'. Give the folder of a run that was stopped, or begin one with 'biofa run MODEL --out {folder}'.")
+        raise NoSuchFile(
+            f"there is no run in '{folder}'. Give the folder of a run that was stopped, or begin one with 'biofa run"
+            f" MODEL --out {folder}'."
+        )
     try:
         lock = hold(folder / FOLDER / LOCK, wait=False)
         if lock is None and force:
             take_over(folder / FOLDER / LOCK)
             lock = hold(folder / FOLDER / LOCK, wait=False)
     except OSError as error:
-        raise CannotWrite(f"'{folder}' cannot be written ({error.strerror}). Make it writable to go on with its run.") from None
+        raise CannotWrite(
+            f"'{folder}' cannot be written ({error.strerror}). Make it writable to go on with its run."
+        ) from None
     with _or_refused(lock, folder) as held:
         if not is_unfinished(folder):
             raise AlreadyFinished(f"the run in '{folder}' has just been finished by another process.")
         run = _read_run(folder)
         count = next(number for number in range(10**6) if _read_stretch(_path(folder / FOLDER, number)) is None)
         if count == 0:
-            raise DamagedFile(f"'{_path(folder / FOLDER, 0)}' is damaged, so the run cannot go on. Remove '{folder}' and run it again.")
+            raise DamagedFile(
+                f"'{_path(folder / FOLDER, 0)}' is damaged, so the run cannot go on. Remove '{folder}' and run it"
+                " again."
+            )
         run = dataclasses.replace(run, resumed=run.resumed + 1)
         _clean(folder, count)
         _write_run(folder, run)
@@ -259,7 +279,10 @@ def refuse_taken(folder: Path) -> None:
         FileError: saying which, and what to do.
     """
     if is_unfinished(folder):
-        raise PlaceBusy(f"'{folder}' holds an unfinished run. Unless a process still runs it, go on with it: biofa resume {shlex.quote(str(folder))}. Or give another folder.")
+        raise PlaceBusy(
+            f"'{folder}' holds an unfinished run. Unless a process still runs it, go on with it: biofa resume"
+            f" {shlex.quote(str(folder))}. Or give another folder."
+        )
     if (folder / RESULT).exists():
         raise PlaceTaken(f"'{folder}' already holds a result ({RESULT}). Give another folder, or remove that one.")
 
@@ -268,8 +291,8 @@ def refuse_taken(folder: Path) -> None:
 def _or_refused(lock: Held | None, folder: Path) -> Iterator[Held]:
     if lock is None:
         raise PlaceBusy(
-            f"another process is running in '{folder}' now ({holder(folder / FOLDER / LOCK)}). Wait for it, or give another folder. "
-            f"If it is on a machine that is gone: biofa resume {shlex.quote(str(folder))} --force"
+            f"another process is running in '{folder}' now ({holder(folder / FOLDER / LOCK)}). Wait for it, or give"
+            f" another folder. If it is on a machine that is gone: biofa resume {shlex.quote(str(folder))} --force"
         )
     with lock:
         yield lock
@@ -315,7 +338,9 @@ def _write_run(folder: Path, run: Run) -> None:
         with written_whole(folder / FOLDER / RUN) as partial:
             partial.write_text(json.dumps(entry))
     except OSError as error:
-        raise CannotWrite(f"'{folder / FOLDER}' cannot be written: {error}. Make space, or give another folder.") from None
+        raise CannotWrite(
+            f"'{folder / FOLDER}' cannot be written: {error}. Make space, or give another folder."
+        ) from None
 
 
 def _read_run(folder: Path) -> Run:
@@ -323,7 +348,10 @@ def _read_run(folder: Path) -> Run:
     try:
         entry = json.loads(path.read_bytes())
         if entry["format"] != FORMAT:
-            raise WrongVersion(f"'{path}' was written by another bioFA (format {entry['format']}; this one reads {FORMAT}). Go on with that one.")
+            raise WrongVersion(
+                f"'{path}' was written by another bioFA (format {entry['format']}; this one reads {FORMAT}). Go on with"
+                " that one."
+            )
         if hashlib.sha256(entry["run"].encode()).hexdigest() != entry["sha256"]:
             raise ValueError("its checksum is wrong")
         fields = json.loads(entry["run"])
@@ -336,16 +364,23 @@ def _read_run(folder: Path) -> Run:
     for package in DECIDING:
         if run.versions.get(package) != here[package] and not (package == "brian2" and run.backend == "numpy"):
             raise ChangedSince(
-                f"the run in '{folder}' was begun with {package} {run.versions.get(package)}; here is {here[package]}, which may give other numbers. "
-                f"Go on with {package} {run.versions.get(package)}, or run it again in another folder."
+                f"the run in '{folder}' was begun with {package} {run.versions.get(package)}; here is {here[package]},"
+                f" which may give other numbers. Go on with {package} {run.versions.get(package)}, or run it again in"
+                " another folder."
             )
     return run
 
 
 def _write_stretch(path: Path, stretch: Stretch) -> None:
     with sealed(path) as file:
-        kept = {"stop": stretch.stop, "measured": stretch.measured, "seconds": stretch.seconds, "evaluations": stretch.evaluations,
-                "engine": stretch.engine, "records": stretch.recording is not None}
+        kept = {
+            "stop": stretch.stop,
+            "measured": stretch.measured,
+            "seconds": stretch.seconds,
+            "evaluations": stretch.evaluations,
+            "engine": stretch.engine,
+            "records": stretch.recording is not None,
+        }
         file.attrs["stretch"] = json.dumps(kept)
         for name, array in stretch.state.items():
             file.create_dataset(f"state/{name}", data=array)

@@ -41,7 +41,8 @@ RESULT = "result.h5"
 UNEQUAL = 2.0
 """Classes are unequal where one has so many times as many examples as another."""
 LAST_EXAMPLES = 50
-"""The training error of a run is taken over this many of its last recorded presentations, or the last half of fewer than twice as many."""
+"""The training error of a run is taken over this many of its last recorded presentations,
+or the last half of fewer than twice as many."""
 LAST_ANGLES = 200
 """The alignment of a run is the median over its last this many presentations, or the last half of no more."""
 ACTIVITY = ("spikes", "sampled", "courses")
@@ -52,7 +53,8 @@ BINS = 100
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong with a run (`diagnosis.py`): its kind, the population, pathway or variable, and the words for it."""
+    """One thing that is wrong with a run (`diagnosis.py`): its kind, the population, pathway or variable,
+    and the words for it."""
 
     kind: str
     place: str
@@ -65,8 +67,9 @@ class Result:
 
     `recording` holds what was recorded, `targets` `(n, n_out)` the targets of those
     presentations; `snapshots[name]` stacks `pathway.w` at the presentations `snapshots_at`,
-    the first of them 0; `evaluations` are rows `presentation, split, nse, error`; `findings` say what is wrong with the run;
-    `firing_rates` are the mean rates in Hz of spiking populations at its end, and `activity` their spikes, where neurons spike.
+    the first of them 0; `evaluations` are rows `presentation, split, nse, error`; `findings` say what is wrong with the
+    run; `firing_rates` are the mean rates in Hz of spiking populations at its end, and `activity` their spikes,
+    where neurons spike.
     """
 
     experiment: Experiment
@@ -90,7 +93,8 @@ class Result:
         """NSE of each recorded presentation, before learning from it, `(n,)`; between spike trains the van
         Rossum distance over that of a silent output."""
         error, power = self.experiment.squares(self.recording.arrays, self.targets)
-        return error / power.mean() if power.any() else np.full(len(power), np.nan)  # targets that are all 0 have no power to measure against
+        # targets that are all 0 have no power to measure against
+        return error / power.mean() if power.any() else np.full(len(power), np.nan)
 
     @cached_property
     def feedback_angles(self) -> dict[str, Array]:
@@ -111,7 +115,11 @@ class Result:
             pairs = [self._pair(pathway, index) for index in range(len(self.snapshots_at))]
             course[pathway.name] = {
                 name: np.array([measure(b, w) if w.any() and b.any() else np.nan for b, w in pairs])
-                for name, measure in (("alignment", alignment_angle), ("pseudoinverse", pseudoinverse_angle), ("norm_ratio", norm_ratio))
+                for name, measure in (
+                    ("alignment", alignment_angle),
+                    ("pseudoinverse", pseudoinverse_angle),
+                    ("norm_ratio", norm_ratio),
+                )
             }
         return course
 
@@ -122,7 +130,8 @@ class Result:
         if pathway.weights.shares is not None and pathway.weights.shares == pathway.stands_for:
             pathway = network.arriving(pathway.target, "probe")[0]
         weights = {name: array[index] for name, array in self.snapshots.items()}
-        if pathway.weights.redrawn:  # another matrix in every presentation, so none to keep: their mean magnitudes are equal
+        # another matrix in every presentation, so none to keep: their mean magnitudes are equal
+        if pathway.weights.redrawn:
             weights[f"{pathway.name}.w"] = np.ones(network.shape(pathway))
         return network.effective(pathway, weights), forward
 
@@ -136,7 +145,8 @@ class Result:
 
     @cached_property
     def confusion(self) -> dict[str, Array]:
-        """For each split with classes, how many examples of each (row) were answered as each (column) at the end, `(classes, classes)`; not in results of older versions."""
+        """For each split with classes, how many examples of each (row) were answered as each (column) at the end,
+        `(classes, classes)`; not in results of older versions."""
         return {
             str(row["split"]): np.array(row["confusion"]) for row in self.evaluations
             if row["presentation"] == self.presentations and row.get("confusion") is not None
@@ -144,26 +154,33 @@ class Result:
 
     @property
     def class_errors(self) -> dict[str, Array]:
-        """For each split of `confusion`, the share of each class that was answered wrongly, `(classes,)`; NaN of a class without examples."""
+        """For each split of `confusion`, the share of each class that was answered wrongly, `(classes,)`;
+        NaN of a class without examples."""
         with np.errstate(invalid="ignore"):
             return {split: 1 - np.diag(matrix) / matrix.sum(axis=1) for split, matrix in self.confusion.items()}
 
     @property
     def class_balance(self) -> dict[str, dict[str, float]]:
-        """What an error rate is to be seen beside, for each split of `confusion`: `largest`, the share of the most frequent class; `constant_error`, the error of
-        always answering it; `balanced_error`, the mean over classes of the error of each."""
+        """What an error rate is to be seen beside, for each split of `confusion`: `largest`, the share of the most
+        frequent class; `constant_error`, the error of always answering it; `balanced_error`,
+        the mean over classes of the error of each."""
         found = {}
         for split, matrix in self.confusion.items():
             shares = matrix.sum(axis=1) / matrix.sum()
             balanced = float(np.nanmean(self.class_errors[split]))
-            found[split] = {"largest": float(shares.max()), "constant_error": float(1 - shares.max()), "balanced_error": balanced}
+            found[split] = {
+                "largest": float(shares.max()),
+                "constant_error": float(1 - shares.max()),
+                "balanced_error": balanced,
+            }
         return found
 
     @property
     def metrics(self) -> dict[str, float]:
         """The numbers of the run: `nse` over the last 50 recorded training presentations, `nse_first`
-        over the first 50 (the last and the first half of fewer than 100; neither where none was recorded), and `<split>_nse`, `<split>_error` at the end, as fractions. Between spike trains also
-        `van_rossum` and `van_rossum_first`, the distance itself, and `<split>_van_rossum`."""
+        over the first 50 (the last and the first half of fewer than 100; neither where none was recorded), and
+        `<split>_nse`, `<split>_error` at the end, as fractions. Between spike trains also `van_rossum` and
+        `van_rossum_first`, the distance itself, and `<split>_van_rossum`."""
         curve, found = self.learning_curve, {}
         count = late_part(len(curve), LAST_EXAMPLES)
         if count:
@@ -183,15 +200,21 @@ class Result:
 
     @cached_property
     def spike_statistics(self) -> dict[str, dict[str, float | None]]:
-        """CV of intervals, Fano factor and correlation of each spiking population in its `activity` (`analysis/spikes.py`); empty without one.
+        """CV of intervals, Fano factor and correlation of each spiking population in its `activity`
+        (`analysis/spikes.py`); empty without one.
 
         Raises:
             MissingError: if Elephant is not installed.
         """
         protocol = self.experiment.protocol
-        return {} if self.activity is None else {
-            name: spike_statistics(spikes, self.activity.presentations, protocol.steps, protocol.step) for name, spikes in self.activity.spikes.items()
-        }
+        return (
+            {}
+            if self.activity is None
+            else {
+                name: spike_statistics(spikes, self.activity.presentations, protocol.steps, protocol.step)
+                for name, spikes in self.activity.spikes.items()
+            }
+        )
 
     @property
     def trained(self) -> Trained:
@@ -206,23 +229,34 @@ class Result:
     def frames(self) -> dict[str, pd.DataFrame]:
         """The courses of the run as pandas tables.
 
-        `learning_curve`: presentation, nse, one row a recorded presentation; `evaluations`: presentation, split, nse, error (a
-        fraction, missing without labels); `alignment`: presentation, pathway, alignment, pseudoinverse (degrees), norm_ratio, one row a snapshot and feedback pathway.
+        `learning_curve`: presentation, nse, one row a recorded presentation; `evaluations`: presentation, split, nse,
+        error (a fraction, missing without labels); `alignment`: presentation, pathway, alignment,
+        pseudoinverse (degrees), norm_ratio, one row a snapshot and feedback pathway.
         """
         import pandas as pd
 
         alignment = [
-            {"presentation": int(at), "pathway": name, **{measure: float(values[index]) for measure, values in course.items()}}
-            for name, course in self.alignment_course.items() for index, at in enumerate(self.snapshots_at)
+            {
+                "presentation": int(at),
+                "pathway": name,
+                **{measure: float(values[index]) for measure, values in course.items()},
+            }
+            for name, course in self.alignment_course.items()
+            for index, at in enumerate(self.snapshots_at)
         ]
         return {
             "learning_curve": pd.DataFrame({"presentation": self.recording.at, "nse": self.learning_curve}),
-            "evaluations": pd.DataFrame([dict(row) for row in self.evaluations], columns=["presentation", "split", "nse", "error"]),
-            "alignment": pd.DataFrame(alignment, columns=["presentation", "pathway", "alignment", "pseudoinverse", "norm_ratio"]),
+            "evaluations": pd.DataFrame(
+                [dict(row) for row in self.evaluations], columns=["presentation", "split", "nse", "error"]
+            ),
+            "alignment": pd.DataFrame(
+                alignment, columns=["presentation", "pathway", "alignment", "pseudoinverse", "norm_ratio"]
+            ),
         }
 
     def to_xarray(self) -> Any:
-        """The run as an xarray `Dataset`: weights `pathway` over `snapshot`, post- and presynaptic neuron, recordings over `presentation`.
+        """The run as an xarray `Dataset`: weights `pathway` over `snapshot`, post- and presynaptic neuron,
+        recordings over `presentation`.
 
         Raises:
             MissingError: if xarray is not installed.
@@ -236,8 +270,14 @@ class Result:
             pathway = network.pathway(name.removesuffix(".w"))
             arrays[pathway.name] = (("snapshot", f"{pathway.target}_neuron", f"{pathway.source}_presynaptic"), array)
         return xarray.Dataset(
-            arrays, coords={"presentation": self.recording.at, "snapshot": self.snapshots_at},
-            attrs={"model": self.experiment.name, "scheme": self.experiment.scheme, "seed": self.seed, "presentations": self.presentations},
+            arrays,
+            coords={"presentation": self.recording.at, "snapshot": self.snapshots_at},
+            attrs={
+                "model": self.experiment.name,
+                "scheme": self.experiment.scheme,
+                "seed": self.seed,
+                "presentations": self.presentations,
+            },
         )
 
     def summary(self) -> dict[str, Any]:
@@ -252,11 +292,17 @@ class Result:
             "rates": self.experiment.rates_in_use(),
             "metrics": self.metrics,
             "confusion": {split: matrix.tolist() for split, matrix in self.confusion.items()},
-            "class_errors": {split: errors.tolist() for split, errors in self.class_errors.items()}, "class_balance": self.class_balance,
+            "class_errors": {split: errors.tolist() for split, errors in self.class_errors.items()},
+            "class_balance": self.class_balance,
             "alignment": self.alignment,
-            "feedback_angle": {name: _median(course[len(course) - late_angles(len(course)):]) for name, course in self.feedback_angles.items()},
-            "findings": [asdict(finding) for finding in self.findings], "rounded_times": dict(self.experiment.rounded_times),
-            "firing_rates_hz": dict(self.firing_rates), "firing_rates_window": self.window,
+            "feedback_angle": {
+                name: _median(course[len(course) - late_angles(len(course)) :])
+                for name, course in self.feedback_angles.items()
+            },
+            "findings": [asdict(finding) for finding in self.findings],
+            "rounded_times": dict(self.experiment.rounded_times),
+            "firing_rates_hz": dict(self.firing_rates),
+            "firing_rates_window": self.window,
             "timing": dict(self.timing),
         }
 
@@ -264,15 +310,18 @@ class Result:
         """The way of the run in a few hundred numbers, for a comparison.
 
         `nse` are the means of at most 100 bins of consecutive recorded presentations, at the presentations `at`;
-        `alignment` holds the alignment angle of each measured feedback pathway in degrees, None while weights are zero, at the
-        presentations `snapshots_at`; `evaluations` are as they were taken.
+        `alignment` holds the alignment angle of each measured feedback pathway in degrees, None while weights are zero,
+        at the presentations `snapshots_at`; `evaluations` are as they were taken.
         """
         count = max(1, min(BINS, len(self.learning_curve)))
         at, nse = (np.array_split(a, count) for a in (self.recording.at + 1, self.learning_curve))
         return {
-            "at": [float(b.mean()) for b in at if len(b)], "nse": [float(b.mean()) for b in nse if len(b)], "snapshots_at": self.snapshots_at.tolist(),
+            "at": [float(b.mean()) for b in at if len(b)],
+            "nse": [float(b.mean()) for b in nse if len(b)],
+            "snapshots_at": self.snapshots_at.tolist(),
             "alignment": {
-                name: [float(a) if np.isfinite(a) else None for a in course["alignment"]] for name, course in self.alignment_course.items()
+                name: [float(a) if np.isfinite(a) else None for a in course["alignment"]]
+                for name, course in self.alignment_course.items()
             },
             "evaluations": [dict(row) for row in self.evaluations],
         }
@@ -280,13 +329,22 @@ class Result:
     def __str__(self) -> str:
         metrics = self.metrics
         lines = [
-            f"Result of {self.experiment.name}, scheme {self.experiment.scheme}, seed {self.seed}, {self.backend}, "
-            f"{self.presentations} presentations in {self.timing.get('total_s', 0.0):.1f} s",
-            f"  training NSE       {metrics['nse_first']:.3g} -> {metrics['nse']:.3g}" if "nse" in metrics else "  training NSE       no training presentation was recorded",
+            (
+                f"Result of {self.experiment.name}, scheme {self.experiment.scheme}, seed {self.seed}, {self.backend}, "
+                f"{self.presentations} presentations in {self.timing.get('total_s', 0.0):.1f} s"
+            ),
+            (
+                f"  training NSE       {metrics['nse_first']:.3g} -> {metrics['nse']:.3g}"
+                if "nse" in metrics
+                else "  training NSE       no training presentation was recorded"
+            ),
         ]
         if "van_rossum" in metrics:
             first, last = metrics["van_rossum_first"], metrics["van_rossum"]
-            lines[1] = f"  van Rossum dist.   {first:.3g} -> {last:.3g}; over that of a silent output {metrics['nse_first']:.3g} -> {metrics['nse']:.3g}"
+            lines[1] = (
+                f"  van Rossum dist.   {first:.3g} -> {last:.3g}; over that of a silent output"
+                f" {metrics['nse_first']:.3g} -> {metrics['nse']:.3g}"
+            )
         for split in ("validation", "test"):
             if f"{split}_error" in metrics:
                 lines.append(f"  {split + ' error':<19}{metrics[f'{split}_error']:.1%}{self._beside(split)}")
@@ -295,14 +353,22 @@ class Result:
         for name, course in self.alignment_course.items():
             finite = course["alignment"][np.isfinite(course["alignment"])]
             if len(finite):
-                note = "" if self.experiment.scheme != "bp" else "   (random weights that the error does not use: the control)"
-                lines.append(f"  alignment angle    {name}: {finite[0]:.0f} deg -> {self.alignment[name]:.0f} deg{note}")
+                note = (
+                    ""
+                    if self.experiment.scheme != "bp"
+                    else "   (random weights that the error does not use: the control)"
+                )
+                lines.append(
+                    f"  alignment angle    {name}: {finite[0]:.0f} deg -> {self.alignment[name]:.0f} deg{note}"
+                )
         plastic = ", ".join(f"{p.name} {self.experiment.network.shape(p)}" for p in self.experiment.network.plastic())
         lines.append(f"  rates              {self.experiment.rates_in_use()['text'] or 'none'}")
         lines.append(f"  learned            {plastic or 'nothing: no pathway has a plasticity rule'}")
         lines += [f"  times              {place}: {how}" for place, how in self.experiment.rounded_times.items()]
         if columns := self.provenance.get("columns"):
-            lines.append("  columns            " + "; ".join(f"{kind}: {named(names)}" for kind, names in columns.items()))
+            lines.append(
+                "  columns            " + "; ".join(f"{kind}: {named(names)}" for kind, names in columns.items())
+            )
         if given := self.provenance.get("weights"):
             lines.append(f"  weights given      {_given(given)}")
         lines += [f"  continued with     {change}" for change in self.provenance.get("after", {}).get("changed", ())]
@@ -310,7 +376,11 @@ class Result:
         if self.ended_early is not None:
             lines.append(f"  ended early        {self.ended_early}")
         if self.firing_rates:
-            lines.append("  firing rates       " + ", ".join(f"{name} {rate:.0f} Hz" for name, rate in self.firing_rates.items()) + self._window())
+            lines.append(
+                "  firing rates       "
+                + ", ".join(f"{name} {rate:.0f} Hz" for name, rate in self.firing_rates.items())
+                + self._window()
+            )
         lines += [f"  note               {caveat}" for caveat in self.experiment.circuit.caveats()]
         lines += [f"  WARNING            {finding.says}" for finding in self.findings]
         return "\n".join(lines)
@@ -323,25 +393,32 @@ class Result:
         if counts.max() < UNEQUAL * max(counts.min(), 1):
             return ""
         return (
-            f"   (classes are unequal: {balance['largest']:.0%} are class {int(counts.argmax())}, so that always answering it is wrong in {balance['constant_error']:.1%}; "
-            f"mean error of the classes {balance['balanced_error']:.1%})"
+            f"   (classes are unequal: {balance['largest']:.0%} are class {int(counts.argmax())}, so that always"
+            f" answering it is wrong in {balance['constant_error']:.1%}; mean error of the classes"
+            f" {balance['balanced_error']:.1%})"
         )
 
     @property
     def window(self) -> dict[str, float] | None:
-        """What `firing_rates`, `activity` and `spike_statistics` come from: the first `presentations` of training, `seconds` in all, shown
-        again with the final weights and learning off; None without spikes."""
+        """What `firing_rates`, `activity` and `spike_statistics` come from: the first `presentations` of training,
+        `seconds` in all, shown again with the final weights and learning off; None without spikes."""
         if self.activity is None:
             return None
         protocol = self.experiment.protocol
-        return {"presentations": self.activity.presentations, "seconds": self.activity.presentations * protocol.steps * protocol.step}
+        return {
+            "presentations": self.activity.presentations,
+            "seconds": self.activity.presentations * protocol.steps * protocol.step,
+        }
 
     def _window(self) -> str:
         window = self.window
         if window is None:
             return ""
         count = int(window["presentations"])
-        return f"   (the first {count} presentation{'s' if count > 1 else ''}, {window['seconds']:g} s, shown again with the final weights)"
+        return (
+            f"   (the first {count} presentation{'s' if count > 1 else ''}, {window['seconds']:g} s, shown again with"
+            " the final weights)"
+        )
 
     def _repr_html_(self) -> str | None:
         return shown(self)
@@ -358,10 +435,18 @@ class Result:
         return path
 
     def _write(self, file: h5py.File, folder: Path) -> None:
-        file.attrs.update(format=FORMAT, seed=self.seed, backend=self.backend, presentations=self.presentations,
-                          experiment=toml.kept(self.experiment, beside=folder), evaluations=json.dumps(self.evaluations),
-                          timing=json.dumps(self.timing), provenance=json.dumps(self.provenance),
-                          findings=json.dumps([asdict(finding) for finding in self.findings]), firing_rates=json.dumps(dict(self.firing_rates)))
+        file.attrs.update(
+            format=FORMAT,
+            seed=self.seed,
+            backend=self.backend,
+            presentations=self.presentations,
+            experiment=toml.kept(self.experiment, beside=folder),
+            evaluations=json.dumps(self.evaluations),
+            timing=json.dumps(self.timing),
+            provenance=json.dumps(self.provenance),
+            findings=json.dumps([asdict(finding) for finding in self.findings]),
+            firing_rates=json.dumps(dict(self.firing_rates)),
+        )
         for group, arrays in (
             ("recording", {"at": self.recording.at, "targets": self.targets, **self.recording.arrays}),
             ("snapshots", {"at": self.snapshots_at, **self.snapshots}),
@@ -381,7 +466,8 @@ def load_result(path: str | Path, trusted: bool = False) -> Result:
 
     Args:
         path: the file.
-        trusted: whether it is known to be your own: then no other process opens it first (`bioFA.system.untrusted_hdf5`), which takes about 0.2 s.
+        trusted: whether it is known to be your own:
+            then no other process opens it first (`bioFA.system.untrusted_hdf5`), which takes about 0.2 s.
 
     Raises:
         FileError: if it is missing, damaged, malformed or from a newer bioFA.
@@ -394,15 +480,29 @@ def load_result(path: str | Path, trusted: bool = False) -> Result:
             inspect(path)
         with h5py.File(path, "r") as file:
             if file.attrs["format"] > FORMAT:
-                raise WrongVersion(f"'{path}' was written by a newer bioFA (format {file.attrs['format']}; this one reads up to {FORMAT}). Update bioFA.")
-            recording, snapshots, state = ({n: file[g][n][()] for n in file[g]} for g in ("recording", "snapshots", "state"))
+                raise WrongVersion(
+                    f"'{path}' was written by a newer bioFA (format {file.attrs['format']}; this one reads up to"
+                    f" {FORMAT}). Update bioFA."
+                )
+            recording, snapshots, state = (
+                {n: file[g][n][()] for n in file[g]} for g in ("recording", "snapshots", "state")
+            )
             return Result(
-                experiment=toml.loads(file.attrs["experiment"], beside=Path(path).parent), seed=int(file.attrs["seed"]), backend=str(file.attrs["backend"]),
-                presentations=int(file.attrs["presentations"]), targets=recording.pop("targets"), recording=Recording(recording.pop("at"), recording),
-                snapshots_at=snapshots.pop("at"), snapshots=snapshots, evaluations=tuple(json.loads(file.attrs["evaluations"])),
-                state=state, timing=json.loads(file.attrs["timing"]), provenance=json.loads(file.attrs["provenance"]),
+                experiment=toml.loads(file.attrs["experiment"], beside=Path(path).parent),
+                seed=int(file.attrs["seed"]),
+                backend=str(file.attrs["backend"]),
+                presentations=int(file.attrs["presentations"]),
+                targets=recording.pop("targets"),
+                recording=Recording(recording.pop("at"), recording),
+                snapshots_at=snapshots.pop("at"),
+                snapshots=snapshots,
+                evaluations=tuple(json.loads(file.attrs["evaluations"])),
+                state=state,
+                timing=json.loads(file.attrs["timing"]),
+                provenance=json.loads(file.attrs["provenance"]),
                 findings=tuple(Finding(**row) for row in json.loads(file.attrs.get("findings", "[]"))),
-                firing_rates=json.loads(file.attrs.get("firing_rates", "{}")), activity=_read_activity(file),
+                firing_rates=json.loads(file.attrs.get("firing_rates", "{}")),
+                activity=_read_activity(file),
             )
     except UnknownPart as error:
         raise error.within(f"'{path}': ") from None
@@ -426,7 +526,9 @@ def read_weights(path: str | Path) -> tuple[dict[str, Array], str]:
         with h5py.File(path, "r") as file:
             weights = {name: array for name, array in read_state(file, Path(path)).items() if name.endswith(".w")}
     except (OSError, KeyError) as error:
-        raise DamagedFile(f"'{path}' is not a whole result file ({error}). Give the {RESULT} that 'biofa run' wrote.") from None
+        raise DamagedFile(
+            f"'{path}' is not a whole result file ({error}). Give the {RESULT} that 'biofa run' wrote."
+        ) from None
     return weights, digest
 
 
@@ -435,21 +537,28 @@ def _read_activity(file: h5py.File) -> Activity | None:
     if "activity" not in file:
         return None
     kept = file["activity"]
-    return Activity(int(kept.attrs["presentations"]), *({name: kept[group][name][()] for name in kept.get(group, {})} for group in ACTIVITY))
+    return Activity(
+        int(kept.attrs["presentations"]),
+        *({name: kept[group][name][()] for name in kept.get(group, {})} for group in ACTIVITY),
+    )
 
 
 def _given(origin: Mapping[str, Any]) -> str:
     """Which of the weights that were given a run took, and what it did not take."""
     parts = [named(origin.get("pathways", []))]
     if unused := origin.get("unused"):
-        parts.append("not used, for no pathway here has the name: " + ", ".join(f"{name} ({count} value{'s' if count != 1 else ''})" for name, count in unused.items()))
+        parts.append(
+            "not used, for no pathway here has the name: "
+            + ", ".join(f"{name} ({count} value{'s' if count != 1 else ''})" for name, count in unused.items())
+        )
     if drawn := origin.get("drawn"):
         parts.append(f"drawn anew: {named(drawn)}")
     return "; ".join(parts)
 
 
 def late_part(count: int, most: int) -> int:
-    """How many of `count` values are the last, or the first: `most`, or half of fewer than twice as many, but one of one."""
+    """How many of `count` values are the last, or the first: `most`, or half of fewer than twice as many,
+    but one of one."""
     return min(most, max(count // 2, min(count, 1)))
 
 

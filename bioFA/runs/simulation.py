@@ -64,7 +64,10 @@ def check_backend(backend: str, precision: str) -> None:
     if backend not in BACKENDS:
         raise UnknownName(f"unknown backend '{backend}'.{suggestion(backend, BACKENDS)}")
     if backend == "numpy" and precision != "float64":
-        raise Contradiction(f"the NumPy reference computes in float64 only; got precision '{precision}'. Use the backend 'cpp' for {precision}.")
+        raise Contradiction(
+            f"the NumPy reference computes in float64 only; got precision '{precision}'. Use the backend 'cpp' for"
+            f" {precision}."
+        )
 
 
 def consumer(instance: Instance, backend: str, precision: str = "float64", scratch: Path | None = None) -> Consumer:
@@ -87,8 +90,15 @@ def consumer(instance: Instance, backend: str, precision: str = "float64", scrat
 
 
 def simulate(
-    experiment: Experiment, seed: int = 1, backend: str = "cpp", progress: Progress | None = None, precision: str = "float64",
-    weights: str | Path | None = None, folder: str | Path | None = None, finish: Finish | None = None, after: str | Path | Trained | None = None,
+    experiment: Experiment,
+    seed: int = 1,
+    backend: str = "cpp",
+    progress: Progress | None = None,
+    precision: str = "float64",
+    weights: str | Path | None = None,
+    folder: str | Path | None = None,
+    finish: Finish | None = None,
+    after: str | Path | Trained | None = None,
 ) -> Result:
     """Run an experiment from a seed.
 
@@ -99,10 +109,13 @@ def simulate(
         progress: called after every stretch of presentations.
         precision: `float64`, or `float32` (C++ only) for half the memory and more speed.
         weights: a result file; pathways of the same name start from its weights, all else starts anew.
-        folder: where to write `result.h5`. The run is kept there stretch by stretch, and `resume` goes on with it if it is stopped.
-        finish: called with the result when it is written to `folder`, before the run counts as finished, such as to draw figures.
-        after: a run to go on from, as its result file or a `Trained`: this one begins with the whole state that it ended with and the
-            presentation that was due next, and ends as one run of both lengths would have, bit for bit. Its seed must be `seed`, and `protocol` must be longer.
+        folder: where to write `result.h5`. The run is kept there stretch by stretch, and `resume` goes on with it if it
+            is stopped.
+        finish: called with the result when it is written to `folder`, before the run counts as finished, such as to
+            draw figures.
+        after: a run to go on from, as its result file or a `Trained`: this one begins with the whole state that it
+            ended with and the presentation that was due next, and ends as one run of both lengths would have,
+            bit for bit. Its seed must be `seed`, and `protocol` must be longer.
 
     Raises:
         ModelError: if seed, backend, weights or what to go on from are wrong.
@@ -112,18 +125,26 @@ def simulate(
     """
     started = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     if not isinstance(experiment, Experiment):
-        raise WrongType(f"simulate takes an Experiment; got {experiment!r}. Load one: bioFA.simulate(bioFA.load('digits')).")
+        raise WrongType(
+            f"simulate takes an Experiment; got {experiment!r}. Load one: bioFA.simulate(bioFA.load('digits'))."
+        )
     check_backend(backend, precision)
     instance = draw(experiment, seed)
     _check_stop(instance)
     if weights is not None and after is not None:
-        raise Contradiction("a run starts from the weights of another, or goes on after another; got both. Leave one out.")
+        raise Contradiction(
+            "a run starts from the weights of another, or goes on after another; got both. Leave one out."
+        )
     origin: dict[str, Any] | None = None
     start = 0
     if weights is not None:
         given, digest = read_weights(weights)
         instance, taken = instance.with_weights(given)
-        unused = {name.removesuffix(".w"): int(array.size) for name, array in given.items() if name.removesuffix(".w") not in taken}
+        unused = {
+            name.removesuffix(".w"): int(array.size)
+            for name, array in given.items()
+            if name.removesuffix(".w") not in taken
+        }
         drawn = [name.removesuffix(".w") for name in instance.state if name.endswith(".w") and name not in given]
         origin = {"file_sha256": digest, "pathways": taken, "unused": unused, "drawn": drawn}
     if after is not None:
@@ -133,7 +154,16 @@ def simulate(
         if changed := trained.changed(experiment, instance.data_sha256() if trained.data_sha256 else ""):
             origin["changed"] = changed
     _check_recorded(instance, start)
-    run = Run(experiment, instance.seed, backend, precision, instance.data_sha256() if folder is not None else "", origin, started, start=start)
+    run = Run(
+        experiment,
+        instance.seed,
+        backend,
+        precision,
+        instance.data_sha256() if folder is not None else "",
+        origin,
+        started,
+        start=start,
+    )
     if folder is None:
         return _run(instance, run, progress)
     with checkpoint.begin(Path(folder), run, instance.state) as kept:
@@ -142,7 +172,9 @@ def simulate(
         return _finished(result, kept, finish)
 
 
-def resume(folder: str | Path, progress: Progress | None = None, finish: Finish | None = None, force: bool = False) -> Result:
+def resume(
+    folder: str | Path, progress: Progress | None = None, finish: Finish | None = None, force: bool = False
+) -> Result:
     """Go on with a run that was stopped, from its last whole stretch; the result is that of a run that was not.
 
     Args:
@@ -159,7 +191,10 @@ def resume(folder: str | Path, progress: Progress | None = None, finish: Finish 
     with checkpoint.reopen(Path(folder), force) as kept:
         instance = draw(kept.run.experiment, kept.run.seed)
         if instance.data_sha256() != kept.run.data_sha256:
-            raise ChangedSince(f"the data of the run in '{folder}' have changed since it began. Put them back, or run it again in another folder.")
+            raise ChangedSince(
+                f"the data of the run in '{folder}' have changed since it began. Put them back, or run it again in"
+                " another folder."
+            )
         result = _run_in_folder(instance, kept, progress)
         del instance
         return _finished(result, kept, finish)
@@ -178,7 +213,10 @@ def _run_in_folder(instance: Instance, kept: Checkpoint, progress: Progress | No
         raise
     except OSError as error:
         kept.refuse_lost()
-        raise (TooFewHandles if error.errno in SCARCE else CannotWrite)(f"a file of the run in '{kept.folder}' could not be opened, written or read: {error}. Is the disk full, was something removed, or are file handles or processes used up?") from None
+        raise (TooFewHandles if error.errno in SCARCE else CannotWrite)(
+            f"a file of the run in '{kept.folder}' could not be opened, written or read: {error}. Is the disk full, was"
+            " something removed, or are file handles or processes used up?"
+        ) from None
     kept.refuse_lost()
     result.save(path)
     return result
@@ -224,7 +262,9 @@ def _run(instance: Instance, run: Run, progress: Progress | None, kept: Checkpoi
         record["engines"] = course.engines
     result = course.result(run, runner.name, timing, record)
     evidence = gather(result, instance)
-    return replace(result, findings=diagnose(evidence), firing_rates=evidence.firing_rates(), activity=evidence.activity)
+    return replace(
+        result, findings=diagnose(evidence), firing_rates=evidence.firing_rates(), activity=evidence.activity
+    )
 
 
 def _next_stretch(course: _Course, instance: Instance, runner: Consumer) -> Stretch:
@@ -239,7 +279,11 @@ def _next_stretch(course: _Course, instance: Instance, runner: Consumer) -> Stre
     measured = None
     if rule is not None:
         row = rows[0] if rows else {}
-        measured = {"validation_error": row.get("error"), "validation_nse": row.get("nse"), "nse": course.training_nse(recording) if len(recording.at) else None}[rule.measure]
+        measured = {
+            "validation_error": row.get("error"),
+            "validation_nse": row.get("nse"),
+            "nse": course.training_nse(recording) if len(recording.at) else None,
+        }[rule.measure]
     if course.reason_after(measured) is not None or stop == course.total:
         rows += evaluate(instance, runner, segment.state, stop, "test")
     return Stretch(stop, segment.state, recording, tuple(rows), measured, time.perf_counter() - began, runner.engine)
@@ -274,7 +318,11 @@ class _Course:
     def reason(self) -> str | None:
         """Why the run ended before its last presentation, if it did."""
         reason = self.reason_after(None)
-        return None if reason is None or self.stop == self.total else f"after {self.stop} of {self.total} presentations: {reason}"
+        return (
+            None
+            if reason is None or self.stop == self.total
+            else f"after {self.stop} of {self.total} presentations: {reason}"
+        )
 
     @property
     def ended(self) -> bool:
@@ -300,14 +348,21 @@ class _Course:
     def training_nse(self, recording: Recording) -> float:
         """NSE of recorded training presentations, over the power of all training targets."""
         error, power = self.instance.experiment.squares(recording.arrays, self.targets(recording.at))
-        everything = power.mean() if self.instance.network.measure or self.instance.network.wanted is not None else np.mean(np.sum(self.instance.data.train.final(slice(None)) ** 2, axis=1))
+        everything = (
+            power.mean()
+            if self.instance.network.measure or self.instance.network.wanted is not None
+            else np.mean(np.sum(self.instance.data.train.final(slice(None)) ** 2, axis=1))
+        )
         return float(error.mean() / everything)
 
     def add(self, stretch: Stretch) -> None:
         """Take in one more stretch, the first being the state before the first presentation."""
         self.place += 1
         if stretch.stop != self.stop:
-            raise DamagedFile(f"a kept stretch ends at presentation {stretch.stop}, where one to {self.stop} is due: it is of another run.")
+            raise DamagedFile(
+                f"a kept stretch ends at presentation {stretch.stop}, where one to {self.stop} is due: it is of another"
+                " run."
+            )
         self.state = stretch.state
         self.seconds += stretch.seconds
         self.evaluations += stretch.evaluations
@@ -331,10 +386,18 @@ class _Course:
         """All of it."""
         at, shots = self.at[: self.recorded], self.place + 1
         return Result(
-            experiment=run.experiment, seed=run.seed, backend=backend, presentations=self.stop,
-            recording=Recording(at, {name: array[: self.recorded] for name, array in self.arrays.items()}), targets=self.targets(at),
-            snapshots_at=np.array(self.points[:shots]), snapshots={name: array[:shots] for name, array in self.snapshots.items()},
-            evaluations=tuple(self.evaluations), state=dict(self.state), timing=timing, provenance=record,
+            experiment=run.experiment,
+            seed=run.seed,
+            backend=backend,
+            presentations=self.stop,
+            recording=Recording(at, {name: array[: self.recorded] for name, array in self.arrays.items()}),
+            targets=self.targets(at),
+            snapshots_at=np.array(self.points[:shots]),
+            snapshots={name: array[:shots] for name, array in self.snapshots.items()},
+            evaluations=tuple(self.evaluations),
+            state=dict(self.state),
+            timing=timing,
+            provenance=record,
         )
 
 
@@ -346,7 +409,8 @@ def _put(arrays: dict[str, Array], name: str, values: Array, length: int, place:
 
 
 def snapshot_points(presentations: int, snapshots: int, ends: Sequence[int] = (), start: int = 0) -> list[int]:
-    """Where stretches begin and end: `start`, then at most `snapshots` further points, the last the end, and the ends of phases."""
+    """Where stretches begin and end: `start`, then at most `snapshots` further points, the last the end,
+    and the ends of phases."""
     snapshots = min(snapshots, presentations - start)
     points = {start + round((presentations - start) * k / snapshots) for k in range(1, snapshots + 1)}
     return sorted({start, *points, *(end for end in ends if start < end < presentations)})
@@ -361,8 +425,8 @@ def _check_recorded(instance: Instance, start: int) -> None:
     every, total = instance.experiment.record.every, instance.presentations()
     if not len(range(start + -start % every, total, every)):
         raise OutOfRange(
-            f"record.every = {every} records presentations 0, {every}, {2 * every}, ..., of which the run from presentation {start} to {total} has none. "
-            f"Give record.every of at most {total - start}."
+            f"record.every = {every} records presentations 0, {every}, {2 * every}, ..., of which the run from"
+            f" presentation {start} to {total} has none. Give record.every of at most {total - start}."
         )
 
 
@@ -376,21 +440,31 @@ def _check_stop(instance: Instance) -> None:
     if rule is None or rule.measure == "nse":
         return
     lacking = (
-        "validation data" if validation is None
-        else "class labels" if validation.labels is None and rule.measure == "validation_error"
-        else "validation targets but 0, over whose power the NSE is taken" if not validation.targets.any() and rule.measure == "validation_nse" else ""
+        "validation data"
+        if validation is None
+        else (
+            "class labels"
+            if validation.labels is None and rule.measure == "validation_error"
+            else (
+                "validation targets but 0, over whose power the NSE is taken"
+                if not validation.targets.any() and rule.measure == "validation_nse"
+                else ""
+            )
+        )
     )
     if lacking:
         raise Unavailable(
-            f"Protocol.stop looks at {rule.measure}, but {type(instance.experiment.task).__name__} has no {lacking}. "
-            f"Use measure = '{'nse' if validation is None or not validation.targets.any() else 'validation_nse'}', or another task."
+            f"Protocol.stop looks at {rule.measure}, but {type(instance.experiment.task).__name__} has no {lacking}."
+            f" Use measure = '{'nse' if validation is None or not validation.targets.any() else 'validation_nse'}', or"
+            " another task."
         )
 
 
 def evaluate(
     instance: Instance, runner: Consumer, state: Mapping[str, Array], at: int, name: str, most: int | None = None
 ) -> list[dict[str, Any]]:
-    """Answers of the network on one split, or its first `most` examples, with learning off: no row where there is no such split."""
+    """Answers of the network on one split, or its first `most` examples, with learning off:
+    no row where there is no such split."""
     split = instance.data.splits().get(name)
     if split is None:
         return []
@@ -408,7 +482,11 @@ def evaluate(
     wrong = error_rate(split.labels, answer) if classes and split.labels is not None else None
     if wrong is not None and split.labels is not None and answer.shape[1] <= MOST_CLASSES:
         row["confusion"] = confusion_matrix(np.asarray(split.labels), answer).tolist()
-    return [row | {"nse": float(error.sum() / power.sum()) if power.any() else None, "error": wrong} | ({"van_rossum": float(error.mean())} if network.measure else {})]
+    return [
+        row
+        | {"nse": float(error.sum() / power.sum()) if power.any() else None, "error": wrong}
+        | ({"van_rossum": float(error.mean())} if network.measure else {})
+    ]
 
 
 def _latest(stretch: Stretch, training_nse: float) -> dict[str, float]:

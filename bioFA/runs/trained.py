@@ -35,7 +35,8 @@ LARGEST_WHOLE = 2**53
 
 @dataclass(frozen=True)
 class Trained:
-    """`state` holds `pathway.w` and what rules keep at synapses, `(n_post, n_pre)`, and `population.v` and other states, `(size,)`.
+    """`state` holds `pathway.w` and what rules keep at synapses, `(n_post, n_pre)`,
+    and `population.v` and other states, `(size,)`.
 
     `data_sha256` is the hash of the examples, empty where it was not kept.
     """
@@ -52,7 +53,8 @@ class Trained:
         return {name.removesuffix(".w"): array for name, array in self.state.items() if name.endswith(".w")}
 
     def changed(self, experiment: Experiment, data_sha256: str) -> list[str]:
-        """What differs between this run and one that continues from it, beside the length of the protocol: a sentence each."""
+        """What differs between this run and one that continues from it, beside the length of the protocol:
+        a sentence each."""
         ours, theirs = experiment, self.experiment
         found = [
             f"{kind} '{part.name}': {name} is {_short(getattr(part, name))}, and was {_short(getattr(before, name))}"
@@ -65,7 +67,8 @@ class Trained:
         ]
         found += [
             f"protocol: {name} is {getattr(ours.protocol, name)}, and was {getattr(theirs.protocol, name)}"
-            for name in ("dt", "presentation", "learning_onset", "blank", "reset", "shuffle") if getattr(ours.protocol, name) != getattr(theirs.protocol, name)
+            for name in ("dt", "presentation", "learning_onset", "blank", "reset", "shuffle")
+            if getattr(ours.protocol, name) != getattr(theirs.protocol, name)
         ]
         if self.data_sha256 and data_sha256 and self.data_sha256 != data_sha256:
             found.append("data: the examples are others")
@@ -79,7 +82,12 @@ class Trained:
         """
         path = Path(path)
         with new_file(path) as file:
-            file.attrs.update(format=FORMAT, experiment=toml.kept(self.experiment, beside=path.parent), seed=self.seed, presentations=self.presentations)
+            file.attrs.update(
+                format=FORMAT,
+                experiment=toml.kept(self.experiment, beside=path.parent),
+                seed=self.seed,
+                presentations=self.presentations,
+            )
             for name, array in self.state.items():
                 file.create_dataset(f"state/{name}", data=array)
         return path
@@ -99,7 +107,9 @@ def new_file(path: Path) -> Iterator[h5py.File]:
         with written_whole(path) as partial, sealed(partial) as file:
             yield file
     except OSError as error:
-        raise CannotWrite(f"'{path}' could not be written: {error}. Give a folder that can be written, with space left.") from None
+        raise CannotWrite(
+            f"'{path}' could not be written: {error}. Give a folder that can be written, with space left."
+        ) from None
 
 
 def load_trained(path: str | Path) -> Trained:
@@ -110,20 +120,31 @@ def load_trained(path: str | Path) -> Trained:
     """
     refuse_of_others(Path(path))
     if not Path(path).is_file():
-        raise NoSuchFile(f"there is no file '{path}'. Give the result.h5 that 'biofa run' wrote, or the {STATE} of 'biofa import'.")
+        raise NoSuchFile(
+            f"there is no file '{path}'. Give the result.h5 that 'biofa run' wrote, or the {STATE} of 'biofa import'."
+        )
     try:
         refuse_changed(Path(path))
         inspect(path)
         with h5py.File(path, "r") as file:
             state = read_state(file, Path(path)) if "state" in file else {}
             kept = json.loads(file.attrs.get("provenance", "{}")).get("data_sha256", "")
-            return Trained(toml.loads(file.attrs["experiment"], beside=Path(path).parent), int(file.attrs["seed"]), int(file.attrs["presentations"]), state, kept)
+            return Trained(
+                toml.loads(file.attrs["experiment"], beside=Path(path).parent),
+                int(file.attrs["seed"]),
+                int(file.attrs["presentations"]),
+                state,
+                kept,
+            )
     except WrongData:
         raise
     except UnknownPart as error:
         raise error.within(f"'{path}': ") from None
     except (OSError, KeyError, TypeError, ValueError, ModelError) as error:
-        raise DamagedFile(f"'{path}' is neither a whole result nor a whole state ({error}). Give the result.h5 that 'biofa run' wrote.") from None
+        raise DamagedFile(
+            f"'{path}' is neither a whole result nor a whole state ({error}). Give the result.h5 that 'biofa run'"
+            " wrote."
+        ) from None
 
 
 def refuse_of_others(path: Path) -> None:
@@ -133,7 +154,10 @@ def refuse_of_others(path: Path) -> None:
         WrongKind: with what to do.
     """
     if path.suffix in OF_OTHERS:
-        raise WrongKind(f"'{path}' is a model of another program, and no result. Read it first, biofa import {path} --out DIR, then give DIR/{STATE}.")
+        raise WrongKind(
+            f"'{path}' is a model of another program, and no result. Read it first, biofa import {path} --out DIR, then"
+            f" give DIR/{STATE}."
+        )
 
 
 def read_state(file: h5py.File, path: Path) -> dict[str, Array]:
@@ -145,15 +169,27 @@ def read_state(file: h5py.File, path: Path) -> dict[str, Array]:
     """
     group = file["state"]
     if not isinstance(group, h5py.Group):
-        raise WrongData(f"'{path}': 'state' must be a group of arrays; it is an array itself. Give the result.h5 that 'biofa run' wrote.")
+        raise WrongData(
+            f"'{path}': 'state' must be a group of arrays; it is an array itself. Give the result.h5 that 'biofa run'"
+            " wrote."
+        )
     found: dict[str, Array] = {}
     for name, part in group.items():
         if not isinstance(part, h5py.Dataset) or part.shape is None or part.dtype.kind not in "iuf":
-            held = f"{part.dtype}" if isinstance(part, h5py.Dataset) and part.shape is not None else "nothing" if isinstance(part, h5py.Dataset) else "a group"
-            raise WrongData(f"'{path}': state/{name} must hold an array of numbers; it holds {held}. Write it as float64.")
+            held = (
+                f"{part.dtype}"
+                if isinstance(part, h5py.Dataset) and part.shape is not None
+                else "nothing" if isinstance(part, h5py.Dataset) else "a group"
+            )
+            raise WrongData(
+                f"'{path}': state/{name} must hold an array of numbers; it holds {held}. Write it as float64."
+            )
         array = part[()]
         if part.dtype.kind in "iu" and array.size and max(int(array.max()), -int(array.min())) > LARGEST_WHOLE:
-            raise WrongData(f"'{path}': state/{name} holds whole numbers beyond 2^53, of which float64 has not all. Write it as float64.")
+            raise WrongData(
+                f"'{path}': state/{name} holds whole numbers beyond 2^53, of which float64 has not all. Write it as"
+                " float64."
+            )
         found[name] = array
     return found
 

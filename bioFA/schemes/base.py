@@ -22,9 +22,9 @@ class Layers:
     """A feedforward stack that waits for its feedback.
 
     `names` and `sizes` run from the input to the output; `forward[l]` goes from layer l to
-    l + 1, `biases[l]`, where there are any, to layer l + 1, `recurrent[l]` from hidden layer l + 1 to itself; `feedback[l]` are the weights that
-    the description gives for feedback to hidden layer l + 1, of shape (size of that layer,
-    size of the layer above); `feedback_options` their sparsity and sign. `error_unit` compares
+    l + 1, `biases[l]`, where there are any, to layer l + 1, `recurrent[l]` from hidden layer l + 1 to itself;
+    `feedback[l]` are the weights that the description gives for feedback to hidden layer l + 1, of shape (size of that
+    layer, size of the layer above); `feedback_options` their sparsity and sign. `error_unit` compares
     output and target, `error_source` is the population that sends errors down.
     """
 
@@ -56,7 +56,8 @@ class Layers:
 
 @dataclass(frozen=True)
 class Additions:
-    """What a scheme adds to the layers: populations, pathways, a rule for each pathway that learns, and the partner of each that needs one."""
+    """What a scheme adds to the layers: populations, pathways, a rule for each pathway that learns,
+    and the partner of each that needs one."""
 
     rules: Mapping[str, PlasticityRule]
     populations: tuple[Population, ...] = ()
@@ -106,7 +107,9 @@ def transport(layers: Layers, layer: int) -> SharedWith:
     return SharedWith(pathway=layers.forward[layer].name, transposed=True)
 
 
-def feedback_pathway(layers: Layers, layer: int, weights: Weights, port: str = "error", carries: str = "delta", **options: Any) -> Pathway:
+def feedback_pathway(
+    layers: Layers, layer: int, weights: Weights, port: str = "error", carries: str = "delta", **options: Any
+) -> Pathway:
     """The pathway that brings the error of the layer above to one hidden layer.
 
     A hidden layer passes on `carries`; the error unit, above the last of them, its rate.
@@ -114,8 +117,15 @@ def feedback_pathway(layers: Layers, layer: int, weights: Weights, port: str = "
     source, top = layers.above(layer)
     name = f"{source}_to_{layers.names[layer]}{'' if port == 'error' else '_' + port}"
     return random_pathway(
-        layers, name=name, source=source, target=layers.names[layer], port=port, carries="r" if top else carries, weights=weights,
-        stands_for=layers.forward[layer].name, **options,
+        layers,
+        name=name,
+        source=source,
+        target=layers.names[layer],
+        port=port,
+        carries="r" if top else carries,
+        weights=weights,
+        stands_for=layers.forward[layer].name,
+        **options,
     )
 
 
@@ -127,16 +137,22 @@ def random_pathway(layers: Layers, **fields: Any) -> Pathway:
     """
     options = layers.feedback_options if fields["weights"].owns else {}
     if both := options.keys() & fields.keys():
-        raise Contradiction(f"pathway '{fields['name']}': the scheme decides the {' and '.join(sorted(both))} of its feedback. Leave feedback_{sorted(both)[0]} out.")
+        raise Contradiction(
+            f"pathway '{fields['name']}': the scheme decides the {' and '.join(sorted(both))} of its feedback. Leave"
+            f" feedback_{sorted(both)[0]} out."
+        )
     return Pathway(**fields, **options)
 
 
 def direct_pathway(layers: Layers, layer: int) -> Pathway:
-    """Random weights from the error unit straight to one hidden layer; they stand for a pathway where it is the last."""
+    """Random weights from the error unit straight to one hidden layer;
+    they stand for a pathway where it is the last."""
     if layers.above(layer)[1]:
         return feedback_pathway(layers, layer, layers.feedback[layer - 1])
     name, source = layers.names[layer], layers.error_source
-    return random_pathway(layers, name=f"{source}_to_{name}", source=source, target=name, port="error", weights=layers.feedback[layer - 1])
+    return random_pathway(
+        layers, name=f"{source}_to_{name}", source=source, target=name, port="error", weights=layers.feedback[layer - 1]
+    )
 
 
 def probe(layers: Layers, layer: int, weights: Weights | None = None) -> Pathway:
@@ -147,18 +163,26 @@ def probe(layers: Layers, layer: int, weights: Weights | None = None) -> Pathway
 def concordant_feedback(scheme: Scheme, layers: Layers, magnitudes: Sequence[Weights]) -> Additions:
     """Feedback with these magnitudes and the signs of the forward weights, one a hidden layer, and the probes."""
     pathways = [
-        feedback_pathway(layers, layer, weights, sign="concordant") for layer, weights in zip(layers.hidden_layers(), magnitudes, strict=True)
+        feedback_pathway(layers, layer, weights, sign="concordant")
+        for layer, weights in zip(layers.hidden_layers(), magnitudes, strict=True)
     ]
-    return Additions(rules=scheme.every_rule(layers), pathways=(*pathways, *(probe(layers, layer) for layer in layers.hidden_layers())))
+    return Additions(
+        rules=scheme.every_rule(layers),
+        pathways=(*pathways, *(probe(layers, layer) for layer in layers.hidden_layers())),
+    )
 
 
 def plastic_feedback(scheme: Scheme, layers: Layers, rates: Sequence[tuple[float, float]]) -> Additions:
-    """Random feedback that learns by Hebb's rule with these rates and decays, one pair a hidden layer, and the probes."""
+    """Random feedback that learns by Hebb's rule with these rates and decays, one pair a hidden layer,
+    and the probes."""
     pathways = [
         feedback_pathway(layers, layer, layers.feedback[layer - 1], plasticity=Hebbian(learning_rate=rate, decay=decay))
         for layer, (rate, decay) in zip(layers.hidden_layers(), rates, strict=True)
     ]
-    return Additions(rules=scheme.every_rule(layers), pathways=(*pathways, *(probe(layers, layer) for layer in layers.hidden_layers())))
+    return Additions(
+        rules=scheme.every_rule(layers),
+        pathways=(*pathways, *(probe(layers, layer) for layer in layers.hidden_layers())),
+    )
 
 
 def number_of(rule: PlasticityRule, parameter: str) -> float:
@@ -168,7 +192,10 @@ def number_of(rule: PlasticityRule, parameter: str) -> float:
         ModelError: if the rule has none of that name.
     """
     if parameter not in rule.parameters():
-        raise Contradiction(f"{type(rule).__name__} has no {parameter}, which feedback and forward weights share. Use local_error and delta_rule.")
+        raise Contradiction(
+            f"{type(rule).__name__} has no {parameter}, which feedback and forward weights share. Use local_error and"
+            " delta_rule."
+        )
     return rule.parameters()[parameter]
 
 

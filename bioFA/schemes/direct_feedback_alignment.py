@@ -22,4 +22,7 @@ class DirectFeedbackAlignment(Scheme):
     def lay(self, layers: Layers) -> Additions:
         """Random weights from the error unit to `error` of each hidden layer; the transpose to `probe` of the last."""
         pathways = [direct_pathway(layers, layer) for layer in layers.hidden_layers()]
-        return Additions(rules=self.every_rule(layers), pathways=(*pathways, *(probe(layers, layer) for layer in layers.hidden_layers()[-1:])))
+        return Additions(
+            rules=self.every_rule(layers),
+            pathways=(*pathways, *(probe(layers, layer) for layer in layers.hidden_layers()[-1:])),
+        )

@@ -24,13 +24,21 @@ class IndirectFeedbackAlignment(Scheme):
     family_name: ClassVar[str] = "ifa"
 
     def lay(self, layers: Layers) -> Additions:
-        """Random weights from the error unit to the first hidden layer; copies of the forward weights carry `delta` upwards."""
+        """Random weights from the error unit to the first hidden layer;
+        copies of the forward weights carry `delta` upwards."""
         pathways = [direct_pathway(layers, layer) for layer in layers.hidden_layers()[:1]]
         for layer in layers.hidden_layers()[1:]:
             source, target, forward = layers.names[layer - 1], layers.names[layer], layers.forward[layer - 1].name
-            pathways.append(Pathway(
-                name=f"{source}_to_{target}_error", source=source, target=target, port="error", carries="delta", weights=SharedWith(pathway=forward),
-            ))
+            pathways.append(
+                Pathway(
+                    name=f"{source}_to_{target}_error",
+                    source=source,
+                    target=target,
+                    port="error",
+                    carries="delta",
+                    weights=SharedWith(pathway=forward),
+                )
+            )
         if len(layers.hidden_layers()) == 1:
             pathways.append(probe(layers, 1))
         return Additions(rules=self.every_rule(layers), pathways=tuple(pathways))

@@ -37,7 +37,9 @@ Densities = Annotated[tuple[Annotated[Number, Gt(0), Le(1)], ...], OneOrMany()]
 
 
 def _dump_schemes(schemes: Mapping[str, Scheme]) -> dict[str, Any]:
-    return {name: {"name": name, **scheme.model_dump(mode="json", exclude_none=True)} for name, scheme in schemes.items()}
+    return {
+        name: {"name": name, **scheme.model_dump(mode="json", exclude_none=True)} for name, scheme in schemes.items()
+    }
 
 
 class Layered(Circuit):
@@ -49,11 +51,13 @@ class Layered(Circuit):
     `feedback_density`, `feedback_fan_in` and `feedback_sign` hold for every feedback pathway that draws its
     weights (see `Pathway`). With `centred_error` what is fed back is the error minus its mean over the
     outputs; the output itself learns from the whole. `inhibitory` puts what input and hidden layers
-    send forward under Dale's law (see `Population`); error units, the bias unit and the errors that hidden layers pass on have both signs. `learning` says how changes reach the weights of all pathways that learn;
-    biases, which may begin at 0, are not normalised. `recurrent` are the initial weights from each hidden layer to itself,
-    which learn by the rule of the hidden layers; the error is not sent through them, so no scheme is backpropagation through time.
-    `schemes` holds each scheme's settings, `scheme` the one in use. `own_scheme` is the model's own, where another is in use:
-    a scheme inherits from it the rules that it is not given, or, of a rule that is given without a name, the rest of it.
+    send forward under Dale's law (see `Population`); error units, the bias unit and the errors that hidden layers pass
+    on have both signs. `learning` says how changes reach the weights of all pathways that learn; biases, which may
+    begin at 0, are not normalised. `recurrent` are the initial weights from each hidden layer to itself, which learn by
+    the rule of the hidden layers; the error is not sent through them, so no scheme is backpropagation through time.
+    `schemes` holds each scheme's settings, `scheme` the one in use. `own_scheme` is the model's own, where another is
+    in use: a scheme inherits from it the rules that it is not given, or, of a rule that is given without a name,
+    the rest of it.
     """
 
     sizes: Annotated[tuple[Count, ...], Field(min_length=2, examples=[[784, 100, 10]])]
@@ -76,9 +80,12 @@ class Layered(Circuit):
     learning: Learning = Learning()
     scheme: Name = "fa"
     own_scheme: Name | None = None
-    schemes: Annotated[Mapping[str, SchemeField], AfterValidator(MappingProxyType), PlainSerializer(_dump_schemes), InSchema({"family": "scheme settings"})] = Field(
-        default_factory=dict, validate_default=True
-    )
+    schemes: Annotated[
+        Mapping[str, SchemeField],
+        AfterValidator(MappingProxyType),
+        PlainSerializer(_dump_schemes),
+        InSchema({"family": "scheme settings"}),
+    ] = Field(default_factory=dict, validate_default=True)
 
     @field_validator("schemes", mode="before")
     @classmethod
@@ -92,21 +99,40 @@ class Layered(Circuit):
         if not isinstance(own, Scheme) or own.family_name != own_name:
             return schemes
         others = {name: _read_scheme(name, value, own) for name, value in schemes.items() if name != own_name}
-        return {name: own if name == own_name else others[name].completed(own) if isinstance(others[name], Scheme) else others[name] for name in schemes}
+        return {
+            name: (
+                own
+                if name == own_name
+                else others[name].completed(own) if isinstance(others[name], Scheme) else others[name]
+            )
+            for name in schemes
+        }
 
     def model_post_init(self, context: Any) -> None:
         """Check what spans fields: the scheme's name and the number of weight entries."""
         for name, scheme in self.schemes.items():
             if scheme.family_name != name:
-                raise Contradiction(f"Layered.schemes.{name} holds the scheme '{scheme.family_name}'. Give it under its own name.")
+                raise Contradiction(
+                    f"Layered.schemes.{name} holds the scheme '{scheme.family_name}'. Give it under its own name."
+                )
         family.get(self.scheme)
         family.get(self.own_scheme or self.scheme)
         if self.recurrent is not None and len(self.sizes) == 2:
-            raise Contradiction(f"Layered.recurrent joins a hidden layer with itself; sizes {list(self.sizes)} have none. Leave it out, or give a hidden layer.")
-        for field, wanted in (("weights", len(self.sizes) - 1), ("density", len(self.sizes) - 1), ("feedback", len(self.sizes) - 2)):
+            raise Contradiction(
+                f"Layered.recurrent joins a hidden layer with itself; sizes {list(self.sizes)} have none. Leave it out,"
+                " or give a hidden layer."
+            )
+        for field, wanted in (
+            ("weights", len(self.sizes) - 1),
+            ("density", len(self.sizes) - 1),
+            ("feedback", len(self.sizes) - 2),
+        ):
             if len(getattr(self, field)) not in (1, wanted):
                 allowed = f"1 entry for all pathways, or {wanted}, one a pathway" if wanted > 1 else "1 entry"
-                raise WrongShape(f"Layered.{field} must have {allowed}, for sizes {list(self.sizes)}; got {len(getattr(self, field))}. Give one for all, or one each.")
+                raise WrongShape(
+                    f"Layered.{field} must have {allowed}, for sizes {list(self.sizes)}; got"
+                    f" {len(getattr(self, field))}. Give one for all, or one each."
+                )
 
     def active(self) -> Scheme:
         """The scheme in use, with its settings."""
@@ -122,7 +148,10 @@ class Layered(Circuit):
 
     def topology(self) -> str:
         """Its sizes, and whether it has biases and recurrence."""
-        return f"layered, {'-'.join(map(str, self.sizes))}{', with biases' if self.biases else ''}{', recurrent' if self.recurrent else ''}"
+        return (
+            "layered,"
+            f" {'-'.join(map(str, self.sizes))}{', with biases' if self.biases else ''}{', recurrent' if self.recurrent else ''}"  # noqa: E501
+        )
 
     def scheme_class(self) -> type[Scheme]:
         """That of the scheme in use."""
@@ -138,7 +167,9 @@ class Layered(Circuit):
 
     def with_parts(self, change: Callable[[Any], Any]) -> Layered:
         """The settings of the scheme in use, and `learning`."""
-        return self.replace(schemes={**self.schemes, self.scheme: change(self.active())}, learning=change(self.learning))
+        return self.replace(
+            schemes={**self.schemes, self.scheme: change(self.active())}, learning=change(self.learning)
+        )
 
     def with_scheme(self, scheme: str) -> Layered:
         """The same circuit under another scheme, which inherits what it is not given from the model's own."""
@@ -152,7 +183,9 @@ class Layered(Circuit):
         """The same, with what depends on how many presentations the training has in the settings of its schemes."""
         before = {**self.schemes, self.scheme: self.active()}
         after = {name: settings.settled(presentations) for name, settings in before.items()}
-        return self if all(after[name] is settings for name, settings in before.items()) else self.replace(schemes=after)
+        return (
+            self if all(after[name] is settings for name, settings in before.items()) else self.replace(schemes=after)
+        )
 
     def caveats(self) -> tuple[str, ...]:
         """What the scheme says of itself where neurons spike."""
@@ -171,23 +204,50 @@ class Layered(Circuit):
         forward = tuple(
             Pathway(name=f"{a}_to_{b}", source=a, target=b, carries=neuron.sends, weights=w, density=d)
             for a, b, neuron, w, d in zip(
-                names[:-1], names[1:], (self.input, *[self.hidden] * (count - 1)), _spread(self.weights, count), _spread(self.density, count), strict=True
+                names[:-1],
+                names[1:],
+                (self.input, *[self.hidden] * (count - 1)),
+                _spread(self.weights, count),
+                _spread(self.density, count),
+                strict=True,
             )
         )
         biases = tuple(
             Pathway(name=f"bias_to_{name}", source="bias", target=name, weights=self.bias_weights) for name in names[1:]
         ) if self.biases else ()
-        recurrent = tuple(
-            Pathway(name=f"{name}_to_{name}", source=name, target=name, carries=self.hidden.sends, weights=self.recurrent) for name in names[1:-1]
-        ) if self.recurrent is not None else ()
-        layers = Layers(names, sizes, self.hidden, self.output, forward, biases, _spread(self.feedback, len(sizes) - 2), recurrent,
-                        error_source="centred" if self.centred_error else "mismatch", feedback_options=self._feedback_options())
+        recurrent = (
+            tuple(
+                Pathway(
+                    name=f"{name}_to_{name}",
+                    source=name,
+                    target=name,
+                    carries=self.hidden.sends,
+                    weights=self.recurrent,
+                )
+                for name in names[1:-1]
+            )
+            if self.recurrent is not None
+            else ()
+        )
+        layers = Layers(
+            names,
+            sizes,
+            self.hidden,
+            self.output,
+            forward,
+            biases,
+            _spread(self.feedback, len(sizes) - 2),
+            recurrent,
+            error_source="centred" if self.centred_error else "mismatch",
+            feedback_options=self._feedback_options(),
+        )
         additions = self.active().lay(layers)
 
         populations = [Population(name="input", size=sizes[0], neuron=self.input, inhibitory=self.inhibitory)]
         populations += [Population(name="bias", size=1, neuron=ConstantSource())] if self.biases else []
         populations += [
-            Population(name=name, size=size, neuron=self.hidden, inhibitory=self.inhibitory) for name, size in zip(names[1:-1], sizes[1:-1], strict=True)
+            Population(name=name, size=size, neuron=self.hidden, inhibitory=self.inhibitory)
+            for name, size in zip(names[1:-1], sizes[1:-1], strict=True)
         ]
         populations += [
             Population(name="output", size=sizes[-1], neuron=self.output),
@@ -195,16 +255,24 @@ class Layered(Circuit):
             Population(name=layers.error_unit, size=sizes[-1], neuron=self.error),
         ]
         opponent = self.error.opponent()
-        populations += [Population(name=f"{layers.error_unit}_off", size=sizes[-1], neuron=opponent)] if opponent else []
+        populations += (
+            [Population(name=f"{layers.error_unit}_off", size=sizes[-1], neuron=opponent)] if opponent else []
+        )
         populations += [Population(name="centred", size=sizes[-1], neuron=StaticRate())] if self.centred_error else []
         learning = dict.fromkeys((p.name for p in biases), self.learning.replace(normalised=False))
         pathways = (
-            *(p.replace(plasticity=additions.rules.get(p.name), partner=additions.partners.get(p.name)) for p in layers.entering()),
+            *(
+                p.replace(plasticity=additions.rules.get(p.name), partner=additions.partners.get(p.name))
+                for p in layers.entering()
+            ),
             *self._carried(layers.error_unit, (*self._error_pathways(layers.error_unit), *additions.pathways)),
         )
         return Network(
             populations=(*populations, *additions.populations),
-            pathways=tuple(p.replace(learning=learning.get(p.name, self.learning)) if p.plasticity is not None else p for p in pathways),
+            pathways=tuple(
+                p.replace(learning=learning.get(p.name, self.learning)) if p.plasticity is not None else p
+                for p in pathways
+            ),
         )
 
     def _feedback_options(self) -> dict[str, Any]:
@@ -217,21 +285,47 @@ class Layered(Circuit):
         """Target and output meet in the error unit; the output hears of it."""
         one = Identity()
         pathways = [
-            Pathway(name=f"target_to_{error_unit}", source="target", target=error_unit, port="target", carries=self.error.compares, weights=one),
-            Pathway(name=f"output_to_{error_unit}", source="output", target=error_unit, port="prediction", carries=self.error.compares, weights=one),
+            Pathway(
+                name=f"target_to_{error_unit}",
+                source="target",
+                target=error_unit,
+                port="target",
+                carries=self.error.compares,
+                weights=one,
+            ),
+            Pathway(
+                name=f"output_to_{error_unit}",
+                source="output",
+                target=error_unit,
+                port="prediction",
+                carries=self.error.compares,
+                weights=one,
+            ),
             Pathway(name=f"{error_unit}_to_output", source=error_unit, target="output", port="error", weights=one),
         ]
         if self.centred_error:
             mean = Constant(value=-1.0 / self.sizes[-1])
             pathways.append(Pathway(name=f"{error_unit}_to_centred", source=error_unit, target="centred", weights=one))
-            pathways.append(Pathway(name=f"{error_unit}_mean_to_centred", source=error_unit, target="centred", weights=mean))
+            pathways.append(
+                Pathway(name=f"{error_unit}_mean_to_centred", source=error_unit, target="centred", weights=mean)
+            )
         if "gain" in self.error.required_ports():
-            pathways.append(Pathway(name=f"output_gain_to_{error_unit}", source="output", target=error_unit, port="gain", carries="gain", weights=one))
+            pathways.append(
+                Pathway(
+                    name=f"output_gain_to_{error_unit}",
+                    source="output",
+                    target=error_unit,
+                    port="gain",
+                    carries="gain",
+                    weights=one,
+                )
+            )
         return pathways
 
 
     def _carried(self, error_unit: str, pathways: tuple[Pathway, ...]) -> list[Pathway]:
-        """The same, with what the error unit sends in place of its rate, and, where it has an opponent, each of its pathways there too."""
+        """The same, with what the error unit sends in place of its rate, and, where it has an opponent,
+        each of its pathways there too."""
         carried: list[Pathway] = []
         for pathway in pathways:
             leaves = pathway.source == error_unit and pathway.carries == "r"
@@ -249,20 +343,30 @@ def _opposed(pathway: Pathway, error_unit: str) -> Pathway:
     """
     if pathway.plasticity is not None or pathway.sign == "concordant":
         does = "learns" if pathway.plasticity is not None else "takes the signs of the forward weights"
-        raise Contradiction(f"pathway '{pathway.name}' {does}, so a pair of error populations cannot share its weights. Use an error unit that carries both signs, such as tonic_error_unit.")
-    weights = SharedWith(pathway=pathway.name) if pathway.weights.owns and not pathway.weights.one_to_one else pathway.weights
+        raise Contradiction(
+            f"pathway '{pathway.name}' {does}, so a pair of error populations cannot share its weights. Use an error"
+            " unit that carries both signs, such as tonic_error_unit."
+        )
+    weights = (
+        SharedWith(pathway=pathway.name) if pathway.weights.owns and not pathway.weights.one_to_one else pathway.weights
+    )
     ends = {end: f"{error_unit}_off" for end in ("source", "target") if getattr(pathway, end) == error_unit}
     name = pathway.name.replace(error_unit, f"{error_unit}_off")
     return pathway.replace(name=name, weights=weights, density=1.0, fan_in=None, sign="any", stands_for=None, **ends)
 
 
 def _read_scheme(name: str, value: Any, own: Scheme | None = None) -> Any:
-    """The settings of the scheme of that name, which need not be repeated inside; a rule without a name is that of the model's `own` scheme, changed."""
+    """The settings of the scheme of that name, which need not be repeated inside;
+    a rule without a name is that of the model's `own` scheme, changed."""
     try:
         if not isinstance(value, Mapping):
             return value
         kind = family.get(str(value.get("name", name)))
-        fields = {field: _changed(getattr(own, field), given) if own and field in kind.inherits else given for field, given in value.items() if field != "name"}
+        fields = {
+            field: _changed(getattr(own, field), given) if own and field in kind.inherits else given
+            for field, given in value.items()
+            if field != "name"
+        }
         return kind(**fields)
     except ModelError as error:
         raise error.below(f"schemes.{name}") from None

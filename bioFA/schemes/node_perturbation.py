@@ -46,7 +46,15 @@ class NodePerturbation(Scheme):
             populations.append(Population(name=noise, size=size, neuron=NoiseSource(sigma=self.sigma)))
             pathways += [
                 Pathway(name=f"{noise}_to_{copied[name]}", source=noise, target=copied[name], weights=Identity()),
-                Pathway(name=f"{noise}_to_{name}", source=noise, target=name, port="perturbation", weights=Identity(scale=self.sigma**-2)),
-                Pathway(name=f"reward_to_{name}", source="reward", target=name, port="error", weights=Constant(value=1.0)),
+                Pathway(
+                    name=f"{noise}_to_{name}",
+                    source=noise,
+                    target=name,
+                    port="perturbation",
+                    weights=Identity(scale=self.sigma**-2),
+                ),
+                Pathway(
+                    name=f"reward_to_{name}", source="reward", target=name, port="error", weights=Constant(value=1.0)
+                ),
             ]
         return Additions(rules=self.every_rule(layers), populations=tuple(populations), pathways=tuple(pathways))

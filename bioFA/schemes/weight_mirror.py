@@ -1,4 +1,5 @@
-"""Weight mirror: noise in a layer, and its echo in the layer above, teach the feedback weights to mirror the forward ones.
+"""Weight mirror: noise in a layer, and its echo in the layer above,
+teach the feedback weights to mirror the forward ones.
 
     mirror:    xi ~ N(0, sigma^2 I),    y = phi(W_l xi),    dB_l = eta_B xi y' - lambda_B B_l
     engaged:   delta_l = (B_l delta_{l+1}) * phi'(u_l),    dW_l = eta delta_{l+1} r_l'
@@ -44,7 +45,12 @@ class WeightMirror(Scheme):
         pathways: list[Pathway] = []
         hebb = Hebbian(learning_rate=self.mirror_rate, decay=self.mirror_decay)
         for layer in layers.hidden_layers():
-            name, size, above, forward = layers.names[layer], layers.sizes[layer], layers.names[layer + 1], layers.forward[layer]
+            name, size, above, forward = (
+                layers.names[layer],
+                layers.sizes[layer],
+                layers.names[layer + 1],
+                layers.forward[layer],
+            )
             top = layer + 1 == len(layers.names) - 1
             mirror, echo, noise = f"{name}_mirror", f"{above}_echo", f"noise_{name}"
             learned = f"{echo}_to_{mirror}"
@@ -55,8 +61,18 @@ class WeightMirror(Scheme):
             ]
             pathways += [
                 Pathway(name=f"{noise}_to_{mirror}", source=noise, target=mirror, weights=Identity()),
-                Pathway(name=f"{mirror}_to_{echo}", source=mirror, target=echo, weights=SharedWith(pathway=forward.name)),
-                random_pathway(layers, name=learned, source=echo, target=mirror, port="error", weights=layers.feedback[layer - 1], plasticity=hebb),
+                Pathway(
+                    name=f"{mirror}_to_{echo}", source=mirror, target=echo, weights=SharedWith(pathway=forward.name)
+                ),
+                random_pathway(
+                    layers,
+                    name=learned,
+                    source=echo,
+                    target=mirror,
+                    port="error",
+                    weights=layers.feedback[layer - 1],
+                    plasticity=hebb,
+                ),
                 feedback_pathway(layers, layer, SharedWith(pathway=learned)),
                 probe(layers, layer),
             ]

@@ -45,8 +45,26 @@ class WeightPerturbation(Scheme):
         for p in layers.entering():
             if p.name in noisy:
                 noise = Redrawn(weights=Normal(scale=self.sigma))
-                pathways.append(Pathway(name=noisy[p.name], source=copied[p.source], target=copied[p.target], carries=p.carries, weights=noise))
+                pathways.append(
+                    Pathway(
+                        name=noisy[p.name],
+                        source=copied[p.source],
+                        target=copied[p.target],
+                        carries=p.carries,
+                        weights=noise,
+                    )
+                )
         for layer in layers.hidden_layers():
             name = layers.names[layer]
-            pathways.append(Pathway(name=f"reward_to_{name}", source="reward", target=name, port="error", weights=Constant(value=self.sigma**-2)))
-        return Additions(rules=self.every_rule(layers), populations=tuple(populations), pathways=tuple(pathways), partners=noisy)
+            pathways.append(
+                Pathway(
+                    name=f"reward_to_{name}",
+                    source="reward",
+                    target=name,
+                    port="error",
+                    weights=Constant(value=self.sigma**-2),
+                )
+            )
+        return Additions(
+            rules=self.every_rule(layers), populations=tuple(populations), pathways=tuple(pathways), partners=noisy
+        )

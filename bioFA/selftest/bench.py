@@ -1,4 +1,5 @@
-"""The bench of the drills: a folder and a compile cache of its own, the undisturbed runs, and bioFA's commands as processes to disturb.
+"""The bench of the drills: a folder and a compile cache of its own, the undisturbed runs,
+and bioFA's commands as processes to disturb.
 
 A command runs in a fork of this process, which has everything imported: the program under test is
 the command line itself, and a run takes a quarter of a second. Each fork is a session of its own.
@@ -96,14 +97,19 @@ class Bench:
 
     def _learn_what_is_expected(self) -> None:
         """The undisturbed runs: what everything is held to."""
-        for name, words in (("run", ("run", *MODEL, "--seed", "3", "--json")), ("other", ("run", *MODEL, "--seed", "4", "--json"))):
+        for name, words in (
+            ("run", ("run", *MODEL, "--seed", "3", "--json")),
+            ("other", ("run", *MODEL, "--seed", "4", "--json")),
+        ):
             place = self.fresh()
             began = time.monotonic()
             ended = self.biofa(*words, "--out", str(place)).wait()
             self.seconds = 0.8 * (time.monotonic() - began)  # the second finds its program compiled
             found = digest(place / RESULT)
             if ended.code != 0 or found is None:
-                raise RuntimeError(f"the undisturbed run failed, so that no fault can be judged: {ended.err or ended.out}")
+                raise RuntimeError(
+                    f"the undisturbed run failed, so that no fault can be judged: {ended.err or ended.out}"
+                )
             self._expected[name] = found
             if name == "run":
                 self._whole = place
@@ -124,7 +130,12 @@ class Bench:
         self._count += 1
         return self.folder / f"t{self._count:05d}"
 
-    def fork(self, work: Callable[[], int], environment: Mapping[str, str | None] | None = None, prepare: Sequence[Prepare] = ()) -> Running:
+    def fork(
+        self,
+        work: Callable[[], int],
+        environment: Mapping[str, str | None] | None = None,
+        prepare: Sequence[Prepare] = (),
+    ) -> Running:
         """Do some work in a process of its own, and say how it ended; None in `environment` takes a variable away."""
         said = self.fresh()
         sys.stdout.flush()
@@ -140,7 +151,11 @@ class Bench:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
             nothing = os.open(os.devnull, os.O_RDONLY)
-            for stream, file in ((0, nothing), (1, os.open(said.with_suffix(".out"), os.O_WRONLY | os.O_CREAT)), (2, os.open(said.with_suffix(".err"), os.O_WRONLY | os.O_CREAT))):
+            for stream, file in (
+                (0, nothing),
+                (1, os.open(said.with_suffix(".out"), os.O_WRONLY | os.O_CREAT)),
+                (2, os.open(said.with_suffix(".err"), os.O_WRONLY | os.O_CREAT)),
+            ):
                 os.dup2(file, stream)
                 os.close(file)
             sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
@@ -163,7 +178,9 @@ class Bench:
                 sys.stderr.flush()
             os._exit(code)
 
-    def biofa(self, *words: str, environment: Mapping[str, str | None] | None = None, prepare: Sequence[Prepare] = ()) -> Running:
+    def biofa(
+        self, *words: str, environment: Mapping[str, str | None] | None = None, prepare: Sequence[Prepare] = ()
+    ) -> Running:
         """A command, begun."""
 
         def work() -> int:
@@ -174,9 +191,17 @@ class Bench:
 
         return self.fork(work, environment, prepare)
 
-    def run(self, place: Path, seed: int = 3, environment: Mapping[str, str | None] | None = None, prepare: Sequence[Prepare] = ()) -> Running:
+    def run(
+        self,
+        place: Path,
+        seed: int = 3,
+        environment: Mapping[str, str | None] | None = None,
+        prepare: Sequence[Prepare] = (),
+    ) -> Running:
         """The run, begun in a folder."""
-        return self.biofa("run", *MODEL, "--seed", str(seed), "--json", "--out", str(place), environment=environment, prepare=prepare)
+        return self.biofa(
+            "run", *MODEL, "--seed", str(seed), "--json", "--out", str(place), environment=environment, prepare=prepare
+        )
 
     def again(self, place: Path) -> Ended:
         """Go on with a run where there is one to go on with, or else run it again."""
@@ -185,12 +210,14 @@ class Bench:
         return self.run(place).wait()
 
     def judged(self, ended: Ended, place: Path) -> Trial:
-        """Judge a run by its end, and by whether, the fault being over, the same folder comes to the undisturbed run."""
+        """Judge a run by its end, and by whether, the fault being over,
+        the same folder comes to the undisturbed run."""
         trial = judge(ended, digest(place / RESULT), self.expected, None)
         return trial if trial.outcome is not Outcome.REFUSED else self.recovered(place, trial.says)
 
     def recovered(self, place: Path, says: str = "") -> Trial:
-        """Whether a run that was stopped comes to the undisturbed one: gone on with where it can be, run again where nothing is left of it."""
+        """Whether a run that was stopped comes to the undisturbed one: gone on with where it can be,
+        run again where nothing is left of it."""
         if (place / RESULT).exists() and not checkpoint.is_unfinished(place):
             same = digest(place / RESULT) == self.expected
             return Trial(Outcome.IDENTICAL if same else Outcome.SILENT, says, finished=1, lost=int(not same))
@@ -199,16 +226,44 @@ class Bench:
         found = digest(place / RESULT)
         if ended.code == 0:
             same = found == self.expected
-            return Trial(Outcome.REFUSED if same else Outcome.SILENT, says if same else "what was gone on with has other numbers", same if resumed else None)
-        return Trial(Outcome.UNCLEAR, f"it cannot be gone on with: {ended.last or ended.code}", False if resumed else None)
+            return Trial(
+                Outcome.REFUSED if same else Outcome.SILENT,
+                says if same else "what was gone on with has other numbers",
+                same if resumed else None,
+            )
+        return Trial(
+            Outcome.UNCLEAR, f"it cannot be gone on with: {ended.last or ended.code}", False if resumed else None
+        )
 
-    def compare(self, place: Path, *more: str, environment: Mapping[str, str | None] | None = None, prepare: Sequence[Prepare] = ()) -> Running:
+    def compare(
+        self,
+        place: Path,
+        *more: str,
+        environment: Mapping[str, str | None] | None = None,
+        prepare: Sequence[Prepare] = (),
+    ) -> Running:
         """The comparison, begun in a folder."""
-        return self.biofa("compare", *COMPARED, *more, "--out", str(place), environment=environment, prepare=[without_report, *prepare])
+        return self.biofa(
+            "compare",
+            *COMPARED,
+            *more,
+            "--out",
+            str(place),
+            environment=environment,
+            prepare=[without_report, *prepare],
+        )
 
-    def resume(self, place: Path, *more: str, environment: Mapping[str, str | None] | None = None, prepare: Sequence[Prepare] = ()) -> Running:
+    def resume(
+        self,
+        place: Path,
+        *more: str,
+        environment: Mapping[str, str | None] | None = None,
+        prepare: Sequence[Prepare] = (),
+    ) -> Running:
         """Go on with the comparison, or the run, in a folder."""
-        return self.biofa("resume", str(place), *more, "--json", environment=environment, prepare=[without_report, *prepare])
+        return self.biofa(
+            "resume", str(place), *more, "--json", environment=environment, prepare=[without_report, *prepare]
+        )
 
     def compared(self) -> str:
         """The digest of the undisturbed comparison."""
@@ -216,23 +271,38 @@ class Bench:
             ended = self.biofa("compare", *COMPARED, "--out", str(self.comparison())).wait()
             found = comparison_digest(self.comparison())
             if ended.code != 0 or found is None:
-                raise RuntimeError(f"the undisturbed comparison failed, so that no fault can be judged: {ended.err or ended.out}")
+                raise RuntimeError(
+                    f"the undisturbed comparison failed, so that no fault can be judged: {ended.err or ended.out}"
+                )
             self._expected["comparison"] = found
         return self._expected["comparison"]
 
     def comparison_recovered(self, place: Path, before: Mapping[str, str], says: str = "") -> Trial:
-        """Whether a comparison that was stopped comes to the undisturbed one, with the runs that were finished `before` as they were."""
+        """Whether a comparison that was stopped comes to the undisturbed one,
+        with the runs that were finished `before` as they were."""
         count = len(before)
         missing = lost(before, place)
         if (place / "table.csv").exists() and comparison_digest(place) == self.compared():
             return Trial(Outcome.IDENTICAL, says, None, count, missing)
         written = {path: path.stat().st_mtime_ns for name in before for path in (place / "runs" / name).glob("*")}
         ended = self.resume(place).wait()
-        missing = max(missing, lost(before, place), sum(not path.exists() or path.stat().st_mtime_ns != at for path, at in written.items()))
+        missing = max(
+            missing,
+            lost(before, place),
+            sum(not path.exists() or path.stat().st_mtime_ns != at for path, at in written.items()),
+        )
         if ended.code != 0:
-            return Trial(Outcome.UNCLEAR, f"it cannot be gone on with: {ended.last or ended.code}", False, count, missing)
+            return Trial(
+                Outcome.UNCLEAR, f"it cannot be gone on with: {ended.last or ended.code}", False, count, missing
+            )
         same = comparison_digest(place) == self.compared()
-        return Trial(Outcome.REFUSED if same else Outcome.SILENT, says if same else "what was gone on with has other numbers", same, count, missing)
+        return Trial(
+            Outcome.REFUSED if same else Outcome.SILENT,
+            says if same else "what was gone on with has other numbers",
+            same,
+            count,
+            missing,
+        )
 
     def open_to_all(self) -> None:
         """Let ordinary users pass through the bench and read its cache; write there they may not."""
@@ -290,7 +360,8 @@ def dies_after(stretches: int, number: signal.Signals = signal.SIGKILL) -> None:
 
 
 def without_report() -> None:
-    """Let a comparison end with its tables: drawing the page takes longer than all its runs, and has drills of its own."""
+    """Let a comparison end with its tables: drawing the page takes longer than all its runs,
+    and has drills of its own."""
     from bioFA.show import report
 
     report.of_comparison = lambda found: found.folder / report.PAGE  # in a fork
@@ -331,7 +402,9 @@ def processes_of(place: Path) -> list[int]:
         with contextlib.suppress(OSError):
             if entry.joinpath("stat").read_text().rpartition(")")[2].split()[0] == "Z":
                 continue
-            if str(place).encode() in entry.joinpath("cmdline").read_bytes() or str(place) in os.readlink(entry / "cwd"):
+            if str(place).encode() in entry.joinpath("cmdline").read_bytes() or str(place) in os.readlink(
+                entry / "cwd"
+            ):
                 found.append(int(entry.name))
     return found
 
@@ -361,7 +434,8 @@ def waited(what: Callable[[], object], patience: float = PATIENCE) -> bool:
 
 @contextlib.contextmanager
 def bench(learn: bool = True) -> Iterator[Bench]:
-    """A bench in a folder that is removed when the drills are over; with `learn`, it begins with the undisturbed runs."""
+    """A bench in a folder that is removed when the drills are over; with `learn`,
+    it begins with the undisturbed runs."""
     import tempfile
 
     with tempfile.TemporaryDirectory(prefix="biofa-selftest-", ignore_cleanup_errors=True) as folder:

@@ -25,18 +25,44 @@ INPUTS = ("bad_inputs", "hostile")
 @click.command("selftest", short_help="Put bioFA on trial: faults, wrong input, hostile input.")
 @click.option("--faults", is_flag=True, help="The fault drill too: F1 to F24, some minutes.")
 @click.option("--only", metavar="F7,F8", help="Only these faults.")
-@click.option("--trials", type=Whole(1), metavar="N", help="Trials of each fault.  [default: 20 where chance matters, else each variant once]")
-@click.option("--no-control", "control", is_flag=True, default=True, flag_value=False, help="Leave out the same faults on a plain Brian2 script.")
-@click.option("--soak", is_flag=True, help="In place of all that: one long comparison, whose runs and driver are killed at random.")
+@click.option(
+    "--trials",
+    type=Whole(1),
+    metavar="N",
+    help="Trials of each fault.  [default: 20 where chance matters, else each variant once]",
+)
+@click.option(
+    "--no-control",
+    "control",
+    is_flag=True,
+    default=True,
+    flag_value=False,
+    help="Leave out the same faults on a plain Brian2 script.",
+)
+@click.option(
+    "--soak",
+    is_flag=True,
+    help="In place of all that: one long comparison, whose runs and driver are killed at random.",
+)
 @click.option("--runs", type=Whole(1), default=2000, show_default=True, metavar="N", help="Runs of the soak.")
 @click.option("--out", metavar="DIR", help="Also write selftest.json (or soak.json) into a folder.")
 @json_option
-def selftest(faults: bool, only: str | None, trials: int | None, control: bool, soak: bool, runs: int, out: str | None, as_json: bool) -> None:
-    """Put bioFA on trial, here: is wrong input refused with code, place and fix, is hostile input never executed, and, with
-    --faults, is every run either bit-identical to the undisturbed one or visibly failed?
+def selftest(
+    faults: bool,
+    only: str | None,
+    trials: int | None,
+    control: bool,
+    soak: bool,
+    runs: int,
+    out: str | None,
+    as_json: bool,
+) -> None:
+    """Put bioFA on trial, here: is wrong input refused with code, place and fix, is hostile input never executed, and,
+    with --faults, is every run either bit-identical to the undisturbed one or visibly failed?
 
-    The fault drill kills, starves, damages and misleads real runs: compilers that fail or hang, full disks, flipped bits, two processes in one
-    folder, clocks that jump. It works in a temporary folder with a compile cache of its own. Exit code 1 if anything did not go as it must.
+    The fault drill kills, starves, damages and misleads real runs: compilers that fail or hang, full disks, flipped
+    bits, two processes in one folder, clocks that jump.
+    It works in a temporary folder with a compile cache of its own. Exit code 1 if anything did not go as it must.
 
     \b
     Examples:
@@ -73,7 +99,10 @@ def selftest(faults: bool, only: str | None, trials: int | None, control: bool, 
         for wrong in (words for row in rows for words in row.wrong):
             click.echo(f"  {wrong}")
         click.echo(report.line(rows, tallies))
-    return _exit(all(row.survived and not any(trial.lost for trial in row.trials) for row in rows) and all(tally.clean for tally in tallies))
+    return _exit(
+        all(row.survived and not any(trial.lost for trial in row.trials) for row in rows)
+        and all(tally.clean for tally in tallies)
+    )
 
 
 def _drill(only: list[str], trials: int | None, control: bool) -> list[Row]:

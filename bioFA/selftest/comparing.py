@@ -35,7 +35,8 @@ from bioFA.system.locks import hold
 
 @fault("F8", "SIGKILL of the driver of a comparison", "at a random moment", chance=True)
 def killed_driver(bench: Bench, trial: int) -> Trial:
-    """SIGKILL of the driver at a random moment, two runs at once; its runs must end by themselves, and what was finished must stay."""
+    """SIGKILL of the driver at a random moment, two runs at once; its runs must end by themselves,
+    and what was finished must stay."""
     bench.compared()
     place = bench.fresh()
     running = bench.compare(place, "-j", "2")
@@ -49,12 +50,15 @@ def killed_driver(bench: Bench, trial: int) -> Trial:
 
 @fault("F15", "two processes in one folder", "two runs", "two go on with one run", "two comparisons", chance=True)
 def two_in_one_folder(bench: Bench, trial: int) -> Trial:
-    """Two runs with different seeds, two that go on with one run, or two comparisons, begun within a quarter of a second of each other in one folder."""
+    """Two runs with different seeds, two that go on with one run, or two comparisons,
+    begun within a quarter of a second of each other in one folder."""
     which = trial % 3
     place = bench.stopped(bench.random.randrange(1, 8)) if which == 1 else bench.fresh()
     begun: list[Running] = []
     for seed in (3, 4):
-        begun.append(bench.run(place, seed) if which == 0 else bench.resume(place) if which == 1 else bench.compare(place))
+        begun.append(
+            bench.run(place, seed) if which == 0 else bench.resume(place) if which == 1 else bench.compare(place)
+        )
         time.sleep(bench.random.uniform(0.0, 0.25))
     ended = [one.wait() for one in begun]
     codes = [one.code for one in ended]
@@ -64,20 +68,33 @@ def two_in_one_folder(bench: Bench, trial: int) -> Trial:
     if codes.count(0) == 0 or (which != 2 and codes.count(0) != 1):
         return Trial(Outcome.UNCLEAR, f"exit codes {codes}: {[one.last for one in ended]}")
     if which == 2:
-        return bench.comparison_recovered(place, outcomes(place), "one was refused" if any(codes) else "one after the other")
+        return bench.comparison_recovered(
+            place, outcomes(place), "one was refused" if any(codes) else "one after the other"
+        )
     expected = bench.expected if which == 1 else (bench.expected, bench.other)[codes.index(0)]
     if digest(place / RESULT) != expected:
         return Trial(Outcome.SILENT, "the result is of neither, or of the one that was refused")
     return Trial(Outcome.REFUSED, next(one.last for one in ended if one.code), True if which == 1 else None)
 
 
-@fault("F16", "a lock that a lost process holds", "of a run", "of a comparison", "of a build", "of a run, whose process wakes again", "left in a file only")
+@fault(
+    "F16",
+    "a lock that a lost process holds",
+    "of a run",
+    "of a comparison",
+    "of a build",
+    "of a run, whose process wakes again",
+    "left in a file only",
+)
 def stale_lock(bench: Bench, trial: int) -> Trial:
-    """A process that holds a lock and does not move (SIGSTOP), as one of a machine that is gone; then --force. A lock's file of another machine that nobody holds."""
+    """A process that holds a lock and does not move (SIGSTOP), as one of a machine that is gone; then --force.
+    A lock's file of another machine that nobody holds."""
     which = trial % 5
     if which == 4:
         place = bench.stopped(3)
-        (place / checkpoint.FOLDER / checkpoint.LOCK).write_text(json.dumps({"pid": 1, "host": "gone", "since": "2020-01-01T00:00:00+00:00"}))
+        (place / checkpoint.FOLDER / checkpoint.LOCK).write_text(
+            json.dumps({"pid": 1, "host": "gone", "since": "2020-01-01T00:00:00+00:00"})
+        )
         return bench.recovered(place, "nobody holds it")
     if which == 2:
         return _lost_builder(bench)
@@ -126,7 +143,8 @@ def _hold_for_ever(path: Path) -> int:
 
 
 def _lost_builder(bench: Bench) -> Trial:
-    """Of a build: whoever waits for it is told after a while, and the same command succeeds once the lock is given back."""
+    """Of a build: whoever waits for it is told after a while,
+    and the same command succeeds once the lock is given back."""
     cache, place = bench.fresh(), bench.fresh()
     cache.mkdir()
     (entry,) = (path.parent for path in bench.cache.glob("*/entry.json"))
@@ -143,13 +161,27 @@ def _lost_builder(bench: Bench) -> Trial:
     return bench.recovered(place, ended.last)
 
 
-LONG = ("linear", "--schemes", "fa", "--seeds", "1", "--set", "protocol.epochs=40", "--set", "task.test_examples=20", "--backend", "numpy", "--json")
+LONG = (
+    "linear",
+    "--schemes",
+    "fa",
+    "--seeds",
+    "1",
+    "--set",
+    "protocol.epochs=40",
+    "--set",
+    "task.test_examples=20",
+    "--backend",
+    "numpy",
+    "--json",
+)
 """A comparison of one run that takes many seconds."""
 
 
 @fault("F20", "a run passes its limit of time or memory", "time", "memory", "killed by the system")
 def past_limit(bench: Bench, trial: int) -> Trial:
-    """--time-limit of one second, --memory-limit below what bioFA takes, SIGKILL of a run of a comparison as by a system whose memory is full."""
+    """--time-limit of one second, --memory-limit below what bioFA takes,
+    SIGKILL of a run of a comparison as by a system whose memory is full."""
     which = trial % 3
     place = bench.fresh()
     words: tuple[str, ...]
@@ -192,7 +224,14 @@ def _runs(place: Path) -> list[int]:
     return found
 
 
-@fault("F24", "a worker of another version than the table", "bioFA", "NumPy", "bioFA, with --allow-mixed", "a run's checkpoints")
+@fault(
+    "F24",
+    "a worker of another version than the table",
+    "bioFA",
+    "NumPy",
+    "bioFA, with --allow-mixed",
+    "a run's checkpoints",
+)
 def another_version(bench: Bench, trial: int) -> Trial:
     """A comparison, or the checkpoints of a run, that another version of bioFA or NumPy began."""
     which = trial % 4

@@ -53,7 +53,14 @@ class _Plain:
         self._count += 1
         return self.place / f"t{self._count:04d}"
 
-    def begin(self, results: str, saved: Path, prepare: Callable[[], None] | None = None, between: Callable[[], None] | None = None, eta: float | None = None) -> int:
+    def begin(
+        self,
+        results: str,
+        saved: Path,
+        prepare: Callable[[], None] | None = None,
+        between: Callable[[], None] | None = None,
+        eta: float | None = None,
+    ) -> int:
         """Run the built program in a fork, read its variables, save them; its process id."""
         child = os.fork()
         if child:
@@ -67,7 +74,9 @@ class _Plain:
             if prepare is not None:
                 prepare()
             first = self._read[0]
-            self._b2.device.run(results_directory=results, run_args={first.eta: eta * self._b2.Hz} if eta is not None else None)
+            self._b2.device.run(
+                results_directory=results, run_args={first.eta: eta * self._b2.Hz} if eta is not None else None
+            )
             if between is not None:
                 between()
             plain_brian2.save(str(saved), *self._read)
@@ -87,7 +96,12 @@ class _Plain:
         os.waitpid(child, 0)
         return None
 
-    def run(self, prepare: Callable[[], None] | None = None, between: Callable[[Path], None] | None = None, eta: float | None = None) -> tuple[int | None, str]:
+    def run(
+        self,
+        prepare: Callable[[], None] | None = None,
+        between: Callable[[Path], None] | None = None,
+        eta: float | None = None,
+    ) -> tuple[int | None, str]:
         """Run it; its exit code, and the digest of what it saved."""
         saved, results = self.fresh().with_suffix(".npz"), f"results_{self._count}"
         inner = (lambda: between(self.project / results)) if between is not None else None
@@ -106,7 +120,11 @@ def _digest(saved: Path) -> str:
     """The digest of the saved arrays; nothing where they cannot be read."""
     try:
         with np.load(saved, allow_pickle=False) as arrays:
-            return hashlib.sha256(b"".join(name.encode() + str(arrays[name].shape).encode() + arrays[name].tobytes() for name in sorted(arrays))).hexdigest()
+            return hashlib.sha256(
+                b"".join(
+                    name.encode() + str(arrays[name].shape).encode() + arrays[name].tobytes() for name in sorted(arrays)
+                )
+            ).hexdigest()
     except Exception:  # cut, empty, absent
         return ""
 
@@ -134,7 +152,14 @@ def _compiler(plain: _Plain, text: str) -> str:
     for name in ("g++", "gcc", "c++"):
         script(place / "bin" / name, text)
     environment = os.environ | {"PATH": f"{place / 'bin'}{os.pathsep}{os.environ['PATH']}", "CXX": "g++"}
-    process = subprocess.Popen([sys.executable, str(SCRIPT), "project", "saved.npz"], cwd=place, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, str(SCRIPT), "project", "saved.npz"],
+        cwd=place,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
     try:
         code: int | None = process.wait(20)
     except subprocess.TimeoutExpired:
@@ -203,7 +228,9 @@ def _f11(plain: _Plain, trial: int) -> str:
 
 def _f12(plain: _Plain, trial: int) -> str:
     limit = plain.random.randrange(0, 60_000)
-    return _outcome(*plain.run(between=lambda _: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))), plain.expected)
+    return _outcome(
+        *plain.run(between=lambda _: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))), plain.expected
+    )
 
 
 def _f13(plain: _Plain, trial: int) -> str:
@@ -222,14 +249,19 @@ def _f15(plain: _Plain, trial: int) -> str:
     for path, eta in zip(saved, (None, 2.0), strict=True):
         children.append(plain.begin("results", path, eta=eta))
         time.sleep(plain.random.uniform(0, plain.seconds / 4))
-    outcomes = [_outcome(plain.end(child), _digest(path), expected) for child, path, expected in zip(children, saved, alone, strict=True)]
+    outcomes = [
+        _outcome(plain.end(child), _digest(path), expected)
+        for child, path, expected in zip(children, saved, alone, strict=True)
+    ]
     return next((word for word in ("silent", "hung", "failed") if word in outcomes), "survived")
 
 
 def _f17(plain: _Plain, trial: int) -> str:
     def damage(results: Path) -> None:
         names = [path for path in sorted(results.iterdir()) if "_w_" in path.name or "_r_" in path.name]
-        list(DAMAGES.values())[trial % 3](plain.random.choice([path for path in names if path.stat().st_size]), plain.random)
+        list(DAMAGES.values())[trial % 3](
+            plain.random.choice([path for path in names if path.stat().st_size]), plain.random
+        )
 
     return _outcome(*plain.run(between=damage), plain.expected)
 
@@ -257,13 +289,34 @@ def _f23(plain: _Plain, trial: int) -> str:
     place = plain.fresh()
     (place / "brian2").mkdir(parents=True)
     (place / "brian2" / "__init__.py").write_text('__version__ = "2.4"\n')
-    done = subprocess.run([sys.executable, str(SCRIPT), "project", "saved.npz"], cwd=place, env=os.environ | {"PYTHONPATH": str(place)}, capture_output=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), "project", "saved.npz"],
+        cwd=place,
+        env=os.environ | {"PYTHONPATH": str(place)},
+        capture_output=True,
+        timeout=60,
+    )
     return _outcome(done.returncode, _digest(place / "saved.npz"), plain.expected)
 
 
 COUNTERPARTS: dict[str, tuple[Callable[[_Plain, int], str], int]] = {
-    "F1": (_f1, 1), "F2": (_f2, 1), "F3": (_f3, 1), "F5": (_f5, TRIALS), "F6": (_f6, 1), "F7": (_f7, TRIALS), "F9": (_f9, TRIALS), "F11": (_f11, TRIALS), "F12": (_f12, TRIALS),
-    "F13": (_f13, TRIALS), "F14": (_f14, 2), "F15": (_f15, TRIALS), "F17": (_f17, TRIALS), "F19": (_f19, 1), "F21": (_f21, TRIALS), "F22": (_f22, 3), "F23": (_f23, 1),
+    "F1": (_f1, 1),
+    "F2": (_f2, 1),
+    "F3": (_f3, 1),
+    "F5": (_f5, TRIALS),
+    "F6": (_f6, 1),
+    "F7": (_f7, TRIALS),
+    "F9": (_f9, TRIALS),
+    "F11": (_f11, TRIALS),
+    "F12": (_f12, TRIALS),
+    "F13": (_f13, TRIALS),
+    "F14": (_f14, 2),
+    "F15": (_f15, TRIALS),
+    "F17": (_f17, TRIALS),
+    "F19": (_f19, 1),
+    "F21": (_f21, TRIALS),
+    "F22": (_f22, 3),
+    "F23": (_f23, 1),
 }
 """The faults that have a counterpart in a plain script, and how many trials each gets there."""
 
@@ -271,20 +324,29 @@ COUNTERPARTS: dict[str, tuple[Callable[[_Plain, int], str], int]] = {
 def run(only: Sequence[str] = ()) -> dict[str, str]:
     """What the plain script did with each fault, in words: `silent 9 of 10, survived 1`.
 
-    `survived` means the right numbers, `failed` a visible failure, `silent` other numbers without one. It runs in a process of its own, since
-    Brian2 keeps what it is told in the process.
+    `survived` means the right numbers, `failed` a visible failure, `silent` other numbers without one. It runs in a
+    process of its own, since Brian2 keeps what it is told in the process.
     """
     with tempfile.TemporaryDirectory(prefix="biofa-control-", ignore_cleanup_errors=True) as folder:
-        done = subprocess.run([sys.executable, "-m", "bioFA.selftest.control", folder, *only], cwd=folder, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-m", "bioFA.selftest.control", folder, *only], cwd=folder, capture_output=True, text=True
+        )
         lines = [line.split("\t") for line in done.stdout.splitlines() if line.startswith("F")]
         found = {line[0]: line[1] for line in lines if len(line) == 2}
         wanted = [number for number in COUNTERPARTS if not only or number in only]
-        return {number: found.get(number, f"the control could not be run: {(done.stderr.strip().splitlines() or ['no message'])[-1]}") for number in wanted}
+        return {
+            number: found.get(
+                number, f"the control could not be run: {(done.stderr.strip().splitlines() or ['no message'])[-1]}"
+            )
+            for number in wanted
+        }
 
 
 def _words(outcomes: Sequence[str]) -> str:
     counts: Any = Counter(outcomes)
-    return ", ".join(f"{word} {counts[word]} of {len(outcomes)}" for word in ("silent", "hung", "failed", "survived") if counts[word])
+    return ", ".join(
+        f"{word} {counts[word]} of {len(outcomes)}" for word in ("silent", "hung", "failed", "survived") if counts[word]
+    )
 
 
 def _main(folder: str, *only: str) -> None:

@@ -14,7 +14,9 @@ from bioFA.selftest.oracle import Outcome, Trial
 
 FAULTS: dict[str, Fault] = {
     fault.number: fault
-    for fault in sorted((*building.FAULTS, *running.FAULTS, *comparing.FAULTS, *storing.FAULTS), key=lambda fault: int(fault.number[1:]))
+    for fault in sorted(
+        (*building.FAULTS, *running.FAULTS, *comparing.FAULTS, *storing.FAULTS), key=lambda fault: int(fault.number[1:])
+    )
 }
 """F1 to F24, by number."""
 
@@ -43,8 +45,12 @@ class Row:
     @property
     def wrong(self) -> tuple[str, ...]:
         """What was wrong, where something was."""
-        return tuple(f"{self.fault.number}, trial {number} ({self.fault.variants[number % len(self.fault.variants)]}): {trial.outcome.value}, {trial.says}"
-                     for number, trial in enumerate(self.trials) if not trial.outcome.survived or trial.lost)
+        return tuple(
+            f"{self.fault.number}, trial {number} ({self.fault.variants[number % len(self.fault.variants)]}):"
+            f" {trial.outcome.value}, {trial.says}"
+            for number, trial in enumerate(self.trials)
+            if not trial.outcome.survived or trial.lost
+        )
 
 
 def chosen(only: Sequence[str] = ()) -> list[Fault]:

@@ -1,4 +1,5 @@
-"""What a fault is: its number in the list of faults to survive, how it is injected, and the trial that judges what came of it."""
+"""What a fault is: its number in the list of faults to survive, how it is injected,
+and the trial that judges what came of it."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ TRIALS = 20
 
 @dataclass(frozen=True)
 class Fault:
-    """A fault to survive: `variants` say how it comes; where `chance` matters, at what moment or place is drawn anew in every trial."""
+    """A fault to survive: `variants` say how it comes; where `chance` matters,
+    at what moment or place is drawn anew in every trial."""
 
     number: str
     title: str

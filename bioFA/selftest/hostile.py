@@ -1,10 +1,12 @@
-"""Hostile input: texts that try to run, open or import something, or to use up the machine, put to every reader of bioFA in a process of its own.
+"""Hostile input: texts that try to run, open or import something, or to use up the machine,
+put to every reader of bioFA in a process of its own.
 
     python -m bioFA.selftest.hostile            count what came of it
     python -m bioFA.selftest.hostile CASES      put the cases to their readers in this process, a line of JSON for each
 
-A canary, Python's audit hook, notes every file opened, process, socket and import while a text is read. A case passes if its text was refused by an error
-of bioFA's (or, where text is wanted, taken as text), nothing was noted, and it took less than `LIMIT` seconds.
+A canary, Python's audit hook, notes every file opened, process, socket and import while a text is read. A case passes
+if its text was refused by an error of bioFA's (or, where text is wanted, taken as text), nothing was noted,
+and it took less than `LIMIT` seconds.
 """
 
 from __future__ import annotations
@@ -27,35 +29,200 @@ LIMIT = 2.0
 """Seconds that one text may take."""
 LONGEST_MESSAGE = 3000
 WATCHED = (
-    "import", "exec", "os.system", "os.exec", "os.posix_spawn", "os.spawn", "os.fork", "os.forkpty", "subprocess.Popen", "socket.connect", "socket.bind", "pty.spawn", "ctypes.dlopen",
-    "shutil.rmtree", "os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.chmod", "os.putenv", "pickle.find_class", "marshal.loads", "code.__new__",
+    "import",
+    "exec",
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.spawn",
+    "os.fork",
+    "os.forkpty",
+    "subprocess.Popen",
+    "socket.connect",
+    "socket.bind",
+    "pty.spawn",
+    "ctypes.dlopen",
+    "shutil.rmtree",
+    "os.remove",
+    "os.rename",
+    "os.mkdir",
+    "os.rmdir",
+    "os.link",
+    "os.symlink",
+    "os.chmod",
+    "os.putenv",
+    "pickle.find_class",
+    "marshal.loads",
+    "code.__new__",
 )
 """What no text may bring about; opening a file is looked at apart."""
 PYTHON = (
-    "__import__('os').system('touch canary')", "__import__('subprocess').run(['touch', 'canary'])", "open('canary', 'w')", "exec('import os')", "eval('1')", "compile('1', '', 'eval')",
-    "(lambda: open('canary', 'w'))()", "().__class__.__base__.__subclasses__()", "w.__class__", "w.__init__.__globals__", "getattr(w, '__class__')", "globals()", "locals()", "vars()", "dir()",
-    "breakpoint()", "input()", "help()", "[x for x in (1, 2)]", "{x: 1 for x in (1,)}", "(x for x in (1,))", "f'{w}'", "f'{__import__(\"os\")}'", "b'x'", "'x'.join('y')", "'a' * 10**9", "(w := 3)",
-    "w if w else w", "w or w", "not w", "w is w", "w in w", "w[0]", "w[:]", "{**w}", "[*w]", "print(w)", "type(w)", "super()", "memoryview(w)", "10**10**10 + (yield)", "await w", "np.load('x')", "numpy.load('x')",
-    "os.system('x')", "sys.exit()", "builtins.open", "exp.__self__", "exp.__globals__", "tanh.__module__", "int.__subclasses__()", "abs.__call__(w)", "lambda x: x", "w @ w", "~w", "w << 1", "w & w", "w // 2", "w % 2",
+    "__import__('os').system('touch canary')",
+    "__import__('subprocess').run(['touch', 'canary'])",
+    "open('canary', 'w')",
+    "exec('import os')",
+    "eval('1')",
+    "compile('1', '', 'eval')",
+    "(lambda: open('canary', 'w'))()",
+    "().__class__.__base__.__subclasses__()",
+    "w.__class__",
+    "w.__init__.__globals__",
+    "getattr(w, '__class__')",
+    "globals()",
+    "locals()",
+    "vars()",
+    "dir()",
+    "breakpoint()",
+    "input()",
+    "help()",
+    "[x for x in (1, 2)]",
+    "{x: 1 for x in (1,)}",
+    "(x for x in (1,))",
+    "f'{w}'",
+    "f'{__import__(\"os\")}'",
+    "b'x'",
+    "'x'.join('y')",
+    "'a' * 10**9",
+    "(w := 3)",
+    "w if w else w",
+    "w or w",
+    "not w",
+    "w is w",
+    "w in w",
+    "w[0]",
+    "w[:]",
+    "{**w}",
+    "[*w]",
+    "print(w)",
+    "type(w)",
+    "super()",
+    "memoryview(w)",
+    "10**10**10 + (yield)",
+    "await w",
+    "np.load('x')",
+    "numpy.load('x')",
+    "os.system('x')",
+    "sys.exit()",
+    "builtins.open",
+    "exp.__self__",
+    "exp.__globals__",
+    "tanh.__module__",
+    "int.__subclasses__()",
+    "abs.__call__(w)",
+    "lambda x: x",
+    "w @ w",
+    "~w",
+    "w << 1",
+    "w & w",
+    "w // 2",
+    "w % 2",
 )
 SYMPY_AND_BRIAN = (
-    "S('__import__(\"os\")')", "sympify('1')", "Symbol('x')", "Function('f')(w)", "Integer(9)**Integer(9)", "rand()", "randn()", "poisson(w)", "timestep(t, dt)", "x : 1", "w : 1 (summed)", "dw/dt", "xi", "xi_1", "run_regularly('x')",
-    "w_pre_post := 1", "TimedArray(w)", "brian2.prefs", "exprel(w)", "logical_and(w)", "w -> w", "@check_units", "w 1", "w ms", "3*ms", "second", "inf", "nan", "e", "pi",
+    "S('__import__(\"os\")')",
+    "sympify('1')",
+    "Symbol('x')",
+    "Function('f')(w)",
+    "Integer(9)**Integer(9)",
+    "rand()",
+    "randn()",
+    "poisson(w)",
+    "timestep(t, dt)",
+    "x : 1",
+    "w : 1 (summed)",
+    "dw/dt",
+    "xi",
+    "xi_1",
+    "run_regularly('x')",
+    "w_pre_post := 1",
+    "TimedArray(w)",
+    "brian2.prefs",
+    "exprel(w)",
+    "logical_and(w)",
+    "w -> w",
+    "@check_units",
+    "w 1",
+    "w ms",
+    "3*ms",
+    "second",
+    "inf",
+    "nan",
+    "e",
+    "pi",
 )
 CPLUSPLUS = (
-    "w); system(\"touch canary\"); (w", "w; system(0)", "w /* */", "w // \n system(0)", "#include <cstdlib>", "%:include <x>", "??/", "std::system(\"x\")", "::exit(0)", "w->x", "*w", "&w", "w++", "--w + ;", "new int", "delete w", "sizeof(w)",
-    "asm(\"nop\")", "__asm__(\"nop\")", "\"x\"", "'x'", "0x10p3", "1'000", "1e5f", "goto x", "w ? w : w", "w\\\nw", "L\"x\"", "R\"(x)\"", "_Pragma(\"x\")",
+    "w); system(\"touch canary\"); (w",
+    "w; system(0)",
+    "w /* */",
+    "w // \n system(0)",
+    "#include <cstdlib>",
+    "%:include <x>",
+    "??/",
+    "std::system(\"x\")",
+    "::exit(0)",
+    "w->x",
+    "*w",
+    "&w",
+    "w++",
+    "--w + ;",
+    "new int",
+    "delete w",
+    "sizeof(w)",
+    "asm(\"nop\")",
+    "__asm__(\"nop\")",
+    "\"x\"",
+    "'x'",
+    "0x10p3",
+    "1'000",
+    "1e5f",
+    "goto x",
+    "w ? w : w",
+    "w\\\nw",
+    "L\"x\"",
+    "R\"(x)\"",
+    "_Pragma(\"x\")",
 )
 TEXT = (
-    "\x00", "w\x00", "w\u200b", "\u202ew", "\uff57", "w\ufeff", "\x1b[31mw", "w\r\nw", "w\u2028w", "\\u0077\\x00(", "\ud7ff", "${w}", "{{w}}", "%s", "`w`", "$(touch canary)", "<script>alert(1)</script>",
-    "'; DROP TABLE w; --", "../../etc/passwd", "|touch canary",
+    "\x00",
+    "w\x00",
+    "w\u200b",
+    "\u202ew",
+    "\uff57",
+    "w\ufeff",
+    "\x1b[31mw",
+    "w\r\nw",
+    "w\u2028w",
+    "\\u0077\\x00(",
+    "\ud7ff",
+    "${w}",
+    "{{w}}",
+    "%s",
+    "`w`",
+    "$(touch canary)",
+    "<script>alert(1)</script>",
+    "'; DROP TABLE w; --",
+    "../../etc/passwd",
+    "|touch canary",
 )
 PAYLOADS = (*PYTHON, *SYMPY_AND_BRIAN, *CPLUSPLUS, *TEXT)
 CONTEXTS = ("{}", "w + ({})", "exp({})", "int(({}) > 0)")
 """Where in an equation a payload stands."""
 KNOWN = frozenset({"w", "r_pre", "error_post", "learning_rate", "T"})
 """The names that these equations may use."""
-QUANTITIES = ("1 s**9**9**9", "1" + "0" * 5000 + " s", "1e" + "9" * 5000 + " s", "1e999 s", "-1e999 s", "nan s", "inf s", "1 second", "1 s; 1", "0x1 s", "1_0 s", "1j s", "\u0967 s")
+QUANTITIES = (
+    "1 s**9**9**9",
+    "1" + "0" * 5000 + " s",
+    "1e" + "9" * 5000 + " s",
+    "1e999 s",
+    "-1e999 s",
+    "nan s",
+    "inf s",
+    "1 second",
+    "1 s; 1",
+    "0x1 s",
+    "1_0 s",
+    "1j s",
+    "\u0967 s",
+)
 """Texts in place of a time."""
 BOMBS = {
     "deep arrays": "x = " + "[" * 100_000 + "]" * 100_000,
@@ -64,8 +231,12 @@ BOMBS = {
     "a key of half a million parts": "[" + ".".join(["a"] * 490_000) + "]",
     "a quoted key of many parts": "[" + ".".join(['","'] * 240_000) + "]",
     "an inline key of many parts": "x = { y = 1, " + ".".join(["a"] * 490_000) + " = 1 }",
-    "a mistake after many empty lines": "\n" * 500_000 + 'name = "x"\ntask = { name = "nope" }\ncircuit = { name = "layered", sizes = [1, 1] }',
-    "a mistake after many remarks": "#\n" * 150_000 + 'name = "x"\ntask = { name = "nope" }\ncircuit = { name = "layered", sizes = [1, 1] }',
+    "a mistake after many empty lines": (
+        "\n" * 500_000 + 'name = "x"\ntask = { name = "nope" }\ncircuit = { name = "layered", sizes = [1, 1] }'
+    ),
+    "a mistake after many remarks": (
+        "#\n" * 150_000 + 'name = "x"\ntask = { name = "nope" }\ncircuit = { name = "layered", sizes = [1, 1] }'
+    ),
     "mistakes in many lines": "\n".join(f"k{n} = 1" for n in range(9_000)),
     "a number of many digits": "x = " + "9" * 200_000,
     "many keys": "\n".join(f"k{n} = 1" for n in range(50_000)),
@@ -76,20 +247,72 @@ BOMBS = {
 }
 """Model files that would use up the machine."""
 CHANGES = (
-    "", "=", "=1", "protocol", "protocol.epochs=", "protocol.epochs=" + "9" * 5000, "protocol.epochs=1e400", "protocol.epochs=nan", "protocol.epochs=" + "[" * 50_000, "protocol.epochs=" + "{a=" * 20_000,
-    "protocol.epochs=" + '{"a":' * 2000, "protocol.dt=1 s**9**9", "a" + ".a" * 20_000 + "=1", ".=1", "..=1", "protocol..epochs=1", "__class__=1", "__class__.__base__=1", "protocol.__dict__={}", "name.x=1", "task.path=1",
-    "circuit={}", "circuit=[]", "circuit.sizes=[9223372036854775808, 1, 1]", "circuit.sizes=[-1, 1, 1]", "circuit.schemes.fa.rule=1", "protocol.epochs=1979-05-27", "protocol.epochs='''", "protocol.epochs=\x00", "\x00=1",
-    "name=['a']", "description=2", "task.name=../../evil", "task.name=__init__", "task.name=os", "circuit.name=builtins", "protocol.stop.measure=__class__",
+    "",
+    "=",
+    "=1",
+    "protocol",
+    "protocol.epochs=",
+    "protocol.epochs=" + "9" * 5000,
+    "protocol.epochs=1e400",
+    "protocol.epochs=nan",
+    "protocol.epochs=" + "[" * 50_000,
+    "protocol.epochs=" + "{a=" * 20_000,
+    "protocol.epochs=" + '{"a":' * 2000,
+    "protocol.dt=1 s**9**9",
+    "a" + ".a" * 20_000 + "=1",
+    ".=1",
+    "..=1",
+    "protocol..epochs=1",
+    "__class__=1",
+    "__class__.__base__=1",
+    "protocol.__dict__={}",
+    "name.x=1",
+    "task.path=1",
+    "circuit={}",
+    "circuit=[]",
+    "circuit.sizes=[9223372036854775808, 1, 1]",
+    "circuit.sizes=[-1, 1, 1]",
+    "circuit.schemes.fa.rule=1",
+    "protocol.epochs=1979-05-27",
+    "protocol.epochs='''",
+    "protocol.epochs=\x00",
+    "\x00=1",
+    "name=['a']",
+    "description=2",
+    "task.name=../../evil",
+    "task.name=__init__",
+    "task.name=os",
+    "circuit.name=builtins",
+    "protocol.stop.measure=__class__",
 )
 """What could stand after `--set`."""
 _DIGEST = "0" * 64
 MANIFESTS = {
     "UTF-16": "0\x00\n0",  # found by Atheris: json.loads of such bytes imports a codec
-    "nothing": "", "no JSON": "{", "binary": "\x00\xff", "a list": "[]", "a number": "1", "files a list": '{"format": 1, "files": [[1, "x"]]}', "files a number": '{"format": 1, "files": 1}', "no files": '{"format": 1, "files": {}}',
-    "format infinite": '{"format": 1e999, "files": {}}', "format NaN": '{"format": NaN, "files": {}}', "format a list": '{"format": [], "files": {}}', "format of many digits": '{"format": ' + "9" * 5000 + ', "files": {}}', "a newer format": '{"format": 2, "files": {}}',
-    "deep lists": "[" * 100_000, "deep tables": '{"a":' * 100_000, "absolute": json.dumps({"format": 1, "files": {"/etc/passwd": _DIGEST}}), "above": json.dumps({"format": 1, "files": {"../../../../../../etc/passwd": _DIGEST}}),
-    "null in a name": json.dumps({"format": 1, "files": {"a\x00b": _DIGEST}}), "a name of many characters": json.dumps({"format": 1, "files": {"n" * 100_000: _DIGEST}}), "the folder itself": json.dumps({"format": 1, "files": {".": _DIGEST}}), "an empty name": json.dumps({"format": 1, "files": {"": _DIGEST}}),
-    "a digest that is none": json.dumps({"format": 1, "files": {"model.toml": 1}}), "a device": json.dumps({"format": 1, "files": {"/dev/zero": _DIGEST}}), "preferences of Brian2": json.dumps({"format": 1, "files": {"brian_preferences": _DIGEST}}),
+    "nothing": "",
+    "no JSON": "{",
+    "binary": "\x00\xff",
+    "a list": "[]",
+    "a number": "1",
+    "files a list": '{"format": 1, "files": [[1, "x"]]}',
+    "files a number": '{"format": 1, "files": 1}',
+    "no files": '{"format": 1, "files": {}}',
+    "format infinite": '{"format": 1e999, "files": {}}',
+    "format NaN": '{"format": NaN, "files": {}}',
+    "format a list": '{"format": [], "files": {}}',
+    "format of many digits": '{"format": ' + "9" * 5000 + ', "files": {}}',
+    "a newer format": '{"format": 2, "files": {}}',
+    "deep lists": "[" * 100_000,
+    "deep tables": '{"a":' * 100_000,
+    "absolute": json.dumps({"format": 1, "files": {"/etc/passwd": _DIGEST}}),
+    "above": json.dumps({"format": 1, "files": {"../../../../../../etc/passwd": _DIGEST}}),
+    "null in a name": json.dumps({"format": 1, "files": {"a\x00b": _DIGEST}}),
+    "a name of many characters": json.dumps({"format": 1, "files": {"n" * 100_000: _DIGEST}}),
+    "the folder itself": json.dumps({"format": 1, "files": {".": _DIGEST}}),
+    "an empty name": json.dumps({"format": 1, "files": {"": _DIGEST}}),
+    "a digest that is none": json.dumps({"format": 1, "files": {"model.toml": 1}}),
+    "a device": json.dumps({"format": 1, "files": {"/dev/zero": _DIGEST}}),
+    "preferences of Brian2": json.dumps({"format": 1, "files": {"brian_preferences": _DIGEST}}),
 }
 """Manifests of bundles."""
 
@@ -99,7 +322,8 @@ FILES = {"file": "model.toml", "manifest": "manifest.json"}
 
 
 class Case(NamedTuple):
-    """One hostile text, the reader that it is put to, and whether that must refuse it (it may be plain text to another)."""
+    """One hostile text, the reader that it is put to,
+    and whether that must refuse it (it may be plain text to another)."""
 
     reader: str
     name: str
@@ -108,7 +332,8 @@ class Case(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What came of a case: `error` is what the reader said, or None; `seen` what the canary noted; seconds it `took`."""
+    """What came of a case: `error` is what the reader said, or None; `seen` what the canary noted;
+    seconds it `took`."""
 
     error: str | None
     expected: bool
@@ -123,7 +348,9 @@ class Verdict(NamedTuple):
     def passes(self, case: Case) -> bool:
         """Whether it is as it must be."""
         kept = self.error is not None or not case.refused
-        return self.expected and kept and not self.seen and self.took < LIMIT and len(self.error or "") < LONGEST_MESSAGE
+        return (
+            self.expected and kept and not self.seen and self.took < LIMIT and len(self.error or "") < LONGEST_MESSAGE
+        )
 
 
 def cases() -> list[Case]:
@@ -140,7 +367,8 @@ def cases() -> list[Case]:
 
 
 class Canary:
-    """Notes what no reader may do while it watches. An audit hook stays as long as its process, so make one a process."""
+    """Notes what no reader may do while it watches.
+    An audit hook stays as long as its process, so make one a process."""
 
     def __init__(self) -> None:
         self.seen: list[str] = []
@@ -202,13 +430,19 @@ def readers(folder: Path) -> dict[str, Callable[[str], object]]:
 
     toml.loads(plain)
     return {
-        "equation": lambda text: expressions.parse(text, KNOWN), "model": model, "quantity": quantity, "name": name, "change": change,
-        "file": lambda _: toml.load(folder / FILES["file"]), "manifest": lambda _: bundle.check(folder),
+        "equation": lambda text: expressions.parse(text, KNOWN),
+        "model": model,
+        "quantity": quantity,
+        "name": name,
+        "change": change,
+        "file": lambda _: toml.load(folder / FILES["file"]),
+        "manifest": lambda _: bundle.check(folder),
     }
 
 
 def put(case: Case, known: dict[str, Callable[[str], object]], canary: Canary, folder: Path) -> Verdict:
-    """Put one case to its reader; files are in `folder`. One that took too long is put again: a machine may pause, a text that hangs does so twice."""
+    """Put one case to its reader; files are in `folder`.
+    One that took too long is put again: a machine may pause, a text that hangs does so twice."""
     verdict = _put(case, known, canary, folder)
     if verdict.took < LIMIT:
         return verdict
@@ -232,7 +466,16 @@ def _put(case: Case, known: dict[str, Callable[[str], object]], canary: Canary, 
 
 def warm(known: dict[str, Callable[[str], object]]) -> None:
     """Let every reader refuse and take something, so that what it needs is imported before anybody watches."""
-    for name, text in (("equation", "w"), ("equation", "'"), ("model", "w"), ("model", "'"), ("quantity", "1 m"), ("name", "x"), ("change", "protocol.epochs=2"), ("change", "task.name=x")):
+    for name, text in (
+        ("equation", "w"),
+        ("equation", "'"),
+        ("model", "w"),
+        ("model", "'"),
+        ("quantity", "1 m"),
+        ("name", "x"),
+        ("change", "protocol.epochs=2"),
+        ("change", "task.name=x"),
+    ):
         with contextlib.suppress(BioFAError):
             known[name](text)
 
@@ -251,7 +494,8 @@ def _put_all() -> None:
 
 
 def verdicts(patience: float = 300.0) -> tuple[list[Verdict], list[str]]:
-    """Put all cases to their readers in a process of its own: what came of each, up to where the process died or hung, and the files that it left."""
+    """Put all cases to their readers in a process of its own: what came of each, up to where the process died or hung,
+    and the files that it left."""
     command = [sys.executable, "-P", "-m", "bioFA.selftest.hostile", "CASES"]
     with tempfile.TemporaryFile("w+") as said:
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -259,21 +503,30 @@ def verdicts(patience: float = 300.0) -> tuple[list[Verdict], list[str]]:
         said.seek(0)
         rows = [json.loads(line) for line in said.read().splitlines()]
     count = len(cases())
-    return [Verdict(*row) for row in rows[:count]], rows[count] if len(rows) > count else ["unknown: it did not come to its end"]
+    return [Verdict(*row) for row in rows[:count]], (
+        rows[count] if len(rows) > count else ["unknown: it did not come to its end"]
+    )
 
 
 def run() -> Tally:
     """Put every case to its reader, and count those that passed.
 
     Returns:
-        `notes` say how many brought anything about, how many took more than `LIMIT` seconds, and which cases did not pass.
+        `notes` say how many brought anything about, how many took more than `LIMIT` seconds,
+        and which cases did not pass.
     """
     every = cases()
     found, left = verdicts()
     passed = [verdict.passes(case) for case, verdict in zip(every, found, strict=False)]
-    executed, hung = sum(verdict.executed for verdict in found) + len(left), sum(verdict.took >= LIMIT for verdict in found) + (len(found) < len(every))
-    failed = [f"{case.reader} {case.name!r}" for case, ok in zip(every, passed, strict=False) if not ok] + [f"not come to: {case.reader} {case.name!r}" for case in every[len(found) : len(found) + 1]]
-    return Tally("hostile strings", sum(passed), len(every), (f"{executed} executed", f"{hung} hangs over {LIMIT:g} s", *failed))
+    executed, hung = sum(verdict.executed for verdict in found) + len(left), sum(
+        verdict.took >= LIMIT for verdict in found
+    ) + (len(found) < len(every))
+    failed = [f"{case.reader} {case.name!r}" for case, ok in zip(every, passed, strict=False) if not ok] + [
+        f"not come to: {case.reader} {case.name!r}" for case in every[len(found) : len(found) + 1]
+    ]
+    return Tally(
+        "hostile strings", sum(passed), len(every), (f"{executed} executed", f"{hung} hangs over {LIMIT:g} s", *failed)
+    )
 
 
 if __name__ == "__main__":

@@ -39,7 +39,12 @@ def remove(path: Path, chance: random.Random) -> None:
     path.unlink()
 
 
-DAMAGES: dict[str, Callable[[Path, random.Random], None]] = {"a flipped bit": flip_a_bit, "cut short": cut, "emptied": empty, "removed": remove}
+DAMAGES: dict[str, Callable[[Path, random.Random], None]] = {
+    "a flipped bit": flip_a_bit,
+    "cut short": cut,
+    "emptied": empty,
+    "removed": remove,
+}
 
 
 def limited(kind: int, limit: int) -> Callable[[], None]:
@@ -48,7 +53,8 @@ def limited(kind: int, limit: int) -> Callable[[], None]:
 
 
 def unprivileged() -> None:
-    """Be a user to whom permissions to write and limits of processes apply, where we are root; reading stays allowed, so that Python finds its own files."""
+    """Be a user to whom permissions to write and limits of processes apply, where we are root; reading stays allowed,
+    so that Python finds its own files."""
     if os.getuid() != 0:
         return
     system = ctypes.CDLL(None, use_errno=True)
@@ -68,9 +74,11 @@ def script(path: Path, text: str) -> Path:
 
 
 class Compiler:
-    """A C++ compiler that fails on command: g++ in a script, which remembers the objects that it made of the drills' one program.
+    """A C++ compiler that fails on command: g++ in a script,
+    which remembers the objects that it made of the drills' one program.
 
-    `fault` is shell that it runs before it compiles ($out is what it is to make), `after` shell that it runs then, while the file `broken` is there.
+    `fault` is shell that it runs before it compiles ($out is what it is to make), `after` shell that it runs then,
+    while the file `broken` is there.
     """
 
     def __init__(self, place: Path, store: Path, fault: str = "", after: str = ""):
@@ -80,7 +88,9 @@ class Compiler:
         self.broken.touch()
         self.count = place / "calls"
         real = shutil.which("g++")
-        self.path = script(place / "compiler", f'''
+        self.path = script(
+            place / "compiler",
+            f'''
 case "$1" in --version) exec "{real}" --version;; esac
 out= previous=
 for word in "$@"; do [ "$previous" = -o ] && out=$word; previous=$word; done
@@ -94,7 +104,8 @@ if [ -z "$kept" ]; then "{real}" "$@" || exit 1
 elif [ -f "$kept" ]; then cp "$kept" "$out"; else "{real}" "$@" || exit 1; cp "$out" "$kept.$$"; mv "$kept.$$" "$kept"; fi
 if [ -e "{self.broken}" ]; then :
 {after}
-fi''')
+fi''',  # noqa: E501
+        )
 
     @property
     def environment(self) -> dict[str, str | None]:
@@ -107,7 +118,8 @@ fi''')
 
 
 def replace_program(cache: Path, text: str) -> None:
-    """Put a script in the place of the compiled program, `$REAL`, as if the compiler had made it so: its entry says that it is whole."""
+    """Put a script in the place of the compiled program, `$REAL`, as if the compiler had made it so:
+    its entry says that it is whole."""
     (entry,) = (path.parent for path in cache.glob("*/entry.json") if not path.parent.name.startswith("."))
     os.replace(entry / "main", entry / "real")
     script(entry / "main", f'REAL="{entry}/real"\n{text}')
@@ -124,4 +136,8 @@ def unfinished_builds(cache: Path) -> list[str]:
 
 def entries(cache: Path) -> int:
     """How many programs a cache holds."""
-    return len([path for path in cache.glob("*/entry.json") if not path.parent.name.startswith(".")]) if cache.is_dir() else 0
+    return (
+        len([path for path in cache.glob("*/entry.json") if not path.parent.name.startswith(".")])
+        if cache.is_dir()
+        else 0
+    )

@@ -1,4 +1,5 @@
-"""The oracle of every drill: bit-identical to the undisturbed run, or visibly failed under a stable code. All else is silent or unclear.
+"""The oracle of every drill: bit-identical to the undisturbed run, or visibly failed under a stable code.
+All else is silent or unclear.
 
     identical   exit code 0, and every array of the result has the bits of the undisturbed run
     refused     another exit code, a line `biofa: [code] ...` on standard error, nothing that looks done,
@@ -39,8 +40,9 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Trial:
-    """One injected fault: what came of it, in words too; whether what was gone on with came to the same bits (None where nothing was);
-    how many runs were finished before the fault, and how many of them were no longer there, or not the same, after it."""
+    """One injected fault: what came of it, in words too; whether what was gone on with came to the same bits (None
+    where nothing was); how many runs were finished before the fault, and how many of them were no longer there,
+    or not the same, after it."""
 
     outcome: Outcome
     says: str = ""
@@ -65,7 +67,8 @@ class Ended:
 
 
 def digest(path: Path) -> str | None:
-    """The SHA-256 over every array of a stored result and over what was measured on the way; None where there is no whole result.
+    """The SHA-256 over every array of a stored result and over what was measured on the way;
+    None where there is no whole result.
 
     Timing and provenance, which tell of when and how it was computed, are left out.
     """
@@ -112,9 +115,17 @@ def judge(ended: Ended, found: str | None, expected: str, looks_done: bool | Non
         looks_done: whether what it left looks done; where left out, whether it left a result.
     """
     if ended.code == 0:
-        return Trial(Outcome.IDENTICAL) if found == expected else Trial(Outcome.SILENT, "it exited with 0, and " + ("other numbers" if found else "there is no whole result"))
+        return (
+            Trial(Outcome.IDENTICAL)
+            if found == expected
+            else Trial(
+                Outcome.SILENT, "it exited with 0, and " + ("other numbers" if found else "there is no whole result")
+            )
+        )
     done = found is not None if looks_done is None else looks_done
     if done and found != expected:
-        return Trial(Outcome.SILENT, f"it failed, and left a result that is whole and holds other numbers; {ended.last}")
+        return Trial(
+            Outcome.SILENT, f"it failed, and left a result that is whole and holds other numbers; {ended.last}"
+        )
     wrong = complaint(ended)
     return Trial(Outcome.REFUSED, ended.last) if wrong is None else Trial(Outcome.UNCLEAR, wrong)

@@ -1,6 +1,8 @@
-"""The control: a small network that learns by feedback alignment, written in plain Brian2 as anybody might, without bioFA.
+"""The control: a small network that learns by feedback alignment, written in plain Brian2 as anybody might,
+without bioFA.
 
-    python plain_brian2.py FOLDER RESULT      build it as a C++ standalone project in FOLDER, run it, and save its weights
+    python plain_brian2.py FOLDER RESULT      build it as a C++ standalone project in FOLDER, run it,
+                                              and save its weights
 
 It is a script of its own and imports nothing of bioFA.
 """
@@ -21,8 +23,13 @@ def describe(folder: str):  # type: ignore[no-untyped-def]
     wanted = b2.TimedArray(rng.normal(size=(400, 4)), dt=5 * b2.ms)  # noqa: F841
     source = b2.NeuronGroup(10, "r = shown(t, i) : 1")
     hidden = b2.NeuronGroup(8, "dr/dt = (drive - r)/(5*ms) : 1\ndrive : 1\nerror : 1", method="euler")
-    output = b2.NeuronGroup(4, "dr/dt = (drive - r)/(5*ms) : 1\ndrive : 1\nerror = wanted(t, i) - r : 1", method="euler")
-    rule = "dw/dt = eta*error_post*r_pre : 1 (clock-driven)\ndrive_post = w*r_pre : 1 (summed)\neta : Hz (shared, constant)"
+    output = b2.NeuronGroup(
+        4, "dr/dt = (drive - r)/(5*ms) : 1\ndrive : 1\nerror = wanted(t, i) - r : 1", method="euler"
+    )
+    rule = (
+        "dw/dt = eta*error_post*r_pre : 1 (clock-driven)\ndrive_post = w*r_pre : 1 (summed)\neta : Hz (shared,"
+        " constant)"
+    )
     first = b2.Synapses(source, hidden, rule, method="euler")
     second = b2.Synapses(hidden, output, rule, method="euler")
     back = b2.Synapses(output, hidden, "w : 1 (constant)\nerror_post = w*error_pre : 1 (summed)")

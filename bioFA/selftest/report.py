@@ -1,4 +1,5 @@
-"""What a self-test came to: one line, a table of faults, and the same as JSON. Beside every zero stand n and the 95 % upper bound, 3 / n."""
+"""What a self-test came to: one line, a table of faults, and the same as JSON.
+Beside every zero stand n and the 95 % upper bound, 3 / n."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from bioFA.selftest.drill import Row
 from bioFA.selftest.tally import Tally
 
 MUTANTS = "mutants.json"
-"""Which mutants of which modules the tests kill, measured elsewhere (`tests/mutation.py`): in all, and by the module's path with its SHA-256."""
+"""Which mutants of which modules the tests kill, measured elsewhere (`tests/mutation.py`): in all,
+and by the module's path with its SHA-256."""
 
 
 def zero(count: int, of: int) -> str:
@@ -33,7 +35,10 @@ def mutants() -> tuple[str, dict[str, Any]]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return "mutants killed: not measured", {"date": None}
     since = "of sources that are unchanged" if not changed else f"changed since: {', '.join(changed)}"
-    return f"mutants killed {100 * killed / max(of, 1):.0f} % ({killed}/{of}, measured {when}; {since})", {**known, "changed": changed}
+    return f"mutants killed {100 * killed / max(of, 1):.0f} % ({killed}/{of}, measured {when}; {since})", {
+        **known,
+        "changed": changed,
+    }
 
 
 def _sha256(path: str) -> str | None:
@@ -47,10 +52,15 @@ def totals(rows: Sequence[Row]) -> dict[str, Any]:
     trials = [trial for row in rows for trial in row.trials]
     resumed = [trial.resumed for trial in trials if trial.resumed is not None]
     return {
-        "faults": len(rows), "survived": sum(row.survived for row in rows), "trials": len(trials),
-        "finished_runs": sum(trial.finished for trial in trials), "lost": sum(trial.lost for trial in trials),
-        "silent": sum(trial.outcome.value == "silent" for trial in trials), "unclear": sum(trial.outcome.value == "unclear" for trial in trials),
-        "resumed": len(resumed), "resumed_identical": sum(resumed),
+        "faults": len(rows),
+        "survived": sum(row.survived for row in rows),
+        "trials": len(trials),
+        "finished_runs": sum(trial.finished for trial in trials),
+        "lost": sum(trial.lost for trial in trials),
+        "silent": sum(trial.outcome.value == "silent" for trial in trials),
+        "unclear": sum(trial.outcome.value == "unclear" for trial in trials),
+        "resumed": len(resumed),
+        "resumed_identical": sum(resumed),
     }
 
 
@@ -63,7 +73,8 @@ def line(rows: Sequence[Row], tallies: Sequence[Tally]) -> str:
     parts += map(str, tallies)
     if rows:
         parts += [
-            f"finished runs lost {zero(n['lost'], n['finished_runs'])}", f"silent wrong results {zero(n['silent'], n['trials'])}",
+            f"finished runs lost {zero(n['lost'], n['finished_runs'])}",
+            f"silent wrong results {zero(n['silent'], n['trials'])}",
             f"resume bit-identical {n['resumed_identical']}/{n['resumed']}",
         ]
     return ", ".join([*parts, mutants()[0]])
@@ -76,7 +87,10 @@ def table(rows: Sequence[Row]) -> str:
     lines = [head]
     for row in rows:
         counts = [row.counts.get(name, 0) for name in ("identical", "refused", "unclear", "silent")]
-        lines.append(f"{row.fault.number:<4}{row.fault.title:<{width}}  {len(row.trials):>6}  {counts[0]:>9}  {counts[1]:>7}  {counts[2]:>7}  {counts[3]:>6}  {row.control}".rstrip())
+        lines.append(
+            f"{row.fault.number:<4}{row.fault.title:<{width}}  {len(row.trials):>6}  {counts[0]:>9}  {counts[1]:>7} "
+            f" {counts[2]:>7}  {counts[3]:>6}  {row.control}".rstrip()
+        )
     return "\n".join(lines)
 
 
@@ -85,12 +99,22 @@ def as_json(rows: Sequence[Row], tallies: Sequence[Tally], seconds: float) -> di
     from bioFA.runs.provenance import versions
 
     return {
-        "line": line(rows, tallies), "measured": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "seconds": round(seconds, 1), "versions": versions(),
-        "totals": totals(rows) if rows else None, "tallies": [asdict(tally) for tally in tallies], "mutants": mutants()[1],
+        "line": line(rows, tallies),
+        "measured": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "seconds": round(seconds, 1),
+        "versions": versions(),
+        "totals": totals(rows) if rows else None,
+        "tallies": [asdict(tally) for tally in tallies],
+        "mutants": mutants()[1],
         "faults": [
             {
-                "number": row.fault.number, "title": row.fault.title, "injected": row.fault.injected, "variants": list(dict.fromkeys(row.fault.variants)),
-                "survived": row.survived, "outcomes": row.counts, "control": row.control,
+                "number": row.fault.number,
+                "title": row.fault.title,
+                "injected": row.fault.injected,
+                "variants": list(dict.fromkeys(row.fault.variants)),
+                "survived": row.survived,
+                "outcomes": row.counts,
+                "control": row.control,
                 "trials": [asdict(trial) | {"outcome": trial.outcome.value} for trial in row.trials],
             }
             for row in rows

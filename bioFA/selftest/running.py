@@ -34,9 +34,19 @@ def killed_run(bench: Bench, trial: int) -> Trial:
     return bench.recovered(place)
 
 
-@fault("F9", "SIGINT or SIGTERM", "SIGTERM of a run", "SIGINT of a run", "SIGTERM while its state is kept", "SIGINT of a comparison", "SIGTERM of a comparison", chance=True)
+@fault(
+    "F9",
+    "SIGINT or SIGTERM",
+    "SIGTERM of a run",
+    "SIGINT of a run",
+    "SIGTERM while its state is kept",
+    "SIGINT of a comparison",
+    "SIGTERM of a comparison",
+    chance=True,
+)
 def stopped_run(bench: Bench, trial: int) -> Trial:
-    """SIGINT (Ctrl-C) or SIGTERM (a batch system's time is up) at a random moment, of a run or a comparison; then it is gone on with."""
+    """SIGINT (Ctrl-C) or SIGTERM (a batch system's time is up) at a random moment, of a run or a comparison;
+    then it is gone on with."""
     place = bench.fresh()
     number = signal.SIGINT if trial % 5 in (1, 3) else signal.SIGTERM
     code = 128 + number
@@ -80,15 +90,30 @@ def _signalled_while_writing() -> None:
     os.replace = replace  # type: ignore[assignment]
 
 
-@fault("F10", "killed while a file is written, renamed or removed", "a run, before a renaming", "a run, after a renaming", "a run, while its checkpoints are removed", "a run of a comparison", "a comparison's tables and report", chance=True)
+@fault(
+    "F10",
+    "killed while a file is written, renamed or removed",
+    "a run, before a renaming",
+    "a run, after a renaming",
+    "a run, while its checkpoints are removed",
+    "a run of a comparison",
+    "a comparison's tables and report",
+    chance=True,
+)
 def killed_writing(bench: Bench, trial: int) -> Trial:
-    """Death without cleaning up just before or after a randomly chosen renaming, of a checkpoint, a result, an outcome, a table or the report, or between two removals."""
+    """Death without cleaning up just before or after a randomly chosen renaming, of a checkpoint, a result,
+    an outcome, a table or the report, or between two removals."""
     which = trial % 5
     moment = bench.random.choice(["before", "after"])
     if which < 3:
         place = bench.fresh()
-        number = bench.random.randrange(1, 14)  # the state before the first presentation, run.json, ten stretches, the result
-        prepare = _dies_removing(bench.random.randrange(1, 6)) if which == 2 else _dies_renaming(number, ["before", "after"][which])
+        # the state before the first presentation, run.json, ten stretches, the result
+        number = bench.random.randrange(1, 14)
+        prepare = (
+            _dies_removing(bench.random.randrange(1, 6))
+            if which == 2
+            else _dies_renaming(number, ["before", "after"][which])
+        )
         bench.run(place, prepare=[prepare]).wait()
         return bench.recovered(place)
     if which == 3:
@@ -103,8 +128,16 @@ def killed_writing(bench: Bench, trial: int) -> Trial:
     pages = {path: path.read_bytes() for path in place.rglob("*") if path.suffix in (".csv", ".html", ".svg", ".pdf")}
     before = outcomes(place)
     bench.biofa("resume", str(place), "--json", prepare=[_dies_renaming(bench.random.randrange(1, 6), moment)]).wait()
-    torn = [path.name for path in pages if path.suffix in (".csv", ".html") and path.exists() and not _whole_page(path, pages[path])]
-    return Trial(Outcome.SILENT, f"{torn} are neither the old nor the new") if torn else bench.comparison_recovered(place, before)
+    torn = [
+        path.name
+        for path in pages
+        if path.suffix in (".csv", ".html") and path.exists() and not _whole_page(path, pages[path])
+    ]
+    return (
+        Trial(Outcome.SILENT, f"{torn} are neither the old nor the new")
+        if torn
+        else bench.comparison_recovered(place, before)
+    )
 
 
 def _whole_page(path: Path, before: bytes) -> bool:
@@ -160,14 +193,23 @@ def _dies_removing(number: int) -> Prepare:
 
 @fault("F11", "the disk is full for raw results", "at a random size", chance=True)
 def full_for_raw(bench: Bench, trial: int) -> Trial:
-    """The compiled program's files end at a random size, and its writes fail in silence, as on a full disk (RLIMIT_FSIZE with SIGXFSZ ignored, in a wrapper)."""
+    """The compiled program's files end at a random size, and its writes fail in silence,
+    as on a full disk (RLIMIT_FSIZE with SIGXFSZ ignored, in a wrapper)."""
     place, cache = bench.fresh(), bench.copy_of_cache()
     blocks = bench.random.randrange(0, 12)
     replace_program(cache, f"trap '' 25\nulimit -f {blocks}\ncd \"$(dirname \"$REAL\")\" && exec \"$REAL\" \"$@\"")
     return bench.judged(bench.run(place, environment={"BIOFA_CACHE": str(cache)}).wait(), place)
 
 
-@fault("F12", "the disk is full while results are packed or reports are written", "the result", "the state", "an outcome or a table", "the report", chance=True)
+@fault(
+    "F12",
+    "the disk is full while results are packed or reports are written",
+    "the result",
+    "the state",
+    "an outcome or a table",
+    "the report",
+    chance=True,
+)
 def full_for_pack(bench: Bench, trial: int) -> Trial:
     """RLIMIT_FSIZE, at a random size, from the moment at which a result, a state, an outcome or a report is written."""
     place = bench.fresh()
@@ -175,7 +217,9 @@ def full_for_pack(bench: Bench, trial: int) -> Trial:
         limit = bench.random.randrange(0, bench.whole().joinpath(RESULT).stat().st_size)
         return bench.judged(bench.run(place, prepare=[_limited_from_saving(limit)]).wait(), place)
     if trial % 4 == 1:
-        return bench.judged(bench.run(place, prepare=[_full_while_keeping(bench.random.randrange(0, 11))]).wait(), place)
+        return bench.judged(
+            bench.run(place, prepare=[_full_while_keeping(bench.random.randrange(0, 11))]).wait(), place
+        )
     place = bench.copy_of_comparison()
     before, page = outcomes(place), (place / "report.html").read_bytes() if (place / "report.html").exists() else None
     if trial % 4 == 2:
@@ -183,11 +227,16 @@ def full_for_pack(bench: Bench, trial: int) -> Trial:
         if trial % 8 == 2:
             shutil.rmtree(place / "runs" / name)
             before.pop(name)
-            running = bench.fork(lambda: sweep._main(str(place), name), prepare=[_open_input, limited(resource.RLIMIT_FSIZE, bench.random.randrange(0, 30_000))])
+            running = bench.fork(
+                lambda: sweep._main(str(place), name),
+                prepare=[_open_input, limited(resource.RLIMIT_FSIZE, bench.random.randrange(0, 30_000))],
+            )
         else:
             running = bench.resume(place, prepare=[limited(resource.RLIMIT_FSIZE, bench.random.randrange(0, 300))])
     else:
-        running = bench.biofa("report", str(place), prepare=[limited(resource.RLIMIT_FSIZE, bench.random.randrange(0, 200_000))])
+        running = bench.biofa(
+            "report", str(place), prepare=[limited(resource.RLIMIT_FSIZE, bench.random.randrange(0, 200_000))]
+        )
     ended = running.wait()
     if trial % 4 == 3 and page is not None and not _whole_page(place / "report.html", page):
         return Trial(Outcome.SILENT, "the page is neither the old nor the new one")
@@ -226,15 +275,25 @@ def _full_while_keeping(number: int) -> Prepare:
 
 @fault("F13", "a quota, or a limit of file sizes", "at a random size", chance=True)
 def quota(bench: Bench, trial: int) -> Trial:
-    """RLIMIT_FSIZE, at a random size, on the whole run and on all that it starts: what passes it is ended by SIGXFSZ or gets an error."""
+    """RLIMIT_FSIZE, at a random size, on the whole run and on all that it starts:
+    what passes it is ended by SIGXFSZ or gets an error."""
     place = bench.fresh()
     limit = int(10 ** bench.random.uniform(2, 5))
     return bench.judged(bench.run(place, prepare=[limited(resource.RLIMIT_FSIZE, limit)]).wait(), place)
 
 
-@fault("F14", "the results folder is read-only or vanishes", "read-only", "a file stands in its place", "removed at a random moment", "moved away at a random moment", chance=True)
+@fault(
+    "F14",
+    "the results folder is read-only or vanishes",
+    "read-only",
+    "a file stands in its place",
+    "removed at a random moment",
+    "moved away at a random moment",
+    chance=True,
+)
 def no_folder(bench: Bench, trial: int) -> Trial:
-    """A folder without permission to write (for an ordinary user), a file in its place, and a folder that is removed or moved while the run writes there."""
+    """A folder without permission to write (for an ordinary user), a file in its place,
+    and a folder that is removed or moved while the run writes there."""
     place = bench.fresh()
     which = trial % 4
     if which == 0:
@@ -270,15 +329,39 @@ def no_folder(bench: Bench, trial: int) -> Trial:
     return bench.recovered(where, ended.last)
 
 
-WILD = ("--set", "circuit.schemes.fa.readout_rule.learning_rate=1e200", "--set", "circuit.schemes.fa.rule.learning_rate=1e200")
+WILD = (
+    "--set",
+    "circuit.schemes.fa.readout_rule.learning_rate=1e200",
+    "--set",
+    "circuit.schemes.fa.rule.learning_rate=1e200",
+)
 
 
-@fault("F19", "the numbers are no longer finite, or nothing is active", "a compiled run diverges", "a NumPy run diverges", "runs of a comparison diverge", "hidden neurons are silent")
+@fault(
+    "F19",
+    "the numbers are no longer finite, or nothing is active",
+    "a compiled run diverges",
+    "a NumPy run diverges",
+    "runs of a comparison diverge",
+    "hidden neurons are silent",
+)
 def unstable(bench: Bench, trial: int) -> Trial:
     """Learning rates of 1e200 in a run and in a comparison; a spiking network whose hidden neurons never spike."""
     place = bench.fresh()
     if trial % 4 < 2:
-        words = ("run", "linear", "--scheme", "fa", *SMALL, *WILD, "--backend", ["cpp", "numpy"][trial % 2], "--json", "--out", str(place))
+        words = (
+            "run",
+            "linear",
+            "--scheme",
+            "fa",
+            *SMALL,
+            *WILD,
+            "--backend",
+            ["cpp", "numpy"][trial % 2],
+            "--json",
+            "--out",
+            str(place),
+        )
         ended = bench.biofa(*words).wait()
         if wrong := complaint(ended):
             return Trial(Outcome.UNCLEAR, wrong)
@@ -286,23 +369,66 @@ def unstable(bench: Bench, trial: int) -> Trial:
             return Trial(Outcome.UNCLEAR, f"it does not say where, or leaves a folder: {ended.last}")
         return Trial(Outcome.REFUSED, ended.last)
     if trial % 4 == 2:
-        compared = ("compare", "linear", "--schemes", "shallow,fa", "--seeds", "2", *SMALL, *WILD, "--backend", "numpy", "--json", "--out", str(place))
+        compared = (
+            "compare",
+            "linear",
+            "--schemes",
+            "shallow,fa",
+            "--seeds",
+            "2",
+            *SMALL,
+            *WILD,
+            "--backend",
+            "numpy",
+            "--json",
+            "--out",
+            str(place),
+        )
         ended = bench.biofa(*compared).wait()
 
         states = list(tidy(sweep.read(place))["status"])
         if ended.code != 0 or json.loads(ended.out)["diverged"] != 2 or states != ["finished"] * 2 + ["diverged"] * 2:
             return Trial(Outcome.UNCLEAR, f"{states}: {ended.last}")
         page = (place / "report.html").read_text()
-        return Trial(Outcome.REFUSED, "counted and shown") if "diverged" in page else Trial(Outcome.SILENT, "the report does not show it")
-    silent = ("run", "pattern", "--set", "protocol.epochs=2", "--set", 'circuit.weights={name="constant", value=0.0}', "--backend", "numpy", "--json", "--out", str(place))
+        return (
+            Trial(Outcome.REFUSED, "counted and shown")
+            if "diverged" in page
+            else Trial(Outcome.SILENT, "the report does not show it")
+        )
+    silent = (
+        "run",
+        "pattern",
+        "--set",
+        "protocol.epochs=2",
+        "--set",
+        'circuit.weights={name="constant", value=0.0}',
+        "--backend",
+        "numpy",
+        "--json",
+        "--out",
+        str(place),
+    )
     ended = bench.biofa(*silent).wait()
     kinds = [finding["kind"] for finding in json.loads(ended.out).get("findings", [])] if ended.code == 0 else []
-    return Trial(Outcome.REFUSED, "found and told: " + ", ".join(kinds)) if kinds else Trial(Outcome.SILENT if ended.code == 0 else Outcome.UNCLEAR, ended.last or "not told")
+    return (
+        Trial(Outcome.REFUSED, "found and told: " + ", ".join(kinds))
+        if kinds
+        else Trial(Outcome.SILENT if ended.code == 0 else Outcome.UNCLEAR, ended.last or "not told")
+    )
 
 
-@fault("F21", "no file handles or processes are left", "few handles", "few handles for a while", "few processes", "no memory for it", chance=True)
+@fault(
+    "F21",
+    "no file handles or processes are left",
+    "few handles",
+    "few handles for a while",
+    "few processes",
+    "no memory for it",
+    chance=True,
+)
 def scarce(bench: Bench, trial: int) -> Trial:
-    """RLIMIT_NOFILE at a random number, or handles that are all taken for half a second; RLIMIT_NPROC for an ordinary user; RLIMIT_AS at a random size."""
+    """RLIMIT_NOFILE at a random number, or handles that are all taken for half a second;
+    RLIMIT_NPROC for an ordinary user; RLIMIT_AS at a random size."""
     place = bench.fresh()
     which = trial % 4
     prepare = [
@@ -370,7 +496,8 @@ def _little_memory(more: int) -> Prepare:
 
 @fault("F22", "the clock jumps, or the time zone changes", "at a random moment", chance=True)
 def clock(bench: Bench, trial: int) -> Trial:
-    """A clock that jumps by up to ten years at every look, another time zone, and files of the future and of the past, between a kill and what goes on from it."""
+    """A clock that jumps by up to ten years at every look, another time zone, and files of the future and of the past,
+    between a kill and what goes on from it."""
     place = bench.stopped(bench.random.randrange(1, 10))
     for path in sorted(place.rglob("*")):
         moment = time.time() + bench.random.uniform(-3e8, 3e8)
@@ -390,4 +517,15 @@ def clock(bench: Bench, trial: int) -> Trial:
     return Trial(found.outcome, found.says, found.outcome is Outcome.IDENTICAL)
 
 
-FAULTS = (killed_run, stopped_run, killed_writing, full_for_raw, full_for_pack, quota, no_folder, unstable, scarce, clock)
+FAULTS = (
+    killed_run,
+    stopped_run,
+    killed_writing,
+    full_for_raw,
+    full_for_pack,
+    quota,
+    no_folder,
+    unstable,
+    scarce,
+    clock,
+)

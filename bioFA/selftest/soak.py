@@ -1,9 +1,11 @@
-"""A long comparison whose runs and driver are killed at random moments: nothing finished may be lost, and the driver may not grow.
+"""A long comparison whose runs and driver are killed at random moments: nothing finished may be lost,
+and the driver may not grow.
 
 The runs are those of the NumPy reference, short, each a process of its own as in any comparison; but where a
 comparison starts Python anew for each, which takes most of a second, here the driver forks, so that thousands take
-minutes. All else is the driver's own code. The driver is a process that is sampled from outside (memory and open files, `/proc`); when it is killed,
-another goes on where it was. At the end every finished run is held to its SHA-256, as `biofa check` does.
+minutes. All else is the driver's own code. The driver is a process that is sampled from outside (memory and open files,
+`/proc`); when it is killed, another goes on where it was.
+At the end every finished run is held to its SHA-256, as `biofa check` does.
 """
 
 from __future__ import annotations
@@ -24,7 +26,16 @@ from bioFA.comparisons import sweep
 from bioFA.selftest.bench import Bench, Running, bench, gone, without_report
 from bioFA.selftest.report import zero
 
-TINY = ("--set", "task.examples=20", "--set", "task.test_examples=10", "--set", "protocol.snapshots=1", "--set", "record.every=5")
+TINY = (
+    "--set",
+    "task.examples=20",
+    "--set",
+    "task.test_examples=10",
+    "--set",
+    "protocol.snapshots=1",
+    "--set",
+    "record.every=5",
+)
 DRIVER_LIVES = (5.0, 25.0)
 """A driver is killed after so many seconds, drawn anew for each;"""
 RUN_LIVES = (0.2, 3.0)
@@ -37,8 +48,9 @@ SETTLED = 3.0
 
 @dataclass(frozen=True)
 class Soak:
-    """What came of a soak: how many runs were asked for, finished, and killed, and how often the driver was; finished runs lost or changed; what
-    `biofa check` found whole and damaged; the memory (MB) and open files of the driver while it has runs: lowest, highest, and slope over the runs done, times 1,000."""
+    """What came of a soak: how many runs were asked for, finished, and killed, and how often the driver was; finished
+    runs lost or changed; what `biofa check` found whole and damaged; the memory (MB) and open files of the driver while
+    it has runs: lowest, highest, and slope over the runs done, times 1,000."""
 
     runs: int
     finished: int
@@ -56,8 +68,14 @@ class Soak:
 
     @property
     def passes(self) -> bool:
-        """Whether every run finished and is whole, none was lost, and the driver kept its size: below 20 kB and 0.01 files a run."""
-        return self.finished == self.whole == self.runs and self.lost == self.damaged == 0 and self.memory_slope_mb < 20 and self.files_slope < 10
+        """Whether every run finished and is whole, none was lost, and the driver kept its size:
+        below 20 kB and 0.01 files a run."""
+        return (
+            self.finished == self.whole == self.runs
+            and self.lost == self.damaged == 0
+            and self.memory_slope_mb < 20
+            and self.files_slope < 10
+        )
 
     def as_json(self) -> dict[str, Any]:
         """As data."""
@@ -65,10 +83,11 @@ class Soak:
 
     def __str__(self) -> str:
         return (
-            f"{self.finished} of {self.runs} runs finished in {self.seconds / 60:.1f} min, {self.killed_runs} runs and {self.killed_drivers} drivers killed; "
-            f"finished runs lost {zero(self.lost, self.seen_finished)}; checked: {self.whole} whole, damaged {zero(self.damaged, self.finished)}\n"
-            f"the driver: {self.memory_mb[0]:.1f} to {self.memory_mb[1]:.1f} MB, slope {self.memory_slope_mb:+.2f} MB per 1,000 runs; "
-            f"{self.files[0]} to {self.files[1]} open files, slope {self.files_slope:+.2f} per 1,000 runs"
+            f"{self.finished} of {self.runs} runs finished in {self.seconds / 60:.1f} min, {self.killed_runs} runs and"
+            f" {self.killed_drivers} drivers killed; finished runs lost {zero(self.lost, self.seen_finished)}; checked:"
+            f" {self.whole} whole, damaged {zero(self.damaged, self.finished)}\nthe driver: {self.memory_mb[0]:.1f} to"
+            f" {self.memory_mb[1]:.1f} MB, slope {self.memory_slope_mb:+.2f} MB per 1,000 runs; {self.files[0]} to"
+            f" {self.files[1]} open files, slope {self.files_slope:+.2f} per 1,000 runs"
         )
 
 
@@ -90,7 +109,24 @@ def run(runs: int = 2000, progress: Callable[[int], None] | None = None, process
 
 def _soak(place: Bench, runs: int, progress: Callable[[int], None], processes: int, chance: random.Random) -> Soak:
     folder = place.fresh()
-    words = ("compare", "linear", "--schemes", "fa", "--seeds", str(runs), *TINY, "--backend", "numpy", "--out", str(folder), "-j", str(processes), "--max-failures", "1000000", "--json")
+    words = (
+        "compare",
+        "linear",
+        "--schemes",
+        "fa",
+        "--seeds",
+        str(runs),
+        *TINY,
+        "--backend",
+        "numpy",
+        "--out",
+        str(folder),
+        "-j",
+        str(processes),
+        "--max-failures",
+        "1000000",
+        "--json",
+    )
     began = time.monotonic()
     seen: dict[str, tuple[int, int]] = {}
     samples: list[tuple[int, int, float, int]] = []  # the driver's number, runs done, MB, open files
@@ -125,8 +161,19 @@ def _soak(place: Bench, runs: int, progress: Callable[[int], None], processes: i
     slopes = [_slope(samples, column) for column in (2, 3)]
     memory, files = [sample[2] for sample in samples] or [0.0], [sample[3] for sample in samples] or [0]
     return Soak(
-        runs, len(list((folder / sweep.RUNS).glob(f"*/{sweep.OUTCOME}"))), killed_runs, killed_drivers, len(seen), lost, whole, len(seen) - whole, time.monotonic() - began,
-        (min(memory), max(memory)), slopes[0], (min(files), max(files)), slopes[1],
+        runs,
+        len(list((folder / sweep.RUNS).glob(f"*/{sweep.OUTCOME}"))),
+        killed_runs,
+        killed_drivers,
+        len(seen),
+        lost,
+        whole,
+        len(seen) - whole,
+        time.monotonic() - began,
+        (min(memory), max(memory)),
+        slopes[0],
+        (min(files), max(files)),
+        slopes[1],
     )
 
 
@@ -203,7 +250,8 @@ def _size(driver: Running) -> tuple[float, int] | None:
     try:
         pages = int(Path(f"/proc/{driver.pid}/statm").read_text().split()[1])
         files = len(os.listdir(f"/proc/{driver.pid}/fd"))
-        return (pages * os.sysconf("SC_PAGE_SIZE") / 1e6, files) if pages and files else None  # nothing of one that has just ended
+        # nothing of one that has just ended
+        return (pages * os.sysconf("SC_PAGE_SIZE") / 1e6, files) if pages and files else None
     except (OSError, IndexError):
         return None
 

@@ -17,7 +17,16 @@ from bioFA.selftest.injections import cut, empty, flip_a_bit
 from bioFA.selftest.oracle import Ended, Outcome, Trial, complaint, digest
 from bioFA.system.sealed_hdf5 import is_whole, sealed
 
-STORED = ("a result", "a stretch", "the description of a run", "a table of jobs", "an outcome", "a result of a comparison", "a bundle", "a state")
+STORED = (
+    "a result",
+    "a stretch",
+    "the description of a run",
+    "a table of jobs",
+    "an outcome",
+    "a result of a comparison",
+    "a bundle",
+    "a state",
+)
 DAMAGES = (flip_a_bit, cut, empty)
 
 
@@ -33,16 +42,31 @@ def damaged_file(bench: Bench, trial: int) -> Trial:
     if kind in ("a stretch", "the description of a run"):
         place = bench.stopped(bench.random.randrange(2, 8))
         folder = place / checkpoint.FOLDER
-        damage(bench.random.choice(sorted(folder.glob("stretch-*.h5"))) if kind == "a stretch" else folder / checkpoint.RUN, bench.random)
+        damage(
+            (
+                bench.random.choice(sorted(folder.glob("stretch-*.h5")))
+                if kind == "a stretch"
+                else folder / checkpoint.RUN
+            ),
+            bench.random,
+        )
         ended = bench.resume(place).wait()
         if ended.code == 0:
-            return Trial(Outcome.IDENTICAL, "", True) if digest(place / RESULT) == bench.expected else Trial(Outcome.SILENT, "it went on from damage")
+            return (
+                Trial(Outcome.IDENTICAL, "", True)
+                if digest(place / RESULT) == bench.expected
+                else Trial(Outcome.SILENT, "it went on from damage")
+            )
         return _complained(ended, "damaged")
     place = bench.copy_of_comparison()
     before = outcomes(place)
     if kind == "a table of jobs":
         damage(place / sweep.TABLE, bench.random)
-        for ended in (bench.resume(place).wait(), bench.biofa("check", str(place)).wait(), bench.biofa("report", str(place)).wait()):
+        for ended in (
+            bench.resume(place).wait(),
+            bench.biofa("check", str(place)).wait(),
+            bench.biofa("report", str(place)).wait(),
+        ):
             if ended.code == 0 and comparison_digest(place) != bench.compared():
                 return Trial(Outcome.SILENT, "a damaged table of jobs was run")
             if ended.code != 0 and (found := _complained(ended, "damaged")).outcome is not Outcome.REFUSED:
@@ -50,7 +74,10 @@ def damaged_file(bench: Bench, trial: int) -> Trial:
         return Trial(Outcome.REFUSED, ended.last, None, len(before), lost(before, place))
     name = bench.random.choice(sorted(before))
     damage(place / "runs" / name / ("outcome.json" if kind == "an outcome" else RESULT), bench.random)
-    whole = digest(place / "runs" / name / RESULT) == before[name] and sweep.read(place).outcome(next(j for j in sweep.read(place).jobs if j.name == name)) is not None
+    whole = (
+        digest(place / "runs" / name / RESULT) == before[name]
+        and sweep.read(place).outcome(next(j for j in sweep.read(place).jobs if j.name == name)) is not None
+    )
     ended = bench.biofa("check", str(place)).wait()
     if not whole and (ended.code == 0 or name not in ended.out):
         return Trial(Outcome.SILENT, f"check does not find the damage: {ended.out}")
@@ -78,7 +105,8 @@ def _copied(bench: Bench, kind: str) -> tuple[Path, Path]:
 
 
 def _told(bench: Bench, place: Path, file: Path, kind: str) -> Trial:
-    """Whether a damaged file is found by `biofa check` and refused by whatever reads it, or is still what it was in all that counts."""
+    """Whether a damaged file is found by `biofa check` and refused by whatever reads it,
+    or is still what it was in all that counts."""
     harmless = kind == "a result" and digest(file) == bench.expected
     checked = bench.biofa("check", str(place), "--json").wait()
     if checked.code == 0 and harmless:
@@ -86,12 +114,21 @@ def _told(bench: Bench, place: Path, file: Path, kind: str) -> Trial:
     if checked.code == 0 and kind == "a state" and is_whole(file):
         return Trial(Outcome.IDENTICAL, "the flipped bit is in the padding before the file's content")
     if checked.code == 0 or "Traceback" in checked.err:
-        return Trial(Outcome.SILENT if checked.code == 0 else Outcome.UNCLEAR, f"check of {file.name}: {checked.out or checked.last}")
+        return Trial(
+            Outcome.SILENT if checked.code == 0 else Outcome.UNCLEAR,
+            f"check of {file.name}: {checked.out or checked.last}",
+        )
     if checked.code == 2 and complaint(checked):
         return Trial(Outcome.UNCLEAR, f"check: {complaint(checked)}")
     out = bench.fresh()
-    readers: dict[str, list[tuple[str, ...]]] = {"a result": [("report", str(place)), ("export", str(place), "--to", "arrays", "--out", str(out))], "a bundle": [("import", str(place), "--out", str(out))],
-               "a state": [("export", str(file), "--to", "arrays", "--out", str(out)), ("run", *_longer(), "--after", str(file), "--out", str(out))]}
+    readers: dict[str, list[tuple[str, ...]]] = {
+        "a result": [("report", str(place)), ("export", str(place), "--to", "arrays", "--out", str(out))],
+        "a bundle": [("import", str(place), "--out", str(out))],
+        "a state": [
+            ("export", str(file), "--to", "arrays", "--out", str(out)),
+            ("run", *_longer(), "--after", str(file), "--out", str(out)),
+        ],
+    }
     for words in readers[kind]:
         ended = bench.biofa(*words).wait()
         if ended.code == 0:
@@ -114,13 +151,22 @@ def _complained(ended: Ended, word: str) -> Trial:
     return Trial(Outcome.REFUSED, ended.last)
 
 
-MISSING = ("the description of a run, newer", "the description of a run, missing", "a table of jobs, newer", "a table of jobs, missing", "a result, newer",
-           "an outcome, missing", "a manifest of a bundle, newer", "a manifest of a bundle, missing")
+MISSING = (
+    "the description of a run, newer",
+    "the description of a run, missing",
+    "a table of jobs, newer",
+    "a table of jobs, missing",
+    "a result, newer",
+    "an outcome, missing",
+    "a manifest of a bundle, newer",
+    "a manifest of a bundle, missing",
+)
 
 
 @fault("F18", "a manifest is missing, or of a newer bioFA", *MISSING)
 def missing_manifest(bench: Bench, trial: int) -> Trial:
-    """The file that says what a folder holds is taken away, or says that a later format of bioFA wrote it, with a checksum that is right."""
+    """The file that says what a folder holds is taken away, or says that a later format of bioFA wrote it,
+    with a checksum that is right."""
     which = MISSING[trial % len(MISSING)]
     if which.startswith("the description"):
         place = bench.stopped(4)
@@ -168,7 +214,9 @@ def missing_manifest(bench: Bench, trial: int) -> Trial:
     manifest = place / "manifest.json"
     if which.endswith("missing"):
         manifest.unlink()
-        return _complained(bench.biofa("import", str(place), "--from", "bundle", "--out", str(bench.fresh())).wait(), "manifest")
+        return _complained(
+            bench.biofa("import", str(place), "--from", "bundle", "--out", str(bench.fresh())).wait(), "manifest"
+        )
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 99}))
     return _complained(bench.biofa("import", str(place), "--out", str(bench.fresh())).wait(), "99")
 

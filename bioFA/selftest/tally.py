@@ -7,7 +7,8 @@ __all__ = ["Tally"]
 
 @dataclass(frozen=True)
 class Tally:
-    """`passed` of the `of` cases of the drill `name`; `notes` say what else was counted, and which cases did not pass."""
+    """`passed` of the `of` cases of the drill `name`; `notes` say what else was counted,
+    and which cases did not pass."""
 
     name: str
     passed: int

@@ -32,7 +32,8 @@ COLUMNS = 4
 
 @dataclass(frozen=True)
 class Line:
-    """One run's course: `x` `(n,)` presentations, `y` `(n,)`; several of a seed differ by their `part`, such as a pathway."""
+    """One run's course: `x` `(n,)` presentations, `y` `(n,)`; several of a seed differ by their `part`,
+    such as a pathway."""
 
     x: Array
     y: Array
@@ -44,7 +45,8 @@ Courses = Mapping[str, Sequence[Line]]
 
 
 def means(lines: Sequence[Line], logarithmic: bool) -> tuple[Array, Array]:
-    """The mean over seeds (geometric where `logarithmic`) at the places of the line that ends first; it goes to that end.
+    """The mean over seeds (geometric where `logarithmic`) at the places of the line that ends first;
+    it goes to that end.
 
     Returns:
         `x` and the mean, `(n,)` each.
@@ -61,7 +63,8 @@ def _scaled(y: Array, logarithmic: bool) -> Array:
 
 @matplotlib.rc_context(STYLE)
 def overview(courses: Courses, ylabel: str, logarithmic: bool) -> Figure:
-    """The mean course of every condition in one panel; of those given, which are the ones without a run that diverged."""
+    """The mean course of every condition in one panel; of those given,
+    which are the ones without a run that diverged."""
     figure = Figure(figsize=(PAGE, 3.0))
     panel = figure.subplots()
     for (name, lines), (colour, dashes) in zip(itertools.islice(courses.items(), MOST), _styles(), strict=False):
@@ -76,7 +79,8 @@ def overview(courses: Courses, ylabel: str, logarithmic: bool) -> Figure:
 
 @matplotlib.rc_context(STYLE)
 def every_seed(courses: Courses, ylabel: str, logarithmic: bool, notes: Mapping[str, str] | None = None) -> Figure:
-    """A panel for each condition: every seed, their mean (none where `notes` says that runs diverged), and in grey the means of the others."""
+    """A panel for each condition: every seed, their mean (none where `notes` says that runs diverged),
+    and in grey the means of the others."""
     shown = dict(itertools.islice(courses.items(), MOST))
     figure, panels = _panels(len(shown))
     mean_of = {name: means(lines, logarithmic) for name, lines in shown.items() if lines and name not in (notes or {})}
@@ -99,7 +103,10 @@ def angles(courses: Courses) -> Figure:
     figure, panels = _panels(len(shown))
     parts = list(dict.fromkeys(line.part for lines in shown.values() for line in lines))
     style = dict(zip(parts, _styles(), strict=False))
-    largest = max((float(line.y[np.isfinite(line.y)].max(initial=0.0)) for lines in shown.values() for line in lines), default=90.0)
+    largest = max(
+        (float(line.y[np.isfinite(line.y)].max(initial=0.0)) for lines in shown.values() for line in lines),
+        default=90.0,
+    )
     for (name, lines), panel in zip(shown.items(), panels, strict=False):
         panel.axhline(90, color=GREY, linewidth=0.6, linestyle=(0, (4, 3)), zorder=0)
         for line in lines:
@@ -117,7 +124,8 @@ def angles(courses: Courses) -> Figure:
 
 @matplotlib.rc_context(STYLE)
 def measures(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Figure:
-    """Each condition's measure at the end: every seed, the median of all, and its 95 % interval; one panel for each measure.
+    """Each condition's measure at the end: every seed, the median of all, and its 95 % interval;
+    one panel for each measure.
 
     Args:
         rows: as `compare.describe` gives them.
@@ -127,7 +135,9 @@ def measures(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Figure:
     for row, name in itertools.islice(zip(rows, names, strict=True), MOST):
         groups.setdefault(row["measure"], []).append((row, name))
     figure = Figure(figsize=(PAGE, 0.6 * len(groups) + 0.24 * sum(map(len, groups.values())) + 0.3))
-    panels = figure.subplots(len(groups), 1, squeeze=False, height_ratios=[len(group) + 1 for group in groups.values()])[:, 0]
+    panels = figure.subplots(
+        len(groups), 1, squeeze=False, height_ratios=[len(group) + 1 for group in groups.values()]
+    )[:, 0]
     place = iter(_styles())
     for panel, (measure, group) in zip(panels, groups.items(), strict=True):
         logarithmic = measure.endswith("nse")
@@ -135,10 +145,21 @@ def measures(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Figure:
             colour, _ = next(place)
             scale = 1.0 if logarithmic else 100.0
             values = scale * np.array([v for v in row["values"] if np.isfinite(v)])
-            levels = _levels(np.log10(np.maximum(values, 1e-300)) if logarithmic else values, _dot(group, scale, logarithmic))
-            panel.plot(values, height + 0.1 - min(0.13, 0.55 / max(1, levels.max(initial=1))) * levels, "o", **_dots(colour), clip_on=False)
-            if len(values) and np.isfinite(row["value"]):  # an end that is unbounded is drawn as an arrow from the last value
-                ends = np.clip([scale * row["low"], scale * row["high"]], values.min() if row["low"] <= 0 else -np.inf, None)
+            levels = _levels(
+                np.log10(np.maximum(values, 1e-300)) if logarithmic else values, _dot(group, scale, logarithmic)
+            )
+            panel.plot(
+                values,
+                height + 0.1 - min(0.13, 0.55 / max(1, levels.max(initial=1))) * levels,
+                "o",
+                **_dots(colour),
+                clip_on=False,
+            )
+            # an end that is unbounded is drawn as an arrow from the last value
+            if len(values) and np.isfinite(row["value"]):
+                ends = np.clip(
+                    [scale * row["low"], scale * row["high"]], values.min() if row["low"] <= 0 else -np.inf, None
+                )
                 unbounded = [bool(row["low"] <= 0 and logarithmic) or np.isinf(row["low"]), np.isinf(row["high"])]
                 ends = np.where(np.isfinite(ends), ends, values.max())
                 panel.plot(ends, [height + 0.3] * 2, color="black", linewidth=1.0, zorder=3)
@@ -146,9 +167,25 @@ def measures(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Figure:
                     if open_end:
                         panel.plot([place_of], [height + 0.3], marker, color="black", markersize=3.5, zorder=3)
             if len(values) and np.isfinite(row["value"]):
-                panel.plot([scale * row["value"]], [height + 0.3], "|", color="black", markersize=7, markeredgewidth=1.4, zorder=3)
+                panel.plot(
+                    [scale * row["value"]],
+                    [height + 0.3],
+                    "|",
+                    color="black",
+                    markersize=7,
+                    markeredgewidth=1.4,
+                    zorder=3,
+                )
             if "n_finite" in row:
-                panel.annotate(f"{row['n_finite']} of {row['n']} finite", (1.0, height), xycoords=("axes fraction", "data"), ha="right", va="center", color=ORANGE if row["diverged"] else "black", fontsize=7)
+                panel.annotate(
+                    f"{row['n_finite']} of {row['n']} finite",
+                    (1.0, height),
+                    xycoords=("axes fraction", "data"),
+                    ha="right",
+                    va="center",
+                    color=ORANGE if row["diverged"] else "black",
+                    fontsize=7,
+                )
         panel.set_yticks(range(len(group)), [as_text(name) for _, name in group])
         panel.set(xlabel=axis_label(measure), ylim=(len(group) - 0.3, -0.6))
         if logarithmic and any(np.isfinite(v) for row, _ in group for v in row["values"]):
@@ -162,7 +199,8 @@ def measures(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Figure:
 
 @matplotlib.rc_context(STYLE)
 def tuning(rows: Sequence[Mapping[str, Any]], names: Sequence[str], measure: str) -> Figure:
-    """A panel for each condition: the validation measure at every factor on its learning rates, every seed, and what was chosen."""
+    """A panel for each condition: the validation measure at every factor on its learning rates, every seed,
+    and what was chosen."""
     shown = [(row, name) for row, name in itertools.islice(zip(rows, names, strict=True), MOST) if row.get("grid")]
     figure, panels = _panels(len(shown))
     percent = measure.endswith("error")
@@ -171,10 +209,20 @@ def tuning(rows: Sequence[Mapping[str, Any]], names: Sequence[str], measure: str
         factors = np.array([point["factor"] for point in row["grid"]])
         for point in row["grid"]:
             finite = [scale * v for v in point["values"] if np.isfinite(v)]
-            beside = 10 ** (0.06 * _levels(np.array(finite), 0.02 * max(finite, default=0.0)))  # to the right on a logarithmic axis
+            # to the right on a logarithmic axis
+            beside = 10 ** (0.06 * _levels(np.array(finite), 0.02 * max(finite, default=0.0)))
             panel.plot(point["factor"] * beside, finite, "o", **_dots(colour))
             if lost := len(point["values"]) - len(finite):
-                panel.annotate(f"{lost} diverged", (point["factor"], 0.98), xycoords=("data", "axes fraction"), rotation=90, ha="center", va="top", color=ORANGE, fontsize=6.5)
+                panel.annotate(
+                    f"{lost} diverged",
+                    (point["factor"], 0.98),
+                    xycoords=("data", "axes fraction"),
+                    rotation=90,
+                    ha="center",
+                    va="top",
+                    color=ORANGE,
+                    fontsize=6.5,
+                )
         means_of = scale * np.array([point["mean"] for point in row["grid"]])
         ended = np.isfinite(means_of)
         panel.plot(factors[ended], means_of[ended], "-", color=colour, linewidth=1.0)
@@ -186,7 +234,11 @@ def tuning(rows: Sequence[Mapping[str, Any]], names: Sequence[str], measure: str
         panel.minorticks_off()
         if not percent:
             panel.set_yscale("log")
-        panel.set(ylabel=axis_label(measure) if _is_leftmost(panel) else "", xlabel="learning rates x", title=as_text(name) + (" (at the edge)" if row["at_edge"] else ""))
+        panel.set(
+            ylabel=axis_label(measure) if _is_leftmost(panel) else "",
+            xlabel="learning rates x",
+            title=as_text(name) + (" (at the edge)" if row["at_edge"] else ""),
+        )
     return figure
 
 
@@ -197,17 +249,22 @@ def _dots(colour: str) -> dict[str, Any]:
 
 def _dot(group: Sequence[tuple[Mapping[str, Any], str]], scale: float, logarithmic: bool) -> float:
     """About the width of a dot in units of the axis that shows these conditions."""
-    values = scale * np.array([v for row, _ in group for v in row["values"] if np.isfinite(v) and (v > 0 or not logarithmic)])
+    values = scale * np.array(
+        [v for row, _ in group for v in row["values"] if np.isfinite(v) and (v > 0 or not logarithmic)]
+    )
     if not len(values):
         return 0.0
     return 0.012 * float(np.ptp(np.log10(values)) if logarithmic else values.max())
 
 
 def _levels(places: Array, width: float) -> Array:
-    """For each dot the lowest level on which no dot nearer than `width` lies, `(n,)`: dots that would hide one another are stacked."""
+    """For each dot the lowest level on which no dot nearer than `width` lies, `(n,)`:
+    dots that would hide one another are stacked."""
     levels, ends = np.zeros(len(places), dtype=int), list[float]()
     for index in np.argsort(places, kind="stable"):
-        level = next((n for n, end in enumerate(ends) if places[index] - end >= width and places[index] > end), len(ends))
+        level = next(
+            (n for n, end in enumerate(ends) if places[index] - end >= width and places[index] > end), len(ends)
+        )
         ends[level : level + 1] = [float(places[index])]
         levels[index] = level
     return levels

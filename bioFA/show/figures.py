@@ -1,4 +1,5 @@
-"""Figures of one result, made for papers: what was learned, how feedback aligned, the weights, and what spiking neurons do.
+"""Figures of one result, made for papers: what was learned, how feedback aligned, the weights,
+and what spiking neurons do.
 
 Each function takes a `Result` and gives a matplotlib `Figure`, drawn without pyplot, so nothing
 needs a display and nothing is left open. Colours are from Okabe & Ito's palette, which
@@ -33,16 +34,31 @@ Array = np.ndarray
 
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#7F7F7F"
 STYLE: dict[Any, Any] = {
-    "font.size": 8.0, "axes.titlesize": 8.0, "axes.labelsize": 8.0, "legend.fontsize": 7.0, "xtick.labelsize": 7.0, "ytick.labelsize": 7.0,
-    "axes.linewidth": 0.6, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "lines.linewidth": 1.2, "axes.spines.top": False,
-    "axes.spines.right": False, "legend.frameon": False, "pdf.fonttype": 42, "svg.fonttype": "none", "figure.constrained_layout.use": True,
-    "axes.formatter.useoffset": False, "axes.titlelocation": "left",
+    "font.size": 8.0,
+    "axes.titlesize": 8.0,
+    "axes.labelsize": 8.0,
+    "legend.fontsize": 7.0,
+    "xtick.labelsize": 7.0,
+    "ytick.labelsize": 7.0,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.2,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,
+    "svg.fonttype": "none",
+    "figure.constrained_layout.use": True,
+    "axes.formatter.useoffset": False,
+    "axes.titlelocation": "left",
 }
 COLUMN, PAGE = 3.5, 7.0
 """Widths in inches of one column and of a page."""
 DOTS_PER_INCH = 200
 SPLITS: dict[str, dict[str, Any]] = {
-    "validation": {"color": ORANGE, "marker": "o", "linestyle": "-"}, "test": {"color": GREEN, "marker": "D", "linestyle": "", "markerfacecolor": "none"},
+    "validation": {"color": ORANGE, "marker": "o", "linestyle": "-"},
+    "test": {"color": GREEN, "marker": "D", "linestyle": "", "markerfacecolor": "none"},
 }
 """The test's mark is open, since that of the last validation may lie behind it."""
 SHOWN = 4000
@@ -69,8 +85,9 @@ _UNDATED: dict[str, dict[str, Any]] = {".pdf": {"CreationDate": None}, ".svg": {
 def learning_curve(result: Result) -> Figure:
     """Squared error of the recorded presentations over the course of learning, and the error rate where there is one.
 
-    The error is a presentation's squared error over the mean power of the targets (NSE), taken before the network learns from it: dots, one presentation or
-    one in so many (`record.every`, and thinned where there are more than 4,000), with the mean over the last that were recorded.
+    The error is a presentation's squared error over the mean power of the targets (NSE), taken before the network
+    learns from it: dots, one presentation or one in so many (`record.every`,
+    and thinned where there are more than 4,000), with the mean over the last that were recorded.
     """
     rates = {split: rows for split in SPLITS if (rows := _evaluations(result, split, "error"))}
     figure = Figure(figsize=(PAGE if rates else COLUMN, 2.7))
@@ -80,7 +97,17 @@ def learning_curve(result: Result) -> Figure:
     mean = sliding_mean(curve, window)
     every = result.experiment.record.every
     label = "one presentation" if thin * every == 1 else f"one presentation in {thin * every}"
-    axes[0].plot(at[::thin], curve[::thin], ".", color=BLUE, alpha=0.25, markersize=2.0, markeredgewidth=0.0, rasterized=True, label=label)
+    axes[0].plot(
+        at[::thin],
+        curve[::thin],
+        ".",
+        color=BLUE,
+        alpha=0.25,
+        markersize=2.0,
+        markeredgewidth=0.0,
+        rasterized=True,
+        label=label,
+    )
     axes[0].plot(at, mean, color=BLUE, label=f"mean over {window * every}")
     lowest = [float(mean[mean > 0].min(initial=np.inf))]
     for split, mark in SPLITS.items():
@@ -126,12 +153,31 @@ def alignment(result: Result) -> Figure:
         panel.axhline(90, color=GREY, linewidth=0.6, linestyle=(0, (4, 3)), zorder=0)
         panel.fill_between(places, low, high, color=BLUE, alpha=0.2, linewidth=0)
         panel.plot(places, middle, color=BLUE, label="$Be$ and $W^{\\mathsf{T}}e$")
-        panel.plot(at, course["alignment"], "o-", color=ORANGE, markersize=3.0, label="$B$ and $W^{\\mathsf{T}}$", clip_on=False)
-        panel.plot(at, course["pseudoinverse"], "s--", color=GREEN, markersize=2.5, linewidth=0.9, label="$B$ and $W^{+}$", clip_on=False)
+        panel.plot(
+            at,
+            course["alignment"],
+            "o-",
+            color=ORANGE,
+            markersize=3.0,
+            label="$B$ and $W^{\\mathsf{T}}$",
+            clip_on=False,
+        )
+        panel.plot(
+            at,
+            course["pseudoinverse"],
+            "s--",
+            color=GREEN,
+            markersize=2.5,
+            linewidth=0.9,
+            label="$B$ and $W^{+}$",
+            clip_on=False,
+        )
         seen = np.concatenate([high, course["alignment"], course["pseudoinverse"]])
         largest = max(largest, float(seen[np.isfinite(seen)].max(initial=0.0)))
         pathway = result.experiment.network.pathway(name)
-        panel.set_title(f"{name}, for {pathway.stands_for}" + ("" if result.experiment.scheme != "bp" else " (control)"))
+        panel.set_title(
+            f"{name}, for {pathway.stands_for}" + ("" if result.experiment.scheme != "bp" else " (control)")
+        )
         _over_presentations(panel, result)
     top = 180 if largest > 115 else 120
     for panel in panels.flat[: len(names)]:
@@ -170,9 +216,10 @@ def weights(result: Result) -> Figure:
 
 @matplotlib.rc_context(STYLE)
 def raster(result: Result) -> Figure:
-    """Every spike in the first presentations of training, replayed in the NumPy reference at the final weights with learning off,
-    and below the rate of every population, its spikes per neuron in bins of 20 ms. A row is a neuron; the mean rate of its
-    population stands beside it. Grey lines: a presentation begins. Bars: the example is shown; learning was on, in training.
+    """Every spike in the first presentations of training, replayed in the NumPy reference at the final weights with
+    learning off, and below the rate of every population, its spikes per neuron in bins of 20 ms. A row is a neuron; the
+    mean rate of its population stands beside it. Grey lines: a presentation begins.
+    Bars: the example is shown; learning was on, in training.
 
     Raises:
         ModelError: if no neuron spikes, or an older bioFA kept no spikes.
@@ -186,12 +233,23 @@ def raster(result: Result) -> Figure:
         steps, neurons = activity.spikes[population.name].T
         size = min(max(72 * height / population.size, 1.0), 6.0)
         times = 1e3 * result.experiment.protocol.step * steps
-        panel.plot(times, neurons, "|", color="black", markersize=size, markeredgewidth=0.6, rasterized=len(times) > SHOWN, clip_on=False)
+        panel.plot(
+            times,
+            neurons,
+            "|",
+            color="black",
+            markersize=size,
+            markeredgewidth=0.6,
+            rasterized=len(times) > SHOWN,
+            clip_on=False,
+        )
         panel.set(ylim=(-0.5, population.size - 0.5), yticks=[0, population.size - 1] if population.size > 1 else [0])
         panel.set_ylabel(_apart(population.name), rotation=0, ha="right", va="center")
         _beside(panel, f"{result.firing_rates[population.name]:.0f} Hz")
     for colour, population in zip(_cycle(len(populations)), populations, strict=False):
-        panels[-1].stairs(*_population_rate(result, population), baseline=None, color=colour, linewidth=0.9, label=population.name)
+        panels[-1].stairs(
+            *_population_rate(result, population), baseline=None, color=colour, linewidth=0.9, label=population.name
+        )
     panels[-1].set(xlabel="time (ms)", ylim=(0, None))
     panels[-1].set_ylabel("rate (Hz)", rotation=0, ha="right", va="center")
     panels[-1].legend(loc="upper left", ncols=1, bbox_to_anchor=(1.0, 1.05))
@@ -202,9 +260,10 @@ def raster(result: Result) -> Figure:
 
 @matplotlib.rc_context(STYLE)
 def neurons(result: Result) -> Figure:
-    """Sample neurons in the first presentations of training, replayed in the NumPy reference at the final weights with learning
-    off: of every population the neuron that spikes most, and the median of those that spike. Dashes are its spikes; below, what its model
-    keeps, receives and publishes, in the model's own units. Grey lines: a presentation begins. Bars: the example is shown; learning was on, in training.
+    """Sample neurons in the first presentations of training, replayed in the NumPy reference at the final weights with
+    learning off: of every population the neuron that spikes most, and the median of those that spike. Dashes are its
+    spikes; below, what its model keeps, receives and publishes, in the model's own units.
+    Grey lines: a presentation begins. Bars: the example is shown; learning was on, in training.
 
     Raises:
         ModelError: if no neuron spikes, or an older bioFA kept no spikes.
@@ -224,7 +283,16 @@ def neurons(result: Result) -> Figure:
             if first:
                 spikes = activity.spikes[population.name]
                 times = step * spikes[spikes[:, 1] == neuron, 0]
-                panel.plot(times, np.full(len(times), 1.08), "|", color="black", markersize=5.0, markeredgewidth=0.7, transform=panel.get_xaxis_transform(), clip_on=False)
+                panel.plot(
+                    times,
+                    np.full(len(times), 1.08),
+                    "|",
+                    color="black",
+                    markersize=5.0,
+                    markeredgewidth=0.7,
+                    transform=panel.get_xaxis_transform(),
+                    clip_on=False,
+                )
                 panel.set_title(f"{population.name}, neuron {neuron}", pad=8.0)
         for panel in line[len(sampled) :]:
             panel.set_axis_off()
@@ -240,16 +308,24 @@ def neurons(result: Result) -> Figure:
 
 @matplotlib.rc_context(STYLE)
 def confusion(result: Result) -> Figure:
-    """How the examples of each class were answered at the end, in percent of the class; the diagonal, what was answered rightly, is left white.
+    """How the examples of each class were answered at the end, in percent of the class; the diagonal,
+    what was answered rightly, is left white.
 
-    A panel for each split; beside each class its number of examples and its error. Numbers stand in matrices of up to 12 classes.
+    A panel for each split; beside each class its number of examples and its error.
+    Numbers stand in matrices of up to 12 classes.
     """
     panels = result.confusion
     figure = Figure(figsize=(COLUMN if len(panels) == 1 else PAGE, 3.1))
     axes = np.atleast_1d(figure.subplots(1, len(panels)))
-    shares = {split: 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1) for split, matrix in panels.items()}
+    shares = {
+        split: 100 * matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1) for split, matrix in panels.items()
+    }
     wrong = {split: np.where(np.eye(len(share), dtype=bool), np.nan, share) for split, share in shares.items()}
-    top = max(float(np.nanmax(share)) for share in wrong.values() if np.isfinite(share).any()) if any(np.isfinite(s).any() for s in wrong.values()) else 1.0
+    top = (
+        max(float(np.nanmax(share)) for share in wrong.values() if np.isfinite(share).any())
+        if any(np.isfinite(s).any() for s in wrong.values())
+        else 1.0
+    )
     for panel, (split, matrix) in zip(axes, panels.items(), strict=True):
         classes = len(matrix)
         image = panel.imshow(wrong[split], cmap="Oranges", vmin=0, vmax=max(top, 1.0), aspect="equal")
@@ -257,11 +333,25 @@ def confusion(result: Result) -> Figure:
         for row, column in np.ndindex(matrix.shape) if classes <= WRITTEN else ():
             if matrix[row, column]:
                 dark = row != column and wrong[split][row, column] > 0.6 * top
-                panel.text(column, row, str(matrix[row, column]), ha="center", va="center", fontsize=6.0, color="white" if dark else "black" if row != column else GREY)
+                panel.text(
+                    column,
+                    row,
+                    str(matrix[row, column]),
+                    ha="center",
+                    va="center",
+                    fontsize=6.0,
+                    color="white" if dark else "black" if row != column else GREY,
+                )
         if classes <= WRITTEN:
-            panel.set_yticks(range(classes), [f"{k}  ({matrix[k].sum()}; {100 * errors[k]:.1f} %)" for k in range(classes)])
+            panel.set_yticks(
+                range(classes), [f"{k}  ({matrix[k].sum()}; {100 * errors[k]:.1f} %)" for k in range(classes)]
+            )
             panel.set_xticks(range(classes))
-        panel.set(xlabel="answered as", ylabel="class (examples; wrong)", title=f"{split}, {100 * (1 - np.trace(matrix) / matrix.sum()):.1f} % wrong")
+        panel.set(
+            xlabel="answered as",
+            ylabel="class (examples; wrong)",
+            title=f"{split}, {100 * (1 - np.trace(matrix) / matrix.sum()):.1f} % wrong",
+        )
         panel.spines[:].set_visible(False)
         panel.tick_params(length=0)
         figure.colorbar(image, ax=panel, shrink=0.8, label="% of the class", pad=0.02).outline.set_visible(False)
@@ -270,8 +360,13 @@ def confusion(result: Result) -> Figure:
 
 
 def drawn(result: Result) -> list[Callable[[Result], Figure]]:
-    """What can be drawn of a result: no alignment where no feedback is measured (schemes without feedback weights), no weights where none learn, no spikes where nobody spikes."""
-    found: list[Callable[[Result], Figure]] = [learning_curve, *([alignment] if result.feedback_angles else []), *([weights] if result.experiment.network.plastic() else [])]
+    """What can be drawn of a result: no alignment where no feedback is measured (schemes without feedback weights),
+    no weights where none learn, no spikes where nobody spikes."""
+    found: list[Callable[[Result], Figure]] = [
+        learning_curve,
+        *([alignment] if result.feedback_angles else []),
+        *([weights] if result.experiment.network.plastic() else []),
+    ]
     found += [confusion] if result.confusion else []
     if result.activity is not None:
         found += [raster, *([neurons] if result.activity.courses else [])]
@@ -307,10 +402,14 @@ def write(figure: Figure, folder: Path, name: str, suffixes: Sequence[str] = SUF
         with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
             for path in paths:
                 with written_whole(path) as partial:
-                    figure.savefig(partial, format=path.suffix[1:], dpi=DOTS_PER_INCH, metadata=_UNDATED.get(path.suffix))
+                    figure.savefig(
+                        partial, format=path.suffix[1:], dpi=DOTS_PER_INCH, metadata=_UNDATED.get(path.suffix)
+                    )
                 figure.set_layout_engine("none")  # laid out once, so that all files show the same
     except OSError as error:
-        raise CannotWrite(f"the figures could not be written to '{folder}': {error}. Give one with space left.") from None
+        raise CannotWrite(
+            f"the figures could not be written to '{folder}': {error}. Give one with space left."
+        ) from None
     return paths
 
 
@@ -321,7 +420,10 @@ def as_text(text: str) -> str:
 
 def _activity(result: Result) -> Activity:
     if result.activity is None:
-        raise Unavailable(f"the run of '{result.experiment.name}' kept no spikes: no population of it spikes, or it was run by an older bioFA. Run a spiking model.")
+        raise Unavailable(
+            f"the run of '{result.experiment.name}' kept no spikes: no population of it spikes, or it was run by an"
+            " older bioFA. Run a spiking model."
+        )
     return result.activity
 
 
@@ -356,7 +458,12 @@ def _over_time(figure: Figure, panels: Sequence[Axes], result: Result) -> None:
     step, length = 1e3 * protocol.step, protocol.steps
     bars, *others = panels
     for row, (onset, colour) in enumerate(((0, GREY), (protocol.onset_steps, ORANGE))):
-        bars.broken_barh([(step * (k * length + onset), step * (protocol.shown_steps - onset)) for k in range(count)], (-row - 0.3, 0.6), color=colour, linewidth=0)
+        bars.broken_barh(
+            [(step * (k * length + onset), step * (protocol.shown_steps - onset)) for k in range(count)],
+            (-row - 0.3, 0.6),
+            color=colour,
+            linewidth=0,
+        )
     bars.set(ylim=(-1.5, 0.5), yticks=[0, -1], yticklabels=["shown", "learning"])
     bars.spines[:].set_visible(False)
     bars.tick_params(length=0, labelbottom=False)
@@ -367,7 +474,12 @@ def _over_time(figure: Figure, panels: Sequence[Axes], result: Result) -> None:
         panel.spines["bottom"].set_visible(panel is others[-1])
     bars.set_xlim(0, step * count * length)
     examples = "example" if count == 1 else f"{count} examples"
-    figure.suptitle(f"{_title(result)}: the first {examples} of training replayed in the reference at the final weights", x=0.02, ha="left", fontsize=8.0)
+    figure.suptitle(
+        f"{_title(result)}: the first {examples} of training replayed in the reference at the final weights",
+        x=0.02,
+        ha="left",
+        fontsize=8.0,
+    )
 
 
 def _title(result: Result) -> str:
@@ -382,14 +494,20 @@ def _over_presentations(panel: Axes, result: Result) -> None:
 
 def _evaluations(result: Result, split: str, measure: str) -> tuple[Array, Array] | None:
     """Presentations and values of one measure on one split, or None where it was never taken."""
-    rows = [(row["presentation"], row[measure]) for row in result.evaluations if row["split"] == split and row[measure] is not None]
+    rows = [
+        (row["presentation"], row[measure])
+        for row in result.evaluations
+        if row["split"] == split and row[measure] is not None
+    ]
     return (np.array([r[0] for r in rows]), np.array([r[1] for r in rows])) if rows else None
 
 
 def _summary(at: Array, values: Array) -> tuple[Array, Array, Array, Array]:
     """Places, medians, 10th and 90th percentiles of consecutive bins; NaN where a bin has no finite value."""
     rows = []
-    for places, bin_ in zip(np.array_split(at, min(BINS, len(at))), np.array_split(values, min(BINS, len(at))), strict=True):
+    for places, bin_ in zip(
+        np.array_split(at, min(BINS, len(at))), np.array_split(values, min(BINS, len(at))), strict=True
+    ):
         finite = bin_[np.isfinite(bin_)]
         rows.append((places.mean(), *(np.percentile(finite, (50, 10, 90)) if len(finite) else (np.nan,) * 3)))
     return tuple(np.array(rows).T)
@@ -422,7 +540,9 @@ def _draw_matrices(part: SubFigure, result: Result, pathways: list[Pathway]) -> 
             matrix = result.snapshots[f"{feedback.name}.w"][-1].T
             panel = part.add_subplot(grid[row, 3])
             image = _show(panel, matrix, _largest(matrix))
-            panel.set(title=feedback.name + (", transposed" if len(feedback.name) < LONG else ",\ntransposed"), xlabel=pre)
+            panel.set(
+                title=feedback.name + (", transposed" if len(feedback.name) < LONG else ",\ntransposed"), xlabel=pre
+            )
             _scale(part, image, part.add_subplot(grid[row, 4]))
 
 
@@ -474,6 +594,11 @@ def _draw_fields(part: SubFigure, result: Result, pathway: Pathway) -> None:
         tiles[row * pitch :, column * pitch :][:side, :side] = shots[-1][neuron].reshape(side, side)
     panel, scale = part.subplots(1, 2, width_ratios=(1, 0.015))
     image = _show(panel, tiles, _largest(shots[-1][chosen]))
-    panel.set(title=f"{pathway.name}, after: receptive fields of the {len(chosen)} neurons of {pathway.target} that changed most")
+    panel.set(
+        title=(
+            f"{pathway.name}, after: receptive fields of the {len(chosen)} neurons of {pathway.target} that changed"
+            " most"
+        )
+    )
     panel.set_aspect("equal", anchor="W")
     _scale(part, image, scale)

@@ -39,8 +39,14 @@ def card(experiment: Experiment) -> list[Table]:
     """All tables of an experiment."""
     network = experiment.network
     return [
-        _summary(experiment), _populations(network), _connectivity(network), *_neurons(network), *_plasticity(network), _task(experiment),
-        _protocol(experiment), _measurements(experiment),
+        _summary(experiment),
+        _populations(network),
+        _connectivity(network),
+        *_neurons(network),
+        *_plasticity(network),
+        _task(experiment),
+        _protocol(experiment),
+        _measurements(experiment),
     ]
 
 
@@ -76,13 +82,22 @@ def _summary(experiment: Experiment) -> Table:
         ("Model", f"{experiment.name}: {experiment.description}" if experiment.description else experiment.name),
         ("Populations", ", ".join(p.name for p in network.populations)),
         ("Topology", circuit.topology()),
-        ("Learning scheme", f"{experiment.scheme}: {headline(scheme)}" if (scheme := circuit.scheme_class()) else experiment.scheme),
+        (
+            "Learning scheme",
+            f"{experiment.scheme}: {headline(scheme)}" if (scheme := circuit.scheme_class()) else experiment.scheme,
+        ),
         *(("Note", caveat) for caveat in circuit.caveats()),
         ("Connectivity", f"{len(network.pathways)} pathways, {len(plastic)} of which learn"),
         ("Neuron models", ", ".join(dict.fromkeys(p.neuron.family_name for p in network.populations))),
         ("Plasticity", ", ".join(dict.fromkeys(p.plasticity.family_name for p in plastic if p.plasticity)) or "none"),
         ("Task", f"{experiment.task.family_name}: {headline(type(experiment.task))}"),
-        ("Measurements", f"{experiment.network.readout} against the targets; {len(network.measured_feedback())} feedback pathways against their probes"),
+        (
+            "Measurements",
+            (
+                f"{experiment.network.readout} against the targets; {len(network.measured_feedback())} feedback"
+                " pathways against their probes"
+            ),
+        ),
     ]
     return Table("A  Model summary", ("", ""), rows)
 
@@ -92,7 +107,15 @@ def _populations(network: Network) -> Table:
     rows = []
     for p in network.populations:
         cells = p.cells()
-        signs = () if not lawful else ("any",) if cells is None else (f"{int((cells > 0).sum())} excitatory, {int((cells < 0).sum())} inhibitory",)
+        signs = (
+            ()
+            if not lawful
+            else (
+                ("any",)
+                if cells is None
+                else (f"{int((cells > 0).sum())} excitatory, {int((cells < 0).sum())} inhibitory",)
+            )
+        )
         rows.append((p.name, p.neuron.family_name, str(p.size), *signs))
     return Table("B  Populations", ("Name", "Neuron model", "Size", *(("Cells (Dale's law)",) if lawful else ())), rows)
 
@@ -105,7 +128,9 @@ def _connectivity(network: Network) -> Table:
             p.name, f"{p.source}{carried}", f"{p.target}.{p.port}", _pattern(network, p), _weights(p),
             p.plasticity.family_name if p.plasticity else "fixed", p.stands_for or "-",
         ))
-    return Table("C  Connectivity", ("Name", "Source", "Target", "Pattern", "Weights", "Plasticity", "Stands for"), rows)
+    return Table(
+        "C  Connectivity", ("Name", "Source", "Target", "Pattern", "Weights", "Plasticity", "Stands for"), rows
+    )
 
 
 def _pattern(network: Network, pathway: Pathway) -> str:
@@ -127,7 +152,11 @@ def _weights(pathway: Pathway) -> str:
         text = f"redrawn in every presentation: {_in_words(weights.drawn_from())}"
     else:
         text = _in_words(weights)
-    sign = "" if pathway.sign == "any" else f"; signs of {pathway.stands_for}" if pathway.sign == "concordant" else f"; {pathway.sign}"
+    sign = (
+        ""
+        if pathway.sign == "any"
+        else f"; signs of {pathway.stands_for}" if pathway.sign == "concordant" else f"; {pathway.sign}"
+    )
     return text + sign
 
 
@@ -160,16 +189,26 @@ def _neurons(network: Network) -> list[Table]:
             equations.insert(0, ("as simulated: state", f"{_plain(dynamics)}    ({neuron.integration()})"))
         if neuron.ports:
             equations.append(("ports", ", ".join(neuron.ports)))
-        tables.append(Table(f"D  Neuron model {neuron.family_name}: {', '.join(names)}", ("Field", "Value", "Unit"), _part_rows(neuron, equations)))
+        tables.append(
+            Table(
+                f"D  Neuron model {neuron.family_name}: {', '.join(names)}",
+                ("Field", "Value", "Unit"),
+                _part_rows(neuron, equations),
+            )
+        )
     return tables
 
 
 def _plasticity(network: Network) -> list[Table]:
     tables = []
-    for rule, names in _groups((p.name, p.plasticity) for p in network.plastic() if isinstance(p.plasticity, PlasticityRule)):
+    for rule, names in _groups(
+        (p.name, p.plasticity) for p in network.plastic() if isinstance(p.plasticity, PlasticityRule)
+    ):
         rows = _part_rows(rule, [("as simulated", _plain(rule.equations))])
         learning = network.pathway(names[0]).learning
-        rows += [(f"learning.{name}", value, unit) for name, value, unit in parameters(learning) if learning != Learning()]
+        rows += [
+            (f"learning.{name}", value, unit) for name, value, unit in parameters(learning) if learning != Learning()
+        ]
         tables.append(Table(f"E  Plasticity {rule.family_name}: {', '.join(names)}", ("Field", "Value", "Unit"), rows))
     return tables
 
@@ -200,6 +239,12 @@ def _measurements(experiment: Experiment) -> Table:
         ("recorded", ", ".join(str(node) for node in experiment.recorded)),
         ("when", "at the end of every presentation" if every == 1 else f"at the end of one presentation in {every}"),
         ("NSE", "sum |target - answer|^2 / sum |target|^2, before learning from the presentation"),
-        ("alignment angle", "between feedback weights B and transposed forward weights W', in degrees: 0 agree, 90 unrelated, 180 oppose"),
+        (
+            "alignment angle",
+            (
+                "between feedback weights B and transposed forward weights W', in degrees: 0 agree, 90 unrelated, 180"
+                " oppose"
+            ),
+        ),
     ]
     return Table("H  Measurements", ("", ""), rows)

@@ -1,4 +1,5 @@
-"""How models, results and comparisons show themselves in a notebook: HTML that stands for itself, with all text escaped."""
+"""How models, results and comparisons show themselves in a notebook: HTML that stands for itself,
+with all text escaped."""
 
 from __future__ import annotations
 
@@ -35,12 +36,20 @@ def of_result(result: Result) -> str:
     from bioFA.show import figures
 
     rows = [(name, f"{value:.4g}") for name, value in result.metrics.items()]
-    rows += [(f"alignment of {name}", "-" if angle is None else f"{angle:.1f} deg") for name, angle in result.alignment.items()]
+    rows += [
+        (f"alignment of {name}", "-" if angle is None else f"{angle:.1f} deg")
+        for name, angle in result.alignment.items()
+    ]
     rows += [(f"firing rate of {name}", f"{rate:.1f} Hz") for name, rate in result.firing_rates.items()]
-    head = f"<b>{escape(result.experiment.name)}</b>, scheme {escape(result.experiment.scheme)}, seed {result.seed}, {result.presentations} presentations"
+    head = (
+        f"<b>{escape(result.experiment.name)}</b>, scheme {escape(result.experiment.scheme)}, seed {result.seed},"
+        f" {result.presentations} presentations"
+    )
     findings = "".join(f"<p><b>WARNING</b> {escape(finding.says)}</p>" for finding in result.findings)
     curve = _image(figures.learning_curve(result), f"Learning curve of {result.experiment.name}")
-    return f"{head}{findings}{_table(('measure', 'value'), rows)}{curve}{_folded('Model', of_experiment(result.experiment))}"
+    return (
+        f"{head}{findings}{_table(('measure', 'value'), rows)}{curve}{_folded('Model', of_experiment(result.experiment))}"  # noqa: E501
+    )
 
 
 def of_comparison(outcome: Mapping[str, Any], page: Path) -> str:
@@ -49,18 +58,33 @@ def of_comparison(outcome: Mapping[str, Any], page: Path) -> str:
         (row["label"], row["measure"], compare.in_words(row)) for row in outcome["conditions"]
     ]
     pairs = [
-        (f"{row['first']} against {row['second']}", row["verdict"], compare.signed(row["difference"]), " to ".join(compare.bounds(row)),
-         f"{row['p_holm']:.3g}", f"{row['n']}, finite {row['n_finite']}")
+        (
+            f"{row['first']} against {row['second']}",
+            row["verdict"],
+            compare.signed(row["difference"]),
+            " to ".join(compare.bounds(row)),
+            f"{row['p_holm']:.3g}",
+            f"{row['n']}, finite {row['n_finite']}",
+        )
         for row in outcome["comparisons"]
     ]
-    head = f"{outcome['finished']} of {outcome['runs']} runs finished, {outcome['diverged']} diverged. Page: {escape(str(page))}"
+    head = (
+        f"{outcome['finished']} of {outcome['runs']} runs finished, {outcome['diverged']} diverged. Page:"
+        f" {escape(str(page))}"
+    )
     tables = _table(("condition", "measure", "median [95 % interval], runs"), conditions)
-    return head + tables + (_table(("pair", "verdict", "median difference", "interval", "p (Holm)", "runs"), pairs) if pairs else "")
+    return (
+        head
+        + tables
+        + (_table(("pair", "verdict", "median difference", "interval", "p (Holm)", "runs"), pairs) if pairs else "")
+    )
 
 
 def _table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     heads = "".join(f'<th style="{CELL}">{escape(str(name))}</th>' for name in columns)
-    body = "".join("<tr>" + "".join(f'<td style="{CELL}">{escape(str(cell))}</td>' for cell in row) + "</tr>" for row in rows)
+    body = "".join(
+        "<tr>" + "".join(f'<td style="{CELL}">{escape(str(cell))}</td>' for cell in row) + "</tr>" for row in rows
+    )
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
 
 
@@ -71,4 +95,7 @@ def _folded(title: str, content: str) -> str:
 def _image(figure: Figure, words: str) -> str:
     file = BytesIO()
     figure.savefig(file, format="png", dpi=150)
-    return f'<img style="max-width:100%;width:640px" alt="{escape(words)}" src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'
+    return (
+        f'<img style="max-width:100%;width:640px" alt="{escape(words)}"'
+        f' src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'
+    )

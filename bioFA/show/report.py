@@ -1,4 +1,5 @@
-"""One page about a comparison or a run, `report.html`: the question, the model, what came out, and the command that remakes it.
+"""One page about a comparison or a run, `report.html`: the question, the model, what came out,
+and the command that remakes it.
 
 The page is whole in itself: it loads nothing, runs no script, and whatever text a model file holds is
 escaped. Its figures are SVG within it, and files beside it:
@@ -44,7 +45,11 @@ if TYPE_CHECKING:
 PAGE = "report.html"
 FIGURES = "figures"
 MEASURE_NAMES = {
-    "test_error": "test error", "test_nse": "test NSE", "nse": "training NSE", "nse_first": "first training NSE", "validation_error": "validation error",
+    "test_error": "test error",
+    "test_nse": "test NSE",
+    "nse": "training NSE",
+    "nse_first": "first training NSE",
+    "validation_error": "validation error",
     "validation_nse": "validation NSE",
 }
 
@@ -79,7 +84,10 @@ def write(folder: Path) -> Path:
         return of_comparison(sweep.read(folder, mixed=True))
     if (folder / RESULT).is_file():
         return of_run(load_result(folder / RESULT), folder)
-    raise NoSuchFile(f"there is no finished run and no comparison in '{folder}'. Give the --out folder of 'biofa run' or 'biofa compare'.")
+    raise NoSuchFile(
+        f"there is no finished run and no comparison in '{folder}'. Give the --out folder of 'biofa run' or 'biofa"
+        " compare'."
+    )
 
 
 def of_comparison(found: Sweep) -> Path:
@@ -88,20 +96,40 @@ def of_comparison(found: Sweep) -> Path:
     outcome = compare.summary(found)
     names = _short_names(found)
     drawings = [
-        _drawing(figure, found.folder / FIGURES, name, caption, (".svg", ".pdf")) for name, caption, figure in _comparison_figures(found, outcome, names)
+        _drawing(figure, found.folder / FIGURES, name, caption, (".svg", ".pdf"))
+        for name, caption, figure in _comparison_figures(found, outcome, names)
     ]
     return _write_page(
-        found.folder, kind="comparison", title=f"{', '.join(dict.fromkeys(c.model for c in found.conditions))}: {', '.join(names)}",
-        question=_question(found), answer=_answer(outcome, names), outcome=outcome, names=names, drawings={d.name: d for d in drawings},
-        most=comparison_figures.MOST, conditions=_condition_rows(outcome, names), angles=_angle_rows(found, names), pairs=_pair_rows(outcome),
-        tuning=_tuning_rows(outcome, names), grid=tuning.GRID, tuning_seeds=tuning.SEEDS, findings=_finding_rows(outcome, names),
-        unfinished=[(job.name, found.complaint(job) or "not run yet") for job in found.jobs if found.outcome(job) is None],
-        runs=_run_table(found), cards=[
-            (name, _model_text(c), card(experiment), audit(experiment))
-            for name, c in zip(names, found.conditions, strict=True) for experiment in [toml.loads(c.experiment)]
+        found.folder,
+        kind="comparison",
+        title=f"{', '.join(dict.fromkeys(c.model for c in found.conditions))}: {', '.join(names)}",
+        question=_question(found),
+        answer=_answer(outcome, names),
+        outcome=outcome,
+        names=names,
+        drawings={d.name: d for d in drawings},
+        most=comparison_figures.MOST,
+        conditions=_condition_rows(outcome, names),
+        angles=_angle_rows(found, names),
+        pairs=_pair_rows(outcome),
+        tuning=_tuning_rows(outcome, names),
+        grid=tuning.GRID,
+        tuning_seeds=tuning.SEEDS,
+        findings=_finding_rows(outcome, names),
+        unfinished=[
+            (job.name, found.complaint(job) or "not run yet") for job in found.jobs if found.outcome(job) is None
         ],
-        command=compare.command(found.request), given=[m for m in found.request["models"] if m not in toml.builtin_models()],
-        origin=_origin([o["provenance"] for job in found.compared if (o := found.outcome(job)) and o["status"] == "finished"]),
+        runs=_run_table(found),
+        cards=[
+            (name, _model_text(c), card(experiment), audit(experiment))
+            for name, c in zip(names, found.conditions, strict=True)
+            for experiment in [toml.loads(c.experiment)]
+        ],
+        command=compare.command(found.request),
+        given=[m for m in found.request["models"] if m not in toml.builtin_models()],
+        origin=_origin(
+            [o["provenance"] for job in found.compared if (o := found.outcome(job)) and o["status"] == "finished"]
+        ),
         beside=[compare.TIDY, compare.PAIRS, "sweep.json"],
     )
 
@@ -109,29 +137,54 @@ def of_comparison(found: Sweep) -> Path:
 def of_run(result: Result, folder: Path) -> Path:
     """Write the report of one run."""
     experiment = result.experiment
-    drawings = [_drawing(draw(result), folder, draw.__name__, figures.caption(draw, result), figures.SUFFIXES) for draw in figures.drawn(result)]
+    drawings = [
+        _drawing(draw(result), folder, draw.__name__, figures.caption(draw, result), figures.SUFFIXES)
+        for draw in figures.drawn(result)
+    ]
     summary = result.summary()
     numbers = [(_measure_name(name), _number(value)) for name, value in summary["metrics"].items()]
-    numbers += [(f"alignment angle of {name} (degrees)", _number(value)) for name, value in summary["alignment"].items()]
-    numbers += [(f"feedback angle of {name} (degrees)", _number(value)) for name, value in summary["feedback_angle"].items()]
+    numbers += [
+        (f"alignment angle of {name} (degrees)", _number(value)) for name, value in summary["alignment"].items()
+    ]
+    numbers += [
+        (f"feedback angle of {name} (degrees)", _number(value)) for name, value in summary["feedback_angle"].items()
+    ]
     return _write_page(
-        folder, kind="run", title=f"{experiment.name}, {experiment.scheme}, seed {result.seed}",
-        question=f"What does {experiment.name} learn under the scheme {experiment.scheme}, from seed {result.seed}?", answer=[], result=result,
-        spikes=_spike_rows(result), elephant=spikes.has_elephant(), install=spikes.INSTALL, bin_ms=1e3 * spikes.BIN, summary=summary, numbers=numbers, drawings={d.name: d for d in drawings}, findings=[("", "", f.kind, f.place, f.says) for f in result.findings],
-        cards=[(experiment.name, toml.dumps(experiment), card(experiment), audit(experiment))], command=_run_command(result), given=[] if _is_builtin(experiment) else ["model.toml"],
-        origin=_origin([result.provenance]), beside=[RESULT],
+        folder,
+        kind="run",
+        title=f"{experiment.name}, {experiment.scheme}, seed {result.seed}",
+        question=f"What does {experiment.name} learn under the scheme {experiment.scheme}, from seed {result.seed}?",
+        answer=[],
+        result=result,
+        spikes=_spike_rows(result),
+        elephant=spikes.has_elephant(),
+        install=spikes.INSTALL,
+        bin_ms=1e3 * spikes.BIN,
+        summary=summary,
+        numbers=numbers,
+        drawings={d.name: d for d in drawings},
+        findings=[("", "", f.kind, f.place, f.says) for f in result.findings],
+        cards=[(experiment.name, toml.dumps(experiment), card(experiment), audit(experiment))],
+        command=_run_command(result),
+        given=[] if _is_builtin(experiment) else ["model.toml"],
+        origin=_origin([result.provenance]),
+        beside=[RESULT],
     )
 
 
 def _write_page(folder: Path, **content: Any) -> Path:
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     template = environment.from_string((package_files("bioFA.show") / "report.html").read_text())
     path = folder / PAGE
     try:
         with written_whole(path) as partial:
             partial.write_text(template.render(version=provenance.versions()["bioFA"], **content))
     except OSError as error:
-        raise CannotWrite(f"the report could not be written to '{folder}': {error}. Give a folder with space left.") from None
+        raise CannotWrite(
+            f"the report could not be written to '{folder}': {error}. Give a folder with space left."
+        ) from None
     return path
 
 
@@ -142,7 +195,8 @@ def _drawing(figure: Figure, folder: Path, name: str, caption: str, suffixes: Se
 
 
 def inlined(svg: str, name: str) -> Markup:
-    """An SVG file of matplotlib's as a part of a page: without what is said about the file, and with identifiers of its own where something refers to them."""
+    """An SVG file of matplotlib's as a part of a page: without what is said about the file,
+    and with identifiers of its own where something refers to them."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\sxmlns(:xlink)?="[^"]*"', "", svg)
@@ -163,11 +217,18 @@ def _question(found: Sweep) -> str:
     schemes, models = (list(dict.fromkeys(getattr(c, kind) for c in found.conditions)) for kind in ("scheme", "model"))
     measures = list(dict.fromkeys(_measure_name(compare.measure_of(found, model)) for model in models))
     swept = sorted({key for c in found.conditions for key in c.settings})
-    parts = [f"Which of {_listed(schemes)} ends at the lowest {_listed(measures)}" if len(schemes) > 1 else f"At which {_listed(measures)} does {schemes[0]} end"]
+    parts = [
+        f"Which of {_listed(schemes)} ends at the lowest {_listed(measures)}"
+        if len(schemes) > 1
+        else f"At which {_listed(measures)} does {schemes[0]} end"
+    ]
     parts.append(f"on {_listed(models)}")
     if swept:
         parts.append(f"for each value of {_listed(swept)}")
-    parts.append(f"over {request['seeds']} seed{'s' if request['seeds'] > 1 else ''} ({', '.join(map(str, compare.seeds_of(found)))})")
+    parts.append(
+        f"over {request['seeds']} seed{'s' if request['seeds'] > 1 else ''}"
+        f" ({', '.join(map(str, compare.seeds_of(found)))})"
+    )
     if request["tune"]:
         parts.append("each at learning rates chosen on validation data")
     return f"{parts[0]} {parts[1]}, {', '.join(parts[2:])}?"
@@ -182,13 +243,25 @@ def _answer(outcome: Mapping[str, Any], names: Sequence[str]) -> list[str]:
         if not any(values[name]["n"] for name in row["order"]):
             continue
         order = ", ".join(
-            f"{short[name]}{' ' + _shown(values[name]['value'], row['measure']) if np.isfinite(values[name]['value']) else ''} ({values[name]['n_finite']} of {values[name]['n']} runs finite)" for name in row["order"]
+            f"{short[name]}{' ' + _shown(values[name]['value'], row['measure']) if np.isfinite(values[name]['value']) else ''}"  # noqa: E501
+            f" ({values[name]['n_finite']} of {values[name]['n']} runs finite)"
+            for name in row["order"]
         )
         fits = "" if row["consistent"] else " Some pairs are the other way round: no order fits all."
-        said.append(f"{row['model']}, {_measure_name(row['measure'])}, best first by medians of paired differences over all runs: {order}.{fits}")
+        said.append(
+            f"{row['model']}, {_measure_name(row['measure'])}, best first by medians of paired differences over all"
+            f" runs: {order}.{fits}"
+        )
         for pair in outcome["comparisons"]:
-            if row["order"][0] in (pair["first"], pair["second"]) and pair["first"] in short and pair["measure"] == row["measure"]:
-                said.append(f"{short[pair['first']]} against {short[pair['second']]}: {_worded(pair, short)} (n = {pair['n']}, both finite in {pair['n_finite']}).")
+            if (
+                row["order"][0] in (pair["first"], pair["second"])
+                and pair["first"] in short
+                and pair["measure"] == row["measure"]
+            ):
+                said.append(
+                    f"{short[pair['first']]} against {short[pair['second']]}: {_worded(pair, short)} (n = {pair['n']},"
+                    f" both finite in {pair['n_finite']})."
+                )
     caution = compare.too_few_seeds(outcome["request"]["seeds"], len(outcome["comparisons"]))
     if caution:
         said.append(caution)
@@ -199,38 +272,74 @@ def _worded(pair: Mapping[str, Any], short: Mapping[str, str]) -> str:
     return compare.verdict({**pair, "better": short.get(pair["better"], pair["better"])})
 
 
-def _comparison_figures(found: Outcomes, outcome: Mapping[str, Any], names: Sequence[str]) -> list[tuple[str, str, Figure]]:
+def _comparison_figures(
+    found: Outcomes, outcome: Mapping[str, Any], names: Sequence[str]
+) -> list[tuple[str, str, Figure]]:
     """Name, caption and figure of each: the measures, then the courses of every model, then tuning."""
     drawn: list[tuple[str, str, Figure]] = []
     drawn.append((
-        "measures", "The measure at the end: every seed (dots), their median (tick) and its 95 % interval (bar below the dots); neither where a run diverged.",
+        "measures",
+        (
+            "The measure at the end: every seed (dots), their median (tick) and its 95 % interval (bar below the dots);"
+            " neither where a run diverged."
+        ),
         comparison_figures.measures(outcome["conditions"], names),
     ))
     courses = _courses(found, names)
-    notes = {name: f"{row['diverged']} diverged" for row, name in zip(outcome["conditions"], names, strict=True) if row["diverged"]}
+    notes = {
+        name: f"{row['diverged']} diverged"
+        for row, name in zip(outcome["conditions"], names, strict=True)
+        if row["diverged"]
+    }
     kinds = (
-        ("learning_curve", "training NSE", True, "squared error of each recorded training presentation before learning from it, over the power of the targets, in at most 100 means"),
+        (
+            "learning_curve",
+            "training NSE",
+            True,
+            (
+                "squared error of each recorded training presentation before learning from it, over the power of the"
+                " targets, in at most 100 means"
+            ),
+        ),
         ("validation_error", "validation error (%)", False, "share of validation examples that are misclassified"),
     )
     for kind, ylabel, logarithmic, what in kinds:
         lines = courses[kind]
         if not any(lines.values()):
             continue
-        drawn.append((f"{kind}_means", f"Learning, {what}: means over seeds{' (geometric)' if logarithmic else ''}, of conditions of which no run diverged.", comparison_figures.overview({name: [] if name in notes else of for name, of in lines.items()}, ylabel, logarithmic)))
+        drawn.append((
+            f"{kind}_means",
+            (
+                f"Learning, {what}: means over seeds{' (geometric)' if logarithmic else ''}, of conditions of which no"
+                " run diverged."
+            ),
+            comparison_figures.overview(
+                {name: [] if name in notes else of for name, of in lines.items()}, ylabel, logarithmic
+            ),
+        ))
         drawn.append((
             kind, "The same from every seed (thin) with the mean (thick); grey, the means of the other conditions.",
             comparison_figures.every_seed(lines, ylabel, logarithmic, notes),
         ))
     if any(courses["alignment"].values()):
         drawn.append((
-            "alignment", "Angle between feedback weights and the transposed forward weights over learning, every seed: 0 degrees agree, 90 (dashed) unrelated, "
-            "180 oppose. Under bp it is that of random weights which carry nothing, the control.", comparison_figures.angles(courses["alignment"]),
+            "alignment",
+            (
+                "Angle between feedback weights and the transposed forward weights over learning, every seed: 0 degrees"
+                " agree, 90 (dashed) unrelated, 180 oppose. Under bp it is that of random weights which carry nothing,"
+                " the control."
+            ),
+            comparison_figures.angles(courses["alignment"]),
         ))
     if outcome["tuning"] and any(row.get("grid") for row in outcome["tuning"]):
         done = next(o for job in found.jobs if job.factor is not None and (o := found.outcome(job)) and o["metrics"])
         measure = "validation_error" if "validation_error" in done["metrics"] else "validation_nse"
         drawn.append((
-            "tuning", "Search of the learning rates on validation data: every tuning seed (dots), their mean (line), and the factor chosen (diamond).",
+            "tuning",
+            (
+                "Search of the learning rates on validation data: every tuning seed (dots), their mean (line), and the"
+                " factor chosen (diamond)."
+            ),
             comparison_figures.tuning(outcome["tuning"], names, measure),
         ))
     return drawn
@@ -238,7 +347,9 @@ def _comparison_figures(found: Outcomes, outcome: Mapping[str, Any], names: Sequ
 
 def _courses(found: Outcomes, names: Sequence[str]) -> dict[str, dict[str, list[Line]]]:
     """For each kind of course, the lines of every condition."""
-    kinds: dict[str, dict[str, list[Line]]] = {kind: {name: [] for name in names} for kind in ("learning_curve", "validation_error", "alignment")}
+    kinds: dict[str, dict[str, list[Line]]] = {
+        kind: {name: [] for name in names} for kind in ("learning_curve", "validation_error", "alignment")
+    }
     for job in found.compared:
         outcome = found.sweep.outcome(job)
         if outcome is None or outcome["status"] != "finished":
@@ -247,18 +358,31 @@ def _courses(found: Outcomes, names: Sequence[str]) -> dict[str, dict[str, list[
         kinds["learning_curve"][name].append(Line(np.array(course["at"]), np.array(course["nse"])))
         rows = [row for row in course["evaluations"] if row["split"] == "validation" and row["error"] is not None]
         if rows:
-            kinds["validation_error"][name].append(Line(np.array([r["presentation"] for r in rows]), 100 * np.array([r["error"] for r in rows])))
+            kinds["validation_error"][name].append(
+                Line(np.array([r["presentation"] for r in rows]), 100 * np.array([r["error"] for r in rows]))
+            )
         for pathway, degrees in course["alignment"].items():
-            kinds["alignment"][name].append(Line(np.array(course["snapshots_at"]), np.array([np.nan if d is None else d for d in degrees]), pathway))
+            kinds["alignment"][name].append(
+                Line(np.array(course["snapshots_at"]), np.array([np.nan if d is None else d for d in degrees]), pathway)
+            )
     return kinds
 
 
 def _condition_rows(outcome: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
     return [
         {
-            "name": name, "measure": _measure_name(row["measure"]), "n_finite": row["n_finite"], "sampling": _number(row["sampling_error"], row["measure"]), "value": _number(row["value"], row["measure"]),
-            "low": _number(row["low"], row["measure"]), "high": _number(row["high"], row["measure"]), "n": len(row["values"]),
-            "rates": row["rates"], "diverged": row["diverged"], "missing": row["missing"], "values": [_number(v, row["measure"]) for v in row["values"]],
+            "name": name,
+            "measure": _measure_name(row["measure"]),
+            "n_finite": row["n_finite"],
+            "sampling": _number(row["sampling_error"], row["measure"]),
+            "value": _number(row["value"], row["measure"]),
+            "low": _number(row["low"], row["measure"]),
+            "high": _number(row["high"], row["measure"]),
+            "n": len(row["values"]),
+            "rates": row["rates"],
+            "diverged": row["diverged"],
+            "missing": row["missing"],
+            "values": [_number(v, row["measure"]) for v in row["values"]],
         }
         for row, name in zip(outcome["conditions"], names, strict=True)
     ]
@@ -272,14 +396,18 @@ def _angle_rows(found: Sweep, names: Sequence[str]) -> list[tuple[str, str, Cell
         for pathway in dict.fromkeys(p for o in outcomes for p in o["alignment"]):
             degrees = [o["alignment"][pathway] for o in outcomes if o["alignment"].get(pathway) is not None]
             if degrees:
-                rows.append((name, pathway, *(_number(float(f(degrees)), digits=1) for f in (np.median, np.min, np.max))))
+                rows.append(
+                    (name, pathway, *(_number(float(f(degrees)), digits=1) for f in (np.median, np.min, np.max)))
+                )
     return rows
 
 
 def _pair_rows(outcome: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for pair in outcome["comparisons"]:
-        shown = zip(("difference", "low", "high"), (compare.signed(pair["difference"]), *compare.bounds(pair)), strict=True)
+        shown = zip(
+            ("difference", "low", "high"), (compare.signed(pair["difference"]), *compare.bounds(pair)), strict=True
+        )
         numbers = {name: Cell(words, repr(float(pair[name]))) for name, words in shown}
         numbers |= {name: _number(pair[name]) for name in ("superiority", "p", "p_holm")}
         words = {name: pair[name] for name in ("first", "second", "scale", "n", "n_finite", "verdict", "differs")}
@@ -289,8 +417,14 @@ def _pair_rows(outcome: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _tuning_rows(outcome: Mapping[str, Any], names: Sequence[str]) -> list[dict[str, Any]]:
     return [
-        {"name": name, "factor": row["factor"], "at_edge": row["at_edge"], "grid": [(p["factor"], _number(p["mean"])) for p in row["grid"]]}
-        for row, name in zip(outcome["tuning"], names, strict=False) if row.get("grid")
+        {
+            "name": name,
+            "factor": row["factor"],
+            "at_edge": row["at_edge"],
+            "grid": [(p["factor"], _number(p["mean"])) for p in row["grid"]],
+        }
+        for row, name in zip(outcome["tuning"], names, strict=False)
+        if row.get("grid")
     ]
 
 
@@ -306,7 +440,11 @@ def _spike_rows(result: Result) -> list[tuple[str, int, list[Cell]]]:
     known = result.spike_statistics if spikes.has_elephant() else {}
     network = result.experiment.network
     return [
-        (name, network.population(name).size, [_number(rate), *(_number(value) for value in known.get(name, {}).values())])
+        (
+            name,
+            network.population(name).size,
+            [_number(rate), *(_number(value) for value in known.get(name, {}).values())],
+        )
         for name, rate in result.firing_rates.items()
     ]
 
@@ -335,7 +473,14 @@ def _is_builtin(experiment: Experiment) -> bool:
 def _run_command(result: Result) -> str:
     experiment = result.experiment
     model = experiment.name if _is_builtin(experiment) else "model.toml"
-    words = ["biofa", "run", model, *(["--scheme", experiment.scheme] if model != "model.toml" and experiment.scheme != EXPLICIT else []), "--seed", str(result.seed)]
+    words = [
+        "biofa",
+        "run",
+        model,
+        *(["--scheme", experiment.scheme] if model != "model.toml" and experiment.scheme != EXPLICIT else []),
+        "--seed",
+        str(result.seed),
+    ]
     words += ["--backend", "numpy"] if result.backend == "numpy" else []
     words += ["--precision", "float32"] if result.provenance.get("engine", {}).get("precision") == "float32" else []
     words += ["--weights", "RESULT.h5"] if "weights" in result.provenance else []
@@ -351,11 +496,16 @@ def _origin(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
         rows.append((package, ", ".join(dict.fromkeys(record["versions"][package] for record in records))))
     for name in ("platform", "processor", "cores"):
         rows.append((name, ", ".join(dict.fromkeys(str(record[name]) for record in records))))
-    rows.append(("engine", ", ".join(dict.fromkeys(json.dumps(record["engine"], sort_keys=True) for record in records))))
+    rows.append(
+        ("engine", ", ".join(dict.fromkeys(json.dumps(record["engine"], sort_keys=True) for record in records)))
+    )
     rows.append(("first begun", min(record["started"] for record in records)))
     rows.append(("last finished", max(record["finished"] for record in records)))
     digests = sorted({record["experiment_sha256"] for record in records})
-    rows.append(("SHA-256 of the description" + ("s, together" if len(digests) > 1 else ""), digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()))
+    rows.append((
+        "SHA-256 of the description" + ("s, together" if len(digests) > 1 else ""),
+        digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest(),
+    ))
     return rows
 
 

@@ -1,4 +1,5 @@
-"""HDF5 files that carry the SHA-256 of themselves: HDF5's user block, the first 512 bytes, begins with that of all the rest."""
+"""HDF5 files that carry the SHA-256 of themselves: HDF5's user block, the first 512 bytes,
+begins with that of all the rest."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ def sealed(path: Path) -> Iterator[h5py.File]:
 
 
 class _Patient:
-    """A file that tells HDF5 of no mishap, but keeps the first: HDF5 cannot close a file that it could not write, and goes down with it."""
+    """A file that tells HDF5 of no mishap, but keeps the first: HDF5 cannot close a file that it could not write,
+    and goes down with it."""
 
     def __init__(self, file: Any):
         self._file = file
@@ -81,7 +83,8 @@ class _Patient:
 
 
 def is_whole(path: Path) -> bool | None:
-    """Whether a file is exactly what was written; None where it carries no digest, being of an older bioFA or of another program.
+    """Whether a file is exactly what was written; None where it carries no digest,
+    being of an older bioFA or of another program.
 
     Raises:
         OSError: if it cannot be read.

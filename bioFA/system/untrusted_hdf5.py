@@ -1,7 +1,9 @@
-"""HDF5 files that may be of anybody: walked from end to end by another process first, so that one that crashes or hangs the library does not take us with it.
+"""HDF5 files that may be of anybody: walked from end to end by another process first,
+so that one that crashes or hangs the library does not take us with it.
 
-Not a sandbox: that process (`untrusted_walk.py`) has limits of time, memory and files, but is a process of the same user; and what passed is then read here
-by the same library. A seal (`sealed.py`) proves that a file is whole, not whose it is, so it spares nobody the walk.
+Not a sandbox: that process (`untrusted_walk.py`) has limits of time, memory and files, but is a process of the same
+user; and what passed is then read here by the same library.
+A seal (`sealed.py`) proves that a file is whole, not whose it is, so it spares nobody the walk.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ MOST = untrusted_walk.SAID
 
 
 class Look(NamedTuple):
-    """What a file holds: how many datasets, how many bytes unfolded, and the names of those whose values vary in length (the first 20)."""
+    """What a file holds: how many datasets, how many bytes unfolded,
+    and the names of those whose values vary in length (the first 20)."""
 
     datasets: int
     bytes: int
@@ -44,8 +47,8 @@ def inspect(*paths: str | Path, walker: Sequence[str] = WALKER) -> tuple[Look, .
 
     Raises:
         DamagedFile: naming the first file that the library cannot read from end to end.
-        MalformedFile: naming the first that must not be read, and why: it is none, it leads to other files, needs a plug-in, unfolds to more than it can
-            honestly hold, or crashed or hung the process that walked it.
+        MalformedFile: naming the first that must not be read, and why: it is none, it leads to other files, needs a
+            plug-in, unfolds to more than it can honestly hold, or crashed or hung the process that walked it.
         OSError: if there is none, or it cannot be reached.
     """
     size = sum(_size(Path(path)) for path in paths)
@@ -54,22 +57,40 @@ def inspect(*paths: str | Path, walker: Sequence[str] = WALKER) -> tuple[Look, .
     command = [*walker, *(os.path.abspath(path) for path in paths)]
     with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
         try:
-            status = subprocess.run(command, cwd="/", env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=complained, timeout=patience, start_new_session=True).returncode
+            status = subprocess.run(
+                command,
+                cwd="/",
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=complained,
+                timeout=patience,
+                start_new_session=True,
+            ).returncode
         except subprocess.TimeoutExpired:
             status = None
         said.seek(0)
         complained.seek(0)
-        lines, complaints = said.read(MOST).splitlines(), complained.read(MOST).decode(errors="replace").strip().splitlines()
+        lines, complaints = (
+            said.read(MOST).splitlines(),
+            complained.read(MOST).decode(errors="replace").strip().splitlines(),
+        )
     looks = []
     for number, path in enumerate(paths):
         told = _told(lines[number]) if number < len(lines) else {}
         if told.get("refused") is False:
             raise DamagedFile(f"'{path}' is not a whole HDF5 file ({told['says']}). Get it, or make it, anew.")
         if told.get("ok") is not True:
-            raise MalformedFile(f"'{path}' is not read: {told.get('says') or _ended(status, patience, complaints)}. Get the file anew, or from somebody you trust.")
+            raise MalformedFile(
+                f"'{path}' is not read: {told.get('says') or _ended(status, patience, complaints)}. Get the file anew,"
+                " or from somebody you trust."
+            )
         looks.append(Look(int(told["datasets"]), int(told["bytes"]), tuple(map(str, told["variable"]))))
     if status != 0:
-        raise MalformedFile(f"'{paths[-1]}' is not read: {_ended(status, patience, complaints)}. Get the file anew, or from somebody you trust.")
+        raise MalformedFile(
+            f"'{paths[-1]}' is not read: {_ended(status, patience, complaints)}. Get the file anew, or from somebody"
+            " you trust."
+        )
     return tuple(looks)
 
 

@@ -1,7 +1,9 @@
-"""Walk HDF5 files from end to end, as a process that may die of it: `python untrusted_walk.py FILE...`, a line of JSON for each. `untrusted_hdf5.py` starts it.
+"""Walk HDF5 files from end to end, as a process that may die of it: `python untrusted_walk.py FILE...`,
+a line of JSON for each. `untrusted_hdf5.py` starts it.
 
-It imports nothing of bioFA, limits its own time, memory and files, and refuses what leads out of a file or out of all proportion:
-external links and storage, virtual datasets, filters that are not HDF5's own, and more bytes than such a file can honestly hold.
+It imports nothing of bioFA, limits its own time, memory and files, and refuses what leads out of a file or out of all
+proportion: external links and storage, virtual datasets, filters that are not HDF5's own,
+and more bytes than such a file can honestly hold.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from typing import Any
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 CPU, BYTES_A_SECOND = 20, 1_000_000
-"""Seconds for any file, and one more for each MB: an honest file of thousands of spike trains has some 1,000 small objects a MB, of 1 ms each."""
+"""Seconds for any file, and one more for each MB:
+an honest file of thousands of spike trains has some 1,000 small objects a MB, of 1 ms each."""
 MEMORY = 4 << 30
 SAID = 1 << 20
 """Bytes that may be written: what is said, on files."""
@@ -35,7 +38,12 @@ class Refused(Exception):
 def limit(size: int) -> None:
     """No more time than such a file needs, no more memory than any needs, no core, no long file."""
     seconds = CPU + size // BYTES_A_SECOND
-    for what, most in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, SAID)):
+    for what, most in (
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_AS, MEMORY),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, SAID),
+    ):
         with contextlib.suppress(ValueError, OSError):  # already lower, or not known to this system
             resource.setrlimit(what, (most, most))
 
@@ -130,7 +138,11 @@ def _length(value: Any) -> int:
     if isinstance(value, (bytes, str)):
         return len(value)
     if hasattr(value, "ravel") and value.dtype.hasobject:
-        return sum(_length(value[part]) for part in value.dtype.names) if value.dtype.names else sum(map(_length, value.ravel()))
+        return (
+            sum(_length(value[part]) for part in value.dtype.names)
+            if value.dtype.names
+            else sum(map(_length, value.ravel()))
+        )
     return int(getattr(value, "nbytes", 0))
 
 
@@ -154,7 +166,11 @@ def main(paths: list[str]) -> None:
         try:
             verdict = Walk(path).run()
         except Exception as error:
-            verdict = {"ok": False, "refused": isinstance(error, Refused), "says": str(error)[:500] or type(error).__name__}
+            verdict = {
+                "ok": False,
+                "refused": isinstance(error, Refused),
+                "says": str(error)[:500] or type(error).__name__,
+            }
         print(json.dumps(verdict), flush=True)
 
 

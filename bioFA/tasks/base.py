@@ -67,8 +67,8 @@ class Split:
 
 @dataclass(frozen=True)
 class Data:
-    """The splits of a task. Hyper-parameters are chosen on `validation`; `test` is looked at once. `columns` are the names of what a file gave, `notes`
-    what of it was not read or left out."""
+    """The splits of a task. Hyper-parameters are chosen on `validation`; `test` is looked at once. `columns` are the
+    names of what a file gave, `notes` what of it was not read or left out."""
 
     train: Split
     validation: Split | None = None
@@ -90,7 +90,8 @@ class Task(Component):
         raise NotImplementedError(f"{type(self).__name__} does not say its sizes")
 
     def bins(self) -> dict[str, int]:
-        """Into how many bins of equal length a presentation is divided, of inputs and of targets: 1 where they stay the same."""
+        """Into how many bins of equal length a presentation is divided, of inputs and of targets:
+        1 where they stay the same."""
         return {"inputs": 1, "targets": 1}
 
     def columns(self) -> Mapping[str, tuple[str, ...]]:
@@ -129,7 +130,9 @@ def finite(inputs: Array, targets: Array, what: str) -> Split:
 
 def named(columns: Sequence[str]) -> str:
     """The names of columns in a message: all of a dozen, the ends of more."""
-    return ", ".join(columns if len(columns) <= 12 else (*columns[:6], f"... ({len(columns)} columns) ...", *columns[-3:]))
+    return ", ".join(
+        columns if len(columns) <= 12 else (*columns[:6], f"... ({len(columns)} columns) ...", *columns[-3:])
+    )
 
 
 def one_hot(labels: Array, classes: int, off: float = 0.0, on: float = 1.0) -> Array:

@@ -1,7 +1,9 @@
-"""Columns out of a text table: .csv, .tsv, .txt, also packed (.csv.gz). Every field of the file is in a column, or the file is refused with its line.
+"""Columns out of a text table: .csv, .tsv, .txt, also packed (.csv.gz).
+Every field of the file is in a column, or the file is refused with its line.
 
-Separators are `,`, `;`, tabs, or spaces: the one that divides every line into equally many fields, two or more. The first line
-holds the names, unless the file is said to have none. Nothing else is inferred: no index, no missing values but empty fields.
+Separators are `,`, `;`, tabs, or spaces: the one that divides every line into equally many fields, two or more. The
+first line holds the names, unless the file is said to have none.
+Nothing else is inferred: no index, no missing values but empty fields.
 """
 
 from __future__ import annotations
@@ -35,8 +37,8 @@ FEWEST_COUNTED = 5
 
 
 class Columns(NamedTuple):
-    """A text table: `values[name]` `(n,)` of each column in the file's order, the line of the file, from 1, on which each row begins, `(n,)`,
-    and the columns whose place in the line of names is empty."""
+    """A text table: `values[name]` `(n,)` of each column in the file's order, the line of the file, from 1, on which
+    each row begins, `(n,)`, and the columns whose place in the line of names is empty."""
 
     values: dict[str, Array]
     lines: Array
@@ -60,7 +62,8 @@ def read(path: str, place: str, header: bool | None = None, skip_lines: int = 0,
         decimal: what stands before the fraction of a number, "." or ",".
 
     Raises:
-        FileError: naming the line, if lines have different numbers of fields, names are missing or doubled, or it is no text.
+        FileError: naming the line, if lines have different numbers of fields, names are missing or doubled,
+            or it is no text.
     """
     import pandas as pd
 
@@ -78,16 +81,33 @@ def read(path: str, place: str, header: bool | None = None, skip_lines: int = 0,
             for _ in range(lines[0] - 1):  # by lines, as they were counted: a name in quotes may hold a line end
                 text.readline()
             table = pd.read_csv(
-                text, sep=r"\s+" if separator == " " else separator, header=None, names=names, index_col=False, decimal=decimal,
-                keep_default_na=False, na_values=[""], skipinitialspace=True, low_memory=False,
+                text,
+                sep=r"\s+" if separator == " " else separator,
+                header=None,
+                names=names,
+                index_col=False,
+                decimal=decimal,
+                keep_default_na=False,
+                na_values=[""],
+                skipinitialspace=True,
+                low_memory=False,
             )
     except UnicodeDecodeError:
         line = _first_undecoded(file, place)
-        raise WrongKind(f"{place}: line {line} of '{file}' is no UTF-8 text. Save it as UTF-8, as spreadsheet programs offer, or with pandas: table.to_csv(path, index=False).") from None
+        raise WrongKind(
+            f"{place}: line {line} of '{file}' is no UTF-8 text. Save it as UTF-8, as spreadsheet programs offer, or"
+            " with pandas: table.to_csv(path, index=False)."
+        ) from None
     except (ValueError, OSError, EOFError, csv.Error, zlib.error) as error:
-        raise WrongKind(f"{place}: '{file}' is not a text table with one line an example ({error}). Write it with pandas: table.to_csv(path, index=False).") from None
+        raise WrongKind(
+            f"{place}: '{file}' is not a text table with one line an example ({error}). Write it with pandas:"
+            " table.to_csv(path, index=False)."
+        ) from None
     if len(table) != len(lines):
-        raise WrongKind(f"{place}: '{file}' has {len(lines)} lines of fields, but {len(table)} rows were read. Write it with pandas: table.to_csv(path, index=False).")
+        raise WrongKind(
+            f"{place}: '{file}' has {len(lines)} lines of fields, but {len(table)} rows were read. Write it with"
+            " pandas: table.to_csv(path, index=False)."
+        )
     unnamed = tuple(name for name, given in zip(names, first, strict=True) if named and not given.strip())
     return Columns({name: table[name].to_numpy() for name in names}, np.array(lines), unnamed)
 
@@ -104,18 +124,24 @@ def _opened(file: Path, place: str, errors: str = "strict") -> IO[str]:
     with gzip.open(file) as packed:
         while part := packed.read(1 << 20):
             if (unfolded := unfolded + len(part)) > most:
-                raise MalformedFile(f"{place}: '{file}' unfolds to more than {most} bytes, and has {file.stat().st_size} itself. Get the file anew, or from somebody you trust.")
+                raise MalformedFile(
+                    f"{place}: '{file}' unfolds to more than {most} bytes, and has {file.stat().st_size} itself. Get"
+                    " the file anew, or from somebody you trust."
+                )
     return gzip.open(file, "rt", encoding="utf-8-sig", newline="", errors=errors)
 
 
 def _first_undecoded(file: Path, place: str) -> int:
     """The first line that is no UTF-8 text, from 1."""
     with _opened(file, place, "surrogateescape") as text:
-        return next(number for number, line in enumerate(text, 1) if any("\udc80" <= letter <= "\udcff" for letter in line))
+        return next(
+            number for number, line in enumerate(text, 1) if any("\udc80" <= letter <= "\udcff" for letter in line)
+        )
 
 
 class _Layout(NamedTuple):
-    """How a separator divides a text: the fields of the first line, the line on which each row begins, and why it does not fit, if it does not."""
+    """How a separator divides a text: the fields of the first line, the line on which each row begins,
+    and why it does not fit, if it does not."""
 
     first: list[str]
     lines: list[int]
@@ -141,13 +167,15 @@ def _layout(text: IO[str], place: str, skipped: int, decimal: str) -> tuple[str,
             fitting.pop(doubtful, None)
     if len(fitting) > 1:
         raise WrongData(
-            f"{place} can be read in {len(fitting)} ways: every line is divided alike by {' and by '.join(CALLED[s] for s in fitting)}. "
-            "Write it with one separator, and text that holds another in quotes."
+            f"{place} can be read in {len(fitting)} ways: every line is divided alike by"
+            f" {' and by '.join(CALLED[s] for s in fitting)}. Write it with one separator, and text that holds another"
+            " in quotes."
         )
     if not fitting and (wrong := max(found.values(), key=lambda layout: layout.most)).complaint:
         raise WrongData(
-            f"{place}: every line must have as many fields as the first; {wrong.complaint}. Give every line the same fields, "
-            "or, where the first line is something else than names, skip_lines = 1, and header = false where no line holds names."
+            f"{place}: every line must have as many fields as the first; {wrong.complaint}. Give every line the same"
+            " fields, or, where the first line is something else than names, skip_lines = 1, and header = false where"
+            " no line holds names."
         )
     separator = next(iter(fitting or found))
     return separator, found[separator].first, found[separator].lines
@@ -161,11 +189,19 @@ def _divided(text: IO[str], separator: str, skipped: int) -> _Layout:
         for line, fields in _records(text, separator, skipped):
             first = first or fields
             if len(fields) != len(first):
-                complaint = f"line {line} has {len(fields)} fields, and line {lines[0]} has {len(first)}, divided by {CALLED[separator]}"
+                complaint = (
+                    f"line {line} has {len(fields)} fields, and line {lines[0]} has {len(first)}, divided by"
+                    f" {CALLED[separator]}"
+                )
                 return _Layout(first, lines, complaint, max(len(fields), len(first)))
             lines.append(line)
     except csv.Error as error:
-        return _Layout(first, lines, f"line {(lines or [skipped])[-1] + 1} cannot be divided by {CALLED[separator]} ({error})", len(first))
+        return _Layout(
+            first,
+            lines,
+            f"line {(lines or [skipped])[-1] + 1} cannot be divided by {CALLED[separator]} ({error})",
+            len(first),
+        )
     return _Layout(first, lines)
 
 
@@ -215,12 +251,16 @@ def _names(first: list[str], place: str, header: bool | None, line: int) -> tupl
         return numbered, False
     if header is None and (numbers := [name for name in first if _is_number(name)]):
         raise WrongData(
-            f"{place}: line {line} should hold the names of the columns, and holds the number {numbers[0]}. Where the file has no names, say header = false "
-            "(columns are then called column_1, column_2, ...); where that is a name, header = true."
+            f"{place}: line {line} should hold the names of the columns, and holds the number {numbers[0]}. Where the"
+            " file has no names, say header = false (columns are then called column_1, column_2, ...); where that is a"
+            " name, header = true."
         )
     names = [name.strip() or numbered[at] for at, name in enumerate(first)]
     if doubled := [name for name, count in Counter(names).items() if count > 1]:
-        raise WrongData(f"{place}: line {line} has the name '{doubled[0]}' {names.count(doubled[0])} times. Give every column a name of its own.")
+        raise WrongData(
+            f"{place}: line {line} has the name '{doubled[0]}' {names.count(doubled[0])} times. Give every column a"
+            " name of its own."
+        )
     return names, True
 
 
@@ -232,7 +272,8 @@ def _is_number(text: str) -> bool:
 
 
 def counts_rows(values: Array) -> bool:
-    """Whether a column holds 0, 1, 2, ... or 1, 2, 3, ...: the number of each row, which says nothing of an example but tells the class of sorted ones."""
+    """Whether a column holds 0, 1, 2, ... or 1, 2, 3, ...: the number of each row,
+    which says nothing of an example but tells the class of sorted ones."""
     if values.dtype.kind not in "iuf" or len(values) < FEWEST_COUNTED:
         return False
     return bool(values[0] in (0, 1) and (values == np.arange(len(values)) + values[0]).all())
@@ -242,7 +283,9 @@ def first_text(values: Array, decimal: str) -> int | None:
     """The first row of a column that holds neither a number nor nothing."""
     if values.dtype.kind != "O":
         return None
-    return next((row for row, text in enumerate(_written(values, decimal)) if text and not NUMBER.fullmatch(text)), None)
+    return next(
+        (row for row, text in enumerate(_written(values, decimal)) if text and not NUMBER.fullmatch(text)), None
+    )
 
 
 def rounded_rows(values: Array) -> Array:
@@ -258,7 +301,8 @@ def rounded_rows(values: Array) -> Array:
 
 
 def numbers(values: Array, decimal: str) -> Array:
-    """A column of numbers as float64; NaN where it holds nothing. pandas leaves texts where whole numbers are very large."""
+    """A column of numbers as float64; NaN where it holds nothing.
+    pandas leaves texts where whole numbers are very large."""
     if values.dtype.kind != "O":
         return values.astype(float)
     return np.array([float(text or "nan") for text in _written(values, decimal)])

@@ -33,7 +33,9 @@ class Digits(Task):
             raise NoPackage("the task 'digits' needs scikit-learn: pip install 'bioFA[digits]'.") from None
         pixels, labels = load_digits(return_X_y=True)
         pixels = pixels / 16.0
-        rest, test, rest_labels, test_labels = train_test_split(pixels, labels, test_size=360, random_state=0, stratify=labels)
+        rest, test, rest_labels, test_labels = train_test_split(
+            pixels, labels, test_size=360, random_state=0, stratify=labels
+        )
         train, held, train_labels, held_labels = train_test_split(
             rest, rest_labels, test_size=360, random_state=0, stratify=rest_labels
         )

@@ -1,17 +1,20 @@
-"""Evidence accumulation: cues from the left and from the right pass by, and after a delay the side with more of them is asked for.
+"""Evidence accumulation: cues from the left and from the right pass by,
+and after a delay the side with more of them is asked for.
 
     cue, gap, cue, gap, ...   `cues` times          the left or the right group spikes at `rate` during each cue
     delay                                           nothing
     recall                                          the recall group spikes at `rate`: answer now
 
-The inputs are four groups of `group` neurons, left, right, recall and background, in this order; the background spikes at `background_rate`
-all the time. In each trial one side, both with equal chances, is favoured: each cue is on that side with the chance `favour`. The
-class is the side of most cues, 0 for left and 1 for right, which need not be the favoured one. Spikes are drawn once, as a
-Poisson process in bins of length `bin`, which must be the time step; all trials differ. Targets are one-hot and stay the same: that
-only answers during the recall count is said by `Protocol.learning_onset`.
+The inputs are four groups of `group` neurons, left, right, recall and background, in this order; the background spikes
+at `background_rate` all the time. In each trial one side, both with equal chances, is favoured: each cue is on that
+side with the chance `favour`. The class is the side of most cues, 0 for left and 1 for right, which need not be the
+favoured one. Spikes are drawn once, as a Poisson process in bins of length `bin`, which must be the time step; all
+trials differ. Targets are one-hot and stay the same:
+that only answers during the recall count is said by `Protocol.learning_onset`.
 
-Source: Bellec et al. (2020), Nat. Commun. 11:3625, fig. 4 (evidence accumulation, after Morcos & Harvey (2016), Nat. Neurosci.
-19:1672), and the times and rates of the authors' published program, which are the values here unless others are given.
+Source: Bellec et al. (2020), Nat. Commun. 11:3625, fig. 4 (evidence accumulation, after Morcos & Harvey (2016), Nat.
+Neurosci. 19:1672), and the times and rates of the authors' published program,
+which are the values here unless others are given.
 """
 
 from __future__ import annotations
@@ -51,10 +54,15 @@ class Evidence(Task):
         for name in ("cue", "gap", "delay", "recall"):
             bins = getattr(self, name) / self.bin
             if abs(bins - round(bins)) > 1e-6:
-                raise OutOfRange(f"Evidence.{name} must be a whole number of bins of {self.bin:g} s; got {getattr(self, name):g} s.")
+                raise OutOfRange(
+                    f"Evidence.{name} must be a whole number of bins of {self.bin:g} s; got {getattr(self, name):g} s."
+                )
         for name in ("rate", "background_rate"):
             if getattr(self, name) * self.bin > 1:
-                raise OutOfRange(f"Evidence.{name} must be at most one spike a bin, {1 / self.bin:g} Hz; got {getattr(self, name):g} Hz.")
+                raise OutOfRange(
+                    f"Evidence.{name} must be at most one spike a bin, {1 / self.bin:g} Hz; got"
+                    f" {getattr(self, name):g} Hz."
+                )
 
     def _bins(self) -> tuple[int, int, int, int]:
         """The bins of a cue, a gap, the delay, and the recall."""
@@ -73,7 +81,11 @@ class Evidence(Task):
     def draw(self, stream: Stream) -> Data:
         """Training, validation and test trials."""
         splits: dict[str, Any] = {}
-        for name, count in (("train", self.examples), ("validation", self.validation_examples), ("test", self.test_examples)):
+        for name, count in (
+            ("train", self.examples),
+            ("validation", self.validation_examples),
+            ("test", self.test_examples),
+        ):
             splits[name] = self._trials(stream(f"task/inputs/{name}"), count) if count else None
         return Data(**splits)
 
@@ -81,7 +93,11 @@ class Evidence(Task):
         favoured = rng.integers(2, size=(count, 1))
         sides = np.where(rng.random((count, self.cues)) < self.favour, favoured, 1 - favoured)
         labels = (2 * sides.sum(axis=1) > self.cues).astype(int)
-        spikes = np.array([rng.random((self.bins()["inputs"], 4 * self.group)) < self.bin * np.repeat(self._rates(row), self.group, axis=1) for row in sides])
+        spikes = np.array([
+            rng.random((self.bins()["inputs"], 4 * self.group))
+            < self.bin * np.repeat(self._rates(row), self.group, axis=1)
+            for row in sides
+        ])
         return Split(ByteTable(spikes.astype(np.uint8), np.arange(256.0)), one_hot(labels, 2), labels)
 
     def _rates(self, sides: Array) -> Array:

@@ -40,7 +40,11 @@ class LinearTeacher(Task):
         """Training, validation and test examples of one teacher."""
         matrix = self.teacher.draw(stream("task/teacher"), (self.n_out, self.n_in))
         splits: dict[str, Any] = {}
-        for name, count in (("train", self.examples), ("validation", self.validation_examples), ("test", self.test_examples)):
+        for name, count in (
+            ("train", self.examples),
+            ("validation", self.validation_examples),
+            ("test", self.test_examples),
+        ):
             x = self.inputs.draw(stream(f"task/inputs/{name}"), (count, self.n_in))
             with np.errstate(over="ignore", invalid="ignore"):
                 targets = x @ matrix.T

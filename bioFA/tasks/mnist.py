@@ -1,8 +1,8 @@
 """Real handwritten digits: the complete original MNIST, 60,000 + 10,000 images of 28 x 28 pixels.
 
 The last 10,000 training images are held out for validation unless `full_training`. Pixels
-are divided by 255 when they are shown, and kept as bytes until then; targets are one-hot. The files are read from the folder that `biofa data
-get mnist` fills, or from the one named by BIOFA_DATA; nothing is ever downloaded silently.
+are divided by 255 when they are shown, and kept as bytes until then; targets are one-hot. The files are read from the
+folder that `biofa data get mnist` fills, or from the one named by BIOFA_DATA; nothing is ever downloaded silently.
 
 Source: LeCun, Bottou, Bengio & Haffner (1998), Proc. IEEE 86:2278.
 """
@@ -42,7 +42,9 @@ class Mnist(Task):
 
         def split(images: Array, labels: Array, shift: int = 0) -> Split:
             labels = np.tile(labels, (2 * shift + 1) ** 2)
-            return Split(ByteTable(moved(images, shift).reshape(-1, 784), levels), one_hot(labels, 10), labels.astype(int))
+            return Split(
+                ByteTable(moved(images, shift).reshape(-1, 784), levels), one_hot(labels, 10), labels.astype(int)
+            )
 
         test = split(arrays["t10k-images-idx3-ubyte"], arrays["t10k-labels-idx1-ubyte"])
         if self.full_training:
@@ -51,7 +53,8 @@ class Mnist(Task):
 
 
 def moved(images: Array, shift: int) -> Array:
-    """All moves of images `(n, height, width)` by up to `shift` pixels each way, `((2 shift + 1)^2 n, height, width)`, the unmoved ones first."""
+    """All moves of images `(n, height, width)` by up to `shift` pixels each way, `((2 shift + 1)^2 n, height, width)`,
+    the unmoved ones first."""
     _, height, width = images.shape
     padded = np.pad(images, ((0, 0), (shift, shift), (shift, shift)))
     moves = sorted(itertools.product(range(-shift, shift + 1), repeat=2), key=lambda move: move != (0, 0))

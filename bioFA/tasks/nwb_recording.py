@@ -14,7 +14,9 @@ from bioFA.ledger import Ledger
 from bioFA.tasks.base import Array
 from bioFA.tasks.recordings import ALWAYS, Part, Recorded, Session, chosen, recorded
 
-STRUCTURE = frozenset({"namespace", "neurodata_type", "object_id", "colnames", "target", "table", "nwb_version", ".specloc"})
+STRUCTURE = frozenset(
+    {"namespace", "neurodata_type", "object_id", "colnames", "target", "table", "nwb_version", ".specloc"}
+)
 """Attributes by which NWB says what an object is and how tables hang together; pynwb uses them."""
 PROSE = frozenset({"description", "comments"})
 """Attributes that nearly every object has; they are counted together."""
@@ -41,23 +43,41 @@ def read(path: Path, wanted: Sequence[str]) -> Session:
 
 def _session(path: Path, file: Any, wanted: Sequence[str], ledger: Ledger) -> Session:
     tables = {**file.intervals} if file.intervals else {}
-    tables |= {name: table for name in ("trials", "epochs", "invalid_times") if (table := getattr(file, name)) is not None}
+    tables |= {
+        name: table for name in ("trials", "epochs", "invalid_times") if (table := getattr(file, name)) is not None
+    }
     if file.units is None:
-        raise WrongData(f"'{path}': the file has no table of units, so it holds no spikes. Give a file of sorted spikes.")
+        raise WrongData(
+            f"'{path}': the file has no table of units, so it holds no spikes. Give a file of sorted spikes."
+        )
     if "spike_times" not in file.units.colnames:
-        raise WrongData(f"'{path}': the table of units has no column spike_times; it has: {', '.join(file.units.colnames) or 'none'}. Give a file of sorted spikes.")
+        raise WrongData(
+            f"'{path}': the table of units has no column spike_times; it has:"
+            f" {', '.join(file.units.colnames) or 'none'}. Give a file of sorted spikes."
+        )
     if not tables.keys() - {"invalid_times"}:
-        raise WrongData(f"'{path}': the file has no table of trials. Add one (add_trial), or another table of intervals that trials = [...] names.")
+        raise WrongData(
+            f"'{path}': the file has no table of trials. Add one (add_trial), or another table of intervals that trials"
+            " = [...] names."
+        )
     names = chosen(wanted, tuple(tables), path, ["trials"] if "trials" in tables else [])
     if not names:
-        raise WrongData(f"'{path}': the file has no table 'trials'. Say which intervals are the trials, trials = [...]: {', '.join(tables)}.")
+        raise WrongData(
+            f"'{path}': the file has no table 'trials'. Say which intervals are the trials, trials = [...]:"
+            f" {', '.join(tables)}."
+        )
     invalid = np.empty((0, 2))
     if "invalid_times" in tables:
-        invalid = np.stack([np.asarray(tables["invalid_times"][name][:], dtype=float) for name in ("start_time", "stop_time")], axis=1)
+        invalid = np.stack(
+            [np.asarray(tables["invalid_times"][name][:], dtype=float) for name in ("start_time", "stop_time")], axis=1
+        )
         ledger.take("intervals/invalid_times", "start_time", "stop_time")
     units, columns = _units(file.units), _columns(file.units)[0]
     ledger.take("units", "spike_times", "obs_intervals")
-    for place, table in (("units", file.units), *((f"intervals/{name}", tables[name]) for name in (*names, *(["invalid_times"] if len(invalid) else [])))):
+    for place, table in (
+        ("units", file.units),
+        *((f"intervals/{name}", tables[name]) for name in (*names, *(["invalid_times"] if len(invalid) else []))),
+    ):
         if np.array_equal(np.asarray(table.id[:]), np.arange(len(table))):
             ledger.take(place, "id")  # the numbers of the rows
     return Session([_part(name, tables[name], units, columns, invalid) for name in names], ledger, ["units"])
@@ -66,7 +86,10 @@ def _session(path: Path, file: Any, wanted: Sequence[str], ledger: Ledger) -> Se
 def _units(table: Any) -> list[Recorded]:
     """Spikes of each row of the table of units, and when it was recorded."""
     observed = "obs_intervals" in table.colnames
-    intervals = [np.asarray(table["obs_intervals"][row], dtype=float).reshape(-1, 2) if observed else ALWAYS for row in range(len(table))]
+    intervals = [
+        np.asarray(table["obs_intervals"][row], dtype=float).reshape(-1, 2) if observed else ALWAYS
+        for row in range(len(table))
+    ]
     return [recorded(np.asarray(table["spike_times"][row]), intervals[row]) for row in range(len(table))]
 
 
@@ -74,7 +97,17 @@ def _part(name: str, table: Any, units: Sequence[Recorded], of_units: Mapping[st
     columns, other = _columns(table)
     places = [f"row {row} of '{name}'" for row in range(len(table))]
     starts = np.asarray(table["start_time"][:], dtype=float)
-    return Part(units, of_units, starts, places, {"name": np.full(len(table), name)} | columns, f"intervals/{name}", other, "start_time", invalid)
+    return Part(
+        units,
+        of_units,
+        starts,
+        places,
+        {"name": np.full(len(table), name)} | columns,
+        f"intervals/{name}",
+        other,
+        "start_time",
+        invalid,
+    )
 
 
 def _columns(table: Any) -> tuple[dict[str, Array], tuple[str, ...]]:
@@ -86,14 +119,21 @@ def _columns(table: Any) -> tuple[dict[str, Array], tuple[str, ...]]:
         column = table[name]
         if isinstance(column, VectorIndex | DynamicTableRegion):
             continue
-        values = np.asarray(column.elements.data[:])[column.data[:]] if isinstance(column, EnumData) else np.asarray(column.data[:])
-        if values.ndim == 1 and (values.dtype.kind in "fiubSU" or all(isinstance(value, str | bytes) for value in values)):
+        values = (
+            np.asarray(column.elements.data[:])[column.data[:]]
+            if isinstance(column, EnumData)
+            else np.asarray(column.data[:])
+        )
+        if values.ndim == 1 and (
+            values.dtype.kind in "fiubSU" or all(isinstance(value, str | bytes) for value in values)
+        ):
             found[name] = values
     return found, tuple(name for name in table.colnames if name not in found)
 
 
 def held(file: h5py.File) -> Ledger:
-    """Every dataset, link and attribute of an open NWB file, with the number of its values, by the group that it stands in."""
+    """Every dataset, link and attribute of an open NWB file, with the number of its values,
+    by the group that it stands in."""
     ledger = Ledger()
     _walk(file, "", ledger)
     return ledger

@@ -1,25 +1,30 @@
-"""Recorded spikes, cut into trials: the units and trials of an NWB file, or the spike trains and epochs of a Neo block in a NIX file.
+"""Recorded spikes, cut into trials: the units and trials of an NWB file,
+or the spike trains and epochs of a Neo block in a NIX file.
 
     x_bu = spikes of unit u in bin b of the trial                        inputs (n, bins, n_units)
     target = 1 at the class of the trial's `label`, 0 elsewhere          encoding = "one_hot"
 
-A trial begins at its `start_time` (or its column `align`) plus `offset`, and lasts for `window`, which is divided into `bins_per_trial` bins of equal
-length. Bins are half-open; a spike that only rounding keeps from an edge is at the edge, so that one at k dt is in bin k. With one bin a step of the protocol
-`spike_source` shows the spikes as they were; with one bin in all, units are inputs (n, n_units) that show how often they spiked.
-`label` names the column of the trials that is to be answered from the spikes; `units` keep those whose column (annotation) `where` is one of the values.
+A trial begins at its `start_time` (or its column `align`) plus `offset`, and lasts for `window`, which is divided into
+`bins_per_trial` bins of equal length. Bins are half-open; a spike that only rounding keeps from an edge is at the edge,
+so that one at k dt is in bin k. With one bin a step of the protocol `spike_source` shows the spikes as they were; with
+one bin in all, units are inputs (n, n_units) that show how often they spiked. `label` names the column of the trials
+that is to be answered from the spikes; `units` keep those whose column (annotation) `where` is one of the values.
 
-NWB: trials are the rows of the table `trials`, or of the tables of intervals that `trials` names; columns are the table's, and `name`, its own.
-Neo: trials are all epochs of all segments, or those (or the events) that `trials` names; columns are the array annotations, `labels`, and `name`, the
-epoch's. Where a block has no epochs, each segment is a trial from its `t_start`, with the segment's annotations and `name`. Segments have the same spike
-trains in the same order. What else a file holds is in the result's notes, by its name (`nwb_recording.py`, `nix_recording.py`).
+NWB: trials are the rows of the table `trials`, or of the tables of intervals that `trials` names; columns are the
+table's, and `name`, its own. Neo: trials are all epochs of all segments, or those (or the events) that `trials` names;
+columns are the array annotations, `labels`, and `name`, the epoch's. Where a block has no epochs, each segment is a
+trial from its `t_start`, with the segment's annotations and `name`. Segments have the same spike trains in the same
+order. What else a file holds is in the result's notes, by its name (`nwb_recording.py`, `nix_recording.py`).
 
-Time that was not recorded is not silence: a trial without a start or label, or whose window leaves what was recorded of a unit that is kept
-(`obs_intervals` and `invalid_times` of NWB, `t_start` and `t_stop` of Neo), is refused, or, with `incomplete = "leave_out"`, left out and noted.
+Time that was not recorded is not silence: a trial without a start or label, or whose window leaves what was recorded of
+a unit that is kept (`obs_intervals` and `invalid_times` of NWB, `t_start` and `t_stop` of Neo), is refused, or,
+with `incomplete = "leave_out"`, left out and noted.
 
-    task = { name = "recorded_trials", path = "session.nwb", label = "choice", window = "500 ms", bins_per_trial = 500, validation = 0.2, test = 0.2 }
+    task = { name = "recorded_trials", path = "session.nwb", label = "choice", window = "500 ms", bins_per_trial = 500,
+    validation = 0.2, test = 0.2 }
 
-Times in NWB are in seconds; those of Neo have units and are converted. Sources: Rubel et al. (2022), eLife 11:e78362 (NWB); Garcia et al. (2014), Front.
-Neuroinform. 8:10 (Neo).
+Times in NWB are in seconds; those of Neo have units and are converted. Sources: Rubel et al. (2022), eLife 11:e78362
+(NWB); Garcia et al. (2014), Front. Neuroinform. 8:10 (Neo).
 """
 
 from __future__ import annotations
@@ -80,39 +85,75 @@ class RecordedTrials(Given):
             labels.append(column[whole])
         if left_out and self.incomplete == "refuse":
             more = f" ({len(left_out)} trials are like that)" if len(left_out) > 1 else ""
-            raise WrongData(f"{self.path}: {left_out[0]}{more}. Say incomplete = 'leave_out' to do without, or give a shorter window or other units.")
+            raise WrongData(
+                f"{self.path}: {left_out[0]}{more}. Say incomplete = 'leave_out' to do without, or give a shorter"
+                " window or other units."
+            )
         if not any(map(len, labels)):
             raise WrongData(f"{self.path}: none of the {len(left_out)} trials is left. The first: {left_out[0]}.")
         labels = [column for column in labels if len(column)]
         if len({column.dtype.kind in "SU" for column in labels}) > 1:
-            raise WrongData(f"{self.path}: the column '{self.label}' holds texts in some of the trials and numbers in others. Write all of them alike, or take fewer: trials = [...].")
-        notes = [*session.ledger.by_place(), *session.notes, *self._silent(session, kept, sum(int(of.sum()) for of in seen.values()))]
+            raise WrongData(
+                f"{self.path}: the column '{self.label}' holds texts in some of the trials and numbers in others. Write"
+                " all of them alike, or take fewer: trials = [...]."
+            )
+        notes = [
+            *session.ledger.by_place(),
+            *session.notes,
+            *self._silent(session, kept, sum(int(of.sum()) for of in seen.values())),
+        ]
         if left_out:
-            notes.append(f"left out {len(left_out)} of {len(left_out) + sum(map(len, labels))} trials: {'; '.join(left_out[:3])}{'; ...' if len(left_out) > 3 else ''}")
+            notes.append(
+                f"left out {len(left_out)} of {len(left_out) + sum(map(len, labels))} trials:"
+                f" {'; '.join(left_out[:3])}{'; ...' if len(left_out) > 3 else ''}"
+            )
         found = np.concatenate(inputs)
-        return {"train": Examples(found if self.bins_per_trial > 1 else found[:, 0], None, np.concatenate(labels), notes=tuple(notes), called={"labels": self.label})}
+        return {
+            "train": Examples(
+                found if self.bins_per_trial > 1 else found[:, 0],
+                None,
+                np.concatenate(labels),
+                notes=tuple(notes),
+                called={"labels": self.label},
+            )
+        }
 
     def _check_finite(self, session: Session, kept: Sequence[int]) -> None:
         for part in session.parts:
             for unit in kept:
                 bad = int((~np.isfinite(part.units[unit].spikes)).sum())
                 if bad:
-                    raise WrongData(f"{self.path}: {bad} of the {len(part.units[unit].spikes)} spike times of unit {unit} are no finite numbers ({part.place}). Take them out, or the unit.")
+                    raise WrongData(
+                        f"{self.path}: {bad} of the {len(part.units[unit].spikes)} spike times of unit {unit} are no"
+                        f" finite numbers ({part.place}). Take them out, or the unit."
+                    )
 
     def _silent(self, session: Session, kept: Sequence[int], seen: int) -> Iterator[str]:
         """Spikes that no trial has, and units that have no spikes."""
-        sizes = np.array([sum(len(units[unit].spikes) for units in {id(part.units): part.units for part in session.parts}.values()) for unit in kept])
+        sizes = np.array([
+            sum(len(units[unit].spikes) for units in {id(part.units): part.units for part in session.parts}.values())
+            for unit in kept
+        ])
         if seen < sizes.sum():
             yield f"not used: {sizes.sum() - seen} of {sizes.sum()} spikes, which are in the window of no trial"
         if (sizes == 0).any():
-            yield f"without a spike in the file, and taken for silent: unit {', '.join(str(kept[at]) for at in np.flatnonzero(sizes == 0))}"
+            yield (
+                "without a spike in the file, and taken for silent: unit"
+                f" {', '.join(str(kept[at]) for at in np.flatnonzero(sizes == 0))}"
+            )
 
     def _column(self, part: Part, name: str) -> Array:
         if name in part.other:
-            raise WrongData(f"{self.path}: the column '{name}' of {part.place} must hold one number or text for each trial. Name another.")
+            raise WrongData(
+                f"{self.path}: the column '{name}' of {part.place} must hold one number or text for each trial. Name"
+                " another."
+            )
         if name not in part.trials:
             of = f" ({part.places[0]})" if part.places else ""
-            raise UnknownColumn(f"{self.path}: the trials have no column '{name}'{of}.{suggestion(name, part.trials)} Or say which trials to take: trials = [...].")
+            raise UnknownColumn(
+                f"{self.path}: the trials have no column '{name}'{of}.{suggestion(name, part.trials)} Or say which"
+                " trials to take: trials = [...]."
+            )
         column = np.asarray(part.trials[name])
         if column.dtype.kind not in "OS":
             return column
@@ -121,9 +162,15 @@ class RecordedTrials(Given):
     def _times(self, part: Part, name: str) -> Array:
         column = self._column(part, name)
         if column.dtype.kind not in "fiu":
-            raise WrongData(f"{self.path}: the column '{name}' must hold times in seconds to align trials to; it holds {column.dtype}. Name another.")
+            raise WrongData(
+                f"{self.path}: the column '{name}' must hold times in seconds to align trials to; it holds"
+                f" {column.dtype}. Name another."
+            )
         if name in part.units_of:
-            raise WrongData(f"{self.path}: the column '{name}' of {part.place} must hold times to align trials to; it is in {part.units_of[name]}. Name another.")
+            raise WrongData(
+                f"{self.path}: the column '{name}' of {part.place} must hold times to align trials to; it is in"
+                f" {part.units_of[name]}. Name another."
+            )
         return column.astype(float)
 
     def _fault(self, part: Part, kept: Sequence[int], start: float, label: Any) -> str:
@@ -145,7 +192,8 @@ class RecordedTrials(Given):
         return ""
 
     def _counts(self, part: Part, kept: Sequence[int], starts: Array, seen: dict[int, Array]) -> Array:
-        """Spikes in each bin of trials, `(n, bins, n_units)`; marks in `seen` which spikes, by the unit's `id`, these are."""
+        """Spikes in each bin of trials, `(n, bins, n_units)`; marks in `seen` which spikes, by the unit's `id`,
+        these are."""
         bins, width = self.bins_per_trial, self.window / self.bins_per_trial
         counts = np.zeros((len(starts), bins, len(kept)))
         for number, unit in enumerate(kept):
@@ -157,7 +205,9 @@ class RecordedTrials(Given):
             at = bin_of(times[near], starts[trial], width, precision)
             inside = (at >= 0) & (at < bins)
             seen.setdefault(id(part.units[unit]), np.zeros(len(times), dtype=bool))[near[inside]] = True
-            counts[:, :, number] = np.bincount(trial[inside] * bins + at[inside], minlength=len(starts) * bins).reshape(len(starts), bins)
+            counts[:, :, number] = np.bincount(trial[inside] * bins + at[inside], minlength=len(starts) * bins).reshape(
+                len(starts), bins
+            )
         return counts
 
     def _check_known_to(self, unit: int, times: Array, width: float, precision: float) -> None:
@@ -165,8 +215,9 @@ class RecordedTrials(Given):
         known = float(rounding(np.abs(times).max(initial=0.0), width, precision))
         if known > width / 4:
             raise WrongData(
-                f"{self.path}: the spike times of unit {unit} are {'float32' if precision > DOUBLE else 'float64'} numbers, known to {known:.2g} s at {np.abs(times).max():g} s, "
-                f"and a bin lasts {width:g} s. Write them as float64, or take fewer bins."
+                f"{self.path}: the spike times of unit {unit} are {'float32' if precision > DOUBLE else 'float64'}"
+                f" numbers, known to {known:.2g} s at {np.abs(times).max():g} s, and a bin lasts {width:g} s. Write"
+                " them as float64, or take fewer bins."
             )
 
     def _kept(self, session: Session) -> list[int]:
@@ -174,14 +225,23 @@ class RecordedTrials(Given):
         if not self.where:
             return list(range(len(first.units)))
         if self.where not in first.of_units:
-            raise UnknownColumn(f"{self.path}: the units have no column '{self.where}' with one value each.{suggestion(self.where, first.of_units)}")
+            raise UnknownColumn(
+                f"{self.path}: the units have no column '{self.where}' with one value"
+                f" each.{suggestion(self.where, first.of_units)}"
+            )
         column = [_text(value) for value in first.of_units[self.where]]
         for part in session.parts:
             if [_text(value) for value in part.of_units.get(self.where, ())] != column:
-                raise WrongData(f"{self.path}: the units have another '{self.where}' in {part.place} than in {first.place}. Give every segment the same units, in the same order.")
+                raise WrongData(
+                    f"{self.path}: the units have another '{self.where}' in {part.place} than in {first.place}. Give"
+                    " every segment the same units, in the same order."
+                )
         kept = [unit for unit, value in enumerate(column) if value in self.units]
         if not kept:
-            raise WrongData(f"{self.path}: no unit has a '{self.where}' of {', '.join(self.units) or 'nothing'}. There are: {', '.join(sorted(set(column)))}.")
+            raise WrongData(
+                f"{self.path}: no unit has a '{self.where}' of {', '.join(self.units) or 'nothing'}. There are:"
+                f" {', '.join(sorted(set(column)))}."
+            )
         for place in session.of_units:
             session.ledger.take(place, self.where)
         return kept
@@ -192,12 +252,17 @@ class RecordedTrials(Given):
             raise NoSuchFile(f"RecordedTrials.path: there is no file {self.path!r}. Give a .nwb or a .nix file.")
         reader = {".nwb": nwb_recording.read, ".nix": nix_recording.read}.get(path.suffix.lower())
         if reader is None:
-            raise WrongKind(f"RecordedTrials.path: {self.path!r} is neither a .nwb nor a .nix file. Give one; other spikes go into arrays (task 'arrays').")
+            raise WrongKind(
+                f"RecordedTrials.path: {self.path!r} is neither a .nwb nor a .nix file. Give one; other spikes go into"
+                " arrays (task 'arrays')."
+            )
         inspect(path)
         session = reader(path, self.trials)
         counts = [len(part.units) for part in session.parts[:1]], sum(len(part.starts) for part in session.parts)
         if not all((*counts[0], counts[1])) or not session.parts:
-            raise WrongData(f"{self.path}: holds {sum(counts[0])} units and {counts[1]} trials; at least one of each is needed.")
+            raise WrongData(
+                f"{self.path}: holds {sum(counts[0])} units and {counts[1]} trials; at least one of each is needed."
+            )
         return session
 
 

@@ -1,4 +1,5 @@
-"""What the readers of recordings have in common: units, the parts of a recording that share a time axis, and what was read of a file."""
+"""What the readers of recordings have in common: units, the parts of a recording that share a time axis,
+and what was read of a file."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ SINGLE = 2.0**-23
 
 
 class Recorded(NamedTuple):
-    """One unit in one part of a recording: spike times in seconds, sorted, the intervals `(k, 2)` in which it was recorded, and to what share of themselves its times are rounded."""
+    """One unit in one part of a recording: spike times in seconds, sorted, the intervals `(k,
+    2)` in which it was recorded, and to what share of themselves its times are rounded."""
 
     spikes: Array
     recorded: Array
@@ -29,10 +31,11 @@ class Recorded(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What shares a time axis: the units and their columns, the start of each trial in seconds, `(n,)`, where each stands in the file, and the columns of trials.
+    """What shares a time axis: the units and their columns, the start of each trial in seconds, `(n,)`,
+    where each stands in the file, and the columns of trials.
 
-    `ledger` is the place of these columns in the ledger, `other` the columns that do not have one value a trial; `starts_from` what of the
-    file the starts are; `units_of` the units of columns that are no times.
+    `ledger` is the place of these columns in the ledger, `other` the columns that do not have one value a trial;
+    `starts_from` what of the file the starts are; `units_of` the units of columns that are no times.
     """
 
     units: Sequence[Recorded]
@@ -48,7 +51,8 @@ class Part(NamedTuple):
 
 
 class Session(NamedTuple):
-    """What a file holds: its parts, what of it was read, the places of the columns of units in the ledger, and what else there is to say."""
+    """What a file holds: its parts, what of it was read, the places of the columns of units in the ledger,
+    and what else there is to say."""
 
     parts: Sequence[Part]
     ledger: Ledger
@@ -73,7 +77,8 @@ def joined(intervals: Array) -> Array:
 
 
 def precision(times: Array) -> float:
-    """To what share of themselves written times are rounded: writers of NWB and NIX make float64 of float32, so the digits decide, not the type.
+    """To what share of themselves written times are rounded: writers of NWB and NIX make float64 of float32,
+    so the digits decide, not the type.
 
     Times are float32 where all of them are, and one needs its last digit.
     """
@@ -93,5 +98,8 @@ def chosen(wanted: Sequence[str], known: Sequence[str], path: Path, usual: Seque
         if name not in known:
             raise UnknownColumn(f"'{path}': there are no trials called '{name}'.{suggestion(name, known)}")
         if wanted.count(name) > 1:
-            raise WrongData(f"'{path}': trials = [...] names '{name}' {wanted.count(name)} times, so each of its trials would be several examples. Name it once.")
+            raise WrongData(
+                f"'{path}': trials = [...] names '{name}' {wanted.count(name)} times, so each of its trials would be"
+                " several examples. Name it once."
+            )
     return list(wanted or usual)

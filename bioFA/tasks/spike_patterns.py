@@ -39,14 +39,20 @@ class SpikePatterns(Task):
         """Refuse a duration in which the targets have no room."""
         steps = self.duration / self.bin
         if abs(steps - round(steps)) > 1e-6:
-            raise OutOfRange(f"SpikePatterns.duration must be a whole number of bins of {self.bin:g} s; got {self.duration:g} s.")
+            raise OutOfRange(
+                f"SpikePatterns.duration must be a whole number of bins of {self.bin:g} s; got {self.duration:g} s."
+            )
         if self._slot() < 4:
             raise OutOfRange(
-                f"SpikePatterns: {self.target_spikes} target spikes need slots of at least 4 bins from earliest = {self.earliest:g} s to "
-                f"duration = {self.duration:g} s; they have {self._slot():.3g}. Ask for fewer, or a longer duration."
+                f"SpikePatterns: {self.target_spikes} target spikes need slots of at least 4 bins from earliest ="
+                f" {self.earliest:g} s to duration = {self.duration:g} s; they have {self._slot():.3g}. Ask for fewer,"
+                " or a longer duration."
             )
         if self.input_rate * self.bin > 1:
-            raise OutOfRange(f"SpikePatterns.input_rate must be at most one spike a bin, {1 / self.bin:g} Hz; got {self.input_rate:g} Hz.")
+            raise OutOfRange(
+                f"SpikePatterns.input_rate must be at most one spike a bin, {1 / self.bin:g} Hz; got"
+                f" {self.input_rate:g} Hz."
+            )
 
     def _slot(self) -> float:
         """The length of a target's slot in bins."""
@@ -63,12 +69,16 @@ class SpikePatterns(Task):
     def draw(self, stream: Stream) -> Data:
         """The patterns of this seed."""
         steps = steps_of(self.duration, self.bin)
-        inputs = (stream("task/inputs").random((self.patterns, steps, self.n_in)) < self.input_rate * self.bin).astype(float)
+        inputs = (stream("task/inputs").random((self.patterns, steps, self.n_in)) < self.input_rate * self.bin).astype(
+            float
+        )
         return Data(Split(inputs, self._targets(stream("task/targets"), steps)))
 
     def _targets(self, rng: np.random.Generator, steps: int) -> Array:
         targets = np.zeros((self.patterns, steps, self.n_out))
-        places = (np.arange(self.target_spikes) + rng.uniform(0.25, 0.75, (self.patterns, self.n_out, self.target_spikes))) * self._slot()
+        places = (
+            np.arange(self.target_spikes) + rng.uniform(0.25, 0.75, (self.patterns, self.n_out, self.target_spikes))
+        ) * self._slot()
         pattern, output, _ = np.indices(places.shape)
         targets[pattern, (self.earliest / self.bin + places).astype(int), output] = 1.0
         return targets

@@ -1,4 +1,5 @@
-"""Named arrays out of files: .npz, a folder of .npy files, .h5. Nothing in them is executed: no pickle, no links to other files."""
+"""Named arrays out of files: .npz, a folder of .npy files, .h5.
+Nothing in them is executed: no pickle, no links to other files."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ DAMAGE = (zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 
 class Held(NamedTuple):
-    """What a file holds: arrays by name, why others cannot be read, by name, and what else there is, one sentence each."""
+    """What a file holds: arrays by name, why others cannot be read, by name, and what else there is,
+    one sentence each."""
 
     arrays: Mapping[str, Array]
     unreadable: Mapping[str, str]
@@ -31,7 +33,9 @@ class Held(NamedTuple):
     def without(self, names: Collection[str]) -> Held:
         """The same without some arrays."""
         return Held(
-            {name: array for name, array in self.arrays.items() if name not in names}, {name: why for name, why in self.unreadable.items() if name not in names}, self.notes
+            {name: array for name, array in self.arrays.items() if name not in names},
+            {name: why for name, why in self.unreadable.items() if name not in names},
+            self.notes,
         )
 
 
@@ -47,10 +51,15 @@ def read(path: str, place: str) -> Held:
     """
     file = Path(path)
     if not file.exists():
-        raise NoSuchFile(f"{place}: there is no file {path!r}. Write one with numpy.savez(path, inputs=..., targets=...), or give {KINDS}.")
+        raise NoSuchFile(
+            f"{place}: there is no file {path!r}. Write one with numpy.savez(path, inputs=..., targets=...), or give"
+            f" {KINDS}."
+        )
     reader = _folder if file.is_dir() else {".npz": _npz, ".h5": _hdf5, ".hdf5": _hdf5}.get(file.suffix.lower())
     if reader is None:
-        raise WrongKind(f"{place}: {path!r} is of no kind that is read here: {KINDS}. Write a .npz file with numpy.savez.")
+        raise WrongKind(
+            f"{place}: {path!r} is of no kind that is read here: {KINDS}. Write a .npz file with numpy.savez."
+        )
     return reader(file, place)
 
 
@@ -63,7 +72,10 @@ def _npz(file: Path, place: str) -> Held:
         with zipfile.ZipFile(file) as archive:
             unfolded, size = sum(member.file_size for member in archive.infolist()), file.stat().st_size
             if unfolded > ALWAYS + RATIO * size:
-                raise MalformedFile(f"{place}: '{file}' unfolds to {unfolded} bytes, and has {size} itself. Get the file anew, or from somebody you trust.")
+                raise MalformedFile(
+                    f"{place}: '{file}' unfolds to {unfolded} bytes, and has {size} itself. Get the file anew, or from"
+                    " somebody you trust."
+                )
             for member in archive.infolist():
                 name = member.filename.removesuffix(".npy")
                 if name in arrays or name in unreadable:
@@ -76,8 +88,14 @@ def _npz(file: Path, place: str) -> Held:
                     while opened.read(1 << 20):
                         pass  # to the end, where the checksum is compared
     except (EOFError, OSError, RuntimeError, *DAMAGE) as error:
-        reason = str(error) if isinstance(error, OSError) else f"{member.filename}: {error}" if member is not None else "it is damaged, or has another format"
-        raise WrongKind(f"{place}: '{file}' is not a .npz file of numbers ({reason}). Write it with numpy.savez.") from None
+        reason = (
+            str(error)
+            if isinstance(error, OSError)
+            else f"{member.filename}: {error}" if member is not None else "it is damaged, or has another format"
+        )
+        raise WrongKind(
+            f"{place}: '{file}' is not a .npz file of numbers ({reason}). Write it with numpy.savez."
+        ) from None
     return Held(arrays, unreadable, tuple(notes))
 
 
@@ -97,10 +115,21 @@ def _folder(folder: Path, place: str) -> Held:
             with file.open("rb") as opened:
                 _one(file.stem, opened, arrays, unreadable)
         except (EOFError, OSError) as error:
-            raise WrongKind(f"{place}: '{file}' is not a .npy file of numbers ({error or 'it is damaged'}). Write it with numpy.save.") from None
+            raise WrongKind(
+                f"{place}: '{file}' is not a .npy file of numbers ({error or 'it is damaged'}). Write it with"
+                " numpy.save."
+            ) from None
     if not arrays and not unreadable:
         raise NoSuchFile(f"{place}: the folder '{folder}' holds no .npy file. Put inputs.npy and targets.npy into it.")
-    return Held(arrays, unreadable, tuple(f"not used: '{other.name}', which is no .npy file" for other in sorted(folder.iterdir()) if other.suffix != ".npy"))
+    return Held(
+        arrays,
+        unreadable,
+        tuple(
+            f"not used: '{other.name}', which is no .npy file"
+            for other in sorted(folder.iterdir())
+            if other.suffix != ".npy"
+        ),
+    )
 
 
 def _hdf5(file: Path, place: str) -> Held:
@@ -118,7 +147,9 @@ def _hdf5(file: Path, place: str) -> Held:
     return Held(arrays, unreadable, tuple(notes))
 
 
-def _datasets(group: h5py.Group, prefix: str, arrays: dict[str, Array], unreadable: dict[str, str], notes: list[str]) -> None:
+def _datasets(
+    group: h5py.Group, prefix: str, arrays: dict[str, Array], unreadable: dict[str, str], notes: list[str]
+) -> None:
     """Every dataset below a group by its path; links to other places are not followed, and attributes not used."""
     _attributes(group, prefix.rstrip("/") or "/", notes)
     for name in group:
@@ -136,7 +167,9 @@ def _datasets(group: h5py.Group, prefix: str, arrays: dict[str, Array], unreadab
             except (TypeError, ValueError, OSError) as error:
                 unreadable[path] = str(error)
             if h5py.check_enum_dtype(part.dtype):
-                notes.append(f"not used: the names of the numbers in '{path}' ({', '.join(h5py.check_enum_dtype(part.dtype))})")
+                notes.append(
+                    f"not used: the names of the numbers in '{path}' ({', '.join(h5py.check_enum_dtype(part.dtype))})"
+                )
         else:
             notes.append(f"not used: '{path}', which is no array")
 

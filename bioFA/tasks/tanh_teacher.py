@@ -42,7 +42,9 @@ class TanhTeacher(Task):
     def draw(self, stream: Stream) -> Data:
         """Training, validation and test examples of one teacher."""
         if not np.isfinite(2 * self.scale):
-            raise OutOfRange(f"TanhTeacher.scale makes weights that are no finite numbers; got {self.scale:g}. Give a smaller one.")
+            raise OutOfRange(
+                f"TanhTeacher.scale makes weights that are no finite numbers; got {self.scale:g}. Give a smaller one."
+            )
         rng = stream("task/teacher")
         layers = [
             (rng.uniform(-self.scale, self.scale, (n_post, n_pre)), rng.uniform(-self.scale, self.scale, n_post))
@@ -56,7 +58,11 @@ class TanhTeacher(Task):
             return x @ weights.T + bias
 
         splits: dict[str, Any] = {}
-        for name, count in (("train", self.examples), ("validation", self.validation_examples), ("test", self.test_examples)):
+        for name, count in (
+            ("train", self.examples),
+            ("validation", self.validation_examples),
+            ("test", self.test_examples),
+        ):
             x = stream(f"task/inputs/{name}").standard_normal((count, self.sizes_of_teacher[0]))
             with np.errstate(over="ignore", invalid="ignore"):
                 targets = answer(x)

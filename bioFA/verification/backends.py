@@ -84,18 +84,28 @@ class Difference:
     def joined(self, later: Difference) -> Difference:
         """Of the same variable, over both segments."""
         return Difference(
-            max(self.absolute, later.absolute), min(self.low, later.low), max(self.high, later.high), max(self.steps, later.steps)
+            max(self.absolute, later.absolute),
+            min(self.low, later.low),
+            max(self.high, later.high),
+            max(self.steps, later.steps),
         )
 
 
-def compare(name: str, reference: Array, compiled: Array, extremes: Mapping[str, tuple[float, float]] | None = None, steps: int = 1) -> Difference:
+def compare(
+    name: str,
+    reference: Array,
+    compiled: Array,
+    extremes: Mapping[str, tuple[float, float]] | None = None,
+    steps: int = 1,
+) -> Difference:
     """Compare one variable of the compiled program with the reference's.
 
     Args:
         name: of the variable, as in `extremes`.
         reference: its values, of any shape.
         compiled: the same of the compiled program, in the same shape.
-        extremes: the reference's smallest and largest value over the run, by name; those in `reference` where it is not named.
+        extremes: the reference's smallest and largest value over the run, by name; those in `reference` where it is not
+            named.
         steps: how many steps of simulation led to these values.
     """
     reference, compiled = np.asarray(reference, dtype=float), np.asarray(compiled, dtype=float)
@@ -109,7 +119,8 @@ def compare(name: str, reference: Array, compiled: Array, extremes: Mapping[str,
 
 @dataclass(frozen=True)
 class Verification:
-    """The outcome: how far weights and states (`states`) and recorded variables (`records`) differ, and where each first exceeded its bound.
+    """The outcome: how far weights and states (`states`) and recorded variables (`records`) differ,
+    and where each first exceeded its bound.
 
     `spikes[population]` is how many spikes the reference had, and how many (step, neuron) entries differ.
     """
@@ -159,21 +170,31 @@ class Verification:
         """What `biofa verify --json` prints."""
         every = {**self.states, **self.records}
         return {
-            "model": self.experiment.name, "scheme": self.experiment.scheme, "seed": self.seed, "presentations": self.presentations,
-            "agrees": self.agrees, "rounded_times": dict(self.experiment.rounded_times), "max_abs_difference": self.max_abs_difference, "max_relative_difference": self.max_relative_difference,
-            "tolerance": self.tolerance, "differences": self.differences, "recorded_differences": self.recorded,
+            "model": self.experiment.name,
+            "scheme": self.experiment.scheme,
+            "seed": self.seed,
+            "presentations": self.presentations,
+            "agrees": self.agrees,
+            "rounded_times": dict(self.experiment.rounded_times),
+            "max_abs_difference": self.max_abs_difference,
+            "max_relative_difference": self.max_relative_difference,
+            "tolerance": self.tolerance,
+            "differences": self.differences,
+            "recorded_differences": self.recorded,
             "ranges": {name: difference.range for name, difference in every.items()},
             "bounds": {name: difference.bound for name, difference in every.items()},
-            "first_excess": dict(self.first_excess), "largest_change": dict(self.moved), "notes": list(self.experiment.circuit.caveats()),
+            "first_excess": dict(self.first_excess),
+            "largest_change": dict(self.moved),
+            "notes": list(self.experiment.circuit.caveats()),
             "spikes": {name: {"count": count, "mismatches": wrong} for name, (count, wrong) in self.spikes.items()},
         } | ({} if self.limit is None else {"rate_limit": self.limit.summary()})
 
     def __str__(self) -> str:
         verdict = "agree" if self.agrees else "DIFFER"
         lines = [
-            f"{self.experiment.name}, scheme {self.experiment.scheme}, seed {self.seed}: C++ and NumPy {verdict} after "
-            f"{self.presentations} presentations; largest difference {self.max_relative_difference:.2g} of a variable's range "
-            f"(tolerance {self.tolerance:g})"
+            f"{self.experiment.name}, scheme {self.experiment.scheme}, seed {self.seed}: C++ and NumPy {verdict} after"
+            f" {self.presentations} presentations; largest difference {self.max_relative_difference:.2g} of a"
+            f" variable's range (tolerance {self.tolerance:g})"
         ]
         lines += [f"  {place:<34}{how}" for place, how in self.experiment.rounded_times.items()]
         for name, (count, wrong) in self.spikes.items():
@@ -192,11 +213,17 @@ class Verification:
         return "\n".join(lines)
 
     def _excess(self, name: str) -> str:
-        return f"   exceeds its bound within {self.first_excess[name]} presentations" if name in self.first_excess else ""
+        return (
+            f"   exceeds its bound within {self.first_excess[name]} presentations" if name in self.first_excess else ""
+        )
 
 
 def verify(
-    experiment: Experiment, seed: int = 1, presentations: int | None = None, progress: Progress | None = None, against: Consumer | None = None,
+    experiment: Experiment,
+    seed: int = 1,
+    presentations: int | None = None,
+    progress: Progress | None = None,
+    against: Consumer | None = None,
     limit: bool = False,
 ) -> Verification:
     """Train the same instance in C++ and in NumPy and compare every spike, weight and state.
@@ -210,14 +237,19 @@ def verify(
         limit: whether to compare the averages of spiking neurons with the rate network, too (`rate_limit`).
 
     Raises:
-        RunError: if the reference diverges, a plastic pathway did not learn, or a spiking population was silent, so that agreement would say nothing.
+        RunError: if the reference diverges, a plastic pathway did not learn, or a spiking population was silent,
+            so that agreement would say nothing.
     """
     if presentations is None:
-        presentations = PRESENTATIONS if not experiment.network.spiking() else max(40, -(-STEPS // experiment.protocol.steps))
+        presentations = (
+            PRESENTATIONS if not experiment.network.spiking() else max(40, -(-STEPS // experiment.protocol.steps))
+        )
     protocol = experiment.protocol.replace(epochs=1, presentations=None)
     examples = len(draw(experiment.replace(protocol=protocol), seed).data.train)
     protocol = experiment.protocol.replace(
-        epochs=-(-presentations // examples), presentations=presentations, phases=_shortened(experiment.protocol.phases, presentations, examples)
+        epochs=-(-presentations // examples),
+        presentations=presentations,
+        phases=_shortened(experiment.protocol.phases, presentations, examples),
     )
     instance = draw(experiment.replace(protocol=protocol), seed)
     reference, compiled = Reference(instance), against or consumer(instance, "cpp")
@@ -229,7 +261,9 @@ def verify(
     training: list[list[tuple[np.ndarray, np.ndarray]]] = []
     for start, stop in pairwise(points):
         feed = instance.training(start, stop)
-        expected, found = reference.segment(ours, feed, True, rasters=True, extremes=True), compiled.segment(theirs, feed, True, rasters=True)
+        expected, found = reference.segment(ours, feed, True, rasters=True, extremes=True), compiled.segment(
+            theirs, feed, True, rasters=True
+        )
         expected.check_finite(start)
         ours, theirs = expected.state, found.state
         steps = stop * protocol.steps
@@ -238,14 +272,20 @@ def verify(
         if len(expected.recording.at):
             targets = instance.data.train.final(instance.order(start, stop)[expected.recording.at])
             training.append([experiment.squares(side.recording.arrays, targets) for side in (expected, found)])
-        segments.append((stop, states, {name: compare(name, kept[name], found.recording.arrays[name], expected.extremes, steps) for name in kept}))
+        segments.append((
+            stop,
+            states,
+            {name: compare(name, kept[name], found.recording.arrays[name], expected.extremes, steps) for name in kept},
+        ))
         for name, raster in expected.rasters.items():
             wrong = int((raster != found.rasters[name]).sum())
             spikes[name] = (spikes[name][0] + int(raster.sum()), spikes[name][1] + wrong)
             if wrong:
                 first_excess.setdefault(f"{name}.s", stop)
         if progress is not None:
-            progress(stop, presentations, {"largest difference": max(difference.absolute for difference in states.values())})
+            progress(
+                stop, presentations, {"largest difference": max(difference.absolute for difference in states.values())}
+            )
     states, records = (_over_the_run([parts[k] for _, *parts in segments]) for k in (0, 1))
     bounds = {name: difference.bound for name, difference in (*states.items(), *records.items())}
     for stop, *parts in segments:
@@ -260,12 +300,14 @@ def verify(
     still = [p.name for p in instance.network.plastic() if moved[f"{p.name}.w"] == 0.0]
     if still and not first_excess:
         raise NothingToCompare(
-            f"pathway '{still[0]}' did not change in {presentations} presentations, so agreement would say nothing. Raise its learning rate."
+            f"pathway '{still[0]}' did not change in {presentations} presentations, so agreement would say nothing."
+            " Raise its learning rate."
         )
     silent = [name for name, (count, _) in spikes.items() if count == 0]
     if silent and not first_excess:
         raise NothingToCompare(
-            f"population '{silent[0]}' did not spike in {presentations} presentations, so agreement would say nothing. Give it more drive."
+            f"population '{silent[0]}' did not spike in {presentations} presentations, so agreement would say nothing."
+            " Give it more drive."
         )
     average = None
     if limit and spikes and not first_excess:
@@ -278,10 +320,15 @@ def _over_the_run(segments: list[dict[str, Difference]]) -> dict[str, Difference
 
 
 def _metrics(
-    instance: Instance, sides: tuple[Consumer, Consumer], state: Mapping[str, np.ndarray], training: list[list[tuple[np.ndarray, np.ndarray]]], presentations: int
+    instance: Instance,
+    sides: tuple[Consumer, Consumer],
+    state: Mapping[str, np.ndarray],
+    training: list[list[tuple[np.ndarray, np.ndarray]]],
+    presentations: int,
 ) -> dict[str, Difference]:
-    """The numbers that a run prints, from both sides: the training NSE over all presentations, and those of the first examples of the other splits
-    at the final weights. Each is compared to 1e-10 of its size, or of 1, the NSE of no answer."""
+    """The numbers that a run prints, from both sides: the training NSE over all presentations, and those of the first
+    examples of the other splits at the final weights.
+    Each is compared to 1e-10 of its size, or of 1, the NSE of no answer."""
     found: dict[str, tuple[float, float]] = {}
     power = sum(float(part[0][1].sum()) for part in training)
     if power > 0:
@@ -293,7 +340,10 @@ def _metrics(
         for measure in ("nse", "error", "van_rossum") if rows[0] else ():
             if rows[0][0].get(measure) is not None:
                 found[f"{split}_{measure}"] = (float(rows[0][0][measure]), float(rows[1][0][measure]))
-    return {name: compare(name, np.array([one]), np.array([other]), {name: (0.0, max(1.0, one))}) for name, (one, other) in found.items()}
+    return {
+        name: compare(name, np.array([one]), np.array([other]), {name: (0.0, max(1.0, one))})
+        for name, (one, other) in found.items()
+    }
 
 
 def _shortened(phases: tuple[Phase, ...], presentations: int, examples: int) -> tuple[Phase, ...]:
@@ -301,6 +351,6 @@ def _shortened(phases: tuple[Phase, ...], presentations: int, examples: int) -> 
     lengths = np.array([phase.length(examples) for phase in phases], dtype=float)
     ends = np.round(np.cumsum(lengths) * presentations / max(lengths.sum(), 1.0)).astype(int)
     return tuple(
-        phase.replace(presentations=max(1, int(length)), epochs=None) for phase, length in zip(phases, np.diff(ends, prepend=0), strict=True)
+        phase.replace(presentations=max(1, int(length)), epochs=None)
+        for phase, length in zip(phases, np.diff(ends, prepend=0), strict=True)
     )
-

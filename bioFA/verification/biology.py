@@ -1,8 +1,8 @@
 """What a circuit asks of a brain: an audit of a description, from facts that its parts state.
 
-Looked at is what is at work: the populations and pathways that some plasticity rule or the network's answer depends on. What only measures
-(probes, an error unit that nothing learns from) is left out. Each kind of demand is one function here, which yields where it is found;
-what is found follows from the description alone, before anything is drawn or run.
+Looked at is what is at work: the populations and pathways that some plasticity rule or the network's answer depends on.
+What only measures (probes, an error unit that nothing learns from) is left out. Each kind of demand is one function
+here, which yields where it is found; what is found follows from the description alone, before anything is drawn or run.
 """
 
 from __future__ import annotations
@@ -17,15 +17,16 @@ from bioFA.experiment import Experiment, Protocol
 from bioFA.network import Network, Node, Pathway, Population
 
 UNSEEN = (
-    "whether the data shown are negative, whether weights that may have both signs do, how large errors and rates become, "
-    "and what the language has no words for yet (delays of transmission, energy, development)"
+    "whether the data shown are negative, whether weights that may have both signs do, how large errors and rates"
+    " become, and what the language has no words for yet (delays of transmission, energy, development)"
 )
 """What cannot be seen from a description."""
 
 
 @dataclass(frozen=True)
 class Demand:
-    """One thing that a circuit asks of a brain: its kind, the population, pathway or setting, a sentence, and what in the description would change it."""
+    """One thing that a circuit asks of a brain: its kind, the population, pathway or setting, a sentence,
+    and what in the description would change it."""
 
     kind: str
     place: str
@@ -50,7 +51,14 @@ class Audit:
         """What `biofa audit --json` prints."""
         demands = [{"kind": d.kind, "place": d.place, "found": d.found, "change": d.change} for d in self.demands]
         absent = [kind for kind in KINDS if kind not in self.kinds()]
-        return {"model": self.model, "scheme": self.scheme, "demands": demands, "absent": absent, "looked_at": self.looked_at, "unseen": UNSEEN}
+        return {
+            "model": self.model,
+            "scheme": self.scheme,
+            "demands": demands,
+            "absent": absent,
+            "looked_at": self.looked_at,
+            "unseen": UNSEEN,
+        }
 
     def __str__(self) -> str:
         lines = [f"What {self.model}, scheme {self.scheme}, asks of a brain"]
@@ -60,7 +68,12 @@ class Audit:
             lines.append(f"{kind.replace('_', ' ')}: {KINDS[kind].title}. To change it: {changes}.")
             lines += [f"  {demand.place}: {demand.found}" for demand in found]
         absent = [kind.replace("_", " ") for kind in KINDS if kind not in self.kinds()]
-        return "\n".join([*lines, f"Not found: {', '.join(absent)}.", f"Looked at: {self.looked_at}.", f"A description does not show {UNSEEN}."])
+        return "\n".join([
+            *lines,
+            f"Not found: {', '.join(absent)}.",
+            f"Looked at: {self.looked_at}.",
+            f"A description does not show {UNSEEN}.",
+        ])
 
 
 class _Circuit:
@@ -68,7 +81,9 @@ class _Circuit:
 
     def __init__(self, network: Network, protocol: Protocol):
         self.network, self.protocol = network, protocol
-        self.pathways = tuple(p for p in network.pathways if p.plasticity is not None or Node(p.target, p.port) in self._nodes)
+        self.pathways = tuple(
+            p for p in network.pathways if p.plasticity is not None or Node(p.target, p.port) in self._nodes
+        )
         reached = {node.population for node in self._nodes} | {p.target for p in self.pathways}
         self.populations = tuple(p for p in network.populations if p.name in reached)
 
@@ -78,7 +93,10 @@ class _Circuit:
         wanted = [self.network.readout]
         for pathway in self.network.plastic():
             wanted += [Node(pathway.source, variable) for variable in pathway.reads_pre()]
-            wanted += [Node(pathway.target, variable) for variable in (pathway.plasticity.reads_post if pathway.plasticity else ())]
+            wanted += [
+                Node(pathway.target, variable)
+                for variable in (pathway.plasticity.reads_post if pathway.plasticity else ())
+            ]
         found: set[Node] = set()
         while wanted:
             node = wanted.pop()
@@ -94,8 +112,14 @@ class _Circuit:
             return [Node(p.source, p.carries) for p in self.network.arriving(*node)]
         if node.variable in neuron.state:
             moves = set(re.findall(r"[A-Za-z_]\w*", "\n".join((neuron.arrival(), neuron.dynamics(), neuron.spiking()))))
-            return [Node(node.population, variable) for variable in (*neuron.ports, *neuron.publishes) if variable in moves]
-        return [Node(node.population, need) for need in neuron.needs(node.variable) if need in (*neuron.ports, *neuron.publishes, *neuron.state)]
+            return [
+                Node(node.population, variable) for variable in (*neuron.ports, *neuron.publishes) if variable in moves
+            ]
+        return [
+            Node(node.population, need)
+            for need in neuron.needs(node.variable)
+            if need in (*neuron.ports, *neuron.publishes, *neuron.state)
+        ]
 
     def population(self, name: str) -> Population:
         """The population of that name."""
@@ -110,7 +134,8 @@ class _Circuit:
         return pathway if pathway.weights.owns else self.network.pathway(pathway.refers_to()[0])
 
     def signs(self, pathway: Pathway) -> frozenset[int]:
-        """The signs that the synapses of one presynaptic cell may have together; none where each cell has its own, by Dale's law."""
+        """The signs that the synapses of one presynaptic cell may have together; none where each cell has its own,
+        by Dale's law."""
         owner, both = self.owner(pathway), frozenset({-1, 1})
         if self.network.signs(owner) is not None:
             return both if pathway.weights.transports else frozenset()
@@ -143,20 +168,26 @@ DIRECT = "direct feedback (dfa), for a hidden layer"
 def audit(experiment: Experiment) -> Audit:
     """List what a circuit asks of a brain: of its wiring, its cells, its synapses, and of whoever runs the experiment.
 
-    Weight transport (of weights or of their signs), weights shared between pathways, one-to-one wiring, error units and teachers, signals and
-    synapses of both signs from one cell, a second signal beside a cell's activity, negative rates, graded signals among spiking cells, feedback that
-    learns, knowledge of other synapses or of the gain, one global signal in place of an error, and times that are set from outside.
+    Weight transport (of weights or of their signs), weights shared between pathways, one-to-one wiring, error units and
+    teachers, signals and synapses of both signs from one cell, a second signal beside a cell's activity, negative
+    rates, graded signals among spiking cells, feedback that learns, knowledge of other synapses or of the gain,
+    one global signal in place of an error, and times that are set from outside.
 
     Args:
         experiment: the description, such as `bioFA.load("digits")` or that `.with_scheme("bp")`.
 
     Returns:
-        `demands`, each with `kind`, `place`, `found` and `change` (what in the description would change it); `kinds()`; text when printed.
+        `demands`, each with `kind`, `place`, `found` and `change` (what in the description would change it);
+        `kinds()`; text when printed.
     """
     circuit = _Circuit(experiment.network, experiment.protocol)
     demands = tuple(Demand(name, *found) for name, kind in KINDS.items() for found in kind.look(circuit))
     at_work = {part.name for part in (*circuit.populations, *circuit.pathways)}
-    idle = [part.name for part in (*experiment.network.populations, *experiment.network.pathways) if part.name not in at_work]
+    idle = [
+        part.name
+        for part in (*experiment.network.populations, *experiment.network.pathways)
+        if part.name not in at_work
+    ]
     looked_at = f"{len(circuit.populations)} populations and {len(circuit.pathways)} pathways at work, and the protocol"
     left_out = f"; left out, since nothing learns or answers by them: {', '.join(idle)}" if idle else ""
     return Audit(experiment.name, experiment.scheme, demands, looked_at + left_out)
@@ -177,7 +208,11 @@ def _signs(circuit: _Circuit) -> Found:
 def _sharing(circuit: _Circuit) -> Found:
     for p in circuit.pathways:
         if not p.weights.owns and not p.weights.transports:
-            yield p.name, f"has, at every moment, {p.weights.relation} of '{circuit.owner(p).name}'.", "weights of its own"
+            yield (
+                p.name,
+                f"has, at every moment, {p.weights.relation} of '{circuit.owner(p).name}'.",
+                "weights of its own",
+            )
 
 
 def _one_to_one(circuit: _Circuit) -> Found:
@@ -198,7 +233,11 @@ def _comparison(circuit: _Circuit) -> Found:
 def _teacher(circuit: _Circuit) -> Found:
     for population in circuit.populations:
         if getattr(population.neuron, "of", "") == "targets":
-            yield population.name, "is given the right answers.", "nothing yet, every task here has a teacher; the task says when it speaks"
+            yield (
+                population.name,
+                "is given the right answers.",
+                "nothing yet, every task here has a teacher; the task says when it speaks",
+            )
 
 
 def _two_signs(circuit: _Circuit) -> Found:
@@ -222,16 +261,30 @@ def _dale(circuit: _Circuit) -> Found:
 def _negative(circuit: _Circuit) -> Found:
     for population in circuit.populations:
         neuron = population.neuron
-        if not neuron.compares_targets and neuron.signed(neuron.sends) and any(p.carries == neuron.sends for p in circuit.leaving(population)):
-            yield population.name, f"{neuron.family_name} has rates below 0.", "activation logistic or rectified, or spiking neurons"
+        if (
+            not neuron.compares_targets
+            and neuron.signed(neuron.sends)
+            and any(p.carries == neuron.sends for p in circuit.leaving(population))
+        ):
+            yield (
+                population.name,
+                f"{neuron.family_name} has rates below 0.",
+                "activation logistic or rectified, or spiking neurons",
+            )
 
 
 def _second_signal(circuit: _Circuit) -> Found:
     for population in circuit.populations:
         spikes = population.neuron.spike_signals
-        sent = dict.fromkeys(population.neuron.sends if p.carries in spikes else p.carries for p in circuit.leaving(population))
+        sent = dict.fromkeys(
+            population.neuron.sends if p.carries in spikes else p.carries for p in circuit.leaving(population)
+        )
         if len(sent) > 1:
-            yield population.name, f"each cell sends {' and '.join(sent)}, apart from each other.", f"{DIRECT}; another population for the second signal"
+            yield (
+                population.name,
+                f"each cell sends {' and '.join(sent)}, apart from each other.",
+                f"{DIRECT}; another population for the second signal",
+            )
 
 
 def _graded(circuit: _Circuit) -> Found:
@@ -247,16 +300,30 @@ def _graded(circuit: _Circuit) -> Found:
 def _plastic_feedback(circuit: _Circuit) -> Found:
     for p in circuit.pathways:
         if p.plasticity is not None and p.port == "error":
-            reads = [f"{v} of '{p.source}'" for v in p.reads_pre()] + [f"{v} of '{p.target}'" for v in p.plasticity.reads_post]
-            yield p.name, f"is feedback that learns, from {' and '.join(reads)}.", "fixed random weights (schemes fa, dfa)"
+            reads = [f"{v} of '{p.source}'" for v in p.reads_pre()] + [
+                f"{v} of '{p.target}'" for v in p.plasticity.reads_post
+            ]
+            yield (
+                p.name,
+                f"is feedback that learns, from {' and '.join(reads)}.",
+                "fixed random weights (schemes fa, dfa)",
+            )
 
 
 def _other_synapses(circuit: _Circuit) -> Found:
     for p in circuit.pathways:
         if p.plasticity is not None and p.plasticity.needs_partner:
-            yield p.name, f"the rule {p.plasticity.family_name} reads the weight of the same synapse in '{p.partner}'.", "a rule without w_partner"
+            yield (
+                p.name,
+                f"the rule {p.plasticity.family_name} reads the weight of the same synapse in '{p.partner}'.",
+                "a rule without w_partner",
+            )
         if p.plasticity is not None and p.learning.normalised:
-            yield p.name, "after every change the weights that enter a neuron are scaled by their common norm.", "learning.normalised = false"
+            yield (
+                p.name,
+                "after every change the weights that enter a neuron are scaled by their common norm.",
+                "learning.normalised = false",
+            )
 
 
 def _global(circuit: _Circuit) -> Found:
@@ -264,7 +331,9 @@ def _global(circuit: _Circuit) -> Found:
         owner = circuit.owner(p)
         alike = owner.weights.alike and owner.plasticity is None and owner.sign != "concordant" and not owner.sparse
         if p.port == "error" and alike and circuit.population(p.target).size > 1:
-            found = f"every neuron of '{p.target}' receives the same from '{p.source}', in place of an error of its own."
+            found = (
+                f"every neuron of '{p.target}' receives the same from '{p.source}', in place of an error of its own."
+            )
             yield p.name, found, "a scheme that feeds an error back to each neuron, such as fa"
 
 
@@ -277,7 +346,11 @@ def _gain(circuit: _Circuit) -> Found:
 def _windows(circuit: _Circuit) -> Found:
     protocol = circuit.protocol
     if protocol.onset_steps:
-        yield "protocol.learning_onset", f"learning waits for {protocol.learning_onset:g} s of every presentation.", "learning_onset = '0 s'"
+        yield (
+            "protocol.learning_onset",
+            f"learning waits for {protocol.learning_onset:g} s of every presentation.",
+            "learning_onset = '0 s'",
+        )
     if protocol.reset and not circuit.network.is_static():
         yield "protocol.reset", "neurons begin anew with every presentation.", "reset = false"
     if any(phase.learns is not None for phase in protocol.phases):

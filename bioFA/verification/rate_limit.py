@@ -1,4 +1,5 @@
-"""What a spiking network becomes on average: its rate network, the convergence to it, and the angle of its updates to the gradient.
+"""What a spiking network becomes on average: its rate network, the convergence to it,
+and the angle of its updates to the gradient.
 
 Averaged over a time T, with the weights frozen, what spiking neurons do is what the rate network predicts, up to
 
@@ -8,10 +9,10 @@ The bias is what averaging cannot take away: a rate curve is no straight line, s
 fluctuating current is not the rate under the mean current, nor the mean of a product the product of means.
 It is a measurement, no verdict: in correct networks it is 0.1 to 0.4 of rates, and up to all of errors and changes
 after training, since the two networks leave different errors. Whether a rule is right is decided from recorded spikes
-(`tests/papers.py`). `rate_network` gives the prediction, `converge` measures slope and bias, `update_angles` compares what
-the spikes would change with the gradient of the rate network's loss: at the rate network's own errors, and at those that
-the spikes made. Only the second says how an error is turned into changes; the first also how far the two networks' errors are
-apart, which training cannot take away and soon is all that is left.
+(`tests/papers.py`). `rate_network` gives the prediction, `converge` measures slope and bias, `update_angles` compares
+what the spikes would change with the gradient of the rate network's loss: at the rate network's own errors, and at
+those that the spikes made. Only the second says how an error is turned into changes; the first also how far the two
+networks' errors are apart, which training cannot take away and soon is all that is left.
 """
 
 from __future__ import annotations
@@ -37,10 +38,12 @@ FROZEN = 1e-6
 """Every learning rate is multiplied by this, so that a window's changes tell what would be learned and move nothing."""
 SAMPLE = 10e-3
 WINDOW, WINDOWS, SETTLING = 50, 128, 40
-"""Samples in the shortest window, which must be long beside the time constants; how many windows are measured; samples before the first."""
+"""Samples in the shortest window, which must be long beside the time constants; how many windows are measured;
+samples before the first."""
 LENGTHS = (1, 2, 4, 8)
 SLOPE, SLOPE_BOUND = -0.5, 0.1
-"""How the noise falls where spikes are independent, and how far from it a slope may be that was measured from so few windows."""
+"""How the noise falls where spikes are independent,
+and how far from it a slope may be that was measured from so few windows."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,14 @@ class Quantity:
         return abs(self.slope - SLOPE) <= SLOPE_BOUND
 
     def __str__(self) -> str:
-        course = f"{self.differences[0]:.3f} after {self.times[0]:g} s, {self.differences[-1]:.3f} after {self.times[-1]:g} s"
-        return f"  {self.name:<33} {course}; slope {self.slope:.2f}, bias {self.bias:.3f}{'' if self.holds else '   SLOPE OUTSIDE ITS BOUNDS'}"
+        course = (
+            f"{self.differences[0]:.3f} after {self.times[0]:g} s, {self.differences[-1]:.3f} after"
+            f" {self.times[-1]:g} s"
+        )
+        return (
+            f"  {self.name:<33} {course}; slope {self.slope:.2f}, bias"
+            f" {self.bias:.3f}{'' if self.holds else '   SLOPE OUTSIDE ITS BOUNDS'}"
+        )
 
 
 @dataclass(frozen=True)
@@ -72,7 +81,8 @@ class RateLimit:
     """How a spiking network compares with its rate network.
 
     `angles[n]` are the update angles in degrees by pathway after n presentations of training, `own_angles[n]` those to
-    the gradient at the errors that the spikes made. Where there is nothing to compare with, `reason` says why, for the averages or for the angles.
+    the gradient at the errors that the spikes made.
+    Where there is nothing to compare with, `reason` says why, for the averages or for the angles.
     """
 
     quantities: tuple[Quantity, ...] = ()
@@ -87,7 +97,16 @@ class RateLimit:
 
     def summary(self) -> dict[str, Any]:
         """What `biofa verify --json` prints of it."""
-        averages = {q.name: {"times_s": q.times, "differences": q.differences, "slope": q.slope, "bias": q.bias, "holds": q.holds} for q in self.quantities}
+        averages = {
+            q.name: {
+                "times_s": q.times,
+                "differences": q.differences,
+                "slope": q.slope,
+                "bias": q.bias,
+                "holds": q.holds,
+            }
+            for q in self.quantities
+        }
         return {
             "holds": self.holds, "averages": averages, "bounds": {"slope": [SLOPE - SLOPE_BOUND, SLOPE + SLOPE_BOUND]},
             "update_angles": {str(n): dict(a) for n, a in self.angles.items()},
@@ -98,24 +117,36 @@ class RateLimit:
         lines = []
         if self.quantities:
             lines.append(
-                f"Against the rate network, weights frozen: difference to its prediction (1 is the size of the prediction); "
-                f"slope must be {SLOPE:g} within {SLOPE_BOUND:g}, the bias is what correct spiking neurons differ by, and has no bound"
+                "Against the rate network, weights frozen: difference to its prediction (1 is the size of the"
+                f" prediction); slope must be {SLOPE:g} within {SLOPE_BOUND:g}, the bias is what correct spiking"
+                " neurons differ by, and has no bound"
             )
             lines += map(str, self.quantities)
-        for measured, at in ((self.angles, "at its own errors"), (self.own_angles, "at the errors that the spikes made")):
+        for measured, at in (
+            (self.angles, "at its own errors"),
+            (self.own_angles, "at the errors that the spikes made"),
+        ):
             if measured:
                 lines.append(f"Angle between what the spikes would change and the gradient of the rate network, {at}:")
             for pathway in next(iter(measured.values()), {}):
-                lines.append(f"  {pathway:<33} " + ", ".join(f"{found[pathway]:.0f} deg after {n} presentations" for n, found in measured.items()))
+                lines.append(
+                    f"  {pathway:<33} "
+                    + ", ".join(f"{found[pathway]:.0f} deg after {n} presentations" for n, found in measured.items())
+                )
         if self.reason:
             lines.append(f"Not compared with a rate network: {self.reason}")
         return "\n".join(lines)
 
 
 def compare_with_rates(
-    experiment: Experiment, seed: int, runner: Callable[[Instance], Consumer], presentations: int = 1000, progress: Progress | None = None
+    experiment: Experiment,
+    seed: int,
+    runner: Callable[[Instance], Consumer],
+    presentations: int = 1000,
+    progress: Progress | None = None,
 ) -> RateLimit:
-    """Train for a while, with the update angle at the beginning, half-way and at the end; then freeze the weights and average.
+    """Train for a while, with the update angle at the beginning, half-way and at the end;
+    then freeze the weights and average.
 
     Args:
         experiment: the spiking experiment.
@@ -155,17 +186,23 @@ def rate_network(network: Network) -> Network:
     """The same circuit with every spiking or leaky neuron replaced by what it is on average.
 
     Raises:
-        ModelError: if a neuron has no such unit, a pathway carries what no rate unit has, or the rate network has a cycle.
+        ModelError: if a neuron has no such unit, a pathway carries what no rate unit has,
+            or the rate network has a cycle.
     """
     populations = []
     for population in network.populations:
         unit = population.neuron.rate_unit()
         if unit is None:
-            raise NoCounterpart(f"{type(population.neuron).__name__} of population '{population.name}' has no rate unit.")
+            raise NoCounterpart(
+                f"{type(population.neuron).__name__} of population '{population.name}' has no rate unit."
+            )
         populations.append(population.replace(neuron=unit))
     for pathway in network.plastic():
         if pathway.traces():
-            raise NoCounterpart(f"the rule of pathway '{pathway.name}' keeps traces of single spikes, for which a rate unit has no counterpart.")
+            raise NoCounterpart(
+                f"the rule of pathway '{pathway.name}' keeps traces of single spikes, for which a rate unit has no"
+                " counterpart."
+            )
     units = {population.name: population.neuron for population in populations}
     return network.replace(populations=tuple(populations), pathways=tuple(_carried(p, units) for p in network.pathways))
 
@@ -176,7 +213,9 @@ def _carried(pathway: Pathway, units: Mapping[str, object]) -> Pathway:
         return pathway
     if pathway.carries == "train":
         return pathway.replace(carries="r")
-    raise NoCounterpart(f"pathway '{pathway.name}' carries '{pathway.carries}', for which a rate unit has no counterpart.")
+    raise NoCounterpart(
+        f"pathway '{pathway.name}' carries '{pathway.carries}', for which a rate unit has no counterpart."
+    )
 
 
 def rate_experiment(experiment: Experiment) -> Experiment:
@@ -184,7 +223,9 @@ def rate_experiment(experiment: Experiment) -> Experiment:
     return experiment.replace(circuit=rate_network(experiment.network), protocol=Protocol(epochs=1), record=Record())
 
 
-def converge(experiment: Experiment, instance: Instance, state: Mapping[str, Array], runner: Callable[[Instance], Consumer]) -> tuple[Quantity, ...]:
+def converge(
+    experiment: Experiment, instance: Instance, state: Mapping[str, Array], runner: Callable[[Instance], Consumer]
+) -> tuple[Quantity, ...]:
     """How mean rates, fed-back errors and weight changes of a spiking network approach the rate network's.
 
     The weights in `state` are frozen and one example is shown all the time.
@@ -202,7 +243,14 @@ def converge(experiment: Experiment, instance: Instance, state: Mapping[str, Arr
     spiking = experiment.network.spiking()
     ports = [str(node) for node in expected if node.endswith(".error")]
     protocol = experiment.protocol.replace(
-        presentation=SAMPLE, learning_onset=0.0, blank=0.0, reset=False, epochs=1, presentations=None, phases=(), stop=None
+        presentation=SAMPLE,
+        learning_onset=0.0,
+        blank=0.0,
+        reset=False,
+        epochs=1,
+        presentations=None,
+        phases=(),
+        stop=None,
     )
     held = draw(experiment.replace(protocol=protocol, record=Record(variables=tuple(ports))), instance.seed)
     consumer = runner(held)
@@ -234,7 +282,8 @@ def _held_feed(instance: Instance, start: int, stop: int) -> Feed:
 
 
 def _prediction(experiment: Experiment, instance: Instance, state: Mapping[str, Array]) -> dict[str, Array]:
-    """What the rate network says: mean rates, errors that arrive, and the change of each plastic pathway in one presentation."""
+    """What the rate network says: mean rates, errors that arrive,
+    and the change of each plastic pathway in one presentation."""
     network = experiment.network
     for pathway in network.plastic():
         if pathway.learning.gathers:
@@ -245,11 +294,20 @@ def _prediction(experiment: Experiment, instance: Instance, state: Mapping[str, 
     held = draw(rate.replace(record=Record(variables=(*rates, *ports))), instance.seed)
     feed = instance.training(0, 1)
     for population in network.populations:
-        if population.neuron.shown == "value" and population.neuron.shows and (feed.tables[population.name][feed.rows[population.name][:1]] < 0).any():
-            raise NoCounterpart(f"population '{population.name}' shows negative values, which one population of spikes cannot say.")
+        if (
+            population.neuron.shown == "value"
+            and population.neuron.shows
+            and (feed.tables[population.name][feed.rows[population.name][:1]] < 0).any()
+        ):
+            raise NoCounterpart(
+                f"population '{population.name}' shows negative values, which one population of spikes cannot say."
+            )
     before = {**held.state, **{name: array for name, array in state.items() if name in held.state}}
     segment = Reference(held).segment(before, _held_feed(held, 0, 1), True, every=1)
-    changes = {f"{p.name} change": ((segment.state[f"{p.name}.w"] - before[f"{p.name}.w"]) / FROZEN).ravel() for p in network.plastic()}
+    changes = {
+        f"{p.name} change": ((segment.state[f"{p.name}.w"] - before[f"{p.name}.w"]) / FROZEN).ravel()
+        for p in network.plastic()
+    }
     return {name: segment.recording.arrays[name][0] for name in (*rates, *ports)} | changes
 
 
@@ -270,11 +328,12 @@ def _quantity(name: str, windows: Array, expected: Array) -> Quantity:
 def update_angles(
     experiment: Experiment, instance: Instance, state: Mapping[str, Array], consumer: Consumer, examples: int = 20
 ) -> tuple[dict[str, float], dict[str, float]]:
-    """The angle in degrees, for each plastic pathway, between what the spikes would change and the gradient of the rate network's loss.
+    """The angle in degrees, for each plastic pathway,
+    between what the spikes would change and the gradient of the rate network's loss.
 
-    Both are summed over the first training examples, with the weights frozen. First the gradient at the rate network's own
-    errors; then at the errors of the spiking network, as recorded at the end of each presentation: the rate network is shown targets
-    that leave it with those.
+    Both are summed over the first training examples, with the weights frozen. First the gradient at the rate network's
+    own errors; then at the errors of the spiking network, as recorded at the end of each presentation: the rate network
+    is shown targets that leave it with those.
 
     Raises:
         ModelError: if there is no rate network, or the circuit is no layered one, whose gradient is backpropagation.
@@ -283,7 +342,13 @@ def update_angles(
         raise Unavailable("only a layered circuit has a backpropagation scheme to compare with.")
     frozen = Phase(epochs=1, rate=FROZEN)
     readout, spoken = str(experiment.network.readout), "target"
-    segment = consumer.segment({**instance.state, **state}, replace(instance.training(0, examples), phase=frozen), True, every=1, only=(readout,))
+    segment = consumer.segment(
+        {**instance.state, **state},
+        replace(instance.training(0, examples), phase=frozen),
+        True,
+        every=1,
+        only=(readout,),
+    )
     after, answers = segment.state, segment.recording.arrays[readout]
     exact = draw(rate_experiment(experiment.with_scheme("bp")), instance.seed)
     weights = {**exact.state, **{name: array for name, array in state.items() if name in exact.state}}
@@ -292,13 +357,21 @@ def update_angles(
     own = Reference(exact).segment(weights, feed, True, every=1, only=(said,))
     targets = np.array([feed.tables[spoken][row] for row in feed.rows[spoken]])
     shifted = replace(
-        feed, tables={**feed.tables, spoken: targets - answers + own.recording.arrays[said]}, rows={**feed.rows, spoken: np.arange(feed.presentations)}
+        feed,
+        tables={**feed.tables, spoken: targets - answers + own.recording.arrays[said]},
+        rows={**feed.rows, spoken: np.arange(feed.presentations)},
     )
     theirs = Reference(exact).segment(weights, shifted, True, only=())
     names = [p.name for p in experiment.network.plastic() if f"{p.name}.w" in exact.state]
 
     def to(descended: Mapping[str, Array]) -> dict[str, float]:
-        changes = {name: (after[f"{name}.w"] - state[f"{name}.w"], descended[f"{name}.w"] - weights[f"{name}.w"]) for name in names}
-        return {name: float(angles(spikes.reshape(1, -1), exactly.reshape(1, -1))[0]) for name, (spikes, exactly) in changes.items()}
+        changes = {
+            name: (after[f"{name}.w"] - state[f"{name}.w"], descended[f"{name}.w"] - weights[f"{name}.w"])
+            for name in names
+        }
+        return {
+            name: float(angles(spikes.reshape(1, -1), exactly.reshape(1, -1))[0])
+            for name, (spikes, exactly) in changes.items()
+        }
 
     return to(own.state), to(theirs.state)

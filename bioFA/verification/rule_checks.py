@@ -1,7 +1,7 @@
 """Checks of a plasticity rule, anybody's: does a synapse know only its own two neurons and itself?
 
-The same checks that bioFA's own rules pass in its tests. They disturb everything around a synapse by small and by very large
-values of both signs, in tissues of 1 to 10 neurons a side. Two readings of the rule are compared too: its
+The same checks that bioFA's own rules pass in its tests. They disturb everything around a synapse by small and by very
+large values of both signs, in tissues of 1 to 10 neurons a side. Two readings of the rule are compared too: its
 Brian2 string, read by `expressions.py` and evaluated for one synapse after the other, and its NumPy `step`.
 """
 
@@ -30,7 +30,8 @@ SPIKE = "s"
 SETTLING, FAR = 20, 1e3
 """Without an error a rule is watched for so many steps, from weights as far from 0 as this."""
 PRECISION = 1e-6
-"""Largest difference, relative to the largest change, that rounding may leave (of a change that is small beside its weight)."""
+"""Largest difference, relative to the largest change,
+that rounding may leave (of a change that is small beside its weight)."""
 LOCAL, PARTNER, NOT_LOCAL = "local", "reads another pathway's weight", "not local"
 
 
@@ -66,19 +67,25 @@ class RuleCheck:
         return NOT_LOCAL if failed & _LOCALITY.keys() else PARTNER if failed & _ACROSS.keys() else LOCAL
 
     def __str__(self) -> str:
-        return "\n".join([f"{self.rule} {'passes' if self.passes else 'FAILS'}: {self.verdict}", *map(str, self.findings)])
+        return "\n".join(
+            [f"{self.rule} {'passes' if self.passes else 'FAILS'}: {self.verdict}", *map(str, self.findings)]
+        )
 
 
 class _Tissue:
-    """A few neurons with all different values, and their synapses one step later: `w` first, then what else they keep."""
+    """A few neurons with all different values, and their synapses one step later: `w` first,
+    then what else they keep."""
 
     def __init__(self, rule: PlasticityRule, shape: tuple[int, int], both_signs: bool):
         self.rng = np.random.default_rng([5, *shape, both_signs])
         self.rule, self.shape, self.both_signs = rule, shape, both_signs
         self.kept = ("w", *rule.state)
-        self.synapses = {name: self.rng.normal(size=shape) for name in (*self.kept, *(("w_partner",) if rule.needs_partner else ()))}
+        self.synapses = {
+            name: self.rng.normal(size=shape) for name in (*self.kept, *(("w_partner",) if rule.needs_partner else ()))
+        }
         self.post, self.pre = (
-            {name: self.activity(name, size) for name in names} for names, size in zip((rule.reads_post, rule.reads_pre), shape, strict=True)
+            {name: self.activity(name, size) for name in names}
+            for names, size in zip((rule.reads_post, rule.reads_pre), shape, strict=True)
         )
 
     def activity(self, name: str, size: int) -> Array:
@@ -88,7 +95,8 @@ class _Tissue:
         return 3.0 * self.rng.normal(size=size) if self.both_signs else self.rng.uniform(0.5, 1.5, size)
 
     def after(self, dt: float = DT, T: float = DT, /, **parts: Parts) -> Array:
-        """What each synapse keeps one step later, `(n_post, n_pre, 1 + number of traces)`, with some parts of the tissue replaced."""
+        """What each synapse keeps one step later, `(n_post, n_pre, 1 + number of traces)`,
+        with some parts of the tissue replaced."""
         given, pre, post = _copies(*(parts.get(name, getattr(self, name)) for name in ("synapses", "pre", "post")))
         shape = given["w"].shape
         with np.errstate(all="ignore"):
@@ -105,10 +113,14 @@ class _Tissue:
         return self.after(dt, T, **parts) - np.stack([synapses[name] for name in self.kept], axis=-1)
 
     def elsewhere(self, variables: Parts, here: Array) -> Iterator[dict[str, Array]]:
-        """The same variables, set to something else where not `here`: to one value everywhere, or to its size with random signs."""
+        """The same variables, set to something else where not `here`: to one value everywhere,
+        or to its size with random signs."""
         for value in DISTURBANCES:
             yield {name: np.where(here, values, value) for name, values in variables.items()}
-            yield {name: np.where(here, values, value * self.rng.choice([-1.0, 1.0], values.shape)) for name, values in variables.items()}
+            yield {
+                name: np.where(here, values, value * self.rng.choice([-1.0, 1.0], values.shape))
+                for name, values in variables.items()
+            }
 
     def __str__(self) -> str:
         return f"{self.shape[1]} to {self.shape[0]} neurons"
@@ -127,22 +139,25 @@ def check_rule(rule: PlasticityRule) -> RuleCheck:
     """Check a plasticity rule for what every rule here must respect.
 
     Locality (other neurons and synapses are disturbed, and this synapse's change stays the same; it reads no weight of
-    another pathway, not even of its `partner`), relabelling (neurons in another order: weights in that order), no error means
-    no change (for rules that read one, apart from a decay, which no activity may touch), equal steps make equal changes, independence
-    of dt and of the presentation's length (a change for each spike, of a rule that reads `s`, is as large whatever dt is), and
-    agreement of the Brian2 string with `step`.
+    another pathway, not even of its `partner`), relabelling (neurons in another order: weights in that order), no error
+    means no change (for rules that read one, apart from a decay, which no activity may touch), equal steps make equal
+    changes, independence of dt and of the presentation's length (a change for each spike, of a rule that reads `s`, is
+    as large whatever dt is), and agreement of the Brian2 string with `step`.
 
     Args:
         rule: an instance, such as `check_rule(MyRule(learning_rate=0.1))`.
 
     Returns:
-        `passes`; `verdict`, one of 'local', 'reads another pathway's weight' and 'not local'; and `findings`, one a check.
+        `passes`; `verdict`, one of 'local', 'reads another pathway's weight' and 'not local'; and `findings`,
+        one a check.
 
     Raises:
         ModelError: if it is no plasticity rule.
     """
     if not isinstance(rule, PlasticityRule):
-        raise WrongType(f"check_rule takes a plasticity rule; got {rule!r}. Give an instance, such as check_rule(MyRule()).")
+        raise WrongType(
+            f"check_rule takes a plasticity rule; got {rule!r}. Give an instance, such as check_rule(MyRule())."
+        )
     return RuleCheck(type(rule).__name__, tuple(_finding(name, check, rule) for name, check in _CHECKS.items()))
 
 
@@ -170,9 +185,12 @@ def _everywhere(check: Callable[[_Tissue], str | None]) -> Callable[[Sequence[_T
 
 
 def _moves(tissues: Sequence[_Tissue]) -> str | None:
-    """Changes are finite where all activity is moderate, and some synapse does change: one with a threshold need not, everywhere."""
+    """Changes are finite where all activity is moderate, and some synapse does change: one with a threshold need not,
+    everywhere."""
     changes = [tissue.change() for tissue in tissues]
-    if any(not np.isfinite(change).all() for tissue, change in zip(tissues, changes, strict=True) if not tissue.both_signs):
+    if any(
+        not np.isfinite(change).all() for tissue, change in zip(tissues, changes, strict=True) if not tissue.both_signs
+    ):
         return "the change is not finite"
     if not any(change[..., 0].any() for change in changes):
         return "no weight changes, although everything around it is active. Is its learning rate 0?"
@@ -193,7 +211,10 @@ def _pure(tissue: _Tissue) -> str | None:
 def _repeats(tissue: _Tissue) -> str | None:
     if not _unequal(tissue.after(), tissue.after()).any():
         return None
-    return "the same step was made twice, with two outcomes. A rule draws no numbers; let a noise source bring them, so that both consumers see the same."
+    return (
+        "the same step was made twice, with two outcomes. A rule draws no numbers; let a noise source bring them, so"
+        " that both consumers see the same."
+    )
 
 
 def _neurons(side: str, axis: int, synapses: str) -> Callable[[Sequence[_Tissue]], str | None]:
@@ -227,7 +248,10 @@ def _other_weights(tissue: _Tissue) -> str | None:
                 moved = _unequal(tissue.after(synapses=disturbed), before).any(axis=-1) & kept
                 if moved.any():
                     at, here = divmod(int(place), n_pre), [tuple(map(int, at)) for at in np.argwhere(moved)]
-                    return f"{'all synapses but' if kept is one else 'the synapse'} {at} had other weights and traces, and {here} moved"
+                    return (
+                        f"{'all synapses but' if kept is one else 'the synapse'} {at} had other weights and traces, and"
+                        f" {here} moved"
+                    )
     return None
 
 
@@ -238,7 +262,10 @@ def _partner(tissue: _Tissue) -> str | None:
     before = tissue.after()
     for value in DISTURBANCES:
         if _unequal(tissue.after(synapses=tissue.synapses | {"w_partner": np.full(tissue.shape, value)}), before).any():
-            return "it reads w_partner, which no synapse can see. That is noise of its own in weight perturbation, and weight transport where the other pathway learns."
+            return (
+                "it reads w_partner, which no synapse can see. That is noise of its own in weight perturbation, and"
+                " weight transport where the other pathway learns."
+            )
     return None
 
 
@@ -247,14 +274,16 @@ def _relabelling(tissue: _Tissue) -> str | None:
     i, j = (tissue.rng.permutation(n) for n in tissue.shape)
     renamed = tissue.change(
         synapses={name: values[np.ix_(i, j)] for name, values in tissue.synapses.items()},
-        pre={name: values[j] for name, values in tissue.pre.items()}, post={name: values[i] for name, values in tissue.post.items()},
+        pre={name: values[j] for name, values in tissue.pre.items()},
+        post={name: values[i] for name, values in tissue.post.items()},
     )
     return _differ(renamed, tissue.change()[np.ix_(i, j)])
 
 
 @_everywhere
 def _no_error(tissue: _Tissue) -> str | None:
-    """From no trace of an error on: weights may relax, towards 0 or towards what the synapse keeps, but whatever the neurons do."""
+    """From no trace of an error on: weights may relax, towards 0 or towards what the synapse keeps,
+    but whatever the neurons do."""
     rule, shape = tissue.rule, tissue.shape
     if "error" not in rule.reads_post:
         raise _NotForIt("the rule reads no error")
@@ -263,11 +292,20 @@ def _no_error(tissue: _Tissue) -> str | None:
     for start in (FAR, 1.0, -1.0, -FAR):
         courses = []
         for _ in range(2):
-            synapses = {**tissue.synapses, "w": np.full(shape, start), **{name: np.full(shape, value) for name, value in rule.state.items()}}
+            synapses = {
+                **tissue.synapses,
+                "w": np.full(shape, start),
+                **{name: np.full(shape, value) for name, value in rule.state.items()},
+            }
             course = []
             for _ in range(SETTLING):
-                post, pre = ({name: tissue.activity(name, n) for name in names} for names, n in zip((rule.reads_post, rule.reads_pre), shape, strict=True))
-                after = tissue.after(DT, SETTLING * DT, synapses=synapses, pre=pre, post=post | {"error": np.zeros(shape[0])})
+                post, pre = (
+                    {name: tissue.activity(name, n) for name in names}
+                    for names, n in zip((rule.reads_post, rule.reads_pre), shape, strict=True)
+                )
+                after = tissue.after(
+                    DT, SETTLING * DT, synapses=synapses, pre=pre, post=post | {"error": np.zeros(shape[0])}
+                )
                 synapses = synapses | dict(zip(tissue.kept, np.moveaxis(after, -1, 0), strict=True))
                 course.append(synapses["w"])
             courses.append(np.stack(course))
@@ -281,7 +319,12 @@ def _no_error(tissue: _Tissue) -> str | None:
 @_everywhere
 def _steps(tissue: _Tissue) -> str | None:
     """The change of one step is its share dt / T of a presentation; what a spike adds to it is independent of dt."""
-    quiet = {side: {name: np.zeros_like(values) if name == SPIKE else values for name, values in getattr(tissue, side).items()} for side in ("pre", "post")}
+    quiet = {
+        side: {
+            name: np.zeros_like(values) if name == SPIKE else values for name, values in getattr(tissue, side).items()
+        }
+        for side in ("pre", "post")
+    }
     spikes = any(SPIKE in quiet[side] for side in quiet)
     lengths = ((DT, 5 * DT), (20 * DT, 20 * DT), (DT / 10, 3 * DT))
     expected = tissue.change(**quiet)[..., 0]
@@ -305,14 +348,19 @@ def _string(tissue: _Tissue) -> str | None:
     for ending, named in (("_pre", rule.reads_pre), ("_post", rule.reads_post)):
         used = {name.removesuffix(ending) for name in names_read if name.endswith(ending)}
         if used != set(named):
-            return f"the string uses {sorted(used)} of the {ending[1:]} side, the rule says that it reads {sorted(named)}"
+            return (
+                f"the string uses {sorted(used)} of the {ending[1:]} side, the rule says that it reads {sorted(named)}"
+            )
     expected = np.empty((*tissue.shape, 1 + len(filters)))
     for i, j in np.ndindex(*tissue.shape):
         values: dict[str, float] = rule.parameters() | {"T": T, "dt": DT}
         values |= {f"{name}_pre": float(array[j]) for name, array in tissue.pre.items()}
         values |= {f"{name}_post": float(array[i]) for name, array in tissue.post.items()}
         values |= {name: float(array[i, j]) for name, array in tissue.synapses.items()}
-        towards = [(drive.evaluate(values) - values[variable]) * (1 - np.exp(-DT / values[tau])) for variable, (drive, tau) in filters.items()]
+        towards = [
+            (drive.evaluate(values) - values[variable]) * (1 - np.exp(-DT / values[tau]))
+            for variable, (drive, tau) in filters.items()
+        ]
         expected[i, j] = [DT * read.evaluate(values), *towards]
     return _differ(tissue.change(DT, T), expected)
 
@@ -330,7 +378,9 @@ _LOCALITY: dict[str, Callable[[Sequence[_Tissue]], str | None]] = {
     "a synapse does not feel other presynaptic neurons": _neurons("pre", 1, "from"),
     "a synapse does not feel the weight of another": _other_weights,
 }
-_ACROSS: dict[str, Callable[[Sequence[_Tissue]], str | None]] = {"a synapse reads no weight of another pathway": _partner}
+_ACROSS: dict[str, Callable[[Sequence[_Tissue]], str | None]] = {
+    "a synapse reads no weight of another pathway": _partner
+}
 _CHECKS: dict[str, Callable[[Sequence[_Tissue]], str | None]] = {
     "a synapse changes": _moves,
     "the step leaves its arguments alone": _pure,

@@ -1,4 +1,5 @@
-"""Are results still what was written? Every stored file held to its SHA-256: runs, their checkpoints, comparisons, bundles, states."""
+"""Are results still what was written? Every stored file held to its SHA-256: runs, their checkpoints, comparisons,
+bundles, states."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from bioFA.system import sealed_hdf5
 
 
 class Verdict(NamedTuple):
-    """What was found of one thing: `ok` is True or False, or None where nothing tells (not run yet, or without a digest)."""
+    """What was found of one thing: `ok` is True or False, or None where nothing tells (not run yet,
+    or without a digest)."""
 
     name: str
     ok: bool | None
@@ -23,7 +25,8 @@ class Verdict(NamedTuple):
 
 
 def check(path: Path) -> list[Verdict]:
-    """Hold what lies at a path to its digests: a result or state file, or the folder of a run, a comparison or a bundle.
+    """Hold what lies at a path to its digests: a result or state file, or the folder of a run,
+    a comparison or a bundle.
 
     Raises:
         FileError: if there is nothing that can be checked.
@@ -31,7 +34,9 @@ def check(path: Path) -> list[Verdict]:
     if path.is_file():
         return [_file(path)]
     if not path.is_dir():
-        raise NoSuchFile(f"there is nothing at '{path}'. Give a result.h5, or the folder of a run, a comparison or a bundle.")
+        raise NoSuchFile(
+            f"there is nothing at '{path}'. Give a result.h5, or the folder of a run, a comparison or a bundle."
+        )
     if sweep.holds_sweep(path):
         return list(_comparison(path))
     if (path / bundle.MANIFEST).is_file():
@@ -49,7 +54,11 @@ def _file(path: Path) -> Verdict:
             return Verdict(str(path), False, sealed_hdf5.what_is_wrong(path))
     except OSError as error:
         return Verdict(str(path), False, f"cannot be read: {error.strerror}")
-    return Verdict(str(path), whole, "is what was written" if whole else "carries no digest: an older bioFA or another program wrote it")
+    return Verdict(
+        str(path),
+        whole,
+        "is what was written" if whole else "carries no digest: an older bioFA or another program wrote it",
+    )
 
 
 def _run(folder: Path) -> Iterator[Verdict]:
@@ -70,7 +79,9 @@ def _comparison(folder: Path) -> Iterator[Verdict]:
         if outcome is not None:
             yield Verdict(job.name, True, f"{outcome['status']}, and what was written")
         elif (found.place(job) / sweep.OUTCOME).exists():
-            yield Verdict(job.name, False, "was changed, cut or damaged after it was written; the same command runs it again")
+            yield Verdict(
+                job.name, False, "was changed, cut or damaged after it was written; the same command runs it again"
+            )
         else:
             yield Verdict(job.name, None, "not done")
 

@@ -23,9 +23,15 @@ def tables() -> dict[str, str]:
     layered = bioFA.load(LAYERED)
     models = {name: bioFA.load(name) for name in bioFA.builtin_models()}
     return {
-        "kinds": "\n".join(["| demand | what is meant |", "|---|---|", *(f"| {_words(name)} | {kind.title} |" for name, kind in KINDS.items())]),
+        "kinds": "\n".join([
+            "| demand | what is meant |",
+            "|---|---|",
+            *(f"| {_words(name)} | {kind.title} |" for name, kind in KINDS.items()),
+        ]),
         "schemes": _table({f"`{name}`": bioFA.audit(layered.with_scheme(name)) for name in family.names()}),
-        "models": _table({f"`{name}` ({experiment.scheme})": bioFA.audit(experiment) for name, experiment in models.items()}),
+        "models": _table(
+            {f"`{name}` ({experiment.scheme})": bioFA.audit(experiment) for name, experiment in models.items()}
+        ),
     }
 
 
@@ -48,7 +54,9 @@ def page(text: str) -> str:
         place = re.compile(rf"(<!-- table: {name} -->\n)(?:(?!<!--).)*(<!-- end -->)", re.DOTALL)
         text, count = place.subn(lambda found, table=table: f"{found[1]}{table}\n{found[2]}", text)
         if count != 1:
-            raise SystemExit(f"biology.md must have one place '<!-- table: {name} -->' ... '<!-- end -->'; it has {count}.")
+            raise SystemExit(
+                f"biology.md must have one place '<!-- table: {name} -->' ... '<!-- end -->'; it has {count}."
+            )
     return text
 
 

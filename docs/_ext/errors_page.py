@@ -1,4 +1,5 @@
-"""Write docs/errors.md from the classes of errors and the table of wrong inputs: each code, what it means, and a real message.
+"""Write docs/errors.md from the classes of errors and the table of wrong inputs: each code, what it means,
+and a real message.
 
     python docs/_ext/errors_page.py
 """
@@ -16,7 +17,10 @@ from bioFA.selftest import bad_inputs
 PAGE = Path(__file__).resolve().parent.parent / "errors.md"
 EXAMPLES = 2
 TITLES: dict[type[BioFAError], str] = {
-    ModelError: "Mistakes in a description", FileError: "Files and folders", MissingError: "What the machine lacks", RunError: "Runs",
+    ModelError: "Mistakes in a description",
+    FileError: "Files and folders",
+    MissingError: "What the machine lacks",
+    RunError: "Runs",
 }
 HEAD = """# Errors, by code
 
@@ -32,7 +36,7 @@ each is a class of its own in `bioFA.errors`, named alike: `[out-of-range]` is `
 Besides the codes below there are `usage` (exit code 2: a command is given wrongly, and its `--help` is named), `interrupted` (130, Ctrl-C) and `terminated` (143, SIGTERM).
 
 The messages shown are real: this page is written by `python docs/_ext/errors_page.py` from the table of wrong inputs that `biofa selftest` goes through, {cases} of them.
-"""
+"""  # noqa: E501
 
 
 def page() -> str:

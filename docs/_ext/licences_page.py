@@ -1,4 +1,5 @@
-"""Write docs/licences.md from the metadata of what is installed: every package that bioFA needs, and those of its extras, with those that they need.
+"""Write docs/licences.md from the metadata of what is installed: every package that bioFA needs,
+and those of its extras, with those that they need.
 
     python docs/_ext/licences_page.py
 """
@@ -18,7 +19,7 @@ HEAD = """# Licences of what bioFA uses
 bioFA itself is under the MIT licence; these packages are installed beside it. The licence is what each package's own metadata say. Brian2's, CeCILL 2.1, is a copyleft licence that is compatible with
 the GPL: read it before you hand on something that contains Brian2. Written by `python docs/_ext/licences_page.py` from an environment with every extra; a package that an extra needs on another
 system or Python may be missing.
-"""
+"""  # noqa: E501
 OUR_OWN_TOOLS = ("dev", "docs", "test", "fuzz", "nest")
 """Extras for work on bioFA itself: no user needs them."""
 
@@ -29,7 +30,8 @@ def plain(name: str) -> str:
 
 
 def needed(requirements: Iterable[str], extra: str = "") -> dict[str, None]:
-    """The packages that requirements lead to, with those that they lead to, by plain name, as far as they are installed."""
+    """The packages that requirements lead to, with those that they lead to, by plain name,
+    as far as they are installed."""
     found: dict[str, None] = {}
     waiting = [(Requirement(text), extra) for text in requirements]
     seen = set()
@@ -59,7 +61,11 @@ def licence(name: str) -> str:
         return "not installed here"
     if expression := known.get("License-Expression"):
         return str(expression)
-    classified = [line.split(" :: ")[-1] for line in known.get_all("Classifier") or [] if line.startswith("License :: ") and line != "License :: OSI Approved"]
+    classified = [
+        line.split(" :: ")[-1]
+        for line in known.get_all("Classifier") or []
+        if line.startswith("License :: ") and line != "License :: OSI Approved"
+    ]
     if classified:
         return ", ".join(dict.fromkeys(classified))
     stated = (known.get("License") or "").strip().splitlines()
@@ -84,11 +90,36 @@ def page() -> str:
     requirements = own.get_all("Requires-Dist") or []
     always = needed(requirements)
     extras = own.get_all("Provides-Extra") or []
-    optional = {name: None for extra in extras if extra not in OUR_OWN_TOOLS for name in needed(requirements, extra) if name not in always}
-    tools = {name: None for extra in extras if extra in OUR_OWN_TOOLS for name in needed(requirements, extra) if name not in always and name not in optional}
+    optional = {
+        name: None
+        for extra in extras
+        if extra not in OUR_OWN_TOOLS
+        for name in needed(requirements, extra)
+        if name not in always
+    }
+    tools = {
+        name: None
+        for extra in extras
+        if extra in OUR_OWN_TOOLS
+        for name in needed(requirements, extra)
+        if name not in always and name not in optional
+    }
     optional.pop("biofa", None)
     tools.pop("biofa", None)
-    lines = [HEAD, "## Needed by every installation", "", *rows(always), "", "## Extras that users may install", "", *rows(sorted(optional)), "", "## Tools for work on bioFA itself", "", *rows(sorted(tools))]
+    lines = [
+        HEAD,
+        "## Needed by every installation",
+        "",
+        *rows(always),
+        "",
+        "## Extras that users may install",
+        "",
+        *rows(sorted(optional)),
+        "",
+        "## Tools for work on bioFA itself",
+        "",
+        *rows(sorted(tools)),
+    ]
     return "\n".join(lines) + "\n"
 
 

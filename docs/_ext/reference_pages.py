@@ -1,4 +1,5 @@
-"""Write the reference pages from the docstrings, as Markdown: one for the public functions, one for each family of parts, one for the command line.
+"""Write the reference pages from the docstrings, as Markdown: one for the public functions,
+one for each family of parts, one for the command line.
 
 Docstrings of bioFA are plain text with indented equations and Google sections. Equations become code blocks, sections
 lists; nothing is left out, so a page says what `help()` says.
@@ -21,8 +22,11 @@ from bioFA.exchange import FORMATS, module
 from bioFA.schemes import family as schemes
 
 FAMILIES: dict[str, tuple[str, Family[Any]]] = {
-    "neurons": ("Neuron models", neurons.family), "rules": ("Plasticity rules", rules.family), "schemes": ("Learning schemes", schemes),
-    "tasks": ("Tasks", tasks.family), "weights": ("Weights", weights.family),
+    "neurons": ("Neuron models", neurons.family),
+    "rules": ("Plasticity rules", rules.family),
+    "schemes": ("Learning schemes", schemes),
+    "tasks": ("Tasks", tasks.family),
+    "weights": ("Weights", weights.family),
 }
 SECTIONS = re.compile(r"^(Args|Returns|Raises):$")
 
@@ -53,7 +57,11 @@ def markdown(docstring: str) -> str:
         elif section and line.startswith("    "):
             told = line.strip()
             item = re.match(r"(\w[\w, ]*): (.*)", told) if len(line) - len(line.lstrip()) == 4 else None
-            out.append(f"- `{item[1]}`: {prose(item[2])}" if item else f"  {prose(told)}" if out[-1].startswith(("- ", "  ")) else prose(told))
+            out.append(
+                f"- `{item[1]}`: {prose(item[2])}"
+                if item
+                else f"  {prose(told)}" if out[-1].startswith(("- ", "  ")) else prose(told)
+            )
         elif line.startswith("    ") or (block and not line.strip()):
             block.append(line)
         else:
@@ -70,7 +78,12 @@ def fields(part: type[Component]) -> str:
     for name, field in part.model_fields.items():
         unit = part.unit_of(name)
         default = "needed" if field.is_required() else f"`{_short(field.get_default(call_default_factory=True))}`"
-        bounds = ", ".join(f"{sign} {getattr(m, key)}" for m in field.metadata for key, sign in (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<=")) if getattr(m, key, None) is not None)
+        bounds = ", ".join(
+            f"{sign} {getattr(m, key)}"
+            for m in field.metadata
+            for key, sign in (("gt", ">"), ("ge", ">="), ("lt", "<"), ("le", "<="))
+            if getattr(m, key, None) is not None
+        )
         rows.append(f"| `{name}` | {default} | {'' if unit == '1' else unit} | {bounds.replace('<', chr(92) + '<')} |")
     return "\n".join(["| field | default | unit | bounds |", "|---|---|---|---|", *rows]) if rows else ""
 
@@ -86,7 +99,11 @@ def family_page(title: str, family: Family[Any]) -> str:
     for name in family.names():
         part = family.get(name)
         home = inspect.getmodule(part)
-        text = (home.__doc__ or "") if home and sum(isinstance(v, type) and v.__module__ == home.__name__ for v in vars(home).values()) == 1 else part.__doc__ or ""
+        text = (
+            (home.__doc__ or "")
+            if home and sum(isinstance(v, type) and v.__module__ == home.__name__ for v in vars(home).values()) == 1
+            else part.__doc__ or ""
+        )
         out += [f"## {name}", "", f"`{part.__module__}.{part.__name__}`", "", markdown(text), ""]
         if text is not part.__doc__ and part.__doc__ and not part.__doc__.startswith(part.__name__ + "("):
             out += [markdown(part.__doc__), ""]
@@ -114,15 +131,35 @@ def python_page() -> str:
 
 
 def _signature(function: Any) -> str:
-    return str(inspect.signature(function)).replace("'", "").replace(", ", ",\n    ").replace("(", "(\n    ", 1) if len(str(inspect.signature(function))) > 80 else str(inspect.signature(function)).replace("'", "")
+    return (
+        str(inspect.signature(function)).replace("'", "").replace(", ", ",\n    ").replace("(", "(\n    ", 1)
+        if len(str(inspect.signature(function))) > 80
+        else str(inspect.signature(function)).replace("'", "")
+    )
 
 
 def command_page() -> str:
     """The help of every command."""
-    out = ["# Command line", "", "```text", command_line.get_help(click.Context(command_line, info_name="biofa")), "```", ""]
+    out = [
+        "# Command line",
+        "",
+        "```text",
+        command_line.get_help(click.Context(command_line, info_name="biofa")),
+        "```",
+        "",
+    ]
     for name in sorted(command_line.commands):
         command = command_line.commands[name]
-        out += [f"## biofa {name}", "", "```text", command.get_help(click.Context(command, info_name=f"biofa {name}", terminal_width=100, max_content_width=100)), "```", ""]
+        out += [
+            f"## biofa {name}",
+            "",
+            "```text",
+            command.get_help(
+                click.Context(command, info_name=f"biofa {name}", terminal_width=100, max_content_width=100)
+            ),
+            "```",
+            "",
+        ]
     return "\n".join(out)
 
 
@@ -130,7 +167,14 @@ def format_page() -> str:
     """The docstring of every exchange format."""
     out = ["# Exchange formats", ""]
     for name, format in FORMATS.items():
-        out += [f"## {name}", "", f"{format.headline}.{' Also read.' if format.reads else ''}", "", markdown(module(name).__doc__ or ""), ""]
+        out += [
+            f"## {name}",
+            "",
+            f"{format.headline}.{' Also read.' if format.reads else ''}",
+            "",
+            markdown(module(name).__doc__ or ""),
+            "",
+        ]
     return "\n".join(out)
 
 

@@ -2,7 +2,8 @@
 Forward weights turn towards random feedback
 ============================================
 
-The angle between the feedback matrix B and the transposed forward matrix W' falls while the network learns, though B never changes.
+The angle between the feedback matrix B and the transposed forward matrix W' falls while the network learns,
+though B never changes.
 """
 
 import matplotlib.pyplot as plt

@@ -2,7 +2,8 @@
 Ways to carry an error back
 ===========================
 
-The same network, data and initial weights under different schemes: the shallow one cannot solve the task, all that tell hidden neurons about the error can.
+The same network, data and initial weights under different schemes: the shallow one cannot solve the task,
+all that tell hidden neurons about the error can.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 The same in spikes
 ==================
 
-Poisson inputs, leaky integrate-and-fire neurons, and a graded error that is fed back all the time: spikes of the last network over the first
-images. ``figures.raster(result)`` draws more; here is how to draw it yourself.
+Poisson inputs, leaky integrate-and-fire neurons, and a graded error that is fed back all the time: spikes of the last
+network over the first images. ``figures.raster(result)`` draws more; here is how to draw it yourself.
 """
 
 import matplotlib.pyplot as plt

@@ -1,9 +1,12 @@
-"""Runs NIR graphs in the tools they are meant for, and has those tools write some; by a Python of its own, which has no bioFA.
+"""Runs NIR graphs in the tools they are meant for, and has those tools write some; by a Python of its own,
+which has no bioFA.
 
     nir_client.py TOOL FOLDER
 
-For each NAME.nir in the folder, and the spikes of NAME.in.npz (n, steps, n_in), those of every neuron node go to NAME.TOOL.npz (n, steps, size), each
-of the n presentations from rest; computed in float64, and in the float32 that is these tools' own in NAME.TOOL.single.npz. Of snnTorch and SpikingJelly a network of their own goes to written_TOOL.nir, and its spikes to
+For each NAME.nir in the folder, and the spikes of NAME.in.npz (n, steps, n_in), those of every neuron node go to
+NAME.TOOL.npz (n, steps, size), each of the n presentations from rest; computed in float64, and in the float32 that is
+these tools' own in NAME.TOOL.single.npz. Of snnTorch and SpikingJelly a network of their own goes to written_TOOL.nir,
+and its spikes to
 written_TOOL.npz, on the first presentation of written.in.npz.
 """
 
@@ -19,7 +22,8 @@ import numpy as np
 import torch
 
 NIR_TO_TORCH = nirtorch.nir_to_torch
-torch.Tensor.float = lambda tensor: tensor.to(torch.get_default_dtype())  # snnTorch and norse cast to float32, whatever the precision
+# snnTorch and norse cast to float32, whatever the precision
+torch.Tensor.float = lambda tensor: tensor.to(torch.get_default_dtype())
 
 
 def hear(module, name, heard):
@@ -42,7 +46,8 @@ def snntorch(graph, dt):
             in_its_steps(inner)
 
     in_its_steps(graph)
-    nirtorch.nir_to_torch = functools.partial(NIR_TO_TORCH, dtype=torch.get_default_dtype())  # which snnTorch leaves at float32
+    # which snnTorch leaves at float32
+    nirtorch.nir_to_torch = functools.partial(NIR_TO_TORCH, dtype=torch.get_default_dtype())
     with contextlib.redirect_stdout(io.StringIO()):
         return import_from_nir(graph)
 
@@ -85,12 +90,21 @@ def write(tool, path, spikes):
         from snntorch.export_nir import export_to_nir
 
         def leaky(kind, size, **more):
-            return kind(beta=torch.full((size,), 0.95), threshold=torch.full((size,), 0.8), reset_mechanism="zero", reset_delay=False, init_hidden=True, **more)
+            return kind(
+                beta=torch.full((size,), 0.95),
+                threshold=torch.full((size,), 0.8),
+                reset_mechanism="zero",
+                reset_delay=False,
+                init_hidden=True,
+                **more,
+            )
 
         hidden = leaky(snn.RLeaky, 25, linear_features=25, all_to_all=True)
         hidden.recurrent.weight.data *= 0.5
         hidden.recurrent.bias.data.zero_()
-        model = torch.nn.Sequential(torch.nn.Linear(n_in, 25), hidden, torch.nn.Linear(25, 6, bias=False), leaky(snn.Leaky, 6, output=True))
+        model = torch.nn.Sequential(
+            torch.nn.Linear(n_in, 25), hidden, torch.nn.Linear(25, 6, bias=False), leaky(snn.Leaky, 6, output=True)
+        )
         model[0].weight.data += 0.1
         model[2].weight.data += 0.2
         with contextlib.redirect_stdout(io.StringIO()):
@@ -128,7 +142,9 @@ def main(tool, folder):
         if not path.name.startswith("written"):
             for precision, ending in ((torch.float64, "npz"), (torch.float32, "single.npz")):
                 torch.set_default_dtype(precision)
-                np.savez(path.with_suffix(f".{tool}.{ending}"), **run(tool, path, spikes_of(path.with_suffix(".in.npz"))))
+                np.savez(
+                    path.with_suffix(f".{tool}.{ending}"), **run(tool, path, spikes_of(path.with_suffix(".in.npz")))
+                )
     if tool != "norse":
         path = folder / f"written_{tool}.nir"
         np.savez(path.with_suffix(".npz"), **write(tool, path, spikes_of(folder / "written.in.npz")))

@@ -1,8 +1,11 @@
-"""Let Atheris make texts for the readers of `bioFA.selftest.hostile`: `python tests/fuzz/fuzz_readers.py [libFuzzer's options] [FOLDER...]`.
+"""Let Atheris make texts for the readers of `bioFA.selftest.hostile`:
+`python tests/fuzz/fuzz_readers.py [libFuzzer's options] [FOLDER...]`.
 
-The first letter of a text says which reader it is for (e equation, q quantity, m equation in a model, f model file, n name, c change, b manifest of a bundle; any other, by its code).
-A finding is an error that is none of bioFA's, anything that the canary notes, or a text that takes more than 2 s; libFuzzer then writes it to a file and stops. Give
-FOLDERs to keep what was found to reach new code (the first) and to begin from (tests/fuzz/seeds). Each finding belongs, mended, into the tables of `bioFA/selftest/hostile.py`.
+The first letter of a text says which reader it is for (e equation, q quantity, m equation in a model, f model file, n
+name, c change, b manifest of a bundle; any other, by its code). A finding is an error that is none of bioFA's, anything
+that the canary notes, or a text that takes more than 2 s; libFuzzer then writes it to a file and stops. Give FOLDERs to
+keep what was found to reach new code (the first) and to begin from (tests/fuzz/seeds). Each finding belongs, mended,
+into the tables of `bioFA/selftest/hostile.py`.
 """
 
 import os
@@ -47,7 +50,9 @@ def main() -> None:
         import bioFA.modelfiles.toml
         import bioFA.units  # noqa: F401
     folder = Path(tempfile.mkdtemp(prefix="biofa-fuzz-"))
-    arguments = [os.path.abspath(word) if not word.startswith("-") and Path(word).exists() else word for word in sys.argv]
+    arguments = [
+        os.path.abspath(word) if not word.startswith("-") and Path(word).exists() else word for word in sys.argv
+    ]
     os.chdir(folder)
     atheris.Setup(arguments, Target(folder))
     atheris.Fuzz()

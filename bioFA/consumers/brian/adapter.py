@@ -47,10 +47,34 @@ def check_version() -> None:
     version = tuple(int(part) for part in brian2.__version__.split(".")[:2])
     if not SUPPORTED[0] <= version < SUPPORTED[1]:
         low, high = (".".join(map(str, edge)) for edge in SUPPORTED)
-        raise RuntimeError(f"bioFA knows Brian2 >= {low}, < {high}; this is {brian2.__version__}. Install 'brian2>={low},<{high}'.")
-    missing = [name for name in ("common_group", "stateupdate", "transmit", "learn", "transmit_block", "learn_block", "show", "draw", "clock", "restart", "record", "invert", "apply", "look") if _template(name) is None]
+        raise RuntimeError(
+            f"bioFA knows Brian2 >= {low}, < {high}; this is {brian2.__version__}. Install 'brian2>={low},<{high}'."
+        )
+    missing = [
+        name
+        for name in (
+            "common_group",
+            "stateupdate",
+            "transmit",
+            "learn",
+            "transmit_block",
+            "learn_block",
+            "show",
+            "draw",
+            "clock",
+            "restart",
+            "record",
+            "invert",
+            "apply",
+            "look",
+        )
+        if _template(name) is None
+    ]
     if missing:
-        raise RuntimeError(f"Brian2 {brian2.__version__} does not find the templates {', '.join(missing)}; its template lookup has changed.")
+        raise RuntimeError(
+            f"Brian2 {brian2.__version__} does not find the templates {', '.join(missing)}; its template lookup has"
+            " changed."
+        )
 
 
 def _template(name: str) -> Any:
@@ -88,12 +112,21 @@ def own_loop(network: Any, clock: Any) -> str:
 class Runner(CodeRunner):
     """One code object of ours in the step: a template, statements, and a place in the order."""
 
-    def __init__(self, group: Any, template: str, order: int, code: str = "", when: str = "start", **keywords: Any) -> None:
+    def __init__(
+        self, group: Any, template: str, order: int, code: str = "", when: str = "start", **keywords: Any
+    ) -> None:
         super().__init__(
-            group, template, code=code, when=when, order=order, name=f"{group.name}_{template}_{order}", clock=group.clock,
+            group,
+            template,
+            code=code,
+            when=when,
+            order=order,
+            name=f"{group.name}_{template}_{order}",
+            clock=group.clock,
             template_kwds={f"_{key}": value for key, value in keywords.items()},
             codeobj_class=BioFACodeObject,
-            needed_variables=["dt"] if re.search(r"\bdt\b", code) else None,  # Brian2 collects names after it has cancelled dt*(x/dt)
+            # Brian2 collects names after it has cancelled dt*(x/dt)
+            needed_variables=["dt"] if re.search(r"\bdt\b", code) else None,
         )
 
 
@@ -109,7 +142,14 @@ class DensePathway(Group):
     add_to_magic_network = True
 
     def __init__(
-        self, spec: PathwaySpec, source: Any, target: Any, parameters: Mapping[str, Any], shared: DensePathway | None, number: int, clock: Any
+        self,
+        spec: PathwaySpec,
+        source: Any,
+        target: Any,
+        parameters: Mapping[str, Any],
+        shared: DensePathway | None,
+        number: int,
+        clock: Any,
     ) -> None:
         super().__init__(clock=clock, name=spec.name, when="start", order=0)
         self.codeobj_class = BioFACodeObject
@@ -148,52 +188,109 @@ class DensePathway(Group):
     def see(self, side: str, variable: str) -> str:
         """Make a variable of the source (`pre`) or target (`post`) readable, and return its name here."""
         name = f"{variable}_{side}"
-        self.variables.add_reference(name, self.source if side == "pre" else self.target, variable, index=f"_{side}_idx")
+        self.variables.add_reference(
+            name, self.source if side == "pre" else self.target, variable, index=f"_{side}_idx"
+        )
         return name
 
     def show(self, order: int) -> None:
         """Load the weights of this presentation."""
-        self._add("show", order, "", size=self.n_pre * self.n_post, step=step_counter(self.clock), rates=array_name(self, "w"), name=self.name)
+        self._add(
+            "show",
+            order,
+            "",
+            size=self.n_pre * self.n_post,
+            step=step_counter(self.clock),
+            rates=array_name(self, "w"),
+            name=self.name,
+        )
 
     def invert(self, owner: DensePathway, order: int) -> None:
         """Compute the weights as the pseudo-inverse of another pathway's."""
         names = {"w": array_name(self, "w"), "owner": array_name(owner, "w"), "ridge": array_name(self, "ridge")}
         self._add("invert", order, "", rows=owner.n_post, columns=owner.n_pre, **names)
 
-    def transmit(self, carries: str, port: str, transposed: bool, accumulate: bool, follows: bool, order: int, only: str) -> None:
-        """Sum `w * <carries>_pre` into a port of the target, at a place in the step; with `follows`, w takes the signs of `w_followed`."""
+    def transmit(
+        self, carries: str, port: str, transposed: bool, accumulate: bool, follows: bool, order: int, only: str
+    ) -> None:
+        """Sum `w * <carries>_pre` into a port of the target, at a place in the step; with `follows`,
+        w takes the signs of `w_followed`."""
         weight = "abs(w)*sign(w_followed)" if follows else "w"
         code = f"_transmitted = {weight}*{self.see('pre', carries)}"
         self._add(
-            "transmit", order, code, port=array_name(self.target, port), rows_of_pre=transposed != self.spec.by_pre, accumulate=accumulate,
-            follows=follows, sent=array_name(self.source, carries) if self.spec.event else "", only=only, step=step_counter(self.clock),
+            "transmit",
+            order,
+            code,
+            port=array_name(self.target, port),
+            rows_of_pre=transposed != self.spec.by_pre,
+            accumulate=accumulate,
+            follows=follows,
+            sent=array_name(self.source, carries) if self.spec.event else "",
+            only=only,
+            step=step_counter(self.clock),
         )
 
     def learn(self, expression: str, order: int) -> None:
-        """Integrate `dw/dt = expression` by one Euler step, where learning is on and a synapse exists; or gather the change."""
+        """Integrate `dw/dt = expression` by one Euler step, where learning is on and a synapse exists;
+        or gather the change."""
         change = _change(expression, self.spec)
         code = f"gathered = gathered + {change}" if self.spec.gathers else f"w = {_held(f'w + {change}', self.spec)}"
         silent = self._silent(expression) if self.spec.by_pre and not self.spec.bounded else []
-        self._add("learn", order, code, on="learns", step=step_counter(self.clock), number=self.number, by_pre=self.spec.by_pre, silent=silent)
+        self._add(
+            "learn",
+            order,
+            code,
+            on="learns",
+            step=step_counter(self.clock),
+            number=self.number,
+            by_pre=self.spec.by_pre,
+            silent=silent,
+        )
 
     def _silent(self, expression: str) -> list[tuple[str, str]]:
-        """What must be 0 for a presynaptic neuron's synapses not to change: a variable of its own, then parameters (C++ pointers and indices)."""
+        """What must be 0 for a presynaptic neuron's synapses not to change: a variable of its own,
+        then parameters (C++ pointers and indices)."""
         for variable in self.spec.reads_pre:
             rest = rests(expression, f"{variable}_pre", set(self.spec.parameters))
             if rest is not None:
-                return [(array_name(self.source, variable), "_pre_idx"), *((array_name(self, name), "0") for name in rest)]
+                return [
+                    (array_name(self.source, variable), "_pre_idx"),
+                    *((array_name(self, name), "0") for name in rest),
+                ]
         return []
 
     def trace(self, order: int) -> None:
-        """Let every trace move towards its drive, as it was when the step began, by its share of the distance, where the synapse exists."""
+        """Let every trace move towards its drive, as it was when the step began, by its share of the distance,
+        where the synapse exists."""
         exists = "*int(exists)" if self.spec.masked else ""
-        moves = [f"_{name} = {name} + (1 - exp(-dt/{tau}))*(({drive}) - {name}){exists}" for name, (drive, tau) in self.spec.traces.items()]
+        moves = [
+            f"_{name} = {name} + (1 - exp(-dt/{tau}))*(({drive}) - {name}){exists}"
+            for name, (drive, tau) in self.spec.traces.items()
+        ]
         code = "\n".join([*moves, *(f"{name} = _{name}" for name in self.spec.traces)])
-        self._add("learn", order, code, on="remembers", step=step_counter(self.clock), number=self.number, by_pre=self.spec.by_pre, silent=[])
+        self._add(
+            "learn",
+            order,
+            code,
+            on="remembers",
+            step=step_counter(self.clock),
+            number=self.number,
+            by_pre=self.spec.by_pre,
+            silent=[],
+        )
 
     def keep_weight(self, order: int) -> None:
         """Keep the weights as they are before they learn, for traces that are driven by them."""
-        self._add("learn", order, "w_before = w", on="remembers", step=step_counter(self.clock), number=self.number, by_pre=self.spec.by_pre, silent=[])
+        self._add(
+            "learn",
+            order,
+            "w_before = w",
+            on="remembers",
+            step=step_counter(self.clock),
+            number=self.number,
+            by_pre=self.spec.by_pre,
+            silent=[],
+        )
 
     def restart(self, values: Mapping[str, float], order: int) -> None:
         """Put what synapses keep back to its beginning as a presentation begins."""
@@ -205,21 +302,43 @@ class DensePathway(Group):
         change = "sign_step*sign(gathered)" if self.spec.steps else "gathered"
         norm = array_name(self, "norm") if self.spec.normalised else ""
         self._add(
-            "apply", order, f"w = {_held(f'w + {change}', self.spec)}\ngathered = 0", step=step_counter(self.clock), number=self.number,
-            batch=array_name(self, "batch"), norm=norm, w=array_name(self, "w"),
+            "apply",
+            order,
+            f"w = {_held(f'w + {change}', self.spec)}\ngathered = 0",
+            step=step_counter(self.clock),
+            number=self.number,
+            batch=array_name(self, "batch"),
+            norm=norm,
+            w=array_name(self, "w"),
         )
 
     def transmit_block(self, block: str, port: str, accumulate: bool, order: int) -> None:
         """As `transmit`, for a source that shows the stimulus, several presentations at a time."""
         self._add(
-            "transmit_block", order, "", block=block, source=self.source.name, port=array_name(self.target, port), accumulate=accumulate,
-            w=array_name(self, "w"), step=step_counter(self.clock),
+            "transmit_block",
+            order,
+            "",
+            block=block,
+            source=self.source.name,
+            port=array_name(self.target, port),
+            accumulate=accumulate,
+            w=array_name(self, "w"),
+            step=step_counter(self.clock),
         )
 
     def learn_block(self, block: str, factors: Factors, order: int) -> None:
-        """As `learn`, with `dw/dt = factors.post * r_pre - factors.decay * w`; the weights follow when the block ends."""
+        """As `learn`, with `dw/dt = factors.post * r_pre - factors.decay * w`;
+        the weights follow when the block ends."""
         code = f"_forgotten = dt*({factors.decay})\n_factor = dt*({factors.post})"
-        self._add("learn_block", order, code, block=block, w=array_name(self, "w"), step=step_counter(self.clock), number=self.number)
+        self._add(
+            "learn_block",
+            order,
+            code,
+            block=block,
+            w=array_name(self, "w"),
+            step=step_counter(self.clock),
+            number=self.number,
+        )
 
     def _add(self, template: str, order: int, code: str, **keywords: Any) -> None:
         self.contained_objects.append(Runner(self, template, order, code, **self.sizes, **keywords))
@@ -232,13 +351,19 @@ def _change(expression: str, spec: PathwaySpec, gate: str = "") -> str:
 
 def _held(weight: str, spec: PathwaySpec) -> str:
     """A weight with the sign that it must have, within its bounds."""
-    signed = {"any": "{}", "excitatory": "clip({}, 0, inf)", "inhibitory": "clip({}, -inf, 0)", "dale": "cell_pre*clip(cell_pre*({}), 0, inf)"}
+    signed = {
+        "any": "{}",
+        "excitatory": "clip({}, 0, inf)",
+        "inhibitory": "clip({}, -inf, 0)",
+        "dale": "cell_pre*clip(cell_pre*({}), 0, inf)",
+    }
     weight = signed[spec.sign].format(weight)
     return f"clip({weight}, low, high)" if spec.bounded else weight
 
 
 def read_weights(pathway: Any, name: str, other: Any, index: str) -> None:
-    """Let a dense pathway read the weights of another: `_idx` synapse by synapse, `_turned_idx` those of its transpose."""
+    """Let a dense pathway read the weights of another: `_idx` synapse by synapse,
+    `_turned_idx` those of its transpose."""
     pathway.variables.add_reference(name, other, "w", index=index)
 
 

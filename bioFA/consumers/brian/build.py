@@ -18,8 +18,16 @@ from bioFA.consumers.brian import adapter
 from bioFA.consumers.brian.factors import factorise
 from bioFA.consumers.brian.program import GroupSpec, PathwaySpec, Program
 
-UNITS = {"1": brian2.Unit(1), "s": brian2.second, "Hz": brian2.Hz, "V": brian2.volt, "A": brian2.amp, "S": brian2.siemens,
-         "F": brian2.farad, "ohm": brian2.ohm}
+UNITS = {
+    "1": brian2.Unit(1),
+    "s": brian2.second,
+    "Hz": brian2.Hz,
+    "V": brian2.volt,
+    "A": brian2.amp,
+    "S": brian2.siemens,
+    "F": brian2.farad,
+    "ohm": brian2.ohm,
+}
 _UNIT_NAMES = {"1": "1", "s": "second", "Hz": "Hz", "V": "volt", "A": "amp", "S": "siemens", "F": "farad", "ohm": "ohm"}
 
 
@@ -38,7 +46,9 @@ def generate(program: Program, folder: Path) -> None:
     numbers = program.numbers()
     for spec in sorted(program.pathways, key=lambda spec: spec.owner != spec.name):
         source, target, shared = groups[spec.source], groups[spec.target], pathways.get(spec.owner)
-        units = {name: {"T": "s", "dt": "s"}.get(name, spec.parameters.get(name, "1")) for name in _parameters(program, spec)}
+        units = {
+            name: {"T": "s", "dt": "s"}.get(name, spec.parameters.get(name, "1")) for name in _parameters(program, spec)
+        }
         dimensions = {name: UNITS[unit] for name, unit in units.items()}
         pathways[spec.name] = adapter.DensePathway(spec, source, target, dimensions, shared, numbers[spec.name], clock)
     for spec in program.pathways:
@@ -59,12 +69,24 @@ def generate(program: Program, folder: Path) -> None:
     device.build(directory=str(folder), compile=False, run=False)
     arrays: dict[str, str] = {}
     for population in program.groups:
-        names = [*(brian2.Equations(population.dynamics).diff_eq_names if population.dynamics else ()), *population.kept, *population.parameters]
+        names = [
+            *(brian2.Equations(population.dynamics).diff_eq_names if population.dynamics else ()),
+            *population.kept,
+            *population.parameters,
+        ]
         names += ["cell"] if population.dale else []
         arrays |= {f"{population.name}.{name}": adapter.array_file(groups[population.name], name) for name in names}
     for pathway in program.pathways:
-        names = [*(["w"] if pathway.owner == pathway.name else []), *(["exists"] if pathway.masked else []), *_parameters(program, pathway)]
-        names += [*(["gathered"] if pathway.gathers else []), *(["norm"] if pathway.normalised else []), *pathway.traces]
+        names = [
+            *(["w"] if pathway.owner == pathway.name else []),
+            *(["exists"] if pathway.masked else []),
+            *_parameters(program, pathway),
+        ]
+        names += [
+            *(["gathered"] if pathway.gathers else []),
+            *(["norm"] if pathway.normalised else []),
+            *pathway.traces,
+        ]
         arrays |= {f"{pathway.name}.{name}": adapter.array_file(pathways[pathway.name].group, name) for name in names}
     (folder / "written.json").write_text(json.dumps({"arrays": arrays, "pathways": how}))
 
@@ -86,7 +108,8 @@ def _group(spec: GroupSpec, program: Program) -> brian2.NeuronGroup:
 
 
 def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, Any]) -> dict[str, str]:
-    """Give every step of the program its place: all in the slot `start`, so that states advance after them; threshold tests come last.
+    """Give every step of the program its place: all in the slot `start`, so that states advance after them;
+    threshold tests come last.
 
     Returns:
         How each pathway was compiled: `dense`, `blocked` where it works through presentations in blocks, or `events`
@@ -94,10 +117,15 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, A
     """
     specs = {spec.name: spec for spec in program.pathways}
     rates = {spec.name: _rate(spec) for spec in program.pathways if spec.equations}
-    factors = {spec.name: factorise(rates[spec.name], {*spec.parameters, "T", "dt"}) for spec in program.pathways if spec.may_block and spec.equations}
+    factors = {
+        spec.name: factorise(rates[spec.name], {*spec.parameters, "T", "dt"})
+        for spec in program.pathways
+        if spec.may_block and spec.equations
+    }
     blocks = {
         spec.name: f"biofa::block<{pathways[spec.name].sizes['real']}, {number}>()"
-        for number, spec in enumerate(program.pathways) if spec.may_block and factors.get(spec.name, "fixed") is not None
+        for number, spec in enumerate(program.pathways)
+        if spec.may_block and factors.get(spec.name, "fixed") is not None
     }
     clock = brian2.defaultclock
     for order, step in zip(range(0, 10 * len(program.steps), 10), program.steps, strict=True):
@@ -107,43 +135,80 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, A
             pathways[step.of].invert(pathways[specs[step.of].inverse_of], order)
         elif step.kind == "show":
             group = groups[step.of]
-            group.contained_objects.append(adapter.Runner(
-                group, "show", order, size=len(group), step=adapter.step_counter(clock), rates=adapter.array_name(group, step.nodes[0]), name=step.of,
-            ))
+            group.contained_objects.append(
+                adapter.Runner(
+                    group,
+                    "show",
+                    order,
+                    size=len(group),
+                    step=adapter.step_counter(clock),
+                    rates=adapter.array_name(group, step.nodes[0]),
+                    name=step.of,
+                )
+            )
         elif step.kind == "draw":
             group = groups[step.of]
             arrays = [adapter.array_name(group, variable) for variable in step.nodes]
-            group.contained_objects.append(adapter.Runner(group, "draw", order, arrays=arrays, size=len(group), step=adapter.step_counter(clock), name=step.of))
+            group.contained_objects.append(
+                adapter.Runner(
+                    group, "draw", order, arrays=arrays, size=len(group), step=adapter.step_counter(clock), name=step.of
+                )
+            )
         elif step.kind == "clock":
             group = groups[step.of]
-            told = {"time": adapter.array_name(group, "time"), "step": adapter.step_counter(clock), "dt": adapter.step_length(clock)}
+            told = {
+                "time": adapter.array_name(group, "time"),
+                "step": adapter.step_counter(clock),
+                "dt": adapter.step_length(clock),
+            }
             group.contained_objects.append(adapter.Runner(group, "clock", order, **told))
         elif step.kind == "restart" and step.of in specs:
             pathways[step.of].restart(step.values, order)
         elif step.kind == "restart":
             group = groups[step.of]
             values = [(adapter.array_name(group, variable), value) for variable, value in step.values.items()]
-            group.contained_objects.append(adapter.Runner(group, "restart", order, values=values, size=len(group), step=adapter.step_counter(clock)))
+            group.contained_objects.append(
+                adapter.Runner(
+                    group, "restart", order, values=values, size=len(group), step=adapter.step_counter(clock)
+                )
+            )
         elif step.kind == "test":
             group = groups[step.of]
-            group.contained_objects.append(adapter.Runner(group, "stateupdate", order, "\n".join(step.statements), when="thresholds"))
+            group.contained_objects.append(
+                adapter.Runner(group, "stateupdate", order, "\n".join(step.statements), when="thresholds")
+            )
         elif step.kind == "evaluate":
             group = groups[step.of]
             for name, (population, variable) in step.reads.items():
                 adapter.refer(group, name, groups[population], variable)
-            group.contained_objects.append(adapter.Runner(
-                group, "look" if step.only else "stateupdate", order, "\n".join(step.statements), only=step.only, step=adapter.step_counter(clock)
-            ))
+            group.contained_objects.append(
+                adapter.Runner(
+                    group,
+                    "look" if step.only else "stateupdate",
+                    order,
+                    "\n".join(step.statements),
+                    only=step.only,
+                    step=adapter.step_counter(clock),
+                )
+            )
         elif step.kind == "transmit":
             spec = specs[step.of]
             if step.of in blocks:
                 pathways[step.of].transmit_block(blocks[step.of], spec.port, step.accumulate, order)
             else:
-                pathways[step.of].transmit(spec.carries, spec.port, spec.transposed, step.accumulate, bool(spec.follows), order, step.only)
+                pathways[step.of].transmit(
+                    spec.carries, spec.port, spec.transposed, step.accumulate, bool(spec.follows), order, step.only
+                )
         elif step.kind == "record":
             owner = groups[program.groups[0].name]
-            records, rasters = ([(node, *_array(groups, node)) for node in nodes] for nodes in (step.nodes, step.rasters))
-            owner.contained_objects.append(adapter.Runner(owner, "record", order, records=records, rasters=rasters, step=adapter.step_counter(clock)))
+            records, rasters = (
+                [(node, *_array(groups, node)) for node in nodes] for nodes in (step.nodes, step.rasters)
+            )
+            owner.contained_objects.append(
+                adapter.Runner(
+                    owner, "record", order, records=records, rasters=rasters, step=adapter.step_counter(clock)
+                )
+            )
         elif step.kind == "apply":
             pathways[step.of].apply(order)
         else:

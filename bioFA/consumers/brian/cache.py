@@ -1,8 +1,8 @@
 """The compile cache: one folder per program, built aside, renamed into place, locked while built.
 
 Whoever runs a binary holds a shared lock on its entry, so that clearing the cache takes nothing
-away from a running process. The key is a hash of the program, of the code that writes the C++, and of everything else that
-decides the binary: Brian2, compiler, processor. Weights, parameters, data and lengths are no
+away from a running process. The key is a hash of the program, of the code that writes the C++, and of everything else
+that decides the binary: Brian2, compiler, processor. Weights, parameters, data and lengths are no
 part of it, so they never recompile. The folder is `BIOFA_CACHE`, or the user's cache folder.
 """
 
@@ -28,13 +28,24 @@ from typing import NamedTuple
 
 import platformdirs
 
-from bioFA.consumers.brian.compile import FEWEST, MOST, compile_limit, compile_project, compiler, find_tools, flags, generate, sources
+from bioFA.consumers.brian.compile import (
+    FEWEST,
+    MOST,
+    compile_limit,
+    compile_project,
+    compiler,
+    find_tools,
+    flags,
+    generate,
+    sources,
+)
 from bioFA.consumers.brian.program import Program
 from bioFA.errors import CannotWrite, NoPackage, TooSlow
 from bioFA.system.locks import Held, hold, holder
 
 LOCK, USE, BUILDING, FAILED = ".lock", ".use", ".building-", ".failed-"
-"""Beside an entry: the lock of its build, the lock of its users; before its name: where it is being built, and the sources and log of a build that failed."""
+"""Beside an entry: the lock of its build, the lock of its users; before its name: where it is being built,
+and the sources and log of a build that failed."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +85,16 @@ def build(program: Program) -> Binary:
     if found is not None:
         return found
     if use is None:
-        raise CannotWrite(f"the compile cache '{folder.parent}' cannot be written. Set BIOFA_CACHE to a folder that can.")
+        raise CannotWrite(
+            f"the compile cache '{folder.parent}' cannot be written. Set BIOFA_CACHE to a folder that can."
+        )
     with _locked(folder):
         return _open(folder, use) or _build(program, folder, use)
 
 
 class Kept(NamedTuple):
-    """What the cache holds of one program: its name, its size in bytes, and when it was last used (seconds since 1970)."""
+    """What the cache holds of one program: its name, its size in bytes,
+    and when it was last used (seconds since 1970)."""
 
     name: str
     size: int
@@ -93,7 +107,9 @@ def kept() -> list[Kept]:
     for folder in _folders():
         try:
             used = (folder / "entry.json").stat().st_mtime
-            found.append(Kept(folder.name, sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()), used))
+            found.append(
+                Kept(folder.name, sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()), used)
+            )
         except FileNotFoundError:  # removed meanwhile
             continue
     return sorted(found, key=lambda entry: -entry.last_used)
@@ -106,7 +122,9 @@ def clear() -> tuple[int, int]:
         How many entries were removed, and how many are in use and stay.
     """
     place = cache_folder()
-    names = {path.name for path in _folders()} | {path.name.split("-")[1] for begins in (BUILDING, FAILED) for path in place.glob(f"{begins}*")}
+    names = {path.name for path in _folders()} | {
+        path.name.split("-")[1] for begins in (BUILDING, FAILED) for path in place.glob(f"{begins}*")
+    }
     names |= {path.stem for suffix in (LOCK, USE) for path in place.glob(f"*{suffix}")}
     removed = busy = 0
     for name in sorted(names):
@@ -130,7 +148,11 @@ def clear() -> tuple[int, int]:
 
 def _folders() -> list[Path]:
     place = cache_folder()
-    return [path.parent for path in place.glob("*/entry.json") if not path.parent.name.startswith(".")] if place.is_dir() else []
+    return (
+        [path.parent for path in place.glob("*/entry.json") if not path.parent.name.startswith(".")]
+        if place.is_dir()
+        else []
+    )
 
 
 def _remove_unfinished(folder: Path) -> None:
@@ -166,8 +188,11 @@ def _locked(folder: Path) -> Iterator[None]:
     patience = 4 * compile_limit()  # Brian2, the compiler twice, and the linker
     lock = hold(folder.with_suffix(LOCK), wait=patience)
     if lock is None:
-        raise TooSlow(f"another process has been building this program for more than {patience:g} s ({holder(folder.with_suffix(LOCK))}). "
-                       f"If it is on a machine that is gone, remove {folder.with_suffix(LOCK)}.")
+        raise TooSlow(
+            f"another process has been building this program for more than {patience:g} s"
+            f" ({holder(folder.with_suffix(LOCK))}). If it is on a machine that is gone, remove"
+            f" {folder.with_suffix(LOCK)}."
+        )
     with lock:
         yield
 
@@ -183,7 +208,9 @@ def _build(program: Program, folder: Path, use: Held | None) -> Binary:
         compiled = time.perf_counter()
         written = json.loads((work / "written.json").read_text())
         entry = json.dumps({"main": hashlib.sha256((work / "main").read_bytes()).hexdigest(), **written})
-        (work / "entry.json").write_text(json.dumps({"sha256": hashlib.sha256(entry.encode()).hexdigest(), "entry": entry}))
+        (work / "entry.json").write_text(
+            json.dumps({"sha256": hashlib.sha256(entry.encode()).hexdigest(), "entry": entry})
+        )
         work.chmod(0o755)  # a cache that others share is read by them
         for leftover in work.glob("*.o"):
             leftover.unlink()
@@ -191,20 +218,31 @@ def _build(program: Program, folder: Path, use: Held | None) -> Binary:
         work.rename(folder)
     except OSError as error:
         shutil.rmtree(work, ignore_errors=True)
-        raise CannotWrite(f"the compile cache '{folder.parent}' cannot be written: {error}. Make space there, or set BIOFA_CACHE to another folder.") from None
+        raise CannotWrite(
+            f"the compile cache '{folder.parent}' cannot be written: {error}. Make space there, or set BIOFA_CACHE to"
+            " another folder."
+        ) from None
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
-    return Binary(folder, written["arrays"], written["pathways"], generated - began, compiled - generated, cached=False, use=use)
+    return Binary(
+        folder, written["arrays"], written["pathways"], generated - began, compiled - generated, cached=False, use=use
+    )
 
 
 def _key(program: Program) -> str:
     try:
         brian2 = importlib.metadata.version("brian2")
     except importlib.metadata.PackageNotFoundError:
-        raise NoPackage("the C++ backend needs Brian2: pip install 'brian2>=2.9,<2.12', or run without it: biofa run MODEL --backend numpy.") from None
+        raise NoPackage(
+            "the C++ backend needs Brian2: pip install 'brian2>=2.9,<2.12', or run without it: biofa run MODEL"
+            " --backend numpy."
+        ) from None
     if not FEWEST <= _numbers(brian2) < MOST:
-        raise NoPackage(f"the C++ backend needs Brian2 2.9 to 2.11; here is {brian2}: pip install 'brian2>=2.9,<2.12', or run without it: biofa run MODEL --backend numpy.")
+        raise NoPackage(
+            f"the C++ backend needs Brian2 2.9 to 2.11; here is {brian2}: pip install 'brian2>=2.9,<2.12', or run"
+            " without it: biofa run MODEL --backend numpy."
+        )
     version = subprocess.run([*compiler(), "--version"], capture_output=True, text=True).stdout
     parts = [program.digest(), brian2, shlex.join([*compiler(), *flags()]), version, _processor(), sources()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]

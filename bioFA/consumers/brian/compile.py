@@ -1,4 +1,5 @@
-"""From a program to a binary: Brian2 writes the C++ in a process of its own, and the compiler is called on it. The cache decides when (`cache.py`)."""
+"""From a program to a binary: Brian2 writes the C++ in a process of its own, and the compiler is called on it.
+The cache decides when (`cache.py`)."""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ NO_PLAN = "there is no plan in "
 """What a program that runs here complains of when nothing is given to it."""
 
 WRITERS = ("__main__.py", "adapter.py", "build.py", "factors.py", "program.py", "compile.py")
-"""What decides the C++ that is written of a program and how it is compiled; the rest of this folder runs it, or writes other things."""
+"""What decides the C++ that is written of a program and how it is compiled; the rest of this folder runs it,
+or writes other things."""
 
 
 def flags() -> tuple[str, ...]:
@@ -53,7 +55,10 @@ def compile_limit() -> float:
     except ValueError:
         seconds = -1.0
     if not seconds > 0:
-        raise OutOfRange(f"the variable BIOFA_COMPILE_LIMIT is a number of seconds > 0; got {given!r}. Set it to one such as 600, or unset it.")
+        raise OutOfRange(
+            f"the variable BIOFA_COMPILE_LIMIT is a number of seconds > 0; got {given!r}. Set it to one such as 600, or"
+            " unset it."
+        )
     return seconds
 
 
@@ -62,7 +67,9 @@ def compiler() -> list[str]:
     try:
         return shlex.split(os.environ.get("CXX", "")) or ["g++"]
     except ValueError as error:
-        raise NoCompiler(f"the variable CXX is not a command: {os.environ['CXX']!r} ({error}). Set it to a compiler, or unset it.") from None
+        raise NoCompiler(
+            f"the variable CXX is not a command: {os.environ['CXX']!r} ({error}). Set it to a compiler, or unset it."
+        ) from None
 
 
 def find_tools() -> None:
@@ -74,8 +81,9 @@ def find_tools() -> None:
     program = compiler()[0]
     if shutil.which(program) is None:
         raise NoCompiler(
-            f"the C++ backend needs '{program}', which is not on PATH. Install it (Debian, Ubuntu: apt install g++; conda: "
-            "conda install -c conda-forge gxx; macOS: xcode-select --install), or run without it: biofa run MODEL --backend numpy."
+            f"the C++ backend needs '{program}', which is not on PATH. Install it (Debian, Ubuntu: apt install g++;"
+            " conda: conda install -c conda-forge gxx; macOS: xcode-select --install), or run without it: biofa run"
+            " MODEL --backend numpy."
         )
 
 
@@ -88,10 +96,12 @@ def generate(program: Program, work: Path) -> None:
             return _refuse_untranslated(*answer)
     command = [sys.executable, "-m", "bioFA.consumers.brian", "program.json", "."]
     home = Path(__file__).resolve().parents[3]
-    ours = [str(home)] if (home / "pyproject.toml").is_file() else []  # a checkout; an installed package is found as it is
+    # a checkout; an installed package is found as it is
+    ours = [str(home)] if (home / "pyproject.toml").is_file() else []
     path = os.pathsep.join([*ours, *filter(None, [os.environ.get("PYTHONPATH")])])
     try:
-        done = call(command, work, {"PYTHONPATH": path, "HOME": str(work)}, compile_limit())  # where no Brian2 preferences of the user are
+        # where no Brian2 preferences of the user are
+        done = call(command, work, {"PYTHONPATH": path, "HOME": str(work)}, compile_limit())
     except subprocess.TimeoutExpired:
         raise TooSlow(_late("Brian2 did not write the program")) from None
     _refuse_untranslated(done.returncode, done.stderr)
@@ -101,16 +111,23 @@ def _refuse_untranslated(exit_code: int, stderr: str) -> None:
     if exit_code != 0:
         complaint = stderr.strip().splitlines()
         if any("No module named 'brian2'" in line for line in complaint):
-            raise NoPackage("the C++ backend needs Brian2: pip install 'brian2>=2.9,<2.12', or run without it: biofa run MODEL --backend numpy.")
+            raise NoPackage(
+                "the C++ backend needs Brian2: pip install 'brian2>=2.9,<2.12', or run without it: biofa run MODEL"
+                " --backend numpy."
+            )
         raise TranslationFailed("Brian2 could not translate the network:\n  " + "\n  ".join(complaint[-6:]))
 
 
 def _late(what: str) -> str:
-    return f"{what} within {compile_limit():g} s, and was ended. If this machine is that slow, set BIOFA_COMPILE_LIMIT to more seconds."
+    return (
+        f"{what} within {compile_limit():g} s, and was ended. If this machine is that slow, set BIOFA_COMPILE_LIMIT to"
+        " more seconds."
+    )
 
 
 def compile_project(work: Path, failed: Path) -> None:
-    """Compile Brian2's project, and see that what came out runs; where not, `failed` holds the sources and the compiler's words."""
+    """Compile Brian2's project, and see that what came out runs; where not,
+    `failed` holds the sources and the compiler's words."""
     try:
         _call_compiler(work, failed)
         _try(work)
@@ -124,12 +141,17 @@ def compile_project(work: Path, failed: Path) -> None:
 def _try(work: Path) -> None:
     """Refuse a program that the compiler did not finish, or that does not run on this processor."""
     if not (work / "main").is_file():
-        raise CompilationFailed(f"the C++ compiler '{compiler()[0]}' made no program and did not say why. Check it with 'biofa doctor'.")
+        raise CompilationFailed(
+            f"the C++ compiler '{compiler()[0]}' made no program and did not say why. Check it with 'biofa doctor'."
+        )
     (work / "main").chmod(0o755)
     done = call(["./main", "--results_dir", "nowhere/"], work, {"LD_BIND_NOW": "1"}, compile_limit())
     if NO_PLAN not in done.stderr + done.stdout:
         words = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[0]
-        raise CompilationFailed(f"the program that '{compiler()[0]}' made does not run (exit code {done.returncode}: {words}), so it was not kept. Check it with 'biofa doctor'.")
+        raise CompilationFailed(
+            f"the program that '{compiler()[0]}' made does not run (exit code {done.returncode}: {words}), so it was"
+            " not kept. Check it with 'biofa doctor'."
+        )
 
 
 def _call_compiler(work: Path, failed: Path) -> None:
@@ -142,7 +164,10 @@ def _call_compiler(work: Path, failed: Path) -> None:
     makefile = (work / "makefile").read_text()
     found = [re.search(rf"^{name} *= *(.*)$", makefile, re.MULTILINE) for name in ("OPTIMISATIONS", "SRCS", "LFLAGS")]
     if found[0] is None or found[1] is None:
-        raise TranslationFailed("Brian2's makefile names no flags or sources, so this Brian2 is one that bioFA does not know. See 'biofa doctor'.")
+        raise TranslationFailed(
+            "Brian2's makefile names no flags or sources, so this Brian2 is one that bioFA does not know. See 'biofa"
+            " doctor'."
+        )
     include, sources, link = (shlex.split(match[1]) if match else [] for match in found)
     steps = sorted(source for source in sources if source.startswith("code_objects/"))
     (work / "steps.cpp").write_text(_together([(work / source).read_text() for source in steps], steps))
@@ -178,7 +203,10 @@ def _call(command: list[str], work: Path, failed: Path) -> None:
         with open(work / LOG, "a") as log:
             log.write(f"{shlex.join(command)}\n{done.stderr}{done.stdout}exit code {done.returncode}\n")
         first = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "no message")
-        raise CompilationFailed(f"the C++ compiler failed ({command[0]} exited with {done.returncode}): {first}. The sources and all that it said are in {failed}/{LOG}. Check it with 'biofa doctor'.")
+        raise CompilationFailed(
+            f"the C++ compiler failed ({command[0]} exited with {done.returncode}): {first}. The sources and all that"
+            f" it said are in {failed}/{LOG}. Check it with 'biofa doctor'."
+        )
 
 
 @functools.cache

@@ -28,7 +28,8 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
     Args:
         experiment: the description.
         precision: of all weights, states and rates.
-        blocked: whether pathways from the stimulus may work in blocks of presentations; None: those of at least `BLOCKED_FROM` synapses.
+        blocked: whether pathways from the stimulus may work in blocks of presentations; None:
+            those of at least `BLOCKED_FROM` synapses.
     """
     network = experiment.network
     smallest = None if blocked is False or experiment.protocol.steps > 1 else 1 if blocked else BLOCKED_FROM
@@ -42,21 +43,45 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
         precision=precision,
         groups=tuple(_group(network, p.name, needed) for p in network.populations),
         pathways=tuple(
-            _pathway(network, p, smallest) for p in network.pathways if not p.weights.one_to_one and (_is_used(p, needed) or _is_owner(network, p))
+            _pathway(network, p, smallest)
+            for p in network.pathways
+            if not p.weights.one_to_one and (_is_used(p, needed) or _is_owner(network, p))
         ),
         steps=(
-            *(StepSpec(kind="restart", of=p.name, values=dict(p.neuron.state)) for p in network.populations if p.neuron.state and experiment.protocol.reset),
-            *(StepSpec(kind="restart", of=p.name, values=dict(p.traces())) for p in network.plastic() if p.traces() and experiment.protocol.reset),
+            *(
+                StepSpec(kind="restart", of=p.name, values=dict(p.neuron.state))
+                for p in network.populations
+                if p.neuron.state and experiment.protocol.reset
+            ),
+            *(
+                StepSpec(kind="restart", of=p.name, values=dict(p.traces()))
+                for p in network.plastic()
+                if p.traces() and experiment.protocol.reset
+            ),
             *(StepSpec(kind="draw", of=p.name, nodes=p.neuron.draws) for p in network.populations if p.neuron.draws),
             *(StepSpec(kind="clock", of=name) for name in _timed(network, needed)),
             *(StepSpec(kind="show", of=p.name) for p in network.redrawn()),
             *_sweep(network, needed, only),
             StepSpec(
-                kind="record", nodes=tuple(str(node) for node in experiment.recorded), rasters=tuple(f"{p.name}.s" for p in network.spiking())
+                kind="record",
+                nodes=tuple(str(node) for node in experiment.recorded),
+                rasters=tuple(f"{p.name}.s" for p in network.spiking()),
             ),
-            *(StepSpec(kind=kind, of=p.name) for p in network.plastic() for kind in ("learn", *(("apply",) if p.learning.gathers else ()))),
-            *(StepSpec(kind="evaluate", of=p.name, statements=(p.neuron.arrival(),)) for p in network.populations if p.neuron.arrival()),
-            *(StepSpec(kind="test", of=p.name, statements=(p.neuron.spiking(),)) for p in network.populations if p.neuron.spiking()),
+            *(
+                StepSpec(kind=kind, of=p.name)
+                for p in network.plastic()
+                for kind in ("learn", *(("apply",) if p.learning.gathers else ()))
+            ),
+            *(
+                StepSpec(kind="evaluate", of=p.name, statements=(p.neuron.arrival(),))
+                for p in network.populations
+                if p.neuron.arrival()
+            ),
+            *(
+                StepSpec(kind="test", of=p.name, statements=(p.neuron.spiking(),))
+                for p in network.populations
+                if p.neuron.spiking()
+            ),
         ),
     )
 
@@ -78,9 +103,15 @@ def _is_event(network: Network, pathway: Pathway) -> bool:
 
 
 def _is_by_pre(network: Network, owner: Pathway) -> bool:
-    """Whether a matrix is stored with one row a presynaptic neuron: it transmits events, and nothing needs it row by row of the target."""
+    """Whether a matrix is stored with one row a presynaptic neuron: it transmits events,
+    and nothing needs it row by row of the target."""
     rule = owner.plasticity
-    plain = not (owner.sign == "concordant" or owner.learning.gathers or owner.weights.redrawn or (rule is not None and rule.needs_partner))
+    plain = not (
+        owner.sign == "concordant"
+        or owner.learning.gathers
+        or owner.weights.redrawn
+        or (rule is not None and rule.needs_partner)
+    )
     readers = [p for p in network.pathways if owner.name in p.refers_to()]
     return _is_event(network, owner) and plain and all(p.weights.shares for p in readers)
 
@@ -94,19 +125,33 @@ def _moving(network: Network) -> list[Node]:
     moving = _learned_from(network, [pathway for pathway in network.plastic() if pathway.traces()])
     for population in network.populations:
         words = _identifiers(_advance(population.neuron))
-        moving += [Node(population.name, variable) for variable in (*population.neuron.ports, *population.neuron.publishes) if variable in words]
+        moving += [
+            Node(population.name, variable)
+            for variable in (*population.neuron.ports, *population.neuron.publishes)
+            if variable in words
+        ]
     return moving + [Node(population.name, "s") for population in network.spiking()]
 
 
 def _learned_from(network: Network, plastic: Sequence[Pathway]) -> list[Node]:
     """The nodes that the rules of some pathways read."""
     pre = [Node(pathway.source, v) for pathway in plastic for v in pathway.reads_pre()]
-    return pre + [Node(pathway.target, v) for pathway in plastic if pathway.plasticity is not None for v in pathway.plasticity.reads_post]
+    return pre + [
+        Node(pathway.target, v)
+        for pathway in plastic
+        if pathway.plasticity is not None
+        for v in pathway.plasticity.reads_post
+    ]
 
 
 def _timed(network: Network, needed: set[Node]) -> list[str]:
     """The populations of which something hangs on the time since the presentation began."""
-    names = {name for name, variable in needed for neuron in [network.population(name).neuron] if variable in neuron.publishes and "time" in neuron.needs(variable)}
+    names = {
+        name
+        for name, variable in needed
+        for neuron in [network.population(name).neuron]
+        if variable in neuron.publishes and "time" in neuron.needs(variable)
+    }
     return [p.name for p in network.populations if p.name in names]
 
 
@@ -161,26 +206,51 @@ def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> Pathwa
 
     sign, bounded = pathway.sign if network.signs(pathway) is None else "dale", pathway.learning.bounded
     return PathwaySpec(
-        name=pathway.name, source=pathway.source, target=pathway.target, carries=pathway.carries, port=pathway.port,
-        owner=shared or pathway.name, transposed=bool(shared) and pathway.weights.transports,
+        name=pathway.name,
+        source=pathway.source,
+        target=pathway.target,
+        carries=pathway.carries,
+        port=pathway.port,
+        owner=shared or pathway.name,
+        transposed=bool(shared) and pathway.weights.transports,
         parameters={field: rule.unit_of(field) for field in rule.parameters()} if rule else {},
         equations=carried(rule.equations.strip().splitlines()[0]) if rule else "",
-        reads_pre=tuple(dict.fromkeys(pathway.reads_pre())), reads_post=rule.reads_post if rule else (),
-        masked=pathway.sparse, sign=sign, bounded=bounded, gathers=pathway.learning.gathers,
-        steps=pathway.learning.step is not None, normalised=pathway.learning.normalised,
-        traces={name: (re.sub(r"\bw\b", "w_before", carried(drive)), tau) for name, (drive, tau) in rule.filters().items()} if rule else {},
-        may_block=smallest is not None and math.prod(network.shape(pathway)) >= smallest and not pathway.sparse and not (rule and rule.state)
+        reads_pre=tuple(dict.fromkeys(pathway.reads_pre())),
+        reads_post=rule.reads_post if rule else (),
+        masked=pathway.sparse,
+        sign=sign,
+        bounded=bounded,
+        gathers=pathway.learning.gathers,
+        steps=pathway.learning.step is not None,
+        normalised=pathway.learning.normalised,
+        traces=(
+            {name: (re.sub(r"\bw\b", "w_before", carried(drive)), tau) for name, (drive, tau) in rule.filters().items()}
+            if rule
+            else {}
+        ),
+        may_block=smallest is not None
+        and math.prod(network.shape(pathway)) >= smallest
+        and not pathway.sparse
+        and not (rule and rule.state)
         and (rule is not None or (pathway.weights.owns and not pathway.weights.redrawn))
-        and sign == "any" and not bounded and not pathway.learning.gathers and not _is_shared(network, pathway) and _is_shown(network, pathway.source)
+        and sign == "any"
+        and not bounded
+        and not pathway.learning.gathers
+        and not _is_shared(network, pathway)
+        and _is_shown(network, pathway.source)
         and pathway.carries == network.population(pathway.source).neuron.shown,
-        event=_is_event(network, pathway), by_pre=_is_by_pre(network, owner),
-        redrawn=pathway.weights.redrawn, inverse_of=pathway.weights.inverts or "",
-        follows=pathway.stands_for or "" if pathway.sign == "concordant" else "", partner=pathway.partner or "" if rule and rule.needs_partner else "",
+        event=_is_event(network, pathway),
+        by_pre=_is_by_pre(network, owner),
+        redrawn=pathway.weights.redrawn,
+        inverse_of=pathway.weights.inverts or "",
+        follows=pathway.stands_for or "" if pathway.sign == "concordant" else "",
+        partner=pathway.partner or "" if rule and rule.needs_partner else "",
     )
 
 
 def _sweep(network: Network, needed: set[Node], only: Mapping[Node, Only]) -> list[StepSpec]:
-    """The walk of a step; neighbouring work on one population becomes one step where it is read in the same steps (`only`)."""
+    """The walk of a step; neighbouring work on one population becomes one step where it is read in the same steps
+    (`only`)."""
     steps: list[StepSpec] = []
     for node in (n for n in network.order if n in needed):
         neuron = network.population(node.population).neuron
@@ -190,19 +260,35 @@ def _sweep(network: Network, needed: set[Node], only: Mapping[Node, Only]) -> li
                     partner = f"from_{pathway.source}_{pathway.carries}"
                     sign = "+=" if index else "="
                     statement = f"{node.variable} {sign} {scale_name(pathway)}*{partner}"
-                    _evaluate(steps, node.population, statement, {partner: (pathway.source, pathway.carries)}, only.get(node, ""))
+                    _evaluate(
+                        steps,
+                        node.population,
+                        statement,
+                        {partner: (pathway.source, pathway.carries)},
+                        only.get(node, ""),
+                    )
                 else:
                     if pathway.weights.inverts:
                         steps.append(StepSpec(kind="invert", of=pathway.name))
-                    steps.append(StepSpec(kind="transmit", of=pathway.name, accumulate=index > 0, only=only.get(node, "")))
+                    steps.append(
+                        StepSpec(kind="transmit", of=pathway.name, accumulate=index > 0, only=only.get(node, ""))
+                    )
         elif _is_shown(network, node.population) and node.variable == neuron.shown:
             steps.append(StepSpec(kind="show", of=node.population, nodes=(node.variable,)))
         elif neuron.shows != "one":
-            _evaluate(steps, node.population, f"{node.variable} = {neuron.expressions()[node.variable]}", {}, only.get(node, ""))
+            _evaluate(
+                steps,
+                node.population,
+                f"{node.variable} = {neuron.expressions()[node.variable]}",
+                {},
+                only.get(node, ""),
+            )
     return steps
 
 
-def _evaluate(steps: list[StepSpec], population: str, statement: str, reads: dict[str, tuple[str, str]], only: Only) -> None:
+def _evaluate(
+    steps: list[StepSpec], population: str, statement: str, reads: dict[str, tuple[str, str]], only: Only
+) -> None:
     if steps and steps[-1].kind == "evaluate" and steps[-1].of == population and steps[-1].only == only:
         last = steps.pop()
         steps.append(last.model_copy(update={"statements": (*last.statements, statement), "reads": last.reads | reads}))

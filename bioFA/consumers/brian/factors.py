@@ -33,7 +33,8 @@ def rests(expression: str, variable: str, parameters: set[str]) -> tuple[str, ..
         parameters: the names that are one number for the whole pathway.
 
     Returns:
-        The parameters that must all be 0, too, such as a decay; none where it is so whatever they are. None where it is never so.
+        The parameters that must all be 0, too, such as a decay; none where it is so whatever they are.
+        None where it is never so.
     """
     whole = str_to_sympy(expression)
     symbol = next((s for s in whole.free_symbols if s.name == variable), None)

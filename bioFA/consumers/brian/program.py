@@ -21,9 +21,11 @@ class _Data(BaseModel):
 
 
 class GroupSpec(_Data):
-    """A population: its variables (dimensionless, one a neuron), parameters with units, dynamics, and whether cells are excitatory or inhibitory.
+    """A population: its variables (dimensionless, one a neuron), parameters with units, dynamics,
+    and whether cells are excitatory or inhibitory.
 
-    `kept` are the state variables that no differential equation describes; `timed` says that it knows the time since the presentation began.
+    `kept` are the state variables that no differential equation describes;
+    `timed` says that it knows the time since the presentation began.
     """
 
     name: str
@@ -46,9 +48,9 @@ class PathwaySpec(_Data):
     `steps` (by the sign of what is gathered) and `normalised` how changes reach the weights. `masked`
     says that some synapses do not exist, `sign` which sign weights keep; `may_block`
     that it is large enough, that its source is a stimulus, shown anew in every step, that nobody else uses
-    its weights, and that nothing constrains them: then it may work in blocks of presentations, if its weights are fixed or their rule has the form for it.
-    `traces` are the drive and the time constant of each variable that its rule keeps at every synapse; `w_before` in a drive is the weight as
-    the step began.
+    its weights, and that nothing constrains them: then it may work in blocks of presentations, if its weights are fixed
+    or their rule has the form for it. `traces` are the drive and the time constant of each variable that its rule keeps
+    at every synapse; `w_before` in a drive is the weight as the step began.
     `event` says that only neurons that spike have anything to transmit, `by_pre` that the owner's
     matrix is stored with one row a presynaptic neuron, because the owner transmits events.
     """
@@ -87,16 +89,22 @@ class PathwaySpec(_Data):
 
     def learning_parameters(self) -> list[str]:
         """The parameters by which changes reach the weights."""
-        return [*(("low", "high") if self.bounded else ()), *(("batch",) if self.gathers else ()), *(("sign_step",) if self.steps else ())]
+        return [
+            *(("low", "high") if self.bounded else ()),
+            *(("batch",) if self.gathers else ()),
+            *(("sign_step",) if self.steps else ()),
+        ]
 
 
 class StepSpec(_Data):
     """One thing that is done in every time step.
 
-    restart   put the state of a population, or the traces of a pathway (`values`), back to their beginning as a presentation begins
+    restart   put the state of a population, or the traces of a pathway (`values`), back to their beginning as a
+              presentation begins
     draw      fill a population's random numbers (`nodes`) for this step
     clock     tell a population the time since this presentation began
-    show      load the row of this presentation, or of its bin, into a source's variable (`nodes`), or into the weights of a pathway
+    show      load the row of this presentation, or of its bin, into a source's variable (`nodes`), or into the weights
+              of a pathway
     invert    compute a pathway's weights as the pseudo-inverse of another's
     evaluate  run statements for every neuron of a population, which may read one-to-one
               partners in other populations (`reads`: local name -> population and variable)
@@ -106,11 +114,13 @@ class StepSpec(_Data):
     learn     one step of a pathway's plasticity rule: its weights, then its traces
     apply     make the changes that were gathered, where a batch ends
 
-    `only` names the steps in which what evaluate or transmit compute is read: `looks`, those in which plasticity or a record looks,
-    `last_step`, those in which a record does; all of them where it is empty.
+    `only` names the steps in which what evaluate or transmit compute is read: `looks`, those in which plasticity or a
+    record looks, `last_step`, those in which a record does; all of them where it is empty.
     """
 
-    kind: Literal["restart", "draw", "clock", "show", "invert", "evaluate", "test", "transmit", "record", "learn", "apply"]
+    kind: Literal[
+        "restart", "draw", "clock", "show", "invert", "evaluate", "test", "transmit", "record", "learn", "apply"
+    ]
     of: str = ""
     statements: tuple[str, ...] = ()
     reads: dict[str, tuple[str, str]] = {}

@@ -59,7 +59,9 @@ class Compiled:
         }
         self.engine: dict[str, object] = {"precision": precision, "pathways": self.binary.pathways}
         self._scratch = tempfile.TemporaryDirectory(prefix=SCRATCH, dir=scratch, ignore_cleanup_errors=True)
-        self._lasting = {id(table): table for split in instance.data.splits().values() for table in (split.inputs, split.targets)}
+        self._lasting = {
+            id(table): table for split in instance.data.splits().values() for table in (split.inputs, split.targets)
+        }
         self._tables: dict[int, list[tuple[str, Path]]] = {}
         self._masks = []
         for name, mask in instance.masks.items():
@@ -75,7 +77,12 @@ class Compiled:
                 self._masks.append(f"{population.name}.cell={path}")
 
     def segment(
-        self, state: Mapping[str, Array], feed: Feed, learning: bool, every: int | None = None, only: tuple[str, ...] | None = None,
+        self,
+        state: Mapping[str, Array],
+        feed: Feed,
+        learning: bool,
+        every: int | None = None,
+        only: tuple[str, ...] | None = None,
         rasters: bool = False,
     ) -> Segment:
         """Run a stretch of presentations; arguments and result as `Reference.segment`.
@@ -88,8 +95,15 @@ class Compiled:
         with tempfile.TemporaryDirectory(dir=self._scratch.name, ignore_cleanup_errors=True) as name:
             folder = Path(name)
             self._write_plan(folder, feed, learning, every, nodes, rasters)
-            parameters = {key: value * feed.rate if key.endswith((".learning_rate", ".sign_step")) else value for key, value in self.parameters.items()}
-            arguments = [f"{key}={value!r}" for key, value in parameters.items() if key in self.binary.arrays or key.endswith(".r")]
+            parameters = {
+                key: value * feed.rate if key.endswith((".learning_rate", ".sign_step")) else value
+                for key, value in self.parameters.items()
+            }
+            arguments = [
+                f"{key}={value!r}"
+                for key, value in parameters.items()
+                if key in self.binary.arrays or key.endswith(".r")
+            ]
             arguments += self._masks
             carried = {key: array for key, array in state.items() if key in self.binary.arrays}
             for key, array in carried.items():
@@ -102,23 +116,46 @@ class Compiled:
                 for key, array in carried.items()
             }
             recording = self._read_records(folder, feed.recorded(every), nodes)
-            raster = {p.name: self._read_raster(folder, p, feed.presentations) for p in self.network.spiking()} if rasters else {}
+            raster = (
+                {p.name: self._read_raster(folder, p, feed.presentations) for p in self.network.spiking()}
+                if rasters
+                else {}
+            )
         return Segment({**state, **final}, recording, raster)
 
     def _stored(self, key: str, array: Array) -> Array:
         """A matrix as the program stores it, and back: what transmits events is stored by source, then target."""
         return array.T if array.ndim == 2 and self.binary.pathways.get(key.rpartition(".")[0]) == "events" else array
 
-    def _write_plan(self, folder: Path, feed: Feed, learning: bool, every: int, nodes: list[Node], rasters: bool) -> None:
-        lines = [f"parent {os.getpid()}", f"presentations {feed.presentations}", f"steps {self.protocol.steps}",
-                 f"shown {self.protocol.shown_steps}", f"rasters {int(rasters)}", *(f"key {name} {key}" for name, key in feed.keys.items()),
-                 f"onset {self.protocol.onset_steps}",
-                 f"first {feed.start}", f"every {every}", f"learning {int(learning)}", *(f"record {node}" for node in nodes)]
-        lines += [f"frozen {self.numbers[pathway.name]}" for pathway in self.network.plastic() if not feed.learns(pathway.name)]
+    def _write_plan(
+        self, folder: Path, feed: Feed, learning: bool, every: int, nodes: list[Node], rasters: bool
+    ) -> None:
+        lines = [
+            f"parent {os.getpid()}",
+            f"presentations {feed.presentations}",
+            f"steps {self.protocol.steps}",
+            f"shown {self.protocol.shown_steps}",
+            f"rasters {int(rasters)}",
+            *(f"key {name} {key}" for name, key in feed.keys.items()),
+            f"onset {self.protocol.onset_steps}",
+            f"first {feed.start}",
+            f"every {every}",
+            f"learning {int(learning)}",
+            *(f"record {node}" for node in nodes),
+        ]
+        lines += [
+            f"frozen {self.numbers[pathway.name]}"
+            for pathway in self.network.plastic()
+            if not feed.learns(pathway.name)
+        ]
         for name, table in feed.tables.items():
             rows = folder / f"{name}.rows"
             _write(rows, np.asarray(feed.rows[name], dtype=np.int64))
-            lines += [f"bins {name} {table.shape[1] if len(table.shape) == 3 else 1}", f"rows {name} {rows}", *(f"{part} {name} {path}" for part, path in self._table(folder / name, table))]
+            lines += [
+                f"bins {name} {table.shape[1] if len(table.shape) == 3 else 1}",
+                f"rows {name} {rows}",
+                *(f"{part} {name} {path}" for part, path in self._table(folder / name, table)),
+            ]
         (folder / "plan.txt").write_text("\n".join(lines) + "\n")
 
     def _table(self, place: Path, table: Table) -> list[tuple[str, Path]]:
@@ -143,8 +180,10 @@ class Compiled:
         done = call(command, self.binary.folder, {"LD_BIND_NOW": "1"})
         if done.returncode == -signal.SIGILL:
             cache.forget(self.binary)
-            raise WrongProcessor("the compiled program holds instructions that this processor lacks, so it was taken out of the cache. Run again to build it here, "
-                                 "or set BIOFA_PORTABLE=1 to build it for any processor of this kind.")
+            raise WrongProcessor(
+                "the compiled program holds instructions that this processor lacks, so it was taken out of the cache."
+                " Run again to build it here, or set BIOFA_PORTABLE=1 to build it for any processor of this kind."
+            )
         if done.returncode != 0 or done.stderr.strip() or "error" in done.stdout.lower():
             words = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()
             raise ProgramFailed(f"the compiled program failed (exit code {done.returncode}): {words[0]}")
@@ -152,24 +191,37 @@ class Compiled:
     def _prove(self, folder: Path, feed: Feed, parameters: Mapping[str, float]) -> None:
         """Refuse a stretch that did not reach its end, or ran with other parameters than given."""
         done = folder / "done.txt"
-        if not done.is_file() or done.read_text().split() != ["finished", str(feed.presentations * self.protocol.steps)]:
-            raise IncompleteRun(f"the compiled program stopped before the last of {feed.presentations} presentations. Run it again.")
+        if not done.is_file() or done.read_text().split() != [
+            "finished",
+            str(feed.presentations * self.protocol.steps),
+        ]:
+            raise IncompleteRun(
+                f"the compiled program stopped before the last of {feed.presentations} presentations. Run it again."
+            )
         for key, value in parameters.items():
             if key in self.binary.arrays:
                 found = float(self._read(folder, self.binary.arrays[key], (1,))[0])
                 if found != self.dtype.type(value):
-                    raise IncompleteRun(f"the compiled program ran with {key} = {found!r} instead of {value!r}, so its result does not count.")
+                    raise IncompleteRun(
+                        f"the compiled program ran with {key} = {found!r} instead of {value!r}, so its result does not"
+                        " count."
+                    )
 
     def _read_records(self, folder: Path, at: Array, nodes: list[Node]) -> Recording:
         sizes = {str(node): self.network.population(node.population).size for node in nodes}
-        return Recording(at, {name: self._read(folder, f"{name}.record", (len(at), size)) for name, size in sizes.items()})
+        return Recording(
+            at, {name: self._read(folder, f"{name}.record", (len(at), size)) for name, size in sizes.items()}
+        )
 
     def _read_raster(self, folder: Path, population: Population, presentations: int) -> Array:
         path = folder / f"{population.name}.s.raster"
         shape = (presentations, self.protocol.steps, population.size)
         raster = np.fromfile(path, np.uint8) if path.is_file() else np.empty(0, np.uint8)
         if len(raster) != math.prod(shape):
-            raise DiskFull(f"the compiled program did not finish writing: {path.name} has {len(raster)} bytes, expected {math.prod(shape)}. {_room(folder)}")
+            raise DiskFull(
+                f"the compiled program did not finish writing: {path.name} has {len(raster)} bytes, expected"
+                f" {math.prod(shape)}. {_room(folder)}"
+            )
         return raster.reshape(shape)
 
     def _read(self, folder: Path, name: str, shape: tuple[int, ...]) -> Array:
@@ -181,7 +233,9 @@ class Compiled:
         size = path.stat().st_size if path.is_file() else None
         if size != expected:
             found = "is missing" if size is None else f"has {size} bytes"
-            raise DiskFull(f"the compiled program did not finish writing: {name} {found}, expected {expected}. {_room(folder)}")
+            raise DiskFull(
+                f"the compiled program did not finish writing: {name} {found}, expected {expected}. {_room(folder)}"
+            )
         return np.fromfile(path, self.dtype).astype(float, copy=False).reshape(shape)
 
 

@@ -1,9 +1,12 @@
-"""`python -m bioFA.consumers.brian.server SOCKET`: have Brian2 write C++ projects in forks of one process that has imported it.
+"""`python -m bioFA.consumers.brian.server SOCKET`:
+have Brian2 write C++ projects in forks of one process that has imported it.
 
-`import brian2` is a third of a cold build's processor time; where many different networks are built, as in a test suite, it is paid once.
-A client is a process whose `BIOFA_BUILD_SERVER` names the socket (`compile.py`). A request is a line of JSON, `{"folder": ..., "sources": ...}`:
-the folder holds `program.json` and is where the project goes; `sources` is the digest of the code that writes it. The answer is
-`{"exit": 0, "stderr": ""}`, or `{"exit": null}` where the server was started from other code. It ends with the process that started it.
+`import brian2` is a third of a cold build's processor time; where many different networks are built, as in a test
+suite, it is paid once.
+A client is a process whose `BIOFA_BUILD_SERVER` names the socket (`compile.py`). A request is a line of JSON,
+`{"folder": ..., "sources": ...}`: the folder holds `program.json` and is where the project goes; `sources` is the
+digest of the code that writes it. The answer is `{"exit": 0, "stderr": ""}`, or `{"exit":
+null}` where the server was started from other code. It ends with the process that started it.
 """
 
 from __future__ import annotations
@@ -38,7 +41,9 @@ def serve(path: str) -> None:
             connection, _ = listening.accept()
             with connection:
                 request = json.loads(connection.makefile().readline() or "{}")
-                answer = _build(Path(request["folder"])) if request.get("sources") == ours else {"exit": None, "stderr": ""}
+                answer = (
+                    _build(Path(request["folder"])) if request.get("sources") == ours else {"exit": None, "stderr": ""}
+                )
                 connection.sendall(json.dumps(answer).encode() + b"\n")
 
 

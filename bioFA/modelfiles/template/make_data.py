@@ -1,4 +1,5 @@
-"""Write data.csv: points on three arms of a spiral, which no single layer can tell apart. Put your own data in its place."""
+"""Write data.csv: points on three arms of a spiral, which no single layer can tell apart.
+Put your own data in its place."""
 
 import csv
 
