@@ -2,6 +2,7 @@
 by whichever worker comes first."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,18 +20,39 @@ settings.load_profile("biofa")
 
 
 def pytest_configure(config):
-    """Start one process that has imported Brian2, for the builds of all workers;
-    the tests of builds themselves go without it."""
+    """Have builds cost less: for all workers, one process imports Brian2, and the compiler parses each header once."""
     if not hasattr(config, "workerinput") and not config.option.collectonly and "BIOFA_BUILD_SERVER" not in os.environ:
-        os.environ["BIOFA_BUILD_SERVER"] = str(Path(tempfile.mkdtemp(prefix="biofa-")) / "build")
-        command = [sys.executable, "-P", "-m", "bioFA.consumers.brian.server", os.environ["BIOFA_BUILD_SERVER"]]
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        config.of_builds = Path(tempfile.mkdtemp(prefix="biofa-"))
+        _serve_builds(config.of_builds / "build")
+        _parse_headers_once(config.of_builds)
+
+
+def pytest_unconfigure(config):
+    """Remove the parsed headers."""
+    if hasattr(config, "of_builds"):
+        shutil.rmtree(config.of_builds, ignore_errors=True)
+
+
+def _serve_builds(socket):
+    os.environ["BIOFA_BUILD_SERVER"] = str(socket)
+    command = [sys.executable, "-P", "-m", "bioFA.consumers.brian.server", str(socket)]
+    subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _parse_headers_once(folder):
+    """Put `compiler/g++` before the real one, where that is GCC."""
+    real = shutil.which("g++")
+    version = subprocess.run([real, "--version"], capture_output=True, text=True).stdout if real else ""
+    if "Free Software Foundation" in version:
+        path = os.pathsep.join([str(Path(__file__).parent / "compiler"), os.environ["PATH"]])
+        os.environ |= {"BIOFA_TEST_COMPILER": real, "BIOFA_TEST_HEADERS": str(folder), "PATH": path}
 
 
 @pytest.fixture
 def cold_builds(monkeypatch):
-    """Builds as on a user's machine: Brian2 is imported in a process of its own."""
+    """Builds as on a user's machine: Brian2 is imported in a process of its own, and every header is parsed."""
     monkeypatch.setenv("BIOFA_BUILD_SERVER", "")
+    monkeypatch.delenv("BIOFA_TEST_HEADERS", raising=False)
 
 
 @pytest.fixture(scope="session", autouse=True)

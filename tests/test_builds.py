@@ -1,0 +1,78 @@
+"""Builds in the tests cost less than a user's (conftest.py), and make the same programs."""
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+
+import pytest
+import systems
+
+from bioFA.consumers.brian.cache import build
+from bioFA.consumers.brian.compile import flags, generate
+from bioFA.consumers.brian.compose import make_program
+from bioFA.errors import TranslationFailed
+
+pytestmark = pytest.mark.compiled
+
+
+@pytest.fixture(scope="module")
+def program():
+    return make_program(systems.held("np"))
+
+
+@pytest.fixture
+def server(tmp_path):
+    """The socket of a server of builds that has seen no network yet."""
+    socket = tmp_path / "build"
+    process = subprocess.Popen([sys.executable, "-P", "-m", "bioFA.consumers.brian.server", str(socket)])
+    while not socket.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    yield socket
+    process.kill()
+    process.wait()
+
+
+def test_a_build_as_on_a_users_machine_writes_what_the_server_writes_after_other_networks(
+    program, server, cold_builds, tmp_path, monkeypatch,
+):
+    monkeypatch.setenv("BIOFA_CACHE", str(tmp_path / "cache"))
+    cold = build(program)
+    assert not cold.cached
+    monkeypatch.setenv("BIOFA_BUILD_SERVER", str(server))
+    for name, other in {"first": make_program(systems.mixed_tissue()), "then": program}.items():
+        (tmp_path / name).mkdir()
+        generate(other, tmp_path / name)
+    ours = [path.relative_to(cold.folder) for path in cold.folder.rglob("*.*") if path.suffix in {".cpp", ".h"}]
+    ours = [path for path in ours if path.name not in {"steps.cpp", "rest.cpp"}]
+    assert len(ours) > 20
+    assert [path for path in ours if (tmp_path / "then" / path).read_bytes() != (cold.folder / path).read_bytes()] == []
+
+
+def test_a_server_begins_anew_after_a_network_that_brian2_refuses(program, server, tmp_path, monkeypatch):
+    monkeypatch.setenv("BIOFA_BUILD_SERVER", str(server))
+    rules = [{"equations": pathway.equations.replace("=", "= strange *", 1)} for pathway in program.pathways]
+    pathways = tuple(p.model_copy(update=rule) for p, rule in zip(program.pathways, rules, strict=True))
+    with pytest.raises(TranslationFailed, match="could not translate"):
+        generate(program.model_copy(update={"pathways": pathways}), tmp_path)
+    while not server.exists():
+        time.sleep(0.01)
+    generate(program, tmp_path)
+    assert (tmp_path / "written.json").is_file()
+
+
+@pytest.mark.skipif("BIOFA_TEST_COMPILER" not in os.environ, reason="the compiler is not GCC")
+def test_parsed_headers_change_no_byte_of_the_steps(program, tmp_path, monkeypatch):
+    monkeypatch.setenv("BIOFA_CACHE", str(tmp_path / "cache"))
+    folder = build(program).folder
+    monkeypatch.setenv("BIOFA_TEST_HEADERS", str(tmp_path / "headers"))
+    (tmp_path / "headers").mkdir()
+    include = shlex.split((folder / "makefile").read_text().split("OPTIMISATIONS =", 1)[1].splitlines()[0])
+    objects = {}
+    for name in ("g++", os.environ["BIOFA_TEST_COMPILER"]):
+        subprocess.run([name, *include, *flags(), "-I.", "-c", "steps.cpp", "-o", "steps.o"], cwd=folder, check=True)
+        objects[name] = (folder / "steps.o").read_bytes()
+    assert (tmp_path / "headers" / "steps" / "headers.h.gch").is_file()
+    assert len(set(objects.values())) == 1
