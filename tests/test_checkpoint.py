@@ -26,6 +26,7 @@ from bioFA.errors import (
 )
 from bioFA.runs import checkpoint, provenance
 from bioFA.runs.checkpoint import Run, Stretch, begin, is_unfinished, refuse_taken, reopen
+from bioFA.system import locks
 
 
 @pytest.fixture
@@ -290,7 +291,7 @@ def test_a_second_process_is_refused(tmp_path, run):
     with begin(tmp_path / "r", run, {}) as kept:
         with pytest.raises(PlaceBusy) as refusal, reopen(tmp_path / "r"):
             pass
-        who = checkpoint.holder(tmp_path / "r" / "checkpoint" / "lock")
+        who = locks.holder(tmp_path / "r" / "checkpoint" / "lock")
         assert str(refusal.value) == (
             f"another process is running in '{tmp_path / 'r'}' now ({who}). Wait for it, or give another folder. "
             f"If it is on a machine that is gone: biofa resume {tmp_path / 'r'} --force"
@@ -357,11 +358,11 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path, run, monkeypatch):
     )
     folder = begun(tmp_path / "r", run)
 
-    def refuse(path, wait):
-        assert not wait
+    def refuse(path, shared, wait):
+        assert (shared, wait) == (False, False)
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(checkpoint, "hold", refuse)
+    monkeypatch.setattr(locks, "hold", refuse)
     with pytest.raises(CannotWrite) as refusal, reopen(folder):
         pass
     assert (
@@ -460,7 +461,7 @@ def test_a_run_of_another_format_is_refused(tmp_path, run):
         pass
     assert (
         str(refusal.value)
-        == f"'{path}' was written by another bioFA (format 2; this one reads 1). Go on with that one."
+        == f"'{path}' was written by a newer bioFA (format 2; this one reads up to 1). Go on with that one."
     )
 
 

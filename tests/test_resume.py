@@ -308,7 +308,7 @@ def changed_entry(folder, **changes):
 
 def test_a_run_of_another_bioFA_is_refused(tmp_path):
     changed_entry(stopped(small(), tmp_path), format=checkpoint.FORMAT + 1)
-    with pytest.raises(FileError, match=r"another bioFA \(format 2; this one reads 1\)"):
+    with pytest.raises(FileError, match=r"a newer bioFA \(format 2; this one reads up to 1\)"):
         bioFA.resume(tmp_path)
 
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bioFA.errors import CannotWrite, DamagedFile, ModelError, NoCounterpart, PlaceTaken, UnknownPart, WrongVersion
+from bioFA.errors import CannotWrite, DamagedFile, ModelError, NoCounterpart, PlaceTaken, UnknownPart
 from bioFA.experiment import Experiment, Protocol
 from bioFA.instance import draw
 from bioFA.ledger import Ledger as Ledger
@@ -29,6 +29,7 @@ from bioFA.modelfiles import toml
 from bioFA.network import Network, Pathway, Population
 from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.rate_source import RateSource
+from bioFA.runs.provenance import refuse_format
 from bioFA.runs.trained import STATE, Trained
 from bioFA.tasks.linear_teacher import LinearTeacher
 from bioFA.weights import FromFile, Identity, Values
@@ -216,11 +217,7 @@ def annotated(noted: Mapping[str, Any], held: Mapping[str, Array], path: Path) -
         FileError: if the annotation is damaged, was written by a newer bioFA, or does not fit the arrays.
     """
     try:
-        if int(noted["format"]) > ANNOTATION_FORMAT:
-            raise WrongVersion(
-                f"'{path}' was written by a newer bioFA (annotation {noted['format']}; this one reads up to"
-                f" {ANNOTATION_FORMAT}). Update bioFA."
-            )
+        refuse_format(path, int(noted["format"]), ANNOTATION_FORMAT, "annotation")
         experiment = toml.loads(str(noted["experiment"]))
         state = {str(name): np.asarray(array, dtype=float) for name, array in noted["state"].items()} | dict(held)
         trained = Trained(experiment, int(noted["seed"]), int(noted["presentations"]), state)

@@ -23,10 +23,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bioFA.errors import DamagedFile, NoSuchFile, UnsafePath, WrongVersion
+from bioFA.errors import DamagedFile, NoSuchFile, UnsafePath
 from bioFA.exchange.base import MODEL, Exported, Imported
 from bioFA.experiment import Experiment
 from bioFA.modelfiles import toml
+from bioFA.runs.provenance import refuse_format
 from bioFA.runs.result import RESULT, Result, load_result
 from bioFA.runs.trained import sha256
 
@@ -118,15 +119,12 @@ def check(path: Path) -> int:
     try:
         # of bytes, json would also read UTF-16 and 32
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        listed, format = {str(name): str(digest) for name, digest in manifest["files"].items()}, int(manifest["format"])
+        refuse_format(path, manifest["format"], FORMAT, "bundle")
+        listed = {str(name): str(digest) for name, digest in manifest["files"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DamagedFile(
             f"'{path}' is no bundle, or its {MANIFEST} is damaged ({error}). Give a folder that 'biofa bundle' wrote."
         ) from None
-    if format > FORMAT:
-        raise WrongVersion(
-            f"'{path}' was written by a newer bioFA (bundle {format}; this one reads up to {FORMAT}). Update bioFA."
-        )
     if found := next(path.rglob(PREFERENCES), None):
         raise UnsafePath(
             f"'{found}' lies in the bundle. Brian2 runs what stands in such a file when it is imported, and bioFA"

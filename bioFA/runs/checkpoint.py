@@ -17,13 +17,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import shlex
 import shutil
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,7 +34,6 @@ from bioFA.consumers.base import Recording
 from bioFA.errors import (
     AlreadyFinished,
     CannotWrite,
-    ChangedSince,
     DamagedFile,
     FileError,
     NoSuchFile,
@@ -44,21 +42,20 @@ from bioFA.errors import (
     TakenOver,
     UnknownPart,
     Unreadable,
-    WrongVersion,
 )
 from bioFA.experiment import Experiment
 from bioFA.modelfiles import toml
 from bioFA.runs import provenance
 from bioFA.runs.result import RESULT
+from bioFA.system import sealed_json
 from bioFA.system.atomic import remove_partial, sync, written_whole
-from bioFA.system.locks import Held, hold, holder, take_over
+from bioFA.system.locks import Held, hold_folder
 from bioFA.system.sealed_hdf5 import is_whole, sealed
 
 Array = np.ndarray
 FORMAT = 1
 FOLDER, LOCK, RUN = "checkpoint", "lock", "run.json"
-DECIDING = ("bioFA", "brian2", "numpy")
-"""Packages whose version decides the numbers of a run."""
+DECIDING = provenance.DECIDING
 INTERVAL, LARGEST = 1.0, 16 * 1024**2
 """A stretch waits to be written for at most so many seconds, while those that wait have at most so many bytes."""
 
@@ -202,12 +199,12 @@ def begin(folder: Path, run: Run, state: Mapping[str, Array]) -> Iterator[Checkp
     """
     refuse_taken(folder)
     made = [place for place in (folder, *folder.parents) if not place.exists()]
+    remedy = "Give a folder of your own."
     try:
         (folder / FOLDER).mkdir(parents=True, exist_ok=True)
-        lock = hold(folder / FOLDER / LOCK, wait=False)
     except OSError as error:
-        raise CannotWrite(f"'{folder}' cannot be written ({error.strerror}). Give a folder of your own.") from None
-    with _or_refused(lock, folder) as held:
+        raise CannotWrite(f"'{folder}' cannot be written ({error.strerror}). {remedy}") from None
+    with _hold(folder, remedy) as held:
         refuse_taken(folder)  # once more, since another process may have been first
         checkpoint = Checkpoint(folder, run, 0, held, made)
         try:
@@ -232,7 +229,7 @@ def reopen(folder: Path, force: bool = False) -> Iterator[Checkpoint]:
     it can write nothing there any more.
 
     Raises:
-        FileError: if there is no unfinished run, it is damaged or from another bioFA, or another process runs it.
+        FileError: if there is no unfinished run, it is damaged or from a newer bioFA, or another process runs it.
     """
     if not is_unfinished(folder):
         if (folder / RESULT).is_file():
@@ -241,16 +238,8 @@ def reopen(folder: Path, force: bool = False) -> Iterator[Checkpoint]:
             f"there is no run in '{folder}'. Give the folder of a run that was stopped, or begin one with 'biofa run"
             f" MODEL --out {folder}'."
         )
-    try:
-        lock = hold(folder / FOLDER / LOCK, wait=False)
-        if lock is None and force:
-            take_over(folder / FOLDER / LOCK)
-            lock = hold(folder / FOLDER / LOCK, wait=False)
-    except OSError as error:
-        raise CannotWrite(
-            f"'{folder}' cannot be written ({error.strerror}). Make it writable to go on with its run."
-        ) from None
-    with _or_refused(lock, folder) as held:
+    lock = folder / FOLDER / LOCK
+    with _hold(folder, "Make it writable to go on with its run.", (lock,) if force else ()) as held:
         if not is_unfinished(folder):
             raise AlreadyFinished(f"the run in '{folder}' has just been finished by another process.")
         run = _read_run(folder)
@@ -287,15 +276,9 @@ def refuse_taken(folder: Path) -> None:
         raise PlaceTaken(f"'{folder}' already holds a result ({RESULT}). Give another folder, or remove that one.")
 
 
-@contextmanager
-def _or_refused(lock: Held | None, folder: Path) -> Iterator[Held]:
-    if lock is None:
-        raise PlaceBusy(
-            f"another process is running in '{folder}' now ({holder(folder / FOLDER / LOCK)}). Wait for it, or give"
-            f" another folder. If it is on a machine that is gone: biofa resume {shlex.quote(str(folder))} --force"
-        )
-    with lock:
-        yield lock
+def _hold(folder: Path, remedy: str, take: Sequence[Path] = ()) -> AbstractContextManager[Held]:
+    """Hold the folder of a run."""
+    return hold_folder(folder, folder / FOLDER / LOCK, "is running in", remedy, take=take)
 
 
 @contextmanager
@@ -332,11 +315,9 @@ def _clean(folder: Path, count: int) -> None:
 
 def _write_run(folder: Path, run: Run) -> None:
     fields = {f.name: getattr(run, f.name) for f in dataclasses.fields(run)} | {"experiment": toml.kept(run.experiment)}
-    text = json.dumps(fields, sort_keys=True)
-    entry = {"format": FORMAT, "sha256": hashlib.sha256(text.encode()).hexdigest(), "run": text}
     try:
         with written_whole(folder / FOLDER / RUN) as partial:
-            partial.write_text(json.dumps(entry))
+            sealed_json.write(partial, "run", fields, format=FORMAT)
     except OSError as error:
         raise CannotWrite(
             f"'{folder / FOLDER}' cannot be written: {error}. Make space, or give another folder."
@@ -346,28 +327,16 @@ def _write_run(folder: Path, run: Run) -> None:
 def _read_run(folder: Path) -> Run:
     path = folder / FOLDER / RUN
     try:
-        entry = json.loads(path.read_bytes())
-        if entry["format"] != FORMAT:
-            raise WrongVersion(
-                f"'{path}' was written by another bioFA (format {entry['format']}; this one reads {FORMAT}). Go on with"
-                " that one."
-            )
-        if hashlib.sha256(entry["run"].encode()).hexdigest() != entry["sha256"]:
-            raise ValueError("its checksum is wrong")
-        fields = json.loads(entry["run"])
+        entry = sealed_json.load(path)
+        provenance.refuse_format(path, entry.get("format"), FORMAT, remedy="Go on with that one.")
+        fields = sealed_json.content(entry, "run")
         run = Run(**(fields | {"experiment": toml.loads(fields["experiment"])}))
     except UnknownPart as error:
         raise error.within(f"'{path}': ") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedFile(f"'{path}' is damaged ({error}). Remove '{folder}' and run the experiment again.") from None
-    here = provenance.versions()
-    for package in DECIDING:
-        if run.versions.get(package) != here[package] and not (package == "brian2" and run.backend == "numpy"):
-            raise ChangedSince(
-                f"the run in '{folder}' was begun with {package} {run.versions.get(package)}; here is {here[package]},"
-                f" which may give other numbers. Go on with {package} {run.versions.get(package)}, or run it again in"
-                " another folder."
-            )
+    but = ("brian2",) if run.backend == "numpy" else ()
+    provenance.refuse_other_versions(run.versions, f"the run in '{folder}'", "run it again in another folder", but)
     return run
 
 

@@ -8,12 +8,17 @@ import importlib.metadata
 import json
 import os
 import platform
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from bioFA.errors import ChangedSince, WrongVersion
 from bioFA.experiment import Experiment
 from bioFA.modelfiles import toml
 
 PACKAGES = ("bioFA", "brian2", "numpy", "pydantic", "h5py")
+DECIDING = ("bioFA", "brian2", "numpy")
+"""Packages whose version decides the numbers of a run."""
 
 
 def versions() -> dict[str, str]:
@@ -25,6 +30,42 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             found[package] = "not installed"
     return found
+
+
+def refuse_other_versions(known: Mapping[str, str], what: str, instead: str, but: tuple[str, ...] = ()) -> None:
+    """Refuse to continue what other versions of the packages that decide its numbers began.
+
+    Args:
+        known: the versions of all packages as it began.
+        what: what is continued, such as `"the run in 'x'"`.
+        instead: what else can be done.
+        but: packages that do not matter here.
+
+    Raises:
+        ChangedSince: naming the package and both versions.
+    """
+    here = versions()
+    for package in DECIDING:
+        if known.get(package) != here[package] and package not in but:
+            raise ChangedSince(
+                f"{what} was begun with {package} {known.get(package)}; here is {here[package]}, which may give other "
+                f"numbers. Go on with {package} {known.get(package)}, or {instead}."
+            )
+
+
+def refuse_format(path: Path, found: Any, newest: int, name: str = "format", remedy: str = "Update bioFA.") -> None:
+    """Refuse a file in a format that this bioFA does not read.
+
+    Raises:
+        WrongVersion: if a newer bioFA wrote it.
+        ValueError: if it is no number of a format.
+    """
+    if not isinstance(found, int) or found < 1:
+        raise ValueError("its format is wrong")
+    if found > newest:
+        raise WrongVersion(
+            f"'{path}' was written by a newer bioFA ({name} {found}; this one reads up to {newest}). {remedy}"
+        )
 
 
 def collect(experiment: Experiment, started: str) -> dict[str, Any]:

@@ -19,16 +19,14 @@ import numpy as np
 from bioFA.analysis.alignment import alignment_angle, angles, norm_ratio, pseudoinverse_angle
 from bioFA.analysis.spikes import spike_statistics
 from bioFA.consumers.base import Recording
-from bioFA.errors import DamagedFile, ModelError, NoSuchFile, UnknownPart, WrongVersion
 from bioFA.experiment import Experiment
 from bioFA.modelfiles import toml
 from bioFA.network import Pathway
 from bioFA.optional import require
 from bioFA.repr_html import shown
 from bioFA.runs.activity import Activity
-from bioFA.runs.trained import Trained, new_file, read_state, refuse_of_others, sha256
-from bioFA.system.sealed_hdf5 import refuse_changed
-from bioFA.system.untrusted_hdf5 import inspect
+from bioFA.runs.provenance import refuse_format
+from bioFA.runs.trained import Trained, new_file, opened, read_state, refuse_of_others, sha256
 from bioFA.tasks.base import named
 
 if TYPE_CHECKING:
@@ -38,6 +36,7 @@ Array = np.ndarray
 FORMAT = 1
 RESULT = "result.h5"
 """What a run's result is called in its folder."""
+FROM_RUN = f"Give the {RESULT} that 'biofa run' wrote."
 UNEQUAL = 2.0
 """Classes are unequal where one has so many times as many examples as another."""
 LAST_EXAMPLES = 50
@@ -472,42 +471,27 @@ def load_result(path: str | Path, trusted: bool = False) -> Result:
     Raises:
         FileError: if it is missing, damaged, malformed or from a newer bioFA.
     """
-    if not Path(path).is_file():
-        raise NoSuchFile(f"there is no result file '{path}'. Give the result.h5 that 'biofa run' wrote.")
-    try:
-        refuse_changed(Path(path))
-        if not trusted:
-            inspect(path)
-        with h5py.File(path, "r") as file:
-            if file.attrs["format"] > FORMAT:
-                raise WrongVersion(
-                    f"'{path}' was written by a newer bioFA (format {file.attrs['format']}; this one reads up to"
-                    f" {FORMAT}). Update bioFA."
-                )
-            recording, snapshots, state = (
-                {n: file[g][n][()] for n in file[g]} for g in ("recording", "snapshots", "state")
-            )
-            return Result(
-                experiment=toml.loads(file.attrs["experiment"], beside=Path(path).parent),
-                seed=int(file.attrs["seed"]),
-                backend=str(file.attrs["backend"]),
-                presentations=int(file.attrs["presentations"]),
-                targets=recording.pop("targets"),
-                recording=Recording(recording.pop("at"), recording),
-                snapshots_at=snapshots.pop("at"),
-                snapshots=snapshots,
-                evaluations=tuple(json.loads(file.attrs["evaluations"])),
-                state=state,
-                timing=json.loads(file.attrs["timing"]),
-                provenance=json.loads(file.attrs["provenance"]),
-                findings=tuple(Finding(**row) for row in json.loads(file.attrs.get("findings", "[]"))),
-                firing_rates=json.loads(file.attrs.get("firing_rates", "{}")),
-                activity=_read_activity(file),
-            )
-    except UnknownPart as error:
-        raise error.within(f"'{path}': ") from None
-    except (OSError, KeyError, TypeError, ValueError, ModelError) as error:
-        raise DamagedFile(f"'{path}' is not a whole result file ({error}). Run the experiment again.") from None
+    with opened(path, "result", FROM_RUN, trusted) as file:
+        refuse_format(Path(path), int(file.attrs["format"]), FORMAT)
+        groups = (file[name] for name in ("recording", "snapshots", "state"))
+        recording, snapshots, state = ({name: array[()] for name, array in group.items()} for group in groups)
+        return Result(
+            experiment=toml.loads(file.attrs["experiment"], beside=Path(path).parent),
+            seed=int(file.attrs["seed"]),
+            backend=str(file.attrs["backend"]),
+            presentations=int(file.attrs["presentations"]),
+            targets=recording.pop("targets"),
+            recording=Recording(recording.pop("at"), recording),
+            snapshots_at=snapshots.pop("at"),
+            snapshots=snapshots,
+            evaluations=tuple(json.loads(file.attrs["evaluations"])),
+            state=state,
+            timing=json.loads(file.attrs["timing"]),
+            provenance=json.loads(file.attrs["provenance"]),
+            findings=tuple(Finding(**row) for row in json.loads(file.attrs.get("findings", "[]"))),
+            firing_rates=json.loads(file.attrs.get("firing_rates", "{}")),
+            activity=_read_activity(file),
+        )
 
 
 def read_weights(path: str | Path) -> tuple[dict[str, Array], str]:
@@ -517,19 +501,9 @@ def read_weights(path: str | Path) -> tuple[dict[str, Array], str]:
         FileError: if it is no result file, or a damaged one.
     """
     refuse_of_others(Path(path))
-    if not Path(path).is_file():
-        raise NoSuchFile(f"there is no result file '{path}'. Give the {RESULT} that 'biofa run' wrote.")
-    try:
-        refuse_changed(Path(path))
-        digest = sha256(path)
-        inspect(path)
-        with h5py.File(path, "r") as file:
-            weights = {name: array for name, array in read_state(file, Path(path)).items() if name.endswith(".w")}
-    except (OSError, KeyError) as error:
-        raise DamagedFile(
-            f"'{path}' is not a whole result file ({error}). Give the {RESULT} that 'biofa run' wrote."
-        ) from None
-    return weights, digest
+    with opened(path, "result", FROM_RUN) as file:
+        weights = {name: array for name, array in read_state(file, Path(path)).items() if name.endswith(".w")}
+    return weights, sha256(path)
 
 
 def _read_activity(file: h5py.File) -> Activity | None:

@@ -119,32 +119,46 @@ def load_trained(path: str | Path) -> Trained:
         FileError: if it is missing, or is neither.
     """
     refuse_of_others(Path(path))
-    if not Path(path).is_file():
-        raise NoSuchFile(
-            f"there is no file '{path}'. Give the result.h5 that 'biofa run' wrote, or the {STATE} of 'biofa import'."
+    remedy = f"Give the result.h5 that 'biofa run' wrote, or the {STATE} of 'biofa import'."
+    with opened(path, "result or state", remedy) as file:
+        state = read_state(file, Path(path)) if "state" in file else {}
+        kept = json.loads(file.attrs.get("provenance", "{}")).get("data_sha256", "")
+        return Trained(
+            toml.loads(file.attrs["experiment"], beside=Path(path).parent),
+            int(file.attrs["seed"]),
+            int(file.attrs["presentations"]),
+            state,
+            kept,
         )
+
+
+@contextmanager
+def opened(path: str | Path, what: str, remedy: str, trusted: bool = False) -> Iterator[h5py.File]:
+    """Open a stored HDF5 file to read it: what was written, and, unless trusted, walked by another process first.
+
+    What goes wrong with its content while it is open is said to be damage.
+
+    Args:
+        path: the file.
+        what: what it must be, such as `"result"`.
+        remedy: what to do where it is not.
+        trusted: whether no other process need walk it (`bioFA.system.untrusted_hdf5`), which takes about 0.2 s.
+
+    Raises:
+        FileError: if it is missing, damaged or malformed.
+    """
+    if not Path(path).is_file():
+        raise NoSuchFile(f"there is no {what} file '{path}'. {remedy}")
     try:
         refuse_changed(Path(path))
-        inspect(path)
+        if not trusted:
+            inspect(path)
         with h5py.File(path, "r") as file:
-            state = read_state(file, Path(path)) if "state" in file else {}
-            kept = json.loads(file.attrs.get("provenance", "{}")).get("data_sha256", "")
-            return Trained(
-                toml.loads(file.attrs["experiment"], beside=Path(path).parent),
-                int(file.attrs["seed"]),
-                int(file.attrs["presentations"]),
-                state,
-                kept,
-            )
-    except WrongData:
-        raise
+            yield file
     except UnknownPart as error:
         raise error.within(f"'{path}': ") from None
     except (OSError, KeyError, TypeError, ValueError, ModelError) as error:
-        raise DamagedFile(
-            f"'{path}' is neither a whole result nor a whole state ({error}). Give the result.h5 that 'biofa run'"
-            " wrote."
-        ) from None
+        raise DamagedFile(f"'{path}' is not a whole {what} file ({error}). {remedy}") from None
 
 
 def refuse_of_others(path: Path) -> None:

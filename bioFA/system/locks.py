@@ -6,10 +6,14 @@ import datetime
 import fcntl
 import json
 import os
+import shlex
 import socket
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from bioFA.errors import CannotWrite, PlaceBusy
 from bioFA.system.retry import patiently
 
 
@@ -93,6 +97,41 @@ def holder(path: Path) -> str:
         return f"process {int(known['pid'])} on {str(known['host'])[:80]}, since {str(known['since'])[:30]}"
     except (OSError, ValueError, KeyError, TypeError):
         return "which did not say who it is"
+
+
+@contextmanager
+def hold_folder(
+    folder: Path, lock: Path, use: str, remedy: str, shared: bool = False, take: Iterable[Path] = (),
+) -> Iterator[Held]:
+    """Hold a folder by its lock, at once or not at all.
+
+    Args:
+        folder: what is held, for messages.
+        lock: its lock's file.
+        use: what another process that has it does, such as `"is running in"`.
+        remedy: what to do where the folder cannot be written.
+        shared: as in `hold`.
+        take: locks to remove where another process has the folder, so that they guard nothing any more (`Held.valid`).
+
+    Raises:
+        PlaceBusy: if another process has it.
+        CannotWrite: if the lock's file cannot be written.
+    """
+    try:
+        held = hold(lock, shared, wait=False)
+        if held is None and (taken := list(take)):
+            for path in taken:
+                path.unlink(missing_ok=True)
+            held = hold(lock, shared, wait=False)
+    except OSError as error:
+        raise CannotWrite(f"'{folder}' cannot be written ({error.strerror}). {remedy}") from None
+    if held is None:
+        raise PlaceBusy(
+            f"another process {use} '{folder}' now ({holder(lock)}). Wait for it, or give another folder. "
+            f"If it is on a machine that is gone: biofa resume {shlex.quote(str(folder))} --force"
+        )
+    with held:
+        yield held
 
 
 def take_over(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Wait where the machine has no file handle, process or memory to give just now: others may give some back."""
+"""Retry a call of the operating system while file handles, processes or memory are short (EMFILE, EAGAIN, ...)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 
 
 def patiently(attempt: Callable[[], T]) -> T:
-    """What an attempt gives, tried again for about three seconds while there are too few handles, processes or memory.
+    """Call until it succeeds, for about three seconds, while there are too few handles, processes or memory.
 
     Raises:
         OSError: the last one, where they stayed too few, or another at once.

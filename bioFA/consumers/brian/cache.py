@@ -41,6 +41,7 @@ from bioFA.consumers.brian.compile import (
 )
 from bioFA.consumers.brian.program import Program
 from bioFA.errors import CannotWrite, NoPackage, TooSlow
+from bioFA.system import sealed_json
 from bioFA.system.locks import Held, hold, holder
 
 LOCK, USE, BUILDING, FAILED = ".lock", ".use", ".building-", ".failed-"
@@ -165,14 +166,12 @@ def _remove_unfinished(folder: Path) -> None:
 def _open(folder: Path, use: Held | None) -> Binary | None:
     """A finished entry, or nothing where it is absent or damaged."""
     try:
-        kept = json.loads((folder / "entry.json").read_text())
-        entry = json.loads(kept["entry"])
-        whole = hashlib.sha256(kept["entry"].encode()).hexdigest() == kept["sha256"]
-        if whole and hashlib.sha256((folder / "main").read_bytes()).hexdigest() == entry["main"]:
+        entry = sealed_json.read(folder / "entry.json", "entry")
+        if hashlib.sha256((folder / "main").read_bytes()).hexdigest() == entry["main"]:
             with contextlib.suppress(OSError):
                 os.utime(folder / "entry.json")
             return Binary(folder, entry["arrays"], entry["pathways"], use=use)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError):
         pass
     return None
 
@@ -207,10 +206,8 @@ def _build(program: Program, folder: Path, use: Held | None) -> Binary:
         compile_project(work, folder.with_name(f"{FAILED}{folder.name}"))
         compiled = time.perf_counter()
         written = json.loads((work / "written.json").read_text())
-        entry = json.dumps({"main": hashlib.sha256((work / "main").read_bytes()).hexdigest(), **written})
-        (work / "entry.json").write_text(
-            json.dumps({"sha256": hashlib.sha256(entry.encode()).hexdigest(), "entry": entry})
-        )
+        main = hashlib.sha256((work / "main").read_bytes()).hexdigest()
+        sealed_json.write(work / "entry.json", "entry", {"main": main, **written})
         work.chmod(0o755)  # a cache that others share is read by them
         for leftover in work.glob("*.o"):
             leftover.unlink()
