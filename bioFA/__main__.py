@@ -1,4 +1,4 @@
-"""`python -m bioFA`, and the command `biofa`: every command, and the trial of them all."""
+"""`python -m bioFA`, and the command `biofa`: every command, and the self-test of them all."""
 
 from bioFA.cli import main
 from bioFA.selftest.command import selftest

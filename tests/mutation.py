@@ -6,7 +6,7 @@
 
 Each module has a focused, fast set of tests. mutmut makes its mutants of function bodies (not of constants at module
 level, nor of functions with decorators) in a copy of the checkout, and runs the tests for each until the first fails.
-What comes out stands in bioFA/selftest/mutants.json, with the SHA-256 of each module as it was measured; survivors with
+What comes out stands in trial/mutants.json, with the SHA-256 of each module as it was measured; survivors with
 their
 changes are printed. docs/mutation.md says why they may live.
 """
@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
-REPORT = ROOT / "bioFA" / "selftest" / "mutants.json"
+REPORT = ROOT / "trial" / "mutants.json"
 ALIVE = (0, 5, 33, 34, None)
 """What mutmut notes of a mutant that no test noticed: survived, no tests, skipped, not run."""
 

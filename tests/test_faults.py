@@ -15,20 +15,22 @@ from bioFA.consumers.brian.run import Compiled
 from bioFA.errors import TooFewHandles
 from bioFA.runs import checkpoint
 from bioFA.runs.result import RESULT
-from bioFA.selftest import command, drill, report, soak
-from bioFA.selftest.bench import bench, dies_after, lost, outcomes
-from bioFA.selftest.injections import replace_program
-from bioFA.selftest.oracle import Ended, Outcome, Trial, complaint, digest, judge
+from bioFA.selftest import command
 from bioFA.selftest.tally import Tally
 from bioFA.system.memory import resident
 from bioFA.system.retry import patiently
+from trial import drill, report, soak
+from trial.__main__ import trial
+from trial.injections import replace_program
+from trial.oracle import Attempt, Ended, Outcome, complaint, digest, judge
+from trial.sandbox import dies_after, lost, outcomes, sandbox
 
 pytestmark = [pytest.mark.faults, pytest.mark.compiled]
 
 
 @pytest.fixture(scope="module")
 def place():
-    with bench() as made:
+    with sandbox() as made:
         yield made
 
 
@@ -36,7 +38,7 @@ def place():
 def test_a_fault_is_survived(place, number):
     row = drill.put_to(place, drill.FAULTS[number], 2)
     assert row.survived, row.wrong
-    assert sum(trial.lost for trial in row.trials) == 0
+    assert sum(attempt.lost for attempt in row.attempts) == 0
 
 
 def test_there_are_24_faults_and_each_says_how_it_is_injected():
@@ -61,9 +63,9 @@ def wrong_program():
 
 def test_a_program_that_computes_something_else_is_called_silent(place):
     where = place.fresh()
-    trial = place.judged(place.run(where, prepare=[wrong_program]).wait(), where)
-    assert trial.outcome is Outcome.SILENT
-    assert "other numbers" in trial.says
+    attempt = place.judged(place.run(where, prepare=[wrong_program]).wait(), where)
+    assert attempt.outcome is Outcome.SILENT
+    assert "other numbers" in attempt.message
 
 
 def test_what_goes_on_to_other_numbers_is_called_silent(place):
@@ -128,8 +130,8 @@ def test_an_end_and_a_result_have_one_outcome(ended, found, outcome):
 def test_one_changed_number_changes_the_digest_and_the_time_of_day_does_not(place):
     again, other = place.fresh(), place.fresh()
     place.run(again).wait()
-    place.run(other, seed=4).wait()
-    assert digest(again / RESULT) == place.expected != digest(other / RESULT) == place.other
+    place.run(other, "another seed").wait()
+    assert digest(again / RESULT) == place.expected != digest(other / RESULT) == place.reference("another seed").digest
     (again / RESULT).write_bytes((again / RESULT).read_bytes()[:-1])
     assert digest(again / RESULT) is None
 
@@ -147,49 +149,81 @@ def test_a_lost_run_of_a_comparison_is_counted(place):
 # what tells of it
 
 
-def row(number, *trials, control=""):
-    return drill.Row(drill.FAULTS[number], trials, control)
+def row(number, *attempts, control=""):
+    return drill.Row(drill.FAULTS[number], attempts, control)
 
 
 def test_the_line_counts_and_puts_n_beside_every_zero():
     rows = [
-        row("F7", Trial(Outcome.REFUSED, resumed=True), Trial(Outcome.IDENTICAL, finished=1)),
-        row("F11", Trial(Outcome.REFUSED, resumed=True), control="silent 10 of 10"),
+        row("F7", Attempt(Outcome.REFUSED, resumed=True), Attempt(Outcome.IDENTICAL, finished=1)),
+        row("F11", Attempt(Outcome.REFUSED, resumed=True), control="silent 10 of 10"),
     ]
     told = report.line(rows, [Tally("bad inputs refused", 5, 5)])
     assert told.startswith(
-        "faults survived 2/2 (3 trials), bad inputs refused 5/5, finished runs lost 0 of 1 (95 % bound 3), silent wrong"
-        " results 0 of 3 (95 % bound 1), resume bit-identical 2/2"
+        "faults survived 2/2 (3 attempts), bad inputs refused 5/5, finished runs lost 0 of 1 (95 % bound 3),"
+        " silent wrong results 0 of 3 (95 % bound 1), resume bit-identical 2/2"
     )
     assert "silent 10 of 10" in report.table(rows)
-    worse = [*rows, row("F12", Trial(Outcome.SILENT, "x", finished=3, lost=1))]
-    assert "faults survived 2/3 (4 trials)" in report.line(worse, [])
+    worse = [*rows, row("F12", Attempt(Outcome.SILENT, "x", finished=3, lost=1))]
+    assert "faults survived 2/3 (4 attempts)" in report.line(worse, [])
     assert "finished runs lost 1 of 4, silent wrong results 1 of 4" in report.line(worse, [])
     assert not worse[2].survived
-    assert "F12, trial 0" in worse[2].wrong[0]
+    assert "F12, attempt 0" in worse[2].wrong[0]
 
 
 def test_the_command_prints_the_table_writes_json_and_fails_where_a_fault_is_not_survived(tmp_path, monkeypatch):
     outcome = CliRunner().invoke(
-        main, ["selftest", "--only", "F1", "--trials", "1", "--no-control", "--out", str(tmp_path / "out"), "--json"]
+        trial, ["--only", "F1", "--attempts", "1", "--no-control", "--out", str(tmp_path / "out"), "--json"]
     )
     assert outcome.exit_code == 0, outcome.output
     found = json.loads(outcome.stdout)
-    assert found == json.loads((tmp_path / "out" / "selftest.json").read_text())
-    assert (found["totals"]["survived"], found["totals"]["trials"], found["faults"][0]["outcomes"]) == (
-        1,
-        1,
-        {"refused": 1},
-    )
-    monkeypatch.setattr(
-        drill, "put_to", lambda bench, fault, *_: drill.Row(fault, (Trial(Outcome.SILENT, "other numbers"),))
-    )
-    monkeypatch.setattr("bioFA.selftest.bench.Bench._learn_what_is_expected", lambda self: None)
-    outcome = CliRunner().invoke(main, ["selftest", "--only", "F1", "--no-control"])
+    assert found == json.loads((tmp_path / "out" / "trial.json").read_text())
+    assert (found["totals"]["survived"], found["totals"]["attempts"]) == (1, 1)
+    assert found["faults"][0]["outcomes"] == {"refused": 1}
+    silent = Attempt(Outcome.SILENT, "other numbers")
+    monkeypatch.setattr(drill, "put_to", lambda sandbox, fault, *_: drill.Row(fault, (silent,)))
+    monkeypatch.setattr("trial.sandbox.Sandbox.reference", lambda self: None)
+    outcome = CliRunner().invoke(trial, ["--only", "F1", "--no-control"])
     assert outcome.exit_code == 1
-    assert "F1, trial 0 (g++ is not on PATH): silent, other numbers" in outcome.output
-    outcome = CliRunner().invoke(main, ["selftest", "--only", "F99"])
+    assert "F1, attempt 0 (g++ is not on PATH): silent, other numbers" in outcome.output
+    outcome = CliRunner().invoke(trial, ["--only", "F99"])
+    assert outcome.exit_code == 2
     assert "[unknown-name] unknown fault 'F99'" in outcome.output
+
+
+def test_a_soak_and_drills_that_are_asked_for_together_are_both_done(tmp_path, monkeypatch):
+    survived, lost = Attempt(Outcome.IDENTICAL), soak.Soak(9, 9, 1, 1, 9, 1, 9, 0, 1.0, (1.0, 1.0), 0.0, (1, 1), 0.0)
+    monkeypatch.setattr(drill, "put_to", lambda sandbox, fault, *_: drill.Row(fault, (survived,)))
+    monkeypatch.setattr("trial.sandbox.Sandbox.reference", lambda self: None)
+    monkeypatch.setattr(soak, "run", lambda runs, progress: lost)
+    outcome = CliRunner().invoke(trial, ["--only", "F1", "--no-control", "--soak", "--runs", "9", "--json"])
+    found = json.loads(outcome.stdout)
+    assert (found["totals"]["survived"], found["soak"]["lost"], outcome.exit_code) == (1, 1, 1)
+    outcome = CliRunner().invoke(trial, [])
+    assert (outcome.exit_code, "nothing to do" in outcome.output) == (2, True)
+
+
+@pytest.mark.parametrize("options", [["--faults"], ["--soak", "--runs", "9"], ["--only", "F7"], ["--no-control"]])
+def test_the_command_of_an_installed_bioFA_says_where_the_drills_are(options):
+    outcome = CliRunner().invoke(main, ["selftest", *options])
+    assert outcome.exit_code == 2
+    assert f"[usage] {options[0]} belongs to the fault drills" in outcome.stderr
+    assert "python -m trial --faults" in outcome.stderr
+
+
+def test_the_command_of_an_installed_bioFA_counts_wrong_and_hostile_input(tmp_path, monkeypatch):
+    monkeypatch.setattr("bioFA.selftest.bad_inputs.run", lambda: Tally("bad inputs refused", 5, 5))
+    monkeypatch.setattr("bioFA.selftest.hostile.run", lambda: Tally("hostile strings", 6, 7, ("1 executed",)))
+    outcome = CliRunner().invoke(main, ["selftest", "--out", str(tmp_path / "out"), "--json"])
+    found = json.loads(outcome.stdout)
+    assert found == json.loads((tmp_path / "out" / "selftest.json").read_text())
+    assert found["line"] == "bad inputs refused 5/5, hostile strings 6/7 (1 executed)"
+    assert [tally["passed"] for tally in found["tallies"]] == [5, 6]
+    assert outcome.exit_code == 1
+    monkeypatch.setattr("bioFA.selftest.hostile.run", lambda: Tally("hostile strings", 7, 7))
+    outcome = CliRunner().invoke(main, ["selftest"])
+    assert (outcome.exit_code, outcome.stdout.splitlines()[0]) == (0, "bad inputs refused 5/5, hostile strings 7/7")
+    assert "python -m trial --faults" in outcome.stdout
 
 
 def test_mutants_are_told_with_their_date_and_whether_sources_changed(tmp_path, monkeypatch):
@@ -199,7 +233,7 @@ def test_mutants_are_told_with_their_date_and_whether_sources_changed(tmp_path, 
         "killed": 9,
         "modules": {"bioFA/units.py": {"sha256": report._sha256("bioFA/units.py")}},
     }
-    monkeypatch.setattr(report, "package_files", lambda _: tmp_path)
+    monkeypatch.setattr(report, "MUTANTS", tmp_path / "mutants.json")
     assert report.mutants()[0] == "mutants killed: not measured"
     (tmp_path / "mutants.json").write_text(json.dumps(known))
     assert report.mutants()[0] == "mutants killed 90 % (9/10, measured 2026-01-02; of sources that are unchanged)"

@@ -29,7 +29,7 @@ FLOORS = [
     {"__main__"},
 ]
 """From the ground up: a room uses only rooms of lower floors. `__init__` is the face, which names what is public."""
-BRIAN2 = ("consumers/brian/", "exchange/brian2_", "selftest/plain_brian2.py")
+BRIAN2 = ("consumers/brian/", "exchange/brian2_")
 MOST_AT_THE_ROOT = 16
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -100,6 +100,13 @@ def test_brian2_is_imported_in_its_own_rooms_alone():
     }
     assert importing
     assert [path for path in sorted(importing) if not path.startswith(BRIAN2)] == []
+
+
+def test_the_package_imports_nothing_that_only_a_checkout_has():
+    beside = {path.parent.name for path in PACKAGE.parent.glob("*/__init__.py")} - {PACKAGE.name}
+    assert {"benchmarks", "trial"} <= beside
+    found = {str(path.relative_to(PACKAGE)): {name.split(".")[0] for _, name in imports(path)} for path in FILES}
+    assert [path for path, names in found.items() if names & beside] == []
 
 
 def test_the_root_holds_what_a_user_describes_and_little_else():

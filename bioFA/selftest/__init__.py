@@ -1,1 +1,1 @@
-"""bioFA on trial: faults, bad input and hostile input put to the installed package, with what came of it counted."""
+"""Wrong and hostile input put to the installed package, with the outcomes counted."""

@@ -493,13 +493,13 @@ def _put_all() -> None:
         print(json.dumps(sorted(left)), flush=True)
 
 
-def verdicts(patience: float = 300.0) -> tuple[list[Verdict], list[str]]:
+def verdicts(timeout: float = 300.0) -> tuple[list[Verdict], list[str]]:
     """Put all cases to their readers in a process of its own: what came of each, up to where the process died or hung,
     and the files that it left."""
     command = [sys.executable, "-P", "-m", "bioFA.selftest.hostile", "CASES"]
     with tempfile.TemporaryFile("w+") as said:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=said, timeout=patience, check=False)
+            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=said, timeout=timeout, check=False)
         said.seek(0)
         rows = [json.loads(line) for line in said.read().splitlines()]
     count = len(cases())

@@ -4,8 +4,8 @@ and the driver may not grow.
 The runs are those of the NumPy reference, short, each a process of its own as in any comparison; but where a
 comparison starts Python anew for each, which takes most of a second, here the driver forks, so that thousands take
 minutes. All else is the driver's own code. The driver is a process that is sampled from outside (memory and open files,
-`/proc`); when it is killed, another goes on where it was.
-At the end every finished run is held to its SHA-256, as `biofa check` does.
+`/proc`); when it is killed, another continues from there.
+At the end every finished run is checked against its SHA-256, as `biofa check` does.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from typing import IO, Any
 import numpy as np
 
 from bioFA.comparisons import sweep
-from bioFA.selftest.bench import Bench, Running, bench, gone, without_report
-from bioFA.selftest.report import zero
+from trial.report import zero
+from trial.sandbox import Running, Sandbox, gone, sandbox, without_report
 
 TINY = (
     "--set",
@@ -48,7 +48,7 @@ SETTLED = 3.0
 
 @dataclass(frozen=True)
 class Soak:
-    """What came of a soak: how many runs were asked for, finished, and killed, and how often the driver was; finished
+    """The outcome of a soak: how many runs were asked for, finished, and killed, and how often the driver was; finished
     runs lost or changed; what `biofa check` found whole and damaged; the memory (MB) and open files of the driver while
     it has runs: lowest, highest, and slope over the runs done, times 1,000."""
 
@@ -100,16 +100,16 @@ def run(runs: int = 2000, progress: Callable[[int], None] | None = None, process
         processes: runs at once.
         seed: of when and what is killed.
     """
-    with bench(learn=False) as place:
+    with sandbox() as place:
         found = _soak(place, runs, progress or (lambda _: None), processes, random.Random(seed))
     if progress is not None:
         progress(0)
     return found
 
 
-def _soak(place: Bench, runs: int, progress: Callable[[int], None], processes: int, chance: random.Random) -> Soak:
+def _soak(place: Sandbox, runs: int, progress: Callable[[int], None], processes: int, chance: random.Random) -> Soak:
     folder = place.fresh()
-    words = (
+    arguments = (
         "compare",
         "linear",
         "--schemes",
@@ -133,7 +133,7 @@ def _soak(place: Bench, runs: int, progress: Callable[[int], None], processes: i
     killed_runs = killed_drivers = lost = 0
     ended = False
     while not ended:
-        driver = place.biofa(*words, prepare=[without_report, _fork_runs])
+        driver = place.biofa(*arguments, prepare=[without_report, _fork_runs])
         born, life = time.monotonic(), chance.uniform(*DRIVER_LIVES)
         next_kill = born + chance.uniform(*RUN_LIVES)
         while driver.poll() is None:
@@ -180,7 +180,7 @@ def _soak(place: Bench, runs: int, progress: Callable[[int], None], processes: i
 class _Forked:
     """What `subprocess.Popen` is to a driver, but a fork of it that calls what the new process would."""
 
-    def __init__(self, words: list[str], cwd: str, stdout: IO[bytes], **_: Any):
+    def __init__(self, command: list[str], cwd: str, stdout: IO[bytes], **_: Any):
         self.returncode: int | None = None
         read, write = os.pipe()
         self.pid = os.fork()
@@ -195,7 +195,7 @@ class _Forked:
             for number, stream in enumerate((read, stdout.fileno(), stdout.fileno())):
                 os.dup2(stream, number)
             os.closerange(3, 4096)  # the driver's locks are the driver's alone
-            code = sweep._main(*words[words.index("bioFA.comparisons.sweep") + 1 :])
+            code = sweep._main(*command[command.index("bioFA.comparisons.sweep") + 1 :])
         finally:
             os._exit(code)
 

@@ -25,7 +25,7 @@ CODE = re.compile(r"^biofa: \[([a-z][a-z0-9-]*)\] \S", re.MULTILINE)
 
 
 class Outcome(Enum):
-    """What came of a fault."""
+    """The outcome of a fault."""
 
     IDENTICAL = "identical"
     REFUSED = "refused"
@@ -39,13 +39,13 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One injected fault: what came of it, in words too; whether what was gone on with came to the same bits (None
+class Attempt:
+    """One injected fault: its outcome, and a message; whether what was continued came to the same bits (None
     where nothing was); how many runs were finished before the fault, and how many of them were no longer there,
     or not the same, after it."""
 
     outcome: Outcome
-    says: str = ""
+    message: str = ""
     resumed: bool | None = None
     finished: int = 0
     lost: int = 0
@@ -91,7 +91,7 @@ def digest(path: Path) -> str | None:
 
 
 def complaint(ended: Ended) -> str | None:
-    """What is wrong with how a process told of its failure; None where nothing is."""
+    """Return what is wrong with how a process reported its failure; None where nothing is."""
     if ended.code is None:
         return "it hung"
     if ended.code == 0:
@@ -105,7 +105,7 @@ def complaint(ended: Ended) -> str | None:
     return None
 
 
-def judge(ended: Ended, found: str | None, expected: str, looks_done: bool | None = None) -> Trial:
+def judge(ended: Ended, found: str | None, expected: str, looks_done: bool | None = None) -> Attempt:
     """Judge a process by its end and by the digest of the result that it left.
 
     Args:
@@ -116,16 +116,16 @@ def judge(ended: Ended, found: str | None, expected: str, looks_done: bool | Non
     """
     if ended.code == 0:
         return (
-            Trial(Outcome.IDENTICAL)
+            Attempt(Outcome.IDENTICAL)
             if found == expected
-            else Trial(
+            else Attempt(
                 Outcome.SILENT, "it exited with 0, and " + ("other numbers" if found else "there is no whole result")
             )
         )
     done = found is not None if looks_done is None else looks_done
     if done and found != expected:
-        return Trial(
+        return Attempt(
             Outcome.SILENT, f"it failed, and left a result that is whole and holds other numbers; {ended.last}"
         )
     wrong = complaint(ended)
-    return Trial(Outcome.REFUSED, ended.last) if wrong is None else Trial(Outcome.UNCLEAR, wrong)
+    return Attempt(Outcome.REFUSED, ended.last) if wrong is None else Attempt(Outcome.UNCLEAR, wrong)

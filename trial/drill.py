@@ -1,4 +1,4 @@
-"""The fault drill: every fault, so many trials, and what came of each."""
+"""The fault drill: every fault, so many attempts, and the outcome of each."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bioFA.errors import UnknownName, suggestion
-from bioFA.selftest import building, comparing, running, storing
-from bioFA.selftest.bench import Bench
-from bioFA.selftest.fault import Fault
-from bioFA.selftest.oracle import Outcome, Trial
+from trial import building, comparing, running, storing
+from trial.fault import Fault
+from trial.oracle import Attempt, Outcome
+from trial.sandbox import Sandbox
 
 FAULTS: dict[str, Fault] = {
     fault.number: fault
@@ -21,35 +21,35 @@ FAULTS: dict[str, Fault] = {
 """F1 to F24, by number."""
 
 Progress = Callable[[str], None]
-"""Called with the number of the fault after each trial."""
+"""Called with the number of the fault after each attempt."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """What came of one fault, and what a plain Brian2 script did with its counterpart."""
+    """The outcome of one fault, and what a plain Brian2 script did with its counterpart."""
 
     fault: Fault
-    trials: tuple[Trial, ...]
+    attempts: tuple[Attempt, ...]
     control: str = ""
 
     @property
     def counts(self) -> dict[str, int]:
         """How often each outcome came."""
-        return dict(Counter(trial.outcome.value for trial in self.trials))
+        return dict(Counter(attempt.outcome.value for attempt in self.attempts))
 
     @property
     def survived(self) -> bool:
-        """Whether there were trials, and every one ended as it may."""
-        return bool(self.trials) and all(trial.outcome.survived for trial in self.trials)
+        """Whether there were attempts, and every one ended as it may."""
+        return bool(self.attempts) and all(attempt.outcome.survived for attempt in self.attempts)
 
     @property
     def wrong(self) -> tuple[str, ...]:
         """What was wrong, where something was."""
         return tuple(
-            f"{self.fault.number}, trial {number} ({self.fault.variants[number % len(self.fault.variants)]}):"
-            f" {trial.outcome.value}, {trial.says}"
-            for number, trial in enumerate(self.trials)
-            if not trial.outcome.survived or trial.lost
+            f"{self.fault.number}, attempt {number} ({self.fault.variants[number % len(self.fault.variants)]}):"
+            f" {attempt.outcome.value}, {attempt.message}"
+            for number, attempt in enumerate(self.attempts)
+            if not attempt.outcome.survived or attempt.lost
         )
 
 
@@ -65,15 +65,15 @@ def chosen(only: Sequence[str] = ()) -> list[Fault]:
     return [fault for number, fault in FAULTS.items() if not only or number in only]
 
 
-def put_to(bench: Bench, fault: Fault, trials: int | None = None, progress: Progress | None = None) -> Row:
+def put_to(sandbox: Sandbox, fault: Fault, attempts: int | None = None, progress: Progress | None = None) -> Row:
     """Put a fault to bioFA, so many times."""
     done = []
-    for number in range(fault.trials(trials)):
+    for number in range(fault.attempts(attempts)):
         try:
-            done.append(fault.drill(bench, number))
+            done.append(fault.drill(sandbox, number))
         except Exception as error:  # a drill that breaks down shows nothing, so that nothing is claimed
-            done.append(Trial(Outcome.UNCLEAR, f"the drill itself failed: {type(error).__name__}: {error}"))
-        bench.tidy()
+            done.append(Attempt(Outcome.UNCLEAR, f"the drill itself failed: {type(error).__name__}: {error}"))
+        sandbox.tidy()
         if progress is not None:
             progress(fault.number)
     return Row(fault, tuple(done))

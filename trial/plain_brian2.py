@@ -13,7 +13,7 @@ import numpy as np
 
 
 def describe(folder: str):  # type: ignore[no-untyped-def]
-    """The network, told to Brian2, and not yet compiled."""
+    """Describe the network to Brian2, not yet compiled."""
     import brian2 as b2
 
     b2.set_device("cpp_standalone", directory=folder, build_on_run=False)

@@ -16,22 +16,22 @@ from bioFA.comparisons import sweep
 from bioFA.comparisons.compare import tidy
 from bioFA.runs import checkpoint
 from bioFA.runs.result import RESULT, Result
-from bioFA.selftest.bench import SMALL, Bench, Prepare, gone, outcomes, processes_of, waited
-from bioFA.selftest.fault import fault
-from bioFA.selftest.injections import limited, replace_program, unprivileged
-from bioFA.selftest.oracle import Outcome, Trial, complaint
+from trial.fault import fault
+from trial.injections import limited, replace_program, unprivileged
+from trial.oracle import Attempt, Outcome, complaint
+from trial.sandbox import SMALL, Prepare, Sandbox, gone, outcomes, processes_of, waited
 
 
 @fault("F7", "SIGKILL of a run", "at a random moment", chance=True)
-def killed_run(bench: Bench, trial: int) -> Trial:
-    """SIGKILL at a random moment between the beginning of a run and its end; then it is gone on with."""
-    place = bench.fresh()
-    running = bench.run(place)
-    time.sleep(bench.random.uniform(0.0, bench.seconds))
+def killed_run(sandbox: Sandbox, attempt: int) -> Attempt:
+    """SIGKILL at a random moment between the beginning of a run and its end; then it is continued."""
+    place = sandbox.fresh()
+    running = sandbox.run(place)
+    time.sleep(sandbox.random.uniform(0.0, sandbox.seconds))
     running.kill()
     if not gone(place):
-        return Trial(Outcome.UNCLEAR, f"processes outlive it: {processes_of(place)}")
-    return bench.recovered(place)
+        return Attempt(Outcome.UNCLEAR, f"processes outlive it: {processes_of(place)}")
+    return sandbox.recovered(place)
 
 
 @fault(
@@ -44,41 +44,41 @@ def killed_run(bench: Bench, trial: int) -> Trial:
     "SIGTERM of a comparison",
     chance=True,
 )
-def stopped_run(bench: Bench, trial: int) -> Trial:
+def stopped_run(sandbox: Sandbox, attempt: int) -> Attempt:
     """SIGINT (Ctrl-C) or SIGTERM (a batch system's time is up) at a random moment, of a run or a comparison;
-    then it is gone on with."""
-    place = bench.fresh()
-    number = signal.SIGINT if trial % 5 in (1, 3) else signal.SIGTERM
+    then it is continued."""
+    place = sandbox.fresh()
+    number = signal.SIGINT if attempt % 5 in (1, 3) else signal.SIGTERM
     code = 128 + number
-    if trial % 5 < 3:
-        prepare = [_signalled_while_writing] if trial % 5 == 2 else []
-        running = bench.run(place, prepare=prepare)
+    if attempt % 5 < 3:
+        prepare = [_signalled_while_writing] if attempt % 5 == 2 else []
+        running = sandbox.run(place, prepare=prepare)
         if not prepare:
             waited(lambda: place.exists() or running.poll() is not None)
-            time.sleep(bench.random.uniform(0.0, bench.seconds))
+            time.sleep(sandbox.random.uniform(0.0, sandbox.seconds))
             running.send(number)
         ended = running.wait()
         if ended.code == 0:
-            return bench.judged(ended, place)
+            return sandbox.judged(ended, place)
     else:
-        running = bench.compare(place)
+        running = sandbox.compare(place)
         waited(lambda: (place / sweep.TABLE).exists() or running.poll() is not None)
-        time.sleep(bench.random.uniform(0.0, 2.5))
+        time.sleep(sandbox.random.uniform(0.0, 2.5))
         running.send(number)
         ended = running.wait()
     if ended.code not in (0, code) or (ended.code == code and complaint(ended)):
-        return Trial(Outcome.UNCLEAR, f"exit code {ended.code}, not {code}; {complaint(ended)}")
+        return Attempt(Outcome.UNCLEAR, f"exit code {ended.code}, not {code}; {complaint(ended)}")
     if not gone(place):
-        return Trial(Outcome.UNCLEAR, f"processes outlive it: {processes_of(place)}")
-    if trial % 5 < 3:
-        return bench.recovered(place, ended.last)
+        return Attempt(Outcome.UNCLEAR, f"processes outlive it: {processes_of(place)}")
+    if attempt % 5 < 3:
+        return sandbox.recovered(place, ended.last)
     if ended.code != 0 and (place / "table.csv").exists():
-        return Trial(Outcome.SILENT, "a comparison that was stopped has a table")
-    return bench.comparison_recovered(place, outcomes(place), ended.last)
+        return Attempt(Outcome.SILENT, "a comparison that was stopped has a table")
+    return sandbox.comparison_recovered(place, outcomes(place), ended.last)
 
 
 def _signalled_while_writing() -> None:
-    """Let SIGTERM come while the third stretch is being written."""
+    """Let SIGTERM come while the third segment is being written."""
     real, calls = os.replace, [0]
 
     def replace(source: str, target: str) -> None:
@@ -100,43 +100,45 @@ def _signalled_while_writing() -> None:
     "a comparison's tables and report",
     chance=True,
 )
-def killed_writing(bench: Bench, trial: int) -> Trial:
+def killed_writing(sandbox: Sandbox, attempt: int) -> Attempt:
     """Death without cleaning up just before or after a randomly chosen renaming, of a checkpoint, a result,
     an outcome, a table or the report, or between two removals."""
-    which = trial % 5
-    moment = bench.random.choice(["before", "after"])
+    which = attempt % 5
+    moment = sandbox.random.choice(["before", "after"])
     if which < 3:
-        place = bench.fresh()
-        # the state before the first presentation, run.json, ten stretches, the result
-        number = bench.random.randrange(1, 14)
+        place = sandbox.fresh()
+        # the state before the first presentation, run.json, ten segments, the result
+        number = sandbox.random.randrange(1, 14)
         prepare = (
-            _dies_removing(bench.random.randrange(1, 6))
+            _dies_removing(sandbox.random.randrange(1, 6))
             if which == 2
             else _dies_renaming(number, ["before", "after"][which])
         )
-        bench.run(place, prepare=[prepare]).wait()
-        return bench.recovered(place)
+        sandbox.run(place, prepare=[prepare]).wait()
+        return sandbox.recovered(place)
     if which == 3:
-        place = bench.copy_of_comparison()
-        name = bench.random.choice(sorted(outcomes(place)))
+        place = sandbox.copy_of_comparison()
+        name = sandbox.random.choice(sorted(outcomes(place)))
         shutil.rmtree(place / "runs" / name)
         before = outcomes(place)
-        number = bench.random.randrange(1, 26)
-        bench.fork(lambda: sweep._main(str(place), name), prepare=[_open_input, _dies_renaming(number, moment)]).wait()
-        return bench.comparison_recovered(place, before)
-    place = bench.copy_of_comparison()
+        number = sandbox.random.randrange(1, 26)
+        prepared = [_open_input, _dies_renaming(number, moment)]
+        sandbox.fork(lambda: sweep._main(str(place), name), prepare=prepared).wait()
+        return sandbox.comparison_recovered(place, before)
+    place = sandbox.copy_of_comparison()
     pages = {path: path.read_bytes() for path in place.rglob("*") if path.suffix in (".csv", ".html", ".svg", ".pdf")}
     before = outcomes(place)
-    bench.biofa("resume", str(place), "--json", prepare=[_dies_renaming(bench.random.randrange(1, 6), moment)]).wait()
+    dies = _dies_renaming(sandbox.random.randrange(1, 6), moment)
+    sandbox.biofa("resume", str(place), "--json", prepare=[dies]).wait()
     torn = [
         path.name
         for path in pages
         if path.suffix in (".csv", ".html") and path.exists() and not _whole_page(path, pages[path])
     ]
     return (
-        Trial(Outcome.SILENT, f"{torn} are neither the old nor the new")
+        Attempt(Outcome.SILENT, f"{torn} are neither the old nor the new")
         if torn
-        else bench.comparison_recovered(place, before)
+        else sandbox.comparison_recovered(place, before)
     )
 
 
@@ -192,13 +194,13 @@ def _dies_removing(number: int) -> Prepare:
 
 
 @fault("F11", "the disk is full for raw results", "at a random size", chance=True)
-def full_for_raw(bench: Bench, trial: int) -> Trial:
+def full_for_raw(sandbox: Sandbox, attempt: int) -> Attempt:
     """The compiled program's files end at a random size, and its writes fail in silence,
     as on a full disk (RLIMIT_FSIZE with SIGXFSZ ignored, in a wrapper)."""
-    place, cache = bench.fresh(), bench.copy_of_cache()
-    blocks = bench.random.randrange(0, 12)
+    place, cache = sandbox.fresh(), sandbox.copy_of_cache()
+    blocks = sandbox.random.randrange(0, 12)
     replace_program(cache, f"trap '' 25\nulimit -f {blocks}\ncd \"$(dirname \"$REAL\")\" && exec \"$REAL\" \"$@\"")
-    return bench.judged(bench.run(place, environment={"BIOFA_CACHE": str(cache)}).wait(), place)
+    return sandbox.judged(sandbox.run(place, environment={"BIOFA_CACHE": str(cache)}).wait(), place)
 
 
 @fault(
@@ -210,39 +212,39 @@ def full_for_raw(bench: Bench, trial: int) -> Trial:
     "the report",
     chance=True,
 )
-def full_for_pack(bench: Bench, trial: int) -> Trial:
+def full_for_pack(sandbox: Sandbox, attempt: int) -> Attempt:
     """RLIMIT_FSIZE, at a random size, from the moment at which a result, a state, an outcome or a report is written."""
-    place = bench.fresh()
-    if trial % 4 == 0:
-        limit = bench.random.randrange(0, bench.whole().joinpath(RESULT).stat().st_size)
-        return bench.judged(bench.run(place, prepare=[_limited_from_saving(limit)]).wait(), place)
-    if trial % 4 == 1:
-        return bench.judged(
-            bench.run(place, prepare=[_full_while_keeping(bench.random.randrange(0, 11))]).wait(), place
+    place = sandbox.fresh()
+    if attempt % 4 == 0:
+        limit = sandbox.random.randrange(0, sandbox.whole().joinpath(RESULT).stat().st_size)
+        return sandbox.judged(sandbox.run(place, prepare=[_limited_from_saving(limit)]).wait(), place)
+    if attempt % 4 == 1:
+        return sandbox.judged(
+            sandbox.run(place, prepare=[_full_while_keeping(sandbox.random.randrange(0, 11))]).wait(), place
         )
-    place = bench.copy_of_comparison()
+    place = sandbox.copy_of_comparison()
     before, page = outcomes(place), (place / "report.html").read_bytes() if (place / "report.html").exists() else None
-    if trial % 4 == 2:
-        name = bench.random.choice(sorted(before))
-        if trial % 8 == 2:
+    if attempt % 4 == 2:
+        name = sandbox.random.choice(sorted(before))
+        if attempt % 8 == 2:
             shutil.rmtree(place / "runs" / name)
             before.pop(name)
-            running = bench.fork(
+            running = sandbox.fork(
                 lambda: sweep._main(str(place), name),
-                prepare=[_open_input, limited(resource.RLIMIT_FSIZE, bench.random.randrange(0, 30_000))],
+                prepare=[_open_input, limited(resource.RLIMIT_FSIZE, sandbox.random.randrange(0, 30_000))],
             )
         else:
-            running = bench.resume(place, prepare=[limited(resource.RLIMIT_FSIZE, bench.random.randrange(0, 300))])
+            running = sandbox.resume(place, prepare=[limited(resource.RLIMIT_FSIZE, sandbox.random.randrange(0, 300))])
     else:
-        running = bench.biofa(
-            "report", str(place), prepare=[limited(resource.RLIMIT_FSIZE, bench.random.randrange(0, 200_000))]
+        running = sandbox.biofa(
+            "report", str(place), prepare=[limited(resource.RLIMIT_FSIZE, sandbox.random.randrange(0, 200_000))]
         )
     ended = running.wait()
-    if trial % 4 == 3 and page is not None and not _whole_page(place / "report.html", page):
-        return Trial(Outcome.SILENT, "the page is neither the old nor the new one")
-    if ended.code != 0 and trial % 8 != 2 and (wrong := complaint(ended)):
-        return Trial(Outcome.UNCLEAR, wrong)
-    return bench.comparison_recovered(place, before, ended.last)
+    if attempt % 4 == 3 and page is not None and not _whole_page(place / "report.html", page):
+        return Attempt(Outcome.SILENT, "the page is neither the old nor the new one")
+    if ended.code != 0 and attempt % 8 != 2 and (wrong := complaint(ended)):
+        return Attempt(Outcome.UNCLEAR, wrong)
+    return sandbox.comparison_recovered(place, before, ended.last)
 
 
 def _limited_from_saving(limit: int) -> Prepare:
@@ -274,12 +276,12 @@ def _full_while_keeping(number: int) -> Prepare:
 
 
 @fault("F13", "a quota, or a limit of file sizes", "at a random size", chance=True)
-def quota(bench: Bench, trial: int) -> Trial:
+def quota(sandbox: Sandbox, attempt: int) -> Attempt:
     """RLIMIT_FSIZE, at a random size, on the whole run and on all that it starts:
     what passes it is ended by SIGXFSZ or gets an error."""
-    place = bench.fresh()
-    limit = int(10 ** bench.random.uniform(2, 5))
-    return bench.judged(bench.run(place, prepare=[limited(resource.RLIMIT_FSIZE, limit)]).wait(), place)
+    place = sandbox.fresh()
+    limit = int(10 ** sandbox.random.uniform(2, 5))
+    return sandbox.judged(sandbox.run(place, prepare=[limited(resource.RLIMIT_FSIZE, limit)]).wait(), place)
 
 
 @fault(
@@ -291,26 +293,26 @@ def quota(bench: Bench, trial: int) -> Trial:
     "moved away at a random moment",
     chance=True,
 )
-def no_folder(bench: Bench, trial: int) -> Trial:
+def no_folder(sandbox: Sandbox, attempt: int) -> Attempt:
     """A folder without permission to write (for an ordinary user), a file in its place,
     and a folder that is removed or moved while the run writes there."""
-    place = bench.fresh()
-    which = trial % 4
+    place = sandbox.fresh()
+    which = attempt % 4
     if which == 0:
         place.mkdir(mode=0o555)
-        bench.open_to_all()
-        ended = bench.run(place / ("run" if trial % 8 else ""), prepare=[unprivileged]).wait()
+        sandbox.open_to_all()
+        ended = sandbox.run(place / ("run" if attempt % 8 else ""), prepare=[unprivileged]).wait()
         place.chmod(0o755)
-        return bench.judged(ended, place)
+        return sandbox.judged(ended, place)
     if which == 1:
         place.write_text("a file")
-        ended = bench.run(place / "run" if trial % 8 == 1 else place).wait()
+        ended = sandbox.run(place / "run" if attempt % 8 == 1 else place).wait()
         wrong = complaint(ended)
-        return Trial(Outcome.UNCLEAR, wrong) if wrong else Trial(Outcome.REFUSED, ended.last)
-    running = bench.run(place)
+        return Attempt(Outcome.UNCLEAR, wrong) if wrong else Attempt(Outcome.REFUSED, ended.last)
+    running = sandbox.run(place)
     waited(lambda: place.exists() or running.poll() is not None)
-    time.sleep(bench.random.uniform(0.0, bench.seconds))
-    away = bench.fresh()
+    time.sleep(sandbox.random.uniform(0.0, sandbox.seconds))
+    away = sandbox.fresh()
     with contextlib.suppress(OSError):
         if which == 2:
             shutil.rmtree(place, ignore_errors=True)
@@ -319,14 +321,14 @@ def no_folder(bench: Bench, trial: int) -> Trial:
     ended = running.wait()
     where = place if which == 2 or not away.exists() else away
     if ended.code == 0 and not (where / RESULT).exists() and not place.exists():
-        return Trial(Outcome.IDENTICAL, "it had ended before the folder went")
+        return Attempt(Outcome.IDENTICAL, "it had ended before the folder went")
     if ended.code == 0:
-        return bench.recovered(where)
+        return sandbox.recovered(where)
     if wrong := complaint(ended):
-        return Trial(Outcome.UNCLEAR, wrong)
+        return Attempt(Outcome.UNCLEAR, wrong)
     if place.exists() and where != place:
         shutil.rmtree(place)  # where it was left empty, or not removed to its end
-    return bench.recovered(where, ended.last)
+    return sandbox.recovered(where, ended.last)
 
 
 WILD = (
@@ -345,11 +347,11 @@ WILD = (
     "runs of a comparison diverge",
     "hidden neurons are silent",
 )
-def unstable(bench: Bench, trial: int) -> Trial:
+def unstable(sandbox: Sandbox, attempt: int) -> Attempt:
     """Learning rates of 1e200 in a run and in a comparison; a spiking network whose hidden neurons never spike."""
-    place = bench.fresh()
-    if trial % 4 < 2:
-        words = (
+    place = sandbox.fresh()
+    if attempt % 4 < 2:
+        arguments = (
             "run",
             "linear",
             "--scheme",
@@ -357,18 +359,18 @@ def unstable(bench: Bench, trial: int) -> Trial:
             *SMALL,
             *WILD,
             "--backend",
-            ["cpp", "numpy"][trial % 2],
+            ["cpp", "numpy"][attempt % 2],
             "--json",
             "--out",
             str(place),
         )
-        ended = bench.biofa(*words).wait()
+        ended = sandbox.biofa(*arguments).wait()
         if wrong := complaint(ended):
-            return Trial(Outcome.UNCLEAR, wrong)
+            return Attempt(Outcome.UNCLEAR, wrong)
         if place.exists() or "presentation" not in ended.err or "no longer finite" not in ended.err:
-            return Trial(Outcome.UNCLEAR, f"it does not say where, or leaves a folder: {ended.last}")
-        return Trial(Outcome.REFUSED, ended.last)
-    if trial % 4 == 2:
+            return Attempt(Outcome.UNCLEAR, f"it does not say where, or leaves a folder: {ended.last}")
+        return Attempt(Outcome.REFUSED, ended.last)
+    if attempt % 4 == 2:
         compared = (
             "compare",
             "linear",
@@ -384,16 +386,16 @@ def unstable(bench: Bench, trial: int) -> Trial:
             "--out",
             str(place),
         )
-        ended = bench.biofa(*compared).wait()
+        ended = sandbox.biofa(*compared).wait()
 
         states = list(tidy(sweep.read(place))["status"])
         if ended.code != 0 or json.loads(ended.out)["diverged"] != 2 or states != ["finished"] * 2 + ["diverged"] * 2:
-            return Trial(Outcome.UNCLEAR, f"{states}: {ended.last}")
+            return Attempt(Outcome.UNCLEAR, f"{states}: {ended.last}")
         page = (place / "report.html").read_text()
         return (
-            Trial(Outcome.REFUSED, "counted and shown")
+            Attempt(Outcome.REFUSED, "counted and shown")
             if "diverged" in page
-            else Trial(Outcome.SILENT, "the report does not show it")
+            else Attempt(Outcome.SILENT, "the report does not show it")
         )
     silent = (
         "run",
@@ -408,12 +410,12 @@ def unstable(bench: Bench, trial: int) -> Trial:
         "--out",
         str(place),
     )
-    ended = bench.biofa(*silent).wait()
+    ended = sandbox.biofa(*silent).wait()
     kinds = [finding["kind"] for finding in json.loads(ended.out).get("findings", [])] if ended.code == 0 else []
     return (
-        Trial(Outcome.REFUSED, "found and told: " + ", ".join(kinds))
+        Attempt(Outcome.REFUSED, "found and reported: " + ", ".join(kinds))
         if kinds
-        else Trial(Outcome.SILENT if ended.code == 0 else Outcome.UNCLEAR, ended.last or "not told")
+        else Attempt(Outcome.SILENT if ended.code == 0 else Outcome.UNCLEAR, ended.last or "not reported")
     )
 
 
@@ -426,23 +428,23 @@ def unstable(bench: Bench, trial: int) -> Trial:
     "no memory for it",
     chance=True,
 )
-def scarce(bench: Bench, trial: int) -> Trial:
+def scarce(sandbox: Sandbox, attempt: int) -> Attempt:
     """RLIMIT_NOFILE at a random number, or handles that are all taken for half a second;
     RLIMIT_NPROC for an ordinary user; RLIMIT_AS at a random size."""
-    place = bench.fresh()
-    which = trial % 4
+    place = sandbox.fresh()
+    which = attempt % 4
     prepare = [
-        [limited(resource.RLIMIT_NOFILE, bench.random.randrange(3, 16))], [_handles_taken],
-        [_owned(place), limited(resource.RLIMIT_NPROC, bench.random.randrange(0, 3)), unprivileged],
-        [_little_memory(bench.random.randrange(0, 40))],
+        [limited(resource.RLIMIT_NOFILE, sandbox.random.randrange(3, 16))], [_handles_taken],
+        [_owned(place), limited(resource.RLIMIT_NPROC, sandbox.random.randrange(0, 3)), unprivileged],
+        [_little_memory(sandbox.random.randrange(0, 40))],
     ][which]
     if which == 2:
-        bench.open_to_all()
+        sandbox.open_to_all()
         place = place / "run"
-    trial_ = bench.judged(bench.run(place, prepare=prepare).wait(), place)
-    if which == 1 and trial_.outcome is not Outcome.IDENTICAL:
-        return Trial(Outcome.UNCLEAR, f"it did not wait for handles: {trial_.says}")
-    return trial_
+    found = sandbox.judged(sandbox.run(place, prepare=prepare).wait(), place)
+    if which == 1 and found.outcome is not Outcome.IDENTICAL:
+        return Attempt(Outcome.UNCLEAR, f"it did not wait for handles: {found.message}")
+    return found
 
 
 def _owned(place: Path) -> Prepare:
@@ -495,15 +497,15 @@ def _little_memory(more: int) -> Prepare:
 
 
 @fault("F22", "the clock jumps, or the time zone changes", "at a random moment", chance=True)
-def clock(bench: Bench, trial: int) -> Trial:
+def clock(sandbox: Sandbox, attempt: int) -> Attempt:
     """A clock that jumps by up to ten years at every look, another time zone, and files of the future and of the past,
-    between a kill and what goes on from it."""
-    place = bench.stopped(bench.random.randrange(1, 10))
+    between a kill and what continues from it."""
+    place = sandbox.stopped(sandbox.random.randrange(1, 10))
     for path in sorted(place.rglob("*")):
-        moment = time.time() + bench.random.uniform(-3e8, 3e8)
+        moment = time.time() + sandbox.random.uniform(-3e8, 3e8)
         os.utime(path, (moment, moment))
-    zone = bench.random.choice(["Pacific/Kiritimati", "America/Los_Angeles", "UTC", "Asia/Kathmandu"])
-    seed = bench.random.random()
+    zone = sandbox.random.choice(["Pacific/Kiritimati", "America/Los_Angeles", "UTC", "Asia/Kathmandu"])
+    seed = sandbox.random.random()
 
     def jumps() -> None:
         import random
@@ -512,9 +514,9 @@ def clock(bench: Bench, trial: int) -> Trial:
         time.time = lambda: real() + chance.uniform(-3e8, 3e8)
         time.tzset()
 
-    ended = bench.biofa("resume", str(place), "--json", environment={"TZ": zone}, prepare=[jumps]).wait()
-    found = bench.judged(ended, place)
-    return Trial(found.outcome, found.says, found.outcome is Outcome.IDENTICAL)
+    ended = sandbox.biofa("resume", str(place), "--json", environment={"TZ": zone}, prepare=[jumps]).wait()
+    found = sandbox.judged(ended, place)
+    return Attempt(found.outcome, found.message, found.outcome is Outcome.IDENTICAL)
 
 
 FAULTS = (

@@ -1,21 +1,21 @@
-"""What a self-test came to: one line, a table of faults, and the same as JSON.
+"""The report of a drill: one line, a table of faults, and the same as JSON.
 Beside every zero stand n and the 95 % upper bound, 3 / n."""
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
 
-from bioFA.selftest.drill import Row
+import bioFA
+from bioFA.selftest import command
 from bioFA.selftest.tally import Tally
+from trial.drill import Row
 
-MUTANTS = "mutants.json"
+MUTANTS = Path(__file__).with_name("mutants.json")
 """Which mutants of which modules the tests kill, measured elsewhere (`tests/mutation.py`): in all,
 and by the module's path with its SHA-256."""
 
@@ -26,9 +26,9 @@ def zero(count: int, of: int) -> str:
 
 
 def mutants() -> tuple[str, dict[str, Any]]:
-    """The share of mutants that the tests kill, in words, and as it was measured."""
+    """The share of mutants that the tests kill, as text, and as it was measured."""
     try:
-        known = json.loads((package_files("bioFA.selftest") / MUTANTS).read_text(encoding="utf-8"))
+        known = json.loads(MUTANTS.read_text(encoding="utf-8"))
         killed, of = int(known["killed"]), int(known["mutants"])
         changed = sorted(path for path, module in known["modules"].items() if _sha256(path) != module["sha256"])
         when = str(known["date"])
@@ -43,22 +43,22 @@ def mutants() -> tuple[str, dict[str, Any]]:
 
 def _sha256(path: str) -> str | None:
     """The SHA-256 of a module of bioFA by its path, such as `bioFA/units.py`."""
-    file = Path(__file__).resolve().parents[2] / path
+    file = Path(bioFA.__file__).resolve().parents[1] / path
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
 
 
 def totals(rows: Sequence[Row]) -> dict[str, Any]:
     """The numbers of a fault drill."""
-    trials = [trial for row in rows for trial in row.trials]
-    resumed = [trial.resumed for trial in trials if trial.resumed is not None]
+    attempts = [attempt for row in rows for attempt in row.attempts]
+    resumed = [attempt.resumed for attempt in attempts if attempt.resumed is not None]
     return {
         "faults": len(rows),
         "survived": sum(row.survived for row in rows),
-        "trials": len(trials),
-        "finished_runs": sum(trial.finished for trial in trials),
-        "lost": sum(trial.lost for trial in trials),
-        "silent": sum(trial.outcome.value == "silent" for trial in trials),
-        "unclear": sum(trial.outcome.value == "unclear" for trial in trials),
+        "attempts": len(attempts),
+        "finished_runs": sum(attempt.finished for attempt in attempts),
+        "lost": sum(attempt.lost for attempt in attempts),
+        "silent": sum(attempt.outcome.value == "silent" for attempt in attempts),
+        "unclear": sum(attempt.outcome.value == "unclear" for attempt in attempts),
         "resumed": len(resumed),
         "resumed_identical": sum(resumed),
     }
@@ -66,29 +66,27 @@ def totals(rows: Sequence[Row]) -> dict[str, Any]:
 
 def line(rows: Sequence[Row], tallies: Sequence[Tally]) -> str:
     """All of it in one line."""
-    parts: list[str] = []
-    if rows:
-        n = totals(rows)
-        parts.append(f"faults survived {n['survived']}/{n['faults']} ({n['trials']} trials)")
-    parts += map(str, tallies)
-    if rows:
-        parts += [
-            f"finished runs lost {zero(n['lost'], n['finished_runs'])}",
-            f"silent wrong results {zero(n['silent'], n['trials'])}",
-            f"resume bit-identical {n['resumed_identical']}/{n['resumed']}",
-        ]
-    return ", ".join([*parts, mutants()[0]])
+    n = totals(rows)
+    parts = [
+        f"faults survived {n['survived']}/{n['faults']} ({n['attempts']} attempts)",
+        *map(str, tallies),
+        f"finished runs lost {zero(n['lost'], n['finished_runs'])}",
+        f"silent wrong results {zero(n['silent'], n['attempts'])}",
+        f"resume bit-identical {n['resumed_identical']}/{n['resumed']}",
+        mutants()[0],
+    ]
+    return ", ".join(parts)
 
 
 def table(rows: Sequence[Row]) -> str:
-    """A line a fault: trials, outcomes, and the control."""
+    """A line a fault: attempts, outcomes, and the control."""
     width = max(len(row.fault.title) for row in rows)
-    head = f"{'':<4}{'fault':<{width}}  trials  identical  refused  unclear  silent  plain Brian2 (control)"
+    head = f"{'':<4}{'fault':<{width}}  attempts  identical  refused  unclear  silent  plain Brian2 (control)"
     lines = [head]
     for row in rows:
         counts = [row.counts.get(name, 0) for name in ("identical", "refused", "unclear", "silent")]
         lines.append(
-            f"{row.fault.number:<4}{row.fault.title:<{width}}  {len(row.trials):>6}  {counts[0]:>9}  {counts[1]:>7} "
+            f"{row.fault.number:<4}{row.fault.title:<{width}}  {len(row.attempts):>8}  {counts[0]:>9}  {counts[1]:>7} "
             f" {counts[2]:>7}  {counts[3]:>6}  {row.control}".rstrip()
         )
     return "\n".join(lines)
@@ -96,15 +94,9 @@ def table(rows: Sequence[Row]) -> str:
 
 def as_json(rows: Sequence[Row], tallies: Sequence[Tally], seconds: float) -> dict[str, Any]:
     """All of it as data."""
-    from bioFA.runs.provenance import versions
-
-    return {
+    return command.report(tallies, seconds) | {
         "line": line(rows, tallies),
-        "measured": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "seconds": round(seconds, 1),
-        "versions": versions(),
-        "totals": totals(rows) if rows else None,
-        "tallies": [asdict(tally) for tally in tallies],
+        "totals": totals(rows),
         "mutants": mutants()[1],
         "faults": [
             {
@@ -115,7 +107,7 @@ def as_json(rows: Sequence[Row], tallies: Sequence[Tally], seconds: float) -> di
                 "survived": row.survived,
                 "outcomes": row.counts,
                 "control": row.control,
-                "trials": [asdict(trial) | {"outcome": trial.outcome.value} for trial in row.trials],
+                "attempts": [asdict(attempt) | {"outcome": attempt.outcome.value} for attempt in row.attempts],
             }
             for row in rows
         ],

@@ -1,4 +1,4 @@
-"""The bench of the drills: a folder and a compile cache of its own, the undisturbed runs,
+"""The sandbox of the drills: a folder and a compile cache of its own, the undisturbed runs,
 and bioFA's commands as processes to disturb.
 
 A command runs in a fork of this process, which has everything imported: the program under test is
@@ -13,24 +13,30 @@ import random
 import shutil
 import signal
 import sys
+import tempfile
 import time
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bioFA.runs import checkpoint
 from bioFA.runs.result import RESULT
-from bioFA.selftest.oracle import Ended, Outcome, Trial, digest, judge
+from trial.oracle import Attempt, Ended, Outcome, digest, judge
 
 Prepare = Callable[[], None]
 """What a fork does to itself before the command runs: set a limit, hide a package, change the clock."""
 
-PATIENCE = 300.0
+TIMEOUT = 300.0
 """A command that takes longer hangs."""
 SMALL = ("--set", "task.examples=60", "--set", "task.test_examples=20")
 MODEL = ("linear", "--scheme", "np", *SMALL, "--set", "protocol.epochs=5", "--set", "protocol.snapshots=10")
-"""What is run: random numbers in every presentation, and a state that is measured and kept ten times."""
+"""The run that most drills disturb: random numbers in every presentation, and a state that is measured and kept ten
+times."""
+RUNS = {"rates": (*MODEL, "--seed", "3"), "another seed": (*MODEL, "--seed", "4")}
+"""The runs to disturb, by name."""
 COMPARED = ("linear", "--schemes", "fa", "--seeds", "3", *SMALL, "--backend", "numpy", "--json")
 """What is compared."""
 
@@ -58,7 +64,7 @@ class Running:
 
     def wait(self) -> Ended:
         """Wait for its end; where that takes too long, kill it with all that it started."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + TIMEOUT
         while self.poll() is None and time.monotonic() < end:
             time.sleep(0.002)
         code = self.poll()
@@ -71,59 +77,66 @@ class Running:
         return Ended(code, out, err)
 
     def kill(self) -> Ended:
-        """Kill it, and it alone, as a full memory or an impatient person would."""
+        """Kill it, and it alone, as a full memory or an impatient user would."""
         self.send(signal.SIGKILL)
         return self.wait()
 
 
-class Bench:
-    """Where drills are held."""
+@dataclass(frozen=True)
+class Reference:
+    """An undisturbed run: its folder, the digest of its result, and about how long it takes."""
 
-    def __init__(self, folder: Path, learn: bool = True):
+    folder: Path
+    digest: str
+    seconds: float
+
+
+class Sandbox:
+    """The folder where drills are done, with a compile cache, and undisturbed runs that are made when asked for."""
+
+    def __init__(self, folder: Path):
         self.folder = folder
         self.cache = folder / "cache"
         self.random = random.Random(2016)
         self._count = 0
-        self._expected: dict[str, str] = {}
-        self.seconds = 0.0
-        """What a run takes from its folder's making to its end, about."""
+        self._references: dict[str, Reference] = {}
+        self._comparison = ""
         import bioFA.cli
         import bioFA.comparisons.compare
         import bioFA.consumers.brian.run
         import bioFA.show.report  # noqa: F401  (imported once here, and not in every fork)
 
-        if learn:
-            self._learn_what_is_expected()
+    def reference(self, name: str = "rates") -> Reference:
+        """Return the undisturbed run of a name of `RUNS`, done twice: the second finds its program compiled.
 
-    def _learn_what_is_expected(self) -> None:
-        """The undisturbed runs: what everything is held to."""
-        for name, words in (
-            ("run", ("run", *MODEL, "--seed", "3", "--json")),
-            ("other", ("run", *MODEL, "--seed", "4", "--json")),
-        ):
-            place = self.fresh()
-            began = time.monotonic()
-            ended = self.biofa(*words, "--out", str(place)).wait()
-            self.seconds = 0.8 * (time.monotonic() - began)  # the second finds its program compiled
-            found = digest(place / RESULT)
-            if ended.code != 0 or found is None:
-                raise RuntimeError(
-                    f"the undisturbed run failed, so that no fault can be judged: {ended.err or ended.out}"
-                )
-            self._expected[name] = found
-            if name == "run":
-                self._whole = place
-                (self._program,) = (entry.parent.name for entry in self.cache.glob("*/entry.json"))
+        Raises:
+            RuntimeError: if it fails, or is not repeated bit for bit, so that no fault can be judged.
+        """
+        if name != "rates":
+            self.reference()  # so that the first program of the cache is that of `rates`
+        if name not in self._references:
+            folders = [self.fresh(), self.fresh()]
+            for folder in folders:
+                began = time.monotonic()
+                ended = self.run(folder, name).wait()
+                seconds = time.monotonic() - began
+            first, second = (digest(folder / RESULT) for folder in folders)
+            if first is None or first != second:
+                raise RuntimeError(f"the undisturbed run '{name}' cannot be had: {ended.err or ended.out}")
+            self._references[name] = Reference(folders[0], first, 0.8 * seconds)
+            if name == "rates":
+                (self.program,) = (entry.parent.name for entry in self.cache.glob("*/entry.json"))
+        return self._references[name]
 
     @property
     def expected(self) -> str:
-        """The digest of the undisturbed run."""
-        return self._expected["run"]
+        """The digest of the undisturbed run of `rates`."""
+        return self.reference().digest
 
     @property
-    def other(self) -> str:
-        """The digest of the same with another seed."""
-        return self._expected["other"]
+    def seconds(self) -> float:
+        """The time from the making of its folder to its end, about."""
+        return self.reference().seconds
 
     def fresh(self) -> Path:
         """The path of a folder that is not there yet."""
@@ -164,7 +177,7 @@ class Bench:
                 os.environ.pop(name, None)
                 if value is not None:
                     os.environ[name] = value
-            checkpoint.INTERVAL = 0.0  # every stretch is kept as it ends, so that there is something to disturb
+            checkpoint.INTERVAL = 0.0  # every segment is kept as it ends, so that there is something to disturb
             for step in prepare:
                 step()
             code = work()
@@ -179,14 +192,14 @@ class Bench:
             os._exit(code)
 
     def biofa(
-        self, *words: str, environment: Mapping[str, str | None] | None = None, prepare: Sequence[Prepare] = ()
+        self, *arguments: str, environment: Mapping[str, str | None] | None = None, prepare: Sequence[Prepare] = ()
     ) -> Running:
-        """A command, begun."""
+        """Begin a command."""
 
         def work() -> int:
             from bioFA.cli import main
 
-            main(list(words), prog_name="biofa")
+            main(list(arguments), prog_name="biofa")
             return 0
 
         return self.fork(work, environment, prepare)
@@ -194,46 +207,33 @@ class Bench:
     def run(
         self,
         place: Path,
-        seed: int = 3,
+        name: str = "rates",
         environment: Mapping[str, str | None] | None = None,
         prepare: Sequence[Prepare] = (),
     ) -> Running:
-        """The run, begun in a folder."""
-        return self.biofa(
-            "run", *MODEL, "--seed", str(seed), "--json", "--out", str(place), environment=environment, prepare=prepare
-        )
+        """Begin a run in a folder."""
+        arguments = ("run", *RUNS[name], "--json", "--out", str(place))
+        return self.biofa(*arguments, environment=environment, prepare=prepare)
 
-    def again(self, place: Path) -> Ended:
-        """Go on with a run where there is one to go on with, or else run it again."""
-        if checkpoint.is_unfinished(place):
-            return self.biofa("resume", str(place), "--json").wait()
-        return self.run(place).wait()
+    def judged(self, ended: Ended, place: Path) -> Attempt:
+        """Judge a run by its end, and by whether, the fault being over, its folder comes to the undisturbed run."""
+        found = judge(ended, digest(place / RESULT), self.expected, None)
+        return found if found.outcome is not Outcome.REFUSED else self.recovered(place, found.message)
 
-    def judged(self, ended: Ended, place: Path) -> Trial:
-        """Judge a run by its end, and by whether, the fault being over,
-        the same folder comes to the undisturbed run."""
-        trial = judge(ended, digest(place / RESULT), self.expected, None)
-        return trial if trial.outcome is not Outcome.REFUSED else self.recovered(place, trial.says)
-
-    def recovered(self, place: Path, says: str = "") -> Trial:
-        """Whether a run that was stopped comes to the undisturbed one: gone on with where it can be,
+    def recovered(self, place: Path, message: str = "", name: str = "rates") -> Attempt:
+        """Judge whether a run that was stopped comes to the undisturbed one: continued where it can be,
         run again where nothing is left of it."""
+        expected = self.reference(name).digest
         if (place / RESULT).exists() and not checkpoint.is_unfinished(place):
-            same = digest(place / RESULT) == self.expected
-            return Trial(Outcome.IDENTICAL if same else Outcome.SILENT, says, finished=1, lost=int(not same))
+            same = digest(place / RESULT) == expected
+            outcome = Outcome.IDENTICAL if same else Outcome.SILENT
+            return Attempt(outcome, message, finished=1, lost=int(not same))
         resumed = checkpoint.is_unfinished(place)
-        ended = self.again(place)
-        found = digest(place / RESULT)
-        if ended.code == 0:
-            same = found == self.expected
-            return Trial(
-                Outcome.REFUSED if same else Outcome.SILENT,
-                says if same else "what was gone on with has other numbers",
-                same if resumed else None,
-            )
-        return Trial(
-            Outcome.UNCLEAR, f"it cannot be gone on with: {ended.last or ended.code}", False if resumed else None
-        )
+        ended = (self.resume(place) if resumed else self.run(place, name)).wait()
+        if ended.code != 0:
+            last = f"it cannot be continued: {ended.last or ended.code}"
+            return Attempt(Outcome.UNCLEAR, last, False if resumed else None)
+        return _as_expected(digest(place / RESULT) == expected, message, resumed)
 
     def compare(
         self,
@@ -242,16 +242,9 @@ class Bench:
         environment: Mapping[str, str | None] | None = None,
         prepare: Sequence[Prepare] = (),
     ) -> Running:
-        """The comparison, begun in a folder."""
-        return self.biofa(
-            "compare",
-            *COMPARED,
-            *more,
-            "--out",
-            str(place),
-            environment=environment,
-            prepare=[without_report, *prepare],
-        )
+        """Begin the comparison in a folder."""
+        arguments = ("compare", *COMPARED, *more, "--out", str(place))
+        return self.biofa(*arguments, environment=environment, prepare=[without_report, *prepare])
 
     def resume(
         self,
@@ -260,30 +253,28 @@ class Bench:
         environment: Mapping[str, str | None] | None = None,
         prepare: Sequence[Prepare] = (),
     ) -> Running:
-        """Go on with the comparison, or the run, in a folder."""
+        """Continue the comparison, or the run, in a folder."""
         return self.biofa(
             "resume", str(place), *more, "--json", environment=environment, prepare=[without_report, *prepare]
         )
 
     def compared(self) -> str:
         """The digest of the undisturbed comparison."""
-        if "comparison" not in self._expected:
+        if not self._comparison:
             ended = self.biofa("compare", *COMPARED, "--out", str(self.comparison())).wait()
             found = comparison_digest(self.comparison())
             if ended.code != 0 or found is None:
-                raise RuntimeError(
-                    f"the undisturbed comparison failed, so that no fault can be judged: {ended.err or ended.out}"
-                )
-            self._expected["comparison"] = found
-        return self._expected["comparison"]
+                raise RuntimeError(f"the undisturbed comparison cannot be had: {ended.err or ended.out}")
+            self._comparison = found
+        return self._comparison
 
-    def comparison_recovered(self, place: Path, before: Mapping[str, str], says: str = "") -> Trial:
+    def comparison_recovered(self, place: Path, before: Mapping[str, str], message: str = "") -> Attempt:
         """Whether a comparison that was stopped comes to the undisturbed one,
         with the runs that were finished `before` as they were."""
         count = len(before)
         missing = lost(before, place)
         if (place / "table.csv").exists() and comparison_digest(place) == self.compared():
-            return Trial(Outcome.IDENTICAL, says, None, count, missing)
+            return Attempt(Outcome.IDENTICAL, message, None, count, missing)
         written = {path: path.stat().st_mtime_ns for name in before for path in (place / "runs" / name).glob("*")}
         ended = self.resume(place).wait()
         missing = max(
@@ -292,20 +283,13 @@ class Bench:
             sum(not path.exists() or path.stat().st_mtime_ns != at for path, at in written.items()),
         )
         if ended.code != 0:
-            return Trial(
-                Outcome.UNCLEAR, f"it cannot be gone on with: {ended.last or ended.code}", False, count, missing
-            )
+            last = f"it cannot be continued: {ended.last or ended.code}"
+            return Attempt(Outcome.UNCLEAR, last, False, count, missing)
         same = comparison_digest(place) == self.compared()
-        return Trial(
-            Outcome.REFUSED if same else Outcome.SILENT,
-            says if same else "what was gone on with has other numbers",
-            same,
-            count,
-            missing,
-        )
+        return replace(_as_expected(same, message, resumed=True), finished=count, lost=missing)
 
     def open_to_all(self) -> None:
-        """Let ordinary users pass through the bench and read its cache; write there they may not."""
+        """Let ordinary users pass through the sandbox and read its cache; write there they may not."""
         self.folder.chmod(0o711)
 
     def comparison(self) -> Path:
@@ -318,8 +302,9 @@ class Bench:
         return self.copied(self.comparison())
 
     def tidy(self) -> None:
-        """Take away what a trial left, but for what others need."""
-        kept = {self.cache, self.comparison(), self._whole, self.folder / "compiled"}
+        """Take away what an attempt left, but for what others need."""
+        undisturbed = {reference.folder for reference in self._references.values()}
+        kept = undisturbed | {self.cache, self.comparison(), self.folder / "compiled"}
         for path in self.folder.iterdir():
             if path not in kept:
                 shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
@@ -329,34 +314,42 @@ class Bench:
         return Path(shutil.copytree(place, self.fresh()))
 
     def whole(self) -> Path:
-        """The folder of the undisturbed run."""
-        return self._whole
+        """The folder of the undisturbed run of `rates`."""
+        return self.reference().folder
 
     def copy_of_cache(self) -> Path:
-        """A compile cache with a copy of the undisturbed run's program alone, to be damaged."""
+        """A compile cache with a copy of the program of `rates` alone, to be damaged."""
+        self.reference()
         place = self.fresh()
-        shutil.copytree(self.cache / self._program, place / self._program)
+        shutil.copytree(self.cache / self.program, place / self.program)
         return place
 
-    def stopped(self, stretches: int) -> Path:
-        """A run that was killed when it had kept so many stretches."""
+    def stopped(self, segments: int) -> Path:
+        """A run that was killed when it had kept so many segments."""
         place = self.fresh()
-        running = self.run(place, prepare=[lambda: dies_after(stretches)])
-        running.wait()
+        self.run(place, prepare=[lambda: dies_after(segments)]).wait()
         return place
 
 
-def dies_after(stretches: int, number: signal.Signals = signal.SIGKILL) -> None:
-    """Let this process die of a signal, or stand still, once so many stretches are kept."""
-    real, kept = checkpoint.Checkpoint.keep, [0]
+def _as_expected(same: bool, message: str, resumed: bool) -> Attempt:
+    """Judge what was continued or run again after a fault that was told of, by whether it has the undisturbed bits."""
+    if same:
+        return Attempt(Outcome.REFUSED, message, True if resumed else None)
+    return Attempt(Outcome.SILENT, "what was continued has other numbers", False if resumed else None)
 
-    def keep(self: checkpoint.Checkpoint, stretch: checkpoint.Stretch) -> None:
-        real(self, stretch)
+
+def dies_after(segments: int, number: signal.Signals = signal.SIGKILL) -> None:
+    """Let this process die of a signal, or stand still, once so many segments are kept."""
+    patched: Any = checkpoint.Checkpoint  # in a fork, which dies with it
+    real, kept = patched.keep, [0]
+
+    def keep(self: checkpoint.Checkpoint, *arguments: Any) -> None:
+        real(self, *arguments)
         kept[0] += 1
-        if kept[0] == stretches + 1:  # the first is the state before the first presentation
+        if kept[0] == segments + 1:  # the first is the state before the first presentation
             os.kill(os.getpid(), number)
 
-    checkpoint.Checkpoint.keep = keep  # type: ignore[method-assign]  # in a fork, which dies with it
+    patched.keep = keep
 
 
 def without_report() -> None:
@@ -402,9 +395,8 @@ def processes_of(place: Path) -> list[int]:
         with contextlib.suppress(OSError):
             if entry.joinpath("stat").read_text().rpartition(")")[2].split()[0] == "Z":
                 continue
-            if str(place).encode() in entry.joinpath("cmdline").read_bytes() or str(place) in os.readlink(
-                entry / "cwd"
-            ):
+            command, folder = entry.joinpath("cmdline").read_bytes(), os.readlink(entry / "cwd")
+            if str(place).encode() in command or str(place) in folder:
                 found.append(int(entry.name))
     return found
 
@@ -422,9 +414,9 @@ def stands_still(pid: int) -> bool:
         return False
 
 
-def waited(what: Callable[[], object], patience: float = PATIENCE) -> bool:
+def waited(what: Callable[[], object], timeout: float = TIMEOUT) -> bool:
     """Whether something comes true within some seconds."""
-    end = time.monotonic() + patience
+    end = time.monotonic() + timeout
     while not what():
         if time.monotonic() > end:
             return False
@@ -433,10 +425,7 @@ def waited(what: Callable[[], object], patience: float = PATIENCE) -> bool:
 
 
 @contextlib.contextmanager
-def bench(learn: bool = True) -> Iterator[Bench]:
-    """A bench in a folder that is removed when the drills are over; with `learn`,
-    it begins with the undisturbed runs."""
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="biofa-selftest-", ignore_cleanup_errors=True) as folder:
-        yield Bench(Path(folder), learn)
+def sandbox() -> Iterator[Sandbox]:
+    """A sandbox in a folder that is removed when the drills are over."""
+    with tempfile.TemporaryDirectory(prefix="biofa-trial-", ignore_cleanup_errors=True) as folder:
+        yield Sandbox(Path(folder))

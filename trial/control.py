@@ -24,10 +24,10 @@ from typing import Any
 
 import numpy as np
 
-from bioFA.selftest import plain_brian2
-from bioFA.selftest.injections import DAMAGES, limited, script
+from trial import plain_brian2
+from trial.injections import DAMAGES, limited, script
 
-TRIALS = 10
+ATTEMPTS = 10
 SCRIPT = Path(plain_brian2.__file__)
 
 
@@ -84,9 +84,9 @@ class _Plain:
         finally:
             os._exit(code)
 
-    def end(self, child: int, patience: float = 20.0) -> int | None:
+    def end(self, child: int, timeout: float = 20.0) -> int | None:
         """Wait for a fork; its exit code, or None where it hung."""
-        end = time.monotonic() + patience
+        end = time.monotonic() + timeout
         while time.monotonic() < end:
             pid, status = os.waitpid(child, os.WNOHANG)
             if pid:
@@ -169,34 +169,34 @@ def _compiler(plain: _Plain, text: str) -> str:
     return _outcome(code, _digest(place / "saved.npz"), plain.expected)
 
 
-def _f1(plain: _Plain, trial: int) -> str:
+def _f1(plain: _Plain, attempt: int) -> str:
     return _compiler(plain, "exit 127")
 
 
-def _f2(plain: _Plain, trial: int) -> str:
+def _f2(plain: _Plain, attempt: int) -> str:
     return _compiler(plain, "echo 'error: no such thing' >&2; exit 1")
 
 
-def _f3(plain: _Plain, trial: int) -> str:
+def _f3(plain: _Plain, attempt: int) -> str:
     return _compiler(plain, "case \"$*\" in *-c*) sleep 1000;; esac; exit 1")
 
 
-def _f5(plain: _Plain, trial: int) -> str:
+def _f5(plain: _Plain, attempt: int) -> str:
     main, real = plain.project / "main", plain.project / "real"
     shutil.copy2(main, real)
     try:
-        list(DAMAGES.values())[trial % 3](main, plain.random)
+        list(DAMAGES.values())[attempt % 3](main, plain.random)
         return _outcome(*plain.run(), plain.expected)
     finally:
         os.replace(real, main)
 
 
-def _f6(plain: _Plain, trial: int) -> str:
+def _f6(plain: _Plain, attempt: int) -> str:
     return _with_program(plain, "kill -ILL $$")
 
 
-def _f7(plain: _Plain, trial: int) -> str:
-    """Killed at a random moment, then begun again in the same folder: nothing can be gone on with."""
+def _f7(plain: _Plain, attempt: int) -> str:
+    """Killed at a random moment, then begun again in the same folder: nothing can be continued."""
     saved = plain.fresh().with_suffix(".npz")
     child = plain.begin("results_killed", saved)
     time.sleep(plain.random.uniform(0, plain.seconds))
@@ -208,7 +208,7 @@ def _f7(plain: _Plain, trial: int) -> str:
     return _outcome(code, _digest(saved), plain.expected)
 
 
-def _f9(plain: _Plain, trial: int) -> str:
+def _f9(plain: _Plain, attempt: int) -> str:
     """SIGINT to the compiled program, as a batch system sends it."""
     saved = plain.fresh().with_suffix(".npz")
     child = plain.begin(f"results_{plain._count}", saved)
@@ -222,26 +222,26 @@ def _f9(plain: _Plain, trial: int) -> str:
     return _outcome(plain.end(child), _digest(saved), plain.expected)
 
 
-def _f11(plain: _Plain, trial: int) -> str:
+def _f11(plain: _Plain, attempt: int) -> str:
     return _with_program(plain, f"trap '' 25\nulimit -f {plain.random.randrange(0, 60)}\nexec \"$REAL\" \"$@\"")
 
 
-def _f12(plain: _Plain, trial: int) -> str:
+def _f12(plain: _Plain, attempt: int) -> str:
     limit = plain.random.randrange(0, 60_000)
     return _outcome(
         *plain.run(between=lambda _: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))), plain.expected
     )
 
 
-def _f13(plain: _Plain, trial: int) -> str:
+def _f13(plain: _Plain, attempt: int) -> str:
     return _outcome(*plain.run(limited(resource.RLIMIT_FSIZE, int(10 ** plain.random.uniform(2, 4.5)))), plain.expected)
 
 
-def _f14(plain: _Plain, trial: int) -> str:
+def _f14(plain: _Plain, attempt: int) -> str:
     return _with_program(plain, 'rm -rf "$2"; exec "$REAL" "$@"')
 
 
-def _f15(plain: _Plain, trial: int) -> str:
+def _f15(plain: _Plain, attempt: int) -> str:
     """Two runs with different learning rates in Brian2's one results folder."""
     saved = [plain.fresh().with_suffix(".npz") for _ in range(2)]
     alone = [plain.expected, plain.run(eta=2.0)[1]]
@@ -256,25 +256,25 @@ def _f15(plain: _Plain, trial: int) -> str:
     return next((word for word in ("silent", "hung", "failed") if word in outcomes), "survived")
 
 
-def _f17(plain: _Plain, trial: int) -> str:
+def _f17(plain: _Plain, attempt: int) -> str:
     def damage(results: Path) -> None:
         names = [path for path in sorted(results.iterdir()) if "_w_" in path.name or "_r_" in path.name]
-        list(DAMAGES.values())[trial % 3](
+        list(DAMAGES.values())[attempt % 3](
             plain.random.choice([path for path in names if path.stat().st_size]), plain.random
         )
 
     return _outcome(*plain.run(between=damage), plain.expected)
 
 
-def _f19(plain: _Plain, trial: int) -> str:
+def _f19(plain: _Plain, attempt: int) -> str:
     return _outcome(*plain.run(eta=1e9), plain.expected)
 
 
-def _f21(plain: _Plain, trial: int) -> str:
+def _f21(plain: _Plain, attempt: int) -> str:
     return _outcome(*plain.run(limited(resource.RLIMIT_NOFILE, plain.random.randrange(4, 12))), plain.expected)
 
 
-def _f22(plain: _Plain, trial: int) -> str:
+def _f22(plain: _Plain, attempt: int) -> str:
     def zone() -> None:
         os.environ["TZ"] = plain.random.choice(["Pacific/Kiritimati", "UTC", "Asia/Kathmandu"])
         time.tzset()
@@ -285,7 +285,7 @@ def _f22(plain: _Plain, trial: int) -> str:
     return _outcome(*plain.run(zone), plain.expected)
 
 
-def _f23(plain: _Plain, trial: int) -> str:
+def _f23(plain: _Plain, attempt: int) -> str:
     place = plain.fresh()
     (place / "brian2").mkdir(parents=True)
     (place / "brian2" / "__init__.py").write_text('__version__ = "2.4"\n')
@@ -303,34 +303,35 @@ COUNTERPARTS: dict[str, tuple[Callable[[_Plain, int], str], int]] = {
     "F1": (_f1, 1),
     "F2": (_f2, 1),
     "F3": (_f3, 1),
-    "F5": (_f5, TRIALS),
+    "F5": (_f5, ATTEMPTS),
     "F6": (_f6, 1),
-    "F7": (_f7, TRIALS),
-    "F9": (_f9, TRIALS),
-    "F11": (_f11, TRIALS),
-    "F12": (_f12, TRIALS),
-    "F13": (_f13, TRIALS),
+    "F7": (_f7, ATTEMPTS),
+    "F9": (_f9, ATTEMPTS),
+    "F11": (_f11, ATTEMPTS),
+    "F12": (_f12, ATTEMPTS),
+    "F13": (_f13, ATTEMPTS),
     "F14": (_f14, 2),
-    "F15": (_f15, TRIALS),
-    "F17": (_f17, TRIALS),
+    "F15": (_f15, ATTEMPTS),
+    "F17": (_f17, ATTEMPTS),
     "F19": (_f19, 1),
-    "F21": (_f21, TRIALS),
+    "F21": (_f21, ATTEMPTS),
     "F22": (_f22, 3),
     "F23": (_f23, 1),
 }
-"""The faults that have a counterpart in a plain script, and how many trials each gets there."""
+"""The faults that have a counterpart in a plain script, and how many attempts each gets there."""
 
 
 def run(only: Sequence[str] = ()) -> dict[str, str]:
-    """What the plain script did with each fault, in words: `silent 9 of 10, survived 1`.
+    """What the plain script did with each fault, such as `silent 9 of 10, survived 1`.
 
     `survived` means the right numbers, `failed` a visible failure, `silent` other numbers without one. It runs in a
-    process of its own, since Brian2 keeps what it is told in the process.
+    process of its own, since Brian2 keeps what it is given in the process.
     """
     with tempfile.TemporaryDirectory(prefix="biofa-control-", ignore_cleanup_errors=True) as folder:
-        done = subprocess.run(
-            [sys.executable, "-m", "bioFA.selftest.control", folder, *only], cwd=folder, capture_output=True, text=True
-        )
+        command = [sys.executable, "-m", "trial.control", folder, *only]
+        checkout = os.pathsep.join([str(SCRIPT.parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+        environment = os.environ | {"PYTHONPATH": checkout}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
         lines = [line.split("\t") for line in done.stdout.splitlines() if line.startswith("F")]
         found = {line[0]: line[1] for line in lines if len(line) == 2}
         wanted = [number for number in COUNTERPARTS if not only or number in only]
@@ -342,7 +343,7 @@ def run(only: Sequence[str] = ()) -> dict[str, str]:
         }
 
 
-def _words(outcomes: Sequence[str]) -> str:
+def _counts(outcomes: Sequence[str]) -> str:
     counts: Any = Counter(outcomes)
     return ", ".join(
         f"{word} {counts[word]} of {len(outcomes)}" for word in ("silent", "hung", "failed", "survived") if counts[word]
@@ -353,9 +354,9 @@ def _main(folder: str, *only: str) -> None:
     out = os.dup(1)
     os.dup2(2, 1)  # what the script says is not what we say
     plain = _Plain(Path(folder))
-    for number, (drill, trials) in COUNTERPARTS.items():
+    for number, (drill, attempts) in COUNTERPARTS.items():
         if not only or number in only:
-            os.write(out, f"{number}\t{_words([drill(plain, trial) for trial in range(trials)])}\n".encode())
+            os.write(out, f"{number}\t{_counts([drill(plain, attempt) for attempt in range(attempts)])}\n".encode())
 
 
 if __name__ == "__main__":

@@ -7,27 +7,27 @@ import os
 from pathlib import Path
 
 from bioFA.runs.result import RESULT
-from bioFA.selftest.bench import Bench, gone
-from bioFA.selftest.fault import fault
-from bioFA.selftest.injections import DAMAGES, Compiler, entries, replace_program, script, unfinished_builds
-from bioFA.selftest.oracle import Ended, Outcome, Trial, complaint, digest
+from trial.fault import fault
+from trial.injections import DAMAGES, Compiler, entries, replace_program, script, unfinished_builds
+from trial.oracle import Attempt, Ended, Outcome, complaint, digest
+from trial.sandbox import Sandbox, gone
 
 
-def _store(bench: Bench) -> Path:
+def _store(sandbox: Sandbox) -> Path:
     """What the drills' compiler has made before."""
-    return bench.folder / "compiled"
+    return sandbox.folder / "compiled"
 
 
-def _refused_with(bench: Bench, ended: Ended, place: Path, code: int | None, *words: str) -> Trial:
-    """Judge a run that has to be refused, with an exit code and with words."""
-    trial = bench.judged(ended, place)
-    if ended.code == 0 or not trial.outcome.survived:
-        return trial if ended.code != 0 else Trial(Outcome.UNCLEAR, "the fault did not disturb it")
+def _refused_with(sandbox: Sandbox, ended: Ended, place: Path, code: int | None, *phrases: str) -> Attempt:
+    """Judge a run that has to be refused, with an exit code and with phrases in its message."""
+    attempt = sandbox.judged(ended, place)
+    if ended.code == 0 or not attempt.outcome.survived:
+        return attempt if ended.code != 0 else Attempt(Outcome.UNCLEAR, "the fault did not disturb it")
     if code is not None and ended.code != code:
-        return Trial(Outcome.UNCLEAR, f"exit code {ended.code}, not {code}: {ended.last}")
-    if missing := [word for word in words if word not in ended.err]:
-        return Trial(Outcome.UNCLEAR, f"it does not say {missing}: {ended.last}")
-    return trial
+        return Attempt(Outcome.UNCLEAR, f"exit code {ended.code}, not {code}: {ended.last}")
+    if missing := [phrase for phrase in phrases if phrase not in ended.err]:
+        return Attempt(Outcome.UNCLEAR, f"it does not say {missing}: {ended.last}")
+    return attempt
 
 
 @fault(
@@ -38,10 +38,10 @@ def _refused_with(bench: Bench, ended: Ended, place: Path, code: int | None, *wo
     "CXX names no program",
     "CXX names a file that is no program",
 )
-def no_compiler(bench: Bench, trial: int) -> Trial:
+def no_compiler(sandbox: Sandbox, attempt: int) -> Attempt:
     """PATH without a compiler, or CXX without one, and an empty compile cache."""
-    place, cache = bench.fresh(), bench.fresh()
-    bin = bench.fresh()
+    place, cache = sandbox.fresh(), sandbox.fresh()
+    bin = sandbox.fresh()
     bin.mkdir()
     environments: list[dict[str, str | None]] = [
         {"PATH": str(bin), "CXX": None},
@@ -49,32 +49,31 @@ def no_compiler(bench: Bench, trial: int) -> Trial:
         {"CXX": "no-such-compiler"},
         {"CXX": str(script(bin / "text", "")), "PATH": os.environ["PATH"]},
     ]
-    if trial % 4 == 3:
+    if attempt % 4 == 3:
         (bin / "text").chmod(0o644)
-    ended = bench.run(place, environment={**environments[trial % 4], "BIOFA_CACHE": str(cache)}).wait()
-    found = _refused_with(bench, ended, place, 3, "apt install g++", "conda", "--backend numpy")
-    return (
-        Trial(Outcome.UNCLEAR, "something half-built was left") if unfinished_builds(cache) or entries(cache) else found
-    )
+    ended = sandbox.run(place, environment={**environments[attempt % 4], "BIOFA_CACHE": str(cache)}).wait()
+    found = _refused_with(sandbox, ended, place, 3, "apt install g++", "conda", "--backend numpy")
+    if unfinished_builds(cache) or entries(cache):
+        return Attempt(Outcome.UNCLEAR, "something half-built was left")
+    return found
 
 
 @fault("F2", "compile error", "an error in the source", "nothing said", "linking fails")
-def compile_error(bench: Bench, trial: int) -> Trial:
+def compile_error(sandbox: Sandbox, attempt: int) -> Attempt:
     """A compiler that exits with 1: with an error of the source, without a word, or only when it links."""
-    place, cache = bench.fresh(), bench.fresh()
+    place, cache = sandbox.fresh(), sandbox.fresh()
     fault = [
         "echo 'steps.cpp:7:1: error: no such thing' >&2; exit 1",
         "exit 1",
         "[ \"$out\" = main ] && { echo 'ld: error: undefined reference' >&2; exit 1; }",
-    ][trial % 3]
-    compiler = Compiler(bench.fresh(), _store(bench), fault)
-    ended = bench.run(place, environment={**compiler.environment, "BIOFA_CACHE": str(cache)}).wait()
-    found = _refused_with(
-        bench, ended, place, 1, ["error: no such thing", "no message", "undefined reference"][trial % 3], "compiler.log"
-    )
+    ][attempt % 3]
+    compiler = Compiler(sandbox.fresh(), _store(sandbox), fault)
+    ended = sandbox.run(place, environment={**compiler.environment, "BIOFA_CACHE": str(cache)}).wait()
+    phrase = ["error: no such thing", "no message", "undefined reference"][attempt % 3]
+    found = _refused_with(sandbox, ended, place, 1, phrase, "compiler.log")
     if unfinished_builds(cache) or entries(cache):
-        return Trial(Outcome.UNCLEAR, "something half-built is in the cache")
-    return found if list(cache.glob(".failed-*/compiler.log")) else Trial(Outcome.UNCLEAR, "no log was kept")
+        return Attempt(Outcome.UNCLEAR, "something half-built is in the cache")
+    return found if list(cache.glob(".failed-*/compiler.log")) else Attempt(Outcome.UNCLEAR, "no log was kept")
 
 
 @fault(
@@ -88,47 +87,47 @@ def compile_error(bench: Bench, trial: int) -> Trial:
     *(5 * ["the build is killed"]),
     chance=True,
 )
-def bad_compiler(bench: Bench, trial: int) -> Trial:
+def bad_compiler(sandbox: Sandbox, attempt: int) -> Attempt:
     """A compiler that hangs, kills itself, or cuts what it made short and exits with 0;
     SIGKILL at a random moment of the build. Then the same cache is used with the compiler mended."""
-    place, cache = bench.fresh(), bench.fresh()
+    place, cache = sandbox.fresh(), sandbox.fresh()
     fault, after = [
         ("sleep 1000", ""),
         ("kill -9 $$", ""),
         ("", 'case "$out" in *.o) truncate -s 3000 "$out";; esac'),
-        ("", f'case "$out" in main) truncate -s {bench.random.randrange(1, 60_000)} "$out";; esac'),
+        ("", f'case "$out" in main) truncate -s {sandbox.random.randrange(1, 60_000)} "$out";; esac'),
         ("exit 0", ""),
         ("", "sleep 0.2"),
-    ][min(trial % 10, 5)]
-    compiler = Compiler(bench.fresh(), _store(bench), fault, after)
-    killed = trial % 10 >= 5
+    ][min(attempt % 10, 5)]
+    compiler = Compiler(sandbox.fresh(), _store(sandbox), fault, after)
+    killed = attempt % 10 >= 5
     environment = {
         **compiler.environment,
         "BIOFA_CACHE": str(cache),
-        "BIOFA_COMPILE_LIMIT": "12" if trial % 10 == 0 else None,
+        "BIOFA_COMPILE_LIMIT": "12" if attempt % 10 == 0 else None,
     }
-    running = bench.run(place, environment=environment)
+    running = sandbox.run(place, environment=environment)
     if killed:
-        running_for = bench.random.uniform(0.05, 3.0)
+        running_for = sandbox.random.uniform(0.05, 3.0)
         _sleep(running_for)
         ended = running.kill()
     else:
         ended = running.wait()
     wrong = None if killed else complaint(ended)
     if wrong:
-        return Trial(Outcome.UNCLEAR, wrong)
+        return Attempt(Outcome.UNCLEAR, wrong)
     if not gone(cache):
-        return Trial(Outcome.UNCLEAR, "what the compiler had started goes on")
+        return Attempt(Outcome.UNCLEAR, "what the compiler had started goes on")
     compiler.mend()
-    again = bench.fresh()
-    ended_again = bench.run(again, environment=environment | {"BIOFA_COMPILE_LIMIT": None}).wait()
-    if ended_again.code != 0 or digest(again / RESULT) != bench.expected:
-        return Trial(
+    again = sandbox.fresh()
+    ended_again = sandbox.run(again, environment=environment | {"BIOFA_COMPILE_LIMIT": None}).wait()
+    if ended_again.code != 0 or digest(again / RESULT) != sandbox.expected:
+        return Attempt(
             Outcome.SILENT if ended_again.code == 0 else Outcome.UNCLEAR, f"the cache is poisoned: {ended_again.last}"
         )
     if unfinished_builds(cache):
-        return Trial(Outcome.UNCLEAR, f"left in the cache: {unfinished_builds(cache)}")
-    return bench.recovered(place, ended.last) if killed else bench.judged(ended, place)
+        return Attempt(Outcome.UNCLEAR, f"left in the cache: {unfinished_builds(cache)}")
+    return sandbox.recovered(place, ended.last) if killed else sandbox.judged(ended, place)
 
 
 def _sleep(seconds: float) -> None:
@@ -138,43 +137,43 @@ def _sleep(seconds: float) -> None:
 
 
 @fault("F4", "two processes build the same model", "at random moments", chance=True)
-def two_builds(bench: Bench, trial: int) -> Trial:
+def two_builds(sandbox: Sandbox, attempt: int) -> Attempt:
     """Two runs begun within a second of each other, with one empty cache."""
-    cache, places = bench.fresh(), [bench.fresh(), bench.fresh()]
-    compiler = Compiler(bench.fresh(), _store(bench), "", "sleep 0.1")
+    cache, places = sandbox.fresh(), [sandbox.fresh(), sandbox.fresh()]
+    compiler = Compiler(sandbox.fresh(), _store(sandbox), "", "sleep 0.1")
     environment = {**compiler.environment, "BIOFA_CACHE": str(cache)}
     running = []
     for place in places:
-        running.append(bench.run(place, environment=environment))
-        _sleep(bench.random.uniform(0, 1.0))
+        running.append(sandbox.run(place, environment=environment))
+        _sleep(sandbox.random.uniform(0, 1.0))
     ended = [one.wait() for one in running]
     for one, place in zip(ended, places, strict=True):
-        found = bench.judged(one, place)
+        found = sandbox.judged(one, place)
         if found.outcome is not Outcome.IDENTICAL:
             return found
     linked = compiler.count.read_text().split().count("main")
     cached = sorted(json.loads(one.out)["timing"]["cached"] for one in ended)
     return (
-        Trial(Outcome.IDENTICAL)
+        Attempt(Outcome.IDENTICAL)
         if (linked, cached) == (1, [False, True])
-        else Trial(Outcome.UNCLEAR, f"{linked} builds, cached: {cached}")
+        else Attempt(Outcome.UNCLEAR, f"{linked} builds, cached: {cached}")
     )
 
 
 @fault("F5", "an entry of the compile cache is damaged", *DAMAGES, chance=True)
-def damaged_entry(bench: Bench, trial: int) -> Trial:
+def damaged_entry(sandbox: Sandbox, attempt: int) -> Attempt:
     """A flipped bit, a cut, an emptied or a removed file in an entry of the compile cache, at a random place."""
-    place, cache = bench.fresh(), bench.copy_of_cache()
+    place, cache = sandbox.fresh(), sandbox.copy_of_cache()
     (entry,) = (path.parent for path in cache.glob("*/entry.json"))
-    damage = list(DAMAGES.values())[trial % 4]
-    damage(entry / ["main", "entry.json"][trial // 4 % 2], bench.random)
-    compiler = Compiler(bench.fresh(), _store(bench))
-    return bench.judged(
-        bench.run(place, environment={**_same_compiler(bench, compiler), "BIOFA_CACHE": str(cache)}).wait(), place
+    damage = list(DAMAGES.values())[attempt % 4]
+    damage(entry / ["main", "entry.json"][attempt // 4 % 2], sandbox.random)
+    compiler = Compiler(sandbox.fresh(), _store(sandbox))
+    return sandbox.judged(
+        sandbox.run(place, environment={**_same_compiler(sandbox, compiler), "BIOFA_CACHE": str(cache)}).wait(), place
     )
 
 
-def _same_compiler(bench: Bench, compiler: Compiler) -> dict[str, str | None]:
+def _same_compiler(sandbox: Sandbox, compiler: Compiler) -> dict[str, str | None]:
     """The compiler under the name g++, by which an entry of the cache is found."""
     bin = compiler.path.parent
     (bin / "g++").symlink_to(compiler.path)
@@ -183,32 +182,32 @@ def _same_compiler(bench: Bench, compiler: Compiler) -> dict[str, str | None]:
 
 
 @fault("F6", "the program was built for another processor", "and is built again", "and is built for any processor")
-def another_processor(bench: Bench, trial: int) -> Trial:
+def another_processor(sandbox: Sandbox, attempt: int) -> Attempt:
     """A program that dies by SIGILL, in an entry of the cache that is whole."""
-    place, cache = bench.fresh(), bench.copy_of_cache()
+    place, cache = sandbox.fresh(), sandbox.copy_of_cache()
     replace_program(cache, "kill -ILL $$")
-    ended = bench.run(place, environment={"BIOFA_CACHE": str(cache)}).wait()
-    found = _refused_with(bench, ended, place, 1, "processor", "BIOFA_PORTABLE")
+    ended = sandbox.run(place, environment={"BIOFA_CACHE": str(cache)}).wait()
+    found = _refused_with(sandbox, ended, place, 1, "processor", "BIOFA_PORTABLE")
     if not found.outcome.survived:
         return found
-    again = bench.fresh()
-    portable = {"BIOFA_PORTABLE": "1"} if trial % 2 else {}
-    compiler = Compiler(bench.fresh(), bench.fresh() if trial % 2 else _store(bench))
-    ended = bench.run(
-        again, environment={**_same_compiler(bench, compiler), **portable, "BIOFA_CACHE": str(cache)}
+    again = sandbox.fresh()
+    portable = {"BIOFA_PORTABLE": "1"} if attempt % 2 else {}
+    compiler = Compiler(sandbox.fresh(), sandbox.fresh() if attempt % 2 else _store(sandbox))
+    ended = sandbox.run(
+        again, environment={**_same_compiler(sandbox, compiler), **portable, "BIOFA_CACHE": str(cache)}
     ).wait()
     if ended.code != 0:
-        return Trial(Outcome.UNCLEAR, f"it cannot be built again: {ended.last}")
-    if trial % 2:  # other instructions may round otherwise
+        return Attempt(Outcome.UNCLEAR, f"it cannot be built again: {ended.last}")
+    if attempt % 2:  # other instructions may round otherwise
         return (
             found
             if json.loads(ended.out)["presentations"] == 300
-            else Trial(Outcome.SILENT, "the portable program did something else")
+            else Attempt(Outcome.SILENT, "the portable program did something else")
         )
     return (
         found
-        if digest(again / RESULT) == bench.expected
-        else Trial(Outcome.SILENT, "built again, it has other numbers")
+        if digest(again / RESULT) == sandbox.expected
+        else Attempt(Outcome.SILENT, "built again, it has other numbers")
     )
 
 
@@ -224,23 +223,23 @@ EXTRAS = {"nir": "nir", "neo": "nixio", "nwb": "pynwb", "safetensors": "safetens
     "no Brian2",
     "an old Brian2",
 )
-def missing_package(bench: Bench, trial: int) -> Trial:
+def missing_package(sandbox: Sandbox, attempt: int) -> Attempt:
     """A package hidden from import, or in its place another with an old version's number."""
-    which = trial % 7
+    which = attempt % 7
     if which < 4:
         extra, module = list(EXTRAS.items())[which]
-        place = bench.whole()
-        out = bench.fresh()
-        ended = bench.biofa(
+        place = sandbox.whole()
+        out = sandbox.fresh()
+        ended = sandbox.biofa(
             "export", str(place), "--to", extra, "--out", str(out), prepare=[lambda: _hide(module)]
         ).wait()
         return _named(ended, 3, f"bioFA[{extra}]", out)
     if which == 4:
-        out = bench.fresh()
-        ended = bench.compare(out, "--scheduler", "tcp://127.0.0.1:1", prepare=[lambda: _hide("distributed")]).wait()
+        out = sandbox.fresh()
+        ended = sandbox.compare(out, "--scheduler", "tcp://127.0.0.1:1", prepare=[lambda: _hide("distributed")]).wait()
         found = _named(ended, 3, "bioFA[cluster]", out / "table.csv")
         return found
-    place, cache, hidden = bench.fresh(), bench.fresh(), bench.fresh()
+    place, cache, hidden = sandbox.fresh(), sandbox.fresh(), sandbox.fresh()
     (hidden / "brian2").mkdir(parents=True)
     (hidden / "brian2" / "__init__.py").write_text(
         "raise ModuleNotFoundError(\"No module named 'brian2'\")\n" if which == 5 else '__version__ = "2.4"\n'
@@ -249,21 +248,21 @@ def missing_package(bench: Bench, trial: int) -> Trial:
         (hidden / "brian2-2.4.dist-info").mkdir()
         (hidden / "brian2-2.4.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: brian2\nVersion: 2.4\n")
     path = os.pathsep.join([str(hidden), *filter(None, [os.environ.get("PYTHONPATH")])])
-    ended = bench.run(
+    ended = sandbox.run(
         place, environment={"PYTHONPATH": path, "BIOFA_CACHE": str(cache)}, prepare=[lambda: _first_on_path(hidden)]
     ).wait()
-    return _refused_with(bench, ended, place, 3, "pip install 'brian2>=2.9,<2.12'")
+    return _refused_with(sandbox, ended, place, 3, "pip install 'brian2>=2.9,<2.12'")
 
 
-def _named(ended: Ended, code: int, words: str, made: Path) -> Trial:
+def _named(ended: Ended, code: int, phrase: str, made: Path) -> Attempt:
     wrong = complaint(ended)
     if wrong is None and ended.code != code:
         wrong = f"exit code {ended.code}, not {code}: {ended.last}"
-    if wrong is None and words not in ended.err:
-        wrong = f"it does not say '{words}': {ended.last}"
+    if wrong is None and phrase not in ended.err:
+        wrong = f"it does not say '{phrase}': {ended.last}"
     if made.exists():
-        return Trial(Outcome.SILENT, f"something was made all the same: {made.name}")
-    return Trial(Outcome.REFUSED, ended.last) if wrong is None else Trial(Outcome.UNCLEAR, wrong)
+        return Attempt(Outcome.SILENT, f"something was made all the same: {made.name}")
+    return Attempt(Outcome.REFUSED, ended.last) if wrong is None else Attempt(Outcome.UNCLEAR, wrong)
 
 
 def _hide(module: str) -> None:

@@ -1,25 +1,25 @@
 """What a fault is: its number in the list of faults to survive, how it is injected,
-and the trial that judges what came of it."""
+and the attempt that judges its outcome."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bioFA.selftest.bench import Bench
-from bioFA.selftest.oracle import Trial
+from trial.oracle import Attempt
+from trial.sandbox import Sandbox
 
-Drill = Callable[[Bench, int], Trial]
-"""One trial: the bench, and the number of the trial, which picks the variant."""
+Drill = Callable[[Sandbox, int], Attempt]
+"""One attempt: the sandbox, and the number of the attempt, which picks the variant."""
 
-TRIALS = 20
-"""So many trials where chance matters."""
+ATTEMPTS = 20
+"""So many attempts where chance matters."""
 
 
 @dataclass(frozen=True)
 class Fault:
     """A fault to survive: `variants` say how it comes; where `chance` matters,
-    at what moment or place is drawn anew in every trial."""
+    at what moment or place is drawn anew in every attempt."""
 
     number: str
     title: str
@@ -28,10 +28,10 @@ class Fault:
     chance: bool
     drill: Drill
 
-    def trials(self, wanted: int | None) -> int:
-        """How many trials it gets: so many as are wanted, or each variant once where nothing is left to chance."""
+    def attempts(self, wanted: int | None) -> int:
+        """How many attempts it gets: so many as are wanted, or each variant once where nothing is left to chance."""
         if self.chance:
-            return TRIALS if wanted is None else wanted
+            return ATTEMPTS if wanted is None else wanted
         return len(self.variants) if wanted is None else min(wanted, len(self.variants))
 
 
@@ -39,6 +39,6 @@ def fault(number: str, title: str, *variants: str, chance: bool = False) -> Call
     """Make a fault of a function, whose docstring says how it is injected."""
 
     def make(drill: Drill) -> Fault:
-        return Fault(number, title, (drill.__doc__ or "").strip(), variants, chance, drill)
+        return Fault(number, title, " ".join((drill.__doc__ or "").split()), variants, chance, drill)
 
     return make
