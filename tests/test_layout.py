@@ -13,7 +13,7 @@ FLOORS = [
     {"units", "optional", "ledger", "analysis"},
     {"system"},
     {"components"},
-    {"expressions", "weights"},
+    {"equations", "expressions", "weights"},
     {"neurons", "rules", "tasks"},
     {"network"},
     {"schemes"},
