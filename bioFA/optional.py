@@ -3,9 +3,36 @@
 from __future__ import annotations
 
 import importlib
+from importlib.util import find_spec
 from types import ModuleType
+from typing import NamedTuple
 
 from bioFA.errors import NoPackage
+
+
+class Package(NamedTuple):
+    """An optional package: what people call it, its module, and the extra of bioFA that brings it."""
+
+    name: str
+    module: str
+    extra: str
+
+    @property
+    def installation(self) -> str:
+        """The command that installs it."""
+        return f"pip install 'bioFA[{self.extra}]'"
+
+    def is_here(self) -> bool:
+        """Whether it is installed, found without importing it."""
+        return find_spec(self.module) is not None
+
+    def require(self, what: str, module: str = "") -> ModuleType:
+        """Import it, or another module that its extra brings.
+
+        Raises:
+            MissingError: saying what to install.
+        """
+        return require(module or self.module, self.extra, what)
 
 
 def require(package: str, extra: str, what: str) -> ModuleType:

@@ -34,6 +34,7 @@ from bioFA.tasks.arrays import Arrays
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "howto" / "exports_that_run.md"
 MODELS = sorted(path.stem for path in (ROOT / "models").glob("*.toml"))
+TOOLS = {program: requirement for format in exchange.FORMATS.values() for program, requirement in format.tools.items()}
 FORMATS = [name for name, format in exchange.FORMATS.items() if not format.needs_result]
 FEW = {"task.examples": 60, "task.test_examples": 20}
 CHANGES = {
@@ -181,7 +182,7 @@ def test_what_the_table_does_not_call_refused_is_exported_with_a_readme_that_nam
     assert {readme, answers} <= set(outcome.paths)
     line = next(line for line in readme.read_text().splitlines() if line.startswith("Run with "))
     for program in CELLS[model, format].split(", "):
-        assert expected.VERSIONS[program].replace("==", " ") in line
+        assert TOOLS[program].replace("==", " ") in line
 
 
 @pytest.mark.slow
@@ -220,8 +221,8 @@ def test_the_equations_of_a_nir_graph_give_what_is_expected(model, exported):
 def test_the_versions_are_those_of_the_environment_that_runs_them():
     given = (Path(__file__).parent / "clients" / "requirements.txt").read_text()
     for program in ("PyTorch", "NIR", "nirtorch", "snnTorch", "norse", "SpikingJelly", "safetensors"):
-        assert expected.VERSIONS[program] in given
-    assert all(version.split("==")[0] in PAGE.read_text() for version in expected.VERSIONS.values())
+        assert TOOLS[program] in given
+    assert all(version.split("==")[0] in PAGE.read_text() for version in TOOLS.values())
 
 
 @pytest.mark.parametrize("name", ["README.md", "expected.npz"])

@@ -24,6 +24,8 @@ def configurations(model):
             choices[name] = (False, True)
         elif get_origin(field.annotation) is Literal:
             choices[name] = get_args(field.annotation)
+        elif name == "activation":
+            choices[name] = tuple(ACTIVATIONS)
     return [model(**dict(zip(choices, values, strict=True))) for values in itertools.product(*choices.values())]
 
 

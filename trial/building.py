@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+from bioFA.exchange import FORMATS
 from bioFA.runs.result import RESULT
 from trial.fault import fault
 from trial.injections import DAMAGES, Compiler, entries, replace_program, script, unfinished_builds
@@ -211,30 +212,30 @@ def another_processor(sandbox: Sandbox, attempt: int) -> Attempt:
     )
 
 
-EXTRAS = {"nir": "nir", "neo": "nixio", "nwb": "pynwb", "safetensors": "safetensors"}
-"""The formats that need a package: the extra that brings it, and the module."""
+PACKAGES = {name: format.package for name, format in FORMATS.items() if format.package}
+"""The formats that need a package."""
 
 
 @fault(
     "F23",
     "a package is missing or too old",
-    *(f"no {module}" for module in EXTRAS.values()),
+    *(f"no {package.module}" for package in PACKAGES.values()),
     "no Dask",
     "no Brian2",
     "an old Brian2",
 )
 def missing_package(sandbox: Sandbox, attempt: int) -> Attempt:
     """A package hidden from import, or in its place another with an old version's number."""
-    which = attempt % 7
-    if which < 4:
-        extra, module = list(EXTRAS.items())[which]
+    which = attempt % (len(PACKAGES) + 3) - len(PACKAGES)
+    if which < 0:
+        name, package = list(PACKAGES.items())[which]
         place = sandbox.whole()
         out = sandbox.fresh()
         ended = sandbox.biofa(
-            "export", str(place), "--to", extra, "--out", str(out), prepare=[lambda: _hide(module)]
+            "export", str(place), "--to", name, "--out", str(out), prepare=[lambda: _hide(package.module)]
         ).wait()
-        return _named(ended, 3, f"bioFA[{extra}]", out)
-    if which == 4:
+        return _named(ended, 3, f"bioFA[{package.extra}]", out)
+    if which == 0:
         out = sandbox.fresh()
         ended = sandbox.compare(out, "--scheduler", "tcp://127.0.0.1:1", prepare=[lambda: _hide("distributed")]).wait()
         found = _named(ended, 3, "bioFA[cluster]", out / "table.csv")
@@ -242,9 +243,9 @@ def missing_package(sandbox: Sandbox, attempt: int) -> Attempt:
     place, cache, hidden = sandbox.fresh(), sandbox.fresh(), sandbox.fresh()
     (hidden / "brian2").mkdir(parents=True)
     (hidden / "brian2" / "__init__.py").write_text(
-        "raise ModuleNotFoundError(\"No module named 'brian2'\")\n" if which == 5 else '__version__ = "2.4"\n'
+        "raise ModuleNotFoundError(\"No module named 'brian2'\")\n" if which == 1 else '__version__ = "2.4"\n'
     )
-    if which == 6:
+    if which == 2:
         (hidden / "brian2-2.4.dist-info").mkdir()
         (hidden / "brian2-2.4.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: brian2\nVersion: 2.4\n")
     path = os.pathsep.join([str(hidden), *filter(None, [os.environ.get("PYTHONPATH")])])

@@ -7,19 +7,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-OPTIONAL = (
-    ("Dask", "distributed", "cluster", "for biofa compare --scheduler"),
-    ("NIR", "nir", "nir", "for biofa export --to nir"),
-    ("Neo", "nixio", "neo", "for biofa export --to neo, and the task recorded_trials"),
-    ("PyNWB", "pynwb", "nwb", "for biofa export --to nwb, and the task recorded_trials"),
-    ("safetensors", "safetensors", "safetensors", "for biofa export --to safetensors"),
-    ("xarray", "xarray", "xarray", "for Result.to_xarray"),
-)
-"""Optional packages: name, module, extra, purpose."""
+from bioFA.optional import Package
+
+OTHERS = {
+    Package("Dask", "distributed", "cluster"): "biofa compare --scheduler",
+    Package("xarray", "xarray", "xarray"): "Result.to_xarray",
+}
+"""Optional packages that no format or task states, and what they are for."""
 
 
 class Check(NamedTuple):
@@ -70,11 +67,26 @@ def checks() -> list[Check]:
         Check("threads", True, False, _threads(), ""),
         Check("scikit-learn", sklearn, False, "for the model digits", "pip install 'bioFA[digits]'"),
         Check("Elephant", has_elephant(), False, "for statistics of spikes", INSTALL),
-        *(
-            Check(name, find_spec(package) is not None, False, purpose, f"pip install 'bioFA[{extra}]'")
-            for name, package, extra, purpose in OPTIONAL
-        ),
+        *_optional(),
         Check("MNIST", mnist, False, f"{'in' if mnist else 'not in'} {mnist_folder()}", "biofa data get mnist"),
+    ]
+
+
+def _optional() -> list[Check]:
+    """Optional packages, by name: those that formats and tasks state, and `OTHERS`."""
+    from bioFA import tasks
+    from bioFA.exchange import FORMATS
+
+    uses = {package: [purpose] for package, purpose in OTHERS.items()}
+    for name, format in FORMATS.items():
+        if format.package is not None:
+            uses.setdefault(format.package, []).append(f"biofa export --to {name}")
+    for name in tasks.family.names():
+        for package in tasks.family.get(name).packages:
+            uses.setdefault(package, []).append(f"the task {name}")
+    return [
+        Check(package.name, package.is_here(), False, f"for {', and '.join(purposes)}", package.installation)
+        for package, purposes in sorted(uses.items())
     ]
 
 

@@ -8,56 +8,20 @@ A file's module is named like its format and has `export`, and `load` where the 
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 from bioFA.errors import CannotWrite, FileError, NoSuchFile, PlaceTaken, Unavailable, UnknownName, suggestion
 from bioFA.exchange.base import Exported, Imported
 from bioFA.exchange.expected import README
+from bioFA.exchange.format import Formats
 from bioFA.runs.result import Result, load_result
 from bioFA.runs.trained import Trained, load_trained
 
-
-class Format(NamedTuple):
-    """One format: what it is, the ending of its files ('' for a folder), whether it needs a whole result,
-    and whether it is read."""
-
-    headline: str
-    suffix: str
-    needs_result: bool = False
-    reads: bool = False
-
-
-FORMATS = {
-    "arrays": Format("weights and learning curve as .npz and .csv with a README", "", needs_result=True),
-    "brian2": Format("a script for plain Brian2, with weights and examples, that runs without bioFA", "", reads=True),
-    "bundle": Format(
-        "everything about the run in one folder, to archive and to run again", "", needs_result=True, reads=True
-    ),
-    "neo": Format("spikes, traces, trials and the course of learning as a Neo block (NIX)", ".nix", needs_result=True),
-    "neuroml": Format("NeuroML 2 and LEMS of the part that answers, on one example, for jNeuroML", "", reads=True),
-    "nir": Format(
-        "the part that answers as a NIR graph, for snnTorch, norse, SpikingJelly and others", ".nir", reads=True
-    ),
-    "nwb": Format("spikes, traces, trials and weights at the snapshots for sharing (NWB)", ".nwb", needs_result=True),
-    "safetensors": Format("weights as a PyTorch state_dict in safetensors", ".safetensors", reads=True),
-    "sonata": Format(
-        "nodes, edges, spikes and configuration as a SONATA folder, for NEST through bmtk", "", reads=True
-    ),
-}
+FORMATS = Formats(__name__)
 """Every format by name."""
-MARKS = {
-    "bundle": "manifest.json",
-    "brian2": "network.py",
-    "sonata": "circuit_config.json",
-    "neuroml": "LEMS_network.xml",
-}
-"""What tells a folder's format."""
-
-
 PICKLED = (".pt", ".pth", ".pkl", ".ckpt")
 """Endings of files that are never read."""
 
@@ -70,7 +34,7 @@ def module(name: str) -> ModuleType:
     """
     if name not in FORMATS:
         raise UnknownName(f"unknown format '{name}'.{suggestion(name, FORMATS)}")
-    return importlib.import_module(f"bioFA.exchange.{name}")
+    return FORMATS.module(name)
 
 
 def export(source: Result | Trained | str | Path, to: str, path: str | Path, **options: Any) -> Exported:
@@ -152,8 +116,8 @@ def load(path: str | Path, format: str | None = None) -> Imported:
 
 def _told(path: Path) -> str:
     """The format that a file's ending tells, or a file that a folder of this format holds."""
-    for name, mark in MARKS.items():
-        if (path / mark).is_file():
+    for name, format in FORMATS.items():
+        if format.mark and (path / format.mark).is_file():
             return name
     endings = {format.suffix: name for name, format in FORMATS.items() if format.reads and format.suffix}
     if path.suffix in PICKLED:

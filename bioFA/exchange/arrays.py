@@ -18,8 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from bioFA.exchange.base import MODEL, Exported
+from bioFA.exchange.format import Format
 from bioFA.modelfiles import toml
 from bioFA.runs.result import Result
+
+FORMAT = Format("weights and learning curve as .npz and .csv with a README", needs_result=True)
 
 
 def export(result: Result, path: Path) -> Exported:

@@ -27,6 +27,7 @@ from bioFA.instance import draw
 from bioFA.ledger import Ledger as Ledger
 from bioFA.modelfiles import toml
 from bioFA.network import Network, Pathway, Population
+from bioFA.neurons import NeuronModel
 from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.rate_source import RateSource
 from bioFA.runs.provenance import refuse_format
@@ -171,6 +172,28 @@ def gain(network: Network, pathway: Pathway, dt: float) -> float:
         " in other formats a neuron sends its spikes or its rate only. Let it carry "
         + ("'train'." if "s" in source.neuron.publishes else "'r'.")
     )
+
+
+def stepped(neuron: NeuronModel, **conventions: Any) -> NeuronModel:
+    """A neuron with the conventions of another simulator, as far as its kind has them; sources stay as they are.
+
+    Args:
+        neuron: the neuron model.
+        conventions: numbers and choices of `counterparts`, such as `decay="euler"`.
+
+    Raises:
+        ModelError: if the model cannot be stepped like that.
+    """
+    kind = neuron.counterpart()
+    known = {name: value for name, value in conventions.items() if hasattr(kind, name)}
+    fields = type(neuron).model_fields
+    made: NeuronModel = neuron.replace(**{name: value for name, value in known.items() if name in fields})
+    now = made.counterpart()
+    if fixed := [name for name, value in known.items() if getattr(now, name) != value]:
+        raise NoCounterpart(
+            f"{neuron.family_name} has no {', '.join(fixed)} to choose, so bioFA cannot step it as others do."
+        )
+    return made
 
 
 def learning_lost(network: Network, where: str) -> list[str]:

@@ -32,11 +32,15 @@ from bioFA.errors import OutOfRange, WrongKind
 from bioFA.exchange import expected
 from bioFA.exchange.base import Exported, Imported
 from bioFA.exchange.brian2_script import SHOWN, SUFFIX, Script, quantity, stimulus_data, stripped
+from bioFA.exchange.format import Format
 from bioFA.instance import Instance, draw
 from bioFA.modelfiles import toml
 from bioFA.runs.trained import STATE, Trained, load_trained
 
 SCRIPT, WEIGHTS, DATA = "network.py", "weights.npz", "data.npz"
+FORMAT = Format(
+    "a script for plain Brian2, with weights and examples, that runs without bioFA", reads=True, mark=SCRIPT
+)
 NEAR = 1e-10
 _COMPARE = """import numpy as np
 

@@ -25,13 +25,14 @@ from typing import Any
 
 from bioFA.errors import DamagedFile, NoSuchFile, UnsafePath
 from bioFA.exchange.base import MODEL, Exported, Imported
+from bioFA.exchange.format import Format
 from bioFA.experiment import Experiment
 from bioFA.modelfiles import toml
 from bioFA.runs.provenance import refuse_format
 from bioFA.runs.result import RESULT, Result, load_result
 from bioFA.runs.trained import sha256
 
-FORMAT = 1
+BUNDLE_FORMAT = 1
 MANIFEST, README, RERUN, CITATION, REQUIREMENTS, DATA = (
     "manifest.json",
     "README.md",
@@ -39,6 +40,9 @@ MANIFEST, README, RERUN, CITATION, REQUIREMENTS, DATA = (
     "CITATION.cff",
     "requirements.txt",
     "data",
+)
+FORMAT = Format(
+    "everything about the run in one folder, to archive and to run again", needs_result=True, reads=True, mark=MANIFEST
 )
 PREFERENCES = "brian_preferences"
 """A file that Brian2 evaluates when it is imported in the folder that holds it."""
@@ -70,7 +74,7 @@ def export(result: Result, path: Path) -> Exported:
             (path / name).write_text(text, encoding="utf-8")
         written = sorted(p for p in path.rglob("*") if p.is_file())
         manifest = {
-            "format": FORMAT,
+            "format": BUNDLE_FORMAT,
             "model": result.experiment.name,
             "scheme": result.experiment.scheme,
             "seed": result.seed,
@@ -119,7 +123,7 @@ def check(path: Path) -> int:
     try:
         # of bytes, json would also read UTF-16 and 32
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-        refuse_format(path, manifest["format"], FORMAT, "bundle")
+        refuse_format(path, manifest["format"], BUNDLE_FORMAT, "bundle")
         listed = {str(name): str(digest) for name, digest in manifest["files"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise DamagedFile(

@@ -7,6 +7,7 @@ the reference has it, and the drive that it brings through the weights must be t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -16,7 +17,7 @@ from bioFA.exchange.expected import Recipe, answers
 from bioFA.instance import Instance
 from bioFA.network import Node, Pathway
 from bioFA.neurons.activations import ACTIVATIONS
-from bioFA.neurons.static_rate import StaticRate
+from bioFA.neurons.counterparts import RateUnit
 from bioFA.runs.trained import Trained
 
 TOLERANCE = 1e-12
@@ -42,7 +43,8 @@ def recipe(
         trained: the network.
         drawn: its instance.
         programs: what the script needs.
-        opening: its first lines, which read `expected`, a dictionary of arrays, and the weights.
+        opening: its first lines, which import exp and tanh from an array library in one line, and read `expected`, a
+            dictionary of arrays, and the weights.
         weight: how it writes a pathway's weights, `(n_post, n_pre)`.
         bias: how it writes them as a vector `(n_post,)`, of a pathway that the file holds as one.
     """
@@ -51,6 +53,7 @@ def recipe(
     lines: list[str] = []
     computed: list[Node] = []
     extra = {}
+    functions: set[str] = set()
     for population in part.populations:
         arriving = [p for p in part.pathways if p.target == population.name]
         terms = []
@@ -64,7 +67,7 @@ def recipe(
             if source not in computed and source not in given:
                 given.append(source)
             if pathway.weights.one_to_one:
-                terms.append(f'{float(getattr(pathway.weights, "scale", 1.0))!r} * found["{source}"]')
+                terms.append(f'{float(pathway.weights.parameters()["scale"])!r} * found["{source}"]')
             elif own is None or not np.array_equal(own, effective):  # another pathway's weights, or signs
                 extra[f"{pathway.name}.weight"] = effective
                 terms.append(f'found["{source}"] @ expected["{pathway.name}.weight"].T')
@@ -74,11 +77,12 @@ def recipe(
             continue
         lines.append(f'found["{population.name}.drive"] = {" + ".join(terms)}')
         computed.append(Node(population.name, "drive"))
-        if isinstance(population.neuron, StaticRate):
-            phi = ACTIVATIONS[population.neuron.activation].array_expression.format(
-                u=f'found["{population.name}.drive"]'
-            )
-            lines.append(f'found["{population.name}.r"] = {phi}')
+        kind = population.neuron.counterpart()
+        if isinstance(kind, RateUnit) and kind.tau is None:
+            phi = ACTIVATIONS[kind.activation].array_expression
+            functions |= set(re.findall(r"\b[A-Za-z_]\w*", phi.replace("{u}", "")))
+            drive = f'found["{population.name}.drive"]'
+            lines.append(f'found["{population.name}.r"] = {phi.format(u=drive)}')
             computed.append(Node(population.name, "r"))
     arrays = {
         name: array.squeeze(1) if network.is_static() else array
@@ -86,10 +90,19 @@ def recipe(
     } | extra
     names = ", ".join(f'"{name}"' for name in [*map(str, given), *extra])
     script = "\n".join([
-        opening.strip(),
+        _importing(opening.strip(), functions),
         f"given = [{names}]  # what is shown, and what neurons with a state sent",
         "found = {name: expected[name] for name in given}",
         *lines,
         _COMPARE.replace("@TOLERANCE@", f"{TOLERANCE:g}"),
     ])
     return Recipe(programs, "", script, f"{TOLERANCE:g} of the largest value of each array, in float64", arrays)
+
+
+def _importing(opening: str, functions: set[str]) -> str:
+    """Add the functions of activations to the line that imports exp and tanh."""
+
+    def line(found: re.Match[str]) -> str:
+        return f"{found[1]}{', '.join(sorted({*found[2].split(', '), *functions}))}"
+
+    return re.sub(r"^(from \w+ import )(.*\btanh)$", line, opening, flags=re.MULTILINE)

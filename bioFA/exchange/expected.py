@@ -43,20 +43,6 @@ LEARNED = 2
 """So many training presentations follow, where the format learns."""
 NEAR = 1e-9
 """Rates that other programs compute in float64 differ by less, relative to the largest."""
-VERSIONS = {
-    "PyTorch": "torch==2.13.0",
-    "NIR": "nir==1.0.8",
-    "nirtorch": "nirtorch==2.6",
-    "snnTorch": "snntorch==1.0.0",
-    "norse": "norse==1.1.0",
-    "SpikingJelly": "spikingjelly==2.0.0",
-    "safetensors": "safetensors==0.8.0",
-    "jNeuroML": "pyneuroml==1.3.22",
-    "NEST": "nest-simulator==3.10.0",
-    "bmtk": "bmtk==1.2.0",
-    "libsonata": "libsonata==0.2.2",
-}
-"""The programs that the tests run exports in, as pip installs them."""
 RELAY, TARGETS, COMPARED = "late", "targets_of_the_task", "comparison"
 """Names of what the reference needs beside the part that answers."""
 
@@ -64,7 +50,7 @@ RELAY, TARGETS, COMPARED = "late", "targets_of_the_task", "comparison"
 class Recipe(NamedTuple):
     """How an exported model is run, and what must come out.
 
-    `programs` are names in `VERSIONS`, or requirements; `commands` shell lines that come first; `script` a Python
+    `programs` are requirements of pip; `commands` shell lines that come first; `script` a Python
     program that runs the model on the inputs, or reads what the commands wrote,
     and ends with an error where it differs by more than `tolerance` says.
     """
@@ -274,12 +260,12 @@ def save(path: Path, recipe: Recipe) -> None:
 
 def section(recipe: Recipe, expected: str = EXPECTED) -> str:
     """The part of a README that says how to run the model and what must come out."""
-    requirements = " ".join(VERSIONS.get(program, program) for program in recipe.programs)
+    requirements = " ".join(recipe.programs)
     commands = f"```sh\n{recipe.commands.strip()}\n```\n\nand then, to compare:\n\n" if recipe.commands else ""
     shapes = "".join(f"\n| `{name}` | {array.shape} |" for name, array in recipe.arrays.items())
     return f"""## Run it, and compare what comes out
 
-Run with {", ".join(VERSIONS.get(program, program).replace("==", " ") for program in recipe.programs)} (`pip install {requirements}`), in this folder:
+Run with {", ".join(recipe.programs).replace("==", " ")} (`pip install {requirements}`), in this folder:
 
 {commands}```python
 {recipe.script.strip()}

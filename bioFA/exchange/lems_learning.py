@@ -23,7 +23,8 @@ and prints single precision. The changes agree within a thousandth of the larges
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -34,11 +35,9 @@ from bioFA.exchange.base import matrix
 from bioFA.exchange.expected import relayed
 from bioFA.instance import Instance, draw
 from bioFA.network import Network, Pathway, Population
-from bioFA.neurons.error_unit import ErrorUnit
-from bioFA.neurons.leaky_rate import LeakyRate
-from bioFA.neurons.static_rate import StaticRate
-from bioFA.rules.delta_rule import DeltaRule
-from bioFA.rules.local_error import LocalError
+from bioFA.neurons.activations import ACTIVATIONS
+from bioFA.neurons.counterparts import Difference, RateUnit
+from bioFA.rules import PlasticityRule
 from bioFA.runs.trained import Trained
 from bioFA.weights import Constant
 
@@ -49,9 +48,8 @@ PORTS = {"drive": 1.0, "error": 1.0, "target": 1.0, "prediction": -1.0}
 LATE = {"drive": 1, "error": 2, "target": 0, "prediction": 2}
 """By how many steps what arrives is later in jNeuroML: one between units, one more to and from an error unit,
 which answers at once here; targets hold still."""
-RATES = {"linear": "{u}", "tanh": "2/(1 + exp(-2*{u})) - 1", "logistic": "1/(1 + exp(-{u}))", "rectified": "{u}*H({u})"}
-"""Activations in LEMS, of what a unit sums or keeps, `u`."""
-GAINS = {"linear": "1", "tanh": "1 - V*V", "logistic": "V*(1 - V)", "rectified": "H(V)"}
+SYNAPSES = {"error_post": "deltaSynapse", "error_post * gain_post": "localErrorSynapse"}
+"""The component type of a plastic synapse, by what a presynaptic rate is multiplied by."""
 
 
 def refusal(trained: Trained) -> str | None:
@@ -61,18 +59,19 @@ def refusal(trained: Trained) -> str | None:
         return "a static network settles within one step, where LEMS needs one a layer"
     measuring = {p.name for p in network.pathways if p.port == "probe"}
     for population in network.populations:
-        if population.neuron.shows is None and type(population.neuron) not in (LeakyRate, StaticRate, ErrorUnit):
+        kind = population.neuron.counterpart()
+        if population.neuron.shows is None and not isinstance(kind, (RateUnit, Difference)):
             return f"{population.neuron.family_name} ({population.name}) is no unit with a rate"
-        if isinstance(population.neuron, (LeakyRate, StaticRate)) and population.neuron.activation not in RATES:
-            return f"the activation {population.neuron.activation} of {population.name} has no words in LEMS here"
-        if isinstance(population.neuron, ErrorUnit) and population.neuron.carries_gain:
+        if isinstance(kind, RateUnit) and not ACTIVATIONS[kind.activation].lems_gain:
+            return f"the activation {kind.activation} of {population.name} has no words in LEMS here"
+        if isinstance(kind, Difference) and kind.carries_gain:
             return f"{population.name} carries the gain of the output"
     for pathway in (p for p in network.pathways if p.name not in measuring):
         if pathway.weights.redrawn:
             return f"the weights of {pathway.name} are drawn anew for every presentation"
         if pathway.port not in PORTS or pathway.carries != "r":
             return f"{pathway.name} carries {pathway.carries} to {pathway.port}"
-        if pathway.plasticity is not None and type(pathway.plasticity) not in (LocalError, DeltaRule):
+        if pathway.plasticity is not None and synapse_of(pathway.plasticity) is None:
             return f"{pathway.plasticity.family_name} ({pathway.name}) is no product of a local factor and a rate"
         if pathway.plasticity is not None and (
             pathway.learning.gathers
@@ -84,6 +83,12 @@ def refusal(trained: Trained) -> str | None:
     if not network.plastic():
         return "no pathway learns"
     return None
+
+
+def synapse_of(rule: PlasticityRule) -> str | None:
+    """The component type of a rule's synapses, from its equation; None where it is no such product."""
+    product = re.fullmatch(r"dw/dt = learning_rate \* (.+) \* r_pre / T - decay \* w / T : 1", rule.equations)
+    return SYNAPSES.get(product[1]) if product else None
 
 
 def write(trained: Trained, folder: Path) -> list[Path]:
@@ -139,30 +144,21 @@ class _Writer:
     def types(self) -> ElementTree.Element:
         """Component types, components, and the network."""
         root = ElementTree.fromstring(_TYPES)
-        for activation in RATES:
-            for kind, u, parameter, leak in (
-                ("static", "drive", "", ""),
-                ("leaky", "u", '<Parameter name="tau" dimension="time"/>', LEAK),
-            ):
-                phi, gain = RATES[activation].format(u=u), GAINS[activation]
-                root.append(
-                    ElementTree.fromstring(
-                        _UNIT.format(
-                            name=f"learning_{kind}_{activation}", parameter=parameter, leak=leak, phi=phi, gain=gain
-                        )
-                    )
-                )
+        kinds = [(population.name, population.neuron.counterpart()) for population in self.network.populations]
+        units = [(name, kind if isinstance(kind, RateUnit) else RateUnit("linear")) for name, kind in kinds]
+        root.extend(unit_types(_UNIT, "learning_", [unit for _, unit in units]))
         ElementTree.SubElement(root, "learningShown", {"id": "shown"})
         ElementTree.SubElement(root, "learningSender", {"id": "sender"})
         for name in ("driveSynapse", "errorSynapse"):
             ElementTree.SubElement(root, name, {"id": name[0] + name[1:].replace("Synapse", "_synapse")})
         for pathway in self.network.plastic():
             rule = pathway.plasticity
-            assert isinstance(rule, (LocalError, DeltaRule))
-            kind = "localErrorSynapse" if isinstance(rule, LocalError) else "deltaSynapse"
+            assert rule is not None
+            kind, parameters = synapse_of(rule), rule.parameters()
+            assert kind is not None
             values = {
-                "pace": rule.learning_rate * self.pace,
-                "forgetting": rule.decay / self.protocol.learning_time * 1e-3,
+                "pace": parameters["learning_rate"] * self.pace,
+                "forgetting": parameters["decay"] / self.protocol.learning_time * 1e-3,
             }
             ElementTree.SubElement(
                 root,
@@ -173,17 +169,8 @@ class _Writer:
                     **{name: f"{value!r}per_ms" for name, value in values.items()},
                 },
             )
-        for population in self.network.populations:
-            neuron = population.neuron
-            activation = neuron.activation if isinstance(neuron, (LeakyRate, StaticRate)) else "linear"
-            if isinstance(neuron, LeakyRate):
-                ElementTree.SubElement(
-                    root,
-                    f"learning_leaky_{activation}",
-                    {"id": f"{population.name}_cell", "tau": f"{ms(neuron.tau)!r}ms"},
-                )
-            else:
-                ElementTree.SubElement(root, f"learning_static_{activation}", {"id": f"{population.name}_cell"})
+        for name, unit in units:
+            add_unit(root, "learning_", name, unit)
         root.append(self._circuit())
         return root
 
@@ -284,6 +271,27 @@ def add_population(circuit: ElementTree.Element, name: str, component: str, size
             "location",
             {"x": str(number), "y": "0", "z": "0"},
         )
+
+
+def unit_types(template: str, prefix: str, units: Sequence[RateUnit]) -> Iterator[ElementTree.Element]:
+    """The component types of rate units, each once: those with and without a time constant of each activation."""
+    for activation, leaky in dict.fromkeys((unit.activation, unit.tau is not None) for unit in units):
+        yield ElementTree.fromstring(
+            template.format(
+                name=f"{prefix}{'leaky' if leaky else 'static'}_{activation}",
+                parameter='<Parameter name="tau" dimension="time"/>' if leaky else "",
+                leak=LEAK if leaky else "",
+                phi=ACTIVATIONS[activation].lems_rate.format(u="u" if leaky else "drive"),
+                gain=ACTIVATIONS[activation].lems_gain,
+            )
+        )
+
+
+def add_unit(root: ElementTree.Element, prefix: str, name: str, unit: RateUnit) -> None:
+    """The component of a population of rate units."""
+    kind = "static" if unit.tau is None else "leaky"
+    tau = {} if unit.tau is None else {"tau": f"{ms(unit.tau)!r}ms"}
+    ElementTree.SubElement(root, f"{prefix}{kind}_{unit.activation}", {"id": f"{name}_cell", **tau})
 
 
 def write_document(root: ElementTree.Element, path: Path) -> Path:

@@ -28,10 +28,15 @@ from typing import Any
 import numpy as np
 
 from bioFA.exchange.base import Exported
+from bioFA.exchange.format import Format
 from bioFA.exchange.trials import Trials, trials
 from bioFA.modelfiles import toml
-from bioFA.optional import require
 from bioFA.runs.result import Result
+from bioFA.tasks.nix_recording import NEO
+
+FORMAT = Format(
+    "spikes, traces, trials and the course of learning as a Neo block (NIX)", ".nix", needs_result=True, package=NEO
+)
 
 
 def export(result: Result, path: Path) -> Exported:
@@ -40,8 +45,8 @@ def export(result: Result, path: Path) -> Exported:
     Raises:
         MissingError: if Neo or nixio is not installed.
     """
-    nixio = require("nixio", "neo", "export to Neo")
-    io = require("neo.io", "neo", "export to Neo").NixIO(str(path), "ow")
+    nixio = NEO.require("export to Neo")
+    io = NEO.require("export to Neo", "neo.io").NixIO(str(path), "ow")
     try:
         io.write_block(block(result))
     finally:
@@ -63,7 +68,7 @@ def block(result: Result) -> Any:
     Raises:
         MissingError: if Neo is not installed.
     """
-    neo = require("neo", "neo", "a block of Neo")
+    neo = NEO.require("a block of Neo", "neo")
     made = neo.Block(
         name=result.experiment.name,
         description=result.experiment.description or None,

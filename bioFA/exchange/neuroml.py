@@ -36,26 +36,41 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 
 from bioFA.errors import NoCounterpart, UnknownName, WrongKind
 from bioFA.exchange import expected, lems_learning
-from bioFA.exchange.base import ANNOTATION, Exported, Forward, Imported, forward, learning_lost, matrix
-from bioFA.exchange.lems_learning import LEAK, RATES, add_population, ms, write_document
+from bioFA.exchange.base import (
+    ANNOTATION,
+    Exported,
+    Forward,
+    Imported,
+    forward,
+    gain,
+    learning_lost,
+    matrix,
+    stepped,
+)
+from bioFA.exchange.format import Format
+from bioFA.exchange.lems_learning import add_population, add_unit, ms, unit_types, write_document
 from bioFA.instance import Instance, draw
-from bioFA.network import Node, Pathway, Population
+from bioFA.network import Network, Node, Pathway, Population
 from bioFA.neurons import NeuronModel
-from bioFA.neurons.leaky_rate import LeakyRate
-from bioFA.neurons.lif import Lif
-from bioFA.neurons.static_rate import StaticRate
+from bioFA.neurons.activations import ACTIVATIONS
+from bioFA.neurons.counterparts import CurrentLif, RateUnit
 from bioFA.runs.trained import STATE, Trained, load_trained
 from bioFA.units import steps_of
 
 Array = np.ndarray
 NETWORK, TYPES, SIMULATION, EXPECTED = "network.nml", "rates.xml", "LEMS_network.xml", "expected.npz"
+FORMAT = Format(
+    "NeuroML 2 and LEMS of the part that answers, on one example, for jNeuroML",
+    reads=True,
+    mark=SIMULATION,
+    tools={"jNeuroML": "pyneuroml==1.3.22"},
+)
 NEAR, SHARE, LEARNING = 1e-6, 0.05, 1e-3
 """How near rates, relative to the largest, numbers of spikes, and changes of weights must be."""
 SYNAPSES_PER_GB = 100_000
@@ -122,11 +137,8 @@ def export(trained: Trained, path: Path, split: str = "test", example: int = 0) 
         )
     else:
         lost += _not_there(network, trained.experiment.protocol.step)
-    lost += (
-        ["the surrogate gain, which only plasticity reads"]
-        if any(isinstance(p.neuron, Lif) for p in part.populations)
-        else []
-    )
+    if any(_lif(p) for p in part.populations):
+        lost.append("the surrogate gain, which only plasticity reads")
     return Exported(tuple(written), tuple(lost))
 
 
@@ -134,16 +146,15 @@ def _not_there(network: _Writer, dt: float) -> list[str]:
     """What the neurons and the timing of a spiking network lose."""
     lost = ["timing: jNeuroML passes spikes through all layers within a step, where each takes one here"]
     for population in network.spiking:
-        neuron = population.neuron
-        if isinstance(neuron, Lif):
-            if neuron.decay == "exact":
+        if kind := _lif(population):
+            if kind.decay == "exact":
                 lost.append(
                     f"exact decay of {population.name}: jNeuroML takes Euler steps, with 1 - dt/tau ="
-                    f" {1 - dt / neuron.tau:.6g} for exp(-dt/tau) = {np.exp(-dt / neuron.tau):.6g}"
+                    f" {1 - dt / kind.tau:.6g} for exp(-dt/tau) = {np.exp(-dt / kind.tau):.6g}"
                 )
-            if neuron.test == "reach":
+            if kind.test == "reach":
                 lost.append(f"the threshold test of {population.name}: IF_curr_exp has v > 1, not v >= 1")
-            if steps_of(neuron.refractory_period, dt) < 1:
+            if steps_of(kind.refractory_period, dt) < 1:
                 lost.append(
                     f"that {population.name} may spike again in the next step: an IF_curr_exp is silent for a step"
                 )
@@ -167,13 +178,18 @@ def load(path: Path) -> Imported:
 def _check(part: Forward) -> None:
     """Refuse neurons that have no words in NeuroML, and pathways between spikes and rates."""
     for population in part.populations:
-        neuron = population.neuron
-        if neuron.shows is None and type(neuron) not in (Lif, LeakyRate, StaticRate):
+        neuron, lif, rate = population.neuron, _lif(population), _rate_unit(population)
+        if neuron.shows is None and (rate is None if lif is None else lif.dendrite):
             raise NoCounterpart(
-                f"population '{population.name}': NeuroML export knows lif, leaky_rate and static_rate;"
-                f" {neuron.family_name} has no counterpart there."
+                f"population '{population.name}': NeuroML export knows rate units, and integrate-and-fire neurons"
+                f" without dendrites; {neuron.family_name} has no counterpart there."
             )
-        if isinstance(neuron, Lif) and neuron.reset != "to_value":
+        if rate is not None and not ACTIVATIONS[rate.activation].lems_rate:
+            raise NoCounterpart(
+                f"population '{population.name}': the activation {rate.activation} has no expression in LEMS"
+                " (`lems_rate` in `bioFA.neurons.activations`). Export to another format."
+            )
+        if lif is not None and lif.reset != "to_value":
             raise NoCounterpart(
                 f"population '{population.name}': the reset of NeuroML's integrate-and-fire neurons goes to a value;"
                 " reset = 'subtract' has no counterpart."
@@ -182,7 +198,7 @@ def _check(part: Forward) -> None:
         source, target = (
             next(p for p in part.populations if p.name == end) for end in (pathway.source, pathway.target)
         )
-        if source.neuron.shows != "one" and (pathway.carries == "train") != isinstance(target.neuron, Lif):
+        if source.neuron.shows != "one" and (pathway.carries == "train") != bool(_lif(target)):
             raise NoCounterpart(
                 f"pathway '{pathway.name}' carries {pathway.carries} to {target.neuron.family_name}: only spikes to"
                 " lif, and rates to rate units, have words in NeuroML."
@@ -210,7 +226,7 @@ class _Writer:
             p
             for p in part.pathways
             if self.network.population(p.source).neuron.shows == "one"
-            and not isinstance(self.network.population(p.target).neuron, Lif)
+            and not _lif(self.network.population(p.target))
         ]
         self.projections = [p for p in part.pathways if p not in self.biases]
         tonic = [
@@ -235,37 +251,31 @@ class _Writer:
             f"{self.trained.experiment.name}: {self.trained.experiment.description} Written by bioFA; the annotation"
             f" '{ANNOTATION}' (description, rules, error pathways, state) is the file {STATE} beside this one."
         )
-        lifs = [p for p in self.populations if isinstance(p.neuron, Lif)]
+        lifs = [(p.name, kind) for p in self.populations if (kind := _lif(p))]
         for population in self.spiking:
             if population in self.sources:
                 self._trains(root, population)
-        for population in lifs:
-            neuron = population.neuron
-            assert isinstance(neuron, Lif)
+        for name, kind in lifs:
             values = {
                 "cm": 1.0,
                 "i_offset": 0.0,
-                "tau_syn_E": ms(neuron.tau_syn),
-                "tau_syn_I": ms(neuron.tau_syn),
+                "tau_syn_E": ms(kind.tau_syn),
+                "tau_syn_I": ms(kind.tau_syn),
                 "v_init": 0.0,
-                "tau_m": ms(neuron.tau),
-                "tau_refrac": ms((_refractory(neuron, self.protocol.step) - 0.5) * self.protocol.step),
-                "v_reset": neuron.v_reset,
+                "tau_m": ms(kind.tau),
+                "tau_refrac": ms((_refractory(kind, self.protocol.step) - 0.5) * self.protocol.step),
+                "v_reset": kind.v_reset,
                 "v_rest": 0.0,
                 "v_thresh": 1.0,
             }
             ElementTree.SubElement(
                 root,
                 "IF_curr_exp",
-                {"id": f"{population.name}_cell"} | {name: repr(value) for name, value in values.items()},
+                {"id": f"{name}_cell"} | {key: repr(value) for key, value in values.items()},
             )
-        for population in lifs:
-            assert isinstance(population.neuron, Lif)
-            ElementTree.SubElement(
-                root,
-                "expCurrSynapse",
-                {"id": f"{population.name}_synapse", "tau_syn": repr(ms(population.neuron.tau_syn))},
-            )
+        for name, kind in lifs:
+            synapse = {"id": f"{name}_synapse", "tau_syn": repr(ms(kind.tau_syn))}
+            ElementTree.SubElement(root, "expCurrSynapse", synapse)
         self._network(root)
         return root
 
@@ -286,11 +296,12 @@ class _Writer:
                     add_population(network, f"{population.name}_{neuron}", f"{population.name}_{neuron}_train", 1)
             else:
                 add_population(network, population.name, f"{population.name}_cell", population.size)
-        for pathway in self.projections:
-            if isinstance(self.network.population(pathway.target).neuron, Lif):
-                self._spike_projection(network, pathway)
-        for pathway in self.projections:
-            if not isinstance(self.network.population(pathway.target).neuron, Lif):
+        kinds = [(pathway, _lif(self.network.population(pathway.target))) for pathway in self.projections]
+        for pathway, kind in kinds:
+            if kind is not None:
+                self._spike_projection(network, pathway, kind)
+        for pathway, kind in kinds:
+            if kind is None:
                 self._rate_projection(network, pathway)
         for pathway in self.biases:
             self._inputs(
@@ -306,11 +317,10 @@ class _Writer:
                     network, f"shown_{population.name}", population, "one", self.shown[f"{population.name}.r"][0]
                 )
 
-    def _spike_projection(self, network: ElementTree.Element, pathway: Pathway) -> None:
+    def _spike_projection(self, network: ElementTree.Element, pathway: Pathway, kind: CurrentLif) -> None:
         source, target = self.network.population(pathway.source), self.network.population(pathway.target)
-        assert isinstance(target.neuron, Lif)
         weights = matrix(self.trained, pathway) / (
-            _unit_rate(source, self.protocol.step) * target.neuron.tau_syn * target.neuron.tau * 1e3
+            _unit_rate(self.network, pathway, self.protocol.step) * kind.tau_syn * kind.tau * 1e3
         )
         single = source in self.sources
         groups: Iterable[tuple[str, str, range]] = (
@@ -402,14 +412,8 @@ class _Writer:
     def types(self) -> ElementTree.Element:
         """Rate units and their synapses as LEMS component types, and one component a population."""
         root = ElementTree.fromstring(_RATE_TYPES)
-        for activation, phi in RATES.items():
-            for name, u, extra in (("static", "drive", ""), ("leaky", "u", LEAK)):
-                parameter = '<Parameter name="tau" dimension="time"/>' if extra else ""
-                root.append(
-                    ElementTree.fromstring(
-                        _UNIT.format(name=f"{name}_{activation}", parameter=parameter, leak=extra, phi=phi.format(u=u))
-                    )
-                )
+        units = [(population.name, _rate_unit(population) or RateUnit("linear")) for population in self.rates]
+        root.extend(unit_types(_UNIT, "", [unit for _, unit in units]))
         # so that the last row still sees the example
         beyond = ms(self.protocol.step) if self.trained.experiment.network.is_static() else 0.0
         length = f"{self._length() + beyond!r}ms"
@@ -418,17 +422,8 @@ class _Writer:
         )
         ElementTree.SubElement(root, "rateSender", {"id": "rate_sender"})
         ElementTree.SubElement(root, "rateSynapse", {"id": "rate_synapse"})
-        for population in self.rates:
-            neuron = population.neuron
-            if isinstance(neuron, LeakyRate):
-                ElementTree.SubElement(
-                    root,
-                    f"leaky_{neuron.activation}",
-                    {"id": f"{population.name}_cell", "tau": f"{ms(neuron.tau)!r}ms"},
-                )
-            else:
-                activation = neuron.activation if isinstance(neuron, StaticRate) else "linear"
-                ElementTree.SubElement(root, f"static_{activation}", {"id": f"{population.name}_cell"})
+        for name, unit in units:
+            add_unit(root, "", name, unit)
         self._network(root)
         return root
 
@@ -476,15 +471,27 @@ class _Writer:
         return root
 
 
-def _unit_rate(source: Population, dt: float) -> float:
-    """The rate in Hz that the train of a population counts as 1."""
-    neuron: Any = source.neuron
+def _lif(population: Population) -> CurrentLif | None:
+    """The integrate-and-fire neuron that a population is of, or None."""
+    kind = population.neuron.counterpart()
+    return kind if isinstance(kind, CurrentLif) else None
+
+
+def _rate_unit(population: Population) -> RateUnit | None:
+    """The rate unit that a population is of, or None."""
+    kind = population.neuron.counterpart()
+    return kind if isinstance(kind, RateUnit) else None
+
+
+def _unit_rate(network: Network, pathway: Pathway, dt: float) -> float:
+    """The rate in Hz that the train which a pathway carries counts as 1."""
+    neuron = network.population(pathway.source).neuron
     if neuron.shows == "one":
         return 1 / dt
-    for name in ("unit_rate", "max_rate"):
-        if name in neuron.parameters():
-            return float(neuron.parameters()[name])
-    return float(neuron.gain) / dt
+    try:
+        return neuron.unit()
+    except NotImplementedError:  # a source that spikes with a chance for each step has no rate of its own
+        return 1 / (gain(network, pathway, dt) * dt)
 
 
 _RATE_TYPES = """<Lems>
@@ -555,14 +562,13 @@ for pathway, change in np.load("expected_learning.npz").items():  # of every wei
 
 def _as_in_lems(neuron: NeuronModel, dt: float) -> NeuronModel:
     """An IF_curr_exp as jNeuroML steps it."""
-    return (
-        neuron.replace(decay="euler", test="above", refractory_period=_refractory(neuron, dt) * dt)
-        if isinstance(neuron, Lif)
-        else neuron
-    )
+    kind = neuron.counterpart()
+    if not isinstance(kind, CurrentLif):
+        return neuron
+    return stepped(neuron, decay="euler", test="above", refractory_period=_refractory(kind, dt) * dt)
 
 
-def _refractory(neuron: Lif, dt: float) -> int:
+def _refractory(neuron: CurrentLif, dt: float) -> int:
     """In how many steps a neuron is silent after a spike: at least one in LEMS."""
     return max(steps_of(neuron.refractory_period, dt), 1)
 
@@ -623,7 +629,7 @@ def _recipe(trained: Trained, network: _Writer, shown: dict[str, Array], learns:
         tolerance += f"; the change of weights in one training presentation within {LEARNING:.0%}"
     for name, value in (("@NEAR@", NEAR), ("@LEARNING@", LEARNING)):
         script = script.replace(name, f"{value:g}")
-    return expected.Recipe(("jNeuroML", "numpy"), "\n".join(commands), script, tolerance, shown)
+    return expected.Recipe(FORMAT.requirements("jNeuroML", "numpy"), "\n".join(commands), script, tolerance, shown)
 
 
 def _readme(trained: Trained, split: str, example: int, recipe: expected.Recipe) -> str:

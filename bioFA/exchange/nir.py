@@ -47,21 +47,32 @@ from bioFA.exchange.base import (
     gain,
     learning_lost,
     matrix,
+    stepped,
 )
+from bioFA.exchange.format import Format
 from bioFA.exchange.nir_file import Contents, Table, contents
 from bioFA.exchange.nir_reader import ALIKE, Reader
 from bioFA.instance import Instance
 from bioFA.network import Pathway, Population
 from bioFA.neurons import NeuronModel
-from bioFA.neurons.leaky_rate import LeakyRate
-from bioFA.neurons.lif import Lif
-from bioFA.neurons.static_rate import StaticRate
-from bioFA.optional import require
+from bioFA.neurons.counterparts import CurrentLif, RateUnit
+from bioFA.optional import Package
 from bioFA.runs.trained import Trained
 from bioFA.system.atomic import written_whole
 from bioFA.units import steps_of
 
 Array = np.ndarray
+NIR = Package("NIR", "nir", "nir")
+FORMAT = Format(
+    "the part that answers as a NIR graph, for snnTorch, norse, SpikingJelly and others",
+    ".nir",
+    reads=True,
+    package=NIR,
+    tools={
+        "PyTorch": "torch==2.13.0", "NIR": "nir==1.0.8", "nirtorch": "nirtorch==2.6", "snnTorch": "snntorch==1.0.0",
+        "norse": "norse==1.1.0", "SpikingJelly": "spikingjelly==2.0.0",
+    },
+)
 SCHEDULE = "input, decay, threshold, reset; a layer hears the layer below one step later"
 
 
@@ -105,7 +116,7 @@ def export(trained: Trained, path: Path) -> Exported:
         MissingError: if NIR is not installed.
         ModelError: if a neuron model, a pathway or a loop has no counterpart in NIR.
     """
-    nir = require("nir", "nir", "export to NIR")
+    nir = NIR.require("export to NIR")
     network, protocol = trained.experiment.network, trained.experiment.protocol
     written = _write(trained)
     metadata: Table = {**_metadata(trained, written), ANNOTATION: annotation(trained)}
@@ -131,11 +142,9 @@ def export(trained: Trained, path: Path) -> Exported:
 
 def _as_in_tools(neuron: NeuronModel) -> NeuronModel:
     """A neuron as the tools step it."""
-    if isinstance(neuron, Lif):
-        return neuron.replace(decay="euler", reset="to_value", test="above", refractory_period=0.0)
-    if isinstance(neuron, LeakyRate):
-        return neuron.replace(decay="euler", activation="linear")
-    return neuron.replace(activation="linear") if isinstance(neuron, StaticRate) else neuron
+    return stepped(
+        neuron, decay="euler", reset="to_value", test="above", refractory_period=0.0, activation="linear"
+    )
 
 
 def _recipe(trained: Trained, drawn: Instance, path: Path, written: _Written) -> expected.Recipe:
@@ -154,7 +163,8 @@ def _recipe(trained: Trained, drawn: Instance, path: Path, written: _Written) ->
     steps = trained.experiment.protocol.steps - max(written.lag.values())
     arrays = {"input": np.concatenate([found[str(expected.sends(p))] for p in sources], axis=2)[:, :steps]}
     arrays |= {name: found[str(node)][:, written.lag[node.population] :][:, :steps] for node, name in watched.items()}
-    leaky = any(isinstance(network.population(name).neuron, LeakyRate) for name in written.nodes_of)
+    kinds = [network.population(name).neuron.counterpart() for name in written.nodes_of]
+    leaky = any(isinstance(kind, RateUnit) and kind.tau is not None for kind in kinds)
     script = (
         (_OPENING + (_NIRTORCH if leaky else _TOOLS) + _COMPARE)
         .replace("@FILE@", path.name)
@@ -162,7 +172,7 @@ def _recipe(trained: Trained, drawn: Instance, path: Path, written: _Written) ->
     )
     programs = (*(() if leaky else ("norse", "snnTorch", "SpikingJelly")), "PyTorch", "NIR", "nirtorch", "numpy")
     return expected.Recipe(
-        programs,
+        FORMAT.requirements(*programs),
         "",
         script,
         f"every spike in its step; rates within {expected.NEAR:g} of the largest; in float64",
@@ -317,54 +327,77 @@ def _neuron(
     Raises:
         ModelError: if NIR has no such neuron.
     """
-    neuron, name = population.neuron, population.name
+    kind = population.neuron.counterpart()
+    if isinstance(kind, RateUnit):
+        return _rate_unit(kind, population, dt, readout, lost), 1.0
+    if isinstance(kind, CurrentLif):
+        return _lif(kind, population, dt, recurrent, lost)
+    raise NoCounterpart(
+        f"population '{population.name}': NIR has no neuron like {type(population.neuron).__name__}, and without it"
+        " nothing meaningful would remain. It has linear rate units and current-based integrate-and-fire neurons."
+        " Export to another format."
+    )
+
+
+def _rate_unit(kind: RateUnit, population: Population, dt: float, readout: str, lost: list[str]) -> Table | None:
+    """The node of a rate unit; None where it has no time constant."""
+    name = population.name
+    if kind.activation != "linear":
+        if name != readout:
+            raise NoCounterpart(
+                f"population '{name}': NIR has no rate function such as {kind.activation}, and without it nothing"
+                " meaningful of what follows would remain. Export to another format, or make the population linear."
+            )
+        lost.append(
+            f"the {kind.activation} of {name}: NIR has no rate functions; the graph gives what it is a function of"
+        )
+    if kind.tau is None:
+        return None
+    if kind.decay == "exact":
+        lost.append(_exact(name, kind.tau, dt))
+    tau, one, zero = (np.full(population.size, value) for value in (kind.tau, 1.0, 0.0))
+    return {"type": "LI", "tau": tau, "r": one, "v_leak": zero}
+
+
+def _exact(name: str, tau: float, dt: float) -> str:
+    """Say that the tools make Euler steps."""
+    return (
+        f"exact decay of {name}: the tools make Euler steps, with 1 - dt/tau = {1 - dt / tau:.6g} for"
+        f" exp(-dt/tau) = {np.exp(-dt / tau):.6g}"
+    )
+
+
+def _lif(
+    kind: CurrentLif, population: Population, dt: float, recurrent: bool, lost: list[str]
+) -> tuple[Table, float]:
+    """The node of integrate-and-fire neurons, and by how much their weights are scaled."""
+    name = population.name
 
     def each(value: float) -> Array:
         return np.full(population.size, value)
 
-    if isinstance(neuron, (StaticRate, LeakyRate)) and neuron.activation != "linear":
-        if name != readout:
-            raise NoCounterpart(
-                f"population '{name}': NIR has no rate function such as {neuron.activation}, and without it nothing"
-                " meaningful of what follows would remain. Export to another format, or make the population linear."
-            )
+    if kind.decay == "exact":
+        lost.append(_exact(name, kind.tau, dt))
+    if steps_of(kind.refractory_period, dt) > 0:
         lost.append(
-            f"the {neuron.activation} of {name}: NIR has no rate functions; the graph gives what it is a function of"
-        )
-    if isinstance(neuron, StaticRate):
-        return None, 1.0
-    if isinstance(neuron, (Lif, LeakyRate)) and neuron.decay == "exact":
-        lost.append(
-            f"exact decay of {name}: the tools make Euler steps, with 1 - dt/tau = {1 - dt / neuron.tau:.6g} for"
-            f" exp(-dt/tau) = {np.exp(-dt / neuron.tau):.6g}"
-        )
-    if isinstance(neuron, LeakyRate):
-        return {"type": "LI", "tau": each(neuron.tau), "r": each(1.0), "v_leak": each(0.0)}, 1.0
-    if not isinstance(neuron, Lif):
-        raise NoCounterpart(
-            f"population '{name}': NIR has no neuron like {type(neuron).__name__}, and without it nothing meaningful"
-            " would remain. It has: Lif, LeakyRate and StaticRate that are linear. Export to another format."
-        )
-    if steps_of(neuron.refractory_period, dt) > 0:
-        lost.append(
-            f"the refractory period of {name} ({neuron.refractory_period:g} s): NIR has none; the neurons may spike"
+            f"the refractory period of {name} ({kind.refractory_period:g} s): NIR has none; the neurons may spike"
             " again in the next step"
         )
-    if neuron.reset == "subtract":
+    if kind.reset == "subtract":
         lost.append(f"the reset of {name}: what lies above the threshold is lost, since NIR resets to a value")
-    if neuron.test == "reach":
+    if kind.test == "reach":
         lost.append(f"the threshold test of {name}: NIR has v > 1, not v >= 1")
-    if neuron.v_reset != 0:
-        lost.append(f"v_reset of {name} ({neuron.v_reset:g}): it stands in the node, but norse and snnTorch reset to 0")
-    common: Table = {"r": each(1.0), "v_leak": each(0.0), "v_threshold": each(1.0), "v_reset": each(neuron.v_reset)}
-    memoryless = neuron.decay == "euler" and abs(neuron.tau_syn / dt - 1) < ALIKE
+    if kind.v_reset != 0:
+        lost.append(f"v_reset of {name} ({kind.v_reset:g}): it stands in the node, but norse and snnTorch reset to 0")
+    common: Table = {"r": each(1.0), "v_leak": each(0.0), "v_threshold": each(1.0), "v_reset": each(kind.v_reset)}
+    memoryless = kind.decay == "euler" and abs(kind.tau_syn / dt - 1) < ALIKE
     if memoryless and not recurrent:
-        return {"type": "LIF", "tau": each(neuron.tau), **common}, 1.0
-    steps, steps_syn = neuron.tau / dt, neuron.tau_syn / dt
+        return {"type": "LIF", "tau": each(kind.tau), **common}, 1.0
+    steps, steps_syn = kind.tau / dt, kind.tau_syn / dt
     cuba = {
         "type": "CubaLIF",
-        "tau_mem": each(neuron.tau),
-        "tau_syn": each(neuron.tau_syn),
+        "tau_mem": each(kind.tau),
+        "tau_syn": each(kind.tau_syn),
         **common,
         "r": each(steps),
         "w_in": each(steps_syn),
@@ -386,7 +419,7 @@ def load(path: Path) -> Imported:
         FileError: if the file is damaged.
         ModelError: if a node, or how the nodes are joined, is nothing that bioFA can describe.
     """
-    require("nir", "nir", "import of NIR")
+    NIR.require("import of NIR")
     found = contents(path)
     noted = found.graph.get("metadata", {}).get(ANNOTATION)
     if noted is None:

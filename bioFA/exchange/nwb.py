@@ -22,10 +22,15 @@ from typing import Any
 import numpy as np
 
 from bioFA.exchange.base import MODEL, Exported
+from bioFA.exchange.format import Format
 from bioFA.exchange.trials import trials
 from bioFA.modelfiles import toml
-from bioFA.optional import require
 from bioFA.runs.result import Result
+from bioFA.tasks.nwb_recording import PYNWB
+
+FORMAT = Format(
+    "spikes, traces, trials and weights at the snapshots for sharing (NWB)", ".nwb", needs_result=True, package=PYNWB
+)
 
 SYNTHETIC = "http://purl.obolibrary.org/obo/NCBITaxon_32630"
 """The taxon 'synthetic construct': archives ask for the species of a subject, and have no word for none."""
@@ -38,7 +43,7 @@ def export(result: Result, path: Path) -> Exported:
         MissingError: if pynwb is not installed.
         FileError: if the task's data are no longer there.
     """
-    pynwb = require("pynwb", "nwb", "export to NWB")
+    pynwb = PYNWB.require("export to NWB")
     file = _file(pynwb, result)
     _add_trials(file, result)
     if result.activity is not None:

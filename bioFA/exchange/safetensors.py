@@ -29,18 +29,27 @@ import numpy as np
 from bioFA.errors import DamagedFile, NoCounterpart, WrongData, WrongShape
 from bioFA.exchange import drives, expected
 from bioFA.exchange.base import ANNOTATION, Exported, Imported, Ledger, annotated, annotation, described, learning_lost
+from bioFA.exchange.format import Format
 from bioFA.experiment import Protocol
 from bioFA.instance import Instance
 from bioFA.network import Pathway, Population
 from bioFA.neurons.constant_source import ConstantSource
 from bioFA.neurons.rate_source import RateSource
 from bioFA.neurons.static_rate import StaticRate
-from bioFA.optional import require
+from bioFA.optional import Package
 from bioFA.runs.trained import Trained
 from bioFA.system.atomic import written_whole
 from bioFA.weights import Values
 
 Array = np.ndarray
+SAFETENSORS = Package("safetensors", "safetensors", "safetensors")
+FORMAT = Format(
+    "weights as a PyTorch state_dict in safetensors",
+    ".safetensors",
+    reads=True,
+    package=SAFETENSORS,
+    tools={"PyTorch": "torch==2.13.0", "safetensors": "safetensors==0.8.0"},
+)
 BIAS = "bias_to_"
 KINDS = {
     "F64": "<f8",
@@ -65,7 +74,7 @@ def export(trained: Trained, path: Path) -> Exported:
     Raises:
         MissingError: if safetensors is not installed.
     """
-    writer = require("safetensors.numpy", "safetensors", "export to safetensors")
+    writer = SAFETENSORS.require("export to safetensors", "safetensors.numpy")
     tensors = {}
     for name, matrix in trained.weights.items():
         place = _tensor(name, matrix.shape)
@@ -102,7 +111,7 @@ expected = {{name: from_numpy(array) for name, array in np.load("{expected.besid
     def weight(pathway: Pathway) -> str:
         return f"{vector}[:, None]" if (vector := bias(pathway)) else f'weights["{pathway.name}.weight"]'
 
-    return drives.recipe(trained, drawn, ("PyTorch", "safetensors", "numpy"), opening, weight, bias)
+    return drives.recipe(trained, drawn, FORMAT.requirements("PyTorch", "safetensors", "numpy"), opening, weight, bias)
 
 
 def _tensor(pathway: str, shape: tuple[int, ...]) -> str:
@@ -118,7 +127,7 @@ def load(path: Path) -> Imported:
         FileError: if the file is damaged.
         ModelError: if its tensors are no row of linear layers.
     """
-    reader = require("safetensors", "safetensors", "import of safetensors")
+    reader = SAFETENSORS.require("import of safetensors")
     try:
         data = path.read_bytes()
         with reader.safe_open(path, framework="numpy") as file:

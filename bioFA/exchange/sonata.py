@@ -36,7 +36,6 @@ from typing import Any
 
 import h5py
 import numpy as np
-import pandas as pd
 
 from bioFA.errors import BioFAError, DamagedFile, ModelError
 from bioFA.exchange import drives, expected
@@ -50,16 +49,23 @@ from bioFA.exchange.base import (
     gain,
     learning_lost,
     matrix,
+    stepped,
 )
+from bioFA.exchange.format import Format
 from bioFA.exchange.sonata_circuit import CIRCUIT, LIF, SIMULATION, Circuit, Edges, configurations
 from bioFA.instance import Instance, draw
 from bioFA.network import Pathway, Population
 from bioFA.neurons import NeuronModel
-from bioFA.neurons.leaky_rate import LeakyRate
-from bioFA.neurons.lif import Lif
+from bioFA.neurons.counterparts import CurrentLif, RateUnit
 from bioFA.runs.trained import Trained
 
 Array = np.ndarray
+FORMAT = Format(
+    "nodes, edges, spikes and configuration as a SONATA folder, for NEST through bmtk",
+    reads=True,
+    mark=CIRCUIT,
+    tools={"NEST": "nest-simulator==3.10.0", "bmtk": "bmtk==1.2.0", "libsonata": "libsonata==0.2.2"},
+)
 NOTED = "bioFA.h5"
 RUN = """import os
 from pathlib import Path
@@ -157,12 +163,13 @@ class _Writer:
 
     def _relay(self, population: Population, pathways: tuple[Pathway, ...]) -> str | None:
         """The population whose spikes this one hands back to it a step later; None where it does anything else."""
-        neuron, arriving = population.neuron, [p for p in pathways if p.target == population.name]
+        kind, arriving = population.neuron.counterpart(), [p for p in pathways if p.target == population.name]
         holds = (
-            isinstance(neuron, LeakyRate)
-            and neuron.decay == "euler"
-            and neuron.activation == "linear"
-            and abs(neuron.tau / self.dt - 1) < 1e-9
+            isinstance(kind, RateUnit)
+            and kind.tau is not None
+            and kind.decay == "euler"
+            and kind.activation == "linear"
+            and abs(kind.tau / self.dt - 1) < 1e-9
         )
         leaving = {p.target for p in self.circuit.pathways if p.source == population.name}
         if (
@@ -177,20 +184,20 @@ class _Writer:
 
     def _tell(self, population: Population) -> None:
         """What the template of a population does not do."""
-        neuron, name = population.neuron, population.name
-        if isinstance(neuron, Lif):
-            if neuron.decay == "euler":
+        kind, name, model = population.neuron.counterpart(), population.name, population.neuron.family_name
+        if isinstance(kind, CurrentLif):
+            if kind.decay == "euler":
                 self.lost.append(f"Euler decay of {name}: iaf_psc_exp decays exactly")
-            if neuron.reset == "subtract":
+            if kind.reset == "subtract":
                 self.lost.append(f"the reset of {name}: iaf_psc_exp resets to a value")
-            if neuron.test == "above":
+            if kind.test == "above":
                 self.lost.append(f"the threshold test of {name}: iaf_psc_exp has v >= 1, not v > 1")
             if any(p.source == name and p.target == name for p in self.pathways):
                 self.lost.append(f"timing of the recurrence of {name}: in NEST it takes one step more than here")
         elif not self._virtual(population):
             self.lost.append(
-                f"the neuron model of {name}: SONATA names models of simulators, and none has {neuron.family_name}; it"
-                f" is named {ANNOTATION}:{neuron.family_name}"
+                f"the neuron model of {name}: SONATA names models of simulators, and none has {model}; it"
+                f" is named {ANNOTATION}:{model}"
             )
 
     def _virtual(self, population: Population) -> bool:
@@ -232,25 +239,26 @@ class _Writer:
         if self._virtual(population):
             return row
         neuron = population.neuron
+        known = isinstance(neuron.counterpart(), CurrentLif)
         model = f"{population.name}.json"
         (path / "models" / model).write_text(json.dumps(self.parameters(population), indent=2) + "\n", encoding="utf-8")
         return row | {
             "model_type": "point_neuron",
-            "model_template": LIF if isinstance(neuron, Lif) else f"{ANNOTATION}:{neuron.family_name}",
+            "model_template": LIF if known else f"{ANNOTATION}:{neuron.family_name}",
             "dynamics_params": model,
         }
 
     def parameters(self, population: Population) -> dict[str, Any] | None:
         """What stands in the file of a population's model; None for virtual nodes, which have none."""
-        neuron = population.neuron
         if self._virtual(population):
             return None
-        if not isinstance(neuron, Lif):
-            return dict(neuron.parameters())
-        tau, tau_syn = 1e3 * neuron.tau, 1e3 * neuron.tau_syn
+        kind = population.neuron.counterpart()
+        if not isinstance(kind, CurrentLif):
+            return dict(population.neuron.parameters())
+        tau, tau_syn = 1e3 * kind.tau, 1e3 * kind.tau_syn
         return {
-            "C_m": tau, "tau_m": tau, "E_L": 0.0, "V_m": 0.0, "V_th": 1.0, "V_reset": neuron.v_reset, "I_e": 0.0,
-            "tau_syn_ex": tau_syn, "tau_syn_in": tau_syn, "t_ref": 1e3 * neuron.refractory_period,
+            "C_m": tau, "tau_m": tau, "E_L": 0.0, "V_m": 0.0, "V_th": 1.0, "V_reset": kind.v_reset, "I_e": 0.0,
+            "tau_syn_ex": tau_syn, "tau_syn_in": tau_syn, "t_ref": 1e3 * kind.refractory_period,
         }
 
     def _edges(self, group: h5py.Group, pathway: Pathway, number: int) -> None:
@@ -284,15 +292,15 @@ class _Writer:
 
     def factor(self, pathway: Pathway) -> float:
         """`syn_weight` of a weight of 1."""
-        neuron = self.circuit.population(pathway.target).neuron
-        if pathway.port != "drive" or not isinstance(neuron, Lif):
+        kind = self.circuit.population(pathway.target).neuron.counterpart()
+        if pathway.port != "drive" or not isinstance(kind, CurrentLif):
             return 1.0
         source = pathway
         if pathway.source in self.relays:
             source = next(p for p in self.circuit.pathways if p.target == pathway.source)
-        scale = float(getattr(source.weights, "scale", 1.0)) if source is not pathway else 1.0
+        scale = float(source.weights.parameters()["scale"]) if source is not pathway else 1.0
         try:
-            return scale * gain(self.circuit, source, self.dt) * self.dt / neuron.tau_syn
+            return scale * gain(self.circuit, source, self.dt) * self.dt / kind.tau_syn
         except ModelError:
             self.uncarried = True
             self.lost.append(
@@ -404,7 +412,8 @@ class _Writer:
     def _recipe(self, drawn: Instance) -> expected.Recipe:
         """NEST, where it has all neurons; else what the weights bring each population, as libsonata reads them."""
         neurons = [p for p in self.populations if not self._virtual(p) and p in self.answering]
-        if not self.inputs or not all(isinstance(p.neuron, Lif) for p in neurons) or self.uncarried:
+        known = all(isinstance(p.neuron.counterpart(), CurrentLif) for p in neurons)
+        if not self.inputs or not known or self.uncarried:
             opening = _LIBSONATA.replace(
                 "@SIZES@",
                 repr({
@@ -413,8 +422,9 @@ class _Writer:
                     if p.port == "drive" and f"{p.name}.w" in self.trained.state
                 }),
             )
+            programs = FORMAT.requirements("libsonata", "numpy")
             return drives.recipe(
-                self.trained, drawn, ("libsonata", "numpy"), opening, lambda pathway: f'weights["{pathway.name}"]'
+                self.trained, drawn, programs, opening, lambda pathway: f'weights["{pathway.name}"]'
             )
         late = {
             p.name: 1
@@ -424,7 +434,7 @@ class _Writer:
         found = expected.answers(self.trained, drawn, [expected.sends(p) for p in neurons], _as_in_nest, late, count=1)
         arrays = {p.name: found[str(expected.sends(p))][0].astype(np.uint8) for p in neurons}
         return expected.Recipe(
-            ("NEST", "bmtk", "numpy", "h5py"),
+            FORMAT.requirements("NEST", "bmtk", "numpy", "h5py"),
             "python run_pointnet.py",
             _COMPARE.replace("@DT@", f"{round(1e3 * self.dt, 12)!r}"),
             "every spike in its step, spikes of step k having the time (k + 1) dt",
@@ -443,10 +453,13 @@ class _Writer:
 
 def _as_in_nest(neuron: NeuronModel) -> NeuronModel:
     """A neuron as iaf_psc_exp is."""
-    return neuron.replace(decay="exact", reset="to_value", test="reach") if isinstance(neuron, Lif) else neuron
+    known = isinstance(neuron.counterpart(), CurrentLif)
+    return stepped(neuron, decay="exact", reset="to_value", test="reach") if known else neuron
 
 
 def _write_types(folder: Path, name: str, row: Mapping[str, Any]) -> None:
+    import pandas as pd  # late, since it takes a third of a second
+
     pd.DataFrame([row]).to_csv(folder / f"{name}_types.csv", sep=" ", index=False)
 
 

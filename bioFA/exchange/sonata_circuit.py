@@ -20,11 +20,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
-import pandas as pd
 
 from bioFA.errors import DamagedFile, MissingField, MissingSignal, NoCounterpart, NoSuchFile, UnknownName
 from bioFA.exchange.base import ANNOTATION, Imported, Ledger, described
@@ -37,6 +36,9 @@ from bioFA.neurons.lif import Lif
 from bioFA.neurons.poisson_source import PoissonSource
 from bioFA.system.untrusted_hdf5 import inspect
 from bioFA.weights import Values
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Array = np.ndarray
 MASTER = "config.json"
@@ -184,6 +186,8 @@ def _types(file: Path, key: str) -> pd.DataFrame:
     Raises:
         DamagedFile: if there is no column of ids, or one stands twice.
     """
+    import pandas as pd  # late, since it takes a third of a second
+
     table = pd.read_csv(file, sep=r"\s+", na_values=["NULL"], keep_default_na=False)
     if key not in table.columns:
         raise DamagedFile(
@@ -250,6 +254,8 @@ class Circuit:
 
     def _files(self, kind: str) -> Iterator[tuple[Path, pd.DataFrame, str]]:
         """Each file of nodes or edges with its types, and the name of the file of these."""
+        import pandas as pd
+
         one = kind[:-1]
         for entry in self._entries(kind):
             self.ledger.holds(f"networks.{kind} of the circuit", {str(name): 1 for name in entry})
@@ -574,7 +580,7 @@ class Circuit:
         columns = {
             key: self._number(f"the types of {place}", key, row[key])
             for key in DEFAULTS
-            if key in row and pd.notna(row[key])
+            if key in row.dropna()
         }
         self.lost += [
             f"{key} of the type {row.name} of the {place}, a column of the types: it is used here; bmtk takes"
@@ -748,6 +754,8 @@ class _Parts:
             DamagedFile: if it is no number.
             MissingField: if some edges have no weight.
         """
+        import pandas as pd
+
         found, given = np.full(self.count, np.nan), False
         if name in types.columns:
             by_type = types[name].reindex(np.unique(of)).dropna()

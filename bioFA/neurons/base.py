@@ -17,15 +17,18 @@ import inspect
 import math
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 
 from bioFA.components import Component, Family
 from bioFA.errors import OutOfRange
+from bioFA.neurons.counterparts import Counterpart
 from bioFA.units import steps_of
 
 Array = np.ndarray
+EQUATIONS = ("advance", "arrival", "dynamics", "expressions", "spiking")
+"""Methods by which a neuron computes, beside those of what it publishes."""
 WHOLE = 1e-9
 """A duration that is nearer to a whole number of steps than this is one."""
 
@@ -70,6 +73,16 @@ class NeuronModel(Component):
     baseline: ClassVar[str] = ""
     """Of a neuron whose spikes carry both signs about a tonic rate:
     the published variable from which the receiver takes that off."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """A class that computes otherwise than its base is of the same kind only where it states so."""
+        super().__init_subclass__(**options)
+        if "counterpart" not in vars(cls) and any(name in vars(cls) for name in (*EQUATIONS, *cls.publishes)):
+            cls.counterpart = NeuronModel.counterpart  # type: ignore[method-assign]
+
+    def counterpart(self) -> Counterpart | None:
+        """The kind of neuron that it is in other simulators; None where they have none like it."""
+        return None
 
     def required_ports(self) -> tuple[str, ...]:
         """Ports that must receive a pathway, or the model makes no sense."""

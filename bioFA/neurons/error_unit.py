@@ -21,6 +21,7 @@ from typing import Annotated, ClassVar
 from pydantic import Strict
 
 from bioFA.neurons.base import Array, NeuronModel
+from bioFA.neurons.counterparts import Difference
 
 
 class ErrorUnit(NeuronModel):
@@ -31,6 +32,10 @@ class ErrorUnit(NeuronModel):
     ports: ClassVar[tuple[str, ...]] = ("target", "prediction", "gain")
     publishes: ClassVar[tuple[str, ...]] = ("mismatch", "r", "loss")
     both_signs: ClassVar[tuple[str, ...]] = (*NeuronModel.both_signs, "target", "prediction", "mismatch", "r")
+
+    def counterpart(self) -> Difference:
+        """A unit that subtracts."""
+        return Difference(self.carries_gain)
 
     def required_ports(self) -> tuple[str, ...]:
         """Target and prediction; the gain where it is carried."""

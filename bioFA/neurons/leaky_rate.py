@@ -21,6 +21,7 @@ from annotated_types import Gt
 from bioFA.components import Number
 from bioFA.neurons.activations import ACTIVATIONS, ActivationName
 from bioFA.neurons.base import Array, NeuronModel
+from bioFA.neurons.counterparts import RateUnit
 from bioFA.neurons.static_rate import StaticRate
 from bioFA.units import Unit
 
@@ -51,6 +52,10 @@ class LeakyRate(NeuronModel):
     def rate_unit(self) -> StaticRate:
         """The settled unit."""
         return StaticRate(activation=self.activation)
+
+    def counterpart(self) -> RateUnit:
+        """A leaky rate unit."""
+        return RateUnit(self.activation, self.tau, self.decay)
 
     def advance(self, state: Mapping[str, Array], now: Mapping[str, Array], dt: float) -> dict[str, Array]:
         """u moves towards the drive by the share that `decay` names."""

@@ -33,6 +33,7 @@ from annotated_types import Gt, Lt
 from bioFA.components import Number
 from bioFA.errors import OutOfRange
 from bioFA.neurons.base import Array
+from bioFA.neurons.counterparts import CurrentLif
 from bioFA.neurons.integrate_and_fire import IntegrateAndFire
 from bioFA.neurons.lif_rate import LifRate
 from bioFA.units import Unit, steps_of
@@ -76,6 +77,12 @@ class Lif(IntegrateAndFire):
             return None
         shared = {name: getattr(self, name) for name in LifRate.model_fields}
         return LifRate(**shared)
+
+    def counterpart(self) -> CurrentLif:
+        """The current-based neuron with exponential synapses."""
+        return CurrentLif(
+            self.tau, self.tau_syn, self.v_reset, self.refractory_period, self.decay, self.reset, self.test
+        )
 
     def advance(self, state: Mapping[str, Array], now: Mapping[str, Array], dt: float) -> dict[str, Array]:
         """Arrival, decay, threshold test, reset."""

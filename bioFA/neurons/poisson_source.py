@@ -39,6 +39,10 @@ class PoissonSource(SpikingSource):
         """The spike train over max_rate."""
         return s / (self.max_rate * dt)
 
+    def unit(self) -> float:
+        """The rate in Hz that a `train` counts as 1."""
+        return self.max_rate
+
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the published variables."""
         sign = "" if self.polarity == "on" else "-"

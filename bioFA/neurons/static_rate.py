@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from bioFA.neurons.activations import ACTIVATIONS, ActivationName
 from bioFA.neurons.base import Array, NeuronModel
+from bioFA.neurons.counterparts import RateUnit
 
 
 class StaticRate(NeuronModel):
@@ -36,6 +37,10 @@ class StaticRate(NeuronModel):
     def delta(self, error: Array, gain: Array) -> Array:
         """The error as the layer below needs it: error times gain."""
         return error * gain
+
+    def counterpart(self) -> RateUnit:
+        """A rate unit without time constant."""
+        return RateUnit(self.activation)
 
     def signed(self, variable: str) -> bool:
         """The rate has the signs of its activation."""

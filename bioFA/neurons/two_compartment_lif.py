@@ -13,6 +13,7 @@ integrate-and-fire neuron, whose dendritic compartment integrates the error spik
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
@@ -22,6 +23,7 @@ from annotated_types import Gt
 from bioFA.components import Number
 from bioFA.errors import OutOfRange
 from bioFA.neurons.base import Array
+from bioFA.neurons.counterparts import CurrentLif
 from bioFA.neurons.lif import Lif
 from bioFA.units import Unit
 
@@ -52,6 +54,10 @@ class TwoCompartmentLif(Lif):
 
     def rate_unit(self) -> None:
         """None: a gate has no counterpart in the mean current."""
+
+    def counterpart(self) -> CurrentLif:
+        """The soma, beside a dendrite."""
+        return dataclasses.replace(super().counterpart(), dendrite=True)
 
     def gain(self, I: Array) -> Array:  # type: ignore[override]  # noqa: E741 - the current's name in every textbook
         """The boxcar of the somatic current."""

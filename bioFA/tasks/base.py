@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 
 from bioFA.components import Component, Family
 from bioFA.errors import OutOfRange
+from bioFA.optional import Package
 
 Array = np.ndarray
 Stream = Callable[[str], np.random.Generator]
@@ -84,6 +85,9 @@ class Data:
 
 class Task(Component):
     """Base of the tasks."""
+
+    packages: ClassVar[tuple[Package, ...]] = ()
+    """The optional packages that read its data."""
 
     def sizes(self) -> tuple[int, int]:
         """How many inputs and targets an example has."""

@@ -10,9 +10,11 @@ import numpy as np
 
 from bioFA.errors import DamagedFile, NoPackage, WrongData
 from bioFA.ledger import Ledger
+from bioFA.optional import Package
 from bioFA.tasks.base import Array
 from bioFA.tasks.recordings import Part, Recorded, Session, chosen, recorded
 
+NEO = Package("Neo", "nixio", "neo")
 SIGNALS = ("analogsignals", "irregularlysampledsignals", "imagesequences")
 
 

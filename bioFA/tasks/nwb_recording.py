@@ -11,9 +11,11 @@ import numpy as np
 
 from bioFA.errors import DamagedFile, FileError, NoPackage, WrongData
 from bioFA.ledger import Ledger
+from bioFA.optional import Package
 from bioFA.tasks.base import Array
 from bioFA.tasks.recordings import ALWAYS, Part, Recorded, Session, chosen, recorded
 
+PYNWB = Package("PyNWB", "pynwb", "nwb")
 STRUCTURE = frozenset(
     {"namespace", "neurodata_type", "object_id", "colnames", "target", "table", "nwb_version", ".specloc"}
 )

@@ -31,7 +31,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Gt
@@ -39,6 +39,7 @@ from pydantic import Field
 
 from bioFA.components import Count, Name, Number, OneOrMany
 from bioFA.errors import NoSuchFile, UnknownColumn, WrongData, WrongKind, suggestion
+from bioFA.optional import Package
 from bioFA.system.untrusted_hdf5 import inspect
 from bioFA.tasks import nix_recording, nwb_recording
 from bioFA.tasks.base import Array
@@ -61,6 +62,8 @@ class RecordedTrials(Given):
     units: Annotated[tuple[Name, ...], OneOrMany()] = ()
     incomplete: Literal["refuse", "leave_out"] = "refuse"
     encoding: Literal["one_hot"] = "one_hot"
+
+    packages: ClassVar[tuple[Package, ...]] = (nix_recording.NEO, nwb_recording.PYNWB)
 
     def place(self) -> str:
         """The file."""
