@@ -16,6 +16,9 @@ import pkgutil
 import re
 import sys
 from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args
 
 import numpy as np
@@ -83,7 +86,12 @@ class Component(BaseModel):
     """A frozen, checked record of a description. Wrong fields raise `ModelError`."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False, arbitrary_types_allowed=True
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        allow_inf_nan=False,
+        arbitrary_types_allowed=True,
+        defer_build=True,  # until the first of a class is made, which a run does of few
     )
 
     family_name: ClassVar[str] = ""
@@ -185,6 +193,8 @@ class OneOrMany:
 
 
 C = TypeVar("C", bound=Component)
+_FAMILY_NAME = re.compile(r"^    family_name: ClassVar\[str\] = \"(\w+)\"", re.MULTILINE)
+"""How a part states in its file that its name is not that of the file."""
 
 
 class Family(Generic[C]):
@@ -197,23 +207,52 @@ class Family(Generic[C]):
         self._known: dict[str, type[C]] | None = None
 
     def _parts(self) -> dict[str, type[C]]:
+        """Every part, for which every module is imported."""
         if self._known is None:
-            modules = [importlib.import_module(home) for home in self.homes]
-            for home in list(modules):
-                inside = pkgutil.iter_modules(getattr(home, "__path__", ()))
-                modules += [importlib.import_module(f"{home.__name__}.{module.name}") for module in inside]
-            self._known = {
-                value.family_name: value
-                for module in modules
-                for value in vars(module).values()
-                if isinstance(value, type)
-                and issubclass(value, self.base)
-                and value is not self.base
-                and value.family_name
-                and value.__module__ == module.__name__
-                and not value.__name__.startswith("_")
-            }
+            modules = [importlib.import_module(module) for module in (*self.homes, *self._files)]
+            self._known = {name: part for module in modules for name, part in self._parts_of(module).items()}
         return self._known
+
+    def _parts_of(self, module: ModuleType) -> dict[str, type[C]]:
+        return {
+            value.family_name: value
+            for value in vars(module).values()
+            if isinstance(value, type)
+            and issubclass(value, self.base)
+            and value is not self.base
+            and value.family_name
+            and value.__module__ == module.__name__
+            and not value.__name__.startswith("_")
+        }
+
+    @cached_property
+    def _files(self) -> dict[str, Path]:
+        """The modules inside the homes that are packages, with their files."""
+        homes = [importlib.import_module(home) for home in self.homes]
+        return {
+            f"{home.__name__}.{module.name}": Path(folder, f"{module.name}.py")
+            for home in homes
+            for folder in getattr(home, "__path__", ())
+            for module in pkgutil.iter_modules([folder])
+        }
+
+    @cached_property
+    def _stated(self) -> dict[str, str]:
+        """The modules by the name that their text states for their part."""
+        texts = {module: file.read_text("utf-8") for module, file in self._files.items() if file.is_file()}
+        return {name: module for module, text in texts.items() for name in _FAMILY_NAME.findall(text)}
+
+    def _find(self, name: str) -> type[C] | None:
+        """The class behind a name; where a file's name or text says that it holds the part, only that is imported."""
+        if self._known is None:
+            inside = (module for module in self._files if module.endswith(f".{name}"))
+            module = next(inside, None) or self._stated.get(name)
+            if module is not None and (part := self._parts_of(importlib.import_module(module)).get(name)) is not None:
+                return part
+        return self._parts().get(name)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self._find(name) is not None
 
     def names(self) -> list[str]:
         """The names that a model file may use, sorted."""
@@ -225,12 +264,12 @@ class Family(Generic[C]):
         Raises:
             ModelError: if there is none, with the nearest known name.
         """
-        parts = self._parts()
-        if name not in parts:
-            error = UnknownName(f"unknown {self.kind} {_short(name)}.{suggestion(name, parts)}")
+        part = self._find(name)
+        if part is None:
+            error = UnknownName(f"unknown {self.kind} {_short(name)}.{suggestion(name, self._parts())}")
             error.part = (self.kind, name, self.homes[0])
             raise error
-        return parts[name]
+        return part
 
     def add(self, part: type[C]) -> type[C]:
         """Make a part of one's own known by its name, so that model files and results can name it;

@@ -148,7 +148,7 @@ def _keep_own(table: dict[str, Any], own: Any) -> None:
     circuit = table.get("circuit")
     if _is_layered(circuit) and own != (chosen := circuit.get("scheme", "fa")) and own is not None:
         circuit.setdefault("own_scheme", own)
-        if chosen in family.names() and isinstance(circuit.setdefault("schemes", {}), dict):
+        if chosen in family and isinstance(circuit.setdefault("schemes", {}), dict):
             circuit["schemes"].setdefault(chosen, {})
 
 
@@ -308,7 +308,7 @@ def loads(text: str, beside: Path | None = None) -> Experiment:
     if _is_layered(circuit):
         scheme, schemes = circuit.get("scheme", "fa"), circuit.get("schemes", {})
         if (
-            scheme in family.names()
+            scheme in family
             and isinstance(schemes, dict)
             and scheme not in schemes
             and (once := family.get(scheme).once)

@@ -93,7 +93,7 @@ class Layered(Circuit):
         if not isinstance(schemes, Mapping):
             raise ValueError("must be a table with one entry a scheme, such as schemes.fa = { ... }")
         own_name = info.data.get("own_scheme") or info.data.get("scheme", "")
-        if own_name not in family.names():
+        if own_name not in family:
             return {name: _read_scheme(name, value) for name, value in schemes.items()}
         own = _read_scheme(own_name, schemes.get(own_name, {}))
         if not isinstance(own, Scheme) or own.family_name != own_name:
