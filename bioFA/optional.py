@@ -1,8 +1,11 @@
-"""Optional packages: what needs one asks for it here, and says what to install where it is not."""
+"""Other packages: what needs an optional one asks for it here, and says what to install where it is not."""
 
 from __future__ import annotations
 
+import functools
 import importlib
+import importlib.metadata
+import re
 from importlib.util import find_spec
 from types import ModuleType
 from typing import NamedTuple
@@ -45,3 +48,17 @@ def require(package: str, extra: str, what: str) -> ModuleType:
         return importlib.import_module(package)
     except ImportError as error:
         raise NoPackage(f"{what} needs the package '{package}' ({error}): pip install 'bioFA[{extra}]'.") from None
+
+
+@functools.cache
+def version(package: str) -> str | None:
+    """The version of an installed package, or None where it is not installed.
+
+    Only this line of the package's record is read: `importlib.metadata.version` parses the whole description.
+    """
+    try:
+        found = importlib.metadata.distribution(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    stated = re.search(r"^Version: *(\S+)", found.read_text("METADATA") or "", re.MULTILINE)
+    return stated[1] if stated else found.version

@@ -293,6 +293,9 @@ def stoppable(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def progress_bar(title: str, waiting: str, unit: str = "presentations") -> Iterator[Progress]:
     """A progress bar on standard error, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total, latest: None
+        return
     from tqdm import tqdm
 
     with tqdm(desc=f"{title}: {waiting}", bar_format="{desc}", unit=f" {unit}", leave=False, disable=None) as bar:

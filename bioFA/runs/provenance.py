@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import importlib.metadata
 import json
 import os
 import platform
@@ -15,6 +14,7 @@ from typing import Any
 from bioFA.errors import ChangedSince, WrongVersion
 from bioFA.experiment import Experiment
 from bioFA.modelfiles import toml
+from bioFA.optional import version
 
 PACKAGES = ("bioFA", "brian2", "numpy", "pydantic", "h5py")
 DECIDING = ("bioFA", "brian2", "numpy")
@@ -23,13 +23,7 @@ DECIDING = ("bioFA", "brian2", "numpy")
 
 def versions() -> dict[str, str]:
     """The versions of bioFA and of what decides its numbers."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found
+    return {"python": platform.python_version()} | {name: version(name) or "not installed" for name in PACKAGES}
 
 
 def refuse_other_versions(known: Mapping[str, str], what: str, instead: str, but: tuple[str, ...] = ()) -> None:

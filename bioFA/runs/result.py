@@ -543,4 +543,7 @@ def late_angles(count: int) -> int:
 
 def _median(degrees: Array) -> float | None:
     """The median of the angles that exist, or None where none does."""
-    return float(np.nanmedian(degrees)) if np.isfinite(degrees).any() else None
+    known = np.sort(degrees[~np.isnan(degrees)])  # np.nanmedian would import numpy.ma
+    if not np.isfinite(known).any():
+        return None
+    return float(0.5 * (known[(len(known) - 1) // 2] + known[len(known) // 2]))

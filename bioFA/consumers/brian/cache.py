@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import importlib.metadata
 import json
 import os
 import platform
@@ -41,6 +40,7 @@ from bioFA.consumers.brian.compile import (
 )
 from bioFA.consumers.brian.program import Program
 from bioFA.errors import CannotWrite, NoPackage, TooSlow
+from bioFA.optional import version
 from bioFA.system import sealed_json
 from bioFA.system.locks import Held, hold, holder
 
@@ -228,20 +228,19 @@ def _build(program: Program, folder: Path, use: Held | None) -> Binary:
 
 
 def _key(program: Program) -> str:
-    try:
-        brian2 = importlib.metadata.version("brian2")
-    except importlib.metadata.PackageNotFoundError:
+    brian2 = version("brian2")
+    if brian2 is None:
         raise NoPackage(
             "the C++ backend needs Brian2: pip install 'brian2>=2.9,<2.12', or run without it: biofa run MODEL"
             " --backend numpy."
-        ) from None
+        )
     if not FEWEST <= _numbers(brian2) < MOST:
         raise NoPackage(
             f"the C++ backend needs Brian2 2.9 to 2.11; here is {brian2}: pip install 'brian2>=2.9,<2.12', or run"
             " without it: biofa run MODEL --backend numpy."
         )
-    version = subprocess.run([*compiler(), "--version"], capture_output=True, text=True).stdout
-    parts = [program.digest(), brian2, shlex.join([*compiler(), *flags()]), version, _processor(), sources()]
+    of_compiler = subprocess.run([*compiler(), "--version"], capture_output=True, text=True).stdout
+    parts = [program.digest(), brian2, shlex.join([*compiler(), *flags()]), of_compiler, _processor(), sources()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 
