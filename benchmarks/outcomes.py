@@ -15,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 from types import ModuleType
+from typing import NamedTuple
 
 import bioFA
 
@@ -23,39 +24,52 @@ TIMED = """
 import sys, time, pandas
 from pathlib import Path
 try:
-    from bioFA.comparisons import compare, sweep
+    from bioFA.comparisons.outcomes import read_outcomes, summary
+    from bioFA.comparisons.run import write_tables
+    from bioFA.comparisons.table import Sweep, read
 except ImportError:
-    from bioFA.comparisons import compare
-    from bioFA.comparisons import sweep
-found = sweep.read(Path(sys.argv[1]))
+    from bioFA.compare import summary, write_tables
+    from bioFA.sweep import Sweep, read
+    read_outcomes = lambda sweep: sweep
+
+def counted(self, job, outcome=Sweep.outcome):
+    began = time.process_time()
+    try:
+        return outcome(self, job)
+    finally:
+        reads.append(time.process_time() - began)
+
+reads, Sweep.outcome = [], counted
+sweep = read(Path(sys.argv[1]))
 began = time.process_time()
-compare.summary(found)
-compare.write_tables(found)
-print(time.process_time() - began)
+outcomes = read_outcomes(sweep)
+summary(outcomes)
+write_tables(outcomes)
+print(len(reads), sum(reads), time.process_time() - began)
 """
 MADE = """
-import sys
+import runpy, sys
 from pathlib import Path
 try:
-    from bioFA.comparisons import compare
+    from bioFA.comparisons import plan
 except ImportError:
-    from bioFA.comparisons import compare
-from benchmarks.outcomes import fabricate
-fabricate(compare, Path(sys.argv[1]), int(sys.argv[2]))
+    from bioFA import compare as plan
+fabricate = runpy.run_path(sys.argv[3])["fabricate"]
+fabricate(plan, Path(sys.argv[1]), int(sys.argv[2]))
 """
 
 
-def fabricate(compare: ModuleType, folder: Path, seeds: int) -> None:
+def fabricate(plan: ModuleType, folder: Path, seeds: int) -> None:
     """A comparison whose every run has finished, with numbers that were made up.
 
     Args:
-        compare: the module that plans comparisons.
+        plan: the module that plans comparisons.
         folder: a new one.
         seeds: of each condition.
     """
     rates = ",".join(f"{0.001 * (number + 1):g}" for number in range(CONDITIONS))
-    request = compare.Request(("linear",), ("fa",), seeds, (f"circuit.schemes.fa.rule.learning_rate={rates}",))
-    found = compare.begin(request, folder)
+    request = plan.Request(("linear",), ("fa",), seeds, (f"circuit.schemes.fa.rule.learning_rate={rates}",))
+    found = plan.begin(request, folder)
     chance, result = random.Random(1), b"x" * 20_000
     for job in found.jobs:
         experiment = found.experiment(job)
@@ -91,40 +105,47 @@ def fabricate(compare: ModuleType, folder: Path, seeds: int) -> None:
 
 
 def _python(program: str, checkout: Path, *arguments: str) -> str:
-    paths = os.pathsep.join([str(checkout), str(Path(__file__).resolve().parent.parent)])
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        env=os.environ | {"PYTHONPATH": paths},
-        cwd=checkout,
-        capture_output=True,
-        text=True,
-        check=True,
+    """What a program prints that runs on the bioFA of a checkout."""
+    command = [sys.executable, "-c", program, *arguments]
+    environment = os.environ | {"PYTHONPATH": str(checkout)}
+    return subprocess.run(command, env=environment, cwd=checkout, stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
+class Cost(NamedTuple):
+    """Seconds of the processor for the tables of a comparison, and of these for reading and proving outcomes."""
+
+    reads: int
+    reading: float
+    whole: float
+
+
+def cost(checkout: Path, folder: Path, seeds: int) -> Cost:
+    """Make a comparison and time its tables, both by a checkout."""
+    _python(MADE, checkout, str(folder), str(seeds), str(Path(__file__).resolve()))
+    reads, reading, whole = _python(TIMED, checkout, str(folder)).split()
+    found = Cost(int(reads), float(reading), float(whole))
+    print(
+        f"{checkout.name}, {CONDITIONS * seeds} runs: {found.reads} reads, "
+        f"{found.reading:.3f} s of reading and proving, {found.whole:.2f} s in all"
     )
-    return done.stdout
+    return found
 
 
 def main() -> None:
-    """Make both tables, time them, and print a line for each."""
+    """Make the tables, time them, and print a line for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--against",
-        type=Path,
-        metavar="CHECKOUT",
+        "--against", type=Path, metavar="CHECKOUT",
         help="another commit's checkout; takes minutes where it reads an outcome at every use",
     )
     here, chosen = Path(__file__).resolve().parent.parent, parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        seconds = {}
-        for seeds in (5, 50):
-            _python(MADE, here, f"{scratch}/{seeds}", str(seeds))
-            seconds[seeds] = float(_python(TIMED, here, f"{scratch}/{seeds}"))
-            print(f"{CONDITIONS * seeds:5d} runs: {seconds[seeds]:.2f} s")
-        print(f"1,000 runs take {seconds[50] / seconds[5]:.1f} times as long as 100")
+        few, many = cost(here, Path(scratch) / "few", 5), cost(here, Path(scratch) / "many", 50)
+        print(f"1,000 runs take {many.whole / few.whole:.1f} times as long as 100")
         if chosen.against:
-            other = chosen.against.resolve()
-            _python(MADE, other, f"{scratch}/other", "5")
-            theirs = float(_python(TIMED, other, f"{scratch}/other"))
-            print(f"{other.name}: {theirs:.2f} s for 100 runs, {theirs / seconds[5]:.0f} times as long")
+            other = cost(chosen.against.resolve(), Path(scratch) / "other", 5)
+            print(f"reading and proving: 1/{other.reading / few.reading:.0f}")
+            print(f"the whole: 1/{other.whole / few.whole:.0f}")
 
 
 if __name__ == "__main__":

@@ -12,8 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bioFA.comparisons import compare
-from bioFA.comparisons.sweep import Limits, Report, read, read_outcomes
+from bioFA.comparisons.driver import Limits, Report
+from bioFA.comparisons.messages import describe
+from bioFA.comparisons.outcomes import Outcomes, pair_rows, read_outcomes, summary, tidy
+from bioFA.comparisons.plan import Request, begin
+from bioFA.comparisons.run import failure, run
+from bioFA.comparisons.table import read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +41,7 @@ class Comparison:
         return self.folder / report.PAGE
 
     def __str__(self) -> str:
-        return compare.told(self.outcome)
+        return describe(self.outcome)
 
     def _repr_html_(self) -> str:
         from bioFA.show.notebook import of_comparison
@@ -87,15 +91,12 @@ def run_comparison(
 
     check_backend(backend, precision)
     names = (models,) if isinstance(models, str) else tuple(models)
-    found = compare.begin(
-        compare.Request(names, tuple(schemes), seeds, tuple(changes), tune, backend, precision, baseline, margin),
-        Path(folder),
-    )
-    outcome = compare.run(found, processes, limits=Limits(time_limit), report=progress)
-    report.of_comparison(found)
-    if (complaint := compare.failure(outcome)) is not None:
-        raise complaint
-    return load_comparison(folder)
+    request = Request(names, tuple(schemes), seeds, tuple(changes), tune, backend, precision, baseline, margin)
+    outcomes = run(begin(request, Path(folder)), processes, limits=Limits(time_limit), report=progress)
+    report.of_comparison(outcomes)
+    if (error := failure(outcomes)) is not None:
+        raise error
+    return _comparison(outcomes)
 
 
 def load_comparison(folder: str | Path) -> Comparison:
@@ -104,9 +105,11 @@ def load_comparison(folder: str | Path) -> Comparison:
     Raises:
         FileError: if there is none, or it is damaged.
     """
+    sweep = read(Path(folder), mixed=True)  # to look at: whoever continues it is asked about versions
+    return _comparison(read_outcomes(sweep))
+
+
+def _comparison(outcomes: Outcomes) -> Comparison:
     import pandas as pd
 
-    found = read_outcomes(read(Path(folder), mixed=True))  # to look at: whoever goes on with it is asked about versions
-    return Comparison(
-        Path(folder), compare.tidy(found), pd.DataFrame(compare.compare_pairs(found)), compare.summary(found)
-    )
+    return Comparison(outcomes.sweep.folder, tidy(outcomes), pd.DataFrame(pair_rows(outcomes)), summary(outcomes))

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 import bioFA
 from bioFA.analysis.learning import sliding_mean
-from bioFA.show.figures import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, STYLE
+from bioFA.show.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, STYLE
 
 SCHEMES = {"shallow": GREY, "np": PURPLE, "bp": ORANGE, "fa": BLUE, "pbp": GREEN}
 

@@ -26,7 +26,7 @@ import bioFA
 from bioFA.analysis.learning import error_rate, sliding_mean
 from bioFA.instance import draw
 from bioFA.runs.result import Result
-from bioFA.show.figures import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, STYLE
+from bioFA.show.style import BLUE, GREEN, GREY, ORANGE, PAGE, PURPLE, STYLE
 from bioFA.tasks import Split
 
 COLOURS = (BLUE, ORANGE, GREEN, PURPLE, GREY, "black")

@@ -19,7 +19,7 @@ from scipy import stats
 import bioFA
 from bioFA.analysis.learning import sliding_mean
 from bioFA.analysis.statistics import holm_tests, paired
-from bioFA.show.figures import BLUE, COLUMN, GREY, ORANGE, STYLE
+from bioFA.show.style import BLUE, COLUMN, GREY, ORANGE, STYLE
 
 ONE, TWO = (30, 20, 10), (30, 20, 10, 10)
 CONDITIONS = {

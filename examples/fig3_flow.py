@@ -17,7 +17,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import bioFA
-from bioFA.show.figures import BLUE, COLUMN, GREY, ORANGE, STYLE
+from bioFA.show.style import BLUE, COLUMN, GREY, ORANGE, STYLE
 
 
 @matplotlib.rc_context(STYLE)

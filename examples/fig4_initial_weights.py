@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 import bioFA
 from bioFA.analysis.alignment import angles
 from bioFA.analysis.learning import sliding_mean
-from bioFA.show.figures import PAGE, STYLE
+from bioFA.show.style import PAGE, STYLE
 
 SCALES = (1e-4, 1e-3, 0.01, 0.05, 0.1, 0.125, 0.15, 0.2, 0.25)
 EARLY, LATE = slice(1500, 2000), slice(5000, 10000)

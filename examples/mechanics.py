@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 import bioFA
 from bioFA.analysis.learning import sliding_mean
-from bioFA.show.figures import BLUE, GREY, ORANGE, PAGE, STYLE
+from bioFA.show.style import BLUE, GREY, ORANGE, PAGE, STYLE
 
 PHASE = 250_000
 RATE = 1e-6

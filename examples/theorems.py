@@ -24,7 +24,7 @@ from matplotlib.figure import Figure
 import bioFA
 from bioFA.analysis.alignment import angles
 from bioFA.runs.result import Result
-from bioFA.show.figures import BLUE, GREEN, GREY, ORANGE, PAGE, STYLE
+from bioFA.show.style import BLUE, GREEN, GREY, ORANGE, PAGE, STYLE
 
 SIZES = (30, 20, 10)
 ZERO = {"name": "constant", "value": 0.0}

@@ -59,29 +59,6 @@ MODULES = {
             "_write",
         ),
     ),
-    "bioFA/comparisons/sweep.py": Measured(
-        ("test_sweep.py",),
-        (
-            "Sweep.__init__",
-            "Sweep.part",
-            "Sweep.chosen",
-            "Sweep.experiment",
-            "Sweep.place",
-            "Sweep.outcome",
-            "Sweep._prove",
-            "Sweep.state",
-            "Sweep.complaint",
-            "_sha256",
-            "_digest",
-            "write",
-            "read",
-            "holds_sweep",
-            "estimate",
-            "_mean",
-            "_running",
-            "pilots",
-        ),
-    ),
 }
 
 
@@ -109,7 +86,7 @@ def measure(module: str, folder: Path) -> tuple[dict[str, object], str]:
     chosen = f"not slow and not compiled\n  -k\n  not ({found.but})" if found.but else "not slow and not compiled"
     tests = "\n  ".join(f"tests/{test}" for test in found.tests)
     (folder / "setup.cfg").write_text(
-        f"[mutmut]\nsource_paths=bioFA\nonly_mutate={module}\nalso_copy=\n  models\n  README.md\n  docs\n"
+        f"[mutmut]\nsource_paths=bioFA\nonly_mutate={module}\nalso_copy=\n  benchmarks\n  models\n  README.md\n  docs\n"
         f"pytest_add_cli_args=\n  -n0\n  -q\n  -m\n  {chosen}\npytest_add_cli_args_test_selection=\n  {tests}\n"
     )
     command = [

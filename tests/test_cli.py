@@ -98,7 +98,7 @@ def test_run_writes_a_result_that_says_the_same(finished):
 
 def test_run_writes_only_the_files_that_it_would_refuse_to_overwrite(finished):
     _, folder = finished
-    expected = {"result.h5", *(f"{name}{suffix}" for name in cli.app.FIGURES[:3] for suffix in cli.app.SUFFIXES)}
+    expected = {"result.h5", *(f"{name}{suffix}" for name in cli.run.FIGURES[:3] for suffix in cli.run.SUFFIXES)}
     assert {path.name for path in folder.iterdir()} == expected
 
 

@@ -11,7 +11,11 @@ from click.testing import CliRunner
 import bioFA
 from bioFA import schemes
 from bioFA.cli import main
-from bioFA.comparisons import compare, sweep
+from bioFA.comparisons.messages import describe
+from bioFA.comparisons.outcomes import read_outcomes, summary
+from bioFA.comparisons.plan import Request, begin, plan
+from bioFA.comparisons.run import run
+from bioFA.comparisons.table import read
 from bioFA.modelfiles import toml
 from bioFA.rules.delta_rule import DeltaRule
 from bioFA.rules.local_error import LocalError
@@ -222,19 +226,19 @@ def test_identical_conditions_are_named_and_not_compared(bare, tmp_path):
     for row in outcome["conditions"]:
         assert row["values"] == outcome["conditions"][0]["values"] or row["scheme"] == "kp"
         assert "learning_rate 0.02" in row["rates"]["text"]
-    page, words = (out / "report.html").read_text(), compare.told(compare.summary(sweep.read(out)))
+    page, words = (out / "report.html").read_text(), describe(summary(read_outcomes(read(out))))
     assert page.count("are the same network by construction") == words.count("the same network by construction") == 3
     assert "decay 0.0005" in page
     assert "decay 0.0005" in words
     assert (out / "table.csv").read_text().count("decay 0.0005") == 3 * 5
-    found = sweep.read(out)
+    found = read(out)
     assert np.isclose(found.experiments[3].circuit.active().rule.decay, 0.1 / 200)
 
 
 def test_rates_are_those_that_tuning_chose(bare, tmp_path):
-    request = compare.Request((str(bare),), ("fa",), 1, ("task.validation_examples=20",), tune=True, backend="numpy")
-    found = compare.begin(request, tmp_path / "tuned")
-    outcome = compare.run(found)
+    request = Request((str(bare),), ("fa",), 1, ("task.validation_examples=20",), tune=True, backend="numpy")
+    found = begin(request, tmp_path / "tuned")
+    outcome = summary(run(found))
     factor = outcome["tuning"][0]["factor"]
     assert factor != 1.0
     assert f"learning_rate {0.02 * factor:.4g}" in outcome["conditions"][0]["rates"]["text"]
@@ -243,7 +247,7 @@ def test_rates_are_those_that_tuning_chose(bare, tmp_path):
 def test_a_sweep_of_the_models_own_rate_reaches_the_schemes_that_inherit_it(bare):
     changed(bare, '[circuit.schemes.bp]\nrule = { name = "local_error", learning_rate = 0.5 }')
     key = "circuit.schemes.fa.rule.learning_rate"
-    conditions, _ = compare.plan(compare.Request((str(bare),), ("fa", "dfa", "bp"), 1, (f"{key}=0.1,0.2",)))
+    conditions, _ = plan(Request((str(bare),), ("fa", "dfa", "bp"), 1, (f"{key}=0.1,0.2",)))
     assert [(c.scheme, c.settings.get(key)) for c in conditions] == [
         ("fa", 0.1),
         ("fa", 0.2),
@@ -251,5 +255,5 @@ def test_a_sweep_of_the_models_own_rate_reaches_the_schemes_that_inherit_it(bare
         ("dfa", 0.2),
         ("bp", None),
     ]
-    conditions, _ = compare.plan(compare.Request((str(bare),), ("dfa",), 1, (f"{key}=0.1",)))
+    conditions, _ = plan(Request((str(bare),), ("dfa",), 1, (f"{key}=0.1",)))
     assert bioFA.loads(conditions[0].experiment).circuit.active().rule.learning_rate == 0.1

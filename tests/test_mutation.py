@@ -38,4 +38,4 @@ def test_modules_functions_and_tests_that_are_measured_exist():
         mutation.pattern("bioFA/consumers/brian/run.py", "Compiled._prove")
         == "bioFA.consumers.brian.run.xǁCompiledǁ_prove__mutmut_*"
     )
-    assert mutation.pattern("bioFA/comparisons/sweep.py", "write") == "bioFA.comparisons.sweep.x_write__mutmut_*"
+    assert mutation.pattern("bioFA/comparisons/table.py", "write") == "bioFA.comparisons.table.x_write__mutmut_*"

@@ -15,8 +15,10 @@ from click.testing import CliRunner
 import bioFA
 from bioFA import cli
 from bioFA.analysis import statistics
-from bioFA.comparisons import compare
-from bioFA.comparisons.compare import Request
+from bioFA.comparisons.messages import too_few_seeds
+from bioFA.comparisons.plan import Request, begin
+from bioFA.comparisons.run import run
+from bioFA.comparisons.table import PAIRS, TIDY, read
 from bioFA.modelfiles import toml
 from bioFA.show import comparison_figures, report
 
@@ -112,9 +114,8 @@ def compared(tmp_path_factory):
     path.write_text(toml.dumps(hostile()))
     changes = ("circuit.schemes.bp.rule.learning_rate=1e4", "circuit.schemes.bp.readout_rule.learning_rate=1e4")
     request = Request((str(path),), ("shallow", "fa", "bp"), 6, changes, False, "numpy")
-    found = compare.begin(request, folder / "out")
-    compare.run(found, 2)
-    report.of_comparison(found)
+    found = begin(request, folder / "out")
+    report.of_comparison(run(found, 2))
     return folder / "out"
 
 
@@ -128,9 +129,8 @@ def tuned(tmp_path_factory):
         "protocol.snapshots=3",
         "circuit.sizes=[30,6,10]",
     )
-    found = compare.begin(Request(("linear",), ("fa",), 2, changes, True, "numpy"), folder)
-    compare.run(found, 2)
-    report.of_comparison(found)
+    found = begin(Request(("linear",), ("fa",), 2, changes, True, "numpy"), folder)
+    report.of_comparison(run(found, 2))
     return folder
 
 
@@ -176,10 +176,10 @@ def test_what_a_model_says_is_shown_as_it_was_written_and_never_read_as_a_page(k
 
 def test_numbers_on_the_page_are_those_of_the_tables_to_the_last_digit(compared):
     found = page(compared)
-    with open(compared / compare.TIDY) as file:
+    with open(compared / TIDY) as file:
         tidy = list(csv.reader(file))
     assert [[text for _, text in row] for row in found.tables["table"]] == tidy
-    with open(compared / compare.PAIRS) as file:
+    with open(compared / PAIRS) as file:
         pairs = list(csv.DictReader(file))
     shown = found.tables["comparisons"][1:]
     assert len(shown) == len(pairs) == 3
@@ -226,7 +226,7 @@ def test_the_command_on_the_page_makes_the_same_tables(tuned, tmp_path):
     command = [str(tmp_path / "again") if word == "DIR" else word for word in shlex.split(html.unescape(words))]
     assert command[0] == "biofa"
     subprocess.run([sys.executable, "-m", "bioFA", *command[1:]], check=True, capture_output=True)
-    for name in (compare.TIDY, compare.PAIRS):
+    for name in (TIDY, PAIRS):
         assert (tmp_path / "again" / name).read_bytes() == (tuned / name).read_bytes()
 
 
@@ -264,15 +264,15 @@ def test_the_seeds_that_could_show_a_difference_are_the_fewest(pairs, needed):
 
 
 def test_too_few_seeds_for_so_many_pairs_are_said_before_and_after(compared):
-    assert compare.too_few_seeds(6, 1) is None
-    assert compare.too_few_seeds(4, 1).startswith("1 pair cannot be tested with 4 seeds")
-    expected = compare.too_few_seeds(6, 3)
+    assert too_few_seeds(6, 1) is None
+    assert too_few_seeds(4, 1).startswith("1 pair cannot be tested with 4 seeds")
+    expected = too_few_seeds(6, 3)
     assert expected.startswith(
         "3 pairs cannot be tested with 6 seeds, however large a difference is: the lowest p that can come out is 0.094"
     )
     assert expected in page(compared).said()
     told = []
-    compare.run(compare.sweep.read(compared), foretell=told.append)
+    run(read(compared), notify=told.append)
     assert told == [expected]
 
 

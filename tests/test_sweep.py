@@ -8,19 +8,11 @@ import pytest
 
 import bioFA
 from benchmarks.outcomes import fabricate
-from bioFA.comparisons import compare, sweep, tuning
-from bioFA.comparisons.sweep import (
-    Condition,
-    Job,
-    Limits,
-    Sweep,
-    estimate,
-    holds_sweep,
-    pilots,
-    read,
-    read_outcomes,
-    write,
-)
+from bioFA.comparisons import driver, plan, tuning
+from bioFA.comparisons.driver import Limits, estimate, pilots
+from bioFA.comparisons.outcomes import read_outcomes, summary
+from bioFA.comparisons.run import write_tables
+from bioFA.comparisons.table import Condition, Job, Sweep, holds_sweep, read, write
 from bioFA.errors import CannotWrite, ChangedSince, DamagedFile, NoSuchFile, PlaceTaken, WrongVersion
 from bioFA.runs import provenance
 
@@ -227,7 +219,8 @@ def test_a_job_is_done_when_its_outcome_is_proven(table):
     first, second = done(table, "a1"), done(table, "a2", status="diverged", result=None)
     assert table.outcome(table.jobs[0]) == first
     assert table.outcome(table.jobs[1]) == second
-    assert [table.state(job) for job in table.jobs] == ["finished", "diverged", "not finished", "not finished"]
+    states = list(map(read_outcomes(table).state, table.jobs))
+    assert states == ["finished", "diverged", "not finished", "not finished"]
     (table.folder / "runs" / "a1" / "result.h5").unlink()
     assert table.outcome(table.jobs[0]) == first  # proven once, it is not read again
     assert read(table.folder).outcome(table.jobs[0]) is None
@@ -286,9 +279,9 @@ def test_a_changed_bit_of_outcome_or_result_does_not_count(table):
 def test_what_a_run_complained_of_is_its_last_line(table, log, complaint, state):
     (table.folder / "runs" / "a1.log").write_bytes(log if isinstance(log, bytes) else log.encode())
     assert table.complaint(table.jobs[0]) == complaint
-    assert table.state(table.jobs[0]) == state
+    assert read_outcomes(table).state(table.jobs[0]) == state
     assert table.complaint(table.jobs[1]) is None
-    assert table.state(table.jobs[1]) == "not finished"
+    assert read_outcomes(table).state(table.jobs[1]) == "not finished"
 
 
 def test_tuning_comes_before_what_is_compared(tmp_path, parts):
@@ -335,7 +328,7 @@ def test_without_tuning_nothing_is_scaled(table):
 
 def test_what_is_left_is_told_from_what_is_done(table, monkeypatch):
     monkeypatch.setattr(
-        sweep.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 123 if folder == table.folder else 0})
+        driver.shutil, "disk_usage", lambda folder: type("Usage", (), {"free": 123 if folder == table.folder else 0})
     )
     assert estimate(table, table.jobs) is None
     done(table, "a1", status="diverged", result=None)
@@ -364,26 +357,25 @@ def test_limits_are_five_failures_and_no_time():
 
 
 def test_every_outcome_of_a_comparison_is_read_and_proved_once(tmp_path, monkeypatch):
-    fabricate(compare, tmp_path / "c", 3)
+    fabricate(plan, tmp_path / "c", 3)
     found, read_files = read(tmp_path / "c"), []
     prove = Sweep._prove
     monkeypatch.setattr(
         Sweep, "_prove", lambda self, job, hashed: read_files.append(job.name) or prove(self, job, hashed)
     )
     outcomes = read_outcomes(found)
-    said = compare.summary(outcomes)
-    compare.write_tables(outcomes)
+    said = summary(outcomes)
+    write_tables(outcomes)
     assert said["finished"] == len(found.jobs) == 60
     assert sorted(read_files) == sorted(job.name for job in found.jobs)
 
 
 def test_outcomes_are_a_value_that_later_runs_do_not_change(tmp_path):
-    fabricate(compare, tmp_path / "c", 3)
+    fabricate(plan, tmp_path / "c", 3)
     found = read(tmp_path / "c")
     outcomes = read_outcomes(found)
     (found.place(found.jobs[0]) / "outcome.json").unlink()
-    assert outcomes.outcome(found.jobs[0])["status"] == outcomes.state(found.jobs[0]) == "finished"
-    assert "course" not in outcomes.outcome(found.jobs[0])
+    assert outcomes.of(found.jobs[0])["status"] == outcomes.state(found.jobs[0]) == "finished"
+    assert "course" not in outcomes.of(found.jobs[0])
     assert "course" in outcomes.sweep.outcome(found.jobs[1])
-    assert read_outcomes(found).outcome(found.jobs[0]) is None
-    assert read_outcomes(outcomes) is outcomes
+    assert read_outcomes(found).of(found.jobs[0]) is None

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bioFA.comparisons import sweep
-from bioFA.comparisons.compare import tidy
+from bioFA.comparisons import table
+from bioFA.comparisons.outcomes import read_outcomes, tidy
 from bioFA.runs import checkpoint
 from bioFA.runs.result import RESULT
 from bioFA.system.locks import hold
@@ -40,7 +40,7 @@ def killed_driver(sandbox: Sandbox, attempt: int) -> Attempt:
     sandbox.compared()
     place = sandbox.fresh()
     running = sandbox.compare(place, "-j", "2")
-    waited(lambda: (place / sweep.TABLE).exists() or running.poll() is not None)
+    waited(lambda: (place / table.TABLE).exists() or running.poll() is not None)
     time.sleep(sandbox.random.uniform(0.0, 3.0))
     running.kill()
     if not gone(place):
@@ -104,8 +104,8 @@ def stale_lock(sandbox: Sandbox, attempt: int) -> Attempt:
         name = sorted(outcomes(place))[0]
         shutil.rmtree(place / "runs" / name)
         (place / "table.csv").unlink()
-        lost_one = sandbox.fork(lambda: _hold_for_ever(place / sweep.LOCK))
-        waited(lambda: hold(place / sweep.LOCK, wait=False) is None)
+        lost_one = sandbox.fork(lambda: _hold_for_ever(place / table.LOCK))
+        waited(lambda: hold(place / table.LOCK, wait=False) is None)
     else:
         place = sandbox.fresh()
         lost_one = sandbox.run(place, prepare=[lambda: dies_after(3, signal.SIGSTOP)])
@@ -200,12 +200,12 @@ def past_limit(sandbox: Sandbox, attempt: int) -> Attempt:
     ended = running.wait()
     if wrong := complaint(ended):
         return Attempt(Outcome.UNCLEAR, wrong)
-    states = list(tidy(sweep.read(place))["status"])
+    states = list(tidy(read_outcomes(table.read(place)))["status"])
     if states.count(state) != (len(states) if which < 2 else 1):
         return Attempt(Outcome.UNCLEAR, f"states {states}: {ended.last}")
     before = outcomes(place)
     again = sandbox.resume(place).wait()
-    finished = list(tidy(sweep.read(place))["status"]).count("finished")
+    finished = list(tidy(read_outcomes(table.read(place)))["status"]).count("finished")
     if again.code != 0 or finished != len(states):
         return Attempt(Outcome.UNCLEAR, f"without the limit: {again.last}")
     if which == 0:
@@ -218,7 +218,7 @@ def _runs(place: Path) -> list[int]:
     found = []
     for pid in processes_of(place):
         try:
-            if b"bioFA.comparisons.sweep" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            if b"bioFA.comparisons.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
                 found.append(pid)
         except OSError:
             continue
@@ -253,7 +253,7 @@ def another_version(sandbox: Sandbox, attempt: int) -> Attempt:
     shutil.rmtree(place / "runs" / name)
     before = outcomes(place)
     package = ["bioFA", "numpy", "bioFA"][which]
-    path = place / sweep.TABLE
+    path = place / table.TABLE
     entry = json.loads(path.read_text())
     path.write_text(json.dumps(entry | {"versions": entry["versions"] | {package: "0.0.1"}}))
     ended = sandbox.resume(place).wait()

@@ -12,8 +12,8 @@ import threading
 import time
 from pathlib import Path
 
-from bioFA.comparisons import sweep
-from bioFA.comparisons.compare import tidy
+from bioFA.comparisons import table, worker
+from bioFA.comparisons.outcomes import read_outcomes, tidy
 from bioFA.runs import checkpoint
 from bioFA.runs.result import RESULT, Result
 from trial.fault import fault
@@ -62,7 +62,7 @@ def stopped_run(sandbox: Sandbox, attempt: int) -> Attempt:
             return sandbox.judged(ended, place)
     else:
         running = sandbox.compare(place)
-        waited(lambda: (place / sweep.TABLE).exists() or running.poll() is not None)
+        waited(lambda: (place / table.TABLE).exists() or running.poll() is not None)
         time.sleep(sandbox.random.uniform(0.0, 2.5))
         running.send(number)
         ended = running.wait()
@@ -123,7 +123,7 @@ def killed_writing(sandbox: Sandbox, attempt: int) -> Attempt:
         before = outcomes(place)
         number = sandbox.random.randrange(1, 26)
         prepared = [_open_input, _dies_renaming(number, moment)]
-        sandbox.fork(lambda: sweep._main(str(place), name), prepare=prepared).wait()
+        sandbox.fork(lambda: worker.main(str(place), name), prepare=prepared).wait()
         return sandbox.comparison_recovered(place, before)
     place = sandbox.copy_of_comparison()
     pages = {path: path.read_bytes() for path in place.rglob("*") if path.suffix in (".csv", ".html", ".svg", ".pdf")}
@@ -230,7 +230,7 @@ def full_for_pack(sandbox: Sandbox, attempt: int) -> Attempt:
             shutil.rmtree(place / "runs" / name)
             before.pop(name)
             running = sandbox.fork(
-                lambda: sweep._main(str(place), name),
+                lambda: worker.main(str(place), name),
                 prepare=[_open_input, limited(resource.RLIMIT_FSIZE, sandbox.random.randrange(0, 30_000))],
             )
         else:
@@ -388,7 +388,7 @@ def unstable(sandbox: Sandbox, attempt: int) -> Attempt:
         )
         ended = sandbox.biofa(*compared).wait()
 
-        states = list(tidy(sweep.read(place))["status"])
+        states = list(tidy(read_outcomes(table.read(place)))["status"])
         if ended.code != 0 or json.loads(ended.out)["diverged"] != 2 or states != ["finished"] * 2 + ["diverged"] * 2:
             return Attempt(Outcome.UNCLEAR, f"{states}: {ended.last}")
         page = (place / "report.html").read_text()

@@ -102,7 +102,7 @@ class Sandbox:
         self._references: dict[str, Reference] = {}
         self._comparison = ""
         import bioFA.cli
-        import bioFA.comparisons.compare
+        import bioFA.comparisons.run
         import bioFA.consumers.brian.run
         import bioFA.show.report  # noqa: F401  (imported once here, and not in every fork)
 
@@ -357,7 +357,7 @@ def without_report() -> None:
     and has drills of its own."""
     from bioFA.show import report
 
-    report.of_comparison = lambda found: found.folder / report.PAGE  # in a fork
+    report.of_comparison = lambda outcomes: outcomes.sweep.folder / report.PAGE  # in a fork
 
 
 def comparison_digest(place: Path) -> str | None:

@@ -22,7 +22,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from bioFA.comparisons import sweep
+from bioFA.comparisons import table, worker
 from trial.report import zero
 from trial.sandbox import Running, Sandbox, gone, sandbox, without_report
 
@@ -156,13 +156,13 @@ def _soak(place: Sandbox, runs: int, progress: Callable[[int], None], processes:
             raise RuntimeError(f"the driver failed with exit code {code}: {driver.wait().last}")
     progress(runs - len(seen))
     _look(folder, seen)
-    verdicts = [found.outcome(job) for found in [sweep.read(folder)] for job in found.jobs]
+    verdicts = [found.outcome(job) for found in [table.read(folder)] for job in found.jobs]
     whole = sum(verdict is not None for verdict in verdicts)
     slopes = [_slope(samples, column) for column in (2, 3)]
     memory, files = [sample[2] for sample in samples] or [0.0], [sample[3] for sample in samples] or [0]
     return Soak(
         runs,
-        len(list((folder / sweep.RUNS).glob(f"*/{sweep.OUTCOME}"))),
+        len(list((folder / table.RUNS).glob(f"*/{table.OUTCOME}"))),
         killed_runs,
         killed_drivers,
         len(seen),
@@ -195,7 +195,7 @@ class _Forked:
             for number, stream in enumerate((read, stdout.fileno(), stdout.fileno())):
                 os.dup2(stream, number)
             os.closerange(3, 4096)  # the driver's locks are the driver's alone
-            code = sweep._main(*command[command.index("bioFA.comparisons.sweep") + 1 :])
+            code = worker.main(*command[command.index("bioFA.comparisons.worker") + 1 :])
         finally:
             os._exit(code)
 
@@ -234,9 +234,9 @@ def _fork_runs() -> None:
 def _look(folder: Path, seen: dict[str, tuple[int, int]]) -> int:
     """Note the runs that are newly finished; how many that were finished are no longer there, or were written again."""
     here = {}
-    for entry in os.scandir(folder / sweep.RUNS) if (folder / sweep.RUNS).is_dir() else ():
+    for entry in os.scandir(folder / table.RUNS) if (folder / table.RUNS).is_dir() else ():
         try:
-            status = os.stat(os.path.join(entry.path, sweep.OUTCOME))
+            status = os.stat(os.path.join(entry.path, table.OUTCOME))
         except OSError:
             continue
         here[entry.name] = (status.st_mtime_ns, status.st_size)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import h5py
 
-from bioFA.comparisons import sweep
+from bioFA.comparisons import table
 from bioFA.runs import checkpoint
 from bioFA.runs.result import RESULT
 from bioFA.system.sealed_hdf5 import is_whole, sealed
@@ -61,7 +61,7 @@ def damaged_file(sandbox: Sandbox, attempt: int) -> Attempt:
     place = sandbox.copy_of_comparison()
     before = outcomes(place)
     if kind == "a table of jobs":
-        damage(place / sweep.TABLE, sandbox.random)
+        damage(place / table.TABLE, sandbox.random)
         for ended in (
             sandbox.resume(place).wait(),
             sandbox.biofa("check", str(place)).wait(),
@@ -76,7 +76,7 @@ def damaged_file(sandbox: Sandbox, attempt: int) -> Attempt:
     damage(place / "runs" / name / ("outcome.json" if kind == "an outcome" else RESULT), sandbox.random)
     whole = (
         digest(place / "runs" / name / RESULT) == before[name]
-        and sweep.read(place).outcome(next(j for j in sweep.read(place).jobs if j.name == name)) is not None
+        and table.read(place).outcome(next(j for j in table.read(place).jobs if j.name == name)) is not None
     )
     ended = sandbox.biofa("check", str(place)).wait()
     if not whole and (ended.code == 0 or name not in ended.out):
@@ -181,7 +181,7 @@ def missing_manifest(sandbox: Sandbox, attempt: int) -> Attempt:
     if which.startswith(("a table", "an outcome")):
         place = sandbox.copy_of_comparison()
         before = outcomes(place)
-        path = place / sweep.TABLE
+        path = place / table.TABLE
         content = path.read_bytes()
         if which.startswith("an outcome"):
             name = sorted(before)[0]

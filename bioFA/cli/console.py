@@ -23,9 +23,12 @@ from bioFA.errors import BioFAError, CannotWrite, OutOfMemory, TooFewHandles, su
 from bioFA.system.retry import SCARCE
 
 if TYPE_CHECKING:
+    from bioFA.experiment import Experiment
     from bioFA.runs.simulation import Progress
 
 _JSON = "bioFA.json"
+WIDTH = 110
+"""Lines are wrapped at the terminal's width, or here."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 """What a full disk, a quota and a limit of file sizes answer."""
 
@@ -228,6 +231,14 @@ force_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 
 
+def load_experiment(model: str, scheme: str | None, changes: tuple[str, ...]) -> Experiment:
+    """The experiment that a command names: a model with its changes, under a scheme or its own."""
+    from bioFA.modelfiles import toml
+
+    experiment = toml.load(model, dict(toml.parse_change(change) for change in changes))
+    return experiment if scheme is None else experiment.with_scheme(scheme)
+
+
 def driving_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options of whatever drives many runs."""
     options = (
@@ -278,7 +289,7 @@ def stoppable(folder: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        from bioFA.comparisons.sweep import holds_sweep
+        from bioFA.comparisons.table import holds_sweep
         from bioFA.runs.checkpoint import is_unfinished
 
         further = (
@@ -311,7 +322,7 @@ def progress_bar(title: str, waiting: str, unit: str = "presentations") -> Itera
 
 @contextlib.contextmanager
 def watched(title: str, waiting: str) -> Iterator[Progress]:
-    """A line on standard error for every stretch: what is done, how long it took, and the latest measures;
+    """A line on standard error for every segment: what is done, how long it took, and the latest measures;
     also where that is no terminal."""
     began = time.monotonic()
     click.echo(f"{title}: {waiting}", err=True)

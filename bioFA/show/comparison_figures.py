@@ -1,6 +1,6 @@
 """Figures of a comparison: every seed of every condition, and what they have in common.
 
-Each function takes plain numbers and gives a matplotlib `Figure` in the style of `figures.py`.
+Each function takes plain numbers and gives a matplotlib `Figure` in the style of `style.py`.
 A condition has the same colour and dashes in all of them.
 """
 
@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bioFA.show.figures import BLUE, COLUMN, GREEN, GREY, ORANGE, PAGE, PURPLE, STYLE, as_text
+from bioFA.show.style import BLUE, COLUMN, GREEN, GREY, ORANGE, PAGE, PURPLE, STYLE, as_text
 
 Array = np.ndarray
 

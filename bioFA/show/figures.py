@@ -2,8 +2,7 @@
 and what spiking neurons do.
 
 Each function takes a `Result` and gives a matplotlib `Figure`, drawn without pyplot, so nothing
-needs a display and nothing is left open. Colours are from Okabe & Ito's palette, which
-colour-blind readers tell apart; text stays text in PDF and SVG.
+needs a display and nothing is left open.
 """
 
 from __future__ import annotations
@@ -22,40 +21,16 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.ticker import MaxNLocator
 
 from bioFA.analysis.learning import sliding_mean
-from bioFA.errors import CannotWrite, Unavailable
+from bioFA.errors import Unavailable
 from bioFA.network import Pathway, Population
 from bioFA.neurons.rate_source import RateSource
 from bioFA.runs.activity import Activity
 from bioFA.runs.result import Result
-from bioFA.system.atomic import written_whole
+from bioFA.show.style import BLUE, COLUMN, GREEN, GREY, ORANGE, PAGE, PURPLE, STYLE, as_text, write
 from bioFA.units import steps_of
 
 Array = np.ndarray
 
-BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#7F7F7F"
-STYLE: dict[Any, Any] = {
-    "font.size": 8.0,
-    "axes.titlesize": 8.0,
-    "axes.labelsize": 8.0,
-    "legend.fontsize": 7.0,
-    "xtick.labelsize": 7.0,
-    "ytick.labelsize": 7.0,
-    "axes.linewidth": 0.6,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "lines.linewidth": 1.2,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "legend.frameon": False,
-    "pdf.fonttype": 42,
-    "svg.fonttype": "none",
-    "figure.constrained_layout.use": True,
-    "axes.formatter.useoffset": False,
-    "axes.titlelocation": "left",
-}
-COLUMN, PAGE = 3.5, 7.0
-"""Widths in inches of one column and of a page."""
-DOTS_PER_INCH = 200
 SPLITS: dict[str, dict[str, Any]] = {
     "validation": {"color": ORANGE, "marker": "o", "linestyle": "-"},
     "test": {"color": GREEN, "marker": "D", "linestyle": "", "markerfacecolor": "none"},
@@ -77,8 +52,6 @@ WRITTEN = 12
 """The numbers stand in the matrices of up to so many classes."""
 IMAGES = 24
 """So many receptive fields are shown."""
-SUFFIXES = (".png", ".pdf", ".svg")
-_UNDATED: dict[str, dict[str, Any]] = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 
 
 @matplotlib.rc_context(STYLE)
@@ -388,34 +361,6 @@ def save_all(result: Result, folder: str | Path) -> list[Path]:
         FileError: if the folder cannot be written.
     """
     return [path for draw in drawn(result) for path in write(draw(result), Path(folder), draw.__name__)]
-
-
-def write(figure: Figure, folder: Path, name: str, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
-    """Write one figure under every suffix, the same bytes for the same figure, and return the paths.
-
-    Raises:
-        FileError: if the folder cannot be written.
-    """
-    paths = [folder / f"{name}{suffix}" for suffix in suffixes]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with matplotlib.rc_context(STYLE | {"svg.hashsalt": name}):
-            for path in paths:
-                with written_whole(path) as partial:
-                    figure.savefig(
-                        partial, format=path.suffix[1:], dpi=DOTS_PER_INCH, metadata=_UNDATED.get(path.suffix)
-                    )
-                figure.set_layout_engine("none")  # laid out once, so that all files show the same
-    except OSError as error:
-        raise CannotWrite(
-            f"the figures could not be written to '{folder}': {error}. Give one with space left."
-        ) from None
-    return paths
-
-
-def as_text(text: str) -> str:
-    """Text of a model as matplotlib shows it unchanged: a dollar is no mathematics."""
-    return text.replace("$", r"\$")
 
 
 def _activity(result: Result) -> Activity:

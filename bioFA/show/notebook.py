@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bioFA.comparisons import compare
+from bioFA.comparisons.messages import bounds, describe_condition, signed
 from bioFA.experiment import Experiment
 from bioFA.repr_html import html
 from bioFA.runs.result import Result
@@ -54,15 +54,13 @@ def of_result(result: Result) -> str:
 
 def of_comparison(outcome: Mapping[str, Any], page: Path) -> str:
     """The conditions with their intervals, and the pairs."""
-    conditions = [
-        (row["label"], row["measure"], compare.in_words(row)) for row in outcome["conditions"]
-    ]
+    conditions = [(row["label"], row["measure"], describe_condition(row)) for row in outcome["conditions"]]
     pairs = [
         (
             f"{row['first']} against {row['second']}",
             row["verdict"],
-            compare.signed(row["difference"]),
-            " to ".join(compare.bounds(row)),
+            signed(row["difference"]),
+            " to ".join(bounds(row)),
             f"{row['p_holm']:.3g}",
             f"{row['n']}, finite {row['n_finite']}",
         )

@@ -26,14 +26,16 @@ import numpy as np
 from markupsafe import Markup
 
 from bioFA.analysis import spikes
-from bioFA.comparisons import compare, tuning
-from bioFA.comparisons.sweep import Condition, Outcomes, Sweep, read_outcomes
+from bioFA.comparisons import messages, tuning
+from bioFA.comparisons.outcomes import Outcomes, read_outcomes, summary, tidy, verdict
+from bioFA.comparisons.plan import command
+from bioFA.comparisons.table import PAIRS, TABLE, TIDY, holds_sweep, label, read
 from bioFA.errors import CannotWrite, NoSuchFile
 from bioFA.experiment import EXPLICIT, Experiment
 from bioFA.modelfiles import toml
 from bioFA.runs import provenance
 from bioFA.runs.result import RESULT, Result, load_result
-from bioFA.show import comparison_figures, figures
+from bioFA.show import comparison_figures, figures, style
 from bioFA.show.comparison_figures import Line
 from bioFA.show.model_card import Table, card
 from bioFA.system.atomic import written_whole
@@ -78,10 +80,8 @@ def write(folder: Path) -> Path:
     Raises:
         FileError: if there is neither, or the folder cannot be written.
     """
-    from bioFA.comparisons import sweep
-
-    if sweep.holds_sweep(folder):
-        return of_comparison(sweep.read(folder, mixed=True))
+    if holds_sweep(folder):
+        return of_comparison(read_outcomes(read(folder, mixed=True)))
     if (folder / RESULT).is_file():
         return of_run(load_result(folder / RESULT), folder)
     raise NoSuchFile(
@@ -90,47 +90,46 @@ def write(folder: Path) -> Path:
     )
 
 
-def of_comparison(found: Sweep) -> Path:
+def of_comparison(outcomes: Outcomes) -> Path:
     """Write the report of a comparison, as far as it is done."""
-    found = read_outcomes(found)
-    outcome = compare.summary(found)
-    names = _short_names(found)
+    sweep, outcome = outcomes.sweep, summary(outcomes)
+    names = _short_names(outcomes)
     drawings = [
-        _drawing(figure, found.folder / FIGURES, name, caption, (".svg", ".pdf"))
-        for name, caption, figure in _comparison_figures(found, outcome, names)
+        _drawing(figure, sweep.folder / FIGURES, name, caption, (".svg", ".pdf"))
+        for name, caption, figure in _comparison_figures(outcomes, outcome, names)
     ]
+    finished = [one for one in outcomes.proven.values() if one["status"] == "finished" and "provenance" in one]
     return _write_page(
-        found.folder,
+        sweep.folder,
         kind="comparison",
-        title=f"{', '.join(dict.fromkeys(c.model for c in found.conditions))}: {', '.join(names)}",
-        question=_question(found),
+        title=f"{', '.join(dict.fromkeys(c.model for c in sweep.conditions))}: {', '.join(names)}",
+        question=_question(outcomes),
         answer=_answer(outcome, names),
         outcome=outcome,
         names=names,
         drawings={d.name: d for d in drawings},
         most=comparison_figures.MOST,
         conditions=_condition_rows(outcome, names),
-        angles=_angle_rows(found, names),
+        angles=_angle_rows(outcomes, names),
         pairs=_pair_rows(outcome),
         tuning=_tuning_rows(outcome, names),
         grid=tuning.GRID,
         tuning_seeds=tuning.SEEDS,
         findings=_finding_rows(outcome, names),
         unfinished=[
-            (job.name, found.complaint(job) or "not run yet") for job in found.jobs if found.outcome(job) is None
+            (job.name, outcomes.complaints.get(job.name, "not run yet"))
+            for job in sweep.jobs
+            if job.name not in outcomes.proven
         ],
-        runs=_run_table(found),
+        runs=_run_table(outcomes),
         cards=[
-            (name, _model_text(c), card(experiment), audit(experiment))
-            for name, c in zip(names, found.conditions, strict=True)
-            for experiment in [toml.loads(c.experiment)]
+            (name, condition.experiment, card(experiment), audit(experiment))
+            for name, condition, experiment in zip(names, sweep.conditions, sweep.experiments, strict=True)
         ],
-        command=compare.command(found.request),
-        given=[m for m in found.request["models"] if m not in toml.builtin_models()],
-        origin=_origin(
-            [o["provenance"] for job in found.compared if (o := found.outcome(job)) and o["status"] == "finished"]
-        ),
-        beside=[compare.TIDY, compare.PAIRS, "sweep.json"],
+        command=command(sweep.request),
+        given=[m for m in sweep.request["models"] if m not in toml.builtin_models()],
+        origin=_origin([one["provenance"] for one in finished]),
+        beside=[TIDY, PAIRS, TABLE],
     )
 
 
@@ -138,7 +137,7 @@ def of_run(result: Result, folder: Path) -> Path:
     """Write the report of one run."""
     experiment = result.experiment
     drawings = [
-        _drawing(draw(result), folder, draw.__name__, figures.caption(draw, result), figures.SUFFIXES)
+        _drawing(draw(result), folder, draw.__name__, figures.caption(draw, result), style.SUFFIXES)
         for draw in figures.drawn(result)
     ]
     summary = result.summary()
@@ -189,7 +188,7 @@ def _write_page(folder: Path, **content: Any) -> Path:
 
 
 def _drawing(figure: Figure, folder: Path, name: str, caption: str, suffixes: Sequence[str]) -> Drawing:
-    paths = figures.write(figure, folder, name, suffixes)
+    paths = style.write(figure, folder, name, suffixes)
     svg = next(path for path in paths if path.suffix == ".svg").read_text()
     return Drawing(name, caption, inlined(svg, name), tuple(path.name for path in paths))
 
@@ -206,17 +205,17 @@ def inlined(svg: str, name: str) -> Markup:
     return Markup(re.sub(r"<svg ", f'<svg role="img" aria-labelledby="caption-{name}" ', svg, count=1))
 
 
-def _short_names(found: Sweep) -> list[str]:
+def _short_names(outcomes: Outcomes) -> list[str]:
     """The conditions without the model's name where there is one model."""
-    several = len({c.model for c in found.conditions}) > 1
-    return [compare.label(c) if several else compare.label(c).removeprefix(f"{c.model}, ") for c in found.conditions]
+    several = len(outcomes.measures) > 1
+    return [label(c) if several else label(c).removeprefix(f"{c.model}, ") for c in outcomes.sweep.conditions]
 
 
-def _question(found: Sweep) -> str:
-    request = found.request
-    schemes, models = (list(dict.fromkeys(getattr(c, kind) for c in found.conditions)) for kind in ("scheme", "model"))
-    measures = list(dict.fromkeys(_measure_name(compare.measure_of(found, model)) for model in models))
-    swept = sorted({key for c in found.conditions for key in c.settings})
+def _question(outcomes: Outcomes) -> str:
+    request, conditions = outcomes.sweep.request, outcomes.sweep.conditions
+    schemes, models = (list(dict.fromkeys(getattr(c, kind) for c in conditions)) for kind in ("scheme", "model"))
+    measures = list(dict.fromkeys(_measure_name(outcomes.measures[model]) for model in models))
+    swept = sorted({key for c in conditions for key in c.settings})
     parts = [
         f"Which of {_listed(schemes)} ends at the lowest {_listed(measures)}"
         if len(schemes) > 1
@@ -227,7 +226,7 @@ def _question(found: Sweep) -> str:
         parts.append(f"for each value of {_listed(swept)}")
     parts.append(
         f"over {request['seeds']} seed{'s' if request['seeds'] > 1 else ''}"
-        f" ({', '.join(map(str, compare.seeds_of(found)))})"
+        f" ({', '.join(map(str, outcomes.sweep.seeds))})"
     )
     if request["tune"]:
         parts.append("each at learning rates chosen on validation data")
@@ -236,7 +235,7 @@ def _question(found: Sweep) -> str:
 
 def _answer(outcome: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     """The order of the conditions of each model, and what may be said of the best."""
-    said = []
+    sentences = []
     short = {row["label"]: name for row, name in zip(outcome["conditions"], names, strict=True)}
     values = {row["label"]: row for row in outcome["conditions"]}
     for row in outcome["ranking"]:
@@ -248,7 +247,7 @@ def _answer(outcome: Mapping[str, Any], names: Sequence[str]) -> list[str]:
             for name in row["order"]
         )
         fits = "" if row["consistent"] else " Some pairs are the other way round: no order fits all."
-        said.append(
+        sentences.append(
             f"{row['model']}, {_measure_name(row['measure'])}, best first by medians of paired differences over all"
             f" runs: {order}.{fits}"
         )
@@ -258,22 +257,22 @@ def _answer(outcome: Mapping[str, Any], names: Sequence[str]) -> list[str]:
                 and pair["first"] in short
                 and pair["measure"] == row["measure"]
             ):
-                said.append(
-                    f"{short[pair['first']]} against {short[pair['second']]}: {_worded(pair, short)} (n = {pair['n']},"
+                sentences.append(
+                    f"{short[pair['first']]} against {short[pair['second']]}: {_verdict(pair, short)} (n = {pair['n']},"
                     f" both finite in {pair['n_finite']})."
                 )
-    caution = compare.too_few_seeds(outcome["request"]["seeds"], len(outcome["comparisons"]))
+    caution = messages.too_few_seeds(outcome["request"]["seeds"], len(outcome["comparisons"]))
     if caution:
-        said.append(caution)
-    return said
+        sentences.append(caution)
+    return sentences
 
 
-def _worded(pair: Mapping[str, Any], short: Mapping[str, str]) -> str:
-    return compare.verdict({**pair, "better": short.get(pair["better"], pair["better"])})
+def _verdict(pair: Mapping[str, Any], short: Mapping[str, str]) -> str:
+    return verdict({**pair, "better": short.get(pair["better"], pair["better"])})
 
 
 def _comparison_figures(
-    found: Outcomes, outcome: Mapping[str, Any], names: Sequence[str]
+    outcomes: Outcomes, outcome: Mapping[str, Any], names: Sequence[str]
 ) -> list[tuple[str, str, Figure]]:
     """Name, caption and figure of each: the measures, then the courses of every model, then tuning."""
     drawn: list[tuple[str, str, Figure]] = []
@@ -285,7 +284,7 @@ def _comparison_figures(
         ),
         comparison_figures.measures(outcome["conditions"], names),
     ))
-    courses = _courses(found, names)
+    courses = _courses(outcomes, names)
     notes = {
         name: f"{row['diverged']} diverged"
         for row, name in zip(outcome["conditions"], names, strict=True)
@@ -332,8 +331,9 @@ def _comparison_figures(
             comparison_figures.angles(courses["alignment"]),
         ))
     if outcome["tuning"] and any(row.get("grid") for row in outcome["tuning"]):
-        done = next(o for job in found.jobs if job.factor is not None and (o := found.outcome(job)) and o["metrics"])
-        measure = "validation_error" if "validation_error" in done["metrics"] else "validation_nse"
+        tuned = [outcomes.of(job) for job in outcomes.sweep.jobs if job.factor is not None]
+        metrics = next(one["metrics"] for one in tuned if one is not None and one["metrics"])
+        measure = "validation_error" if "validation_error" in metrics else "validation_nse"
         drawn.append((
             "tuning",
             (
@@ -345,13 +345,13 @@ def _comparison_figures(
     return drawn
 
 
-def _courses(found: Outcomes, names: Sequence[str]) -> dict[str, dict[str, list[Line]]]:
+def _courses(outcomes: Outcomes, names: Sequence[str]) -> dict[str, dict[str, list[Line]]]:
     """For each kind of course, the lines of every condition."""
     kinds: dict[str, dict[str, list[Line]]] = {
         kind: {name: [] for name in names} for kind in ("learning_curve", "validation_error", "alignment")
     }
-    for job in found.compared:
-        outcome = found.sweep.outcome(job)
+    for job in outcomes.sweep.compared:
+        outcome = outcomes.sweep.outcome(job)
         if outcome is None or outcome["status"] != "finished":
             continue
         course, name = outcome["course"], names[job.condition]
@@ -388,13 +388,13 @@ def _condition_rows(outcome: Mapping[str, Any], names: Sequence[str]) -> list[di
     ]
 
 
-def _angle_rows(found: Sweep, names: Sequence[str]) -> list[tuple[str, str, Cell, Cell, Cell]]:
+def _angle_rows(outcomes: Outcomes, names: Sequence[str]) -> list[tuple[str, str, Cell, Cell, Cell]]:
     """Condition, pathway, and the median, lowest and highest final angle over seeds."""
     rows = []
     for number, name in enumerate(names):
-        outcomes = [o for job in found.runs_of(number) if (o := found.outcome(job)) and o["status"] == "finished"]
-        for pathway in dict.fromkeys(p for o in outcomes for p in o["alignment"]):
-            degrees = [o["alignment"][pathway] for o in outcomes if o["alignment"].get(pathway) is not None]
+        angles = [outcome["alignment"] for outcome in outcomes.finished(number)]
+        for pathway in dict.fromkeys(name for one in angles for name in one):
+            degrees = [one[pathway] for one in angles if one.get(pathway) is not None]
             if degrees:
                 rows.append(
                     (name, pathway, *(_number(float(f(degrees)), digits=1) for f in (np.median, np.min, np.max)))
@@ -405,13 +405,12 @@ def _angle_rows(found: Sweep, names: Sequence[str]) -> list[tuple[str, str, Cell
 def _pair_rows(outcome: Mapping[str, Any]) -> list[dict[str, Any]]:
     rows = []
     for pair in outcome["comparisons"]:
-        shown = zip(
-            ("difference", "low", "high"), (compare.signed(pair["difference"]), *compare.bounds(pair)), strict=True
-        )
-        numbers = {name: Cell(words, repr(float(pair[name]))) for name, words in shown}
+        texts = (messages.signed(pair["difference"]), *messages.bounds(pair))
+        shown = zip(("difference", "low", "high"), texts, strict=True)
+        numbers = {name: Cell(text, repr(float(pair[name]))) for name, text in shown}
         numbers |= {name: _number(pair[name]) for name in ("superiority", "p", "p_holm")}
-        words = {name: pair[name] for name in ("first", "second", "scale", "n", "n_finite", "verdict", "differs")}
-        rows.append({**numbers, **words, "level": f"{100 * pair['level']:.4g} %"})
+        rest = {name: pair[name] for name in ("first", "second", "scale", "n", "n_finite", "verdict", "differs")}
+        rows.append({**numbers, **rest, "level": f"{100 * pair['level']:.4g} %"})
     return rows
 
 
@@ -430,7 +429,7 @@ def _tuning_rows(outcome: Mapping[str, Any], names: Sequence[str]) -> list[dict[
 
 def _finding_rows(outcome: Mapping[str, Any], names: Sequence[str]) -> list[tuple[str, str, str, str, str]]:
     return [
-        (name, compare.in_runs(finding, row), finding["kind"], finding["place"], finding["says"])
+        (name, messages.affected_runs(finding, row), finding["kind"], finding["place"], finding["says"])
         for row, name in zip(outcome["conditions"], names, strict=True) for finding in row["findings"]
     ]
 
@@ -449,17 +448,13 @@ def _spike_rows(result: Result) -> list[tuple[str, int, list[Cell]]]:
     ]
 
 
-def _run_table(found: Sweep) -> Table:
+def _run_table(outcomes: Outcomes) -> Table:
     """The tidy table, cell for cell as it is in the CSV."""
     import csv
     import io
 
-    rows = list(csv.reader(io.StringIO(compare.tidy(found).to_csv(index=False))))
+    rows = list(csv.reader(io.StringIO(tidy(outcomes).to_csv(index=False))))
     return Table("Every run", tuple(rows[0]), [tuple(row) for row in rows[1:]])
-
-
-def _model_text(condition: Condition) -> str:
-    return condition.experiment
 
 
 def _is_builtin(experiment: Experiment) -> bool:

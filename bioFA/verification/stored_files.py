@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from bioFA.comparisons import sweep
+from bioFA.comparisons import table
 from bioFA.errors import FileError, NoSuchFile
 from bioFA.exchange import bundle
 from bioFA.runs import checkpoint
@@ -37,7 +37,7 @@ def check(path: Path) -> list[Verdict]:
         raise NoSuchFile(
             f"there is nothing at '{path}'. Give a result.h5, or the folder of a run, a comparison or a bundle."
         )
-    if sweep.holds_sweep(path):
+    if table.holds_sweep(path):
         return list(_comparison(path))
     if (path / bundle.MANIFEST).is_file():
         return [_bundle(path)]
@@ -73,12 +73,12 @@ def _run(folder: Path) -> Iterator[Verdict]:
 
 
 def _comparison(folder: Path) -> Iterator[Verdict]:
-    found = sweep.read(folder)
+    found = table.read(folder)
     for job in found.jobs:
         outcome = found.outcome(job)
         if outcome is not None:
             yield Verdict(job.name, True, f"{outcome['status']}, and what was written")
-        elif (found.place(job) / sweep.OUTCOME).exists():
+        elif (found.place(job) / table.OUTCOME).exists():
             yield Verdict(
                 job.name, False, "was changed, cut or damaged after it was written; the same command runs it again"
             )

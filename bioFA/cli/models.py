@@ -1,0 +1,163 @@
+"""Commands that show models and parts, and begin a project: list, show, schema, init, completion."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bioFA.cli.console import WIDTH, json_option, load_experiment, model_argument, print_json, scheme_option, set_option
+from bioFA.errors import suggestion
+
+
+@click.command("list", short_help="List built-in models and parts.")
+@json_option
+def list_(as_json: bool) -> None:
+    """List the built-in models, and the parts that a model file can name.
+
+    \b
+    Examples:
+      biofa list
+      biofa list --json
+    """
+    from bioFA import neurons, rules, tasks, weights
+    from bioFA.components import headline
+    from bioFA.modelfiles import toml
+    from bioFA.schemes import family as schemes
+
+    found: dict[str, list[dict[str, str]]] = {
+        "models": [{"name": name, "description": toml.load(name).description} for name in toml.builtin_models()]
+    }
+    families: dict[str, Any] = {
+        "schemes": schemes,
+        "rules": rules.family,
+        "neurons": neurons.family,
+        "tasks": tasks.family,
+        "weights": weights.family,
+    }
+    for kind, family in families.items():
+        found[kind] = [{"name": name, "description": headline(family.get(name))} for name in family.names()]
+    if as_json:
+        return print_json(found)
+    width = min(shutil.get_terminal_size().columns, WIDTH)
+    for kind, parts in found.items():
+        click.echo(kind)
+        for part in parts:
+            click.echo(click.wrap_text(part["description"], width, f"  {part['name']:<19} ", " " * 22))
+    click.echo("\nSee a model with 'biofa show NAME', run it with 'biofa run NAME'.")
+
+
+@click.command(short_help="Print a model file and its network.")
+@model_argument
+@scheme_option
+@set_option
+@json_option
+def show(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool) -> None:
+    """Print a model file, and the network that it lays out.
+
+    What is printed is itself a model file, to be changed and run.
+
+    \b
+    Examples:
+      biofa show linear
+      biofa show linear --scheme bp --set protocol.epochs=5
+      biofa show linear > mine.toml && biofa run mine.toml
+    """
+    from bioFA.modelfiles import toml
+
+    experiment = load_experiment(model, scheme, changes)
+    network = experiment.network
+    if as_json:
+        return print_json({
+            "model": experiment.name,
+            "scheme": experiment.scheme,
+            "rates": experiment.rates_in_use(),
+            "experiment": toml.to_table(experiment),
+            "populations": [
+                {"name": p.name, "size": p.size, "neuron": p.neuron.family_name} for p in network.populations
+            ],
+            "pathways": [
+                {
+                    "name": p.name,
+                    "source": p.source,
+                    "target": p.target,
+                    "port": p.port,
+                    "carries": p.carries,
+                    "shape": network.shape(p),
+                    "weights": p.weights.family_name,
+                    "plasticity": p.plasticity.family_name if p.plasticity is not None else None,
+                    "stands_for": p.stands_for,
+                }
+                for p in network.pathways
+            ],
+        })
+    click.echo(toml.dumps(experiment))
+    click.echo("# The network that this lays out:\n#")
+    click.echo("\n".join(f"# {line}".rstrip() for line in network.describe().splitlines()))
+    rates = experiment.rates_in_use()
+    click.echo(f"#\n# Rates: {rates['text'] or 'none'}")
+    for place, how in experiment.rounded_times.items():
+        click.echo(f"# Time {place}: {how}")
+    for place in rates["departs"]:
+        click.echo(f"# Learns otherwise than the model's own scheme: {place}")
+
+
+@click.command(short_help="Print the JSON Schema of model files, for editors.")
+def schema() -> None:
+    """Print the JSON Schema of model files, from which an editor completes names and marks mistakes while you write.
+
+    It knows every part that 'biofa list' shows, its fields, their units and bounds. With the extension "Even Better
+    TOML" of VS Code, or any editor that uses taplo,
+    make the first line of your model file '#:schema ./biofa.schema.json'.
+
+    \b
+    Examples:
+      biofa schema > biofa.schema.json
+    """
+    from bioFA.modelfiles.schema import schema as made
+
+    print_json(made())
+
+
+@click.command(short_help="Make a project that runs at once.")
+@click.argument("folder", metavar="DIR")
+@json_option
+def init(folder: str, as_json: bool) -> None:
+    """Make a project of your own that runs at once: a model, a rule to change, data, README, CITATION, .gitignore.
+
+    DIR must be new or empty. model.toml names biofa.schema.json, from which editors complete it.
+
+    \b
+    Examples:
+      biofa init my_project
+      cd my_project && biofa run model.toml
+    """
+    from bioFA.modelfiles.project import create
+
+    written = create(Path(folder))
+    if as_json:
+        return print_json({"folder": folder, "files": [str(path) for path in written]})
+    click.echo(f"Made {folder}: {', '.join(path.name for path in written)}")
+    click.echo(f"Next: cd {shlex.quote(folder)} && biofa run model.toml    (README.md there says what else)")
+
+
+@click.command(short_help="Print a script that completes commands.")
+@click.argument("shell", metavar="bash|zsh|fish")
+def completion(shell: str) -> None:
+    """Print a script with which your shell completes commands, options, model names, schemes and formats on Tab.
+
+    \b
+    Examples:
+      biofa completion bash >> ~/.bashrc
+      biofa completion zsh >> ~/.zshrc
+      biofa completion fish > ~/.config/fish/completions/biofa.fish
+    """
+    from click.shell_completion import get_completion_class
+
+    context, known = click.get_current_context(), get_completion_class(shell)
+    if known is None or shell not in ("bash", "zsh", "fish"):
+        raise click.UsageError(f"unknown shell '{shell}'.{suggestion(shell, ['bash', 'zsh', 'fish'])}", context)
+    click.echo(known(context.find_root().command, {}, "biofa", "_BIOFA_COMPLETE").source())
