@@ -14,6 +14,7 @@ FLOORS = [
     {"system"},
     {"components"},
     {"equations", "expressions", "weights"},
+    {"distributions", "synapses"},
     {"neurons", "rules", "tasks"},
     {"network"},
     {"schemes"},

@@ -46,7 +46,7 @@ _NAMED: dict[str, tuple[float, Dimension]] = {
     "ohm": (1.0, _exponents(2, 1, -3, -2)),
     "siemens": (1.0, _exponents(-2, -1, 3, 2)),
 }
-_SHORT = {
+SHORT = {
     "V": "volt",
     "A": "amp",
     "F": "farad",
@@ -56,6 +56,8 @@ _SHORT = {
     "m": "metre",
     "M": "molar",
 }
+"""Symbols of units: alone in quantities ("5 V"), and behind a prefix in every text; single letters of an equation are
+its own variables."""
 _PREFIXES = {"p": 1e-12, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9}
 
 
@@ -64,7 +66,7 @@ def _units() -> Iterator[tuple[str, tuple[float, Dimension]]]:
     for name, (size, dimension) in _NAMED.items():
         yield name, (size, dimension)
         yield from ((prefix + name, (factor * size, dimension)) for prefix, factor in _PREFIXES.items())
-    for short, name in _SHORT.items():
+    for short, name in SHORT.items():
         size, dimension = _NAMED[name]
         yield from ((prefix + short, (factor * size, dimension)) for prefix, factor in _PREFIXES.items())
     yield "Hz", _NAMED["hertz"]

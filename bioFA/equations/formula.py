@@ -16,7 +16,6 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-from scipy.special import exprel
 
 from bioFA.equations.dimensions import NONE, TIME, UNITS, Dimension, describe, over, power, times
 from bioFA.errors import BadEquation, UnknownName, WrongUnit, suggestion
@@ -30,6 +29,14 @@ RATIONAL = 1000
 Truth = Literal["truth"]
 TRUTH: Truth = "truth"
 """What a condition has in place of a dimension."""
+
+
+def exprel(z: Any) -> Any:
+    """(exp(z) - 1)/z, and 1 at 0."""
+    z = np.asarray(z, dtype=float)
+    return np.divide(np.expm1(z), z, out=np.ones_like(z), where=z != 0)
+
+
 _BINARY: dict[type, str] = {
     ast.Add: "+",
     ast.Sub: "-",

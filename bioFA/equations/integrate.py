@@ -20,10 +20,8 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.linalg import expm
-from scipy.special import exprel
 
-from bioFA.equations.formula import NOISE, Formula
+from bioFA.equations.formula import NOISE, Formula, exprel
 from bioFA.equations.model import Model
 from bioFA.errors import Unavailable
 
@@ -161,6 +159,8 @@ class Integrator:
 
 def _expm(matrices: Array) -> Array:
     """exp of every matrix of a stack; equal ones are computed once."""
+    from scipy.linalg import expm
+
     flat = matrices.reshape(-1, *matrices.shape[-2:])
     different, where = np.unique(flat, axis=0, return_inverse=True)
     result: Array = expm(different)[np.ravel(where)].reshape(matrices.shape)

@@ -1,0 +1,290 @@
+"""Numbers that differ between neurons or synapses: where parameters, initial values, weights and delays come from.
+
+    x ~ <distribution>, once for each neuron or synapse, when the instance is drawn
+
+Each number may carry a unit, "-60 mV", or be one in SI. Bounds `low` and `high` cut a distribution: what lies outside
+is drawn again (`outside = "redraw"`, the distribution given that it lies within) or moved to the bound (`"clip"`).
+
+Source: Devroye (1986), Non-uniform random variate generation, section II.3 (rejection), for `redraw`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import AfterValidator, Field
+
+from bioFA.components import Component, Family, Name
+from bioFA.equations.dimensions import SHORT, Dimension, describe
+from bioFA.equations.model import read_unit
+from bioFA.errors import NoSuchFile, OutOfRange, WrongData, WrongKind, WrongShape, WrongUnit
+from bioFA.units import quantity
+
+Array = np.ndarray
+MOST_ROUNDS = 1000
+"""How often what lies outside of the bounds is drawn again."""
+
+
+def _readable(value: Any) -> Any:
+    if isinstance(value, str):
+        quantity(value)
+    return value
+
+
+Quantity = Annotated[float | str, AfterValidator(_readable)]
+"""A number in SI, or text with a unit; which unit it must have, the place says where it stands."""
+
+
+def in_si(value: float | str, dimension: Dimension, place: str) -> float:
+    """A quantity in SI.
+
+    Args:
+        value: a number in SI, or text with a unit such as "-60 mV".
+        dimension: what it must measure.
+        place: what the message calls it.
+
+    Raises:
+        WrongUnit: if the unit measures something else.
+    """
+    if not isinstance(value, str):
+        return float(value)
+    number, unit = quantity(value)
+    size, found = read_unit(SHORT.get(unit, unit))
+    if found != dimension:
+        raise WrongUnit(f"{place} = '{value}' is in {describe(found)}; expected {describe(dimension)}.")
+    return number * size
+
+
+class Distribution(Component):
+    """Base of the distributions."""
+
+    low: Quantity | None = None
+    high: Quantity | None = None
+    outside: Literal["redraw", "clip"] = "redraw"
+
+    alike: ClassVar[bool] = False
+    """Whether every value is the same."""
+    unitless: ClassVar[tuple[str, ...]] = ("outside",)
+    """Fields that have no unit of the place."""
+
+    def numbers(self, dimension: Dimension, place: str) -> dict[str, float]:
+        """Every field that is a quantity, in SI.
+
+        Raises:
+            WrongUnit: naming the field, if its unit is not that of the place.
+        """
+        fields = {n: getattr(self, n) for n in type(self).model_fields if n not in self.unitless}
+        numbers = {
+            n: in_si(v, dimension, f"{place}.{n}") for n, v in fields.items() if isinstance(v, (int, float, str))
+        }
+        low, high = numbers.get("low", -math.inf), numbers.get("high", math.inf)
+        if not low <= high:
+            raise OutOfRange(f"{place}.low must be <= high = {high:g}; got {low:g}.")
+        self.check(numbers, place)
+        return numbers
+
+    def check(self, numbers: Mapping[str, float], place: str) -> None:
+        """Refuse numbers that make no distribution."""
+
+    def draw(self, rng: np.random.Generator, count: int, dimension: Dimension, place: str) -> Array:
+        """So many values in SI, `(count,)`, within the bounds.
+
+        Raises:
+            ModelError: if the numbers make no distribution, or hardly any value lies within the bounds.
+        """
+        numbers = self.numbers(dimension, place)
+        low, high = numbers.get("low", -math.inf), numbers.get("high", math.inf)
+        values = self.sample(rng, count, numbers)
+        if self.outside == "clip":
+            return np.clip(values, low, high)
+        for _ in range(MOST_ROUNDS):
+            outside = np.flatnonzero((values < low) | (values > high))
+            if not len(outside):
+                return values
+            values[outside] = self.sample(rng, len(outside), numbers)
+        raise OutOfRange(
+            f"{place}: hardly any value lies between {low:g} and {high:g}: {len(outside)} of {count} were still"
+            f" outside after {MOST_ROUNDS} draws. Widen the bounds, or use outside = 'clip'."
+        )
+
+    def sample(self, rng: np.random.Generator, count: int, numbers: Mapping[str, float]) -> Array:
+        """So many values, bounds aside."""
+        raise NotImplementedError
+
+
+class Constant(Distribution):
+    """Every value the same."""
+
+    value: Quantity = 0.0
+    alike: ClassVar[bool] = True
+
+    def sample(self, rng: np.random.Generator, count: int, numbers: Mapping[str, float]) -> Array:
+        """The value; draws nothing."""
+        return np.full(count, numbers["value"])
+
+
+class Uniform(Distribution):
+    """Uniform on [low, high]."""
+
+    low: Quantity = 0.0
+    high: Quantity = 1.0
+
+    def sample(self, rng: np.random.Generator, count: int, numbers: Mapping[str, float]) -> Array:
+        """U[low, high]."""
+        return rng.uniform(numbers["low"], numbers["high"], count)
+
+
+class Normal(Distribution):
+    """N(mean, std^2)."""
+
+    mean: Quantity = 0.0
+    std: Quantity = 1.0
+
+    def check(self, numbers: Mapping[str, float], place: str) -> None:
+        """A standard deviation is not negative."""
+        _at_least_0(numbers, ("std",), place)
+
+    def sample(self, rng: np.random.Generator, count: int, numbers: Mapping[str, float]) -> Array:
+        """N(mean, std^2)."""
+        return numbers["mean"] + numbers["std"] * rng.standard_normal(count)
+
+
+class Lognormal(Distribution):
+    """Lognormal with the given mean and standard deviation of the values themselves.
+
+    ln x ~ N(ln(mean) - s^2/2, s^2)    s^2 = ln(1 + (std/mean)^2)
+    """
+
+    mean: Quantity = 1.0
+    std: Quantity = 1.0
+
+    def check(self, numbers: Mapping[str, float], place: str) -> None:
+        """The mean is positive."""
+        _above_0(numbers, ("mean",), place)
+        _at_least_0(numbers, ("std",), place)
+
+    def sample(self, rng: np.random.Generator, count: int, numbers: Mapping[str, float]) -> Array:
+        """exp of a normal number."""
+        square = math.log1p((numbers["std"] / numbers["mean"]) ** 2)
+        return rng.lognormal(math.log(numbers["mean"]) - square / 2, math.sqrt(square), count)
+
+
+class Exponential(Distribution):
+    """Exponential with the given mean."""
+
+    mean: Quantity = 1.0
+
+    def check(self, numbers: Mapping[str, float], place: str) -> None:
+        """The mean is positive."""
+        _above_0(numbers, ("mean",), place)
+
+    def sample(self, rng: np.random.Generator, count: int, numbers: Mapping[str, float]) -> Array:
+        """-mean ln(1 - u)."""
+        return rng.exponential(numbers["mean"], count)
+
+
+class Gamma(Distribution):
+    """Gamma with the given mean and shape k: standard deviation mean/sqrt(k)."""
+
+    mean: Quantity = 1.0
+    shape: float = 1.0
+    unitless: ClassVar[tuple[str, ...]] = ("outside", "shape")
+
+    def check(self, numbers: Mapping[str, float], place: str) -> None:
+        """Mean and shape are positive."""
+        _above_0({**numbers, "shape": self.shape}, ("mean", "shape"), place)
+
+    def sample(self, rng: np.random.Generator, count: int, numbers: Mapping[str, float]) -> Array:
+        """Gamma(k, mean/k)."""
+        return rng.gamma(self.shape, numbers["mean"] / self.shape, count)
+
+
+class Linear(Distribution):
+    """Evenly from `low`, the first neuron, to `high`, the last."""
+
+    low: Quantity = 0.0
+    high: Quantity = 1.0
+
+    def sample(self, rng: np.random.Generator, count: int, numbers: Mapping[str, float]) -> Array:
+        """low + (high - low) i/(count - 1); draws nothing."""
+        return np.linspace(numbers["low"], numbers["high"], count)
+
+
+class Values(Distribution):
+    """Given values, one for each neuron or synapse."""
+
+    values: Annotated[tuple[Quantity, ...], Field(examples=[["-60 mV", "-55 mV"]])]
+
+    def draw(self, rng: np.random.Generator, count: int, dimension: Dimension, place: str) -> Array:
+        """The given values; draws nothing.
+
+        Raises:
+            WrongShape: if there are not as many as neurons.
+        """
+        _check_count(len(self.values), count, place)
+        values = np.array([in_si(v, dimension, f"{place}.values[{k}]") for k, v in enumerate(self.values)], dtype=float)
+        return _within(values, self.numbers(dimension, place), place)
+
+
+class FromFile(Distribution):
+    """Values in SI from a `.npy` file, one for each neuron or synapse."""
+
+    path: Annotated[Name, Field(examples=["delays.npy"])]
+    unitless: ClassVar[tuple[str, ...]] = ("outside", "path")
+
+    def draw(self, rng: np.random.Generator, count: int, dimension: Dimension, place: str) -> Array:
+        """The file's values; draws nothing.
+
+        Raises:
+            FileError: if there is no such file, or it holds something else.
+            WrongShape: if there are not as many values as neurons.
+        """
+        values = self._read(place)
+        _check_count(len(values), count, place)
+        return _within(values, self.numbers(dimension, place), place)
+
+    def _read(self, place: str) -> Array:
+        if not Path(self.path).is_file():
+            raise NoSuchFile(f"{place}.path: there is no file {self.path!r}. Give a .npy file of one value a neuron.")
+        try:
+            values = np.load(self.path, allow_pickle=False)
+        except (ValueError, EOFError, OSError):
+            raise WrongKind(f"{place}.path: {self.path!r} is not a .npy file. Write it with numpy.save.") from None
+        if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind not in "fiu":
+            raise WrongData(f"{place}.path: {self.path!r} must hold a row of numbers, one a neuron.")
+        if not np.isfinite(values).all():
+            raise WrongData(f"{place}.path: {self.path!r} holds numbers that are not finite. Replace NaN and infinity.")
+        return values.astype(float)
+
+
+def _check_count(given: int, count: int, place: str) -> None:
+    if given != count:
+        raise WrongShape(f"{place} holds {given} values; expected {count}, one for each.")
+
+
+def _within(values: Array, numbers: Mapping[str, float], place: str) -> Array:
+    """Given values, which are not drawn again: those outside of the bounds are refused."""
+    low, high = numbers.get("low", -math.inf), numbers.get("high", math.inf)
+    wrong = np.flatnonzero((values < low) | (values > high))
+    if len(wrong):
+        raise OutOfRange(f"{place}: value {wrong[0]} is {values[wrong[0]]:g}, not between {low:g} and {high:g}.")
+    return values
+
+
+def _above_0(numbers: Mapping[str, float], names: tuple[str, ...], place: str) -> None:
+    for name in names:
+        if not numbers[name] > 0:
+            raise OutOfRange(f"{place}.{name} must be > 0; got {numbers[name]:g}.")
+
+
+def _at_least_0(numbers: Mapping[str, float], names: tuple[str, ...], place: str) -> None:
+    for name in names:
+        if not numbers[name] >= 0:
+            raise OutOfRange(f"{place}.{name} must be >= 0; got {numbers[name]:g}.")
+
+
+family: Family[Distribution] = Family("distribution", "bioFA.distributions", base=Distribution)

@@ -1,0 +1,1 @@
+"""What synapses are between: which neuron reaches which (`connect`)."""

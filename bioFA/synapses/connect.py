@@ -1,0 +1,287 @@
+"""Which neuron reaches which: every way to lay the synapses of a pathway, kept sparse.
+
+A drawn pathway is two arrays of one entry a synapse, `(n_synapses,)` each: the presynaptic and the postsynaptic neuron,
+sorted by presynaptic, then postsynaptic neuron. Nothing here ever holds a matrix of all pairs.
+
+    all            every pair
+    one_to_one     neuron i to neuron i
+    probability    every pair by itself, with chance p
+    fan_in         every postsynaptic neuron hears `count` presynaptic ones
+    fan_out        every presynaptic neuron reaches `count` postsynaptic ones
+    total          `count` synapses in all, each between a pair drawn by itself
+    pairs          the pairs in a file
+
+`multapses`: whether a pair may have several synapses; `autapses`: whether a neuron may reach itself, where a population
+reaches itself. Counts are of different neurons without multapses.
+
+Source of the rules: Nowotny, van Albada et al. (2022), PLoS Comput. Biol. 18:e1010086, "Connectivity concepts in
+neuronal network modeling", table 2.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, ClassVar, NamedTuple
+
+import numpy as np
+from annotated_types import Ge, Le
+from pydantic import Field, Strict
+
+from bioFA.components import Component, Count, Family, Name, Number
+from bioFA.errors import NoSuchFile, OutOfRange, WrongData, WrongKind, WrongShape
+
+Array = np.ndarray
+Flag = Annotated[bool, Strict()]
+MOST = 2**31 - 1
+"""The most synapses of one pathway: they are counted by 32 bits."""
+
+
+class Pairs(NamedTuple):
+    """Presynaptic and postsynaptic neuron of every synapse, `(n_synapses,)` each, int32."""
+
+    pre: Array
+    post: Array
+
+
+class Shape(NamedTuple):
+    """Between how many neurons, and whether they are the same ones."""
+
+    n_pre: int
+    n_post: int
+    same: bool
+
+
+class Connect(Component):
+    """Base of the ways to connect."""
+
+    multapses: Flag = False
+    autapses: Flag = True
+
+    draws: ClassVar[bool] = True
+    """Whether it takes random numbers."""
+
+    def draw(self, rng: np.random.Generator, shape: Shape) -> Pairs:
+        """The synapses, sorted by presynaptic, then postsynaptic neuron.
+
+        Raises:
+            ModelError: if there cannot be so many.
+        """
+        pre, post = self.pairs(rng, shape)
+        if len(pre) > MOST:
+            raise OutOfRange(f"connect makes {len(pre)} synapses; at most {MOST} fit a pathway.")
+        keys = np.sort(pre.astype(np.int64) * shape.n_post + post)
+        return Pairs((keys // shape.n_post).astype(np.int32), (keys % shape.n_post).astype(np.int32))
+
+    def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
+        """The synapses in any order."""
+        raise NotImplementedError
+
+    def _forbidden(self, shape: Shape, size: int) -> Array | None:
+        """For each of `size` neurons the one that it may not be joined with: itself; None where all are allowed."""
+        return np.arange(size) if shape.same and not self.autapses else None
+
+    def describe(self, shape: Shape) -> str:
+        """What it lays, in words, for a summary."""
+        both = ["multapses" if self.multapses else "no multapses"]
+        both += [] if not shape.same else ["autapses" if self.autapses else "no autapses"]
+        return f"{self.family_name}, {', '.join(both)}"
+
+
+class All(Connect):
+    """Every pair has a synapse."""
+
+    draws: ClassVar[bool] = False
+
+    def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
+        """Every pair, but a neuron with itself without autapses."""
+        pre, post = (axis.ravel() for axis in np.indices((shape.n_pre, shape.n_post), dtype=np.int32))
+        if self._forbidden(shape, shape.n_pre) is None:
+            return pre, post
+        other = pre != post
+        return pre[other], post[other]
+
+
+class OneToOne(Connect):
+    """Neuron i reaches neuron i."""
+
+    draws: ClassVar[bool] = False
+
+    def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
+        """As many as there are neurons.
+
+        Raises:
+            WrongShape: if there are more of one than of the other.
+        """
+        if shape.n_pre != shape.n_post:
+            raise WrongShape(f"connect = 'one_to_one' needs as many neurons on both sides; got {shape.n_pre} and"
+                             f" {shape.n_post}.")  # fmt: skip
+        if self._forbidden(shape, shape.n_pre) is not None:
+            raise OutOfRange("connect = 'one_to_one' from a population to itself is all autapses. Leave autapses out.")
+        return np.arange(shape.n_pre), np.arange(shape.n_post)
+
+
+class Probability(Connect):
+    """Every pair has a synapse with chance p, by itself."""
+
+    p: Annotated[Number, Ge(0), Le(1), Field(examples=[0.1])]
+
+    def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
+        """A binomial number of different targets for each presynaptic neuron."""
+        forbidden = self._forbidden(shape, shape.n_pre)
+        available = shape.n_post - (forbidden is not None)
+        counts = rng.binomial(available, self.p, shape.n_pre)
+        return np.repeat(np.arange(shape.n_pre), counts), subsets(rng, counts, shape.n_post, forbidden)
+
+
+class FanIn(Connect):
+    """Every postsynaptic neuron hears `count` presynaptic ones, drawn evenly."""
+
+    count: Annotated[Count, Field(examples=[100])]
+
+    def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
+        """`count` presynaptic neurons for each postsynaptic one."""
+        chosen = _chosen(self, rng, shape.n_post, shape.n_pre, self._forbidden(shape, shape.n_post))
+        return chosen, np.repeat(np.arange(shape.n_post), self.count)
+
+
+class FanOut(Connect):
+    """Every presynaptic neuron reaches `count` postsynaptic ones, drawn evenly."""
+
+    count: Annotated[Count, Field(examples=[100])]
+
+    def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
+        """`count` postsynaptic neurons for each presynaptic one."""
+        chosen = _chosen(self, rng, shape.n_pre, shape.n_post, self._forbidden(shape, shape.n_pre))
+        return np.repeat(np.arange(shape.n_pre), self.count), chosen
+
+
+class Total(Connect):
+    """`count` synapses in all, each between a pair that is drawn evenly."""
+
+    count: Annotated[Count, Field(examples=[10000])]
+
+    def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
+        """So many pairs, different ones without multapses."""
+        forbidden = self._forbidden(shape, shape.n_pre)
+        columns = shape.n_post - (forbidden is not None)
+        _check_room(self, self.count, shape.n_pre * columns, "pairs")
+        if self.multapses:
+            flat = rng.integers(0, shape.n_pre * columns, self.count)
+        else:
+            flat = subsets(rng, np.array([self.count]), shape.n_pre * columns, None)
+        pre, post = flat // columns, flat % columns
+        return pre, post if forbidden is None else post + (post >= pre)
+
+
+class PairsFrom(Connect):
+    """The pairs in a `.npy` file of two columns, presynaptic and postsynaptic neuron, counted from 0."""
+
+    path: Annotated[Name, Field(examples=["pairs.npy"])]
+    multapses: Flag = True
+    family_name: ClassVar[str] = "pairs"
+    draws: ClassVar[bool] = False
+
+    def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
+        """The file's pairs.
+
+        Raises:
+            FileError: if there is no such file, or it holds something else.
+            OutOfRange: if it names a neuron that is not there, or a pair that is not allowed.
+        """
+        place = f"connect.path: {self.path!r}"
+        if not Path(self.path).is_file():
+            raise NoSuchFile(f"{place} is not there. Give a .npy file (n_synapses, 2).")
+        try:
+            table = np.load(self.path, allow_pickle=False)
+        except (ValueError, EOFError, OSError):
+            raise WrongKind(f"{place} is not a .npy file. Write it with numpy.save.") from None
+        if not isinstance(table, np.ndarray) or table.ndim != 2 or table.shape[1] != 2 or table.dtype.kind not in "iu":
+            raise WrongData(f"{place} must hold whole numbers (n_synapses, 2): presynaptic and postsynaptic neuron.")
+        for column, (size, side) in enumerate(((shape.n_pre, "presynaptic"), (shape.n_post, "postsynaptic"))):
+            wrong = np.flatnonzero((table[:, column] < 0) | (table[:, column] >= size))
+            if len(wrong):
+                raise OutOfRange(
+                    f"{place}, row {wrong[0]}: {side} neuron {table[wrong[0], column]} is not there; expected 0 to"
+                    f" {size - 1}."
+                )
+        self._check_allowed(table, shape, place)
+        return table[:, 0], table[:, 1]
+
+    def _check_allowed(self, table: Array, shape: Shape, place: str) -> None:
+        itself = np.flatnonzero(table[:, 0] == table[:, 1])
+        if self._forbidden(shape, shape.n_pre) is not None and len(itself):
+            raise OutOfRange(f"{place}, row {itself[0]}: an autapse; allow them, autapses = true.")
+        if not self.multapses and len(np.unique(table, axis=0)) < len(table):
+            raise OutOfRange(f"{place} holds a pair several times; allow that, multapses = true.")
+
+
+def _check_room(connect: Connect, count: int, room: int, what: str) -> None:
+    """Refuse to draw more different things than there are."""
+    if room < 1 or (not connect.multapses and count > room):
+        raise OutOfRange(
+            f"connect = '{connect.family_name}': count must be at most {room}, the number of {what}, without multapses;"
+            f" got {count}. Give fewer, or multapses = true."
+        )
+
+
+def _chosen(connect: FanIn | FanOut, rng: np.random.Generator, rows: int, size: int, forbidden: Array | None) -> Array:
+    """For each of `rows` neurons `count` partners of `size`, row by row."""
+    available = size - (forbidden is not None)
+    _check_room(connect, connect.count, available, "partners")
+    counts = np.full(rows, connect.count)
+    if not connect.multapses:
+        return subsets(rng, counts, size, forbidden)
+    drawn = rng.integers(0, available, rows * connect.count)
+    return drawn if forbidden is None else drawn + (drawn >= np.repeat(forbidden, connect.count))
+
+
+def subsets(rng: np.random.Generator, counts: Array, size: int, forbidden: Array | None) -> Array:
+    """For each row a set of different numbers below `size`, every set of that many with equal chance.
+
+    Args:
+        rng: where random numbers come from.
+        counts: how many numbers each row has, `(rows,)`.
+        size: of what they are drawn.
+        forbidden: for each row the number that is not in it, `(rows,)`; None where all may be.
+
+    Returns:
+        The sets row by row, each ascending, `(sum of counts,)`.
+
+    Numbers are drawn evenly; those that a row has already are drawn again until none is. What comes out does not prefer
+    any number, so that all sets of a size are alike. Rows of more than half draw what they leave out.
+    """
+    available = size - (forbidden is not None)
+    counts = np.asarray(counts, dtype=np.int64)
+    leave = counts > available // 2
+    drawn = np.where(leave, available - counts, counts)
+    keys = _different(rng, drawn, available)
+    row = keys // available
+    if leave.any():
+        keys = _complement(keys, row, leave, available)
+        row = keys // available
+    column = keys % available
+    return column if forbidden is None else column + (column >= forbidden[row])
+
+
+def _different(rng: np.random.Generator, counts: Array, size: int) -> Array:
+    """Row times size plus number, ascending, of so many different numbers a row."""
+    keys, missing = np.empty(0, dtype=np.int64), counts
+    while missing.any():
+        rows = np.repeat(np.arange(len(counts)), missing)
+        keys = np.sort(np.concatenate([keys, rows * size + rng.integers(0, size, len(rows))]))
+        keys = keys[np.diff(keys, prepend=-1) > 0]  # np.unique hashes, which takes a hundred times as long
+        missing = counts - np.bincount(keys // size, minlength=len(counts))
+    return keys
+
+
+def _complement(keys: Array, row: Array, leave: Array, size: int) -> Array:
+    """The same with those rows turned round that hold what is left out."""
+    kept = [keys[~leave[row]]]
+    bounds = np.searchsorted(row, np.arange(len(leave) + 1))
+    for number in np.flatnonzero(leave):
+        without = keys[bounds[number] : bounds[number + 1]] - number * size
+        kept.append(number * size + np.delete(np.arange(size), without))
+    return np.sort(np.concatenate(kept))
+
+
+family: Family[Connect] = Family("way to connect", "bioFA.synapses.connect", base=Connect)
