@@ -59,6 +59,7 @@ def timed(variant, case, microseconds):
 
 
 @pytest.mark.compiled
+@pytest.mark.slow
 def test_plain_loop_bioFA_and_reference_give_the_same_weights_and_are_timed():
     peers = [PLAIN, PLAIN32, BLOCKED, DENSE, BLOCKED32, REFERENCE]
     rows = race(peers, [cases.linear()], repeats=1, seconds=1e-3, check=40, environments=None, say=print)
@@ -86,6 +87,7 @@ def test_stock_brian_and_bioFA_spike_and_learn_alike_in_the_event_driven_network
 
 
 @pytest.mark.compiled
+@pytest.mark.slow
 def test_nest_spikes_as_often_where_weights_stay(monkeypatch):
     pytest.importorskip("nest", reason="NEST is not installed: pip install '.[nest]'")
     case = spikes(width=40, presentations=2)
@@ -177,6 +179,7 @@ def test_every_peer_file_takes_part():
     assert files == {variant.module for variant in (*RACE, *EVENTS, *FROZEN)}
 
 
+@pytest.mark.slow
 def test_exports_are_read_back_timed_in_turns_and_set_against_nwb(monkeypatch):
     for package in ("neo", "nixio", "pynwb"):
         pytest.importorskip(package)

@@ -34,6 +34,7 @@ def place():
         yield made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", drill.FAULTS)
 def test_a_fault_is_survived(place, number):
     row = drill.put_to(place, drill.FAULTS[number], 2)
@@ -61,6 +62,7 @@ def wrong_program():
     )
 
 
+@pytest.mark.slow
 def test_a_program_that_computes_something_else_is_called_silent(place):
     where = place.fresh()
     attempt = place.judged(place.run(where, prepare=[wrong_program]).wait(), where)
@@ -68,6 +70,7 @@ def test_a_program_that_computes_something_else_is_called_silent(place):
     assert "other numbers" in attempt.message
 
 
+@pytest.mark.slow
 def test_what_goes_on_to_other_numbers_is_called_silent(place):
     where = place.fresh()
     place.run(where, prepare=[wrong_program, lambda: dies_after(3)]).wait()
@@ -75,6 +78,7 @@ def test_what_goes_on_to_other_numbers_is_called_silent(place):
     assert (place.recovered(where).outcome, place.recovered(where).lost) == (Outcome.SILENT, 1)
 
 
+@pytest.mark.slow
 def test_a_whole_result_with_other_numbers_is_silent_also_where_the_exit_code_tells_of_failure(place):
     where = place.fresh()
     ended = place.run(where, prepare=[wrong_program]).wait()
@@ -82,6 +86,7 @@ def test_a_whole_result_with_other_numbers_is_silent_also_where_the_exit_code_te
     assert ended.code == 0
 
 
+@pytest.mark.slow
 def test_without_the_proof_a_full_disk_would_be_silent_and_the_drill_would_say_so(place):
     cache, where = place.copy_of_cache(), place.fresh()
     replace_program(cache, 'cd "$(dirname "$REAL")" && "$REAL" "$@" hidden_to_output.learning_rate=0.01')
@@ -127,6 +132,7 @@ def test_an_end_and_a_result_have_one_outcome(ended, found, outcome):
     assert judge(ended, found, "right").outcome is outcome
 
 
+@pytest.mark.slow
 def test_one_changed_number_changes_the_digest_and_the_time_of_day_does_not(place):
     again, other = place.fresh(), place.fresh()
     place.run(again).wait()
@@ -136,6 +142,7 @@ def test_one_changed_number_changes_the_digest_and_the_time_of_day_does_not(plac
     assert digest(again / RESULT) is None
 
 
+@pytest.mark.slow
 def test_a_lost_run_of_a_comparison_is_counted(place):
     where = place.copy_of_comparison()
     before = outcomes(where)
@@ -171,6 +178,7 @@ def test_the_line_counts_and_puts_n_beside_every_zero():
     assert "F12, attempt 0" in worse[2].wrong[0]
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_table_writes_json_and_fails_where_a_fault_is_not_survived(tmp_path, monkeypatch):
     outcome = CliRunner().invoke(
         trial, ["--only", "F1", "--attempts", "1", "--no-control", "--out", str(tmp_path / "out"), "--json"]
@@ -283,6 +291,7 @@ def test_the_memory_of_a_process_counts_what_it_started():
         child.communicate()
 
 
+@pytest.mark.slow
 def test_a_short_soak_loses_nothing_and_the_driver_keeps_its_size(monkeypatch):
     monkeypatch.setattr(soak, "DRIVER_LIVES", (3.0, 6.0))
     found = soak.run(120)  # so many that a machine twice as fast is not done before a driver is killed

@@ -140,7 +140,7 @@ def test_models_with_times_that_are_no_whole_steps_agree_or_are_refused(kind, ti
         _ = experiment.network
     except ModelError:
         return
-    outcome = verify(experiment, presentations=10)
+    outcome = verify(experiment, presentations=4)
     assert outcome.agrees, str(outcome)
 
 
