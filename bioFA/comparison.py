@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came out of a comparison: `table`, one row a run; `pairs`, one row a pair; `outcome`,
-    what `biofa compare --json` prints."""
+    """The outcome of a comparison.
+
+    `table` has one row a run, `pairs` one row a pair, and `outcome` is what `biofa compare --json` prints.
+    """
 
     folder: Path
     table: pd.DataFrame

@@ -83,7 +83,7 @@ def test_check_finds_what_is_whole(stored, name):
     outcome = biofa("check", stored / name, "--json")
     assert outcome.exit_code == 0, outcome.output
     told = json.loads(outcome.stdout)
-    assert told["damaged"] == told["untold"] == 0
+    assert told["damaged"] == told["unverified"] == 0
     assert told["whole"] == (2 if name == "comparison" else 1)
 
 

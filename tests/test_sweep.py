@@ -3,17 +3,19 @@ and exactly what is said."""
 
 import hashlib
 import json
+import shutil
 
 import pytest
 
 import bioFA
 from benchmarks.outcomes import fabricate
-from bioFA.comparisons import driver, plan, tuning
+from bioFA.analysis import statistics
+from bioFA.comparisons import driver, plan, tuning, worker
 from bioFA.comparisons.driver import Limits, estimate, pilots
 from bioFA.comparisons.outcomes import read_outcomes, summary
 from bioFA.comparisons.run import write_tables
 from bioFA.comparisons.table import Condition, Job, Sweep, holds_sweep, read, write
-from bioFA.errors import CannotWrite, ChangedSince, DamagedFile, NoSuchFile, PlaceTaken, WrongVersion
+from bioFA.errors import CannotWrite, ChangedSince, DamagedFile, Diverged, NoSuchFile, PlaceTaken, WrongVersion
 from bioFA.runs import provenance
 
 REQUEST = {"models": ["linear"], "seeds": 2}
@@ -356,22 +358,71 @@ def test_limits_are_five_failures_and_no_time():
     assert Limits() == Limits(time=None, memory=None, failures=5)
 
 
-def test_every_outcome_of_a_comparison_is_read_and_proved_once(tmp_path, monkeypatch):
-    fabricate(plan, tmp_path / "c", 3)
-    found, read_files = read(tmp_path / "c"), []
-    prove = Sweep._prove
-    monkeypatch.setattr(
-        Sweep, "_prove", lambda self, job, hashed: read_files.append(job.name) or prove(self, job, hashed)
-    )
-    outcomes = read_outcomes(found)
-    said = summary(outcomes)
+@pytest.fixture(scope="module")
+def fabricated(tmp_path_factory):
+    """A comparison of 20 conditions with three seeds each, all finished: its folder."""
+    folder = tmp_path_factory.mktemp("fabricated") / "c"
+    fabricate(plan, folder, 3)
+    return folder
+
+
+@pytest.fixture
+def proofs(monkeypatch):
+    """The names of jobs whose outcomes are read and proved from now on."""
+    found, prove = [], Sweep._prove
+    monkeypatch.setattr(Sweep, "_prove", lambda self, job, hashed: found.append(job.name) or prove(self, job, hashed))
+    return found
+
+
+def test_every_outcome_of_a_comparison_is_read_and_proved_once(fabricated, proofs):
+    outcomes = read_outcomes(read(fabricated))
+    assert summary(outcomes)["finished"] == len(outcomes.sweep.jobs) == 60
     write_tables(outcomes)
-    assert said["finished"] == len(found.jobs) == 60
-    assert sorted(read_files) == sorted(job.name for job in found.jobs)
+    assert sorted(proofs) == sorted(job.name for job in outcomes.sweep.jobs)
 
 
-def test_outcomes_are_a_value_that_later_runs_do_not_change(tmp_path):
-    fabricate(plan, tmp_path / "c", 3)
+def test_every_pair_of_conditions_is_tested_once(fabricated, monkeypatch):
+    tested, paired = [], statistics.paired
+    monkeypatch.setattr(statistics, "paired", lambda *rows: tested.append(rows) or paired(*rows))
+    outcomes = read_outcomes(read(fabricated))
+    assert len(summary(outcomes)["comparisons"]) == 20 * 19 / 2
+    write_tables(outcomes)
+    assert len(tested) == 20 * 19 / 2
+
+
+def test_outcomes_of_tuning_are_read_and_proved_once_though_they_decide_what_others_ran(tmp_path, parts, proofs):
+    jobs = [Job("t1", 0, 8, 0.5), Job("t2", 0, 8, 2.0), *parts[1]]
+    table = write(tmp_path / "s", REQUEST, parts[0], jobs)
+    for name in ("t1", "t2"):
+        done(table, name, result=None, validation_error=0.1)
+    for job in parts[1]:
+        done(table, job.name)
+    proofs.clear()
+    outcomes = read_outcomes(read(table.folder))
+    assert [outcomes.state(job) for job in jobs] == ["finished"] * 6
+    assert outcomes.chosen[0]["factor"] == 0.5
+    assert sorted(proofs) == sorted(job.name for job in jobs)
+
+
+def test_a_driver_does_not_read_again_what_is_proved(table, proofs):
+    done(table, "a1")
+    assert [table.is_done(table.jobs[0]) for _ in range(3)] == [True] * 3
+    assert [table.is_done(table.jobs[1]) for _ in range(2)] == [False] * 2
+    assert proofs == ["a1", "a2", "a2"]
+
+
+def test_errors_of_jobs_that_are_done_since_are_left_out(table):
+    done(table, "a1")
+    (table.folder / "runs" / "a2.log").write_text("it broke\n")
+    outcomes = read_outcomes(table, {"a1": "it was late.", "a2": "it broke."})
+    assert outcomes.failed == {"a2": "it broke."}
+    assert outcomes.complaints == {"a2": "it broke"}
+    assert set(outcomes.proven) == {"a1"}
+    assert read_outcomes(table).failed == {}
+
+
+def test_outcomes_are_a_value_that_later_runs_do_not_change(fabricated, tmp_path):
+    shutil.copytree(fabricated, tmp_path / "c")
     found = read(tmp_path / "c")
     outcomes = read_outcomes(found)
     (found.place(found.jobs[0]) / "outcome.json").unlink()
@@ -379,3 +430,20 @@ def test_outcomes_are_a_value_that_later_runs_do_not_change(tmp_path):
     assert "course" not in outcomes.of(found.jobs[0])
     assert "course" in outcomes.sweep.outcome(found.jobs[1])
     assert read_outcomes(found).of(found.jobs[0]) is None
+
+
+def test_a_run_that_diverges_where_it_is_resumed_is_an_outcome(tmp_path, parts, monkeypatch):
+    begun = []
+
+    def diverges(*_, **__):
+        begun.append(True)
+        raise Diverged("too large at presentation 7.")
+
+    monkeypatch.setattr(worker, "is_unfinished", lambda place: not begun)
+    monkeypatch.setattr("bioFA.runs.simulation.resume", diverges)
+    monkeypatch.setattr("bioFA.runs.simulation.simulate", diverges)
+    sweep = write(tmp_path / "s", REQUEST | {"backend": "numpy", "precision": "float64"}, *parts)
+    worker._perform(sweep, sweep.jobs[0], 0.0)
+    assert len(begun) == 2
+    assert sweep.outcome(sweep.jobs[0])["status"] == "diverged"
+    assert sweep.outcome(sweep.jobs[0])["message"] == "too large at presentation 7."

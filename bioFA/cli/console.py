@@ -322,8 +322,10 @@ def progress_bar(title: str, waiting: str, unit: str = "presentations") -> Itera
 
 @contextlib.contextmanager
 def watched(title: str, waiting: str) -> Iterator[Progress]:
-    """A line on standard error for every segment: what is done, how long it took, and the latest measures;
-    also where that is no terminal."""
+    """A line on standard error for every segment, also where that is no terminal.
+
+    It says what is done, how long it took, and the latest measures.
+    """
     began = time.monotonic()
     click.echo(f"{title}: {waiting}", err=True)
 

@@ -120,7 +120,7 @@ def check(paths: tuple[str, ...], as_json: bool) -> None:
         print_json({
             "whole": whole,
             "damaged": len(damaged),
-            "untold": len(verdicts) - whole - len(damaged),
+            "unverified": len(verdicts) - whole - len(damaged),
             "verdicts": [v._asdict() for v in verdicts],
         })
     else:

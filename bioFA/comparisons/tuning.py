@@ -1,5 +1,4 @@
-"""Choosing learning rates: every scheme is searched on the same kind of grid, with the same number of runs,
-on validation data.
+"""Choice of learning rates: every scheme is searched on the same grid, with as many runs, on validation data.
 
 A grid point is one factor on every rate of a scheme: the learning rates of its rules, those of its own
 (`feedback_rate`, `mirror_rate`), the size of a step (`learning.step`), and the decays. A rule comes to rest where its

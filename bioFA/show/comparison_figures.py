@@ -32,8 +32,10 @@ COLUMNS = 4
 
 @dataclass(frozen=True)
 class Line:
-    """One run's course: `x` `(n,)` presentations, `y` `(n,)`; several of a seed differ by their `part`,
-    such as a pathway."""
+    """One run's course: `x` `(n,)` presentations, `y` `(n,)`.
+
+    Several of a seed differ by their `part`, such as a pathway.
+    """
 
     x: Array
     y: Array
@@ -45,8 +47,7 @@ Courses = Mapping[str, Sequence[Line]]
 
 
 def means(lines: Sequence[Line], logarithmic: bool) -> tuple[Array, Array]:
-    """The mean over seeds (geometric where `logarithmic`) at the places of the line that ends first;
-    it goes to that end.
+    """The mean over seeds (geometric where `logarithmic`) at the places of the line that ends first.
 
     Returns:
         `x` and the mean, `(n,)` each.
@@ -63,8 +64,7 @@ def _scaled(y: Array, logarithmic: bool) -> Array:
 
 @matplotlib.rc_context(STYLE)
 def overview(courses: Courses, ylabel: str, logarithmic: bool) -> Figure:
-    """The mean course of every condition in one panel; of those given,
-    which are the ones without a run that diverged."""
+    """The mean course of every condition in one panel; conditions of which a run diverged come without lines."""
     figure = Figure(figsize=(PAGE, 3.0))
     panel = figure.subplots()
     for (name, lines), (colour, dashes) in zip(itertools.islice(courses.items(), MOST), _styles(), strict=False):
@@ -79,8 +79,10 @@ def overview(courses: Courses, ylabel: str, logarithmic: bool) -> Figure:
 
 @matplotlib.rc_context(STYLE)
 def every_seed(courses: Courses, ylabel: str, logarithmic: bool, notes: Mapping[str, str] | None = None) -> Figure:
-    """A panel for each condition: every seed, their mean (none where `notes` says that runs diverged),
-    and in grey the means of the others."""
+    """A panel for each condition: every seed, their mean, and in grey the means of the others.
+
+    Where `notes` says that runs diverged there is no mean.
+    """
     shown = dict(itertools.islice(courses.items(), MOST))
     figure, panels = _panels(len(shown))
     mean_of = {name: means(lines, logarithmic) for name, lines in shown.items() if lines and name not in (notes or {})}
@@ -124,11 +126,10 @@ def angles(courses: Courses) -> Figure:
 
 @matplotlib.rc_context(STYLE)
 def measures(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Figure:
-    """Each condition's measure at the end: every seed, the median of all, and its 95 % interval;
-    one panel for each measure.
+    """A panel for each measure: of each condition every seed at the end, the median of all, and its 95 % interval.
 
     Args:
-        rows: as `compare.describe` gives them.
+        rows: as `outcomes.condition_rows` gives them.
         names: of the conditions, in the same order.
     """
     groups: dict[str, list[tuple[Mapping[str, Any], str]]] = {}
@@ -199,8 +200,7 @@ def measures(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Figure:
 
 @matplotlib.rc_context(STYLE)
 def tuning(rows: Sequence[Mapping[str, Any]], names: Sequence[str], measure: str) -> Figure:
-    """A panel for each condition: the validation measure at every factor on its learning rates, every seed,
-    and what was chosen."""
+    """A panel for each condition: the validation measure at every factor, of every seed, and what was chosen."""
     shown = [(row, name) for row, name in itertools.islice(zip(rows, names, strict=True), MOST) if row.get("grid")]
     figure, panels = _panels(len(shown))
     percent = measure.endswith("error")

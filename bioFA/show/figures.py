@@ -1,5 +1,4 @@
-"""Figures of one result, made for papers: what was learned, how feedback aligned, the weights,
-and what spiking neurons do.
+"""Figures of one result: what was learned, how feedback aligned, the weights, and what spiking neurons do.
 
 Each function takes a `Result` and gives a matplotlib `Figure`, drawn without pyplot, so nothing
 needs a display and nothing is left open.
@@ -333,8 +332,11 @@ def confusion(result: Result) -> Figure:
 
 
 def drawn(result: Result) -> list[Callable[[Result], Figure]]:
-    """What can be drawn of a result: no alignment where no feedback is measured (schemes without feedback weights),
-    no weights where none learn, no spikes where nobody spikes."""
+    """The figures that can be drawn of a result.
+
+    There is no alignment where no feedback is measured (schemes without feedback weights), no weights where none learn,
+    no spikes where nobody spikes.
+    """
     found: list[Callable[[Result], Figure]] = [
         learning_curve,
         *([alignment] if result.feedback_angles else []),

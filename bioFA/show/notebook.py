@@ -1,5 +1,4 @@
-"""How models, results and comparisons show themselves in a notebook: HTML that stands for itself,
-with all text escaped."""
+"""Models, results and comparisons as HTML in a notebook: it stands for itself, with all text escaped."""
 
 from __future__ import annotations
 
@@ -47,9 +46,8 @@ def of_result(result: Result) -> str:
     )
     findings = "".join(f"<p><b>WARNING</b> {escape(finding.says)}</p>" for finding in result.findings)
     curve = _image(figures.learning_curve(result), f"Learning curve of {result.experiment.name}")
-    return (
-        f"{head}{findings}{_table(('measure', 'value'), rows)}{curve}{_folded('Model', of_experiment(result.experiment))}"  # noqa: E501
-    )
+    model = _folded("Model", of_experiment(result.experiment))
+    return f"{head}{findings}{_table(('measure', 'value'), rows)}{curve}{model}"
 
 
 def of_comparison(outcome: Mapping[str, Any], page: Path) -> str:
@@ -90,10 +88,10 @@ def _folded(title: str, content: str) -> str:
     return f"<details><summary>{escape(title)}</summary>{content}</details>"
 
 
-def _image(figure: Figure, words: str) -> str:
+def _image(figure: Figure, description: str) -> str:
     file = BytesIO()
     figure.savefig(file, format="png", dpi=150)
     return (
-        f'<img style="max-width:100%;width:640px" alt="{escape(words)}"'
+        f'<img style="max-width:100%;width:640px" alt="{escape(description)}"'
         f' src="data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}">'
     )

@@ -1,5 +1,4 @@
-"""One page about a comparison or a run, `report.html`: the question, the model, what came out,
-and the command that remakes it.
+"""One page about a comparison or a run: the question, the model, its outcome, and the command that remakes it.
 
 The page is whole in itself: it loads nothing, runs no script, and whatever text a model file holds is
 escaped. Its figures are SVG within it, and files beside it:
@@ -194,8 +193,10 @@ def _drawing(figure: Figure, folder: Path, name: str, caption: str, suffixes: Se
 
 
 def inlined(svg: str, name: str) -> Markup:
-    """An SVG file of matplotlib's as a part of a page: without what is said about the file,
-    and with identifiers of its own where something refers to them."""
+    """An SVG file of matplotlib's as a part of a page.
+
+    It comes without metadata, and with identifiers of its own where something refers to them.
+    """
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\sxmlns(:xlink)?="[^"]*"', "", svg)
@@ -241,11 +242,7 @@ def _answer(outcome: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     for row in outcome["ranking"]:
         if not any(values[name]["n"] for name in row["order"]):
             continue
-        order = ", ".join(
-            f"{short[name]}{' ' + _shown(values[name]['value'], row['measure']) if np.isfinite(values[name]['value']) else ''}"  # noqa: E501
-            f" ({values[name]['n_finite']} of {values[name]['n']} runs finite)"
-            for name in row["order"]
-        )
+        order = ", ".join(_standing(short[name], values[name]) for name in row["order"])
         fits = "" if row["consistent"] else " Some pairs are the other way round: no order fits all."
         sentences.append(
             f"{row['model']}, {_measure_name(row['measure'])}, best first by medians of paired differences over all"
@@ -265,6 +262,12 @@ def _answer(outcome: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     if caution:
         sentences.append(caution)
     return sentences
+
+
+def _standing(name: str, row: Mapping[str, Any]) -> str:
+    """A condition in the order of all: its median, where there is one, and how many runs it has."""
+    median = f" {_shown(row['value'], row['measure'])}" if np.isfinite(row["value"]) else ""
+    return f"{name}{median} ({row['n_finite']} of {row['n']} runs finite)"
 
 
 def _verdict(pair: Mapping[str, Any], short: Mapping[str, str]) -> str:
