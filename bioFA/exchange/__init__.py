@@ -94,7 +94,7 @@ def load(path: str | Path, format: str | None = None) -> Imported:
 
     Args:
         path: the file or folder.
-        format: its format's name; told by the ending, or by what a folder holds, where None.
+        format: its format's name; found by the ending, or by what a folder holds, where None.
 
     Raises:
         ModelError: if the format is unknown or cannot be read, or the network is none that bioFA can describe.
@@ -104,7 +104,7 @@ def load(path: str | Path, format: str | None = None) -> Imported:
     path = Path(path)
     if not path.exists():
         raise NoSuchFile(f"there is no file '{path}'. Give one to import.")
-    name = format if format is not None else _told(path)
+    name = format if format is not None else _format_of(path)
     reader = module(name)
     if not FORMATS[name].reads:
         known = [name for name, format in FORMATS.items() if format.reads]
@@ -114,8 +114,8 @@ def load(path: str | Path, format: str | None = None) -> Imported:
     return reader.load(path)
 
 
-def _told(path: Path) -> str:
-    """The format that a file's ending tells, or a file that a folder of this format holds."""
+def _format_of(path: Path) -> str:
+    """The format of a file by its ending, or of a folder by the file that marks it."""
     for name, format in FORMATS.items():
         if format.mark and (path / format.mark).is_file():
             return name

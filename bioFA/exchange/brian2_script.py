@@ -602,7 +602,7 @@ class Script:
         gate = "learns*" if self._gate(spec) else ""
         change = f"{gate}dt*({_rate(spec)})"
         if not spec.gathers:
-            lines = [f"w = {_held(f'w + {change}', spec)}"]
+            lines = [f"w = {_bounded(f'w + {change}', spec)}"]
         else:
             protocol, made = self.experiment.protocol, "sign_step*sign(gathered)" if spec.steps else "gathered"
             ends = f"int((first + t_in_timesteps // {protocol.steps} + 1) % batch < 0.5)"
@@ -613,7 +613,7 @@ class Script:
             lines = [
                 f"gathered = gathered + {change}",
                 f"ends = 1.0*{ends}",
-                f"w = {_held(f'w + ends*{made}', spec)}",
+                f"w = {_bounded(f'w + ends*{made}', spec)}",
                 "gathered = gathered*(1 - ends)",
             ]
         remembers = f"learns_{spec.name}(t)*" if spec.name in self._frozen() else ""
@@ -631,8 +631,8 @@ class Script:
             spec, python = self._specs[pathway.name], self.pathways[pathway.name]
             if self._by_equation(spec):
                 learning.append(f"{python}.state_updater,")
-                if _held("w", spec) != "w":
-                    learning.append(f'{python}.run_regularly("w = {_held("w", spec)}"),')
+                if _bounded("w", spec) != "w":
+                    learning.append(f'{python}.run_regularly("w = {_bounded("w", spec)}"),')
             else:
                 equations = [line.strip() for line in self.synapses[pathway.name].plasticity.equations.strip().splitlines()]  # type: ignore[union-attr]  # noqa: E501
                 learning += [
@@ -815,7 +815,7 @@ def _rate(spec: PathwaySpec) -> str:
     return spec.equations.partition("=")[2].rpartition(":")[0].strip()
 
 
-def _held(weight: str, spec: PathwaySpec) -> str:
+def _bounded(weight: str, spec: PathwaySpec) -> str:
     """A weight with the sign that it must have, within its bounds."""
     signed = {
         "any": "{}",

@@ -7,7 +7,7 @@ It loses nothing.
     rerun.sh            one command that runs it again
     requirements.txt    the versions that decide its numbers
     CITATION.cff        what to cite
-    README.md           all of this in words
+    README.md           all of this in prose
 
 Reading checks every hash, and gives back the network bit for bit.
 """
@@ -162,9 +162,9 @@ def _within(place: Path, folder: Path) -> bool:
 
 def rerun(result: Result) -> str:
     """The command that runs it again, in the bundle's folder."""
-    words = ["biofa", "run", MODEL, "--seed", str(result.seed), "--backend", result.backend]
-    words += ["--precision", _precision(result)] if _precision(result) != "float64" else []
-    return shlex.join([*words, "--out", "rerun"])
+    parts = ["biofa", "run", MODEL, "--seed", str(result.seed), "--backend", result.backend]
+    parts += ["--precision", _precision(result)] if _precision(result) != "float64" else []
+    return shlex.join([*parts, "--out", "rerun"])
 
 
 def _precision(result: Result) -> str:

@@ -99,7 +99,7 @@ def answers(
             state={name: trained.state[name] if name.endswith(".w") else array for name, array in drawn.state.items()},
         )
     else:
-        instance = _held(trained, drawn, held, late or {})
+        instance = _answering_part(trained, drawn, held, late or {})
     feed = instance.evaluation(split or split_of(drawn))
     kept: dict[str, list[Array]] = {str(node): [] for node in watched}
     for number in range(first, min(first + count, feed.presentations)):
@@ -117,7 +117,7 @@ def answers(
     return {name: np.array(rows) for name, rows in kept.items()}
 
 
-def _held(
+def _answering_part(
     trained: Trained, drawn: Instance, held: Callable[[NeuronModel], NeuronModel], late: Mapping[str, int]
 ) -> Instance:
     """The part that answers, as an experiment of its own, at rest."""

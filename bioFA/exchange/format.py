@@ -28,7 +28,7 @@ class Format(NamedTuple):
     """Whether it holds what a run recorded, so that a network alone is not enough."""
     reads: bool = False
     mark: str = ""
-    """The file that tells a folder of this format, where it is read."""
+    """The file by which a folder of this format is recognised, where it is read."""
     package: Package | None = None
     """The optional package that writes and reads it."""
     tools: Mapping[str, str] = MappingProxyType({})

@@ -101,7 +101,7 @@ def write(trained: Trained, folder: Path) -> list[Path]:
     return paths
 
 
-def _held(trained: Trained, instance: Instance, begun: Mapping[str, Array]) -> Instance:
+def _late_circuit(trained: Trained, instance: Instance, begun: Mapping[str, Array]) -> Instance:
     """The whole circuit with the timing of jNeuroML (`LATE`), which hands on what units show step by step;
     shared weights are copies."""
     network, step = trained.experiment.network, trained.experiment.protocol.step
@@ -129,7 +129,7 @@ class _Writer:
         feed = instance.training(number, number + 1)
         neurons = {f"{p.name}.{variable}" for p in self.network.populations for variable in p.neuron.state}
         begun = {name: instance.state[name] if name in neurons else array for name, array in trained.state.items()}
-        held = _held(trained, instance, begun)
+        held = _late_circuit(trained, instance, begun)
         ended = Reference(held).segment(held.state, feed, learning=True).state
         self.expected = {p.name: ended[f"{p.name}.w"] - begun[f"{p.name}.w"] for p in self.network.plastic()}
         self.shown = {

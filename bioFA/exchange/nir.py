@@ -131,13 +131,13 @@ def export(trained: Trained, path: Path) -> Exported:
             *lost,
         ]
     graph = nir.dict2NIRNode(_copied(written.graph()) | {"metadata": metadata})
-    recipe, untold = expected.attempt(trained, lambda drawn: _recipe(trained, drawn, path, written))
+    recipe, missing = expected.attempt(trained, lambda drawn: _recipe(trained, drawn, path, written))
     with (
         expected.written_beside(path, f"{path.name}: {trained.experiment.name} as a NIR graph", recipe) as companions,
         written_whole(path) as partial,
     ):
         nir.write(partial, graph)
-    return Exported((path, *companions), (*lost, *learning_lost(network, "the metadata"), *untold))
+    return Exported((path, *companions), (*lost, *learning_lost(network, "the metadata"), *missing))
 
 
 def _as_in_tools(neuron: NeuronModel) -> NeuronModel:

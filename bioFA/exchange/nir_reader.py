@@ -4,7 +4,7 @@ or is refused by its name.
 Linear maps that lead only to neurons are weights; others are static rates. What a nested graph gets and gives is handed
 on as it is. Neurons are read with Euler steps, v in units of the threshold's distance from rest, so any r and w_in will
 do. In the tools a layer hears the spikes of the layer below in the same step, in ours in the next:
-layer k is k steps later, everywhere; where it is not so simple, it is told.
+layer k is k steps later, everywhere; where it is not so simple, the import names it.
 """
 
 from __future__ import annotations
@@ -118,20 +118,20 @@ class Reader:
                     self.nodes[within + name] |= {"type": PASS, "kind": node["type"]}
         edges: Counter[tuple[str, str]] = Counter(graph["edges"])
         for (one, other), count in edges.items():
-            told = f"'{self.path}': the edge from '{within}{one}' to '{within}{other}'"
+            edge = f"'{self.path}': the edge from '{within}{one}' to '{within}{other}'"
             for end in (one, other):
                 if end not in graph["nodes"]:
                     raise UnknownName(
-                        f"{told} names the node '{within}{end}', which is not there. Add the node, or take the edge"
+                        f"{edge} names the node '{within}{end}', which is not there. Add the node, or take the edge"
                         " out."
                     )
             if count > 1:
                 raise DuplicateName(
-                    f"{told} stands there {count} times, which the tools read differently. Leave one of them, with the"
+                    f"{edge} stands there {count} times, which the tools read differently. Leave one of them, with the"
                     " weights of both."
                 )
             if graph["nodes"][one]["type"] == "Output" or graph["nodes"][other]["type"] == "Input":
-                raise NoCounterpart(f"{told} leads out of an Output or into an Input of its own graph. Take it out.")
+                raise NoCounterpart(f"{edge} leads out of an Output or into an Input of its own graph. Take it out.")
             self.edges.append((self._end(graph, within, one, "Output"), self._end(graph, within, other, "Input")))
 
     def _end(self, graph: Table, within: str, name: str, kind: str) -> str:
@@ -199,7 +199,7 @@ class Reader:
             populations[name], scales[name] = self._population(name)
         self._check_loops([n for n in cells if isinstance(populations[n].neuron, StaticRate)])
         pathways, biases = self._pathways(cells, scales)
-        self._tell(entry, answer, populations, pathways, biases, spiking)
+        self._note_differences(entry, answer, populations, pathways, biases, spiking)
         joined = []
         for (a, b), matrix in pathways.items():
             neuron = populations[a].neuron
@@ -369,10 +369,10 @@ class Reader:
                 counts = {key: node[key].size for key in USED[kind]}
                 wanted = {count for count in counts.values() if count != 1}
                 if len(wanted) > 1:
-                    told = ", ".join(f"{key} {count}" for key, count in counts.items())
+                    numbers = ", ".join(f"{key} {count}" for key, count in counts.items())
                     raise WrongShape(
-                        f"'{self.path}': the parameters of the node '{name}' have different numbers of values: {told}."
-                        " Give each one, or one a neuron."
+                        f"'{self.path}': the parameters of the node '{name}' have different numbers of values:"
+                        f" {numbers}. Give each one, or one a neuron."
                     )
                 if wanted:
                     sizes[name] = wanted.pop()
@@ -400,7 +400,7 @@ class Reader:
                     )
 
     def _check_shapes(self) -> None:
-        """Refuse what does not take as many values as it gets, and tell of shapes that only say so."""
+        """Refuse what does not take as many values as it gets, and note shapes that are only declared."""
         for name, node in self.nodes.items():
             kind, heard = self._kind(name), {self.sizes[one] for one in self.before[name]}
             if kind == "Input":
@@ -577,9 +577,9 @@ class Reader:
                 " a neuron between. Put one there."
             ) from None
 
-    # what is to be told
+    # what is to be noted
 
-    def _tell(
+    def _note_differences(
         self,
         entry: str,
         answer: str,
@@ -619,7 +619,7 @@ class Reader:
 
 
 def timing(pathways: list[tuple[str, str]], entry: str, answer: str, slow: set[str]) -> list[str]:
-    """What is to be told of pathways that skip a layer, and of loops over several:
+    """Sentences about pathways that skip a layer, and of loops over several:
     there spikes pass all layers in one step, here each layer takes a step.
 
     Args:
@@ -639,11 +639,11 @@ def timing(pathways: list[tuple[str, str]], entry: str, answer: str, slow: set[s
     lag: dict[str, int] = {}
     for one in order:
         lag[one] = max((lag[a] + takes for a, b, takes in joined if b == one), default=0)
-    told = []
+    sentences = []
     for first in sorted(set(loop.values())):
         members = sorted(name for name in loop if loop[name] == first and name in slow and name != entry)
         if len(members) > 1:
-            told.append(
+            sentences.append(
                 f"timing of the loop over {_quoted(members)}: here every pathway in it takes a step, {len(members)} for"
                 " all of them, and in tools that pass spikes through all layers within a step one step for the whole"
                 " loop; spikes agree in the long run, not step by step"
@@ -651,12 +651,12 @@ def timing(pathways: list[tuple[str, str]], entry: str, answer: str, slow: set[s
     for a, b in pathways:
         early = lag[loop[b]] - lag[loop[a]] - (b in slow)
         if loop[a] != loop[b] and early > 0:
-            told.append(
+            sentences.append(
                 f"timing from '{a}' to '{b}', which skips {early} layer{'s' if early > 1 else ''}: here every pathway"
                 " takes a step, so that its spikes arrive so many steps before those of the same stimulus that pass"
                 " the layers between"
             )
-    return told
+    return sentences
 
 
 def _past_static(pathways: list[tuple[str, str]], kept: set[str], answer: str) -> list[tuple[str, str]]:

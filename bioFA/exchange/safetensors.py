@@ -7,7 +7,7 @@
 
 In PyTorch: `state = safetensors.torch.load_file("digits.safetensors")`; `layer.weight.data =
 state["input_to_hidden.weight"]`. A `state_dict` of PyTorch, of `Linear` layers one after the other, is read as a
-network of static rates; in which order, is told where several fit. Names that share a tensor
+network of static rates; in which order, the import says where several fit. Names that share a tensor
 (`safetensors.torch.save_model` writes them to the metadata) are read as layers of their own. A `.pt` file becomes one
 by
 `safetensors.torch.save_file(torch.load("net.pt", weights_only=True), "net.safetensors")`.
@@ -84,7 +84,7 @@ def export(trained: Trained, path: Path) -> Exported:
         name: {"shape": array.shape, "hex": [float(x).hex() for x in array.ravel()]}
         for name, array in noted["state"].items()
     }
-    found, untold = expected.attempt(trained, lambda drawn: _recipe(trained, drawn, path, tensors))
+    found, missing = expected.attempt(trained, lambda drawn: _recipe(trained, drawn, path, tensors))
     with (
         expected.written_beside(
             path, f"{path.name}: weights of {trained.experiment.name} for PyTorch", found
@@ -92,7 +92,7 @@ def export(trained: Trained, path: Path) -> Exported:
         written_whole(path) as partial,
     ):
         writer.save_file(tensors, partial, metadata={ANNOTATION: json.dumps(noted)})
-    return Exported((path, *companions), (*learning_lost(trained.experiment.network, "the metadata"), *untold))
+    return Exported((path, *companions), (*learning_lost(trained.experiment.network, "the metadata"), *missing))
 
 
 def _recipe(trained: Trained, drawn: Instance, path: Path, tensors: Mapping[str, Array]) -> expected.Recipe:
@@ -332,7 +332,7 @@ def _shown(layer: str) -> str:
 
 
 def _chain(layers: dict[str, Array], path: Path) -> tuple[list[str], list[str]]:
-    """The layers from input to output, and what is to be told of that order.
+    """The layers from input to output, and sentences about that order.
 
     The file keeps none. Of the orders in which each layer has as many inputs as the one before has neurons, that of the
     names is taken where it is one, numbers in them taken as numbers, else the only one.

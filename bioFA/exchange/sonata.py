@@ -154,7 +154,7 @@ class _Writer:
         self.inputs: list[str] = []
         self.answering, self.uncarried = part.populations, False
         for population in self.populations:
-            self._tell(population)
+            self._note_differences(population)
         if errors:
             self.lost.append(
                 f"feedback ({', '.join(p.name for p in errors)}): each stands as an edge population of its name, whose"
@@ -182,8 +182,8 @@ class _Writer:
             return arriving[0].source
         return None
 
-    def _tell(self, population: Population) -> None:
-        """What the template of a population does not do."""
+    def _note_differences(self, population: Population) -> None:
+        """Note what the template of a population does not do."""
         kind, name, model = population.neuron.counterpart(), population.name, population.neuron.family_name
         if isinstance(kind, CurrentLif):
             if kind.decay == "euler":
@@ -398,8 +398,8 @@ class _Writer:
     def readme(self, path: Path) -> None:
         """How it is run, and what must come out."""
         experiment = self.trained.experiment
-        recipe, untold = expected.attempt(self.trained, self._recipe)
-        self.lost += untold
+        recipe, missing = expected.attempt(self.trained, self._recipe)
+        self.lost += missing
         text = (
             f"# {experiment.name} as a SONATA circuit\n\n{experiment.description}\n\nAfter {self.trained.presentations}"
             " presentations. `biofa import FOLDER --from sonata --out DIR` reads it back.\n"
@@ -508,7 +508,7 @@ def load(path: Path) -> Imported:
 
 
 def _annotated(circuit: Circuit, noted: Mapping[str, Any]) -> Imported:
-    """The network of the annotation, with its weights from the edges; what else was changed since is told."""
+    """The network of the annotation, with its weights from the edges; what else was changed since is named."""
     trained = annotated(noted, {}, circuit.configuration)
     writer = _Writer(trained)
     state, lost = dict(trained.state), [*circuit.lost, *_changed(circuit, writer)]

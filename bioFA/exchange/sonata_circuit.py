@@ -1,5 +1,5 @@
-"""A SONATA circuit as it stands on disk, and as a network of ours: what it holds is used, told by its own name,
-or refused.
+"""A SONATA circuit as it stands on disk, and as a network of ours: what it holds is used, named or
+refused.
 
     node_types_file     model_type, model_template, dynamics_params and columns named as parameters, by node_type_id
     nodes_file          node_id, node_type_id, and groups of attributes of single nodes
@@ -530,7 +530,7 @@ class Circuit:
     def _places(self, cells: Mapping[tuple[str, int], _Cells]) -> list[str]:
         """Which node each neuron is, where that is not plain: several node populations in one of ours,
         or ids that are not 0, 1, 2, ..."""
-        told: dict[str, str] = {}
+        notes: dict[str, str] = {}
         whole = {(c.name, c.first): len(c.ids) for c in cells.values()}
         sizes = {name: sum(size for (other, _), size in whole.items() if other == name) for name, _ in whole}
         for (name, number), c in cells.items():
@@ -538,11 +538,11 @@ class Circuit:
                 self.nodes[name].ids[np.argsort(self.nodes[name].ids)], np.arange(len(c.ids))
             ):
                 of_type = "" if c.name == "input" else f" of the type {number}"
-                told[f"{c.name}, {c.first}"] = (
+                notes[f"{c.name}, {c.first}"] = (
                     f"node_id of the nodes '{name}'{of_type} ({len(c.ids)} value{'s' if len(c.ids) != 1 else ''}): in"
                     f" their order they are the neurons {c.first} to {c.first + len(c.ids) - 1} of {c.name}"
                 )
-        return list(told.values())
+        return list(notes.values())
 
     def _plain(self, name: str, number: int | None, populations: list[Population]) -> str:
         """A name for a population that bioFA takes."""

@@ -1,4 +1,4 @@
-"""When spikes of a SONATA circuit arrive in NEST and when here: the same but for whole layers, or told.
+"""When spikes of a SONATA circuit arrive in NEST and when here: the same but for whole layers, or named.
 
 A spike acts a step after its delay in NEST's iaf_psc_exp, and in the next step here. With delays of one step every
 layer is a step later there than the one before, and otherwise alike; where pathways lead back or past a layer,

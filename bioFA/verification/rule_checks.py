@@ -36,7 +36,7 @@ LOCAL, PARTNER, NOT_LOCAL = "local", "reads another pathway's weight", "not loca
 
 
 @dataclass(frozen=True)
-class Finding:
+class RuleFinding:
     """One check: whether the rule passes, or None where the check is not for it, and what was found."""
 
     check: str
@@ -53,7 +53,7 @@ class RuleCheck:
     """What `check_rule` found."""
 
     rule: str
-    findings: tuple[Finding, ...]
+    findings: tuple[RuleFinding, ...]
 
     @property
     def passes(self) -> bool:
@@ -161,18 +161,18 @@ def check_rule(rule: PlasticityRule) -> RuleCheck:
     return RuleCheck(type(rule).__name__, tuple(_finding(name, check, rule) for name, check in _CHECKS.items()))
 
 
-class _NotForIt(Exception):
+class _DoesNotApply(Exception):
     """A check that this rule is not for."""
 
 
-def _finding(name: str, check: Callable[[Sequence[_Tissue]], str | None], rule: PlasticityRule) -> Finding:
+def _finding(name: str, check: Callable[[Sequence[_Tissue]], str | None], rule: PlasticityRule) -> RuleFinding:
     try:
         found = check([_Tissue(rule, shape, both_signs) for shape in SIZES for both_signs in (False, True)])
-    except _NotForIt as reason:
-        return Finding(name, None, str(reason))
+    except _DoesNotApply as reason:
+        return RuleFinding(name, None, str(reason))
     except Exception as error:  # the rule is anybody's
-        return Finding(name, False, f"{type(error).__name__}: {error}")
-    return Finding(name, found is None, found or "")
+        return RuleFinding(name, False, f"{type(error).__name__}: {error}")
+    return RuleFinding(name, found is None, found or "")
 
 
 def _everywhere(check: Callable[[_Tissue], str | None]) -> Callable[[Sequence[_Tissue]], str | None]:
@@ -258,7 +258,7 @@ def _other_weights(tissue: _Tissue) -> str | None:
 @_everywhere
 def _partner(tissue: _Tissue) -> str | None:
     if not tissue.rule.needs_partner:
-        raise _NotForIt("the rule has no partner")
+        raise _DoesNotApply("the rule has no partner")
     before = tissue.after()
     for value in DISTURBANCES:
         if _unequal(tissue.after(synapses=tissue.synapses | {"w_partner": np.full(tissue.shape, value)}), before).any():
@@ -286,9 +286,9 @@ def _no_error(tissue: _Tissue) -> str | None:
     but whatever the neurons do."""
     rule, shape = tissue.rule, tissue.shape
     if "error" not in rule.reads_post:
-        raise _NotForIt("the rule reads no error")
+        raise _DoesNotApply("the rule reads no error")
     if not rule.error_driven:
-        raise _NotForIt("the rule says that it is not driven by the error alone")
+        raise _DoesNotApply("the rule says that it is not driven by the error alone")
     for start in (FAR, 1.0, -1.0, -FAR):
         courses = []
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""Are results still what was written? Every stored file held to its SHA-256: runs, their checkpoints, comparisons,
+"""Check that stored files are still what was written, by their SHA-256: runs, their checkpoints, comparisons,
 bundles, states."""
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bioFA.system import sealed_hdf5
 
 
 class Verdict(NamedTuple):
-    """What was found of one thing: `ok` is True or False, or None where nothing tells (not run yet,
+    """What was found of one thing: `ok` is True or False, or None where it is unverified (not run yet,
     or without a digest)."""
 
     name: str
@@ -25,7 +25,7 @@ class Verdict(NamedTuple):
 
 
 def check(path: Path) -> list[Verdict]:
-    """Hold what lies at a path to its digests: a result or state file, or the folder of a run,
+    """Check what lies at a path against its digests: a result or state file, or the folder of a run,
     a comparison or a bundle.
 
     Raises:
@@ -65,10 +65,10 @@ def _run(folder: Path) -> Iterator[Verdict]:
     if (folder / RESULT).is_file():
         yield _file(folder / RESULT)
     if checkpoint.is_unfinished(folder):
-        stretches = sorted((folder / checkpoint.FOLDER).glob("stretch-*.h5"))
-        whole = [bool(sealed_hdf5.is_whole(stretch)) for stretch in stretches]
+        segments = sorted((folder / checkpoint.FOLDER).glob("stretch-*.h5"))
+        whole = [bool(sealed_hdf5.is_whole(segment)) for segment in segments]
         usable = whole.index(False) if False in whole else len(whole)
-        says = f"unfinished: {usable} of {len(whole)} kept stretches can be gone on from"
+        says = f"unfinished: {usable} of {len(whole)} kept segments can be continued from"
         yield Verdict(str(folder / checkpoint.FOLDER), usable > 0 and all(whole), says)
 
 
