@@ -15,11 +15,12 @@ import math
 import pkgutil
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, ClassVar, Generic, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar, get_args
 
 import numpy as np
 from pydantic import (
@@ -27,10 +28,11 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
     PlainSerializer,
     Strict,
     ValidationError,
-    ValidationInfo,
+    model_validator,
 )
 from pydantic.fields import FieldInfo
 from pydantic_core import core_schema
@@ -61,7 +63,7 @@ Amount = Annotated[int, Strict(), Field(ge=0, le=2**31 - 1)]
 Name = Annotated[str, Strict()]
 
 MOST_FAULTS = 5
-"""So many faults of one part are told; a wrong matrix has one in every entry."""
+"""A message holds at most so many faults of one part; a wrong matrix has one in every entry."""
 _KINDS = {
     "extra_forbidden": UnknownField,
     "missing": MissingField,
@@ -82,8 +84,29 @@ _COMPARISONS = {
 }
 
 
+class Fault(ValueError):
+    """An error about a part in the form that pydantic takes, which adds the path of the field that holds the part."""
+
+    def __init__(self, error: ModelError | FileError):
+        super().__init__(str(error))
+        self.error = error
+
+
+@contextmanager
+def faults() -> Iterator[None]:
+    """Hand an error about a part, raised inside a validator, to pydantic as a `Fault`."""
+    try:
+        yield
+    except (ModelError, FileError) as error:
+        raise Fault(error) from None
+
+
 class Component(BaseModel):
-    """A frozen, checked record of a description. Wrong fields raise `ModelError`."""
+    """A frozen, checked record of a description. Wrong fields raise `ModelError`.
+
+    A check of a part's own (`model_post_init`) raises one whose `at` leads from the part to the field that is wrong.
+    Every part around it adds the keys that lead to the part, and by them the line of a model file is found.
+    """
 
     model_config = ConfigDict(
         frozen=True,
@@ -106,15 +129,13 @@ class Component(BaseModel):
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            raise _told(type(self), error.errors(), fields) from None
-        except (ModelError, FileError) as error:
-            if error.fields is None:
-                error.fields = fields
-            raise (error.within(place) if (place := self._place(fields)) else error) from None
+            raise _refusal(type(self), error.errors()) from None
 
+    @model_validator(mode="wrap")
     @classmethod
-    def _place(cls, fields: dict[str, Any]) -> str:
-        return ""
+    def _with_path(cls, given: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        with faults():
+            return validate(given)
 
     def parameters(self) -> dict[str, float]:
         """The float fields by name, in SI: what a compiled program takes at run time."""
@@ -313,14 +334,9 @@ class Family(Generic[C]):
             InSchema({"family": self.kind}),
         )
 
-    def _read_field(self, value: Any, info: ValidationInfo) -> C:
-        """`read`, with the field's name before whatever is wrong."""
-        try:
+    def _read_field(self, value: Any) -> C:
+        with faults():
             return self.read(value)
-        except (ModelError, FileError) as error:
-            if error.fields is None:
-                error.key = (str(info.field_name), *error.key)
-            raise error.below(str(info.field_name)) from None
 
 
 def _dump(part: Component) -> dict[str, Any]:
@@ -365,13 +381,15 @@ def _short(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _told(owner: type[Component], errors: Sequence[Any], fields: dict[str, Any]) -> ModelError:
-    """What pydantic found wrong with the fields of a part, a line a fault; the first decides the code."""
-    faults = [_explain(owner, error) for error in errors]
-    more = [f"... and {len(faults) - MOST_FAULTS} more like these."] if len(faults) > MOST_FAULTS else []
-    error = _KINDS.get(errors[0]["type"], WrongType)("\n".join([*faults[:MOST_FAULTS], *more]))
-    error.fields, error.key = fields, tuple(errors[0]["loc"])
-    return error
+def _refusal(owner: type[Component], errors: Sequence[Any]) -> ModelError | FileError:
+    """The error of the first part inside that is wrong, or else of the wrong fields, a line each; the first one
+    decides its code."""
+    for found in errors:
+        if isinstance(fault := found.get("ctx", {}).get("error"), Fault):
+            return fault.error.inside(*found["loc"])
+    lines = [_explain(owner, found) for found in errors]
+    more = [f"... and {len(lines) - MOST_FAULTS} more like these."] if len(lines) > MOST_FAULTS else []
+    return _KINDS.get(errors[0]["type"], WrongType)("\n".join([*lines[:MOST_FAULTS], *more]), at=errors[0]["loc"])
 
 
 def _explain(owner: type[Component], error: Any) -> str:

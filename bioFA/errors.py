@@ -14,8 +14,12 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, Self
+
+Keys = tuple[str | int, ...]
+"""A path through the tables of a model file: a word for a field, a number for a place in a list."""
 
 
 class BioFAError(Exception):
@@ -26,33 +30,39 @@ class BioFAError(Exception):
     """The class's name in kebab case, such as `unknown-name`; what the command line prints before the message,
     and scripts can look for."""
 
-    def __init__(self, message: str = ""):
+    def __init__(self, message: str = "", at: Keys = ()):
         super().__init__(message)
-        self.trail = ""
-        """The fields that lead to what is wrong, such as `circuit: rule: `, before the message;"""
-        self.fields: dict[str, Any] | None = None
-        """the fields of the innermost part that is wrong,"""
-        self.key: tuple[str | int, ...] = ()
-        """and the key in it. `bioFA.modelfiles.locate` finds the line by them."""
+        self.message = message
+        self.at = at
+        """The keys that lead to what is wrong, from the outermost part that was being described."""
+        self.lead = 0
+        """How many of them lead to the part that the message is about, and stand before it where no file does."""
         self.part: tuple[str, str, str] | None = None
         """What kind of part has a name that nobody knows, that name, and the module with its family."""
 
     def __str__(self) -> str:
-        return f"{self.trail}{super().__str__()}"
+        return f"{'.'.join(map(str, self.at[:self.lead]))}: {self.message}" if self.lead else self.message
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls.code = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
 
-    def within(self, place: str) -> Self:
-        """The same error, told from further outside: `place` before the message."""
-        told = type(self)(f"{place}{self}")
-        told.fields, told.key, told.part = self.fields, self.key, self.part
-        return told
+    def prefixed(self, text: str) -> Self:
+        """The same error with a text before its message, such as the name of the file that it is about."""
+        error = type(self)(f"{text}{self.message}", self.at)
+        error.part = self.part
+        return error
 
-    def below(self, field: str) -> Self:
-        """The same error, told from the part whose field it is about."""
-        self.trail = f"{field}: {self.trail}"
+    def under(self, *keys: str | int) -> Self:
+        """The same error with a path that begins further out, for a check whose message names what it is about."""
+        self.at = (*keys, *self.at)
+        self.lead += len(keys) if self.lead else 0
+        return self
+
+    def inside(self, *keys: str | int) -> Self:
+        """The same error as one of a part which these keys lead to."""
+        self.at = (*keys, *self.at)
+        self.lead += len(keys)
         return self
 
 
@@ -318,6 +328,16 @@ class RunsFailed(RunError):
 
 class NothingToCompare(RunError):
     """Both simulations agree, but nothing changed or spiked, so agreement says nothing."""
+
+
+@contextmanager
+def under(*keys: str | int) -> Iterator[None]:
+    """Begin the path of an error about a description that is raised inside with these keys."""
+    try:
+        yield
+    except (ModelError, FileError) as error:
+        error.under(*keys)
+        raise
 
 
 LONGEST_NAME = 80

@@ -15,6 +15,7 @@ from bioFA.components import Component, Count, Name, Number
 from bioFA.errors import (
     BadName,
     Contradiction,
+    Keys,
     MissingField,
     ModelError,
     OutOfRange,
@@ -22,9 +23,9 @@ from bioFA.errors import (
     UnknownName,
     WrongShape,
     suggestion,
+    under,
 )
-from bioFA.network import CircuitField, Network, Node
-from bioFA.neurons import NeuronModel
+from bioFA.network import CircuitField, Network, Node, Population
 from bioFA.repr_html import shown
 from bioFA.tasks import TaskField
 from bioFA.tasks.base import named
@@ -125,18 +126,21 @@ class Protocol(Component):
             missing = "dt" if self.dt is None else "presentation"
             raise MissingField(
                 f"Protocol.{missing} is missing: give both dt and presentation, or neither for a static network. For"
-                " example: dt = '1 ms', presentation = '100 ms'."
+                " example: dt = '1 ms', presentation = '100 ms'.",
+                at=(missing,),
             )
         if self.dt is None or self.presentation is None:
             if self.learning_onset > 0:
                 raise Contradiction(
                     f"Protocol.learning_onset needs dt and presentation; got learning_onset = {self.learning_onset:g} s"
-                    " alone. For example: dt = '1 ms', presentation = '100 ms'."
+                    " alone. For example: dt = '1 ms', presentation = '100 ms'.",
+                    at=("learning_onset",),
                 )
             if self.blank > 0:
                 raise Contradiction(
                     f"Protocol.blank needs dt and presentation; got blank = {self.blank:g} s alone. For example: dt ="
-                    " '1 ms', presentation = '100 ms'."
+                    " '1 ms', presentation = '100 ms'.",
+                    at=("blank",),
                 )
             return
         for name in ("presentation", "learning_onset", "blank"):
@@ -144,7 +148,8 @@ class Protocol(Component):
         if self.learning_onset >= self.presentation:
             raise OutOfRange(
                 f"Protocol.learning_onset must be < presentation = {self.presentation:g} s; got {self.learning_onset:g}"
-                " s. Nothing would learn. Give an earlier one, or leave it out."
+                " s. Nothing would learn. Give an earlier one, or leave it out.",
+                at=("learning_onset",),
             )
 
     def phase_ends(self, examples: int) -> list[int]:
@@ -186,13 +191,16 @@ def _whole_steps(name: str, time: float, dt: float) -> None:
     steps = time / dt
     if not steps < MOST_STEPS:
         raise OutOfRange(
-            f"Protocol.{name} must be fewer than {MOST_STEPS} steps of dt = {dt:g} s; got {time:g} s. Give a larger dt."
+            f"Protocol.{name} must be fewer than {MOST_STEPS} steps of dt = {dt:g} s; got {time:g} s. Give a larger"
+            " dt.",
+            at=(name,),
         )
     if abs(steps - round(steps)) > 1e-6 or (name == "presentation" and round(steps) < 1):
         nearest = max(round(steps), 1) * dt
         raise OutOfRange(
             f"Protocol.{name} must be a whole number of steps of dt = {dt:g} s; got {time:g} s. The nearest is"
-            f" {nearest:g} s."
+            f" {nearest:g} s.",
+            at=(name,),
         )
 
 
@@ -238,13 +246,15 @@ class Experiment(Component):
 
     def model_post_init(self, context: Any) -> None:
         """Settle what a circuit leaves to the training's length, and check what spans the parts."""
-        object.__setattr__(
-            self, "circuit", self.circuit.settled(lambda: self.protocol.training(self.task.training_examples()))
-        )
+        object.__setattr__(self, "circuit", self.circuit.settled(self._presentations))
         if not self.name.isprintable() or not self.name:
-            raise BadName(f"Experiment.name must be printable text; got {self.name!r}. For example: name = 'digits'.")
-        n_in, n_out = self.task.sizes()
-        for population in self.network.populations:
+            raise BadName(
+                f"Experiment.name must be printable text; got {self.name!r}. For example: name = 'digits'.",
+                at=("name",),
+            )
+        with under("task"):
+            n_in, n_out = self.task.sizes()
+        for number, population in enumerate(self.network.populations):
             of = getattr(population.neuron, "of", "")
             wanted = {"inputs": n_in, "targets": n_out}.get(of, population.size)
             if population.size != wanted:
@@ -257,46 +267,66 @@ class Experiment(Component):
                 raise WrongShape(
                     f"population '{population.name}' shows the {of} of {type(self.task).__name__}, which have {wanted}"
                     f" values{columns}; its size is {population.size}. Give it size {wanted} (in a layered circuit, the"
-                    f" {'first' if of == 'inputs' else 'last'} of sizes), or change the task."
+                    f" {'first' if of == 'inputs' else 'last'} of sizes), or change the task.",
+                    at=self._keys_of("populations", number),
                 )
-            self._check_bins(population.name, population.neuron, of)
+            self._check_bins(number, population, of)
         if not self.network.is_static() and self.protocol.dt is None:
-            stateful = next(p for p in self.network.populations if p.neuron.state)
+            number, stateful = next((n, p) for n, p in enumerate(self.network.populations) if p.neuron.state)
             raise MissingField(
                 f"population '{stateful.name}' has the time constant of {type(stateful.neuron).__name__}, so the"
                 " protocol needs times. Give protocol.dt and protocol.presentation, such as dt = '1 ms', presentation"
-                " = '100 ms'."
+                " = '100 ms'.",
+                at=self._keys_of("populations", number),
             )
         _ = self.network.readout
         if self.network.measure and not self.protocol.reset:
+            measuring = self.network.measure[0].population
+            number = next(n for n, p in enumerate(self.network.populations) if p.name == measuring)
             raise Contradiction(
-                f"population '{self.network.measure[0].population}' measures the error over a presentation, so it has"
-                " to begin anew with each. Give protocol.reset = true."
+                f"population '{measuring}' measures the error over a presentation, so it has to begin anew with each."
+                " Give protocol.reset = true.",
+                at=self._keys_of("populations", number),
             )
-        for phase in self.protocol.phases:
-            self._check_phase(phase)
+        for number, phase in enumerate(self.protocol.phases):
+            with under("protocol", "phases", number):
+                self._check_phase(phase)
         for variable in self.record.variables:
             self._check_recorded(variable)
 
-    def _check_bins(self, name: str, neuron: NeuronModel, of: str) -> None:
+    def _presentations(self) -> int:
+        """How many presentations the training has."""
+        with under("task"):
+            examples = self.task.training_examples()
+        return self.protocol.training(examples)
+
+    def _keys_of(self, *path: str | int) -> Keys:
+        """The keys of a model file that lead to a part of the network, as near as it has them."""
+        return ("circuit", *self.circuit.keys_of(path))
+
+    def _check_bins(self, number: int, population: Population, of: str) -> None:
         bins, steps = self.task.bins().get(of, 1), self.protocol.shown_steps
-        if of and neuron.shows_steps and bins != steps:
+        if of and population.neuron.shows_steps and bins != steps:
             raise WrongShape(
-                f"population '{name}' shows spikes step by step, so a presentation must have as many steps as the {of}"
-                f" of {type(self.task).__name__} have bins, {bins}; it has {steps}. Change protocol.presentation or dt,"
-                " or the task."
+                f"population '{population.name}' shows spikes step by step, so a presentation must have as many steps"
+                f" as the {of} of {type(self.task).__name__} have bins, {bins}; it has {steps}. Change"
+                " protocol.presentation or dt, or the task.",
+                at=self._keys_of("populations", number),
             )
         if steps % bins:
             raise WrongShape(
                 f"the {of} of {type(self.task).__name__} have {bins} bins, which must divide the {steps} steps of a"
-                " presentation. Change protocol.presentation or dt, or the task."
+                " presentation. Change protocol.presentation or dt, or the task.",
+                at=("protocol", "presentation"),
             )
 
     def _check_phase(self, phase: Phase) -> None:
         plastic = [pathway.name for pathway in self.network.plastic()]
         for name in phase.learns or ():
             if name not in plastic:
-                raise UnknownName(f"Phase.learns: no plastic pathway is called '{name}'.{suggestion(name, plastic)}")
+                raise UnknownName(
+                    f"Phase.learns: no plastic pathway is called '{name}'.{suggestion(name, plastic)}", at=("learns",)
+                )
         for pathway in self.network.plastic():
             if (
                 phase.rate != 1.0
@@ -305,19 +335,30 @@ class Experiment(Component):
             ):
                 raise Contradiction(
                     f"Phase.rate: the rule of pathway '{pathway.name}', {pathway.plasticity.family_name}, has no"
-                    " learning_rate. Leave rate out."
+                    " learning_rate. Leave rate out.",
+                    at=("rate",),
                 )
 
     def _check_recorded(self, variable: str) -> None:
         names = [str(node) for node in self.network.order]
         if variable not in names:
-            raise UnknownName(f"Record.variables: nothing is called '{variable}'.{suggestion(variable, names)}")
+            raise UnknownName(
+                f"Record.variables: nothing is called '{variable}'.{suggestion(variable, names)}",
+                at=("record", "variables"),
+            )
 
     @cached_property
     def network(self) -> Network:
         """The circuit, laid out, with durations of whole steps."""
-        network = self.circuit.network()
-        return network if self.protocol.dt is None else network.on_grid(self.protocol.dt)
+        with under("circuit"):
+            network = self.circuit.network()
+        if self.protocol.dt is None:
+            return network
+        try:
+            return network.on_grid(self.protocol.dt)
+        except ModelError as error:
+            error.at = self._keys_of(*error.at)
+            raise
 
     @cached_property
     def rounded_times(self) -> dict[str, str]:
@@ -407,7 +448,7 @@ class Experiment(Component):
             own = circuit.own_scheme_name()
             if self.circuit.has_settings(scheme) or own is None:
                 raise
-            raise error.within(
+            raise error.prefixed(
                 f"scheme '{scheme}' has no settings here, so its rules are those of the model's own scheme '{own}': "
             ) from None
 

@@ -27,6 +27,7 @@ from bioFA.errors import (
     Contradiction,
     Cycle,
     DuplicateName,
+    Keys,
     MissingField,
     MissingSignal,
     ModelError,
@@ -36,6 +37,7 @@ from bioFA.errors import (
     WrongShape,
     WrongType,
     suggestion,
+    under,
 )
 from bioFA.expressions import RESERVED
 from bioFA.neurons import Neuron
@@ -84,18 +86,14 @@ class _Named(Component):
             raise WrongType(f"{type(self).__name__} takes only its name without a keyword; got {len(args)} values.")
         super().__init__(**(dict(zip(("name",), args, strict=False)) | fields))
 
-    @classmethod
-    def _place(cls, fields: dict[str, Any]) -> str:
-        return f"{cls.__name__.lower()} '{fields.get('name')}': "
-
     def model_post_init(self, context: Any) -> None:
         """Refuse names that cannot stand in equations, files and C++."""
         good = re.fullmatch(r"[a-z]([a-z0-9_]*[a-z0-9])?", self.name)
         if not good or keyword.iskeyword(self.name) or self.name in RESERVED:
             raise BadName(
-                f"{type(self).__name__}.name must be lower-case letters, digits and inner underscores, begin with a"
-                f" letter, and not be a reserved word; got {self.name!r}. For example: 'hidden', 'hidden2',"
-                " 'image_to_hidden'."
+                f"{type(self).__name__.lower()} '{self.name}': {type(self).__name__}.name must be lower-case letters,"
+                " digits and inner underscores, begin with a letter, and not be a reserved word; got"
+                f" {self.name!r}. For example: 'hidden', 'hidden2', 'image_to_hidden'."
             )
 
 
@@ -141,7 +139,7 @@ class Learning(Component):
         """Refuse what contradicts itself."""
         low, high = self.bounds()
         if low >= high:
-            raise OutOfRange(f"Learning.low must be < high; got low = {self.low}, high = {self.high}.")
+            raise OutOfRange(f"Learning.low must be < high; got low = {self.low}, high = {self.high}.", at=("low",))
         if self.normalised and self.bounded:
             raise Contradiction(
                 "Learning: weights that keep their norm cannot also be held within bounds. Give low and high, or"
@@ -230,6 +228,10 @@ class Circuit(Component):
         """The numbers of its learning scheme that no rule holds."""
         return {}
 
+    def keys_of(self, path: Keys) -> Keys:
+        """The path in this description to what a path in its network leads to, as near as it has one."""
+        return ()
+
     def topology(self) -> str:
         """How it is laid out, in words."""
         return "explicit: every pathway is given"
@@ -284,6 +286,10 @@ class Network(Circuit):
         """Itself."""
         return self
 
+    def keys_of(self, path: Keys) -> Keys:
+        """The same path."""
+        return path
+
     def on_grid(self, dt: float) -> Network:
         """The same network with every duration of its neurons a whole number of steps (`NeuronModel.on_grid`).
 
@@ -291,17 +297,18 @@ class Network(Circuit):
             ModelError: naming the population, if a duration would last no step.
         """
         populations = []
-        for population in self.populations:
+        for number, population in enumerate(self.populations):
             try:
                 populations.append(population.replace(neuron=population.neuron.on_grid(dt)))
             except ModelError as error:
-                raise error.within(f"population '{population.name}': ") from None
+                error.under("populations", number, "neuron")
+                raise error.prefixed(f"population '{population.name}': ") from None
         return self if tuple(populations) == self.populations else self.replace(populations=tuple(populations))
 
     def model_post_init(self, context: Any) -> None:
         """Run the checks that span populations and pathways."""
         if not self.populations:
-            raise MissingField("Network.populations is empty. Describe at least one population.")
+            raise MissingField("Network.populations is empty. Describe at least one population.", at=("populations",))
         counts = Counter(part.name for part in (*self.populations, *self.pathways))
         for name, count in counts.items():
             if count > 1:
@@ -310,18 +317,20 @@ class Network(Circuit):
                 )
         # rules read ports, so every pathway must be right first
         for check in (self._check_pathway, self._check_plasticity):
-            for pathway in self.pathways:
-                try:
-                    check(pathway)
-                except ModelError as error:
-                    raise error.within(f"pathway '{pathway.name}': ") from None
-        for population in self.populations:
+            for number, pathway in enumerate(self.pathways):
+                with under("pathways", number):
+                    try:
+                        check(pathway)
+                    except ModelError as error:
+                        raise error.prefixed(f"pathway '{pathway.name}': ") from None
+        for number, population in enumerate(self.populations):
             for port in population.neuron.required_ports():
                 if not self.arriving(population.name, port):
                     raise MissingSignal(
                         f"population '{population.name}': nothing arrives at the port '{port}', which"
                         f" {type(population.neuron).__name__} needs. Add a pathway with target = '{population.name}',"
-                        f" port = '{port}'."
+                        f" port = '{port}'.",
+                        at=("populations", number),
                     )
         self._check_shared()
         _ = self.order
@@ -329,7 +338,7 @@ class Network(Circuit):
     def _check_shared(self) -> None:
         """Refuse populations that disagree about a parameter which they must share."""
         first: dict[str, Population] = {}
-        for population in self.populations:
+        for number, population in enumerate(self.populations):
             for name in population.neuron.shared_parameters:
                 other = first.setdefault(name, population)
                 ours, theirs = (getattr(p.neuron, name) for p in (population, other))
@@ -337,7 +346,8 @@ class Network(Circuit):
                     raise Contradiction(
                         f"population '{population.name}': {type(population.neuron).__name__}.{name} is {ours:g}, but it"
                         f" must be that of '{other.name}', {theirs:g}: the phases of a presentation are the same for"
-                        " all. Change one of them."
+                        " all. Change one of them.",
+                        at=("populations", number),
                     )
 
     def _check_pathway(self, pathway: Pathway) -> None:
@@ -428,7 +438,9 @@ class Network(Circuit):
                 f"Identity weights join populations of equal size; got {shape[1]} to {shape[0]} neurons. Use other"
                 " weights, such as Normal, or equal sizes."
             )
-        elif (given := weights.shape()) is not None and given != shape:
+        with under("weights"):
+            given = weights.shape()
+        if given is not None and given != shape:
             raise WrongShape(
                 f"weights must have the shape (n_post, n_pre) = {shape}; got {given}. Give one row a postsynaptic"
                 " neuron, or change the sizes."

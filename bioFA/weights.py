@@ -13,7 +13,7 @@ from annotated_types import Ge, Gt
 from pydantic import Field, Strict, field_validator, model_validator
 
 from bioFA.components import Component, Count, Family, Name, Number
-from bioFA.errors import NoSuchFile, WrongData, WrongKind
+from bioFA.errors import NoSuchFile, WrongData, WrongKind, under
 
 Array = np.ndarray
 Shape = tuple[int, int]
@@ -240,7 +240,8 @@ class FromFile(Weights):
         if not path.is_file():
             raise NoSuchFile(
                 f"FromFile.path: there is no file {self.path!r}. Give the path of a .npy file with a matrix (n_post,"
-                " n_pre)."
+                " n_pre).",
+                at=("path",),
             )
         try:
             matrix = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -249,17 +250,20 @@ class FromFile(Weights):
                 str(error) if isinstance(error, OSError) else "it is empty, holds Python objects, or has another format"
             )
             raise WrongKind(
-                f"FromFile.path: {self.path!r} is not a .npy file of numbers ({reason}). Write it with numpy.save."
+                f"FromFile.path: {self.path!r} is not a .npy file of numbers ({reason}). Write it with numpy.save.",
+                at=("path",),
             ) from None
         if not isinstance(matrix, np.ndarray):
             raise WrongKind(
                 f"FromFile.path: {self.path!r} is a .npz file of several arrays; expected a .npy file. Write it with"
-                " numpy.save."
+                " numpy.save.",
+                at=("path",),
             )
         if matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
             raise WrongData(
                 f"FromFile.path: {self.path!r} must hold a matrix of numbers (n_post, n_pre); it holds {matrix.dtype}"
-                f" of shape {matrix.shape}."
+                f" of shape {matrix.shape}.",
+                at=("path",),
             )
         return matrix
 
@@ -273,7 +277,8 @@ class FromFile(Weights):
         matrix = np.array(self._read(), dtype=float)
         if not np.isfinite(matrix).all():
             raise WrongData(
-                f"FromFile.path: {self.path!r} holds numbers that are not finite. Replace NaN and infinity."
+                f"FromFile.path: {self.path!r} holds numbers that are not finite. Replace NaN and infinity.",
+                at=("path",),
             )
         return matrix
 
@@ -354,7 +359,8 @@ class Redrawn(Weights):
 
     def shape(self) -> Shape | None:
         """That of the weights to draw."""
-        return self.weights.shape()
+        with under("weights"):
+            return self.weights.shape()
 
     def signs(self) -> frozenset[int]:
         """Those of the weights to draw."""

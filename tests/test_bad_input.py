@@ -6,13 +6,17 @@ import inspect
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tomli_w
 
 import bioFA
 from bioFA import errors
+from bioFA.modelfiles.locate import located
+from bioFA.network import Network
+from bioFA.neurons.leaky_rate import LeakyRate
 from bioFA.selftest import bad_inputs
-from bioFA.selftest.bad_inputs import CASES, EXPLICIT, LAYERED
+from bioFA.selftest.bad_inputs import CASES, EXPLICIT, LAYERED, arguments
 
 PACKAGE = Path(bioFA.__file__).parent
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -102,6 +106,90 @@ def test_the_line_that_a_message_names_is_the_one_that_is_wrong(folder):
         match=r"^linear.toml \(circuit.weights.low, as changed\): Uniform: high must be >= low; got low = 2",
     ):
         bioFA.load("linear", {"circuit.weights.low": 2.0})
+
+
+def place_of(case):
+    """What stands before the message about a wrong model: the file's name, the line and the keys."""
+    arguments(CASES[case])
+    try:
+        bioFA.load("model.toml")
+    except errors.BioFAError as error:
+        return str(error).partition("): ")[0]
+    return "none: it loads"
+
+
+def test_other_words_in_every_message_leave_the_line_where_it_is(folder, monkeypatch):
+    def reworded(error, message="", at=()):
+        place = "".join(message.partition("): ")[:2]) if message.startswith("model.toml (") else ""
+        errors.BioFAError.__init__(error, f"{place}no such words", at)
+
+    wrong = [name for name, case in CASES.items() if isinstance(case.given, dict)]
+    before = {name: place for name in wrong if "(" in (place := place_of(name))}
+    assert sum("(line " in place for place in before.values()) > 90
+    monkeypatch.setattr(errors.ModelError, "__init__", reworded)
+    monkeypatch.setattr(errors.FileError, "__init__", reworded)
+    with pytest.raises(errors.ModelError, match="no such words"):
+        bioFA.load("linear", {"protocol.epoch": 3})
+    assert {name: place_of(name) for name in before} == before
+
+
+@pytest.mark.parametrize(
+    ("at", "place"),
+    [
+        (("circuit", "sizes", 1), "line 5, circuit.sizes.1"),
+        (("circuit", "hidden", "tau"), "line 10, circuit.hidden.tau"),
+        (("circuit", "weights", 0, "low"), "line 14, circuit.weights.low"),  # an entry that stands by itself
+        (("circuit", "nothing"), "line 3, circuit.nothing"),
+        (("nothing", 3), "nothing"),
+    ],
+)
+def test_an_error_is_located_by_its_path_alone(folder, at, place):
+    weights = {"name": "uniform", "low": 0}
+    table = bad_inputs.changed(LAYERED, {"circuit.hidden": "leaky_rate", "circuit.weights": weights})
+    path = folder / "model.toml"
+    path.write_text(tomli_w.dumps(table))
+    error = located(errors.OutOfRange("Layered.weights: population 'input' is odd.", at=at), path, table, {})
+    assert str(error) == f"model.toml ({place}): Layered.weights: population 'input' is odd."
+
+
+UNIT, RULE = {"name": "static_rate", "activation": "tanh"}, {"name": "local_error", "decay": -1.0}
+GIVEN, LACKING = ({"name": "from_file", "path": path} for path in ("good.npy", "nothing.npy"))
+TIMES = {"dt": "1 ms", "presentation": "10 ms"}
+SECOND_OF_TWO = {
+    "circuit.output.activation": {"circuit.hidden": UNIT, "circuit.output": UNIT | {"activation": "tan"}},
+    "circuit.feedback.low": {
+        "circuit.weights": {"name": "uniform"},
+        "circuit.feedback": {"name": "uniform", "low": "a"},
+    },
+    "circuit.schemes.bp.rule.decay": {"circuit.schemes": {"fa": {"rule": "local_error"}, "bp": {"rule": RULE}}},
+    "circuit.weights.1.path": {"circuit.weights": [GIVEN, LACKING]},
+    "circuit.feedback.path": {"circuit.weights": [GIVEN, "normal"], "circuit.feedback": LACKING},
+    "circuit.bias_weights.path": {"circuit.biases": True, "circuit.bias_weights": LACKING},
+    "protocol.phases.1.learns": {"protocol.phases": [{"epochs": 1}, {"epochs": 1, "learns": ["nothing"]}]},
+    "circuit.output.tau_syn": {
+        "protocol": TIMES,
+        "circuit.hidden": {"name": "lif"},
+        "circuit.output": {"name": "lif", "tau": "5 ms", "tau_syn": "5 ms"},
+    },
+}
+
+
+@pytest.mark.parametrize("place", SECOND_OF_TWO)
+def test_of_two_parts_of_a_kind_the_one_that_is_wrong_is_located(folder, place):
+    np.save("good.npy", np.ones((4, 3)))
+    (folder / "model.toml").write_text(tomli_w.dumps(bad_inputs.changed(LAYERED, SECOND_OF_TWO[place])))
+    with pytest.raises(errors.BioFAError, match=rf"^model.toml \(line \d+, {place}\): "):
+        bioFA.load("model.toml")
+
+
+def test_in_python_an_error_holds_its_path_and_begins_with_the_keys_of_the_part():
+    hidden = {"name": "hidden", "size": 3, "neuron": {"name": "leaky_rate", "tau": "-1 ms"}}
+    with pytest.raises(errors.OutOfRange, match=r"^populations.0.neuron: LeakyRate.tau must be > 0 s") as caught:
+        Network(populations=[hidden])
+    assert caught.value.at == ("populations", 0, "neuron", "tau")
+    with pytest.raises(errors.WrongType, match=r"^LeakyRate.tau must be a number") as caught:
+        LeakyRate(tau=[])
+    assert caught.value.at == ("tau",)
 
 
 def test_in_a_large_file_the_keys_are_told_but_no_line_is_looked_for(folder):

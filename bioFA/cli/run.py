@@ -156,7 +156,7 @@ def _refuse_taken(folder: Path) -> None:
     try:
         refuse_taken(folder)
     except FileError as error:
-        raise error.within("--out: ") from None
+        raise error.prefixed("--out: ") from None
     except OSError as error:
         raise CannotWrite(
             f"--out: '{str(folder)[:80]}' cannot be a folder ({error.strerror}). Give another with --out DIR."

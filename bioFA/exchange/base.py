@@ -245,7 +245,7 @@ def annotated(noted: Mapping[str, Any], held: Mapping[str, Array], path: Path) -
         state = {str(name): np.asarray(array, dtype=float) for name, array in noted["state"].items()} | dict(held)
         trained = Trained(experiment, int(noted["seed"]), int(noted["presentations"]), state)
     except UnknownPart as error:
-        raise error.within(f"the annotation '{ANNOTATION}' of '{path}': ") from None
+        raise error.prefixed(f"the annotation '{ANNOTATION}' of '{path}': ") from None
     except (KeyError, TypeError, ValueError, AttributeError, ModelError) as error:
         raise DamagedFile(
             f"the annotation '{ANNOTATION}' of '{path}' is damaged ({error}). Export the network again, or take the"

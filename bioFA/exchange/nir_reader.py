@@ -186,7 +186,7 @@ class Reader:
         try:
             return self._network(entry, answer, cells, spiking)
         except ModelError as error:
-            raise error if str(self.path) in str(error) else error.within(f"'{self.path}': ") from None
+            raise error if str(self.path) in str(error) else error.prefixed(f"'{self.path}': ") from None
 
     def _network(self, entry: str, answer: str, cells: list[str], spiking: bool) -> Imported:
         populations = {

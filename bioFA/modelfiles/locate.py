@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bioFA.components import snake_case
-from bioFA.errors import FileError, ModelError
+from bioFA.errors import FileError, Keys, ModelError
 
-Keys = tuple[str | int, ...]
 MOST = 4_000_000
 """The line of a mistake is not looked for where lines times characters are more,
 since each line is read with all before it."""
 
 
-def placed(
+def located(
     error: ModelError | FileError, path: Path, table: dict[str, Any], changes: Mapping[str, Any]
 ) -> ModelError | FileError:
     """The same error, with its place before it: `mine.toml (line 12, circuit.sizes): ...`.
@@ -28,47 +25,25 @@ def placed(
         table: its tables, changed.
         changes: by dotted key, what was put in place of the file's values.
     """
-    keys = _keys(table, error)
+    keys = _as_written(error.at, table)
     dotted = ".".join(map(str, keys))
     if not keys:
-        return error.within(f"{path.name}: ")
-    error.trail = ""
+        return error.prefixed(f"{path.name}: ")
     within = [key for key in changes if f"{key}.".startswith(f"{dotted}.")]
     if any(f"{dotted}.".startswith(f"{key}.") for key in changes) or len(within) == 1:
-        return error.within(f"{path.name} ({within[0] if within else dotted}, as changed): ")
+        return error.prefixed(f"{path.name} ({within[0] if within else dotted}, as changed): ")
     line = _line(path.read_text("utf-8-sig"), keys)
-    return error.within(f"{path.name} ({f'line {line}, ' if line else ''}{dotted}): ")
+    return error.prefixed(f"{path.name} ({f'line {line}, ' if line else ''}{dotted}): ")
 
 
-def _keys(table: dict[str, Any], error: ModelError | FileError) -> Keys:
-    """The keys that lead from the tables of a model file to what an error is about, as near as can be told."""
-    message = str(error).removeprefix(error.trail)
-    owner, named = re.match(r"(\w+)\.(\w+)", message), re.match(r"(?:population|pathway) '(\w+)'", message)
-    near: Keys = ("circuit",) if named else ()
-    for keys, part in _tables(table, ()):
-        if error.fields is not None and error.fields in (
-            part,
-            {key: value for key, value in part.items() if key != "name"},
-        ):
-            if error.key:
-                return (*keys, *error.key)
-            near = near or keys
-        if owner and snake_case(owner[1]) in (part.get("name"), *keys[-1:]):
-            return (*keys, owner[2])
-        if named and part.get("name") == named[1]:
-            return keys
-        if isinstance(part.get("path"), str) and message.startswith(f"{part['path']}: "):
-            return (*keys, "path")
-    return (owner[2],) if owner and owner[1] == "Experiment" else near
-
-
-def _tables(part: Any, keys: Keys) -> Iterator[tuple[Keys, dict[str, Any]]]:
-    """Every table in a part of a model file, the innermost first, with the keys that lead to it."""
-    inside = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
-    for key, value in inside:
-        yield from _tables(value, (*keys, key))
-    if isinstance(part, dict):
-        yield keys, part
+def _as_written(keys: Keys, part: Any) -> Keys:
+    """A path without the number of an entry that stands by itself where a list could."""
+    written: Keys = ()
+    for key in keys:
+        if isinstance(key, str) or isinstance(part, list):
+            written += (key,)
+            part = part.get(key) if isinstance(part, dict) else None if isinstance(key, str) else part[key]
+    return written
 
 
 def _line(text: str, keys: Keys) -> int | None:

@@ -27,7 +27,7 @@ from bioFA.errors import (
     suggestion,
 )
 from bioFA.experiment import Experiment
-from bioFA.modelfiles.locate import placed
+from bioFA.modelfiles.locate import located
 from bioFA.schemes.base import family
 from bioFA.schemes.layered import Layered
 
@@ -133,8 +133,8 @@ def load(model: str | Path, changes: dict[str, Any] | None = None) -> Experiment
             and error.part is not None
             and f"\n{OWN}{error.part[1]} = " in (text := path.read_text("utf-8-sig"))
         ):
-            raise _absent(error, text).within(f"{path.name}: ") from None
-        raise placed(error, path, table, changes or {}) from None
+            raise _absent(error, text).prefixed(f"{path.name}: ") from None
+        raise located(error, path, table, changes or {}) from None
 
 
 def _is_layered(circuit: Any) -> TypeGuard[dict[str, Any]]:

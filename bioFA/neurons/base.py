@@ -113,7 +113,8 @@ class NeuronModel(Component):
             if steps < (fewest := self.step_times[name]):
                 raise OutOfRange(
                     f"{type(self).__name__}.{name} must last at least {fewest} step of dt = {dt:g} s, or be 0; got"
-                    f" {getattr(self, name):g} s. Give a longer time, or a smaller dt."
+                    f" {getattr(self, name):g} s. Give a longer time, or a smaller dt.",
+                    at=(name,),
                 )
         return self.replace(**{name: steps * dt for name, steps in rounded.items()}) if rounded else self
 

@@ -43,7 +43,8 @@ class LatencySource(TimedSource):
         if 0 < self.period <= self.latest:
             raise OutOfRange(
                 f"LatencySource.period must be > latest = {self.latest:g} s, or 0 for one spike a presentation; got"
-                f" {self.period:g} s."
+                f" {self.period:g} s.",
+                at=("period",),
             )
 
     def s(self, value: Array, time: float, dt: float) -> Array:

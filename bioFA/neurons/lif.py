@@ -60,7 +60,8 @@ class Lif(IntegrateAndFire):
         if self.decay == "exact" and abs(self.tau - self.tau_syn) < 1e-6 * self.tau:
             raise OutOfRange(
                 f"Lif.tau_syn must differ from tau = {self.tau:g} s with decay = 'exact'; got {self.tau_syn:g} s. Use"
-                " decay = 'euler'."
+                " decay = 'euler'.",
+                at=("tau_syn",),
             )
 
     def gain(self, I: Array, tested: Array) -> Array:  # noqa: E741 - the current's name in every textbook

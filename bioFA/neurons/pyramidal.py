@@ -68,7 +68,8 @@ class Pyramidal(SpikingNeuron):
         if self.settling >= self.forward:
             raise OutOfRange(
                 f"{type(self).__name__}.settling must be < forward = {self.forward:g} s; got {self.settling:g} s. No"
-                " forward window would be left to compare with."
+                " forward window would be left to compare with.",
+                at=("settling",),
             )
 
     def early(self, v: Array, time: float, dt: float) -> Array:

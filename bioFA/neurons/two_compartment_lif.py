@@ -45,7 +45,8 @@ class TwoCompartmentLif(Lif):
         if self.gate_low >= self.gate_high:
             raise OutOfRange(
                 f"TwoCompartmentLif.gate_low must be < gate_high = {self.gate_high:g}; got {self.gate_low:g}. No"
-                " synapse would ever learn."
+                " synapse would ever learn.",
+                at=("gate_low",),
             )
 
     def dendrite(self, U: Array) -> Array:

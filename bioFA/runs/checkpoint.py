@@ -332,7 +332,7 @@ def _read_run(folder: Path) -> Run:
         fields = sealed_json.content(entry, "run")
         run = Run(**(fields | {"experiment": toml.loads(fields["experiment"])}))
     except UnknownPart as error:
-        raise error.within(f"'{path}': ") from None
+        raise error.prefixed(f"'{path}': ") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedFile(f"'{path}' is damaged ({error}). Remove '{folder}' and run the experiment again.") from None
     but = ("brian2",) if run.backend == "numpy" else ()

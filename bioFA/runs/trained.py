@@ -156,7 +156,7 @@ def opened(path: str | Path, what: str, remedy: str, trusted: bool = False) -> I
         with h5py.File(path, "r") as file:
             yield file
     except UnknownPart as error:
-        raise error.within(f"'{path}': ") from None
+        raise error.prefixed(f"'{path}': ") from None
     except (OSError, KeyError, TypeError, ValueError, ModelError) as error:
         raise DamagedFile(f"'{path}' is not a whole {what} file ({error}). {remedy}") from None
 

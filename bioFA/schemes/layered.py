@@ -11,6 +11,7 @@ carries the other, and every pathway that leaves the one leaves the other with t
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, TypeVar
@@ -18,8 +19,8 @@ from typing import Annotated, Any, Literal, TypeVar
 from annotated_types import Ge, Gt, Le
 from pydantic import AfterValidator, Field, PlainSerializer, Strict, ValidationInfo, field_validator
 
-from bioFA.components import Component, Count, InSchema, Name, Number, OneOrMany
-from bioFA.errors import Contradiction, ModelError, WrongShape
+from bioFA.components import Component, Count, InSchema, Name, Number, OneOrMany, faults
+from bioFA.errors import Contradiction, FileError, Keys, ModelError, WrongShape
 from bioFA.network import Circuit, Learning, Network, Pathway, Population
 from bioFA.neurons import Neuron
 from bioFA.neurons.constant_source import ConstantSource
@@ -92,35 +93,24 @@ class Layered(Circuit):
     def _named(cls, schemes: Any, info: ValidationInfo) -> Any:
         if not isinstance(schemes, Mapping):
             raise ValueError("must be a table with one entry a scheme, such as schemes.fa = { ... }")
-        own_name = info.data.get("own_scheme") or info.data.get("scheme", "")
-        if own_name not in family:
-            return {name: _read_scheme(name, value) for name, value in schemes.items()}
-        own = _read_scheme(own_name, schemes.get(own_name, {}))
-        if not isinstance(own, Scheme) or own.family_name != own_name:
-            return schemes
-        others = {name: _read_scheme(name, value, own) for name, value in schemes.items() if name != own_name}
-        return {
-            name: (
-                own
-                if name == own_name
-                else others[name].completed(own) if isinstance(others[name], Scheme) else others[name]
-            )
-            for name in schemes
-        }
+        with faults():
+            return _read_schemes(schemes, info.data.get("own_scheme") or info.data.get("scheme", ""))
 
     def model_post_init(self, context: Any) -> None:
         """Check what spans fields: the scheme's name and the number of weight entries."""
         for name, scheme in self.schemes.items():
             if scheme.family_name != name:
                 raise Contradiction(
-                    f"Layered.schemes.{name} holds the scheme '{scheme.family_name}'. Give it under its own name."
+                    f"Layered.schemes.{name} holds the scheme '{scheme.family_name}'. Give it under its own name.",
+                    at=("schemes",),
                 )
         family.get(self.scheme)
         family.get(self.own_scheme or self.scheme)
         if self.recurrent is not None and len(self.sizes) == 2:
             raise Contradiction(
                 f"Layered.recurrent joins a hidden layer with itself; sizes {list(self.sizes)} have none. Leave it out,"
-                " or give a hidden layer."
+                " or give a hidden layer.",
+                at=("recurrent",),
             )
         for field, wanted in (
             ("weights", len(self.sizes) - 1),
@@ -131,7 +121,8 @@ class Layered(Circuit):
                 allowed = f"1 entry for all pathways, or {wanted}, one a pathway" if wanted > 1 else "1 entry"
                 raise WrongShape(
                     f"Layered.{field} must have {allowed}, for sizes {list(self.sizes)}; got"
-                    f" {len(getattr(self, field))}. Give one for all, or one each."
+                    f" {len(getattr(self, field))}. Give one for all, or one each.",
+                    at=(field,),
                 )
 
     def active(self) -> Scheme:
@@ -199,6 +190,16 @@ class Layered(Circuit):
 
     def network(self) -> Network:
         """Populations and pathways: the layers, then what the scheme adds."""
+        pathways: tuple[Pathway, ...] = ()
+        try:
+            populations, pathways = self._laid()
+            return Network(populations=populations, pathways=pathways)
+        except (ModelError, FileError) as error:
+            error.at, error.lead = self._keys_of_weights(error.at, pathways), 0
+            raise
+
+    def _laid(self) -> tuple[tuple[Population, ...], tuple[Pathway, ...]]:
+        """The populations and pathways of the layers, then those that the scheme adds."""
         names, sizes = self.layer_names(), self.sizes
         count = len(sizes) - 1
         forward = tuple(
@@ -267,13 +268,23 @@ class Layered(Circuit):
             ),
             *self._carried(layers.error_unit, (*self._error_pathways(layers.error_unit), *additions.pathways)),
         )
-        return Network(
-            populations=(*populations, *additions.populations),
-            pathways=tuple(
-                p.replace(learning=learning.get(p.name, self.learning)) if p.plasticity is not None else p
-                for p in pathways
-            ),
+        return (*populations, *additions.populations), tuple(
+            p.replace(learning=learning.get(p.name, self.learning)) if p.plasticity is not None else p
+            for p in pathways
         )
+
+    def _keys_of_weights(self, path: Keys, pathways: tuple[Pathway, ...]) -> Keys:
+        """The path in this description to given weights that a path in the network leads to. It has no other part of
+        the network."""
+        if path[2:3] != ("weights",):
+            return ()
+        used = pathways[int(path[1])].weights
+        given: dict[Keys, Any] = {("bias_weights",): self.bias_weights, ("recurrent",): self.recurrent}
+        given |= {(field, n): w for field in ("weights", "feedback") for n, w in enumerate(getattr(self, field))}
+        kept = ((keys, path[3:]) for keys, weights in given.items() if weights is used)
+        drawn = ((keys, path[4:]) for keys, weights in given.items() if weights is used.drawn_from())
+        keys, rest = next(itertools.chain(kept, drawn), ((), ()))
+        return (*keys, *rest)
 
     def _feedback_options(self) -> dict[str, Any]:
         """What is asked of feedback pathways and is not what every pathway is like."""
@@ -355,21 +366,31 @@ def _opposed(pathway: Pathway, error_unit: str) -> Pathway:
     return pathway.replace(name=name, weights=weights, density=1.0, fan_in=None, sign="any", stands_for=None, **ends)
 
 
+def _read_schemes(schemes: Mapping[str, Any], own_name: str) -> Mapping[str, Any]:
+    """The settings of every scheme; what others than the model's own are not given is taken from that one."""
+    if own_name not in family:
+        return {name: _read_scheme(name, value) for name, value in schemes.items()}
+    own = _read_scheme(own_name, schemes.get(own_name, {}))
+    if not isinstance(own, Scheme) or own.family_name != own_name:
+        return schemes
+    return {name: own if name == own_name else _read_scheme(name, value, own) for name, value in schemes.items()}
+
+
 def _read_scheme(name: str, value: Any, own: Scheme | None = None) -> Any:
-    """The settings of the scheme of that name, which need not be repeated inside;
-    a rule without a name is that of the model's `own` scheme, changed."""
+    """The settings of the scheme of that name, which need not be repeated inside, completed with those of the model's
+    `own` scheme; a rule without a name is that of the own scheme, changed."""
     try:
-        if not isinstance(value, Mapping):
-            return value
-        kind = family.get(str(value.get("name", name)))
-        fields = {
-            field: _changed(getattr(own, field), given) if own and field in kind.inherits else given
-            for field, given in value.items()
-            if field != "name"
-        }
-        return kind(**fields)
-    except ModelError as error:
-        raise error.below(f"schemes.{name}") from None
+        if isinstance(value, Mapping):
+            kind = family.get(str(value.get("name", name)))
+            fields = {
+                field: _changed(getattr(own, field), given) if own and field in kind.inherits else given
+                for field, given in value.items()
+                if field != "name"
+            }
+            value = kind(**fields)
+        return value.completed(own) if own and isinstance(value, Scheme) else value
+    except (ModelError, FileError) as error:
+        raise error.inside(name) from None
 
 
 def _changed(rule: Component, given: Any) -> Any:

@@ -223,7 +223,12 @@ CASES: dict[str, Case] = {
         ("learning scheme", "Known: arbp, bp,"),
     ),
     "name among schemes": Case(
-        "unknown-name", {"circuit.schemes.fb": {}}, "circuit", "'fb'", "Did you mean 'fa'?", ("Known: arbp, bp,",)
+        "unknown-name",
+        {"circuit.schemes.fb": {}},
+        "circuit.schemes.fb",
+        "'fb'",
+        "Did you mean 'fa'?",
+        ("Known: arbp, bp,",),
     ),
     "scheme under another name": Case(
         "contradiction",

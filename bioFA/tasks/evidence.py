@@ -50,18 +50,22 @@ class Evidence(Task):
     def model_post_init(self, context: object) -> None:
         """Refuse a draw between the sides, parts of a bin, and more than one spike a bin."""
         if self.cues % 2 == 0:
-            raise OutOfRange(f"Evidence.cues must be odd, or both sides may have equally many; got {self.cues}.")
+            raise OutOfRange(
+                f"Evidence.cues must be odd, or both sides may have equally many; got {self.cues}.", at=("cues",)
+            )
         for name in ("cue", "gap", "delay", "recall"):
             bins = getattr(self, name) / self.bin
             if abs(bins - round(bins)) > 1e-6:
                 raise OutOfRange(
-                    f"Evidence.{name} must be a whole number of bins of {self.bin:g} s; got {getattr(self, name):g} s."
+                    f"Evidence.{name} must be a whole number of bins of {self.bin:g} s; got {getattr(self, name):g} s.",
+                    at=(name,),
                 )
         for name in ("rate", "background_rate"):
             if getattr(self, name) * self.bin > 1:
                 raise OutOfRange(
                     f"Evidence.{name} must be at most one spike a bin, {1 / self.bin:g} Hz; got"
-                    f" {getattr(self, name):g} Hz."
+                    f" {getattr(self, name):g} Hz.",
+                    at=(name,),
                 )
 
     def _bins(self) -> tuple[int, int, int, int]:

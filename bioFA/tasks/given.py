@@ -26,7 +26,7 @@ from annotated_types import Ge, Lt
 from pydantic import Strict
 
 from bioFA.components import Count, Number
-from bioFA.errors import OutOfRange, WrongData
+from bioFA.errors import OutOfRange, WrongData, under
 from bioFA.tasks.base import Array, Data, Split, Stream, Task, one_hot
 
 ROUNDING = 2.0**-50
@@ -108,7 +108,8 @@ class Given(Task):
         return self._data()
 
     def _data(self) -> Data:
-        return _read(self, _stamp(Path(self.place())))
+        with under("path"):
+            return _read(self, _stamp(Path(self.place())))
 
     def columns(self) -> Mapping[str, tuple[str, ...]]:
         """What of the file is taken for inputs, targets and labels, by name."""

@@ -40,7 +40,8 @@ class SpikePatterns(Task):
         steps = self.duration / self.bin
         if abs(steps - round(steps)) > 1e-6:
             raise OutOfRange(
-                f"SpikePatterns.duration must be a whole number of bins of {self.bin:g} s; got {self.duration:g} s."
+                f"SpikePatterns.duration must be a whole number of bins of {self.bin:g} s; got {self.duration:g} s.",
+                at=("duration",),
             )
         if self._slot() < 4:
             raise OutOfRange(
@@ -51,7 +52,8 @@ class SpikePatterns(Task):
         if self.input_rate * self.bin > 1:
             raise OutOfRange(
                 f"SpikePatterns.input_rate must be at most one spike a bin, {1 / self.bin:g} Hz; got"
-                f" {self.input_rate:g} Hz."
+                f" {self.input_rate:g} Hz.",
+                at=("input_rate",),
             )
 
     def _slot(self) -> float:

@@ -141,7 +141,7 @@ def _hdf5(file: Path, place: str) -> Held:
         with h5py.File(file, "r") as opened:
             _datasets(opened, "", arrays, unreadable, notes)
     except FileError as error:
-        raise error.within(f"{place}: ") from None
+        raise error.prefixed(f"{place}: ") from None
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         raise WrongKind(f"{place}: '{file}' is not an HDF5 file of arrays ({error}).") from None
     return Held(arrays, unreadable, tuple(notes))

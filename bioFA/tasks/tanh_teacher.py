@@ -43,7 +43,8 @@ class TanhTeacher(Task):
         """Training, validation and test examples of one teacher."""
         if not np.isfinite(2 * self.scale):
             raise OutOfRange(
-                f"TanhTeacher.scale makes weights that are no finite numbers; got {self.scale:g}. Give a smaller one."
+                f"TanhTeacher.scale makes weights that are no finite numbers; got {self.scale:g}. Give a smaller one.",
+                at=("scale",),
             )
         rng = stream("task/teacher")
         layers = [
