@@ -5,7 +5,8 @@
 
 for presentation k, step n of the presentation and neuron i; G is the golden ratio in 64 bits and
 `mix` the finaliser of splitmix64, all modulo 2^64. The same integer arithmetic stands in
-`brian/biofa_runtime.h`. Any stretch of a run, in any consumer, so sees the same numbers.
+`consumers/brian/biofa_draws.h`. Any segment of a run, in any consumer, so sees the same numbers.
+Exported scripts carry the text of `mix` and `number`, which therefore name nothing else of this file.
 
 Source: Steele, Lea & Flood (2014), Fast splittable pseudorandom number generators, OOPSLA (splitmix64).
 """
@@ -17,8 +18,6 @@ import hashlib
 import numpy as np
 
 Array = np.ndarray
-GOLDEN = 0x9E3779B97F4A7C15
-_MASK = 2**64 - 1
 
 
 def key(seed: int, purpose: str) -> int:
@@ -28,15 +27,19 @@ def key(seed: int, purpose: str) -> int:
 
 def uniform(key: int, presentation: int, step: int, size: int) -> Array:
     """Numbers in [0, 1) with 53 random bits, `(size,)`: one for each neuron in one step."""
-    place = key
-    for count in (presentation, step):
-        place = int(_mix(np.array([(place + (count + 1) * GOLDEN) & _MASK], dtype=np.uint64))[0])
-    counters = np.uint64(place) + np.arange(1, size + 1, dtype=np.uint64) * np.uint64(GOLDEN)
-    return (_mix(counters) >> np.uint64(11)) * 2.0**-53
+    return number(key, presentation, step, np.arange(size))
 
 
-def _mix(z: Array) -> Array:
+def mix(z: np.ndarray) -> np.ndarray:
     """The finaliser of splitmix64: every bit of the result hangs on every bit of `z` (uint64, modulo 2^64)."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
+
+
+def number(key: int, presentation: np.ndarray | int, step: np.ndarray | int, neuron: np.ndarray) -> np.ndarray:
+    """A number in [0, 1) for each neuron: a hash of what it is for, so that no state has to be remembered."""
+    place = np.array([key], dtype=np.uint64)
+    for count in (presentation, step, neuron):
+        place = mix(place + np.uint64(0x9E3779B97F4A7C15) * (np.atleast_1d(count).astype(np.uint64) + np.uint64(1)))
+    return (place >> np.uint64(11)) * 2.0**-53

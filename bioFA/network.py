@@ -14,7 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
 from annotated_types import Ge, Gt, Le
@@ -202,6 +202,17 @@ class Pathway(_Named):
     def traces(self) -> Mapping[str, float]:
         """What the rule keeps at each synapse beside the weight, and the value that it begins with."""
         return self.plasticity.state if self.plasticity else {}
+
+    def at_rate(self, rate: float) -> Self:
+        """The pathway in a phase of this rate, which multiplies its learning rate and the size of its steps."""
+        rule, learning = self.plasticity, self.learning
+        if rate == 1.0 or rule is None:
+            return self
+        if "learning_rate" in rule.parameters():
+            rule = rule.replace(learning_rate=rate * rule.parameters()["learning_rate"])
+        if learning.step is not None:
+            learning = learning.model_copy(update={"step": rate * learning.step})  # 0 is a rate, but no step of its own
+        return self.model_copy(update={"plasticity": rule, "learning": learning})
 
     def refers_to(self) -> tuple[str, ...]:
         """The pathways whose weights this one cannot do without."""

@@ -25,6 +25,17 @@ _BASE = {
     "F": (-2, -1, 4, 2, 0, 0, 0),
     "ohm": (2, 1, -3, -2, 0, 0, 0),
 }
+BRIAN2 = {"1": "1", "s": "second", "Hz": "Hz", "V": "volt", "A": "amp", "S": "siemens", "F": "farad", "ohm": "ohm"}
+"""What Brian2 calls each unit, and numbers without one."""
+READABLE = {
+    "s": (("ms", 1e-3), ("second", 1.0)),
+    "Hz": (("Hz", 1.0),),
+    "V": (("mV", 1e-3),),
+    "A": (("nA", 1e-9),),
+    "S": (("nS", 1e-9),),
+    "F": (("pF", 1e-12),),
+}
+"""Brian2's units in which quantities are read best, with their size in SI."""
 _PREFIXES = {"": 0, "k": 3, "M": 6, "G": 9, "m": -3, "u": -6, "n": -9, "p": -12}
 _UNITS = {p + b: (e, b) for b in _BASE for p, e in _PREFIXES.items()}
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -222,7 +223,7 @@ def test_too_few_spikes_have_no_statistics():
 
 
 def test_without_elephant_a_run_says_what_to_install(result, monkeypatch, tmp_path):
-    monkeypatch.setattr(analysis, "has_elephant", lambda: False)
+    monkeypatch.setitem(sys.modules, "elephant", None)
     with pytest.raises(MissingError, match=r"pip install 'bioFA\[spikes\]'"):
         analysis.spike_statistics(trains()[0], 2, 50, 1e-3)
     outcome = CliRunner().invoke(

@@ -10,8 +10,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "bioFA"
 FLOORS = [
     {"errors", "draws", "repr_html"},
-    {"units", "optional", "ledger", "analysis"},
-    {"system"},
+    {"units", "optional", "ledger"},
+    {"analysis", "system"},
     {"components"},
     {"equations", "expressions", "weights"},
     {"distributions", "synapses"},

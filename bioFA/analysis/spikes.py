@@ -13,22 +13,21 @@ Sources: Denker, Yegenoglu & Gruen (2018), Neuroinformatics 2018, P19 (Elephant)
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 import numpy as np
 
-from bioFA.errors import NoPackage
+from bioFA.optional import Package
 
 Array = np.ndarray
 BIN = 5e-3
 FEWEST_INTERVALS = 3
 """A neuron with fewer intervals has no CV."""
-INSTALL = "pip install 'bioFA[spikes]'"
+ELEPHANT = Package("Elephant", "elephant", "spikes")
+INSTALL = ELEPHANT.installation
 
 
 def has_elephant() -> bool:
     """Whether Elephant is installed."""
-    return find_spec("elephant") is not None
+    return ELEPHANT.is_here()
 
 
 def spike_statistics(spikes: Array, presentations: int, steps: int, dt: float) -> dict[str, float | None]:
@@ -43,8 +42,7 @@ def spike_statistics(spikes: Array, presentations: int, steps: int, dt: float) -
     Raises:
         MissingError: if Elephant is not installed.
     """
-    if not has_elephant():
-        raise NoPackage(f"spike statistics are Elephant's, which is not installed: {INSTALL}.")
+    ELEPHANT.require("measuring spike trains")
     from elephant.conversion import BinnedSpikeTrain
     from elephant.spike_train_correlation import correlation_coefficient
     from elephant.statistics import cv, fanofactor, isi

@@ -114,6 +114,7 @@ class Reference:
         reached: dict[str, tuple[float, float]] = {}
         if extremes:
             _reach(reached, state)
+        plastic = [p.at_rate(feed.rate) for p in self.network.plastic() if feed.learns(p.name)]
         for k in range(feed.presentations):
             shown = {
                 f"{p.name}.w": feed.tables[p.name][feed.rows[p.name][k]].reshape(self.network.shape(p))
@@ -136,7 +137,7 @@ class Reference:
                 changes: dict[str, Array] = {}
                 if learning:
                     on = self.protocol.onset_steps <= step < self.protocol.shown_steps
-                    changes |= self._learn(state | shown, values, feed, on, feed.start + k + 1 if due else None)
+                    changes |= self._learn(state | shown, values, plastic, on, feed.start + k + 1 if due else None)
                 changes |= self._advance(state, values)
                 state |= changes
                 if extremes:
@@ -224,20 +225,22 @@ class Reference:
         return values[Node(population.name, need)]
 
     def _learn(
-        self, state: Mapping[str, Array], values: Mapping[Node, Array], feed: Feed, on: bool, ended: int | None
+        self,
+        state: Mapping[str, Array],
+        values: Mapping[Node, Array],
+        plastic: Sequence[Pathway],
+        on: bool,
+        ended: int | None,
     ) -> dict[str, Array]:
-        """Weights and traces after one step of plasticity, of the pathways that learn in this phase and at its rate.
+        """Weights and traces after one step of plasticity.
 
-        `on`: whether weights change in this step. `ended`: how many presentations end with it, or None where none does.
+        `plastic`: the pathways that learn in this phase, at its rate. `on`: whether weights change in this step.
+        `ended`: how many presentations end with it, or None where none does.
         """
         changed: dict[str, Array] = {}
-        for pathway in (
-            pathway for pathway in self.network.plastic() if feed.learns(pathway.name) and (on or pathway.traces())
-        ):
+        for pathway in (p for p in plastic if on or p.traces()):
             rule = pathway.plasticity
             assert rule is not None
-            if feed.rate != 1.0:
-                rule = rule.replace(learning_rate=feed.rate * rule.parameters()["learning_rate"])
             pre = {
                 v: self._read(state, values, pathway.source, at)
                 for v, at in zip(rule.reads_pre, pathway.reads_pre(), strict=True)
@@ -255,13 +258,8 @@ class Reference:
             if not on:
                 continue
             if pathway.learning.gathers:
-                new = self._gather(
-                    pathway,
-                    synapses["w"],
-                    state[f"{pathway.name}.gathered"] + new["w"] - synapses["w"],
-                    feed.rate,
-                    ended,
-                )
+                gathered = state[f"{pathway.name}.gathered"] + new["w"] - synapses["w"]
+                new = self._gather(pathway, synapses["w"], gathered, ended)
             new["w"] = self._constrain(pathway, state[f"{pathway.name}.w"], new["w"])
             if pathway.learning.normalised and not np.array_equal(new["w"], synapses["w"]):
                 length = np.linalg.norm(new["w"], axis=1)
@@ -270,16 +268,14 @@ class Reference:
             changed |= {f"{pathway.name}.{variable}": array for variable, array in new.items()}
         return changed
 
-    def _gather(
-        self, pathway: Pathway, before: Array, gathered: Array, rate: float, ended: int | None
-    ) -> dict[str, Array]:
+    def _gather(self, pathway: Pathway, before: Array, gathered: Array, ended: int | None) -> dict[str, Array]:
         """Let changes wait, or make them at the end of their batch: their sum, or a step in its direction."""
         exists = self.masks.get(pathway.name, True)
         gathered = np.where(exists, gathered, 0.0)
         learning = pathway.learning
         if ended is None or ended % learning.batch != 0:
             return {"w": before, "gathered": gathered}
-        change = gathered if learning.step is None else rate * learning.step * np.sign(gathered)
+        change = gathered if learning.step is None else learning.step * np.sign(gathered)
         return {"w": before + change, "gathered": np.zeros_like(gathered)}
 
     def _constrain(self, pathway: Pathway, before: Array, after: Array) -> Array:

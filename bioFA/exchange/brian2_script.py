@@ -16,17 +16,20 @@ The text is printed as a script (`bioFA.exchange.brian2`), or executed (`bioFA.e
 
 from __future__ import annotations
 
+import inspect
 import keyword
 import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
-from bioFA import draws
+from bioFA import draws, units
 from bioFA.components import first_paragraph, headline
+from bioFA.consumers.brian import __file__ as runtime
 from bioFA.consumers.brian.compose import learning_parameters, make_program
 from bioFA.consumers.brian.program import GroupSpec, PathwaySpec, Program
 from bioFA.errors import NoCounterpart
@@ -36,15 +39,6 @@ from bioFA.network import Network, Node, Pathway, Population
 from bioFA.tasks import ByteTable
 
 Array = np.ndarray
-UNITS = {"1": "1", "s": "second", "Hz": "Hz", "V": "volt", "A": "amp", "S": "siemens", "F": "farad", "ohm": "ohm"}
-_READABLE = {
-    "s": (("ms", 1e-3), ("second", 1.0)),
-    "Hz": (("Hz", 1.0),),
-    "V": (("mV", 1e-3),),
-    "A": (("nA", 1e-9),),
-    "S": (("nS", 1e-9),),
-    "F": (("pF", 1e-12),),
-}
 SUFFIX = "_syn"
 """What a rule's name gets where a population at its ends has the same."""
 _TAKEN = {
@@ -71,7 +65,9 @@ _TAKEN = {
     "presentation",
     "ms",
     "second",
+    "mix",
     "name",
+    "number",
     "table",
     "keys",
     "kept",
@@ -288,17 +284,13 @@ class Script:
     def imports(self) -> list[str]:
         """The names of Brian2 that the text of the network uses."""
         text = self.network_text()
-        units = [
-            unit
-            for unit in ("ms", "second", "Hz", "volt", "mV", "amp", "nA", "siemens", "nS", "farad", "pF", "ohm")
-            if f"*{unit}" in text
-        ]
+        names = [name for scales in units.READABLE.values() for name, _ in scales] + list(units.BRIAN2.values())
         return [
             "NeuronGroup",
             "Synapses",
             "TimedArray",
             *(["check_units", "implementation"] if self.drawing else []),
-            *units,
+            *(name for name in dict.fromkeys(names) if f"*{name}" in text),
         ]
 
     def stimuli(self) -> str:
@@ -361,7 +353,7 @@ class Script:
             f'    "{split}": [{", ".join(f"0x{key:016x}" for key in row)}],' for split, row in keys.items()
         )
         numbers = ", ".join(f"{number}: {p.name}" for number, p in enumerate(self.drawing))
-        return f"keys = {{  # of the random numbers of {numbers}\n{rows}\n}}[split]\n{_UNIFORM}"
+        return f"keys = {{  # of the random numbers of {numbers}\n{rows}\n}}[split]\n{_uniform()}"
 
     def _population(self, name: str) -> str:
         population, group, python = self.network.population(name), self.groups[name], self.populations[name]
@@ -402,7 +394,7 @@ class Script:
         lines += [f"{variable} : 1" for variable in later]
         lines += [f"{variable} = {self._expression(name, variable)} : 1" for variable in anywhere]
         lines += [
-            f"{variable} : {UNITS[unit]} (shared, constant)"
+            f"{variable} : {units.BRIAN2[unit]} (shared, constant)"
             for variable, unit in group.parameters.items()
             if not variable.startswith("scale_")
         ]
@@ -539,8 +531,8 @@ class Script:
             )
         return text
 
-    def _values(self, spec: PathwaySpec) -> dict[str, float]:
-        pathway = self.synapses[spec.name]
+    def _values(self, spec: PathwaySpec, rate: float = 1.0) -> dict[str, float]:
+        pathway = self.synapses[spec.name].at_rate(rate)
         given = learning_parameters(spec, pathway.learning)
         rule = pathway.plasticity
         return {name.split(".")[-1]: value for name, value in given.items()} | (rule.parameters() if rule else {})
@@ -549,12 +541,18 @@ class Script:
         """The parameters of a pathway's rule, with units."""
         if not spec.equations:
             return {}
-        found = {f"base_{name}" if self._paced(name) else name: unit for name, unit in spec.parameters.items()}
-        found |= {f"base_{name}" if self._paced(name) else name: "1" for name in spec.learning_parameters()}
+        paced = self._paced(spec)
+        found = {f"base_{name}" if name in paced else name: unit for name, unit in self._given(spec).items()}
         return found | ({"T": "s"} if re.search(r"\bT\b", spec.equations) else {})
 
-    def _paced(self, parameter: str) -> bool:
-        return self._phased() and parameter in ("learning_rate", "sign_step")
+    def _given(self, spec: PathwaySpec) -> dict[str, str]:
+        return spec.parameters | dict.fromkeys(spec.learning_parameters(), "1")
+
+    def _paced(self, spec: PathwaySpec) -> list[str]:
+        """The parameters of a pathway that change with the rate of a phase, where phases have different ones."""
+        slow, fast = self._values(spec), self._values(spec, rate=2.0)
+        changing = {name for name in slow if slow[name] != fast[name]} if self._phased() else set()
+        return [name for name in self._given(spec) if name.removesuffix(SUFFIX) in changing]
 
     def _rule(self, spec: PathwaySpec) -> tuple[list[str], str, list[str]]:
         """The lines of a pathway's rule in its equations, a comment, and the functions that they name."""
@@ -566,20 +564,19 @@ class Script:
         gate = self._gate(spec)
         if self._by_equation(spec):
             lines.append(
-                f"dw/dt = {'learns*' if gate else ''}({_rate(spec)}) : 1 (clock-driven)"
+                f"dw/dt = {'learns*' if gate else ''}({spec.rate}) : 1 (clock-driven)"
                 if gate
-                else f"dw/dt = {_rate(spec)} : 1 (clock-driven)"
+                else f"dw/dt = {spec.rate} : 1 (clock-driven)"
             )
         lines += [f"{variable} : 1" for variable in (*spec.traces, *(["gathered"] if spec.gathers else []))]
         if gate:
             lines.append(f"learns = {gate} : 1 (shared)")
         if spec.gathers:
             namespace.append('"first": first')
-        for name in ("learning_rate", "sign_step"):
-            if self._paced(name) and name in (*spec.parameters, *spec.learning_parameters()):
-                lines.append(f"{name} = base_{name}*pace(t) : {UNITS[spec.parameters.get(name, '1')]} (shared)")
-                namespace = [*namespace, '"pace": pace'] if '"pace": pace' not in namespace else namespace
-        lines += [f"{name} : {UNITS[unit]} (shared, constant)" for name, unit in self._parameters(spec).items()]
+        for name in self._paced(spec):
+            lines.append(f"{name} = base_{name}*pace(t) : {units.BRIAN2[self._given(spec)[name]]} (shared)")
+        namespace += ['"pace": pace'] if self._paced(spec) else []
+        lines += [f"{name} : {units.BRIAN2[unit]} (shared, constant)" for name, unit in self._parameters(spec).items()]
         if spec.name in self._frozen():
             namespace.append(f'"learns_{spec.name}": learns_{spec.name}')
         return lines, _headline(rule), namespace
@@ -600,9 +597,9 @@ class Script:
     def _statements(self, spec: PathwaySpec) -> list[str]:
         """What a pathway does in a step where its rule is more than one differential equation."""
         gate = "learns*" if self._gate(spec) else ""
-        change = f"{gate}dt*({_rate(spec)})"
+        change = f"{gate}dt*({spec.rate})"
         if not spec.gathers:
-            lines = [f"w = {_bounded(f'w + {change}', spec)}"]
+            lines = [f"w = {spec.constrained(f'w + {change}')}"]
         else:
             protocol, made = self.experiment.protocol, "sign_step*sign(gathered)" if spec.steps else "gathered"
             ends = f"int((first + t_in_timesteps // {protocol.steps} + 1) % batch < 0.5)"
@@ -613,7 +610,7 @@ class Script:
             lines = [
                 f"gathered = gathered + {change}",
                 f"ends = 1.0*{ends}",
-                f"w = {_bounded(f'w + ends*{made}', spec)}",
+                f"w = {spec.constrained(f'w + ends*{made}')}",
                 "gathered = gathered*(1 - ends)",
             ]
         remembers = f"learns_{spec.name}(t)*" if spec.name in self._frozen() else ""
@@ -631,8 +628,8 @@ class Script:
             spec, python = self._specs[pathway.name], self.pathways[pathway.name]
             if self._by_equation(spec):
                 learning.append(f"{python}.state_updater,")
-                if _bounded("w", spec) != "w":
-                    learning.append(f'{python}.run_regularly("w = {_bounded("w", spec)}"),')
+                if spec.constrained("w") != "w":
+                    learning.append(f'{python}.run_regularly("w = {spec.constrained("w")}"),')
             else:
                 equations = [line.strip() for line in self.synapses[pathway.name].plasticity.equations.strip().splitlines()]  # type: ignore[union-attr]  # noqa: E501
                 learning += [
@@ -810,31 +807,14 @@ def _renamed(spec: PathwaySpec, names: list[str]) -> PathwaySpec:
     )
 
 
-def _rate(spec: PathwaySpec) -> str:
-    """The right-hand side of a rule's `dw/dt = ...`."""
-    return spec.equations.partition("=")[2].rpartition(":")[0].strip()
-
-
-def _bounded(weight: str, spec: PathwaySpec) -> str:
-    """A weight with the sign that it must have, within its bounds."""
-    signed = {
-        "any": "{}",
-        "excitatory": "clip({}, 0, inf)",
-        "inhibitory": "clip({}, -inf, 0)",
-        "dale": "cell_pre*clip(cell_pre*({}), 0, inf)",
-    }
-    weight = signed[spec.sign].format(weight)
-    return f"clip({weight}, low, high)" if spec.bounded else weight
-
-
 def quantity(value: float, unit: str) -> str:
     """A number in SI as Brian2 text, in the unit in which it is read best, and to the last bit."""
-    for name, scale in _READABLE.get(unit, ()):
+    for name, scale in units.READABLE.get(unit, ()):
         for digits in (4, 15):
             scaled = round(value / scale, digits)
             if scaled * scale == value:
                 return f"{int(scaled) if scaled == int(scaled) else scaled!r}*{name}"
-    return repr(value) if unit == "1" else f"{value!r}*{UNITS[unit]}"
+    return repr(value) if unit == "1" else f"{value!r}*{units.BRIAN2[unit]}"
 
 
 SHOWN = '''
@@ -850,34 +830,33 @@ def shown(name, repeat=1, blank=0):
 '''.strip()  # noqa: E501
 """The function by which sources get what they show."""
 
+
+def _uniform() -> str:
+    """The function by which neurons get their random numbers: bioFA's own C++ and NumPy, and what Brian2 calls."""
+    header = Path(runtime).with_name("biofa_draws.h").read_text(encoding="utf-8")
+    cpp = header.partition("namespace biofa {\n")[2].partition("\n}  // namespace biofa")[0].strip()
+    numpy = "\n\n\n".join(inspect.getsource(part).strip() for part in (draws.mix, draws.number))
+    return _UNIFORM.replace("CPP_TEXT", cpp).replace("NUMPY_TEXT", numpy)
+
+
 _UNIFORM = '''
 CPP = """
-static inline uint64_t splitmix(uint64_t z) {
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
-    return z ^ (z >> 31);
-}
+CPP_TEXT
+
 double uniform(int64_t source, int64_t presentation, int64_t step, int64_t neuron) {
     static const uint64_t keys[] = {KEYS};
-    uint64_t place = splitmix(keys[source] + 0x9E3779B97F4A7C15ull * (uint64_t)(presentation + 1));
-    place = splitmix(place + 0x9E3779B97F4A7C15ull * (uint64_t)(step + 1));
-    return (double)(splitmix(place + 0x9E3779B97F4A7C15ull * (uint64_t)(neuron + 1)) >> 11) * (1.0 / 9007199254740992.0);
+    const uint64_t place = counted(counted(keys[source], presentation), step);
+    return (double)(counted(place, neuron) >> 11) * (1.0 / 9007199254740992.0);
 }
 """.replace("KEYS", ", ".join(f"{key}ull" for key in keys))
+
+
+NUMPY_TEXT
 
 
 @implementation("cpp", CPP)
 @check_units(source=1, presentation=1, step=1, neuron=1, result=1)
 def uniform(source, presentation, step, neuron):
-    """A number in [0, 1) for each neuron in each step: a hash of what it is for (splitmix64), so that no state has to be remembered."""
-
-    def splitmix(z):
-        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return z ^ (z >> np.uint64(31))
-
-    place = np.array([keys[int(np.ravel(source)[0])]], dtype=np.uint64)
-    for count in (presentation, step, neuron):
-        place = splitmix(place + np.uint64(0x9E3779B97F4A7C15) * (np.atleast_1d(count).astype(np.uint64) + np.uint64(1)))
-    return (place >> np.uint64(11)) * 2.0**-53
-'''  # noqa: E501
+    """The random numbers of a population."""
+    return number(keys[int(np.ravel(source)[0])], presentation, step, neuron)
+'''

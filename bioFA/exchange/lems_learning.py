@@ -137,7 +137,7 @@ class _Writer:
             for p in self.network.populations
             if p.name in feed.tables
         }
-        self.pace = feed.rate / self.protocol.learning_time * 1e-3  # per millisecond
+        self.rate = feed.rate
         self.pathways = [p for p in self.network.pathways if p.port != "probe"]
         self.shown |= {p.name: np.ones(p.size) for p in self.network.populations if p.neuron.shows == "one"}
 
@@ -152,14 +152,12 @@ class _Writer:
         for name in ("driveSynapse", "errorSynapse"):
             ElementTree.SubElement(root, name, {"id": name[0] + name[1:].replace("Synapse", "_synapse")})
         for pathway in self.network.plastic():
-            rule = pathway.plasticity
+            rule = pathway.at_rate(self.rate).plasticity
             assert rule is not None
             kind, parameters = synapse_of(rule), rule.parameters()
             assert kind is not None
-            values = {
-                "pace": parameters["learning_rate"] * self.pace,
-                "forgetting": parameters["decay"] / self.protocol.learning_time * 1e-3,
-            }
+            per_ms = 1e-3 / self.protocol.learning_time
+            values = {"pace": parameters["learning_rate"] * per_ms, "forgetting": parameters["decay"] * per_ms}
             ElementTree.SubElement(
                 root,
                 kind,

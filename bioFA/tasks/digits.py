@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from bioFA.errors import NoPackage
+from bioFA.optional import require
 from bioFA.tasks.base import Data, Split, Stream, Task, one_hot
 
 
@@ -26,12 +26,8 @@ class Digits(Task):
 
     def draw(self, stream: Stream) -> Data:
         """The fixed split; draws nothing."""
-        try:
-            from sklearn.datasets import load_digits
-            from sklearn.model_selection import train_test_split
-        except ImportError:
-            raise NoPackage("the task 'digits' needs scikit-learn: pip install 'bioFA[digits]'.") from None
-        pixels, labels = load_digits(return_X_y=True)
+        train_test_split = require("sklearn.model_selection", "digits", "the task 'digits'").train_test_split
+        pixels, labels = require("sklearn.datasets", "digits", "the task 'digits'").load_digits(return_X_y=True)
         pixels = pixels / 16.0
         rest, test, rest_labels, test_labels = train_test_split(
             pixels, labels, test_size=360, random_state=0, stratify=labels

@@ -21,11 +21,9 @@ from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.devices.device import get_device
 from brian2.groups.group import CodeRunner, Group
 
+from bioFA.consumers.brian.compile import FEWEST, MOST
 from bioFA.consumers.brian.factors import Factors, rests
 from bioFA.consumers.brian.program import PathwaySpec
-
-SUPPORTED = ((2, 9), (2, 12))
-"""Brian2 versions that this module was tested with: at least the first, below the second."""
 
 
 class BioFACodeObject(CPPStandaloneCodeObject):
@@ -45,8 +43,8 @@ def check_version() -> None:
         RuntimeError: naming the version and the supported range.
     """
     version = tuple(int(part) for part in brian2.__version__.split(".")[:2])
-    if not SUPPORTED[0] <= version < SUPPORTED[1]:
-        low, high = (".".join(map(str, edge)) for edge in SUPPORTED)
+    if not FEWEST <= version < MOST:
+        low, high = (".".join(map(str, edge)) for edge in (FEWEST, MOST))
         raise RuntimeError(
             f"bioFA knows Brian2 >= {low}, < {high}; this is {brian2.__version__}. Install 'brian2>={low},<{high}'."
         )
@@ -234,7 +232,8 @@ class DensePathway(Group):
         """Integrate `dw/dt = expression` by one Euler step, where learning is on and a synapse exists;
         or gather the change."""
         change = _change(expression, self.spec)
-        code = f"gathered = gathered + {change}" if self.spec.gathers else f"w = {_held(f'w + {change}', self.spec)}"
+        learned = self.spec.constrained(f"w + {change}")
+        code = f"gathered = gathered + {change}" if self.spec.gathers else f"w = {learned}"
         silent = self._silent(expression) if self.spec.by_pre and not self.spec.bounded else []
         self._add(
             "learn",
@@ -304,7 +303,7 @@ class DensePathway(Group):
         self._add(
             "apply",
             order,
-            f"w = {_held(f'w + {change}', self.spec)}\ngathered = 0",
+            f"w = {self.spec.constrained(f'w + {change}')}\ngathered = 0",
             step=step_counter(self.clock),
             number=self.number,
             batch=array_name(self, "batch"),
@@ -347,18 +346,6 @@ class DensePathway(Group):
 def _change(expression: str, spec: PathwaySpec, gate: str = "") -> str:
     """The change of one step, none where there is no synapse."""
     return f"{gate}dt*({expression})" + ("*int(exists)" if spec.masked else "")
-
-
-def _held(weight: str, spec: PathwaySpec) -> str:
-    """A weight with the sign that it must have, within its bounds."""
-    signed = {
-        "any": "{}",
-        "excitatory": "clip({}, 0, inf)",
-        "inhibitory": "clip({}, -inf, 0)",
-        "dale": "cell_pre*clip(cell_pre*({}), 0, inf)",
-    }
-    weight = signed[spec.sign].format(weight)
-    return f"clip({weight}, low, high)" if spec.bounded else weight
 
 
 def read_weights(pathway: Any, name: str, other: Any, index: str) -> None:

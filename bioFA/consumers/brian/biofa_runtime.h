@@ -26,6 +26,7 @@
 #ifdef __linux__
 #include <sys/prctl.h>
 #endif
+#include "biofa_draws.h"
 
 namespace biofa {
 
@@ -147,23 +148,15 @@ struct Stretch {
         else if (now == shown) std::fill(rates, rates + count, real(0));
     }
 
-    // uniform numbers in [0, 1) for one step: a hash of key, presentation, step and neuron (bioFA/draws.py)
-    static uint64_t mix(uint64_t z) {
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
-        return z ^ (z >> 31);
-    }
-
+    // uniform numbers in [0, 1) for one step, one a neuron
     template <class real>
     void draw(const char* name, int64_t step, real* numbers, size_t count) const {
-        const uint64_t golden = 0x9E3779B97F4A7C15ull;
         const auto found = keys.find(name);
         if (found == keys.end()) fail(std::string("the plan has no key for ") + name);
         const int bits = sizeof(real) == 8 ? 53 : 24;
         const real unit = real(1) / real(uint64_t(1) << bits);
-        uint64_t place = mix(found->second + golden * static_cast<uint64_t>(first + presentation(step) + 1));
-        place = mix(place + golden * static_cast<uint64_t>(step % steps + 1));
-        for (size_t i = 0; i < count; i++) numbers[i] = real(mix(place + golden * (i + 1)) >> (64 - bits)) * unit;
+        const uint64_t place = counted(counted(found->second, first + presentation(step)), step % steps);
+        for (size_t i = 0; i < count; i++) numbers[i] = real(counted(place, static_cast<int64_t>(i)) >> (64 - bits)) * unit;
     }
 
     // every spike of this step, as one byte a neuron

@@ -14,21 +14,12 @@ from typing import Any
 import brian2
 import numpy as np
 
+from bioFA import units
 from bioFA.consumers.brian import adapter
 from bioFA.consumers.brian.factors import factorise
 from bioFA.consumers.brian.program import GroupSpec, PathwaySpec, Program
 
-UNITS = {
-    "1": brian2.Unit(1),
-    "s": brian2.second,
-    "Hz": brian2.Hz,
-    "V": brian2.volt,
-    "A": brian2.amp,
-    "S": brian2.siemens,
-    "F": brian2.farad,
-    "ohm": brian2.ohm,
-}
-_UNIT_NAMES = {"1": "1", "s": "second", "Hz": "Hz", "V": "volt", "A": "amp", "S": "siemens", "F": "farad", "ohm": "ohm"}
+UNITS = {unit: brian2.Unit(1) if unit == "1" else getattr(brian2, name) for unit, name in units.BRIAN2.items()}
 
 
 def generate(program: Program, folder: Path) -> None:
@@ -46,10 +37,8 @@ def generate(program: Program, folder: Path) -> None:
     numbers = program.numbers()
     for spec in sorted(program.pathways, key=lambda spec: spec.owner != spec.name):
         source, target, shared = groups[spec.source], groups[spec.target], pathways.get(spec.owner)
-        units = {
-            name: {"T": "s", "dt": "s"}.get(name, spec.parameters.get(name, "1")) for name in _parameters(program, spec)
-        }
-        dimensions = {name: UNITS[unit] for name, unit in units.items()}
+        given = {"T": "s", "dt": "s"} | spec.parameters
+        dimensions = {name: UNITS[given.get(name, "1")] for name in _parameters(program, spec)}
         pathways[spec.name] = adapter.DensePathway(spec, source, target, dimensions, shared, numbers[spec.name], clock)
     for spec in program.pathways:
         for other, name, index in ((spec.follows, "w_followed", "_turned_idx"), (spec.partner, "w_partner", "_idx")):
@@ -101,7 +90,7 @@ def _parameters(program: Program, spec: PathwaySpec) -> list[str]:
 def _group(spec: GroupSpec, program: Program) -> brian2.NeuronGroup:
     equations = [spec.dynamics] if spec.dynamics else []
     equations += [f"{name} : 1" for name in (*spec.variables, *spec.kept)]
-    equations += [f"{name} : {_UNIT_NAMES[unit]} (shared, constant)" for name, unit in spec.parameters.items()]
+    equations += [f"{name} : {units.BRIAN2[unit]} (shared, constant)" for name, unit in spec.parameters.items()]
     equations += ["cell : 1 (constant)"] if spec.dale else []
     equations += ["time : second (shared)"] if spec.timed else []
     return brian2.NeuronGroup(spec.size, "\n".join(equations), method=spec.method, name=spec.name, namespace={})
@@ -116,7 +105,7 @@ def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, A
         where its matrix is stored by presynaptic neuron.
     """
     specs = {spec.name: spec for spec in program.pathways}
-    rates = {spec.name: _rate(spec) for spec in program.pathways if spec.equations}
+    rates = {spec.name: spec.rate for spec in program.pathways if spec.equations}
     factors = {
         spec.name: factorise(rates[spec.name], {*spec.parameters, "T", "dt"})
         for spec in program.pathways
@@ -233,8 +222,3 @@ def _array(groups: dict[str, Any], node: str) -> tuple[str, int]:
     """The C++ pointer to a population's variable, and how many values it has."""
     population, variable = node.split(".")
     return adapter.array_name(groups[population], variable), len(groups[population])
-
-
-def _rate(spec: PathwaySpec) -> str:
-    """The right-hand side of a rule's `dw/dt = ...`."""
-    return str(dict(brian2.Equations(spec.equations).diff_eq_expressions)["w"].code)

@@ -29,6 +29,7 @@ import platformdirs
 
 from bioFA.consumers.brian.compile import (
     FEWEST,
+    INSTALL,
     MOST,
     compile_limit,
     compile_project,
@@ -230,15 +231,9 @@ def _build(program: Program, folder: Path, use: Held | None) -> Binary:
 def _key(program: Program) -> str:
     brian2 = version("brian2")
     if brian2 is None:
-        raise NoPackage(
-            "the C++ backend needs Brian2: pip install 'brian2>=2.9,<2.12', or run without it: biofa run MODEL"
-            " --backend numpy."
-        )
+        raise NoPackage(f"the C++ backend needs Brian2: {INSTALL}")
     if not FEWEST <= _numbers(brian2) < MOST:
-        raise NoPackage(
-            f"the C++ backend needs Brian2 2.9 to 2.11; here is {brian2}: pip install 'brian2>=2.9,<2.12', or run"
-            " without it: biofa run MODEL --backend numpy."
-        )
+        raise NoPackage(f"the C++ backend needs Brian2 2.9 to 2.11; here is {brian2}: {INSTALL}")
     of_compiler = subprocess.run([*compiler(), "--version"], capture_output=True, text=True).stdout
     parts = [program.digest(), brian2, shlex.join([*compiler(), *flags()]), of_compiler, _processor(), sources()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]

@@ -30,6 +30,8 @@ LIMIT = 1800.0
 FEWEST, MOST = (2, 9), (2, 12)
 """The versions of Brian2 that bioFA knows: from the first, below the second."""
 
+INSTALL = "pip install 'brian2>=2.9,<2.12', or run without it: biofa run MODEL --backend numpy."
+
 NO_PLAN = "there is no plan in "
 """What a program that runs here complains of when nothing is given to it."""
 
@@ -111,10 +113,7 @@ def _refuse_untranslated(exit_code: int, stderr: str) -> None:
     if exit_code != 0:
         complaint = stderr.strip().splitlines()
         if any("No module named 'brian2'" in line for line in complaint):
-            raise NoPackage(
-                "the C++ backend needs Brian2: pip install 'brian2>=2.9,<2.12', or run without it: biofa run MODEL"
-                " --backend numpy."
-            )
+            raise NoPackage(f"the C++ backend needs Brian2: {INSTALL}")
         raise TranslationFailed("Brian2 could not translate the network:\n  " + "\n  ".join(complaint[-6:]))
 
 

@@ -303,8 +303,8 @@ def learning_parameters(spec: PathwaySpec, learning: Learning) -> dict[str, floa
     return {f"{spec.name}.{name}": given[name] for name in spec.learning_parameters()}
 
 
-def run_parameters(experiment: Experiment, program: Program) -> dict[str, float]:
-    """The values of all parameters that the binary takes, by `group.parameter`."""
+def run_parameters(experiment: Experiment, program: Program, rate: float = 1.0) -> dict[str, float]:
+    """The values of all parameters that the binary takes in a phase of this rate, by `group.parameter`."""
     network = experiment.network
     values: dict[str, Any] = {}
     for group in program.groups:
@@ -315,11 +315,12 @@ def run_parameters(experiment: Experiment, program: Program) -> dict[str, float]
         if neuron.shows == "one" and "r" in group.variables:
             values[f"{group.name}.r"] = 1.0
     for spec in program.pathways:
-        rule = network.pathway(spec.name).plasticity
+        pathway = network.pathway(spec.name).at_rate(rate)
+        rule = pathway.plasticity
         if spec.inverse_of:
-            values[f"{spec.name}.ridge"] = network.pathway(spec.name).weights.parameters()["ridge"]
+            values[f"{spec.name}.ridge"] = pathway.weights.parameters()["ridge"]
         if rule is not None:
             values |= {f"{spec.name}.{name}": value for name, value in rule.parameters().items()}
-            values |= learning_parameters(spec, network.pathway(spec.name).learning)
+            values |= learning_parameters(spec, pathway.learning)
             values |= {f"{spec.name}.T": experiment.protocol.learning_time, f"{spec.name}.dt": experiment.protocol.step}
     return values

@@ -86,6 +86,17 @@ class PathwaySpec(_Data):
         """Whether a trace is driven by the weight, so that this must be kept until the traces have moved."""
         return any(re.search(r"\bw_before\b", drive) for drive, _ in self.traces.values())
 
+    @property
+    def rate(self) -> str:
+        """The right-hand side of the rule's `dw/dt = ...`."""
+        return self.equations.partition("=")[2].rpartition(":")[0].strip()
+
+    def constrained(self, weight: str) -> str:
+        """A weight with the sign that it must have, within its bounds, as an expression."""
+        dale = "cell_pre*clip(cell_pre*({}), 0, inf)"
+        signed = {"any": "{}", "excitatory": "clip({}, 0, inf)", "inhibitory": "clip({}, -inf, 0)", "dale": dale}
+        weight = signed[self.sign].format(weight)
+        return f"clip({weight}, low, high)" if self.bounded else weight
 
     def learning_parameters(self) -> list[str]:
         """The parameters by which changes reach the weights."""

@@ -14,6 +14,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -48,9 +49,9 @@ class Compiled:
         self.every = instance.experiment.record.every
         program = make_program(instance.experiment, precision, blocked)
         self.dtype = np.dtype(precision)
-        self.parameters = run_parameters(instance.experiment, program)
+        self._at_rate = partial(run_parameters, instance.experiment, program)
         self.numbers = program.numbers()
-        for name, value in self.parameters.items():
+        for name, value in self._at_rate().items():
             if not math.isfinite(value):
                 raise OutOfRange(f"the parameter {name} must be a finite number; got {value}.")
         self.binary = cache.build(program)
@@ -95,10 +96,7 @@ class Compiled:
         with tempfile.TemporaryDirectory(dir=self._scratch.name, ignore_cleanup_errors=True) as name:
             folder = Path(name)
             self._write_plan(folder, feed, learning, every, nodes, rasters)
-            parameters = {
-                key: value * feed.rate if key.endswith((".learning_rate", ".sign_step")) else value
-                for key, value in self.parameters.items()
-            }
+            parameters = self._at_rate(feed.rate)
             arguments = [
                 f"{key}={value!r}"
                 for key, value in parameters.items()
