@@ -9,7 +9,7 @@ generated C++, the objects and clock of the generated network, and the file name
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import brian2
@@ -208,42 +208,44 @@ class DensePathway(Group):
         names = {"w": array_name(self, "w"), "owner": array_name(owner, "w"), "ridge": array_name(self, "ridge")}
         self._add("invert", order, "", rows=owner.n_post, columns=owner.n_pre, **names)
 
-    def transmit(
-        self, carries: str, port: str, transposed: bool, accumulate: bool, follows: bool, order: int, only: str
-    ) -> None:
-        """Sum `w * <carries>_pre` into a port of the target, at a place in the step; with `follows`,
-        w takes the signs of `w_followed`."""
-        weight = "abs(w)*sign(w_followed)" if follows else "w"
-        code = f"_transmitted = {weight}*{self.see('pre', carries)}"
+    def transmit(self, accumulate: bool, order: int, only: str) -> None:
+        """Sum `w * <carries>_pre` into a port of the target, at a place in the step; where the pathway follows
+        another, w takes the signs of `w_followed`."""
+        spec = self.spec
+        weight = "abs(w)*sign(w_followed)" if spec.follows else "w"
         self._add(
             "transmit",
             order,
-            code,
-            port=array_name(self.target, port),
-            rows_of_pre=transposed != self.spec.by_pre,
+            f"_transmitted = {weight}*{self.see('pre', spec.carries)}",
+            port=array_name(self.target, spec.port),
+            rows_of_pre=spec.transposed != spec.by_pre,
             accumulate=accumulate,
-            follows=follows,
-            sent=array_name(self.source, carries) if self.spec.event else "",
+            follows=bool(spec.follows),
+            sent=array_name(self.source, spec.carries) if spec.event else "",
             only=only,
             step=step_counter(self.clock),
         )
 
-    def learn(self, expression: str, order: int) -> None:
-        """Integrate `dw/dt = expression` by one Euler step, where learning is on and a synapse exists;
+    def learn(self, order: int) -> None:
+        """Integrate the rule's `dw/dt` by one Euler step, where learning is on and a synapse exists;
         or gather the change."""
-        change = _change(expression, self.spec)
+        change = f"dt*({self.spec.rate})" + ("*int(exists)" if self.spec.masked else "")
         learned = self.spec.constrained(f"w + {change}")
         code = f"gathered = gathered + {change}" if self.spec.gathers else f"w = {learned}"
-        silent = self._silent(expression) if self.spec.by_pre and not self.spec.bounded else []
+        silent = self._silent(self.spec.rate) if self.spec.by_pre and not self.spec.bounded else []
+        self._learn(order, code, "learns", silent)
+
+    def _learn(self, order: int, code: str, on: str, silent: Sequence[tuple[str, str]] = ()) -> None:
+        """Run a statement for every synapse where a pathway learns, or its traces move."""
         self._add(
             "learn",
             order,
             code,
-            on="learns",
+            on=on,
             step=step_counter(self.clock),
             number=self.number,
             by_pre=self.spec.by_pre,
-            silent=silent,
+            silent=list(silent),
         )
 
     def _silent(self, expression: str) -> list[tuple[str, str]]:
@@ -266,30 +268,11 @@ class DensePathway(Group):
             f"_{name} = {name} + (1 - exp(-dt/{tau}))*(({drive}) - {name}){exists}"
             for name, (drive, tau) in self.spec.traces.items()
         ]
-        code = "\n".join([*moves, *(f"{name} = _{name}" for name in self.spec.traces)])
-        self._add(
-            "learn",
-            order,
-            code,
-            on="remembers",
-            step=step_counter(self.clock),
-            number=self.number,
-            by_pre=self.spec.by_pre,
-            silent=[],
-        )
+        self._learn(order, "\n".join([*moves, *(f"{name} = _{name}" for name in self.spec.traces)]), "remembers")
 
     def keep_weight(self, order: int) -> None:
         """Keep the weights as they are before they learn, for traces that are driven by them."""
-        self._add(
-            "learn",
-            order,
-            "w_before = w",
-            on="remembers",
-            step=step_counter(self.clock),
-            number=self.number,
-            by_pre=self.spec.by_pre,
-            silent=[],
-        )
+        self._learn(order, "w_before = w", "remembers")
 
     def restart(self, values: Mapping[str, float], order: int) -> None:
         """Put what synapses keep back to its beginning as a presentation begins."""
@@ -341,11 +324,6 @@ class DensePathway(Group):
 
     def _add(self, template: str, order: int, code: str, **keywords: Any) -> None:
         self.contained_objects.append(Runner(self, template, order, code, **self.sizes, **keywords))
-
-
-def _change(expression: str, spec: PathwaySpec, gate: str = "") -> str:
-    """The change of one step, none where there is no synapse."""
-    return f"{gate}dt*({expression})" + ("*int(exists)" if spec.masked else "")
 
 
 def read_weights(pathway: Any, name: str, other: Any, index: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 from bioFA import units
 from bioFA.consumers.brian import adapter
 from bioFA.consumers.brian.factors import factorise
-from bioFA.consumers.brian.program import GroupSpec, PathwaySpec, Program
+from bioFA.consumers.brian.program import GroupSpec, PathwaySpec, Program, StepSpec
 
 UNITS = {unit: brian2.Unit(1) if unit == "1" else getattr(brian2, name) for unit, name in units.BRIAN2.items()}
 
@@ -44,7 +45,7 @@ def generate(program: Program, folder: Path) -> None:
         for other, name, index in ((spec.follows, "w_followed", "_turned_idx"), (spec.partner, "w_partner", "_idx")):
             if other:
                 adapter.read_weights(pathways[spec.name], name, pathways[other], index)
-    how = _order_steps(program, groups, pathways)
+    how = _Steps(program, groups, pathways).place()
     network = brian2.Network(*groups.values(), *(pathway.group for pathway in pathways.values()))
     device = brian2.get_device()
     device.insert_code("before_start", "biofa::stretch().begin(brian::results_dir);")
@@ -96,129 +97,125 @@ def _group(spec: GroupSpec, program: Program) -> brian2.NeuronGroup:
     return brian2.NeuronGroup(spec.size, "\n".join(equations), method=spec.method, name=spec.name, namespace={})
 
 
-def _order_steps(program: Program, groups: dict[str, Any], pathways: dict[str, Any]) -> dict[str, str]:
-    """Give every step of the program its place: all in the slot `start`, so that states advance after them;
-    threshold tests come last.
+class _Steps:
+    """The steps of a program, each given its place: all in the slot `start`, so that states advance after them.
 
-    Returns:
-        How each pathway was compiled: `dense`, `blocked` where it works through presentations in blocks, or `events`
-        where its matrix is stored by presynaptic neuron.
+    A method for each kind of step, with its name; threshold tests alone come after the states.
     """
-    specs = {spec.name: spec for spec in program.pathways}
-    rates = {spec.name: spec.rate for spec in program.pathways if spec.equations}
-    factors = {
-        spec.name: factorise(rates[spec.name], {*spec.parameters, "T", "dt"})
-        for spec in program.pathways
-        if spec.may_block and spec.equations
-    }
-    blocks = {
-        spec.name: f"biofa::block<{pathways[spec.name].sizes['real']}, {number}>()"
-        for number, spec in enumerate(program.pathways)
-        if spec.may_block and factors.get(spec.name, "fixed") is not None
-    }
-    clock = brian2.defaultclock
-    for order, step in zip(range(0, 10 * len(program.steps), 10), program.steps, strict=True):
-        if step.kind == "show" and step.of in specs:
-            pathways[step.of].show(order)
-        elif step.kind == "invert":
-            pathways[step.of].invert(pathways[specs[step.of].inverse_of], order)
-        elif step.kind == "show":
-            group = groups[step.of]
-            group.contained_objects.append(
-                adapter.Runner(
-                    group,
-                    "show",
-                    order,
-                    size=len(group),
-                    step=adapter.step_counter(clock),
-                    rates=adapter.array_name(group, step.nodes[0]),
-                    name=step.of,
-                )
-            )
-        elif step.kind == "draw":
-            group = groups[step.of]
-            arrays = [adapter.array_name(group, variable) for variable in step.nodes]
-            group.contained_objects.append(
-                adapter.Runner(
-                    group, "draw", order, arrays=arrays, size=len(group), step=adapter.step_counter(clock), name=step.of
-                )
-            )
-        elif step.kind == "clock":
-            group = groups[step.of]
-            told = {
-                "time": adapter.array_name(group, "time"),
-                "step": adapter.step_counter(clock),
-                "dt": adapter.step_length(clock),
-            }
-            group.contained_objects.append(adapter.Runner(group, "clock", order, **told))
-        elif step.kind == "restart" and step.of in specs:
-            pathways[step.of].restart(step.values, order)
-        elif step.kind == "restart":
-            group = groups[step.of]
-            values = [(adapter.array_name(group, variable), value) for variable, value in step.values.items()]
-            group.contained_objects.append(
-                adapter.Runner(
-                    group, "restart", order, values=values, size=len(group), step=adapter.step_counter(clock)
-                )
-            )
-        elif step.kind == "test":
-            group = groups[step.of]
-            group.contained_objects.append(
-                adapter.Runner(group, "stateupdate", order, "\n".join(step.statements), when="thresholds")
-            )
-        elif step.kind == "evaluate":
-            group = groups[step.of]
-            for name, (population, variable) in step.reads.items():
-                adapter.refer(group, name, groups[population], variable)
-            group.contained_objects.append(
-                adapter.Runner(
-                    group,
-                    "look" if step.only else "stateupdate",
-                    order,
-                    "\n".join(step.statements),
-                    only=step.only,
-                    step=adapter.step_counter(clock),
-                )
-            )
-        elif step.kind == "transmit":
-            spec = specs[step.of]
-            if step.of in blocks:
-                pathways[step.of].transmit_block(blocks[step.of], spec.port, step.accumulate, order)
-            else:
-                pathways[step.of].transmit(
-                    spec.carries, spec.port, spec.transposed, step.accumulate, bool(spec.follows), order, step.only
-                )
-        elif step.kind == "record":
-            owner = groups[program.groups[0].name]
-            records, rasters = (
-                [(node, *_array(groups, node)) for node in nodes] for nodes in (step.nodes, step.rasters)
-            )
-            owner.contained_objects.append(
-                adapter.Runner(
-                    owner, "record", order, records=records, rasters=rasters, step=adapter.step_counter(clock)
-                )
-            )
-        elif step.kind == "apply":
-            pathways[step.of].apply(order)
+
+    def __init__(self, program: Program, groups: Mapping[str, Any], pathways: Mapping[str, Any]):
+        self.program, self.groups, self.pathways = program, groups, pathways
+        self.specs = {spec.name: spec for spec in program.pathways}
+        self.counter = adapter.step_counter(brian2.defaultclock)
+        self.factors = {
+            spec.name: factorise(spec.rate, {*spec.parameters, "T", "dt"})
+            for spec in program.pathways
+            if spec.may_block and spec.equations
+        }
+        self.blocks = {
+            spec.name: f"biofa::block<{pathways[spec.name].sizes['real']}, {number}>()"
+            for number, spec in enumerate(program.pathways)
+            if spec.may_block and self.factors.get(spec.name, "fixed") is not None
+        }
+
+    def place(self) -> dict[str, str]:
+        """Give every step its place.
+
+        Returns:
+            How each pathway was compiled: `dense`, `blocked` where it works through presentations in blocks, or
+            `events` where its matrix is stored by presynaptic neuron.
+        """
+        for order, step in enumerate(self.program.steps):
+            getattr(self, step.kind)(step, 10 * order)
+        return {
+            name: "blocked" if name in self.blocks else "events" if self.specs[name].by_pre else "dense"
+            for name in self.pathways
+        }
+
+    def _add(self, of: str, template: str, order: int, code: str = "", **keywords: Any) -> None:
+        group = self.groups[of]
+        group.contained_objects.append(adapter.Runner(group, template, order, code, **keywords))
+
+    def restart(self, step: StepSpec, order: int) -> None:
+        """Put the state of a population, or the traces of a pathway, back to their beginning."""
+        if step.of in self.specs:
+            self.pathways[step.of].restart(step.values, order)
+            return
+        group = self.groups[step.of]
+        values = [(adapter.array_name(group, variable), value) for variable, value in step.values.items()]
+        self._add(step.of, "restart", order, values=values, size=len(group), step=self.counter)
+
+    def draw(self, step: StepSpec, order: int) -> None:
+        """Fill a population's random numbers."""
+        group = self.groups[step.of]
+        arrays = [adapter.array_name(group, variable) for variable in step.nodes]
+        self._add(step.of, "draw", order, arrays=arrays, size=len(group), step=self.counter, name=step.of)
+
+    def clock(self, step: StepSpec, order: int) -> None:
+        """Tell a population the time since the presentation began."""
+        time, dt = adapter.array_name(self.groups[step.of], "time"), adapter.step_length(brian2.defaultclock)
+        self._add(step.of, "clock", order, time=time, step=self.counter, dt=dt)
+
+    def show(self, step: StepSpec, order: int) -> None:
+        """Load what a source shows, or the weights of a pathway."""
+        if step.of in self.specs:
+            self.pathways[step.of].show(order)
+            return
+        group = self.groups[step.of]
+        rates = adapter.array_name(group, step.nodes[0])
+        self._add(step.of, "show", order, size=len(group), step=self.counter, rates=rates, name=step.of)
+
+    def invert(self, step: StepSpec, order: int) -> None:
+        """Compute a pathway's weights as the pseudo-inverse of another's."""
+        self.pathways[step.of].invert(self.pathways[self.specs[step.of].inverse_of], order)
+
+    def evaluate(self, step: StepSpec, order: int) -> None:
+        """Run statements for every neuron of a population."""
+        for name, (population, variable) in step.reads.items():
+            adapter.refer(self.groups[step.of], name, self.groups[population], variable)
+        template = "look" if step.only else "stateupdate"
+        self._add(step.of, template, order, "\n".join(step.statements), only=step.only, step=self.counter)
+
+    def test(self, step: StepSpec, order: int) -> None:
+        """Run statements after the integration of the step."""
+        self._add(step.of, "stateupdate", order, "\n".join(step.statements), when="thresholds")
+
+    def transmit(self, step: StepSpec, order: int) -> None:
+        """Sum a pathway's synapses into a port."""
+        spec, pathway = self.specs[step.of], self.pathways[step.of]
+        if step.of in self.blocks:
+            pathway.transmit_block(self.blocks[step.of], spec.port, step.accumulate, order)
         else:
-            spec = specs[step.of]
-            for side, names in (("pre", spec.reads_pre), ("post", spec.reads_post)):
-                for name in names:
-                    pathways[step.of].see(side, name)
-            if spec.sign == "dale":
-                pathways[step.of].see("pre", "cell")
-            if step.of in blocks:
-                pathways[step.of].learn_block(blocks[step.of], factors[step.of], order)
-            else:
-                pathways[step.of].learn(rates[step.of], order)
-            if spec.traces:
-                pathways[step.of].trace(order + 5)
-            if spec.follows_weight:
-                pathways[step.of].keep_weight(order - 3)
-    return {name: "blocked" if name in blocks else "events" if specs[name].by_pre else "dense" for name in pathways}
+            pathway.transmit(step.accumulate, order, step.only)
 
+    def record(self, step: StepSpec, order: int) -> None:
+        """Keep variables and spikes."""
+        records, rasters = ([(node, *self._array(node)) for node in nodes] for nodes in (step.nodes, step.rasters))
+        owner = self.program.groups[0].name
+        self._add(owner, "record", order, records=records, rasters=rasters, step=self.counter)
 
-def _array(groups: dict[str, Any], node: str) -> tuple[str, int]:
-    """The C++ pointer to a population's variable, and how many values it has."""
-    population, variable = node.split(".")
-    return adapter.array_name(groups[population], variable), len(groups[population])
+    def _array(self, node: str) -> tuple[str, int]:
+        """The C++ pointer to a population's variable, and how many values it has."""
+        population, variable = node.split(".")
+        return adapter.array_name(self.groups[population], variable), len(self.groups[population])
+
+    def learn(self, step: StepSpec, order: int) -> None:
+        """Make one step of a pathway's plasticity rule: its weights, then its traces."""
+        spec, pathway = self.specs[step.of], self.pathways[step.of]
+        for side, names in (("pre", spec.reads_pre), ("post", spec.reads_post)):
+            for name in names:
+                pathway.see(side, name)
+        if spec.sign == "dale":
+            pathway.see("pre", "cell")
+        if step.of in self.blocks:
+            pathway.learn_block(self.blocks[step.of], self.factors[step.of], order)
+        else:
+            pathway.learn(order)
+        if spec.traces:
+            pathway.trace(order + 5)
+        if spec.follows_weight:
+            pathway.keep_weight(order - 3)
+
+    def apply(self, step: StepSpec, order: int) -> None:
+        """Make the changes that were gathered, where a batch ends."""
+        self.pathways[step.of].apply(order)

@@ -204,7 +204,6 @@ def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> Pathwa
     def carried(text: str) -> str:
         return text.replace("carried_pre", f"{pathway.carries}_pre")
 
-    sign, bounded = pathway.sign if network.signs(pathway) is None else "dale", pathway.learning.bounded
     return PathwaySpec(
         name=pathway.name,
         source=pathway.source,
@@ -218,8 +217,8 @@ def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> Pathwa
         reads_pre=tuple(dict.fromkeys(pathway.reads_pre())),
         reads_post=rule.reads_post if rule else (),
         masked=pathway.sparse,
-        sign=sign,
-        bounded=bounded,
+        sign=pathway.sign if network.signs(pathway) is None else "dale",
+        bounded=pathway.learning.bounded,
         gathers=pathway.learning.gathers,
         steps=pathway.learning.step is not None,
         normalised=pathway.learning.normalised,
@@ -228,17 +227,7 @@ def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> Pathwa
             if rule
             else {}
         ),
-        may_block=smallest is not None
-        and math.prod(network.shape(pathway)) >= smallest
-        and not pathway.sparse
-        and not (rule and rule.state)
-        and (rule is not None or (pathway.weights.owns and not pathway.weights.redrawn))
-        and sign == "any"
-        and not bounded
-        and not pathway.learning.gathers
-        and not _is_shared(network, pathway)
-        and _is_shown(network, pathway.source)
-        and pathway.carries == network.population(pathway.source).neuron.shown,
+        may_block=smallest is not None and _may_block(network, pathway, smallest),
         event=_is_event(network, pathway),
         by_pre=_is_by_pre(network, owner),
         redrawn=pathway.weights.redrawn,
@@ -246,6 +235,17 @@ def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> Pathwa
         follows=pathway.stands_for or "" if pathway.sign == "concordant" else "",
         partner=pathway.partner or "" if rule and rule.needs_partner else "",
     )
+
+
+def _may_block(network: Network, pathway: Pathway, smallest: int) -> bool:
+    """Whether a pathway may work in blocks of presentations (`PathwaySpec`)."""
+    rule, learning = pathway.plasticity, pathway.learning
+    large = math.prod(network.shape(pathway)) >= smallest
+    shown = _is_shown(network, pathway.source) and pathway.carries == network.population(pathway.source).neuron.shown
+    plain = not rule.state if rule else pathway.weights.owns and not pathway.weights.redrawn
+    free = pathway.sign == "any" and network.signs(pathway) is None and not pathway.sparse
+    own = not (learning.bounded or learning.gathers or _is_shared(network, pathway))
+    return large and shown and plain and free and own
 
 
 def _sweep(network: Network, needed: set[Node], only: Mapping[Node, Only]) -> list[StepSpec]:
