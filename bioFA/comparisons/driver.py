@@ -19,7 +19,7 @@ from typing import Any
 
 from bioFA.comparisons import worker
 from bioFA.comparisons.table import LOCK, RUNS, STATES, Job, Sweep
-from bioFA.errors import CannotWrite, NoPackage, NoScheduler, PlaceBusy
+from bioFA.errors import CannotWrite, NoScheduler, PlaceBusy
 from bioFA.system.locks import hold, holder, take_over
 from bioFA.system.memory import resident
 from bioFA.system.retry import patiently
@@ -227,12 +227,9 @@ def _pool(processes: int, scheduler: str | None) -> Iterator[tuple[Executor, int
                 stop.set()
                 raise
         return
+    distributed = require("distributed", "cluster", "--scheduler")
     try:
-        from distributed import Client
-    except ImportError:
-        raise NoPackage("--scheduler needs the package 'distributed': pip install 'bioFA[cluster]'.") from None
-    try:
-        client = Client(scheduler, timeout=10, set_as_default=False)
+        client = distributed.Client(scheduler, timeout=10, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise NoScheduler(
             f"--scheduler: there is no Dask scheduler at '{scheduler}' ({error}). Start one with 'dask scheduler'."

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bioFA.errors import DamagedFile, NoPackage, WrongData
+from bioFA.errors import DamagedFile, WrongData
 from bioFA.ledger import Ledger
 from bioFA.optional import Package
 from bioFA.tasks.base import Array
@@ -24,13 +24,11 @@ def read(path: Path, wanted: Sequence[str]) -> Session:
     Raises:
         FileError: if there are no spike trains, or others in another segment, or the file cannot be read.
     """
-    try:
-        from neo.io import NixIO
-    except ImportError as error:
-        raise NoPackage(f"reading a NIX file needs Neo and nixio ({error}): pip install 'bioFA[neo]'.") from None
+    NEO.require("reading a NIX file")
+    neo = NEO.require("reading a NIX file", "neo.io")
     ledger = Ledger()
     try:
-        with NixIO(str(path), "ro") as io:
+        with neo.NixIO(str(path), "ro") as io:
             blocks = io.read_all_blocks()
             for block in io.nix_file.blocks:
                 ledger.holds(

@@ -9,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from bioFA.errors import DamagedFile, FileError, NoPackage, WrongData
+from bioFA.errors import DamagedFile, FileError, WrongData
 from bioFA.ledger import Ledger
 from bioFA.optional import Package
 from bioFA.tasks.base import Array
@@ -30,10 +30,7 @@ def read(path: Path, wanted: Sequence[str]) -> Session:
     Raises:
         FileError: if there are no units, spikes or trials, or the file cannot be read.
     """
-    try:
-        import pynwb
-    except ImportError as error:
-        raise NoPackage(f"reading an NWB file needs pynwb ({error}): pip install 'bioFA[nwb]'.") from None
+    pynwb = PYNWB.require("reading an NWB file")
     try:
         with pynwb.NWBHDF5IO(str(path), "r") as io, h5py.File(path, "r") as opened:
             return _session(path, io.read(), wanted, held(opened))
