@@ -18,7 +18,7 @@ from bioFA.runs.result import RESULT
 from bioFA.selftest import command
 from bioFA.selftest.tally import Tally
 from bioFA.system.memory import resident
-from bioFA.system.retry import patiently
+from bioFA.system.retry import retry_while_scarce
 from trial import drill, report, soak
 from trial.__main__ import trial
 from trial.injections import replace_program
@@ -264,11 +264,11 @@ def test_scarce_handles_are_waited_for_and_other_mishaps_are_not(monkeypatch):
             raise error
         return "begun"
 
-    assert patiently(attempt) == "begun"
+    assert retry_while_scarce(attempt) == "begun"
     assert len(waited) == 2
     tries[:] = [OSError(2, "No such file")]
     with pytest.raises(FileNotFoundError):
-        patiently(attempt)
+        retry_while_scarce(attempt)
     assert TooFewHandles.exit_code == 3
 
 

@@ -171,22 +171,22 @@ def test_a_damaged_table_is_refused(table, content):
         (
             {"format": 0},
             DamagedFile,
-            "'{path}' is damaged (its checksum or format is wrong). Begin the comparison again in another folder.",
+            "'{path}' is damaged (its format is wrong). Begin the comparison again in another folder.",
         ),
         (
             {"format": "2"},
             DamagedFile,
-            "'{path}' is damaged (its checksum or format is wrong). Begin the comparison again in another folder.",
+            "'{path}' is damaged (its format is wrong). Begin the comparison again in another folder.",
         ),
         (
             {"sha256": "0"},
             DamagedFile,
-            "'{path}' is damaged (its checksum or format is wrong). Begin the comparison again in another folder.",
+            "'{path}' is damaged (its checksum is wrong). Begin the comparison again in another folder.",
         ),
         (
             {"format": 2},
             WrongVersion,
-            "'{path}' was written by a newer bioFA (format 2; this one reads 1). Go on with that one.",
+            "'{path}' was written by a newer bioFA (format 2; this one reads up to 1). Go on with that one.",
         ),
     ],
 )

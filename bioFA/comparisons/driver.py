@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -19,10 +18,11 @@ from typing import Any
 
 from bioFA.comparisons import worker
 from bioFA.comparisons.table import LOCK, RUNS, STATES, Job, Sweep
-from bioFA.errors import CannotWrite, NoScheduler, PlaceBusy
-from bioFA.system.locks import hold, holder, take_over
+from bioFA.errors import NoScheduler
+from bioFA.optional import require
+from bioFA.system.locks import hold_folder
 from bioFA.system.memory import resident
-from bioFA.system.retry import patiently
+from bioFA.system.retry import retry_while_scarce
 
 NO_MEMORY = ("bad_alloc", "Cannot allocate memory", worker.NO_MEMORY)
 MANY = 50
@@ -49,23 +49,9 @@ def driving(folder: Path, shared: bool, force: bool = False) -> Iterator[None]:
         FileError: if another driver has it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    try:
-        held = hold(folder / LOCK, shared=shared, wait=False)
-        if held is None and force:
-            for lock in (folder / LOCK, *(folder / RUNS).glob(".*.lock")):
-                take_over(lock)
-            held = hold(folder / LOCK, shared=shared, wait=False)
-    except OSError as error:
-        raise CannotWrite(
-            f"'{folder}' cannot be written ({error.strerror}). Make it writable to go on with its comparison."
-        ) from None
-    if held is None:
-        raise PlaceBusy(
-            f"another process runs the comparison in '{folder}' now ({holder(folder / LOCK)}). Wait for it, or give "
-            "another folder. If it is on a machine that is gone: "
-            f"biofa resume {shlex.quote(str(folder))} --force"
-        )
-    with held:
+    take = (folder / LOCK, *(folder / RUNS).glob(".*.lock")) if force else ()
+    remedy = "Make it writable to go on with its comparison."
+    with hold_folder(folder, folder / LOCK, "runs the comparison in", remedy, shared, take):
         yield
 
 
@@ -83,7 +69,7 @@ def attempt(
     command = [sys.executable, "-P", "-m", worker.__name__, folder, name, *(["mixed"] if mixed else [])]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with open(log, "wb") as output:
-        process = patiently(lambda: subprocess.Popen(
+        process = retry_while_scarce(lambda: subprocess.Popen(
             command, cwd=directory, env=environment, stdin=subprocess.PIPE, stdout=output, stderr=output,
             start_new_session=True,
         ))

@@ -23,7 +23,7 @@ from bioFA.comparisons import tuning
 from bioFA.comparisons.table import PAIRS, STATES, TIDY, Job, Sweep, differing, label
 from bioFA.instance import draw
 from bioFA.modelfiles import toml
-from bioFA.runs.checkpoint import DECIDING
+from bioFA.runs.provenance import DECIDING
 
 if TYPE_CHECKING:
     from pandas import DataFrame

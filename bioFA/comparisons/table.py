@@ -27,20 +27,19 @@ from typing import Any
 from bioFA.comparisons import tuning
 from bioFA.errors import (
     CannotWrite,
-    ChangedSince,
     DamagedFile,
     NoSuchFile,
     OutOfMemory,
     PlaceTaken,
     TimeLimit,
-    WrongVersion,
 )
 from bioFA.experiment import Experiment
 from bioFA.instance import identical
 from bioFA.modelfiles import toml
 from bioFA.runs import provenance
-from bioFA.runs.checkpoint import DECIDING
 from bioFA.runs.result import RESULT
+from bioFA.runs.trained import sha256
+from bioFA.system import sealed_json
 from bioFA.system.atomic import written_whole
 
 FORMAT = 1
@@ -157,7 +156,7 @@ class Sweep:
             return ()
         if (job.condition, factor) not in self._digests:
             experiment = self.experiment(job)
-            as_kept = (sha256(self.conditions[job.condition].experiment.encode()),) if factor == 1.0 else ()
+            as_kept = (_sha256(self.conditions[job.condition].experiment),) if factor == 1.0 else ()
             as_written = () if experiment is None else (digest(experiment),)
             self._digests[job.condition, factor] = (*as_kept, *as_written)
         return self._digests[job.condition, factor]
@@ -186,16 +185,13 @@ class Sweep:
 
     def _prove(self, job: Job, hashed: bool) -> dict[str, Any] | None:
         try:
-            entry = json.loads((self.place(job) / OUTCOME).read_bytes())
-            if entry["sha256"] != sha256(entry["outcome"].encode()):
-                return None
-            outcome = json.loads(entry["outcome"])
+            outcome = sealed_json.read(self.place(job) / OUTCOME, "outcome")
             if outcome["experiment_sha256"] not in self._digests_of(job) or outcome["seed"] != job.seed:
                 return None
             result, expected = self.place(job) / RESULT, outcome["result_sha256"]
-            if hashed and expected is not None and sha256(result.read_bytes()) != expected:
+            if hashed and expected is not None and sha256(result) != expected:
                 return None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError):
             return None
         return outcome
 
@@ -207,14 +203,9 @@ class Sweep:
         return None
 
 
-def sha256(content: bytes) -> str:
-    """The SHA-256 of some bytes, in hexadecimal digits."""
-    return hashlib.sha256(content).hexdigest()
-
-
 def digest(experiment: Experiment) -> str:
     """The SHA-256 of an experiment as it is written."""
-    return sha256(toml.dumps(experiment).encode())
+    return _sha256(toml.dumps(experiment))
 
 
 def label(condition: Condition) -> str:
@@ -236,6 +227,10 @@ def differing(conditions: Sequence[Condition], baseline: str | None) -> list[tup
     ]
 
 
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def write(
     folder: Path, request: Mapping[str, Any], conditions: Sequence[Condition], jobs: Sequence[Job], mixed: bool = False
 ) -> Sweep:
@@ -253,11 +248,7 @@ def write(
         try:
             (folder / RUNS).mkdir(parents=True, exist_ok=True)
             with written_whole(path) as partial:
-                text = json.dumps(table)
-                entry = {
-                    "format": FORMAT, "versions": provenance.versions(), "sha256": sha256(text.encode()), "table": text
-                }
-                partial.write_text(json.dumps(entry))
+                sealed_json.write(partial, "table", table, format=FORMAT, versions=provenance.versions())
         except OSError as error:
             raise CannotWrite(
                 f"--out: '{folder}' cannot be written ({error.strerror}). Give a folder of your own."
@@ -285,26 +276,14 @@ def read(folder: Path, mixed: bool = False) -> Sweep:
             f"Begin one with 'biofa compare MODEL --schemes a,b --seeds N --out {folder}'."
         )
     try:
-        entry = json.loads(path.read_bytes())
-        if isinstance(entry["format"], int) and entry["format"] > FORMAT:
-            raise WrongVersion(
-                f"'{path}' was written by a newer bioFA (format {entry['format']}; this one reads {FORMAT}). "
-                "Go on with that one."
-            )
-        if entry["format"] != FORMAT or sha256(entry["table"].encode()) != entry["sha256"]:
-            raise ValueError("its checksum or format is wrong")
-        sweep = Sweep(folder, json.loads(entry["table"]), mixed)
+        entry = sealed_json.load(path)
+        provenance.refuse_format(path, entry.get("format"), FORMAT, remedy="Go on with that one.")
+        sweep, versions = Sweep(folder, sealed_json.content(entry, "table"), mixed), dict(entry["versions"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedFile(f"'{path}' is damaged ({error}). Begin the comparison again in another folder.") from None
-    here = provenance.versions()
-    for package in DECIDING:
-        began = entry["versions"].get(package)
-        if began != here[package] and not mixed:
-            raise ChangedSince(
-                f"the comparison in '{folder}' was begun with {package} {began}; here is {here[package]}, which may "
-                f"give other numbers. Go on with {package} {began}, or begin again in another folder; or let the "
-                "versions mix: --allow-mixed."
-            )
+    if not mixed:
+        instead = "begin again in another folder; or let the versions mix: --allow-mixed"
+        provenance.refuse_other_versions(versions, f"the comparison in '{folder}'", instead)
     return sweep
 
 

@@ -7,7 +7,6 @@ open: a driver that is killed takes its runs with it.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 import signal
@@ -18,11 +17,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bioFA.comparisons.table import OUTCOME, RUNS, Job, Sweep, digest, read, sha256
+from bioFA.comparisons.table import OUTCOME, RUNS, Job, Sweep, digest, read
 from bioFA.errors import BioFAError, CannotWrite, Diverged, FileError, NotFinished
 from bioFA.experiment import Experiment
 from bioFA.runs.checkpoint import is_unfinished
 from bioFA.runs.result import RESULT, Result
+from bioFA.runs.trained import sha256
+from bioFA.system import sealed_json
 from bioFA.system.atomic import written_whole
 from bioFA.system.locks import hold
 
@@ -72,9 +73,8 @@ def _perform(sweep: Sweep, job: Job, began: float) -> None:
     except Diverged as error:
         outcome |= {"status": "diverged", "message": str(error), "metrics": {}, "timing": {}, "presentations": 0}
     place.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(outcome | {"wall_s": time.monotonic() - began})
     with written_whole(place / OUTCOME) as partial:
-        partial.write_text(json.dumps({"sha256": sha256(text.encode()), "outcome": text}))
+        sealed_json.write(partial, "outcome", outcome | {"wall_s": time.monotonic() - began})
 
 
 def _result(experiment: Experiment, seed: int, request: Mapping[str, Any], place: Path) -> Result:
@@ -97,7 +97,7 @@ def _measurements(result: Result, job: Job, path: Path) -> dict[str, Any]:
     kept["result_bytes"] = path.stat().st_size
     if job.factor is None:
         record = {"course": result.course(), "provenance": dict(result.provenance)}
-        return kept | {"result_sha256": sha256(path.read_bytes())} | record
+        return kept | {"result_sha256": sha256(path)} | record
     kept["metrics"] = {name: value for name, value in result.metrics.items() if not name.startswith("test")}
     path.unlink()
     return kept

@@ -55,7 +55,6 @@ from bioFA.system.sealed_hdf5 import is_whole, sealed
 Array = np.ndarray
 FORMAT = 1
 FOLDER, LOCK, RUN = "checkpoint", "lock", "run.json"
-DECIDING = provenance.DECIDING
 INTERVAL, LARGEST = 1.0, 16 * 1024**2
 """A stretch waits to be written for at most so many seconds, while those that wait have at most so many bytes."""
 

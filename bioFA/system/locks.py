@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bioFA.errors import CannotWrite, PlaceBusy
-from bioFA.system.retry import patiently
+from bioFA.system.retry import retry_while_scarce
 
 
 class Held:
@@ -57,7 +57,7 @@ def hold(path: Path, shared: bool = False, wait: bool | float = True) -> Held | 
     kind = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if forever else fcntl.LOCK_NB)
     end = time.monotonic() + float(wait)
     while True:
-        opened = patiently(lambda: os.open(path, os.O_RDWR | os.O_CREAT, 0o666))
+        opened = retry_while_scarce(lambda: os.open(path, os.O_RDWR | os.O_CREAT, 0o666))
         held = Held(opened, path)
         try:
             fcntl.flock(opened, kind)
@@ -132,8 +132,3 @@ def hold_folder(
         )
     with held:
         yield held
-
-
-def take_over(path: Path) -> None:
-    """Take a lock from whoever holds it: its file goes, so that the lock guards nothing any more (`Held.valid`)."""
-    path.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bioFA.errors import CannotExecute, TooFewHandles
-from bioFA.system.retry import SCARCE, patiently
+from bioFA.system.retry import SCARCE, retry_while_scarce
 
 
 def call(
@@ -27,7 +27,7 @@ def call(
         subprocess.TimeoutExpired: if it took too long.
     """
     try:
-        started = patiently(
+        started = retry_while_scarce(
             lambda: subprocess.Popen(
                 command,
                 cwd=folder,

@@ -14,7 +14,7 @@ PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds, one after the other."""
 
 
-def patiently(attempt: Callable[[], T]) -> T:
+def retry_while_scarce(attempt: Callable[[], T]) -> T:
     """Call until it succeeds, for about three seconds, while there are too few handles, processes or memory.
 
     Raises:
