@@ -1,6 +1,7 @@
 """What all tests share: a compile cache of their own, so that each program is built once a session,
 by whichever worker comes first."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -25,6 +26,12 @@ def pytest_configure(config):
         config.of_builds = Path(tempfile.mkdtemp(prefix="biofa-"))
         _serve_builds(config.of_builds / "build")
         _parse_headers_once(config.of_builds)
+
+
+def pytest_collection_finish():
+    """Spare what was imported from every collection of garbage to come: closing a NIX file makes one."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure(config):
