@@ -29,7 +29,7 @@ def list_(as_json: bool) -> None:
     from bioFA.schemes import family as schemes
 
     found: dict[str, list[dict[str, str]]] = {
-        "models": [{"name": name, "description": toml.load(name).description} for name in toml.builtin_models()]
+        "models": [{"name": name, "description": toml.description(name)} for name in toml.builtin_models()]
     }
     families: dict[str, Any] = {
         "schemes": schemes,

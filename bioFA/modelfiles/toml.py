@@ -137,6 +137,15 @@ def load(model: str | Path, changes: dict[str, Any] | None = None) -> Experiment
         raise located(error, path, table, changes or {}) from None
 
 
+def description(model: str | Path) -> str:
+    """What a model file says that it describes; the experiment is not made.
+
+    Raises:
+        FileError: if the file is missing or is not TOML.
+    """
+    return str(_read_toml(find(model)).get("description", ""))
+
+
 def _is_layered(circuit: Any) -> TypeGuard[dict[str, Any]]:
     """Whether the table of a circuit is that of layers."""
     named = circuit.get("name") if isinstance(circuit, dict) else None
