@@ -34,10 +34,10 @@ class Kept(Compiled):
 
 
 def sweep(runs: int, repeats: int, say: Say) -> list[dict[str, Any]]:
-    """`linear`, seed after seed: in one Python process, with one stretch a run and with the model's own 20,
+    """`linear`, seed after seed: in one Python process, with one segment a run and with the model's own 20,
     and in a shell loop."""
     kinds = {
-        "bioFA, one stretch": lambda: _in_python(runs, {"protocol.snapshots": 1}),
+        "bioFA, one segment": lambda: _in_python(runs, {"protocol.snapshots": 1}),
         "bioFA, as the model is (20 snapshots)": lambda: _in_python(runs, {}),
         "shell loop over the binary": lambda: _in_a_shell(runs),
     }

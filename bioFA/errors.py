@@ -302,7 +302,7 @@ class TooSlow(RunError):
 
 class TimeLimit(RunError):
     """A run of a comparison was ended after its `--time-limit`.
-    The same command with a higher one goes on from its last stretch."""
+    The same command with a higher one goes on from its last segment."""
 
 
 class WrongProcessor(RunError):

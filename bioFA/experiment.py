@@ -41,11 +41,11 @@ STATIC_DT = 1e-3
 
 class Stop(Component):
     """When to end a run before its last presentation.
-    Looked at after every stretch; test data are never looked at for it.
+    Looked at after every segment; test data are never looked at for it.
 
     `measure` is the error rate or the NSE on validation data, or, as `nse`, the NSE of the
-    training presentations recorded in the last stretch. The run ends when the measure is
-    `below` a value, or when it has set no new minimum in the last `patience` stretches.
+    training presentations recorded in the last segment. The run ends when the measure is
+    `below` a value, or when it has set no new minimum in the last `patience` segments.
     """
 
     measure: Literal["validation_error", "validation_nse", "nse"] = "validation_error"
@@ -60,14 +60,14 @@ class Stop(Component):
             )
 
     def reason(self, measured: Sequence[float]) -> str | None:
-        """Why a run ends now, from the measure after each stretch so far; None where it goes on."""
+        """Why a run ends now, from the measure after each segment so far; None where it goes on."""
         if not measured:
             return None
         if self.below is not None and measured[-1] < self.below:
             return f"{self.measure} {measured[-1]:.4g} is below {self.below:g}"
         best = measured.index(min(measured))
         if self.patience is not None and len(measured) - 1 - best >= self.patience:
-            return f"{self.measure} has not fallen below {measured[best]:.4g} in {self.patience} stretches"
+            return f"{self.measure} has not fallen below {measured[best]:.4g} in {self.patience} segments"
         return None
 
 

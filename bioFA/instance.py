@@ -23,7 +23,7 @@ from bioFA.tasks import ByteTable, Data, Table
 
 Array = np.ndarray
 NOISE_BLOCK = 256
-"""Noise is drawn in blocks of this many presentations, so that any stretch can be drawn alone."""
+"""Noise is drawn in blocks of this many presentations, so that any segment can be drawn alone."""
 
 
 def stream(seed: int, purpose: str) -> np.random.Generator:
@@ -33,7 +33,7 @@ def stream(seed: int, purpose: str) -> np.random.Generator:
 
 @dataclass(frozen=True)
 class Feed:
-    """What the sources show in a stretch of presentations: `table[row]` for each presentation.
+    """What the sources show in a segment of presentations: `table[row]` for each presentation.
 
     `tables` maps a source population to a matrix `(n, size)`, or with a time axis `(n, bins, size)`, or a pathway that
     is redrawn to its weights as rows, `rows` to the row shown in each presentation; `start` is the number of the first
@@ -49,7 +49,7 @@ class Feed:
     phase: Phase | None = None
 
     def learns(self, pathway: str) -> bool:
-        """Whether a plastic pathway learns in this stretch."""
+        """Whether a plastic pathway learns in this segment."""
         return self.phase is None or self.phase.learns is None or pathway in self.phase.learns
 
     @property
@@ -58,7 +58,7 @@ class Feed:
         return 1.0 if self.phase is None else self.phase.rate
 
     def recorded(self, every: int) -> Array:
-        """The presentations of this stretch, counted from its beginning, that the run records:
+        """The presentations of this segment, counted from its beginning, that the run records:
         every so many of the whole run."""
         return np.arange(-self.start % every, self.presentations, every)
 

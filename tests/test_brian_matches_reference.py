@@ -170,7 +170,7 @@ def test_learning_off_changes_no_weight_in_either():
         assert len(segment.recording.at) == 500
 
 
-def test_two_stretches_are_one_long_stretch_bit_for_bit():
+def test_two_segments_are_one_long_segment_bit_for_bit():
     instance = draw(bioFA.load("linear").with_scheme("np"), 2)
     for runner in (Reference(instance), consumer(instance, "cpp")):
         whole = runner.segment(instance.state, instance.training(0, 700), learning=True)

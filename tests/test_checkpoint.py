@@ -25,7 +25,7 @@ from bioFA.errors import (
     WrongVersion,
 )
 from bioFA.runs import checkpoint, provenance
-from bioFA.runs.checkpoint import Run, Stretch, begin, is_unfinished, refuse_taken, reopen
+from bioFA.runs.checkpoint import Run, SegmentEnd, begin, is_unfinished, refuse_taken, reopen
 from bioFA.system import locks
 
 
@@ -34,9 +34,9 @@ def run():
     return Run(bioFA.load("linear"), 3, "numpy", "float64", "abc", {"pathways": ["x"]}, "2026-01-01", start=7)
 
 
-def stretch(stop, recorded=True):
+def segment(stop, recorded=True):
     recording = Recording(np.arange(3), {"hidden.r": np.full((3, 2), float(stop))}) if recorded else None
-    return Stretch(
+    return SegmentEnd(
         stop,
         {"a.w": np.full((2, 3), stop + 0.5), "a.v": np.arange(2.0)},
         recording,
@@ -67,17 +67,17 @@ def same(one, other):
             np.testing.assert_array_equal(array, other.recording.arrays[name])
 
 
-def begun(folder, run, *stretches):
-    """A run that began, kept some stretches, and was stopped."""
+def begun(folder, run, *segments):
+    """A run that began, kept some segments, and was stopped."""
     with begin(folder, run, {"a.w": np.zeros((2, 3))}) as kept:
-        for one in stretches:
+        for one in segments:
             kept.keep(one)
         kept.flush()
     return folder
 
 
 def test_what_is_kept_comes_back_in_its_order(tmp_path, run):
-    begun(tmp_path / "r", run, stretch(10), stretch(20, recorded=False))
+    begun(tmp_path / "r", run, segment(10), segment(20, recorded=False))
     assert is_unfinished(tmp_path / "r")
     with reopen(tmp_path / "r") as kept:
         assert kept.count == 3
@@ -86,19 +86,19 @@ def test_what_is_kept_comes_back_in_its_order(tmp_path, run):
         assert kept.folder == tmp_path / "r"
         assert kept.place == tmp_path / "r" / "checkpoint"
         assert kept.run == dataclasses.replace(run, resumed=1)
-        first, second, third = kept.stretches()
+        first, second, third = kept.segments()
         assert first.stop == 7
         assert first.recording is None
         assert first.evaluations == ()
         assert first.measured is None
-        same(second, stretch(10))
-        same(third, stretch(20, recorded=False))
-        kept.keep(stretch(30))
+        same(second, segment(10))
+        same(third, segment(20, recorded=False))
+        kept.keep(segment(30))
         kept.flush()
         assert kept.count == 4
     with reopen(tmp_path / "r") as kept:
         assert kept.run.resumed == 2
-        assert [one.stop for one in kept.stretches()] == [7, 10, 20, 30]
+        assert [one.stop for one in kept.segments()] == [7, 10, 20, 30]
     assert sorted(path.name for path in (tmp_path / "r" / "checkpoint").iterdir()) == [
         "lock",
         "run.json",
@@ -108,36 +108,36 @@ def test_what_is_kept_comes_back_in_its_order(tmp_path, run):
 
 def test_a_state_of_nothing_comes_back(tmp_path, run):
     with begin(tmp_path / "r", run, {}) as kept:
-        assert [dict(one.state) for one in kept.stretches()] == [{}]
+        assert [dict(one.state) for one in kept.segments()] == [{}]
 
 
 def test_a_run_is_new_until_something_ran(tmp_path, run):
     with begin(tmp_path / "r", run, {}) as kept:
         assert kept.is_new
         assert kept.count == 1
-        kept.keep(stretch(10))
+        kept.keep(segment(10))
         assert not kept.is_new
 
 
-def test_short_stretches_wait_a_second_and_large_ones_do_not(tmp_path, run, monkeypatch):
+def test_short_segments_wait_a_second_and_large_ones_do_not(tmp_path, run, monkeypatch):
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     with begin(tmp_path / "r", run, {}) as kept:
-        kept.keep(stretch(10))
+        kept.keep(segment(10))
         now[0] += 0.5
-        kept.keep(stretch(20))
+        kept.keep(segment(20))
         assert kept.count == 1
         now[0] += 0.5
-        kept.keep(stretch(30))
+        kept.keep(segment(30))
         assert kept.count == 4
         now[0] += 0.9
-        kept.keep(stretch(40))
+        kept.keep(segment(40))
         assert kept.count == 4
         # 14 numbers are in the one before
-        kept.keep(Stretch(50, {"x": np.zeros(checkpoint.LARGEST // 8 - 14 - 7 - 1)}))
-        kept.keep(Stretch(60, {}, Recording(np.zeros(0), {"r": np.zeros(7)})))
+        kept.keep(SegmentEnd(50, {"x": np.zeros(checkpoint.LARGEST // 8 - 14 - 7 - 1)}))
+        kept.keep(SegmentEnd(60, {}, Recording(np.zeros(0), {"r": np.zeros(7)})))
         assert kept.count == 4
-        kept.keep(Stretch(70, {"x": np.zeros(1)}))
+        kept.keep(SegmentEnd(70, {"x": np.zeros(1)}))
         assert kept.count == 8
         assert kept.is_new is False
 
@@ -145,7 +145,7 @@ def test_short_stretches_wait_a_second_and_large_ones_do_not(tmp_path, run, monk
 def test_what_waits_is_written_when_the_run_is_stopped(tmp_path, run):
     def stopped():
         with begin(tmp_path / "r", run, {}) as kept:
-            kept.keep(stretch(10))
+            kept.keep(segment(10))
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -155,7 +155,7 @@ def test_what_waits_is_written_when_the_run_is_stopped(tmp_path, run):
 
     def again():
         with reopen(tmp_path / "r") as kept:
-            kept.keep(stretch(20))
+            kept.keep(segment(20))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -169,9 +169,9 @@ def test_a_disk_that_is_full_leaves_what_was_there(tmp_path, run, monkeypatch):
 
     def stopped():
         with begin(folder, run, {}) as kept:
-            kept.keep(stretch(10))
+            kept.keep(segment(10))
             kept.flush()
-            kept.keep(stretch(20))
+            kept.keep(segment(20))
             monkeypatch.setattr(checkpoint, "sealed", full)
             kept.flush()
 
@@ -200,14 +200,14 @@ def test_a_disk_that_is_full_leaves_what_was_there(tmp_path, run, monkeypatch):
     ],
 )
 @pytest.mark.parametrize("number", [1, 2])
-def test_the_run_goes_on_from_the_last_stretch_before_a_damaged_one(tmp_path, run, number, damage):
-    folder = begun(tmp_path / "r", run, stretch(10), stretch(20))
+def test_the_run_goes_on_from_the_last_segment_before_a_damaged_one(tmp_path, run, number, damage):
+    folder = begun(tmp_path / "r", run, segment(10), segment(20))
     damage(folder / "checkpoint" / f"stretch-{number:05d}.h5")
     (folder / "checkpoint" / "stretch-00009.h5").touch()
     (folder / "checkpoint" / "scratch").mkdir()
     (folder / "checkpoint" / "scratch" / "x").touch()
     with reopen(folder) as kept:
-        assert [one.stop for one in kept.stretches()] == [7, 10, 20][:number]
+        assert [one.stop for one in kept.segments()] == [7, 10, 20][:number]
         assert sorted(path.name for path in kept.place.iterdir()) == [
             "lock",
             "run.json",
@@ -215,13 +215,13 @@ def test_the_run_goes_on_from_the_last_stretch_before_a_damaged_one(tmp_path, ru
         ]
 
 
-def test_a_stretch_that_is_damaged_while_it_is_used_is_told(tmp_path, run):
-    folder = begun(tmp_path / "r", run, stretch(10))
+def test_a_segment_that_is_damaged_while_it_is_used_is_told(tmp_path, run):
+    folder = begun(tmp_path / "r", run, segment(10))
     path = folder / "checkpoint" / "stretch-00001.h5"
     with reopen(folder) as kept:
         path.write_bytes(b"")
         with pytest.raises(DamagedFile) as refusal:
-            list(kept.stretches())
+            list(kept.segments())
     assert str(refusal.value) == f"'{path}' was damaged a moment ago. Look to the disk, then try again."
 
 
@@ -234,7 +234,7 @@ def test_a_run_whose_beginning_is_damaged_cannot_go_on(tmp_path, run):
     assert str(refusal.value) == f"'{path}' is damaged, so the run cannot go on. Remove '{folder}' and run it again."
 
 
-def test_a_stretch_that_may_not_be_read_is_not_taken_for_a_damaged_one(tmp_path, run, monkeypatch):
+def test_a_segment_that_may_not_be_read_is_not_taken_for_a_damaged_one(tmp_path, run, monkeypatch):
     folder = begun(tmp_path / "r", run)
 
     def refuse(path):
@@ -304,14 +304,14 @@ def test_a_run_that_was_taken_over_writes_and_removes_nothing_more(tmp_path, run
     monkeypatch.setattr(checkpoint, "INTERVAL", 3600.0)
     with begin(tmp_path / "r", run, {}) as kept, reopen(tmp_path / "r", force=True) as taker:
         assert taker.count == 1
-        kept.keep(stretch(10))
+        kept.keep(segment(10))
         with pytest.raises(TakenOver) as refusal:
             kept.flush()
         assert str(refusal.value) == f"another process has taken over the run in '{tmp_path / 'r'}'. It goes on there."
         kept.remove()
-        taker.keep(stretch(20))
+        taker.keep(segment(20))
         taker.flush()
-        assert [one.stop for one in taker.stretches()] == [7, 20]
+        assert [one.stop for one in taker.segments()] == [7, 20]
     with reopen(tmp_path / "r", force=True) as kept:  # nobody holds it
         assert kept.count == 2
 
@@ -392,7 +392,7 @@ def test_a_beginning_that_fails_leaves_nothing(tmp_path, run, monkeypatch):
 def test_undoing_keeps_what_others_put_there(tmp_path, run):
     with begin(tmp_path / "a" / "r", run, {}) as kept:
         (tmp_path / "a" / "other").touch()
-        kept.keep(stretch(10))
+        kept.keep(segment(10))
         kept.undo()
     assert [path.name for path in tmp_path.rglob("*")] == ["a", "other"]
 

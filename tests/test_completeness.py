@@ -1,4 +1,4 @@
-"""A stretch that is not proven complete does not count: the faults of a standalone binary, one by one."""
+"""A segment that is not proven complete does not count: the faults of a standalone binary, one by one."""
 
 import dataclasses
 import json
@@ -46,7 +46,7 @@ def replaced_binary(compiled, tmp_path, script):
     compiled.binary = dataclasses.replace(compiled.binary, folder=folder)
 
 
-def test_an_undisturbed_stretch_counts(compiled, instance):
+def test_an_undisturbed_segment_counts(compiled, instance):
     assert np.isfinite(run(compiled, instance).state["input_to_hidden.w"]).all()
 
 
@@ -92,7 +92,7 @@ def test_a_full_disk_is_refused(compiled, instance):
         signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_stretch_stopped_half_way_by_a_signal_is_refused(compiled, instance, monkeypatch):
+def test_a_segment_stopped_half_way_by_a_signal_is_refused(compiled, instance, monkeypatch):
     popen = subprocess.Popen
 
     def interrupted(*arguments, **keywords):

@@ -384,7 +384,7 @@ def test_more_training_examples_leave_weights_and_test_examples_alone():
 
 @given(start=st.integers(0, 3 * NOISE_BLOCK), length=st.integers(1, 2 * NOISE_BLOCK))
 @settings(max_examples=30, deadline=None)
-def test_the_noise_of_a_stretch_is_that_stretch_of_a_longer_draw(start, length):
+def test_the_noise_of_a_segment_is_that_segment_of_a_longer_draw(start, length):
     task = TASK.replace(examples=6 * NOISE_BLOCK)
     instance = draw(layered("np").replace(task=task), 1)
 
@@ -422,7 +422,7 @@ def test_without_shuffling_examples_come_in_their_order():
 
 @given(start=st.integers(0, 119), length=st.integers(1, 120))
 @settings(max_examples=30, deadline=None)
-def test_the_order_of_a_stretch_is_that_stretch_of_the_whole(start, length):
+def test_the_order_of_a_segment_is_that_segment_of_the_whole(start, length):
     instance = draw(layered(), 1)
     stop = min(start + length, 120)
     np.testing.assert_array_equal(instance.order(start, stop), instance.order(0, 120)[start:stop])

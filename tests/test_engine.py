@@ -103,7 +103,7 @@ def test_blocked_updates_are_the_plain_ones_but_for_rounding(decay, presentation
 
 
 @pytest.mark.compiled
-def test_blocks_stop_where_a_stretch_stops_and_do_nothing_with_learning_off():
+def test_blocks_stop_where_a_segment_stops_and_do_nothing_with_learning_off():
     instance = draw(bioFA.load("linear"), 2)
     runner = Compiled(instance, blocked=True)
     first = runner.segment(instance.state, instance.training(0, 21), learning=True)

@@ -120,7 +120,7 @@ def test_completion_scripts_are_printed_and_other_shells_refused():
     assert "Did you mean 'bash'?" in biofa("completion", "bsh").stderr
 
 
-def test_watch_writes_a_line_for_every_stretch(tmp_path):
+def test_watch_writes_a_line_for_every_segment(tmp_path):
     outcome = biofa(
         "run",
         "linear",

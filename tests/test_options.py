@@ -332,7 +332,7 @@ def test_cpp_and_numpy_agree_on_every_way_to_learn(scheme, learning):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_a_batch_goes_on_over_the_end_of_a_stretch(backend):
+def test_a_batch_goes_on_over_the_end_of_a_segment(backend):
     from bioFA.runs.simulation import consumer
 
     instance = draw(changed(batch=5, step=0.01), 1)

@@ -1,4 +1,4 @@
-"""The proof that a stretch is complete, held to programs that only pretend: scripts in place of the compiled one."""
+"""The proof that a segment is complete, held to programs that only pretend: scripts in place of the compiled one."""
 
 import re
 import shutil
@@ -89,7 +89,7 @@ def test_a_program_for_another_processor_leaves_the_cache(program, results):
     assert not (program.binary.folder / "entry.json").exists()
 
 
-def test_a_stretch_that_reached_its_end_with_its_parameters_is_proven(program, results):
+def test_a_segment_that_reached_its_end_with_its_parameters_is_proven(program, results):
     (results / "done.txt").write_text("finished 20\n")
     np.array([0.1]).tofile(results / "rate_file")
     program._prove(results, FEED, {"rate": 0.1, "unknown": 7.0})
@@ -98,7 +98,7 @@ def test_a_stretch_that_reached_its_end_with_its_parameters_is_proven(program, r
 @pytest.mark.parametrize(
     "done", [None, "", "finished", "finished 19", "finished 21", "stopped 20", "finished 20 20", "20 finished"]
 )
-def test_a_stretch_that_did_not_reach_its_end_is_refused(program, results, done):
+def test_a_segment_that_did_not_reach_its_end_is_refused(program, results, done):
     if done is not None:
         (results / "done.txt").write_text(done)
     with pytest.raises(IncompleteRun) as refusal:

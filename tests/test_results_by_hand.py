@@ -140,7 +140,7 @@ def test_the_tanh_teacher_is_not_linear():
 
 
 def test_measuring_never_learns(monkeypatch):
-    """Learning is on in training stretches only, and only validation data are looked at before the end;
+    """Learning is on in training segments only, and only validation data are looked at before the end;
     last comes the diagnosis."""
     asked = []
     segment = Reference.segment

@@ -36,7 +36,7 @@ LONG = ("linear", "--set", "protocol.epochs=100", "--set", "protocol.snapshots=4
 
 
 @pytest.fixture(autouse=True)
-def _every_stretch_is_written_at_once(monkeypatch):
+def _every_segment_is_written_at_once(monkeypatch):
     monkeypatch.setattr(checkpoint, "INTERVAL", 0.0)
 
 
@@ -46,21 +46,21 @@ def small(scheme="np", **changes):
     )
 
 
-def stopper(stretches):
-    """A progress report that stops the run, as Ctrl-C would, after so many stretches."""
+def stopper(segments):
+    """A progress report that stops the run, as Ctrl-C would, after so many segments."""
 
     def report(done, total, latest):
-        nonlocal stretches
-        stretches -= 1
-        if stretches == 0:
+        nonlocal segments
+        segments -= 1
+        if segments == 0:
             raise KeyboardInterrupt
 
     return report
 
 
-def stopped(experiment, folder, stretches=2, **keywords):
+def stopped(experiment, folder, segments=2, **keywords):
     with pytest.raises(KeyboardInterrupt):
-        bioFA.simulate(experiment, seed=3, backend="numpy", progress=stopper(stretches), folder=folder, **keywords)
+        bioFA.simulate(experiment, seed=3, backend="numpy", progress=stopper(segments), folder=folder, **keywords)
     return folder
 
 
@@ -88,16 +88,16 @@ def same(first, second):
     )
 
 
-@pytest.mark.parametrize("stretches", [1, 2, 3, 4])
+@pytest.mark.parametrize("segments", [1, 2, 3, 4])
 @pytest.mark.parametrize("scheme", ["fa", "np"])
-def test_a_stopped_run_goes_on_to_the_same_result(tmp_path, scheme, stretches):
+def test_a_stopped_run_goes_on_to_the_same_result(tmp_path, scheme, segments):
     whole = bioFA.simulate(small(scheme), seed=3, backend="numpy")
-    stopped(small(scheme), tmp_path / "run", stretches)
+    stopped(small(scheme), tmp_path / "run", segments)
     reports = []
     result = bioFA.resume(tmp_path / "run", progress=lambda done, total, latest: reports.append(done))
     assert same(result, whole)
     assert same(load_result(tmp_path / "run" / RESULT), whole)
-    assert reports == [15 * (k + 1) for k in range(stretches, 4)], "only what was missing is run"
+    assert reports == [15 * (k + 1) for k in range(segments, 4)], "only what was missing is run"
     assert result.provenance["resumed"] == 1
     assert os.listdir(tmp_path / "run") == [RESULT]
 
@@ -133,7 +133,7 @@ def test_a_run_in_a_folder_is_the_run_without_one(tmp_path):
     )
 
 
-def test_short_stretches_wait_for_each_other_but_not_when_the_run_is_stopped(tmp_path, monkeypatch):
+def test_short_segments_wait_for_each_other_but_not_when_the_run_is_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "INTERVAL", 3600.0)
     seen = []
 
@@ -152,21 +152,21 @@ def test_short_stretches_wait_for_each_other_but_not_when_the_run_is_stopped(tmp
     assert seen == [5], "what has grown large is not kept waiting"
 
 
-def test_memory_and_disk_do_not_hold_a_stretch_twice(tmp_path):
+def test_memory_and_disk_do_not_hold_a_segment_twice(tmp_path):
     stopped(small("fa"), tmp_path, 3)
     sizes = [path.stat().st_size for path in sorted((tmp_path / FOLDER).glob("*.h5"))]
-    assert max(sizes[1:]) < 1.2 * min(sizes[1:]), "each file holds its own stretch only"
+    assert max(sizes[1:]) < 1.2 * min(sizes[1:]), "each file holds its own segment only"
 
 
 # what goes wrong while a checkpoint is written
 
 REPLACED = {
-    1: "stretch 0",
+    1: "segment 0",
     2: "run.json",
-    3: "stretch 1",
-    4: "stretch 2",
-    5: "stretch 3",
-    6: "stretch 4",
+    3: "segment 1",
+    4: "segment 2",
+    5: "segment 3",
+    6: "segment 4",
     7: "the result",
 }
 
@@ -206,9 +206,9 @@ def dies(folder, number, moment):
 @pytest.mark.parametrize("number", REPLACED, ids=REPLACED.get)
 def test_death_during_a_checkpoint_leaves_the_old_state_or_the_new_never_one_between(tmp_path, number, moment):
     dies(tmp_path, number, moment)
-    kept = [checkpoint._read_stretch(path) for path in sorted((tmp_path / FOLDER).glob("stretch-*.h5"))]
+    kept = [checkpoint._read_segment(path) for path in sorted((tmp_path / FOLDER).glob("stretch-*.h5"))]
     if number > 2:
-        whole = [stretch.stop for stretch in kept if stretch is not None]
+        whole = [segment.stop for segment in kept if segment is not None]
         done = min(number - 2, 5) - (moment != "after" and number < 7)
         assert whole == [0, 15, 30, 45, 60][: done + 1 if number < 7 else 5]
     if (number, moment) in ((2, "half"), (7, "half")):  # only a disk that lies about having written does this
@@ -247,7 +247,7 @@ def damage_removed(path):
 
 @pytest.mark.parametrize("damage", [damage_truncated, damage_one_bit, damage_emptied, damage_removed])
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_a_damaged_stretch_is_run_again(tmp_path, number, damage):
+def test_a_damaged_segment_is_run_again(tmp_path, number, damage):
     stopped(small(), tmp_path, 3)
     damage(tmp_path / FOLDER / f"stretch-{number:05d}.h5")
     reports = []
@@ -273,15 +273,15 @@ def test_a_run_whose_seed_was_changed_by_a_failing_disk_is_refused(tmp_path):
 
 
 def test_a_full_disk_stops_the_run_and_leaves_it_resumable(tmp_path, monkeypatch):
-    real = checkpoint._write_stretch
+    real = checkpoint._write_segment
 
-    def full(path, stretch):
-        if stretch.stop == 45:
+    def full(path, segment):
+        if segment.stop == 45:
             path.write_bytes(b"half")
             raise OSError(28, "No space left on device")
-        real(path, stretch)
+        real(path, segment)
 
-    monkeypatch.setattr(checkpoint, "_write_stretch", full)
+    monkeypatch.setattr(checkpoint, "_write_segment", full)
     with pytest.raises(FileError, match=r"No space left.*biofa resume"):
         bioFA.simulate(small(), seed=3, backend="numpy", folder=tmp_path)
     monkeypatch.undo()
@@ -409,9 +409,9 @@ def wait_for(what, seconds=120.0):
         time.sleep(0.002)
 
 
-def begun(folder, stretches=1):
+def begun(folder, segments=1):
     return (
-        lambda: (folder / FOLDER / f"stretch-{stretches:05d}.h5").exists() and (folder / FOLDER / "run.json").exists()
+        lambda: (folder / FOLDER / f"stretch-{segments:05d}.h5").exists() and (folder / FOLDER / "run.json").exists()
     )
 
 
@@ -548,7 +548,7 @@ def drill(place, arguments, whole, kills):
         outcome = biofa("resume", str(folder), "--json")
         assert outcome.exit_code == 0, outcome.output
         identical += same(load_result(folder / RESULT), expected)
-    print(f"{identical}/{killed} bit-identical after kill -9; stretches kept when killed: {resumed_at}")
+    print(f"{identical}/{killed} bit-identical after kill -9; segments kept when killed: {resumed_at}")
     assert identical == killed == kills
     assert len(set(resumed_at)) > kills / 4
 
@@ -911,7 +911,7 @@ def test_only_what_is_asked_for_is_recorded(backend):
 
 
 @pytest.mark.compiled
-def test_noise_of_a_past_stretch_is_not_kept():
+def test_noise_of_a_past_segment_is_not_kept():
     from bioFA.runs.simulation import consumer
 
     instance = bioFA.draw(small(protocol__epochs=9), 1)

@@ -53,7 +53,7 @@ SUFFIXES = (".png", ".pdf", ".svg")
 )
 @click.option("--out", metavar="DIR", help="Folder for the result.  [default: results/MODEL_SCHEME_seedN]")
 @click.option(
-    "--watch", is_flag=True, help="Write a line with the current measures for every stretch, in place of the bar."
+    "--watch", is_flag=True, help="Write a line with the current measures for every segment, in place of the bar."
 )
 @figures_option
 @json_option

@@ -1,4 +1,4 @@
-"""What a consumer hands back from a stretch of presentations: the state, and what was recorded."""
+"""What a consumer hands back from a segment of presentations: the state, and what was recorded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Segment:
-    """The end of a stretch: the whole state, what was recorded on the way, and, where asked for, every spike and step.
+    """The end of a segment: the whole state, what was recorded on the way, and, where asked for, every spike and step.
 
     `rasters[population]` `(presentations, steps, size)` is 1 where a neuron spiked, else 0;
     `courses["hidden.v"]`, of the same shape, are the values of a variable in every step; `extremes["hidden.v"]`
@@ -75,5 +75,5 @@ class Consumer(Protocol):
         only: tuple[str, ...] | None = None,
         rasters: bool = False,
     ) -> Segment:
-        """Run a stretch of presentations from a state; see `Reference.segment`."""
+        """Run a segment of presentations from a state; see `Reference.segment`."""
         ...

@@ -74,7 +74,7 @@ class Reference:
         extremes: bool = False,
         whole: bool = False,
     ) -> Segment:
-        """Run a stretch of presentations.
+        """Run a segment of presentations.
 
         Args:
             state: `pathway.w` and `population.<state variable>` at the beginning.

@@ -43,7 +43,7 @@ def watched(network: Network) -> tuple[Node, ...]:
 
 
 def activity(segment: Segment) -> Activity | None:
-    """The activity in a stretch of which spikes and courses were kept; None where nobody can spike."""
+    """The activity in a segment of which spikes and courses were kept; None where nobody can spike."""
     if not segment.rasters:
         return None
     trains = {name: raster.reshape(-1, raster.shape[-1]) for name, raster in segment.rasters.items()}

@@ -1,14 +1,14 @@
-"""A run in a folder, kept stretch by stretch, so that it can go on after whatever stopped it.
+"""A run in a folder, kept segment by segment, so that it can go on after whatever stopped it.
 
     DIR/checkpoint/lock               held by the process that runs here
     DIR/checkpoint/run.json           what is run: experiment, seed, backend, precision
     DIR/checkpoint/stretch-00000.h5   the state before the first presentation
-    DIR/checkpoint/stretch-00001.h5   the state after the first stretch, and what was recorded in it
+    DIR/checkpoint/stretch-00001.h5   the state after the first segment, and what was recorded in it
     DIR/result.h5                     written when the run has ended; then the checkpoint folder goes
 
 Each file is written aside, flushed and renamed, and carries a checksum: what a kill, a full disk
-or a decaying one damaged is recognised, and the run goes on from the last stretch before it.
-Short stretches are written together, once a second (INTERVAL), so that keeping them costs little.
+or a decaying one damaged is recognised, and the run goes on from the last segment before it.
+Short segments are written together, once a second (INTERVAL), so that keeping them costs little.
 Since every random stream belongs to the seed and a presentation, never to a process, a run that
 went on gives the same numbers, bit for bit, as one that was not stopped.
 """
@@ -56,7 +56,7 @@ Array = np.ndarray
 FORMAT = 1
 FOLDER, LOCK, RUN = "checkpoint", "lock", "run.json"
 INTERVAL, LARGEST = 1.0, 16 * 1024**2
-"""A stretch waits to be written for at most so many seconds, while those that wait have at most so many bytes."""
+"""A segment waits to be written for at most so many seconds, while those that wait have at most so many bytes."""
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,11 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """The end of one stretch of presentations: the whole state, and what was recorded and measured on the way.
+class SegmentEnd:
+    """The end of one segment of presentations: the whole state, and what was recorded and measured on the way.
 
     `evaluations` are the result's rows; `measured` is what an early stop looks at, `seconds`
-    what the stretch took, `engine` what ran it.
+    what the segment took, `engine` what ran it.
     """
 
     stop: int
@@ -94,7 +94,7 @@ class Stretch:
 
 
 class Checkpoint:
-    """The stretches of a run in a folder. Made by `begin` and `reopen`, which hold the folder's lock."""
+    """The segments of a run in a folder. Made by `begin` and `reopen`, which hold the folder's lock."""
 
     def __init__(
         self, folder: Path, run: Run, count: int, lock: Held, made: list[Path] | None = None, resumed: bool = False
@@ -105,7 +105,7 @@ class Checkpoint:
         self.count = count
         self.resumed = resumed
         self._made = made or []
-        self._waiting: list[Stretch] = []
+        self._waiting: list[SegmentEnd] = []
         self._written = time.monotonic()
 
     @property
@@ -113,23 +113,23 @@ class Checkpoint:
         """The checkpoint folder, which also holds what passes through files during the run."""
         return self.folder / FOLDER
 
-    def stretches(self) -> Iterator[Stretch]:
-        """The whole stretches, from the state before the first presentation on, one at a time."""
+    def segments(self) -> Iterator[SegmentEnd]:
+        """The whole segments, from the state before the first presentation on, one at a time."""
         for number in range(self.count):
-            stretch = _read_stretch(_path(self.place, number))
-            if stretch is None:
+            segment = _read_segment(_path(self.place, number))
+            if segment is None:
                 raise DamagedFile(
                     f"'{_path(self.place, number)}' was damaged a moment ago. Look to the disk, then try again."
                 )
-            yield stretch
+            yield segment
 
-    def keep(self, stretch: Stretch) -> None:
-        """Keep one more stretch: on disk when this returns, or within INTERVAL.
+    def keep(self, segment: SegmentEnd) -> None:
+        """Keep one more segment: on disk when this returns, or within INTERVAL.
 
         Raises:
             FileError: if it cannot be written; all earlier ones are still there.
         """
-        self._waiting.append(stretch)
+        self._waiting.append(segment)
         if time.monotonic() - self._written >= INTERVAL or sum(map(_size, self._waiting)) >= LARGEST:
             self.flush()
 
@@ -143,7 +143,7 @@ class Checkpoint:
         try:
             while self._waiting:
                 with written_whole(_path(self.place, self.count)) as partial:
-                    _write_stretch(partial, self._waiting[0])
+                    _write_segment(partial, self._waiting[0])
                 del self._waiting[0]
                 self.count += 1
         except OSError as error:
@@ -208,7 +208,7 @@ def begin(folder: Path, run: Run, state: Mapping[str, Array]) -> Iterator[Checkp
         checkpoint = Checkpoint(folder, run, 0, held, made)
         try:
             _clean(folder, 0)
-            checkpoint.keep(Stretch(run.start, state))
+            checkpoint.keep(SegmentEnd(run.start, state))
             checkpoint.flush()
             _write_run(folder, run)
             for place in (folder, *folder.parents)[: len(made) + 1]:
@@ -222,7 +222,7 @@ def begin(folder: Path, run: Run, state: Mapping[str, Array]) -> Iterator[Checkp
 
 @contextmanager
 def reopen(folder: Path, force: bool = False) -> Iterator[Checkpoint]:
-    """Take up an unfinished run where its last whole stretch ended; hold its lock meanwhile.
+    """Take up an unfinished run where its last whole segment ended; hold its lock meanwhile.
 
     With `force`, also one that another process seems to run: whether it lives or not,
     it can write nothing there any more.
@@ -242,7 +242,7 @@ def reopen(folder: Path, force: bool = False) -> Iterator[Checkpoint]:
         if not is_unfinished(folder):
             raise AlreadyFinished(f"the run in '{folder}' has just been finished by another process.")
         run = _read_run(folder)
-        count = next(number for number in range(10**6) if _read_stretch(_path(folder / FOLDER, number)) is None)
+        count = next(number for number in range(10**6) if _read_segment(_path(folder / FOLDER, number)) is None)
         if count == 0:
             raise DamagedFile(
                 f"'{_path(folder / FOLDER, 0)}' is damaged, so the run cannot go on. Remove '{folder}' and run it"
@@ -291,9 +291,9 @@ def _flushed(checkpoint: Checkpoint) -> Iterator[None]:
         raise
 
 
-def _size(stretch: Stretch) -> int:
-    recorded = stretch.recording.arrays.values() if stretch.recording is not None else ()
-    return sum(array.nbytes for array in (*stretch.state.values(), *recorded))
+def _size(segment: SegmentEnd) -> int:
+    recorded = segment.recording.arrays.values() if segment.recording is not None else ()
+    return sum(array.nbytes for array in (*segment.state.values(), *recorded))
 
 
 def _path(place: Path, number: int) -> Path:
@@ -301,7 +301,7 @@ def _path(place: Path, number: int) -> Path:
 
 
 def _clean(folder: Path, count: int) -> None:
-    """Remove what killed processes left: half-written files, passing files, and stretches after a damaged one."""
+    """Remove what killed processes left: half-written files, passing files, and segments after a damaged one."""
     remove_partial(folder)
     remove_partial(folder / FOLDER)
     whole = {_path(folder / FOLDER, number) for number in range(count)}
@@ -339,27 +339,27 @@ def _read_run(folder: Path) -> Run:
     return run
 
 
-def _write_stretch(path: Path, stretch: Stretch) -> None:
+def _write_segment(path: Path, segment: SegmentEnd) -> None:
     with sealed(path) as file:
         kept = {
-            "stop": stretch.stop,
-            "measured": stretch.measured,
-            "seconds": stretch.seconds,
-            "evaluations": stretch.evaluations,
-            "engine": stretch.engine,
-            "records": stretch.recording is not None,
+            "stop": segment.stop,
+            "measured": segment.measured,
+            "seconds": segment.seconds,
+            "evaluations": segment.evaluations,
+            "engine": segment.engine,
+            "records": segment.recording is not None,
         }
         file.attrs["stretch"] = json.dumps(kept)
-        for name, array in stretch.state.items():
+        for name, array in segment.state.items():
             file.create_dataset(f"state/{name}", data=array)
-        if stretch.recording is not None:
-            file.create_dataset("recording/at", data=stretch.recording.at)
-            for name, array in stretch.recording.arrays.items():
+        if segment.recording is not None:
+            file.create_dataset("recording/at", data=segment.recording.at)
+            for name, array in segment.recording.arrays.items():
                 file.create_dataset(f"recording/{name}", data=array)
 
 
-def _read_stretch(path: Path) -> Stretch | None:
-    """One stretch, or None where its file is missing or not exactly what was written."""
+def _read_segment(path: Path) -> SegmentEnd | None:
+    """One segment, or None where its file is missing or not exactly what was written."""
     try:
         if not is_whole(path):
             return None
@@ -374,4 +374,4 @@ def _read_stretch(path: Path) -> Stretch | None:
         if kept.pop("records"):
             arrays = {name: array[()] for name, array in file["recording"].items()}
             recording = Recording(arrays.pop("at"), arrays)
-        return Stretch(state=state, recording=recording, **(kept | {"evaluations": tuple(kept["evaluations"])}))
+        return SegmentEnd(state=state, recording=recording, **(kept | {"evaluations": tuple(kept["evaluations"])}))

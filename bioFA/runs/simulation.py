@@ -1,6 +1,6 @@
-"""Run an experiment: draw the instance, run it stretch by stretch, measure, and hand back a result.
+"""Run an experiment: draw the instance, run it segment by segment, measure, and hand back a result.
 
-In a folder, every stretch is kept as it ends (`checkpoint.py`), and `resume` goes on from there.
+In a folder, every segment is kept as it ends (`checkpoint.py`), and `resume` goes on from there.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from bioFA.errors import (
 from bioFA.experiment import Experiment
 from bioFA.instance import Instance, draw
 from bioFA.runs import checkpoint, provenance
-from bioFA.runs.checkpoint import Checkpoint, Run, Stretch
+from bioFA.runs.checkpoint import Checkpoint, Run, SegmentEnd
 from bioFA.runs.diagnosis import diagnose, gather
 from bioFA.runs.result import RESULT, Result, load_result, read_weights
 from bioFA.runs.trained import Trained, load_trained, sha256
@@ -106,10 +106,10 @@ def simulate(
         experiment: the description; `bioFA.load("digits")` gives a built-in one.
         seed: the one integer that makes the instance.
         backend: `cpp` or `numpy`.
-        progress: called after every stretch of presentations.
+        progress: called after every segment of presentations.
         precision: `float64`, or `float32` (C++ only) for half the memory and more speed.
         weights: a result file; pathways of the same name start from its weights, all else starts anew.
-        folder: where to write `result.h5`. The run is kept there stretch by stretch, and `resume` goes on with it if it
+        folder: where to write `result.h5`. The run is kept there segment by segment, and `resume` goes on with it if it
             is stopped.
         finish: called with the result when it is written to `folder`, before the run counts as finished, such as to
             draw figures.
@@ -175,7 +175,7 @@ def simulate(
 def resume(
     folder: str | Path, progress: Progress | None = None, finish: Finish | None = None, force: bool = False
 ) -> Result:
-    """Go on with a run that was stopped, from its last whole stretch; the result is that of a run that was not.
+    """Go on with a run that was stopped, from its last whole segment; the result is that of a run that was not.
 
     Args:
         folder: where the run is.
@@ -231,20 +231,20 @@ def _finished(result: Result, kept: Checkpoint, finish: Finish | None) -> Result
 
 
 def _run(instance: Instance, run: Run, progress: Progress | None, kept: Checkpoint | None = None) -> Result:
-    """Stretch by stretch to the end: those that are kept are read, the others are run and kept."""
+    """Segment by segment to the end: those that are kept are read, the others are run and kept."""
     began = time.perf_counter()
     course = _Course(instance, run.start)
-    for stretch in kept.stretches() if kept is not None else (Stretch(run.start, instance.state),):
-        course.add(stretch)
+    for segment in kept.segments() if kept is not None else (SegmentEnd(run.start, instance.state),):
+        course.add(segment)
     known = course.seconds
     runner = consumer(instance, run.backend, run.precision, kept.place if kept is not None else None)
     while not course.ended:
-        stretch = _next_stretch(course, instance, runner)
-        course.add(stretch)
+        segment = _next_segment(course, instance, runner)
+        course.add(segment)
         if kept is not None:
-            kept.keep(stretch)
+            kept.keep(segment)
         if progress is not None:
-            progress(course.stop, course.total, _latest(stretch, course.nse))
+            progress(course.stop, course.total, _latest(segment, course.nse))
     timing = {"codegen_s": 0.0, "compile_s": 0.0, "cached": False} | runner.timing
     timing |= {"run_s": course.seconds, "total_s": time.perf_counter() - began + known}
     record = provenance.collect(run.experiment, run.started) | {"engine": runner.engine, "resumed": run.resumed}
@@ -267,7 +267,7 @@ def _run(instance: Instance, run: Run, progress: Progress | None, kept: Checkpoi
     )
 
 
-def _next_stretch(course: _Course, instance: Instance, runner: Consumer) -> Stretch:
+def _next_segment(course: _Course, instance: Instance, runner: Consumer) -> SegmentEnd:
     """Learn up to the next point, then measure with learning off."""
     began = time.perf_counter()
     start, stop = course.next()
@@ -286,11 +286,11 @@ def _next_stretch(course: _Course, instance: Instance, runner: Consumer) -> Stre
         }[rule.measure]
     if course.reason_after(measured) is not None or stop == course.total:
         rows += evaluate(instance, runner, segment.state, stop, "test")
-    return Stretch(stop, segment.state, recording, tuple(rows), measured, time.perf_counter() - began, runner.engine)
+    return SegmentEnd(stop, segment.state, recording, tuple(rows), measured, time.perf_counter() - began, runner.engine)
 
 
 class _Course:
-    """A run up to some stretch: everything that its result will hold, each array at its place once."""
+    """A run up to some segment: everything that its result will hold, each array at its place once."""
 
     def __init__(self, instance: Instance, start: int):
         self.instance = instance
@@ -335,7 +335,7 @@ class _Course:
         return None if rule is None else rule.reason([*self.measured, *([] if measured is None else [measured])])
 
     def next(self) -> tuple[int, int]:
-        """The presentations from which and to which the next stretch goes."""
+        """The presentations from which and to which the next segment goes."""
         return self.stop, self.points[self.place + 1]
 
     def targets(self, at: Array) -> Array:
@@ -355,30 +355,30 @@ class _Course:
         )
         return float(error.mean() / everything)
 
-    def add(self, stretch: Stretch) -> None:
-        """Take in one more stretch, the first being the state before the first presentation."""
+    def add(self, segment: SegmentEnd) -> None:
+        """Take in one more segment, the first being the state before the first presentation."""
         self.place += 1
-        if stretch.stop != self.stop:
+        if segment.stop != self.stop:
             raise DamagedFile(
-                f"a kept stretch ends at presentation {stretch.stop}, where one to {self.stop} is due: it is of another"
+                f"a kept segment ends at presentation {segment.stop}, where one to {self.stop} is due: it is of another"
                 " run."
             )
-        self.state = stretch.state
-        self.seconds += stretch.seconds
-        self.evaluations += stretch.evaluations
-        if stretch.measured is not None:
-            self.measured.append(stretch.measured)
+        self.state = segment.state
+        self.seconds += segment.seconds
+        self.evaluations += segment.evaluations
+        if segment.measured is not None:
+            self.measured.append(segment.measured)
         for pathway in self.instance.network.owners():
             name = f"{pathway.name}.w"
-            if name in stretch.state:
-                _put(self.snapshots, name, stretch.state[name], len(self.points), self.place)
-        if stretch.recording is not None:
-            self.nse = self.training_nse(stretch.recording) if len(stretch.recording.at) else self.nse
-            if stretch.engine not in self.engines:
-                self.engines.append(stretch.engine)
-            after = self.recorded + len(stretch.recording.at)
-            self.at[self.recorded : after] = stretch.recording.at
-            for name, array in stretch.recording.arrays.items():
+            if name in segment.state:
+                _put(self.snapshots, name, segment.state[name], len(self.points), self.place)
+        if segment.recording is not None:
+            self.nse = self.training_nse(segment.recording) if len(segment.recording.at) else self.nse
+            if segment.engine not in self.engines:
+                self.engines.append(segment.engine)
+            after = self.recorded + len(segment.recording.at)
+            self.at[self.recorded : after] = segment.recording.at
+            for name, array in segment.recording.arrays.items():
                 _put(self.arrays, name, array, len(self.at), slice(self.recorded, after))
             self.recorded = after
 
@@ -409,7 +409,7 @@ def _put(arrays: dict[str, Array], name: str, values: Array, length: int, place:
 
 
 def snapshot_points(presentations: int, snapshots: int, ends: Sequence[int] = (), start: int = 0) -> list[int]:
-    """Where stretches begin and end: `start`, then at most `snapshots` further points, the last the end,
+    """Where segments begin and end: `start`, then at most `snapshots` further points, the last the end,
     and the ends of phases."""
     snapshots = min(snapshots, presentations - start)
     points = {start + round((presentations - start) * k / snapshots) for k in range(1, snapshots + 1)}
@@ -489,8 +489,8 @@ def evaluate(
     ]
 
 
-def _latest(stretch: Stretch, training_nse: float) -> dict[str, float]:
-    """What progress shows: the latest error rate, or the NSE of the last stretch over the power of all targets."""
-    if stretch.evaluations and stretch.evaluations[-1]["error"] is not None:
-        return {f"{stretch.evaluations[-1]['split']} error": stretch.evaluations[-1]["error"]}
+def _latest(segment: SegmentEnd, training_nse: float) -> dict[str, float]:
+    """What progress shows: the latest error rate, or the NSE of the last segment over the power of all targets."""
+    if segment.evaluations and segment.evaluations[-1]["error"] is not None:
+        return {f"{segment.evaluations[-1]['split']} error": segment.evaluations[-1]["error"]}
     return {"NSE": training_nse}

@@ -7,7 +7,7 @@ anew for every presentation, to each weight (and bias) that enters a hidden laye
 compares the two losses and broadcasts R. The output layer learns from its own error, as in every
 scheme. L is half the squared error; see node perturbation. Shapes: Xi_l as W_l.
 
-The noise has a number for every synapse and presentation, which are drawn before a stretch begins:
+The noise has a number for every synapse and presentation, which are drawn before a segment begins:
 a network of 7,400 synapses takes 64 MB for 1,077 presentations.
 
 Source: Jabri & Flower (1992), IEEE Trans. Neural Networks 3:154; Cauwenberghs (1993), NIPS 5:244;

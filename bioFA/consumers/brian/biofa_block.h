@@ -38,10 +38,10 @@ struct Block {
     real dot[K][K];
 
     // the drive of one step, added to the port or put in its place
-    void transmit(const Stretch& stretch, int64_t step, const char* source, const real* __restrict w, int pre, int post,
+    void transmit(const Segment& segment, int64_t step, const char* source, const real* __restrict w, int pre, int post,
                   real* __restrict port, bool accumulate) {
         const int place = static_cast<int>(step % K);
-        if (place == 0) begin(stretch, step, source, w, pre, post);
+        if (place == 0) begin(segment, step, source, w, pre, post);
         const real* __restrict now = &drive[static_cast<size_t>(place) * n_post];
         if (accumulate) for (int i = 0; i < n_post; i++) port[i] += scale * now[i];
         else            for (int i = 0; i < n_post; i++) port[i] = scale * now[i];
@@ -61,9 +61,9 @@ struct Block {
         return &update[static_cast<size_t>(filled++) * n_post];
     }
 
-    // put the block's updates into the weights, at its end or at the end of the stretch
-    void finish(const Stretch& stretch, int64_t step, real* __restrict w) {
-        if (filled == 0 || (step % K != K - 1 && !stretch.last(step))) return;
+    // put the block's updates into the weights, at its end or at the end of the segment
+    void finish(const Segment& segment, int64_t step, real* __restrict w) {
+        if (filled == 0 || (step % K != K - 1 && !segment.last(step))) return;
         std::fill(update.begin() + static_cast<size_t>(filled) * n_post, update.end(), real(0));
         for (int k = 0; k < K; k++)
             for (int i = 0; i < n_post; i++) turned[static_cast<size_t>(i) * K + k] = update[static_cast<size_t>(k) * n_post + i];
@@ -76,7 +76,7 @@ struct Block {
     }
 
 private:
-    void begin(const Stretch& stretch, int64_t step, const char* source, const real* __restrict w, int pre, int post) {
+    void begin(const Segment& segment, int64_t step, const char* source, const real* __restrict w, int pre, int post) {
         n_pre = pre;
         n_post = post;
         filled = 0;
@@ -86,8 +86,8 @@ private:
         drive.resize(static_cast<size_t>(K) * n_post);
         update.resize(static_cast<size_t>(K) * n_post);
         turned.resize(static_cast<size_t>(K) * n_post);
-        for (int k = 0; k < K && step + k < stretch.presentations; k++)
-            stretch.show_row(source, step + k, &x[static_cast<size_t>(k) * n_pre], n_pre);
+        for (int k = 0; k < K && step + k < segment.presentations; k++)
+            segment.show_row(source, step + k, &x[static_cast<size_t>(k) * n_pre], n_pre);
         for (int k = 0; k < K; k++)
             for (int m = 0; m < k; m++) {
                 const real *__restrict a = &x[static_cast<size_t>(m) * n_pre], *__restrict b = &x[static_cast<size_t>(k) * n_pre];

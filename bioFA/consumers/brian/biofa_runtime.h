@@ -1,10 +1,10 @@
-// What a compiled bioFA program needs at run time: the plan of one stretch of presentations.
+// What a compiled bioFA program needs at run time: the plan of one segment of presentations.
 //
 // The plan is a text file in the results folder. It names the tables and rows that the sources
 // show (memory-mapped, so data are never copied; numbers, or bytes that stand for 256 levels) and
 // says how many presentations to run, how many steps each lasts, from which step learning is on,
 // which pathways do not learn, into how many bins a presentation is divided, and what to record. Everything that can go wrong ends the program with a message and a non-zero
-// exit code; a stretch that ended well leaves "done.txt" behind. The program ends with its parent.
+// exit code; a segment that ended well leaves "done.txt" behind. The program ends with its parent.
 #ifndef BIOFA_RUNTIME_H
 #define BIOFA_RUNTIME_H
 
@@ -65,7 +65,7 @@ inline void end_with(long parent) {
     if (::kill(static_cast<pid_t>(parent), 0) != 0 && errno == ESRCH) fail("the process that started this one is gone");
 }
 
-struct Stretch {
+struct Segment {
     std::string folder;
     int64_t presentations = 0, steps = 1, shown = 1, onset = 0, first = 0, every = 1, learning = 0, rasters = 0;
     std::map<std::string, Source> sources;
@@ -190,12 +190,12 @@ struct Stretch {
     }
 };
 
-inline Stretch& stretch() {
-    static Stretch one;
+inline Segment& segment() {
+    static Segment one;
     return one;
 }
 
-// All steps of the stretch, in place of the simulator's own loop, which looks up clocks in sets
+// All steps of the segment, in place of the simulator's own loop, which looks up clocks in sets
 // and reads the processor's time in every step: for small networks that costs more than the
 // network does. The simulator's loop then finds nothing left to do.
 template <class Network, class Clock>
@@ -203,7 +203,7 @@ void run(Network& network, Clock& clock) {
     std::vector<void (*)()> objects;
     for (const auto& object : network.objects)
         if (object.second) objects.push_back(object.second);
-    Stretch& now = stretch();
+    Segment& now = segment();
     for (int64_t left = now.presentations * now.steps; left > 0; left--) {
         for (const auto object : objects) object();
         clock.tick();

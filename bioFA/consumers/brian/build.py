@@ -48,11 +48,11 @@ def generate(program: Program, folder: Path) -> None:
     how = _Steps(program, groups, pathways).place()
     network = brian2.Network(*groups.values(), *(pathway.group for pathway in pathways.values()))
     device = brian2.get_device()
-    device.insert_code("before_start", "biofa::stretch().begin(brian::results_dir);")
+    device.insert_code("before_start", "biofa::segment().begin(brian::results_dir);")
     device.apply_run_args()  # the parameters of the command line, before the steps are run
     device.insert_code("before_network_run", adapter.own_loop(network, clock))
     network.run(program.dt * brian2.second, namespace={})
-    device.insert_code("after_end", "biofa::stretch().end();")
+    device.insert_code("after_end", "biofa::segment().end();")
     folder.mkdir(parents=True, exist_ok=True)
     for header in Path(__file__).parent.glob("*.h"):
         shutil.copy(header, folder)

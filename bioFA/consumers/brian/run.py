@@ -1,7 +1,7 @@
-"""Run a compiled program: one process a stretch, the whole state in and out, every stretch proven.
+"""Run a compiled program: one process a segment, the whole state in and out, every segment proven.
 
 A Brian2 standalone binary exits with 0 when it could not read a parameter, could not write a
-result, or was stopped half way. So a stretch counts only if all of this holds: exit code 0,
+result, or was stopped half way. So a segment counts only if all of this holds: exit code 0,
 nothing on the error stream, the runtime's own mark that the last step was reached, every file
 of state and record present with its exact size, and every parameter read back as it was given.
 """
@@ -86,10 +86,10 @@ class Compiled:
         only: tuple[str, ...] | None = None,
         rasters: bool = False,
     ) -> Segment:
-        """Run a stretch of presentations; arguments and result as `Reference.segment`.
+        """Run a segment of presentations; arguments and result as `Reference.segment`.
 
         Raises:
-            RunError: if the stretch is not proven complete.
+            RunError: if the segment is not proven complete.
         """
         every = every or self.every
         nodes = [node for node in self.recorded if only is None or str(node) in only]
@@ -157,7 +157,7 @@ class Compiled:
         (folder / "plan.txt").write_text("\n".join(lines) + "\n")
 
     def _table(self, place: Path, table: Table) -> list[tuple[str, Path]]:
-        """The files of a table: the data's are written once, others (noise) last as long as their stretch."""
+        """The files of a table: the data's are written once, others (noise) last as long as their segment."""
         if id(table) not in self._lasting:
             return self._write_table(place, table)
         if id(table) not in self._tables:
@@ -187,7 +187,7 @@ class Compiled:
             raise ProgramFailed(f"the compiled program failed (exit code {done.returncode}): {words[0]}")
 
     def _prove(self, folder: Path, feed: Feed, parameters: Mapping[str, float]) -> None:
-        """Refuse a stretch that did not reach its end, or ran with other parameters than given."""
+        """Refuse a segment that did not reach its end, or ran with other parameters than given."""
         done = folder / "done.txt"
         if not done.is_file() or done.read_text().split() != [
             "finished",

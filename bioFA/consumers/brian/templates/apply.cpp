@@ -1,7 +1,7 @@
 {# Make the changes that were gathered, where their batch ends; rescale the weights that keep their norm. #}
 {% extends 'common_group.cpp' %}
 {% block maincode %}
-    if (biofa::stretch().ends_batch({{_step}}, {{_number}}, {{_batch}}[0]))
+    if (biofa::segment().ends_batch({{_step}}, {{_number}}, {{_batch}}[0]))
     {
         const size_t _vectorisation_idx = -1;
         {{scalar_code|autoindent}}

@@ -1,5 +1,5 @@
 {# The time since this presentation began, at the beginning of the step. #}
 {% extends 'common_group.cpp' %}
 {% block maincode %}
-    {{_time}}[0] = biofa::stretch().step_of_presentation({{_step}}) * {{_dt}}[0];
+    {{_time}}[0] = biofa::segment().step_of_presentation({{_step}}) * {{_dt}}[0];
 {% endblock %}

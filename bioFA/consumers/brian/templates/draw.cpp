@@ -2,6 +2,6 @@
 {% extends 'common_group.cpp' %}
 {% block maincode %}
     {% for _array in _arrays %}
-    biofa::stretch().draw("{{_name}}", {{_step}}, {{_array}}, {{_size}});
+    biofa::segment().draw("{{_name}}", {{_step}}, {{_array}}, {{_size}});
     {% endfor %}
 {% endblock %}

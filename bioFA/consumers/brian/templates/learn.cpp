@@ -1,7 +1,7 @@
 {# One step of a pathway's plasticity rule, where learning is on, or of its traces, where it learns at all; not for presynaptic neurons that are silent, where that changes nothing. #}
 {% extends 'common_group.cpp' %}
 {% block maincode %}
-    if (biofa::stretch().{{_on}}({{_step}}, {{_number}}))
+    if (biofa::segment().{{_on}}({{_step}}, {{_number}}))
     {
         const size_t _vectorisation_idx = -1;
         {{scalar_code|autoindent}}

@@ -2,7 +2,7 @@
 {% extends 'common_group.cpp' %}
 {% block maincode %}
     auto& _block = {{_block}};
-    if (biofa::stretch().learns({{_step}}, {{_number}}))
+    if (biofa::segment().learns({{_step}}, {{_number}}))
     {
         const size_t _vectorisation_idx = -1;
         {{scalar_code|autoindent}}
@@ -14,5 +14,5 @@
             _update[_post_idx] = _factor;
         }
     }
-    _block.finish(biofa::stretch(), {{_step}}, {{_w}});
+    _block.finish(biofa::segment(), {{_step}}, {{_w}});
 {% endblock %}

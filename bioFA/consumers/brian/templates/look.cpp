@@ -2,7 +2,7 @@
 {# USES_VARIABLES { N } #}
 {% extends 'common_group.cpp' %}
 {% block maincode %}
-    if (!biofa::stretch().{{_only}}({{_step}})) return;
+    if (!biofa::segment().{{_only}}({{_step}})) return;
     const size_t _vectorisation_idx = -1;
     {{scalar_code|autoindent}}
     for (int _idx = 0; _idx < {{constant_or_scalar('N', variables['N'])}}; _idx++)

@@ -1,11 +1,11 @@
 {# Keep variables at the end of a presentation. #}
 {% extends 'common_group.cpp' %}
 {% block maincode %}
-    biofa::Stretch& _stretch = biofa::stretch();
+    biofa::Segment& _segment = biofa::segment();
     {% for _name, _array, _size in _records %}
-    _stretch.record("{{_name}}", {{_step}}, {{_array}}, {{_size}});
+    _segment.record("{{_name}}", {{_step}}, {{_array}}, {{_size}});
     {% endfor %}
     {% for _name, _array, _size in _rasters %}
-    _stretch.raster("{{_name}}", {{_array}}, {{_size}});
+    _segment.raster("{{_name}}", {{_array}}, {{_size}});
     {% endfor %}
 {% endblock %}

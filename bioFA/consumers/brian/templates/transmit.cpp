@@ -2,7 +2,7 @@
 {% extends 'common_group.cpp' %}
 {% block maincode %}
     {% if _only %}
-    if (!biofa::stretch().{{_only}}({{_step}})) return;
+    if (!biofa::segment().{{_only}}({{_step}})) return;
     {% endif %}
     const size_t _vectorisation_idx = -1;
     {{scalar_code|autoindent}}
