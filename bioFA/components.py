@@ -345,7 +345,7 @@ def _dump(part: Component) -> dict[str, Any]:
 
 def headline(part: type) -> str:
     """The first sentence of a part's own file, or of its class where a file holds several parts."""
-    return first_paragraph(_said(part))
+    return first_paragraph(_docstring(part))
 
 
 def first_paragraph(text: str) -> str:
@@ -355,11 +355,11 @@ def first_paragraph(text: str) -> str:
 
 def mathematics(part: type) -> str:
     """The formulae in a part's docstring: what is indented in it."""
-    lines = inspect.cleandoc(_said(part)).splitlines()
+    lines = inspect.cleandoc(_docstring(part)).splitlines()
     return inspect.cleandoc("\n".join(line for line in lines if line.startswith("    ")))
 
 
-def _said(part: type) -> str:
+def _docstring(part: type) -> str:
     module = sys.modules[part.__module__]
     several = (
         sum(

@@ -226,7 +226,7 @@ class TakenOver(FileError):
 
 
 class AlreadyFinished(FileError):
-    """The run that is to go on has ended already."""
+    """The run that is to be continued has ended already."""
 
 
 class NotFinished(FileError):
@@ -302,7 +302,7 @@ class TooSlow(RunError):
 
 class TimeLimit(RunError):
     """A run of a comparison was ended after its `--time-limit`.
-    The same command with a higher one goes on from its last segment."""
+    The same command with a higher one continues from its last segment."""
 
 
 class WrongProcessor(RunError):

@@ -60,7 +60,7 @@ class Stop(Component):
             )
 
     def reason(self, measured: Sequence[float]) -> str | None:
-        """Why a run ends now, from the measure after each segment so far; None where it goes on."""
+        """Why a run ends now, from the measure after each segment so far; None where it continues."""
         if not measured:
             return None
         if self.below is not None and measured[-1] < self.below:

@@ -49,10 +49,10 @@ def _as_written(keys: Keys, part: Any) -> Keys:
 def _line(text: str, keys: Keys) -> int | None:
     """The line where a value begins, or as much of the way to it as the file has."""
     lines, begin, deepest, found = text.split("\n"), 1, 0, None
-    telling = [number for number, line in enumerate(lines, 1) if line.strip() and not line.lstrip().startswith("#")]
-    if len(telling) * len(text) > MOST:
+    filled = [number for number, line in enumerate(lines, 1) if line.strip() and not line.lstrip().startswith("#")]
+    if len(filled) * len(text) > MOST:
         return None
-    for number in telling:
+    for number in filled:
         try:
             depth = _depth(tomllib.loads("\n".join(lines[:number])), keys)
         except tomllib.TOMLDecodeError:  # the middle of a longer value

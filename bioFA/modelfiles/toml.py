@@ -254,7 +254,7 @@ def dumps(experiment: Experiment, beside: Path | None = None) -> str:
 
 def kept(experiment: Experiment, beside: Path | None = None) -> str:
     """`dumps`, with a line for each part that is a class of somebody's own,
-    by which a reader is told what to import (`UnknownPart`)."""
+    by which a reader learns what to import (`UnknownPart`)."""
     own = dict.fromkeys(
         f"{OWN}{part.family_name} = {type(part).__module__}:{type(part).__qualname__}\n"
         for part in _parts(experiment)
@@ -284,14 +284,14 @@ def _absent(error: UnknownName, text: str) -> ModelError | FileError:
     own = "".join(word.title() for word in name.split("_"))
     module, own = noted.groups() if noted else ("its_module", own)
     if noted and module != "__main__":
-        told = f"the class {own} of the module {module}, which is not known here"
+        state = f"the class {own} of the module {module}, which is not known here"
     else:
         where = "the program that was run" if noted else "its author, or of a newer bioFA"
-        told = f"the class {own} of {where}, which is not known here; put it into a module, here its_module.py"
+        state = f"the class {own} of {where}, which is not known here; put it into a module, here its_module.py"
         module = "its_module"
     first = f"import {module}, {home}; {home}.family.add({module}.{own})"
     return UnknownPart(
-        f"the {kind} '{name}' is no part of bioFA but {told}. Begin with '{first}' in Python, then open the file; or"
+        f"the {kind} '{name}' is no part of bioFA but {state}. Begin with '{first}' in Python, then open the file; or"
         f" run the command there: python -c '{first}; import bioFA.cli; bioFA.cli.main()' COMMAND ..."
     )
 
