@@ -17,6 +17,7 @@ import bioFA
 from bioFA import exchange, neurons, weights
 from bioFA.cli import main
 from bioFA.cli.console import complete_format
+from bioFA.consumers import BACKENDS, Numpy
 from bioFA.errors import ModelError
 from bioFA.modelfiles.schema import schema
 from bioFA.neurons.activations import ACTIVATIONS
@@ -368,3 +369,23 @@ assert not found, found
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_new_backend_is_one_class(monkeypatch, tmp_path):
+    class Mirror(Numpy):
+        """The reference under another name."""
+
+        name = "mirror"
+        title = "the mirror"
+
+    monkeypatch.setitem(BACKENDS, "mirror", Mirror())
+    experiment = bioFA.load("leaky", SMALL)
+    ours, known = (
+        bioFA.simulate(experiment, seed=1, backend=name, folder=tmp_path / name) for name in ("mirror", "numpy")
+    )
+    for name, array in known.state.items():
+        np.testing.assert_array_equal(ours.state[name], array, err_msg=name)
+    with pytest.raises(ModelError, match="the mirror computes in float64 only; got precision 'float32'"):
+        bioFA.simulate(experiment, backend="mirror", precision="float32")
+    with pytest.raises(ModelError, match="Did you mean 'mirror'"):
+        bioFA.simulate(experiment, backend="miror")

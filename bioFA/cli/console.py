@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
+from bioFA.consumers import BACKENDS, DEFAULT
 from bioFA.errors import BioFAError, CannotWrite, OutOfMemory, TooFewHandles, suggestion
 from bioFA.system.retry import SCARCE
 
@@ -218,7 +219,11 @@ set_option = click.option(
     help="Change a value of the model, by dotted key; repeatable.",
 )
 backend_option = click.option(
-    "--backend", default="cpp", show_default=True, metavar="cpp|numpy", help="Compiled C++, or the NumPy reference."
+    "--backend",
+    default=DEFAULT,
+    show_default=True,
+    metavar="|".join(BACKENDS),
+    help=f"{', or '.join(backend.title for backend in BACKENDS.values())}.",
 )
 precision_option = click.option(
     "--precision", default="float64", show_default=True, metavar="float64|float32", help="Of weights and rates, in C++."

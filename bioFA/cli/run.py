@@ -92,6 +92,7 @@ def run(
       biofa run linear --weights results/linear_fa_seed1/result.h5 --out results/onwards
       biofa run digits --set protocol.epochs=40 --after results/digits_fa_seed1/result.h5 --out results/longer
     """
+    from bioFA.consumers import BACKENDS
     from bioFA.runs.simulation import simulate
 
     experiment = load_experiment(model, scheme, changes)
@@ -100,7 +101,7 @@ def run(
     usual = f"{_folder_name(experiment.name)}_{experiment.scheme}_seed{seed}"
     folder = Path(out) if out is not None else Path("results") / usual
     _refuse_taken(folder)
-    waiting = "compiling" if backend == "cpp" else "starting"
+    waiting = "compiling" if backend in BACKENDS and BACKENDS[backend].compiles else "starting"
     title = f"{experiment.name}, {experiment.scheme}, seed {seed}"
     with stoppable(folder), (watched(title, waiting) if watch else progress_bar(title, waiting)) as progress:
         result = simulate(

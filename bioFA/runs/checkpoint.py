@@ -30,6 +30,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from bioFA.consumers import without
 from bioFA.consumers.base import Recording
 from bioFA.errors import (
     AlreadyFinished,
@@ -334,7 +335,7 @@ def _read_run(folder: Path) -> Run:
         raise error.prefixed(f"'{path}': ") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedFile(f"'{path}' is damaged ({error}). Remove '{folder}' and run the experiment again.") from None
-    but = ("brian2",) if run.backend == "numpy" else ()
+    but = without(run.backend)
     provenance.refuse_other_versions(run.versions, f"the run in '{folder}'", "run it again in another folder", but)
     return run
 

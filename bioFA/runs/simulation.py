@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from bioFA.analysis.learning import confusion_matrix, error_rate
+from bioFA.consumers import BACKENDS, PRECISIONS
 from bioFA.consumers.base import Consumer, Recording
-from bioFA.consumers.reference import Reference
 from bioFA.errors import (
     BioFAError,
     CannotWrite,
@@ -47,8 +47,6 @@ Progress = Callable[[int, int, dict[str, float]], None]
 
 Finish = Callable[[Result], None]
 
-BACKENDS = ("cpp", "numpy")
-PRECISIONS = ("float32", "float64")
 MOST_CLASSES = 100
 """The answers to the examples of each class are kept for so many classes."""
 
@@ -63,10 +61,12 @@ def check_backend(backend: str, precision: str) -> None:
         raise UnknownName(f"unknown precision '{precision}'.{suggestion(precision, PRECISIONS)}")
     if backend not in BACKENDS:
         raise UnknownName(f"unknown backend '{backend}'.{suggestion(backend, BACKENDS)}")
-    if backend == "numpy" and precision != "float64":
+    chosen = BACKENDS[backend]
+    if precision not in chosen.precisions:
+        others = [f"'{other.name}'" for other in BACKENDS.values() if precision in other.precisions]
         raise Contradiction(
-            f"the NumPy reference computes in float64 only; got precision '{precision}'. Use the backend 'cpp' for"
-            f" {precision}."
+            f"{chosen.title} computes in {' and '.join(chosen.precisions)} only; got precision '{precision}'. Use the"
+            f" backend {' or '.join(others)} for {precision}."
         )
 
 
@@ -80,13 +80,7 @@ def consumer(instance: Instance, backend: str, precision: str = "float64", scrat
         MissingError: if the compiler or Brian2 is missing.
     """
     check_backend(backend, precision)
-    if backend == "numpy":
-        return Reference(instance)
-    if precision == "float32":
-        instance.check_range(np.float32)
-    from bioFA.consumers.brian.run import Compiled
-
-    return Compiled(instance, precision, scratch=scratch.resolve() if scratch is not None else None)
+    return BACKENDS[backend].make(instance, precision, scratch)
 
 
 def simulate(

@@ -29,6 +29,7 @@ from bioFA.comparisons import messages, tuning
 from bioFA.comparisons.outcomes import Outcomes, read_outcomes, summary, tidy, verdict
 from bioFA.comparisons.plan import command
 from bioFA.comparisons.table import PAIRS, TABLE, TIDY, holds_sweep, label, read
+from bioFA.consumers import DEFAULT
 from bioFA.errors import CannotWrite, NoSuchFile
 from bioFA.experiment import EXPLICIT, Experiment
 from bioFA.modelfiles import toml
@@ -479,7 +480,7 @@ def _run_command(result: Result) -> str:
         "--seed",
         str(result.seed),
     ]
-    words += ["--backend", "numpy"] if result.backend == "numpy" else []
+    words += ["--backend", result.backend] if result.backend != DEFAULT else []
     words += ["--precision", "float32"] if result.provenance.get("engine", {}).get("precision") == "float32" else []
     words += ["--weights", "RESULT.h5"] if "weights" in result.provenance else []
     return shlex.join([*words, "--out", "DIR"])
