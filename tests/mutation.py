@@ -71,7 +71,6 @@ MODULES = {
             "Sweep.outcome",
             "Sweep._prove",
             "Sweep.complaint",
-            "sha256",
             "digest",
             "write",
             "read",
