@@ -68,9 +68,11 @@ MODULES = {
             "Sweep.chosen",
             "Sweep.experiment",
             "Sweep.place",
+            "Sweep.is_done",
             "Sweep.outcome",
             "Sweep._prove",
             "Sweep.complaint",
+            "_sha256",
             "digest",
             "write",
             "read",
@@ -78,6 +80,7 @@ MODULES = {
         ),
     ),
     "bioFA/comparisons/driver.py": Measured(("test_sweep.py",), ("estimate", "_mean", "_running", "pilots")),
+    "bioFA/comparisons/outcomes.py": Measured(("test_sweep.py",), ("Outcomes.state", "read_outcomes")),
 }
 
 
