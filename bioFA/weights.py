@@ -27,6 +27,7 @@ class Weights(Component):
     """Base of the ways to make a weight matrix."""
 
     one_to_one: ClassVar[bool] = False
+    """Whether each neuron reaches its partner of the same number alone, with the parameter `scale` as weight."""
     owns: ClassVar[bool] = True
     """Whether a pathway with these weights stores them; otherwise they are a function of another pathway's, `of`."""
 
