@@ -73,3 +73,12 @@ def _binaries(tmp_path_factory):
 def _one_thread():
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def sandbox():
+    """The sandbox of the drills, whose undisturbed runs and compiled programs all tests of a worker share."""
+    from trial.sandbox import sandbox
+
+    with sandbox() as made:
+        yield made

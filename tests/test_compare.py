@@ -1,12 +1,6 @@
 """Comparisons: one written table of jobs, whoever runs it and however it is stopped, and the same tidy table."""
 
 import json
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -135,27 +129,6 @@ def test_shards_together_do_what_one_driver_does(finished, tmp_path):
     assert (tmp_path / "out" / "table.csv").read_bytes() == (folder / "table.csv").read_bytes()
 
 
-@pytest.mark.slow
-def test_a_driver_killed_at_random_and_resumed_ends_at_the_same_table(finished, tmp_path):
-    folder, _ = finished
-    rng = random.Random(3)
-    outcomes = (tmp_path / "out" / "runs").glob
-    for _ in range(2):
-        wanted = len(list(outcomes("*/outcome.json"))) + rng.randint(1, 8)
-        driver = subprocess.Popen(
-            [sys.executable, "-m", "bioFA", *command(tmp_path / "out", "-j", "2")],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        while driver.poll() is None and len(list(outcomes("*/outcome.json"))) < wanted:
-            time.sleep(0.01)
-        driver.send_signal(signal.SIGKILL)
-        driver.wait()
-    assert not (tmp_path / "out" / "table.csv").exists()
-    assert biofa("resume", str(tmp_path / "out"), "-j", "2").exit_code == 0
-    assert (tmp_path / "out" / "table.csv").read_bytes() == (folder / "table.csv").read_bytes()
-
-
 def test_a_run_that_diverges_is_counted_and_shown(tmp_path):
     changes = (*SMALL, "circuit.schemes.fa.rule.learning_rate=1e3")
     outcome = summary(run(begin(request(changes=changes), tmp_path / "out"), 2))
@@ -254,25 +227,6 @@ def test_the_lowest_mean_is_chosen_a_diverged_point_never_and_an_edge_is_told():
     choice = tuning.choose({0.1: [3.0, 3.0], 1.0: [2.0, 2.0], 10.0: [0.0, np.inf]})
     assert (choice["factor"], choice["at_edge"]) == (1.0, False)
     assert tuning.choose({0.1: [1.0], 1.0: [2.0]})["at_edge"]
-
-
-@pytest.mark.slow
-def test_dask_finishes_all_runs_though_a_worker_is_killed(finished, tmp_path):
-    distributed = pytest.importorskip("distributed")
-    folder, _ = finished
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
-        killed = []
-
-        def kill_one(done, total, failed):
-            if done >= 5 and not killed:
-                killed.append(cluster.workers[0].pid)
-                os.kill(killed[0], signal.SIGKILL)
-
-        found = begin(request(tune=True), tmp_path / "out")
-        outcome = summary(run(found, scheduler=cluster.scheduler_address, report=kill_one))
-    assert killed
-    assert (outcome["left"], outcome["failed"]) == (0, {})
-    assert (tmp_path / "out" / "table.csv").read_bytes() == (folder / "table.csv").read_bytes()
 
 
 def test_seven_of_eight_diverged_runs_cannot_make_a_condition_the_better_one(tmp_path):

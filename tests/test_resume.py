@@ -4,14 +4,8 @@ import dataclasses
 import fcntl
 import hashlib
 import json
-import multiprocessing
 import os
-import random
-import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,7 +26,6 @@ SMALL = {"task.examples": 60, "task.test_examples": 20, "protocol.snapshots": 4}
 FINISHED = {RESULT} | {
     f"{figure}.{ending}" for figure in ("learning_curve", "alignment", "weights") for ending in ("png", "pdf", "svg")
 }
-LONG = ("linear", "--set", "protocol.epochs=100", "--set", "protocol.snapshots=40", "--set", "record.every=20")
 
 
 @pytest.fixture(autouse=True)
@@ -159,73 +152,6 @@ def test_memory_and_disk_do_not_hold_a_segment_twice(tmp_path):
 
 
 # what goes wrong while a checkpoint is written
-
-REPLACED = {
-    1: "segment 0",
-    2: "run.json",
-    3: "segment 1",
-    4: "segment 2",
-    5: "segment 3",
-    6: "segment 4",
-    7: "the result",
-}
-
-
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["bioFA.cli", "click.testing", "pytest"])
-
-
-def dying(folder, number, moment):
-    """Run, and die, without any cleaning up, around the so-manieth renaming."""
-    real, calls = os.replace, [0]
-
-    def replace(source, target):
-        calls[0] += 1
-        if calls[0] == number:
-            if moment == "half":
-                os.truncate(source, os.stat(source).st_size // 2)
-            if moment != "before":
-                real(source, target)
-            os._exit(77)
-        real(source, target)
-
-    os.replace = replace
-    checkpoint.INTERVAL = 0.0
-    bioFA.simulate(small(), seed=3, backend="numpy", folder=folder)
-
-
-def dies(folder, number, moment):
-    """Do so in a process of its own."""
-    child = FORKS.Process(target=dying, args=(folder, number, moment))
-    child.start()
-    child.join(300)
-    assert child.exitcode == 77
-
-
-@pytest.mark.parametrize("moment", ["before", "after", "half"])
-@pytest.mark.parametrize("number", REPLACED, ids=REPLACED.get)
-def test_death_during_a_checkpoint_leaves_the_old_state_or_the_new_never_one_between(tmp_path, number, moment):
-    dies(tmp_path, number, moment)
-    kept = [checkpoint._read_segment(path) for path in sorted((tmp_path / FOLDER).glob("stretch-*.h5"))]
-    if number > 2:
-        whole = [segment.stop for segment in kept if segment is not None]
-        done = min(number - 2, 5) - (moment != "after" and number < 7)
-        assert whole == [0, 15, 30, 45, 60][: done + 1 if number < 7 else 5]
-    if (number, moment) in ((2, "half"), (7, "half")):  # only a disk that lies about having written does this
-        with pytest.raises(FileError, match=r"damaged|not a whole result"):
-            bioFA.resume(tmp_path)
-        return
-    if number == 1 or (number == 2 and moment == "before"):
-        with pytest.raises(FileError, match="there is no run"):
-            bioFA.resume(tmp_path)
-        result = bioFA.simulate(small(), seed=3, backend="numpy", folder=tmp_path)
-    else:
-        with pytest.raises(FileError, match="biofa resume"):
-            bioFA.simulate(small(), seed=3, backend="numpy", folder=tmp_path)
-        result = bioFA.resume(tmp_path)
-    assert same(result, bioFA.simulate(small(), seed=3, backend="numpy"))
-    assert os.listdir(tmp_path) == [RESULT]
-
 
 def damage_truncated(path):
     os.truncate(path, path.stat().st_size - 100)
@@ -390,167 +316,6 @@ def test_a_run_that_diverges_leaves_nothing_even_when_resumed(tmp_path):
 
 def biofa(*arguments):
     return CliRunner().invoke(cli.main, arguments)
-
-
-def process(*arguments):
-    program = (
-        "from bioFA.runs import checkpoint; checkpoint.INTERVAL = 0.0; from bioFA.cli import main;"
-        " main(prog_name='biofa')"
-    )
-    return subprocess.Popen(
-        [sys.executable, "-c", program, *map(str, arguments)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-
-
-def wait_for(what, seconds=120.0):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.002)
-
-
-def begun(folder, segments=1):
-    return (
-        lambda: (folder / FOLDER / f"stretch-{segments:05d}.h5").exists() and (folder / FOLDER / "run.json").exists()
-    )
-
-
-def running_in(folder):
-    """Processes whose command line names the folder."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if str(folder).encode() in entry.read_bytes():
-                found.append(int(entry.parent.name))
-        except OSError:
-            continue
-    return found
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    """A long run that nothing stopped, its folder, and the seconds from its first checkpoint to its end."""
-    return whole_run((*LONG, "--figures"), tmp_path_factory.mktemp("whole") / "run")
-
-
-def whole_run(arguments, folder):
-    first = biofa(
-        "run",
-        *arguments,
-        "--set",
-        "protocol.presentations=10",
-        "--set",
-        "protocol.phases=[]",
-        "--out",
-        str(folder.parent / "warm"),
-        "--json",
-    )
-    assert first.exit_code == 0, first.output
-    runner = process("run", *arguments, "--out", folder, "--json")
-    wait_for(begun(folder, 0))
-    began = time.monotonic()
-    wait_for(lambda: (folder / RESULT).exists())
-    seconds = time.monotonic() - began
-    runner.communicate()
-    assert runner.returncode == 0
-    return load_result(folder / RESULT), folder, seconds
-
-
-@pytest.mark.compiled
-@pytest.mark.parametrize(
-    ("number", "code", "words"), [(signal.SIGTERM, 143, "ended by SIGTERM"), (signal.SIGINT, 130, "interrupted")]
-)
-@pytest.mark.parametrize("resumed", [False, True], ids=["run", "resume"])
-def test_a_signal_stops_a_run_cleanly_and_it_goes_on(tmp_path, whole, number, code, words, resumed):
-    folder = tmp_path / "it's a run"
-    runner = process("run", *LONG, "--out", folder, "--json")
-    wait_for(begun(folder, 3))
-    if resumed:
-        runner.kill()
-        runner.communicate()
-        kept = len(list((folder / FOLDER).glob("*.h5")))
-        runner = process("resume", folder, "--json")
-        wait_for(begun(folder, kept + 2))
-    runner.send_signal(number)
-    said, complained = runner.communicate(timeout=60)
-    assert runner.returncode == code
-    further = f"{words}. Go on with: biofa resume '{folder.parent}/it'\"'\"'s a run'"
-    stopped = "interrupted" if code == 130 else "terminated"
-    assert complained.splitlines()[-1] == f"biofa: [{stopped}] {further}"
-    assert json.loads(said) == {"error": further, "code": stopped, "exit_code": code}
-    assert running_in(folder) == []
-    assert not (folder / RESULT).exists()
-    assert not [path for path in (folder / FOLDER).iterdir() if path.is_dir()], "no passing files are left"
-    outcome = biofa("resume", str(folder), "--figures", "--json")
-    assert outcome.exit_code == 0, outcome.output
-    assert json.loads(outcome.stdout)["result"] == str(folder / RESULT)
-    assert same(load_result(folder / RESULT), whole[0])
-    assert sorted(os.listdir(folder)) == sorted(os.listdir(whole[1]))
-
-
-@pytest.mark.compiled
-@pytest.mark.slow
-def test_twenty_kills_at_random_moments_are_survived_bit_for_bit(tmp_path, whole):
-    drill(tmp_path, LONG, whole, 20)
-
-
-SPIKES = {
-    "digits_spiking": (
-        "--set",
-        "circuit.sizes=[64,20,10]",
-        "--set",
-        "protocol.presentation=40 ms",
-        "--set",
-        "protocol.learning_onset=20 ms",
-        "--set",
-        "protocol.reset=false",
-        "--set",
-        "protocol.phases=[{epochs=3}]",
-        "--set",
-        "protocol.snapshots=40",
-    ),
-    "pattern": ("--set", "protocol.epochs=400", "--set", "protocol.snapshots=40"),
-}
-
-
-@pytest.mark.compiled
-@pytest.mark.slow
-@pytest.mark.parametrize("model", SPIKES)
-def test_ten_kills_of_a_spiking_run_are_survived_bit_for_bit(tmp_path, model):
-    """Neurons that go on from one presentation to the next, and a rule with traces at its synapses."""
-    arguments = (model, *SPIKES[model])
-    whole = whole_run(arguments, tmp_path / "whole")
-    assert any(name.endswith(".v") for name in whole[0].state)
-    assert model != "pattern" or any(pathway.traces() for pathway in whole[0].experiment.network.plastic())
-    drill(tmp_path, arguments, whole, 10)
-
-
-def drill(place, arguments, whole, kills):
-    """Kill so many runs at random moments, resume each, and hold it to the whole one."""
-    moments = random.Random(2016)
-    expected, _, seconds = whole
-    identical = killed = 0
-    resumed_at = []
-    while killed < kills:
-        folder = place / f"run{killed}"
-        runner = process("run", *arguments, "--out", folder, "--json")
-        wait_for(lambda folder=folder: begun(folder, 0)() or (folder / RESULT).exists())
-        time.sleep(moments.uniform(0, 0.95 * seconds))
-        runner.kill()
-        runner.communicate()
-        if not checkpoint.is_unfinished(folder):  # it was faster than the kill
-            seconds *= 0.95
-            subprocess.run(["rm", "-r", str(folder)], check=True)
-            continue
-        killed += 1
-        wait_for(lambda folder=folder: running_in(folder) == [])
-        resumed_at.append(len(list((folder / FOLDER).glob("*.h5"))) - 1)
-        outcome = biofa("resume", str(folder), "--json")
-        assert outcome.exit_code == 0, outcome.output
-        identical += same(load_result(folder / RESULT), expected)
-    print(f"{identical}/{killed} bit-identical after kill -9; segments kept when killed: {resumed_at}")
-    assert identical == killed == kills
-    assert len(set(resumed_at)) > kills / 4
 
 
 def test_run_refuses_an_unfinished_run_and_resume_finishes_it_with_its_figures(tmp_path):

@@ -1,4 +1,4 @@
-"""Faults of comparisons, and of processes that meet: F8, F15, F16, F20 and F24."""
+"""Faults of comparisons, and of processes that meet: F15, F16, F20 and F24."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from trial.sandbox import (
     Running,
     Sandbox,
     dies_after,
-    gone,
     lost,
     outcomes,
     processes_of,
@@ -31,21 +30,6 @@ from trial.sandbox import (
     waited,
     without_report,
 )
-
-
-@fault("F8", "SIGKILL of the driver of a comparison", "at a random moment", chance=True)
-def killed_driver(sandbox: Sandbox, attempt: int) -> Attempt:
-    """SIGKILL of the driver at a random moment, two runs at once; its runs must end by themselves,
-    and what was finished must stay."""
-    sandbox.compared()
-    place = sandbox.fresh()
-    running = sandbox.compare(place, "-j", "2")
-    waited(lambda: (place / table.TABLE).exists() or running.poll() is not None)
-    time.sleep(sandbox.random.uniform(0.0, 3.0))
-    running.kill()
-    if not gone(place):
-        return Attempt(Outcome.UNCLEAR, f"its runs go on: {processes_of(place)}")
-    return sandbox.comparison_recovered(place, outcomes(place))
 
 
 @fault("F15", "two processes in one folder", "two runs", "two go on with one run", "two comparisons", chance=True)
@@ -275,4 +259,4 @@ def sealed_run(entry: dict[str, Any], run: dict[str, Any]) -> dict[str, Any]:
     return entry | {"sha256": hashlib.sha256(text.encode()).hexdigest(), "run": text}
 
 
-FAULTS = (killed_driver, two_in_one_folder, stale_lock, past_limit, another_version)
+FAULTS = (two_in_one_folder, stale_lock, past_limit, another_version)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from bioFA.errors import UnknownName, suggestion
-from trial import building, comparing, running, storing
+from trial import building, comparing, killing, running, storing
 from trial.fault import Fault
 from trial.oracle import Attempt, Outcome
 from trial.sandbox import Sandbox
@@ -15,7 +15,8 @@ from trial.sandbox import Sandbox
 FAULTS: dict[str, Fault] = {
     fault.number: fault
     for fault in sorted(
-        (*building.FAULTS, *running.FAULTS, *comparing.FAULTS, *storing.FAULTS), key=lambda fault: int(fault.number[1:])
+        (*building.FAULTS, *killing.FAULTS, *running.FAULTS, *comparing.FAULTS, *storing.FAULTS),
+        key=lambda fault: int(fault.number[1:]),
     )
 }
 """F1 to F24, by number."""

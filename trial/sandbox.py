@@ -31,12 +31,31 @@ Prepare = Callable[[], None]
 
 TIMEOUT = 300.0
 """A command that takes longer hangs."""
-SMALL = ("--set", "task.examples=60", "--set", "task.test_examples=20")
-MODEL = ("linear", "--scheme", "np", *SMALL, "--set", "protocol.epochs=5", "--set", "protocol.snapshots=10")
+
+
+def settings(*changes: str) -> tuple[str, ...]:
+    """Return the options that change a model."""
+    return tuple(word for change in changes for word in ("--set", change))
+
+
+SMALL = settings("task.examples=60", "task.test_examples=20")
+MODEL = ("linear", "--scheme", "np", *SMALL, *settings("protocol.epochs=5", "protocol.snapshots=10"))
 """The run that most drills disturb: random numbers in every presentation, and a state that is measured and kept ten
 times."""
-RUNS = {"rates": (*MODEL, "--seed", "3"), "another seed": (*MODEL, "--seed", "4")}
-"""The runs to disturb, by name."""
+RUNS = {
+    "rates": (*MODEL, "--seed", "3"),
+    "another seed": (*MODEL, "--seed", "4"),
+    "long": ("linear", "--scheme", "np", *settings(
+        "protocol.epochs=100", "protocol.snapshots=40", "record.every=20",
+    )),
+    "spikes": ("digits_spiking", *settings(
+        "circuit.sizes=[64,20,10]", "protocol.presentation=40 ms", "protocol.learning_onset=20 ms",
+        "protocol.reset=false", "protocol.phases=[{epochs=3}]", "protocol.snapshots=40",
+    )),
+    "traces": ("pattern", *settings("protocol.epochs=400", "protocol.snapshots=40")),
+}
+"""The runs to disturb, by name: short ones; one that takes seconds; neurons that keep their state from one presentation
+to the next; a rule with traces at its synapses."""
 COMPARED = ("linear", "--schemes", "fa", "--seeds", "3", *SMALL, "--backend", "numpy", "--json")
 """What is compared."""
 
@@ -177,6 +196,8 @@ class Sandbox:
                 os.environ.pop(name, None)
                 if value is not None:
                     os.environ[name] = value
+            warnings.resetwarnings()  # as in a new Python, whatever has been made of them here
+            warnings.simplefilter("ignore", DeprecationWarning)
             checkpoint.INTERVAL = 0.0  # every segment is kept as it ends, so that there is something to disturb
             for step in prepare:
                 step()

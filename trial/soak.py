@@ -133,7 +133,7 @@ def _soak(place: Sandbox, runs: int, progress: Callable[[int], None], processes:
     killed_runs = killed_drivers = lost = 0
     ended = False
     while not ended:
-        driver = place.biofa(*arguments, prepare=[without_report, _fork_runs])
+        driver = place.biofa(*arguments, prepare=[without_report, fork_runs])
         born, life = time.monotonic(), chance.uniform(*DRIVER_LIVES)
         next_kill = born + chance.uniform(*RUN_LIVES)
         while driver.poll() is None:
@@ -224,7 +224,7 @@ class _Forked:
         os.kill(self.pid, signal.SIGKILL)
 
 
-def _fork_runs() -> None:
+def fork_runs() -> None:
     """Let this driver fork its runs."""
     import bioFA.runs.simulation  # noqa: F401  (once here, and not in every run)
 
