@@ -195,7 +195,7 @@ class Instance:
                 state |= _gathering(pathway, state[f"{pathway.name}.w"])
         return replace(self, state=state), [name.removesuffix(".w") for name in taken]
 
-    def gone_on(self, state: Mapping[str, Array], seed: int, presentations: int) -> Instance:
+    def continued_from(self, state: Mapping[str, Array], seed: int, presentations: int) -> Instance:
         """The same instance with the whole state of another run that it goes on from, which had `presentations`.
 
         Raises:

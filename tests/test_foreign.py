@@ -220,7 +220,7 @@ def test_a_walk_that_does_not_end_well_is_told(program, reason, tmp_path):
 
 
 def test_a_walk_that_hangs_is_ended(tmp_path, monkeypatch):
-    monkeypatch.setattr("bioFA.system.untrusted_hdf5.PATIENCE", 1 - untrusted_walk.CPU)
+    monkeypatch.setattr("bioFA.system.untrusted_hdf5.SLACK", 1 - untrusted_walk.CPU)
     began = time.monotonic()
     with pytest.raises(FileError, match="did not come to an end within 1 s"):
         inspect(honest(tmp_path / "a.h5"), walker=(sys.executable, "-c", "import time; time.sleep(60)"))
@@ -339,7 +339,7 @@ def test_files_of_ones_own_can_be_read_without_the_walk(result, monkeypatch):
     def refuse(*paths):
         raise AssertionError(f"{paths} were walked")
 
-    monkeypatch.setattr("bioFA.runs.result.inspect", refuse)
+    monkeypatch.setattr("bioFA.runs.trained.inspect", refuse)
     assert load_result(result, trusted=True).seed == 1
     with pytest.raises(AssertionError):
         load_result(result)

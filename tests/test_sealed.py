@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bioFA.system import sealed_hdf5 as seal
-from bioFA.system.sealed_hdf5 import BLOCK, SIGNATURE, _Patient, is_whole, refuse_changed, sealed
+from bioFA.system.sealed_hdf5 import BLOCK, SIGNATURE, _Deferring, is_whole, refuse_changed, sealed
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_the_seal_is_the_sha256_of_the_rest(path):
 
 
 CHANGED = "its SHA-256 is not that of what it holds: it was changed, cut or damaged after it was written"
-FOREIGN = "it is no HDF5 file: of another kind, or changed, cut or damaged in its first 520 bytes"
+NOT_HDF5 = "it is no HDF5 file: of another kind, or changed, cut or damaged in its first 520 bytes"
 
 
 @pytest.mark.parametrize(
@@ -37,8 +37,8 @@ FOREIGN = "it is no HDF5 file: of another kind, or changed, cut or damaged in it
     [
         (0, CHANGED),
         (63, CHANGED),
-        (BLOCK, FOREIGN),
-        (BLOCK + 7, FOREIGN),
+        (BLOCK, NOT_HDF5),
+        (BLOCK + 7, NOT_HDF5),
         (BLOCK + 8, CHANGED),
         (100_000, CHANGED),
         (-1, CHANGED),
@@ -62,7 +62,7 @@ def test_any_cut_is_seen(path, size):
 @pytest.mark.parametrize("content", [b"", b"# A text", b"x" * 2000])
 def test_what_is_no_hdf5_is_called_so(tmp_path, content):
     (tmp_path / "notes.md").write_bytes(content)
-    with pytest.raises(OSError, match=f"^{FOREIGN}$"):
+    with pytest.raises(OSError, match=f"^{NOT_HDF5}$"):
         refuse_changed(tmp_path / "notes.md")
 
 
@@ -114,18 +114,18 @@ class _Full:
 
 def test_hdf5_is_told_of_no_mishap_and_the_first_is_kept():
     disk = _Full()
-    patient = _Patient(disk)
-    assert patient.wrong is None
-    assert patient.truncate(5) == 5
-    assert str(patient.wrong) == "[Errno 28] full 1"
-    assert patient.truncate() == 0
-    assert patient.write(np.zeros(3)) == 24
-    assert str(patient.wrong) == "[Errno 28] full 1"
+    deferring = _Deferring(disk)
+    assert deferring.wrong is None
+    assert deferring.truncate(5) == 5
+    assert str(deferring.wrong) == "[Errno 28] full 1"
+    assert deferring.truncate() == 0
+    assert deferring.write(np.zeros(3)) == 24
+    assert str(deferring.wrong) == "[Errno 28] full 1"
     assert disk.asked == 2  # once something is wrong, nothing more is written
-    patient = _Patient(_Full())
-    assert patient.write(b"abc") == 3
-    assert str(patient.wrong) == "[Errno 28] full 1"
-    patient.flush()
+    deferring = _Deferring(_Full())
+    assert deferring.write(b"abc") == 3
+    assert str(deferring.wrong) == "[Errno 28] full 1"
+    deferring.flush()
 
 
 def test_what_is_written_in_pieces_is_written_whole(tmp_path):
@@ -139,26 +139,26 @@ def test_what_is_written_in_pieces_is_written_whole(tmp_path):
             return self.file.write(content[:3])
 
     with open(tmp_path / "x", "wb", buffering=0) as file:
-        patient = _Patient(Slow(file))
-        assert patient.write(np.arange(4, dtype=np.int32)) == 16
-        assert patient.wrong is None
+        deferring = _Deferring(Slow(file))
+        assert deferring.write(np.arange(4, dtype=np.int32)) == 16
+        assert deferring.wrong is None
     assert (tmp_path / "x").read_bytes() == np.arange(4, dtype=np.int32).tobytes()
 
 
 def test_all_else_is_as_of_the_file(tmp_path):
     (tmp_path / "x").write_bytes(b"0123456789")
     with open(tmp_path / "x", "r+b", buffering=0) as file:
-        patient = _Patient(file)
-        assert patient.read(4) == b"0123"
-        assert patient.tell() == 4
-        assert patient.read() == b"456789"
-        assert patient.seek(2) == 2
-        assert patient.seek(3, 1) == 5
+        deferring = _Deferring(file)
+        assert deferring.read(4) == b"0123"
+        assert deferring.tell() == 4
+        assert deferring.read() == b"456789"
+        assert deferring.seek(2) == 2
+        assert deferring.seek(3, 1) == 5
         buffer = bytearray(3)
-        assert patient.readinto(buffer) == 3
+        assert deferring.readinto(buffer) == 3
         assert bytes(buffer) == b"567"
-        assert patient.seek(-1, 2) == 9
-        assert patient.truncate(6) == 6
+        assert deferring.seek(-1, 2) == 9
+        assert deferring.truncate(6) == 6
     assert (tmp_path / "x").read_bytes() == b"012345"
 
 

@@ -91,7 +91,7 @@ class Reference:
         Returns:
             The state at the end and what was recorded.
         """
-        with np.errstate(all="ignore"):  # a run that diverges is refused by `Segment.check_finite`, with words
+        with np.errstate(all="ignore"):  # a run that diverges is refused by `Segment.check_finite`
             nodes = [node for node in self.recorded if only is None or str(node) in only]
             return self._run(state, feed, learning, every or self.every, nodes, rasters, watched, extremes, whole)
 

@@ -133,7 +133,7 @@ class Evidence:
 
     @property
     def window(self) -> str:
-        """The presentations that are looked at, in words."""
+        """Describe the presentations that are looked at."""
         protocol = self.result.experiment.protocol
         length = "" if protocol.presentation is None else f" of {protocol.presentation:g} s"
         return f"in the first {self.count} presentations{length}, shown again with the final weights"

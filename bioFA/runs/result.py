@@ -53,7 +53,7 @@ BINS = 100
 @dataclass(frozen=True)
 class Finding:
     """One thing that is wrong with a run (`diagnosis.py`): its kind, the population, pathway or variable,
-    and the words for it."""
+    and the message."""
 
     kind: str
     place: str

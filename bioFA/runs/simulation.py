@@ -143,7 +143,8 @@ def simulate(
         origin = {"file_sha256": digest, "pathways": taken, "unused": unused, "drawn": drawn}
     if after is not None:
         trained = after if isinstance(after, Trained) else load_trained(after)
-        instance, start = instance.gone_on(trained.state, trained.seed, trained.presentations), trained.presentations
+        start = trained.presentations
+        instance = instance.continued_from(trained.state, trained.seed, start)
         origin = {"presentations": start} | ({} if isinstance(after, Trained) else {"file_sha256": sha256(after)})
         if changed := trained.changed(experiment, instance.data_sha256() if trained.data_sha256 else ""):
             origin["changed"] = changed

@@ -91,7 +91,7 @@ def _sign(opened: int) -> None:
 
 
 def holder(path: Path) -> str:
-    """Who holds a lock, in words, as far as its file tells."""
+    """Describe who holds a lock, as far as its file says."""
     try:
         known = json.loads(path.read_bytes())
         return f"process {int(known['pid'])} on {str(known['host'])[:80]}, since {str(known['since'])[:30]}"

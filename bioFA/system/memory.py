@@ -1,4 +1,4 @@
-"""How much memory a process and everything that it started hold, as Linux tells in /proc."""
+"""How much memory a process and everything that it started hold, as Linux reports in /proc."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PROC = Path("/proc")
 
 
 def resident(pid: int) -> int:
-    """Bytes of main memory that a process and its descendants hold now; 0 where that cannot be told."""
+    """Bytes of main memory that a process and its descendants hold now; 0 where that is not known."""
     parents: dict[int, int] = {}
     held: dict[int, int] = {}
     page = os.sysconf("SC_PAGE_SIZE")

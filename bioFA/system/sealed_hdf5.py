@@ -15,7 +15,7 @@ BLOCK = 512
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 """What an HDF5 file without a user block begins with, and one with it goes on with."""
 CHANGED = "its SHA-256 is not that of what it holds: it was changed, cut or damaged after it was written"
-FOREIGN = "it is no HDF5 file: of another kind, or changed, cut or damaged in its first 520 bytes"
+NOT_HDF5 = "it is no HDF5 file: of another kind, or changed, cut or damaged in its first 520 bytes"
 
 
 @contextmanager
@@ -26,18 +26,18 @@ def sealed(path: Path) -> Iterator[h5py.File]:
         OSError: if it could not be written.
     """
     with open(path, "w+b", buffering=0) as written:
-        patient = _Patient(written)
-        with h5py.File(patient, "w", userblock_size=BLOCK) as file:
+        deferring = _Deferring(written)
+        with h5py.File(deferring, "w", userblock_size=BLOCK) as file:
             yield file
-        if patient.wrong is not None:
-            raise patient.wrong
+        if deferring.wrong is not None:
+            raise deferring.wrong
         digest = _digest(written)
         written.seek(0)
         written.write(digest)
 
 
-class _Patient:
-    """A file that tells HDF5 of no mishap, but keeps the first: HDF5 cannot close a file that it could not write,
+class _Deferring:
+    """A file that reports no error to HDF5, but keeps the first: HDF5 cannot close a file that it could not write,
     and goes down with it."""
 
     def __init__(self, file: Any):
@@ -112,7 +112,7 @@ def what_is_wrong(path: Path) -> str:
     """
     with open(path, "rb") as written:
         written.seek(BLOCK)
-        return CHANGED if written.read(len(SIGNATURE)) == SIGNATURE else FOREIGN
+        return CHANGED if written.read(len(SIGNATURE)) == SIGNATURE else NOT_HDF5
 
 
 def _digest(file: IO[bytes]) -> bytes:

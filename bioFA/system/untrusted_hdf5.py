@@ -3,7 +3,7 @@ so that one that crashes or hangs the library does not take us with it.
 
 Not a sandbox: that process (`untrusted_walk.py`) has limits of time, memory and files, but is a process of the same
 user; and what passed is then read here by the same library.
-A seal (`sealed.py`) proves that a file is whole, not whose it is, so it spares nobody the walk.
+A seal (`sealed_hdf5.py`) proves that a file is whole, not whose it is, so it spares nobody the walk.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from bioFA.errors import DamagedFile, MalformedFile
 from bioFA.system import untrusted_walk
 
 WALKER = (sys.executable, "-P", untrusted_walk.__file__)
-PATIENCE = 60
+SLACK = 60
 """Seconds beyond those that the walk may compute, for disks that are slow."""
-MOST = untrusted_walk.SAID
-"""Bytes of what it says that are read."""
+MOST = untrusted_walk.OUTPUT
+"""Bytes of its output that are read."""
 
 
 class Look(NamedTuple):
@@ -52,43 +52,43 @@ def inspect(*paths: str | Path, walker: Sequence[str] = WALKER) -> tuple[Look, .
         OSError: if there is none, or it cannot be reached.
     """
     size = sum(_size(Path(path)) for path in paths)
-    patience = PATIENCE + untrusted_walk.CPU + size // untrusted_walk.BYTES_A_SECOND
+    timeout = SLACK + untrusted_walk.CPU + size // untrusted_walk.BYTES_A_SECOND
     environment = os.environ | {"HDF5_PLUGIN_PRELOAD": "::", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     command = [*walker, *(os.path.abspath(path) for path in paths)]
-    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as complained:
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         try:
             status = subprocess.run(
                 command,
                 cwd="/",
                 env=environment,
                 stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=complained,
-                timeout=patience,
+                stdout=output,
+                stderr=errors,
+                timeout=timeout,
                 start_new_session=True,
             ).returncode
         except subprocess.TimeoutExpired:
             status = None
-        said.seek(0)
-        complained.seek(0)
-        lines, complaints = (
-            said.read(MOST).splitlines(),
-            complained.read(MOST).decode(errors="replace").strip().splitlines(),
+        output.seek(0)
+        errors.seek(0)
+        lines, messages = (
+            output.read(MOST).splitlines(),
+            errors.read(MOST).decode(errors="replace").strip().splitlines(),
         )
     looks = []
     for number, path in enumerate(paths):
-        told = _told(lines[number]) if number < len(lines) else {}
-        if told.get("refused") is False:
-            raise DamagedFile(f"'{path}' is not a whole HDF5 file ({told['says']}). Get it, or make it, anew.")
-        if told.get("ok") is not True:
+        verdict = _verdict(lines[number]) if number < len(lines) else {}
+        if verdict.get("refused") is False:
+            raise DamagedFile(f"'{path}' is not a whole HDF5 file ({verdict['message']}). Get it, or make it, anew.")
+        if verdict.get("ok") is not True:
             raise MalformedFile(
-                f"'{path}' is not read: {told.get('says') or _ended(status, patience, complaints)}. Get the file anew,"
-                " or from somebody you trust."
+                f"'{path}' is not read: {verdict.get('message') or _ended(status, timeout, messages)}. "
+                "Get the file anew, or from somebody you trust."
             )
-        looks.append(Look(int(told["datasets"]), int(told["bytes"]), tuple(map(str, told["variable"]))))
+        looks.append(Look(int(verdict["datasets"]), int(verdict["bytes"]), tuple(map(str, verdict["variable"]))))
     if status != 0:
         raise MalformedFile(
-            f"'{paths[-1]}' is not read: {_ended(status, patience, complaints)}. Get the file anew, or from somebody"
+            f"'{paths[-1]}' is not read: {_ended(status, timeout, messages)}. Get the file anew, or from somebody"
             " you trust."
         )
     return tuple(looks)
@@ -101,19 +101,19 @@ def _size(path: Path) -> int:
     return found.st_size
 
 
-def _told(line: bytes) -> dict[str, Any]:
+def _verdict(line: bytes) -> dict[str, Any]:
     try:
-        told = json.loads(line)
+        verdict = json.loads(line)
     except ValueError:
         return {}
-    return told if isinstance(told, dict) else {}
+    return verdict if isinstance(verdict, dict) else {}
 
 
-def _ended(status: int | None, patience: float, complaints: Sequence[str]) -> str:
+def _ended(status: int | None, timeout: float, messages: Sequence[str]) -> str:
     """How a process ended that did not say what it found."""
     if status is None:
-        return f"a process that walked it did not come to an end within {patience:g} s"
+        return f"a process that walked it did not come to an end within {timeout:g} s"
     if status in (-signal.SIGXCPU, -signal.SIGKILL):
         return "a process that walked it used up its time or its memory"
-    said = f": {complaints[-1][:200]}" if complaints else ""
-    return f"a process that walked it died of it ({f'signal {-status}' if status < 0 else f'exit code {status}'}{said})"
+    end = f"signal {-status}" if status < 0 else f"exit code {status}"
+    return f"a process that walked it died of it ({end}{f': {messages[-1][:200]}' if messages else ''})"

@@ -22,7 +22,7 @@ CPU, BYTES_A_SECOND = 20, 1_000_000
 """Seconds for any file, and one more for each MB:
 an honest file of thousands of spike trains has some 1,000 small objects a MB, of 1 ms each."""
 MEMORY = 4 << 30
-SAID = 1 << 20
+OUTPUT = 1 << 20
 """Bytes that may be written: what is said, on files."""
 ALWAYS, RATIO = 1 << 30, 200
 """Bytes that a file may unfold to: 1 GiB, and 200 for each of its own."""
@@ -42,7 +42,7 @@ def limit(size: int) -> None:
         (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_AS, MEMORY),
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, SAID),
+        (resource.RLIMIT_FSIZE, OUTPUT),
     ):
         with contextlib.suppress(ValueError, OSError):  # already lower, or not known to this system
             resource.setrlimit(what, (most, most))
@@ -169,7 +169,7 @@ def main(paths: list[str]) -> None:
             verdict = {
                 "ok": False,
                 "refused": isinstance(error, Refused),
-                "says": str(error)[:500] or type(error).__name__,
+                "message": str(error)[:500] or type(error).__name__,
             }
         print(json.dumps(verdict), flush=True)
 

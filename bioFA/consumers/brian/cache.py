@@ -185,11 +185,11 @@ def forget(binary: Binary) -> None:
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Hold the lock of one entry; another process that wants the same binary waits, then finds it."""
-    patience = 4 * compile_limit()  # Brian2, the compiler twice, and the linker
-    lock = hold(folder.with_suffix(LOCK), wait=patience)
+    timeout = 4 * compile_limit()  # Brian2, the compiler twice, and the linker
+    lock = hold(folder.with_suffix(LOCK), wait=timeout)
     if lock is None:
         raise TooSlow(
-            f"another process has been building this program for more than {patience:g} s"
+            f"another process has been building this program for more than {timeout:g} s"
             f" ({holder(folder.with_suffix(LOCK))}). If it is on a machine that is gone, remove"
             f" {folder.with_suffix(LOCK)}."
         )

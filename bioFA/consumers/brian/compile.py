@@ -126,7 +126,7 @@ def _late(what: str) -> str:
 
 def compile_project(work: Path, failed: Path) -> None:
     """Compile Brian2's project, and see that what came out runs; where not,
-    `failed` holds the sources and the compiler's words."""
+    `failed` holds the sources and the compiler's messages."""
     try:
         _call_compiler(work, failed)
         _try(work)
@@ -146,9 +146,9 @@ def _try(work: Path) -> None:
     (work / "main").chmod(0o755)
     done = call(["./main", "--results_dir", "nowhere/"], work, {"LD_BIND_NOW": "1"}, compile_limit())
     if NO_PLAN not in done.stderr + done.stdout:
-        words = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[0]
+        message = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[0]
         raise CompilationFailed(
-            f"the program that '{compiler()[0]}' made does not run (exit code {done.returncode}: {words}), so it was"
+            f"the program that '{compiler()[0]}' made does not run (exit code {done.returncode}: {message}), so it was"
             " not kept. Check it with 'biofa doctor'."
         )
 

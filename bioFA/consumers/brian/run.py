@@ -183,8 +183,8 @@ class Compiled:
                 " Run again to build it here, or set BIOFA_PORTABLE=1 to build it for any processor of this kind."
             )
         if done.returncode != 0 or done.stderr.strip() or "error" in done.stdout.lower():
-            words = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()
-            raise ProgramFailed(f"the compiled program failed (exit code {done.returncode}): {words[0]}")
+            message = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()
+            raise ProgramFailed(f"the compiled program failed (exit code {done.returncode}): {message[0]}")
 
     def _prove(self, folder: Path, feed: Feed, parameters: Mapping[str, float]) -> None:
         """Refuse a segment that did not reach its end, or ran with other parameters than given."""
@@ -238,7 +238,7 @@ class Compiled:
 
 
 def _room(folder: Path) -> str:
-    """How full the disk is, in words."""
+    """Describe how full the disk is."""
     try:
         return f"Is the disk full, or a quota reached? {shutil.disk_usage(folder).free / 1e6:.1f} MB are free there."
     except OSError:
