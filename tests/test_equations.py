@@ -147,7 +147,7 @@ def test_what_is_written_for_brian2_has_the_value_of_what_was_read(text):
     names = {name: compute for name, (_, compute) in formula.FUNCTIONS.items()}
     values = {name: np.float64(size) for name, size in SIZES.items()}
     with np.errstate(all="ignore"):
-        written = eval(read.written(), {"__builtins__": {}, **names}, values)  # of our own text
+        written = eval(read.text, {"__builtins__": {}, **names}, values)  # of our own text
     np.testing.assert_equal(read.evaluate(values), written)
 
 
@@ -240,12 +240,12 @@ def test_a_wrong_statement_is_refused_and_quoted(text, said):
 def test_an_expression_may_go_over_lines_and_comments_are_left_out():
     model = read_model("dv/dt = (e_l   # the leak\n   - v)/tau : volt  # done\n\n# nothing\nw : amp", KNOWN)
     assert model.state == ("v", "w")
-    assert model.moved["v"].written() == "((e_l - v) / tau)"
+    assert model.moved["v"].text == "((e_l - v) / tau)"
 
 
 def test_a_name_of_the_model_hides_the_unit_that_is_called_so():
     model = read_model("dmV/dt = -mV/tau : 1", KNOWN)
-    assert model.moved["mV"].written() == "((-mV) / tau)"
+    assert model.moved["mV"].text == "((-mV) / tau)"
 
 
 SYSTEMS = {

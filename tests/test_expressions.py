@@ -8,9 +8,10 @@ import re
 import numpy as np
 import pytest
 
-from bioFA import expressions
+from bioFA.equations import formula
+from bioFA.equations.formula import DEEPEST, LONGEST
 from bioFA.errors import BadEquation, BadName, UnknownName
-from bioFA.expressions import DEEPEST, FUNCTIONS, LONGEST, RESERVED, check_constants, parse, right_side
+from bioFA.expressions import FUNCTIONS, RESERVED, check_constants, parse, right_side
 
 VALUES = {"w": 0.5, "r_pre": 2.0, "T": 4.0}
 ALLOWED = (
@@ -325,7 +326,7 @@ def test_a_text_that_uses_up_the_parser_is_refused(monkeypatch):
         def fail(*_, error=error, **__):
             raise error
 
-        monkeypatch.setattr(expressions.ast, "parse", fail)
+        monkeypatch.setattr(formula.ast, "parse", fail)
         with pytest.raises(BadEquation, match=re.escape("cannot be read")):
             parse("w")
         monkeypatch.undo()

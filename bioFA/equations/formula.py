@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -21,7 +21,7 @@ from bioFA.equations.dimensions import NONE, TIME, UNITS, Dimension, describe, o
 from bioFA.errors import BadEquation, UnknownName, WrongUnit, suggestion
 
 Array = np.ndarray
-LONGEST, DEEPEST = 4000, 60
+LONGEST, DEEPEST = 1000, 50
 """Longest text in characters, and deepest nesting."""
 LARGEST = 1e300
 RATIONAL = 1000
@@ -114,6 +114,28 @@ CONDITIONS = ("not_refractory", "learning")
 
 
 @dataclass(frozen=True)
+class Dialect:
+    """What a text may hold: operations, functions, whether units and conditions; and how such a text looks."""
+
+    operations: str
+    functions: tuple[str, ...]
+    example: str
+    free: bool
+    """Whether it knows units, constants, and conditions everywhere; else numbers, and comparisons inside int(...)."""
+
+    @property
+    def allowed(self) -> str:
+        """All of it, in words."""
+        middle = "units, " if self.free else ""
+        conditions = "comparisons, and, or, not" if self.free else "comparisons inside int(...)"
+        return f"numbers, names, {middle}{self.operations}, {conditions}, and {', '.join(self.functions)}"
+
+
+NEURON = Dialect("+ - * / // % **", tuple(FUNCTIONS), "(e_l - v)/tau", free=True)
+"""The text of a neuron, with units."""
+
+
+@dataclass(frozen=True)
 class Formula:
     """What was read: the tree, in which random calls are names of their own, and the names in it."""
 
@@ -143,22 +165,29 @@ class Formula:
         with np.errstate(all="ignore"):
             return _evaluate(self.tree, values)
 
-    def written(self, names: Mapping[str, str] | None = None) -> str:
-        """The expression as Brian2 reads it, all numbers plain ones in SI, with other names where given."""
-        return _write(self.tree, names or {})
+    @cached_property
+    def text(self) -> str:
+        """The expression as Brian2 reads it, every number a plain one in SI."""
+        return _write(self.tree, {})
+
+    def renamed(self, names: Mapping[str, str]) -> str:
+        """The text with other names in it."""
+        return _write(self.tree, names)
 
     def with_parts(self, parts: Mapping[str, Formula]) -> Formula:
         """The same expression with others in place of their names."""
         return Formula(self.source, _Replace({name: part.tree for name, part in parts.items()}).visit(self.tree))
 
 
-def read(text: str, known: Iterable[str], numbered: Iterator[int]) -> Formula:
+def read(text: str, known: Iterable[str] | None, numbered: Iterator[int], dialect: Dialect = NEURON) -> Formula:
     """Read an expression.
 
     Args:
         text: such as `"(g_l*(e_l - v) + I)/C"`.
-        known: the names that it may use, beside units, constants and functions; a name hides the unit called so.
+        known: the names that it may use, beside units, constants and functions; a name hides the unit called so. Any
+            name where None.
         numbered: numbers for the random calls, which are not repeated within one neuron.
+        dialect: what it may hold.
 
     Raises:
         BadEquation: quoting what is not allowed.
@@ -166,99 +195,128 @@ def read(text: str, known: Iterable[str], numbered: Iterator[int]) -> Formula:
     """
     if not isinstance(text, str) or len(text) > LONGEST or not text.isascii():
         raise BadEquation(
-            f"an equation is text of at most {LONGEST} plain (ASCII) characters; got {str(text)[:40]!r}. Name parts of"
-            " it."
+            f"an equation is text of at most {LONGEST} plain (ASCII) characters; got {str(text)[:40]!r}. Name parts"
+            " of it."
         )
     try:
         tree = ast.parse(" ".join(text.split()), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise BadEquation(f"the expression '{text.strip()[:80]}' cannot be read. Write it as in Brian2.") from None
-    formula = Formula(text.strip(), _read(tree, set(known), numbered, DEEPEST))
+        raise BadEquation(f"the equation {text!r} cannot be read. Write it like: {dialect.example}.") from None
+    reader = _Reader(None if known is None else set(known), numbered, dialect)
+    formula = Formula(text.strip(), reader.read(tree, DEEPEST))
+    if not dialect.free:
+        _check_conditions(formula.tree, False)
     _refuse_towers(formula)
     return formula
 
 
-def _read(node: ast.expr, known: set[str], numbered: Iterator[int], depth: int) -> ast.expr:
-    """A node with units as numbers (`Unit`), all numbers as floats, and random calls named;
-    everything that is not listed here is refused."""
-    if depth == 0:
-        raise BadEquation(f"an expression may be nested {DEEPEST} deep. Name parts of it.")
+@dataclass(frozen=True)
+class _Reader:
+    """Reads nodes: units become calls of `unit`, numbers floats, and random calls names of their own; everything that
+    is not listed here is refused."""
 
-    def inner(part: ast.expr) -> ast.expr:
-        return _read(part, known, numbered, depth - 1)
+    known: set[str] | None
+    numbered: Iterator[int]
+    dialect: Dialect
 
+    def read(self, node: ast.expr, depth: int) -> ast.expr:
+        """One node and what it holds."""
+        if depth == 0:
+            raise BadEquation(f"an equation may be nested {DEEPEST} deep. Name parts of it.")
+
+        def inner(part: ast.expr) -> ast.expr:
+            return self.read(part, depth - 1)
+
+        match node:
+            case ast.Constant(value=bool() as value) if self.dialect.free:
+                return ast.Constant(value)
+            # never a whole number: SymPy would compute 9**9**9 exactly
+            case ast.Constant(value=int() | float() as value) if value is not True and value is not False and (
+                value < LARGEST
+            ):
+                return ast.Constant(float(value))
+            case ast.Name(id=name):
+                return self._name(name)
+            case ast.BinOp(left=left, op=op, right=right) if _BINARY.get(type(op)) in self.dialect.operations.split():
+                return ast.BinOp(inner(left), op, inner(right))
+            case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+                return inner(operand)
+            case ast.UnaryOp(op=ast.USub() as op, operand=operand):
+                return ast.UnaryOp(op, inner(operand))
+            case ast.UnaryOp(op=ast.Not() as op, operand=operand) if self.dialect.free:
+                return ast.UnaryOp(op, inner(operand))
+            case ast.BoolOp(op=op, values=values) if self.dialect.free:
+                return ast.BoolOp(op, [inner(value) for value in values])
+            case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARE and (
+                self.dialect.free or not isinstance(op, ast.Eq | ast.NotEq)
+            ):
+                return ast.Compare(inner(left), [op], [inner(right)])
+            case ast.Call(func=ast.Name(id=name)):
+                return self._call(name, node, inner)
+        power_sign = " Write a power as **." if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor) else ""
+        chain = self.dialect.free and isinstance(node, ast.Compare) and len(node.ops) > 1
+        raise BadEquation(
+            f"the equation may not contain '{ast.unparse(node)[:60]}'.{power_sign}"
+            f"{' Write a < b and b < c.' if chain else ''} Allowed: {self.dialect.allowed}."
+        )
+
+    def _name(self, name: str) -> ast.expr:
+        """A known name as it is, a constant as its value, and a unit as a call, so that it keeps its dimension."""
+        if self.known is None or name in self.known:
+            return ast.Name(name)
+        if self.dialect.free and (name in OWN or name in CONDITIONS or name.partition("_")[0] == NOISE):
+            return ast.Name(name)
+        if self.dialect.free and name in CONSTANTS:
+            return ast.Constant(CONSTANTS[name])
+        if self.dialect.free and name in UNITS:
+            return ast.Call(ast.Name("unit"), [ast.Constant(name)], [])
+        known = {*self.known, *(OWN if self.dialect.free else ())}
+        raise UnknownName(f"the equation uses the unknown name '{name}'.{suggestion(name, known)}")
+
+    def _call(self, name: str, node: ast.Call, inner: Callable[[ast.expr], ast.expr]) -> ast.expr:
+        """A call of a known function; of random numbers, a name of their own."""
+        if name not in self.dialect.functions:
+            known = suggestion(name, self.dialect.functions)
+            raise UnknownName(f"the equation calls the unknown function '{name}'.{known}")
+        if node.keywords or len(node.args) != FUNCTIONS[name][0]:
+            raise BadEquation(f"{name} takes {FUNCTIONS[name][0]} argument(s); got '{ast.unparse(node)}'.")
+        if name in RANDOM:
+            return ast.Name(f"{name}_{next(self.numbered)}")
+        return ast.Call(ast.Name(name), [inner(argument) for argument in node.args], [])
+
+
+def _check_conditions(node: ast.expr, condition: bool) -> None:
+    """Refuse comparisons outside of int(...), and anything else inside."""
+    if condition != isinstance(node, ast.Compare):
+        raise BadEquation(
+            f"'{quoted(node)}': comparisons belong inside int(...), and int(...) around comparisons. For example:"
+            " int(r_post > 0)."
+        )
+    truth = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "int"
+    for part in _parts(node):
+        _check_conditions(part, truth)
+
+
+def _parts(node: ast.expr) -> Sequence[ast.expr]:
+    """What a node holds, names of functions aside."""
     match node:
-        case ast.Constant(value=bool() as value):
-            return ast.Constant(value)
-        case ast.Constant(value=int() | float() as value) if value < LARGEST:
-            return ast.Constant(float(value))
-        case ast.Name(id=name):
-            return _name(name, known)
-        case ast.BinOp(left=left, op=op, right=right) if type(op) in _BINARY:
-            return ast.BinOp(inner(left), op, inner(right))
-        case ast.UnaryOp(op=ast.USub() | ast.Not() as op, operand=operand):
-            return ast.UnaryOp(op, inner(operand))
-        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-            return inner(operand)
-        case ast.BoolOp(op=op, values=values):
-            return ast.BoolOp(op, [inner(value) for value in values])
-        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARE:
-            return ast.Compare(inner(left), [op], [inner(right)])
-        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]):
-            return _call(name, arguments, inner, numbered, node)
-    power_sign = " Write a power as **." if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitXor) else ""
-    chain = " Write a < b and b < c." if isinstance(node, ast.Compare) and len(node.ops) > 1 else ""
-    raise BadEquation(
-        f"an expression may not contain '{ast.unparse(node)[:60]}'.{power_sign}{chain} Allowed: numbers, names, units,"
-        f" + - * / // % **, comparisons, and, or, not, and {', '.join(sorted(FUNCTIONS))}."
-    )
-
-
-def _name(name: str, known: set[str]) -> ast.expr:
-    """A known name as it is, a constant as its value, and a unit as a call, so that it keeps its dimension."""
-    if name in known or name in OWN or name in CONDITIONS or name.partition("_")[0] == NOISE:
-        return ast.Name(name)
-    if name in CONSTANTS:
-        return ast.Constant(CONSTANTS[name])
-    if name in UNITS:
-        return ast.Call(ast.Name("unit"), [ast.Constant(name)], [])
-    raise UnknownName(f"the expression uses the unknown name '{name}'.{suggestion(name, {*known, *OWN})}")
-
-
-def _call(
-    name: str,
-    arguments: list[ast.expr],
-    inner: Callable[[ast.expr], ast.expr],
-    numbered: Iterator[int],
-    node: ast.expr,
-) -> ast.expr:
-    """A call of a known function; of random numbers, a name of their own."""
-    if name not in FUNCTIONS:
-        raise UnknownName(f"the expression calls the unknown function '{name}'.{suggestion(name, FUNCTIONS)}")
-    if len(arguments) != FUNCTIONS[name][0]:
-        raise BadEquation(f"{name} takes {FUNCTIONS[name][0]} argument(s); got '{ast.unparse(node)[:60]}'.")
-    if name in RANDOM:
-        return ast.Name(f"{name}_{next(numbered)}")
-    return ast.Call(ast.Name(name), [inner(argument) for argument in arguments], [])
+        case ast.BinOp(left=left, right=right):
+            return [left, right]
+        case ast.UnaryOp(operand=operand):
+            return [operand]
+        case ast.BoolOp(values=values):
+            return values
+        case ast.Compare(left=left, comparators=others):
+            return [left, *others]
+        case ast.Call(args=arguments):
+            return arguments
+    return []
 
 
 def _walk(node: ast.expr) -> Iterator[ast.expr]:
     """Every node of an expression but the names of functions, in the order of the text."""
     yield node
-    match node:
-        case ast.BinOp(left=left, right=right):
-            parts = [left, right]
-        case ast.UnaryOp(operand=operand):
-            parts = [operand]
-        case ast.BoolOp(values=values):
-            parts = values
-        case ast.Compare(left=left, comparators=others):
-            parts = [left, *others]
-        case ast.Call(args=arguments):
-            parts = arguments
-        case _:
-            parts = []
-    for part in parts:
+    for part in _parts(node):
         yield from _walk(part)
 
 
@@ -405,7 +463,8 @@ def _evaluate(node: ast.expr, values: Mapping[str, Any]) -> Any:
         case ast.Constant(value=value):
             return value if isinstance(value, bool) else np.float64(value)  # type: ignore[arg-type]
         case ast.Name(id=name):
-            return values[name]
+            value = values[name]
+            return np.float64(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             return np.logical_not(_evaluate(operand, values))
         case ast.UnaryOp(operand=operand):
@@ -452,6 +511,8 @@ def _write(node: ast.expr, names: Mapping[str, str]) -> str:
         case ast.Call(func=ast.Name(id=name), args=arguments):
             if name == "unit":
                 return repr(_unit(node)[0])
+            if name == "int" and isinstance(arguments[0], ast.Compare):
+                return f"int{inner(arguments[0])}"
             return f"{name}({', '.join(inner(argument) for argument in arguments)})"
     raise AssertionError(ast.dump(node))
 
@@ -470,7 +531,7 @@ def quoted(node: ast.expr) -> str:
             return ast.Constant(int(value)) if isinstance(value, float) and value.is_integer() else constant
 
     text = ast.unparse(Back().visit(ast.parse(ast.unparse(node), mode="eval").body))
-    return text if len(text) <= 70 else text[:67] + "..."
+    return text[:60]
 
 
 class _Replace(ast.NodeTransformer):
