@@ -146,7 +146,7 @@ class _Writer:
         root = ElementTree.fromstring(_TYPES)
         kinds = [(population.name, population.neuron.counterpart()) for population in self.network.populations]
         units = [(name, kind if isinstance(kind, RateUnit) else RateUnit("linear")) for name, kind in kinds]
-        root.extend(unit_types(_UNIT, "learning_", [unit for _, unit in units]))
+        root.extend(unit_types(ElementTree.fromstring(_UNIT), "learning_", [unit for _, unit in units]))
         ElementTree.SubElement(root, "learningShown", {"id": "shown"})
         ElementTree.SubElement(root, "learningSender", {"id": "sender"})
         for name in ("driveSynapse", "errorSynapse"):
@@ -271,18 +271,26 @@ def add_population(circuit: ElementTree.Element, name: str, component: str, size
         )
 
 
-def unit_types(template: str, prefix: str, units: Sequence[RateUnit]) -> Iterator[ElementTree.Element]:
-    """The component types of rate units, each once: those with and without a time constant of each activation."""
+def unit_types(template: ElementTree.Element, prefix: str, units: Sequence[RateUnit]) -> Iterator[ElementTree.Element]:
+    """The component types of rate units, each once: those with and without a time constant of each activation.
+
+    `template` has the words in its attributes; what has the attribute `when` is of units with a time constant.
+    """
     for activation, leaky in dict.fromkeys((unit.activation, unit.tau is not None) for unit in units):
-        yield ElementTree.fromstring(
-            template.format(
-                name=f"{prefix}{'leaky' if leaky else 'static'}_{activation}",
-                parameter='<Parameter name="tau" dimension="time"/>' if leaky else "",
-                leak=LEAK if leaky else "",
-                phi=ACTIVATIONS[activation].lems_rate.format(u="u" if leaky else "drive"),
-                gain=ACTIVATIONS[activation].lems_gain,
-            )
-        )
+        words = {
+            "name": f"{prefix}{'leaky' if leaky else 'static'}_{activation}",
+            "phi": ACTIVATIONS[activation].lems_rate.format(u="u" if leaky else "drive"),
+            "gain": ACTIVATIONS[activation].lems_gain,
+        }
+        yield _filled(template, words, leaky)
+
+
+def _filled(template: ElementTree.Element, words: dict[str, str], leaky: bool) -> ElementTree.Element:
+    """A copy of an element with words in its attributes."""
+    attributes = {name: text.format(**words) for name, text in template.attrib.items() if name != "when"}
+    filled = ElementTree.Element(template.tag, attributes)
+    filled.extend(_filled(part, words, leaky) for part in template if leaky or "when" not in part.attrib)
+    return filled
 
 
 def add_unit(root: ElementTree.Element, prefix: str, name: str, unit: RateUnit) -> None:
@@ -374,13 +382,14 @@ _TYPES = """<Lems>
   </ComponentType>
 </Lems>"""  # noqa: E501
 _UNIT = """<ComponentType name="{name}" extends="baseCellMembPotDL" description="A rate unit; V is its rate.">
-    {parameter}
+    <Parameter name="tau" dimension="time" when="leaky"/>
     <Exposure name="drive" dimension="none"/>
     <Exposure name="error" dimension="none"/>
     <Exposure name="gain" dimension="none"/>
     <Attachments name="synapses" type="learningInput"/>
     <Dynamics>
-      {leak}
+      <StateVariable name="u" dimension="none" when="leaky"/>
+      <TimeDerivative variable="u" value="(drive - u)/tau" when="leaky"/>
       <DerivedVariable name="drive" exposure="drive" dimension="none" select="synapses[*]/I" reduce="add"/>
       <DerivedVariable name="error" exposure="error" dimension="none" select="synapses[*]/E" reduce="add"/>
       <DerivedVariable name="V" exposure="V" dimension="none" value="{phi}"/>
@@ -388,4 +397,3 @@ _UNIT = """<ComponentType name="{name}" extends="baseCellMembPotDL" description=
       <OnCondition test="V .gt. 1e30"><EventOut port="spike"/></OnCondition>
     </Dynamics>
   </ComponentType>"""
-LEAK = '<StateVariable name="u" dimension="none"/><TimeDerivative variable="u" value="(drive - u)/tau"/>'

@@ -413,7 +413,7 @@ class _Writer:
         """Rate units and their synapses as LEMS component types, and one component a population."""
         root = ElementTree.fromstring(_RATE_TYPES)
         units = [(population.name, _rate_unit(population) or RateUnit("linear")) for population in self.rates]
-        root.extend(unit_types(_UNIT, "", [unit for _, unit in units]))
+        root.extend(unit_types(ElementTree.fromstring(_UNIT), "", [unit for _, unit in units]))
         # so that the last row still sees the example
         beyond = ms(self.protocol.step) if self.trained.experiment.network.is_static() else 0.0
         length = f"{self._length() + beyond!r}ms"
@@ -509,11 +509,12 @@ _RATE_TYPES = """<Lems>
   </ComponentType>
 </Lems>"""  # noqa: E501
 _UNIT = """<ComponentType name="{name}" extends="baseCellMembPotDL" description="A rate unit; V is its rate.">
-    {parameter}
+    <Parameter name="tau" dimension="time" when="leaky"/>
     <Exposure name="drive" dimension="none"/>
     <Attachments name="synapses" type="basePointCurrentDL"/>
     <Dynamics>
-      {leak}
+      <StateVariable name="u" dimension="none" when="leaky"/>
+      <TimeDerivative variable="u" value="(drive - u)/tau" when="leaky"/>
       <DerivedVariable name="drive" exposure="drive" dimension="none" select="synapses[*]/I" reduce="add"/>
       <DerivedVariable name="V" exposure="V" dimension="none" value="{phi}"/>
       <OnCondition test="V .gt. 1e30"><EventOut port="spike"/></OnCondition>

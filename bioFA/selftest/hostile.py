@@ -475,6 +475,7 @@ def warm(known: dict[str, Callable[[str], object]]) -> None:
         ("name", "x"),
         ("change", "protocol.epochs=2"),
         ("change", "task.name=x"),
+        ("change", "circuit.schemes.fa.rule=1"),
     ):
         with contextlib.suppress(BioFAError):
             known[name](text)
