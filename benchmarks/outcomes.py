@@ -1,8 +1,8 @@
 """What the tables of a finished comparison cost: `python -m benchmarks.outcomes [--against CHECKOUT]`.
 
 Outcomes are made up: 20 conditions with 5 and with 50 seeds. Seconds are of the processor, for `summary` and
-`write_tables`, each in a process of its own.
-`--against` names a checkout of another commit, which is timed in turn on the same table.
+`write_tables`, each in a process of its own. `--against` names a checkout of another commit, which is timed in turn on
+the same table.
 """
 
 import argparse

@@ -99,13 +99,12 @@ class Phase(Component):
 class Protocol(Component):
     """How examples are presented.
 
-    A static network does one presentation in one step and needs no times. A network with
-    stateful neurons holds each example for `presentation`, in steps of `dt`; learning is on
-    from `learning_onset` into the presentation to its end, and T, the learning time per
-    presentation in every rule, is that time. After each presentation sources show zero for
-    `blank`; with `reset`, neurons (not weights) return to their first state as a presentation begins.
-    Training lasts for `epochs`, or for `presentations` if
-    those are fewer; with `phases`, one after the other, for as long as they last together.
+    A static network does one presentation in one step and needs no times. A network with stateful neurons holds each
+    example for `presentation`, in steps of `dt`; learning is on from `learning_onset` into the presentation to its end,
+    and T, the learning time per presentation in every rule, is that time. After each presentation sources show zero for
+    `blank`; with `reset`, neurons (not weights) return to their first state as a presentation begins. Training lasts
+    for `epochs`, or for `presentations` if those are fewer; with `phases`, one after the other, for as long as they
+    last together.
     """
 
     epochs: Count = 1

@@ -164,14 +164,14 @@ class Learning(Component):
 class Pathway(_Named):
     """All synapses from one population to one port of another.
 
-    `density` is the probability that a synapse exists, `fan_in` how many each postsynaptic neuron has,
-    from different neurons; with `zero_is_absent` those exist whose initial weight is not 0. An absent one has weight 0
-    and never learns. `sign` keeps every weight >= 0 (excitatory) or <= 0 (inhibitory): drawn weights take it by their
-    absolute value, learned ones stop at 0. With `sign = "concordant"` a feedback pathway transmits with |w| sign(W'), W
-    being the weights that it `stands_for`: magnitudes of its own, their signs. `carries` names what of the source the
+    `density` is the probability that a synapse exists, `fan_in` how many each postsynaptic neuron has, from different
+    neurons; with `zero_is_absent` those exist whose initial weight is not 0. An absent one has weight 0 and never
+    learns. `sign` keeps every weight >= 0 (excitatory) or <= 0 (inhibitory): drawn weights take it by their absolute
+    value, learned ones stop at 0. With `sign = "concordant"` a feedback pathway transmits with |w| sign(W'), W being
+    the weights that it `stands_for`: magnitudes of its own, their signs. `carries` names what of the source the
     synapses transmit: a published variable, or what arrives at one of its ports, passed on as it is; `stands_for` the
-    feedforward pathway whose transpose a feedback pathway replaces.
-    `partner` names a pathway of the same shape whose weight, synapse by synapse, the rule can read.
+    feedforward pathway whose transpose a feedback pathway replaces. `partner` names a pathway of the same shape whose
+    weight, synapse by synapse, the rule can read.
     """
 
     source: Name

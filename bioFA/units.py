@@ -126,8 +126,8 @@ def rounding(times: Any, width: float, precision: float = DOUBLE) -> np.ndarray:
     """How far rounding may have moved times, in seconds: what is nearer to an edge than this is at the edge.
 
     The largest of a share 1e-9 of the width; 1.5 units in the last place, as the times were written; and, at most 0.001
-    of the width, half a nanosecond, for times with nine decimals,
-    and what a clock that adds `FINEST` to itself has lost by then.
+    of the width, half a nanosecond, for times with nine decimals, and what a clock that adds `FINEST` to itself has
+    lost by then.
 
     Args:
         times: in seconds, of any shape.

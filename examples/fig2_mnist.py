@@ -1,9 +1,8 @@
 """Fig. 2a, 2b and S1 of Lillicrap et al. (2014) from finished runs of the model `mnist`: nothing is trained here.
 
-    biofa run mnist --scheme fa --seed 1 --precision float32 --out runs/fa1      (and so on: bp, other seeds, shallow,
-    mnist_sparse)
-    python examples/fig2_mnist.py FOLDER RUN [RUN ...]                           RUN:
-    a folder that `biofa run --out` wrote
+    biofa run mnist --scheme fa --seed 1 --precision float32 --out runs/fa1
+    (and so on: bp, other seeds, shallow, mnist_sparse)
+    python examples/fig2_mnist.py FOLDER RUN [RUN ...]        RUN: a folder that `biofa run --out` wrote
 
 Error on training and test images at every snapshot, the feedback angle over learning, and the receptive fields of 100
 hidden units (those of the first run of each condition, and of its initial weights). Runs of one model and scheme are

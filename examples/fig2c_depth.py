@@ -4,8 +4,8 @@
 
 Networks 30-20-10 and 30-20-10-10 learn a 30-20-10-10 teacher (model `depth`). Writes fig2c.png and fig2c.pdf, and
 prints the test error (NSE, 5,000 examples) of each condition, the paper's statistics (two-sample t-test of two hidden
-layers against one) and ours: pairs by seed,
-median ratio of errors with the interval that inverts the signed-rank test at Holm's level.
+layers against one) and ours: pairs by seed, median ratio of errors with the interval that inverts the signed-rank test
+at Holm's level.
 """
 
 import sys

@@ -7,8 +7,7 @@
 Each module has a focused, fast set of tests. mutmut makes its mutants of function bodies (not of constants at module
 level, nor of functions with decorators) in a copy of the checkout, and runs the tests for each until the first fails.
 What comes out stands in trial/mutants.json, with the SHA-256 of each module as it was measured; survivors with
-their
-changes are printed. docs/mutation.md says why they may live.
+their changes are printed. docs/mutation.md says why they may live.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ neurons or consumers.
 Each function takes one presentation that began at rest: `spikes[population]` `(steps, size)`, 1 where a neuron spiked;
 `shown`, what graded sources show; the weights `(n_post, n_pre)` as it began; and the parameters. It returns the weights
 at the end. A filter is written as its impulse response, a membrane as its solution between recorded spikes; whether a
-neuron spiked is never asked of the equations.
-A spike that the threshold test of step n found is recorded, sent and (by what is reset) felt in step n + 1.
+neuron spiked is never asked of the equations. A spike that the threshold test of step n found is recorded, sent and (by
+what is reset) felt in step n + 1.
 """
 
 import numpy as np

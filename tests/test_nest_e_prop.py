@@ -3,8 +3,8 @@ gains and learning signals.
 
 A recurrent layer of `eprop_iaf_bsshslm_2020` neurons learns through `eprop_synapse_bsshslm_2020` from two readouts,
 whose errors come back through fixed random weights (`eprop_learning_signal_connection_bsshslm_2020`). What NEST
-records, spikes, pseudo-derivatives and learning signals, is
-given to `EProp.step`, step by step. The changes are equal to rounding. What differs is around the rule, not in it:
+records, spikes, pseudo-derivatives and learning signals, is given to `EProp.step`, step by step. The changes are equal
+to rounding. What differs is around the rule, not in it:
 
 - NEST's learning signal is prediction minus target, ours target minus prediction; so its descent is our ascent;
 - delays of one step from neuron to readout, within the readout, and back let the learning signal of a step arrive three

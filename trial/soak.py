@@ -1,11 +1,11 @@
 """A long comparison whose runs and driver are killed at random moments: nothing finished may be lost,
 and the driver may not grow.
 
-The runs are those of the NumPy reference, short, each a process of its own as in any comparison; but where a
-comparison starts Python anew for each, which takes most of a second, here the driver forks, so that thousands take
-minutes. All else is the driver's own code. The driver is a process that is sampled from outside (memory and open files,
-`/proc`); when it is killed, another continues from there.
-At the end every finished run is checked against its SHA-256, as `biofa check` does.
+The runs are those of the NumPy reference, short, each a process of its own as in any comparison; but where a comparison
+starts Python anew for each, which takes most of a second, here the driver forks, so that thousands take minutes. All
+else is the driver's own code. The driver is a process that is sampled from outside (memory and open files, `/proc`);
+when it is killed, another continues from there. At the end every finished run is checked against its SHA-256, as `biofa
+check` does.
 """
 
 from __future__ import annotations

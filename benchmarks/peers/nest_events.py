@@ -2,8 +2,8 @@
 
 NEST has no synapse that learns from an error, so it takes part where the learning rate is 0, and without feedback,
 which then moves nothing. Its neurons are those of the case: C = tau (pF, ms), E_L = 0, V_th = 1 (mV), and a spike
-through w is a current of w / (f tau_syn).
-Input spikes pass parrot neurons, so that they are sent as those of neurons are.
+through w is a current of w / (f tau_syn). Input spikes pass parrot neurons, so that they are sent as those of neurons
+are.
 """
 
 from __future__ import annotations

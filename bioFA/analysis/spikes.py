@@ -5,8 +5,8 @@
     correlation   Pearson's, between the spike counts of two neurons in bins of 5 ms; mean over pairs
 
 Neurons that do not spike are left out. A Poisson process has 1, 1 and 0. Intervals lie within one presentation each, so
-short ones are seen more often, which lowers the CV;
-presentations of different examples raise Fano factor and correlation above those of repeats.
+short ones are seen more often, which lowers the CV; presentations of different examples raise Fano factor and
+correlation above those of repeats.
 
 Sources: Denker, Yegenoglu & Gruen (2018), Neuroinformatics 2018, P19 (Elephant); Dayan & Abbott (2001), section 1.4.
 """

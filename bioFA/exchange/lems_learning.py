@@ -6,15 +6,15 @@ feedback pathways and plasticity rules as dynamics.
     expected_learning.npz    the changes by bioFA, `pathway` (n_post, n_pre), neurons beginning at rest
 
 A unit sums what its synapses bring twice: `drive` from feedforward pathways, `error` from feedback pathways. An error
-unit is a linear unit that the target drives and the prediction inhibits.
-A plastic synapse transmits with weight + change, and
+unit is a linear unit that the target drives and the prediction inhibits. A plastic synapse transmits with weight +
+change, and
 
     d change/dt = H(t - learning_onset) (pace factor_i r_j - forgetting (weight + change))        pace = learning_rate /
     T, forgetting = decay / T
 
 where factor_i is the error that arrives, times the gain of the neuron in `local_error`, r_j the rate before the
-synapse. Where a pathway shares the weights of another (backpropagation),
-its own copy stays as it was when the presentation began.
+synapse. Where a pathway shares the weights of another (backpropagation), its own copy stays as it was when the
+presentation began.
 
 jNeuroML evaluates the time of a step at its end, so the onset is written half a step later: as many steps learn as in
 bioFA. It hands rates on a step later, layer by layer, which the reference does too for expected_learning.npz;

@@ -23,9 +23,8 @@ least a step after a spike (`tau_refrac` is written half a step short, so that i
 does); and spikes pass through all layers within a step. The reference does the same for expected.npz, and every spike
 agrees; within loops some spikes arrive in the same step and some in the next, and numbers agree within 5 %. Of rates
 with Euler's decay the course is the same (to the single precision that jLEMS prints), but late: by two steps in the
-first layer after a source,
-whose current begins after the first step and which itself takes one, and by one more in each layer after it;
-compared at such a lag, or when settled.
+first layer after a source, whose current begins after the first step and which itself takes one, and by one more in
+each layer after it; compared at such a lag, or when settled.
 
 Plasticity rules and error pathways have no place in NeuroML's networks. Of leaky rates they are written as LEMS
 dynamics, for one training presentation (`lems_learning.py`: learning.xml, LEMS_learning.xml);

@@ -1,10 +1,10 @@
-"""NIR, the Neuromorphic Intermediate Representation (Pedersen et al. 2024, Nat. Commun.
-15:8122): the part of a network that answers, as a graph, both ways.
+"""NIR, the Neuromorphic Intermediate Representation (Pedersen et al. 2024, Nat. Commun. 15:8122):
+the part of a network that answers, as a graph, both ways.
 
-    Lif            CubaLIF   tau_syn dI/dt = -I + w_in S      tau_mem dv/dt = -v + r I          r = tau_mem/dt, w_in =
-                   tau_syn/dt
-    Lif            LIF       tau dv/dt = -v + r I             with decay = "euler" and tau_syn = dt, whose current keeps
-                   nothing; r = 1
+    Lif            CubaLIF   tau_syn dI/dt = -I + w_in S      tau_mem dv/dt = -v + r I
+                             r = tau_mem/dt, w_in = tau_syn/dt
+    Lif            LIF       tau dv/dt = -v + r I             r = 1; with decay = "euler" and tau_syn = dt,
+                             whose current keeps nothing
     LeakyRate      LI        tau dv/dt = -v + r I             r = 1
     StaticRate     nothing: what arrives is what it sends on
     pathways       Affine    weight (n_post, n_pre), bias (n_post,), the bias being what constant sources send

@@ -9,8 +9,8 @@ In PyTorch: `state = safetensors.torch.load_file("digits.safetensors")`; `layer.
 state["input_to_hidden.weight"]`. A `state_dict` of PyTorch, of `Linear` layers one after the other, is read as a
 network of static rates; in which order, the import says where several fit. Names that share a tensor
 (`safetensors.torch.save_model` writes them to the metadata) are read as layers of their own. A `.pt` file becomes one
-by
-`safetensors.torch.save_file(torch.load("net.pt", weights_only=True), "net.safetensors")`.
+by `safetensors.torch.save_file(torch.load("net.pt", weights_only=True),
+"net.safetensors")`.
 """
 
 from __future__ import annotations

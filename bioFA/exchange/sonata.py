@@ -1,5 +1,5 @@
-"""SONATA (Dai et al. 2020, PLoS Comput. Biol.
-16:e1007696): a folder of nodes, edges with weights, spikes and configuration, both ways.
+"""SONATA (Dai et al. 2020, PLoS Comput. Biol. 16:e1007696):
+a folder of nodes, edges with weights, spikes and configuration, both ways.
 
     circuit_config.json, simulation_config.json     what there is, and how to run it, for bmtk's PointNet and others
     nodes/<population>.h5, ..._types.csv            each population, with its model template

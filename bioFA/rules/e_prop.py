@@ -11,12 +11,11 @@ cut, as in the source: through other neurons, through what the reset takes off v
 synapse to itself. What is left is the leak of v and the threshold's adaptation. For `AdaptiveLif`, whose gain_i is the
 pseudo-derivative psi_i (of the train; the train itself has no derivative) and whose tau, beta and tau_adaptation the
 rule must be given, the traces equal these cut derivatives to rounding, and so does ebar where the readout is
-`LeakyRate`
-with tau = tau_readout and decay = "exact". Then, with L_i = sum_k B_ik (y*_k - y_k) the learning signal (eq. 4, with
-the other sign), the rule follows the
-so cut pseudo-gradient of the squared error that the readout makes while learning is on (for logistic readouts, of the
-cross-entropy): the true one is 0 almost everywhere, since spikes are all or none. Since alpha is part of e, its own
-drive holds -beta gain alpha: a spike that the synapse brings about raises the threshold of the next.
+`LeakyRate` with tau = tau_readout and decay = "exact". Then, with L_i = sum_k B_ik (y*_k - y_k) the learning signal
+(eq. 4, with the other sign), the rule follows the so cut pseudo-gradient of the squared error that the readout makes
+while learning is on (for logistic readouts, of the cross-entropy): the true one is 0 almost everywhere, since spikes
+are all or none. Since alpha is part of e, its own drive holds -beta gain alpha: a spike that the synapse brings about
+raises the threshold of the next.
 
 Where L_i comes from is the circuit's affair: the error that arrives, through fixed random weights ("random" e-prop),
 the readout's own ("symmetric") or weights that learn as the readout does ("adaptive").

@@ -2,8 +2,8 @@
 so that one that crashes or hangs the library does not take us with it.
 
 Not a sandbox: that process (`untrusted_walk.py`) has limits of time, memory and files, but is a process of the same
-user; and what passed is then read here by the same library.
-A seal (`sealed_hdf5.py`) proves that a file is whole, not whose it is, so it spares nobody the walk.
+user; and what passed is then read here by the same library. A seal (`sealed_hdf5.py`) proves that a file is whole, not
+whose it is, so it spares nobody the walk.
 """
 
 from __future__ import annotations

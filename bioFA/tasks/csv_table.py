@@ -2,8 +2,8 @@
 Every field of the file is in a column, or the file is refused with its line.
 
 Separators are `,`, `;`, tabs, or spaces: the one that divides every line into equally many fields, two or more. The
-first line holds the names, unless the file is said to have none.
-Nothing else is inferred: no index, no missing values but empty fields.
+first line holds the names, unless the file is said to have none. Nothing else is inferred: no index, no missing values
+but empty fields.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ The inputs are four groups of `group` neurons, left, right, recall and backgroun
 at `background_rate` all the time. In each trial one side, both with equal chances, is favoured: each cue is on that
 side with the chance `favour`. The class is the side of most cues, 0 for left and 1 for right, which need not be the
 favoured one. Spikes are drawn once, as a Poisson process in bins of length `bin`, which must be the time step; all
-trials differ. Targets are one-hot and stay the same:
-that only answers during the recall count is said by `Protocol.learning_onset`.
+trials differ. Targets are one-hot and stay the same: that only answers during the recall count is said by
+`Protocol.learning_onset`.
 
 Source: Bellec et al. (2020), Nat. Commun. 11:3625, fig. 4 (evidence accumulation, after Morcos & Harvey (2016), Nat.
 Neurosci. 19:1672), and the times and rates of the authors' published program,

@@ -81,8 +81,8 @@ class RateLimit:
     """How a spiking network compares with its rate network.
 
     `angles[n]` are the update angles in degrees by pathway after n presentations of training, `own_angles[n]` those to
-    the gradient at the errors that the spikes made.
-    Where there is nothing to compare with, `reason` says why, for the averages or for the angles.
+    the gradient at the errors that the spikes made. Where there is nothing to compare with, `reason` says why, for the
+    averages or for the angles.
     """
 
     quantities: tuple[Quantity, ...] = ()

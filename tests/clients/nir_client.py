@@ -6,8 +6,7 @@ which has no bioFA.
 For each NAME.nir in the folder, and the spikes of NAME.in.npz (n, steps, n_in), those of every neuron node go to
 NAME.TOOL.npz (n, steps, size), each of the n presentations from rest; computed in float64, and in the float32 that is
 these tools' own in NAME.TOOL.single.npz. Of snnTorch and SpikingJelly a network of their own goes to written_TOOL.nir,
-and its spikes to
-written_TOOL.npz, on the first presentation of written.in.npz.
+and its spikes to written_TOOL.npz, on the first presentation of written.in.npz.
 """
 
 import contextlib
