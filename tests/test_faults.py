@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.compiled]
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [number for number, fault in drill.FAULTS.items() if fault not in killing.FAULTS])
 def test_a_fault_is_survived(sandbox, number):
-    row = drill.put_to(sandbox, drill.FAULTS[number], 2)
+    row = drill.run_attempts(sandbox, drill.FAULTS[number], 2)
     assert row.survived, row.wrong
     assert sum(attempt.lost for attempt in row.attempts) == 0
 
@@ -184,7 +184,7 @@ def test_the_command_prints_the_table_writes_json_and_fails_where_a_fault_is_not
     assert (found["totals"]["survived"], found["totals"]["attempts"]) == (1, 1)
     assert found["faults"][0]["outcomes"] == {"refused": 1}
     silent = Attempt(Outcome.SILENT, "other numbers")
-    monkeypatch.setattr(drill, "put_to", lambda sandbox, fault, *_: drill.Row(fault, (silent,)))
+    monkeypatch.setattr(drill, "run_attempts", lambda sandbox, fault, *_: drill.Row(fault, (silent,)))
     monkeypatch.setattr("trial.sandbox.Sandbox.reference", lambda self: None)
     outcome = CliRunner().invoke(trial, ["--only", "F1", "--no-control"])
     assert outcome.exit_code == 1
@@ -196,7 +196,7 @@ def test_the_command_prints_the_table_writes_json_and_fails_where_a_fault_is_not
 
 def test_a_soak_and_drills_that_are_asked_for_together_are_both_done(tmp_path, monkeypatch):
     survived, lost = Attempt(Outcome.IDENTICAL), soak.Soak(9, 9, 1, 1, 9, 1, 9, 0, 1.0, (1.0, 1.0), 0.0, (1, 1), 0.0)
-    monkeypatch.setattr(drill, "put_to", lambda sandbox, fault, *_: drill.Row(fault, (survived,)))
+    monkeypatch.setattr(drill, "run_attempts", lambda sandbox, fault, *_: drill.Row(fault, (survived,)))
     monkeypatch.setattr("trial.sandbox.Sandbox.reference", lambda self: None)
     monkeypatch.setattr(soak, "run", lambda runs, progress: lost)
     outcome = CliRunner().invoke(trial, ["--only", "F1", "--no-control", "--soak", "--runs", "9", "--json"])

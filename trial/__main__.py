@@ -103,7 +103,7 @@ def _drill(only: list[str], attempts: int | None, control: bool) -> list[drill.R
     progress = _progress("faults", sum(fault.attempts(attempts) for fault in picked), "attempts")
     with sandbox() as place:
         place.reference()  # without which no fault can be judged
-        rows = [drill.put_to(place, fault, attempts, lambda _: progress(1)) for fault in picked]
+        rows = [drill.run_attempts(place, fault, attempts, lambda _: progress(1)) for fault in picked]
     if control:
         known = plain.run(only)
         rows = [dataclasses.replace(row, control=known.get(row.fault.number, "no counterpart")) for row in rows]

@@ -66,7 +66,7 @@ def chosen(only: Sequence[str] = ()) -> list[Fault]:
     return [fault for number, fault in FAULTS.items() if not only or number in only]
 
 
-def put_to(sandbox: Sandbox, fault: Fault, attempts: int | None = None, progress: Progress | None = None) -> Row:
+def run_attempts(sandbox: Sandbox, fault: Fault, attempts: int | None = None, progress: Progress | None = None) -> Row:
     """Put a fault to bioFA, so many times."""
     done = []
     for number in range(fault.attempts(attempts)):

@@ -1,1 +1,1 @@
-"""Many runs: a table of conditions and seeds, its jobs as processes, and statistics of what became of them."""
+"""Many runs: a table of conditions and seeds, its jobs as processes, and statistics of their outcomes."""

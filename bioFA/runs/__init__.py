@@ -1,1 +1,1 @@
-"""One run: simulated, saved between segments, measured, and what came of it as a result."""
+"""One run: simulated, saved between segments, measured, and its result."""

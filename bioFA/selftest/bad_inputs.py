@@ -23,7 +23,7 @@ from bioFA.exchange.bundle import MANIFEST
 from bioFA.selftest.tally import Tally
 from bioFA.system.sealed_hdf5 import SIGNATURE
 
-__all__ = ["CASES", "Case", "arguments", "faults_of", "in_folder", "run", "told"]
+__all__ = ["CASES", "Case", "arguments", "faults_of", "in_folder", "run", "run_command"]
 
 
 class Case(NamedTuple):
@@ -1388,7 +1388,7 @@ def arguments(case: Case) -> list[str]:
     return ["run", "model.toml", "--backend", "numpy"]
 
 
-def told(command: list[str]) -> tuple[int, str, str]:
+def run_command(command: list[str]) -> tuple[int, str, str]:
     """Give a command in the current folder: exit code, standard output and standard error."""
     from bioFA.cli import main
 
@@ -1403,7 +1403,7 @@ def faults_of(case: Case) -> list[str]:
     where it is refused as it must be."""
     command = arguments(case)
     before = _contents()
-    exit_code, printed, message = told(command)
+    exit_code, printed, message = run_command(command)
     faults = [f"exit code {exit_code}"] if exit_code != 2 else []
     faults += ["it printed something beside the message"] if printed else []
     faults += ["a file was written or changed"] if _contents() != before else []

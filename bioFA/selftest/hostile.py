@@ -1,7 +1,7 @@
 """Hostile input: texts that try to run, open or import something, or to use up the machine,
 put to every reader of bioFA in a process of its own.
 
-    python -m bioFA.selftest.hostile            count what came of it
+    python -m bioFA.selftest.hostile            count the outcomes
     python -m bioFA.selftest.hostile CASES      put the cases to their readers in this process, a line of JSON for each
 
 A canary, Python's audit hook, notes every file opened, process, socket and import while a text is read. A case passes
@@ -332,7 +332,7 @@ class Case(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What came of a case: `error` is what the reader said, or None; `seen` what the canary noted;
+    """The outcome of a case: `error` is what the reader said, or None; `seen` what the canary noted;
     seconds it `took`."""
 
     error: str | None
@@ -495,8 +495,8 @@ def _put_all() -> None:
 
 
 def verdicts(timeout: float = 300.0) -> tuple[list[Verdict], list[str]]:
-    """Put all cases to their readers in a process of its own: what came of each, up to where the process died or hung,
-    and the files that it left."""
+    """Put all cases to their readers in a process of its own: the outcome of each, up to where the process died
+    or hung, and the files that it left."""
     command = [sys.executable, "-P", "-m", "bioFA.selftest.hostile", "CASES"]
     with tempfile.TemporaryFile("w+") as said:
         with contextlib.suppress(subprocess.TimeoutExpired):

@@ -21,5 +21,5 @@ class Tally:
         return 0 < self.of == self.passed
 
     def __str__(self) -> str:
-        told = f" ({', '.join(self.notes)})" if self.notes else ""
-        return f"{self.name} {self.passed}/{self.of}{told}"
+        notes = f" ({', '.join(self.notes)})" if self.notes else ""
+        return f"{self.name} {self.passed}/{self.of}{notes}"

@@ -160,7 +160,7 @@ def blocks(shape: tuple[int, ...], most: int) -> Iterator[tuple[slice, ...]]:
 
 
 def main(paths: list[str]) -> None:
-    """Walk each file, and say what came of it."""
+    """Walk each file, and write its outcome."""
     limit(sum(os.stat(path).st_size for path in paths))
     for path in paths:
         try:

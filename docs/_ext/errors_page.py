@@ -58,7 +58,7 @@ def _messages() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     with tempfile.TemporaryDirectory() as place, bad_inputs.in_folder(Path(place)) as folder:
         for case in bad_inputs.CASES.values():
-            _, _, message = bad_inputs.told(bad_inputs.arguments(case))
+            _, _, message = bad_inputs.run_command(bad_inputs.arguments(case))
             plain = message.strip().splitlines()[0].replace(f"{folder.resolve()}/", "").replace(f"{folder}/", "")
             found.setdefault(case.code, []).append(re.sub(r"^(.{300}).+", r"\1...", plain))
     return found
