@@ -275,9 +275,9 @@ START = {"v": np.array([-0.065, -0.06, -0.055]), "x": np.array([0.0, 0.01, 0.02]
 @pytest.mark.parametrize(
     ("name", "method"), [(name, method) for name, (_, methods) in SYSTEMS.items() for method in methods]
 )
-def test_a_step_is_that_of_brian2(brian2, name, method):
+def test_a_step_is_that_of_brian2(brian2, monkeypatch, name, method):
     text, _ = SYSTEMS[name]
-    brian2.prefs.codegen.target = "numpy"
+    monkeypatch.setitem(brian2.prefs, "codegen.target", "numpy")
     brian2.start_scope()
     units = {
         "siemens": brian2.siemens,
@@ -287,7 +287,7 @@ def test_a_step_is_that_of_brian2(brian2, name, method):
         "amp": brian2.amp,
     }
     namespace = {n: SIZES[n] * units[unit] if unit in units else SIZES[n] for n, unit in GIVEN.items()}
-    group = brian2.NeuronGroup(3, text, method=method, namespace=namespace)
+    group = brian2.NeuronGroup(3, text, method=method, namespace=namespace, dt=0.1 * brian2.ms)
     model = read_model(text, KNOWN)
     start = {
         variable: START[variable] * (1e3 if name == "izhikevich" and variable == "v" else 1.0)
