@@ -42,6 +42,7 @@ class Measured(NamedTuple):
 
 MODULES = {
     "bioFA/expressions.py": Measured(("test_expressions.py",)),
+    "bioFA/equations/formula.py": Measured(("test_expressions.py", "test_equations.py"), but="brian2"),
     "bioFA/units.py": Measured(("test_units.py",)),
     "bioFA/system/sealed_hdf5.py": Measured(("test_sealed.py",)),
     "bioFA/analysis/statistics.py": Measured(("test_statistics.py",), but="promise or 95_of_100"),

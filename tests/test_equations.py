@@ -364,3 +364,92 @@ def test_what_stands_still_in_refractory_neurons_does_so_and_the_rest_runs_on(me
 def test_a_method_that_does_not_fit_is_refused_with_those_that_do(text, method):
     with pytest.raises(Unavailable, match=r"euler"):
         Integrator(read_model(text, KNOWN), method)
+
+
+VALUES = {"v": -0.06, "g": 2e-9, "n": 7.0, "m": 2.0, "not_refractory": True, "learning": False, "t": 0.5, "i": 3.0}
+UNITS_OF = {"v": "volt", "g": "siemens", "n": "1", "m": "1"}
+
+
+@pytest.mark.parametrize(
+    ("text", "written", "value"),
+    [
+        ("n // m", "(n // m)", 3.0),
+        ("n % m", "(n % m)", 1.0),
+        ("-n // m", "((-n) // m)", -4.0),
+        ("n == 7", "(n == 7.0)", True),
+        ("n != 7", "(n != 7.0)", False),
+        ("n > m and v < 0*mV", "((n > m) and (v < (0.0 * 0.001)))", True),
+        ("n < m or v >= 0*mV", "((n < m) or (v >= (0.0 * 0.001)))", False),
+        ("n < m or n > m and m <= 1", "((n < m) or ((n > m) and (m <= 1.0)))", False),
+        ("n < m or m < n or n < m", "((n < m) or (m < n) or (n < m))", True),
+        ("not n < m", "(not (n < m))", True),
+        ("not_refractory and not learning", "(not_refractory and (not learning))", True),
+        ("True", "True", True),
+        ("int(n > m)*3", "(int(n > m) * 3.0)", 3.0),
+        ("int(not_refractory)", "int(not_refractory)", 1.0),
+        ("int(n > m and m > n)", "int(((n > m) and (m > n)))", 0.0),
+        ("2*nS*v", "((2.0 * 1e-09) * v)", -1.2e-10),
+        ("clip(v, -50*mV, inf*volt)", "clip(v, ((-50.0) * 0.001), (inf * 1.0))", -0.05),
+        ("abs(v)/mV + i", "((abs(v) / 0.001) + i)", 63.0),
+        ("floor(n/m) + ceil(n/m)", "(floor((n / m)) + ceil((n / m)))", 7.0),
+        ("sin(2*pi*t/second)", f"sin((((2.0 * {np.pi!r}) * t) / 1.0))", 0.0),
+    ],
+)
+def test_what_is_read_is_written_anew_and_computed(text, written, value):
+    known = {name: read_unit(unit)[1] for name, unit in UNITS_OF.items()}
+    read = formula.read(text, known, itertools.count())
+    assert read.text == written
+    assert read.evaluate(VALUES) == pytest.approx(value, abs=1e-15)
+    read.dimension(known)
+
+
+def test_every_random_call_has_a_name_of_its_own():
+    read = formula.read("rand() + randn()*rand()", (), itertools.count())
+    assert read.draws == ("rand_0", "randn_1", "rand_2")
+    assert read.text == "(rand_0 + (randn_1 * rand_2))"
+    assert read.dimension({}) == dimensions.NONE
+
+
+def test_parts_are_put_in_place_of_names_wherever_they_stand():
+    number = itertools.count()
+    text = "-n + exp(n)*int(not n > m or n < 1 and m == n)"
+    read = formula.read(text, ("n", "m"), number).with_parts({"n": formula.read("m + 1", ("m",), number)})
+    whole = "(m + 1.0)"
+    condition = f"((not ({whole} > m)) or (({whole} < 1.0) and (m == {whole})))"
+    assert read.text == f"((-{whole}) + (exp({whole}) * int({condition})))"
+    assert read.names == ("m",)
+    assert read.evaluate({"m": 2.0}) == pytest.approx(-3.0 + np.exp(3.0) * 0.0)
+
+
+@pytest.mark.parametrize("z", [-700.0, -1.0, -1e-12, 0.0, 1e-12, 1.0, 700.0])
+def test_exprel_is_that_of_scipy(z):
+    from scipy.special import exprel
+
+    assert formula.exprel(z) == pytest.approx(exprel(z), rel=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("v + 1", "'v + 1' adds volt ('v') and 1 ('1')."),
+        ("v - g", "'v - g' subtracts volt ('v') and siemens ('g')."),
+        ("v // g", "'v // g' divides volt ('v') and siemens ('g')."),
+        ("v % g", "'v % g' divides volt ('v') and siemens ('g')."),
+        ("v > 0", "'v > 0' compares volt ('v') and 1 ('0'). Write 0 with its unit, such as 0*mV."),
+        ("clip(v, 0*mV, n)", "'clip(v, 0 * mV, n)' clips volt ('v') and 1 ('n')."),
+        ("n ** v", "the exponent of 'n ** v' has the unit volt; it must be a number."),
+        ("v ** n", "the base of 'v ** n' has the unit volt, so its exponent must be a number that stands there."),
+        ("tanh(v)", "tanh takes a plain number; 'v' has the unit volt. Divide it by a scale."),
+        ("int(n)", "'n' is no condition, such as v > 0*mV."),
+        ("not n", "'n' is no condition, such as v > 0*mV."),
+        ("n > m and n", "'n' is no condition, such as v > 0*mV."),
+        ("(n > m) + 1", "'n > m' is a condition; put int(...) around it to count with it."),
+        ("-(n > m)", "'n > m' is a condition; put int(...) around it to count with it."),
+        ("exp(n > m)", "'n > m' is a condition; put int(...) around it to count with it."),
+    ],
+)
+def test_dimensions_that_do_not_fit_are_told_with_both_parts(text, said):
+    known = {name: read_unit(unit)[1] for name, unit in UNITS_OF.items()}
+    with pytest.raises(BioFAError) as caught:
+        formula.read(text, known, itertools.count()).dimension(known)
+    assert str(caught.value) == said

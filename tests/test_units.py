@@ -4,11 +4,12 @@ import math
 import re
 from typing import Annotated
 
+import numpy as np
 import pytest
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from bioFA.units import Unit, parse, sample, write
+from bioFA.units import Unit, bin_of, parse, quantity, rounding, sample, steps_of, write
 
 PREFIXES = {"": 0, "k": 3, "M": 6, "G": 9, "m": -3, "u": -6, "n": -9, "p": -12}
 
@@ -187,3 +188,91 @@ def test_the_schema_for_editors_says_what_a_field_takes(field):
     assert titled["anyOf"][0] == {"type": "number", "exclusiveMinimum": 0, "maximum": 5}
     positive = TypeAdapter(Annotated[float, Unit("s"), Gt(0)]).json_schema()
     assert positive["anyOf"][0] == {"type": "number", "exclusiveMinimum": 0}
+
+
+@pytest.mark.parametrize(
+    ("time", "dt", "steps"),
+    [
+        (0.0, 1e-3, 0),
+        (2.4e-3, 1e-3, 2),
+        (2.5e-3, 1e-3, 3),
+        (0.25e-3, 0.1e-3, 3),
+        (0.35e-3, 0.1e-3, 4),
+        (2.6e-3, 1e-3, 3),
+        (3e-3, 1e-3, 3),
+        (2.5e-3 * (1 - 1e-10), 1e-3, 3),
+        (2.5e-3 * (1 - 1e-8), 1e-3, 2),
+        (2.5e-3 * (1 + 1e-8), 1e-3, 3),
+        (0.5, 1.0, 1),
+        (0.4999, 1.0, 0),
+        (1e6 + 0.5, 1.0, 1_000_001),
+        (1e9 - 2e-7 + 0.5, 1.0, 1_000_000_001),  # what rounding took off a half step
+    ],
+)
+def test_a_duration_lasts_the_nearest_number_of_steps_and_half_ones_more(time, dt, steps):
+    assert steps_of(time, dt) == steps
+
+
+@pytest.mark.parametrize(
+    ("time", "width", "precision", "moved"),
+    [
+        (0.0, 1e-3, 2.0**-52, 6e-10),  # nine decimals
+        (0.0, 1e6, 2.0**-52, 1e-3),  # a share of the width
+        (0.0, 1e-9, 2.0**-52, 1e-12),  # at most a thousandth of the width
+        (20.0, 1e-3, 2.0**-52, 400.0 / 25e-6 * 2.0**-53),  # a clock that adds 25 us
+        (-20.0, 1e-3, 2.0**-52, 400.0 / 25e-6 * 2.0**-53),
+        (1000.0, 1e-3, 2.0**-52, 1e-6),
+        (10.0, 1e-3, 2.0**-23, 1.5 * 2.0**-20),  # one and a half units in the last place of float32
+        (8.0, 1e-3, 2.0**-23, 1.5 * 2.0**-20),
+        (7.9, 1e-3, 2.0**-23, 1.5 * 2.0**-21),
+    ],
+)
+def test_rounding_moves_a_time_by_so_much_at_most(time, width, precision, moved):
+    assert rounding(time, width, precision) == pytest.approx(moved, rel=1e-12)
+    assert rounding(np.array([time, time]), width, precision).shape == (2,)
+
+
+@pytest.mark.parametrize("width", [1e-3, 1e-4, 1 / 3 * 1e-3, 0.025])
+@pytest.mark.parametrize("start", [0.0, 0.7, -2.0])
+def test_a_time_is_in_the_bin_that_begins_where_only_rounding_keeps_it_from_the_edge(width, start):
+    numbers = np.arange(1, 2000, 7)
+    edges = start + numbers * width
+    for written in (edges, np.round(edges, 9), np.nextafter(edges, -np.inf), np.nextafter(edges, np.inf)):
+        np.testing.assert_array_equal(bin_of(written, start, width), numbers)
+    np.testing.assert_array_equal(bin_of(edges + 0.5 * width, start, width), numbers)
+    np.testing.assert_array_equal(bin_of(edges - 0.01 * width, start, width), numbers - 1)
+    np.testing.assert_array_equal(bin_of(edges.astype(np.float32), start, width, 2.0**-23)[:20], numbers[:20])
+    np.testing.assert_array_equal(bin_of(edges, np.full(len(edges), start), width), numbers)
+    assert bin_of(edges, start, width).dtype.kind == "i"
+
+
+def test_a_time_before_the_start_is_in_a_bin_below_0():
+    np.testing.assert_array_equal(bin_of([-1.5e-3, -1e-3, -0.2e-3], 0.0, 1e-3), [-2, -1, -1])
+
+
+def test_a_start_that_is_rounded_moves_the_edges_with_it():
+    start = 1e6 + 0.1  # half a unit in its last place is 6e-11, and it has been added to
+    assert bin_of([start - 2e-7], start, 1e-3) == [0]
+    assert bin_of([start - 2e-5], start, 1e-3) == [-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "unit"),
+    [
+        ("-60 mV", -60.0, "mV"),
+        ("20ms", 20.0, "ms"),
+        ("  2.5 nS/ms ", 2.5, "nS/ms"),
+        ("3 * pA*ms**2", 3.0, "pA*ms**2"),
+        ("1e3 1/second", 1000.0, "1/second"),
+        (".5 V", 0.5, "V"),
+    ],
+)
+def test_a_quantity_of_any_unit_is_a_number_and_the_text_of_its_unit(text, number, unit):
+    assert quantity(text) == (number, unit)
+
+
+@pytest.mark.parametrize("text", ["", "mV", "60", "60 %", "sixty mV", "6 0 mV", "60 mV!", "x60 mV"])
+def test_a_quantity_without_a_number_or_a_unit_is_refused(text):
+    said = "is not a number with a unit; give a number in SI or text such as '-60 mV'"
+    with pytest.raises(ValueError, match=f"^{said}$"):
+        quantity(text)
