@@ -453,3 +453,34 @@ def test_dimensions_that_do_not_fit_are_told_with_both_parts(text, said):
     with pytest.raises(BioFAError) as caught:
         formula.read(text, known, itertools.count()).dimension(known)
     assert str(caught.value) == said
+
+
+def test_what_was_read_knows_its_source_and_the_dimensions_of_rare_parts():
+    known = {name: read_unit(unit)[1] for name, unit in UNITS_OF.items()}
+
+    def reading(text):
+        return formula.read(text, known, itertools.count())
+
+    assert reading(" v ").source == "v" == reading("v").with_parts({"v": reading("n")}).source
+    for text in ("v // v", "sign(v)", "True"):
+        assert reading(text).dimension(known) == (formula.TRUTH if text == "True" else dimensions.NONE)
+    for noise in ("xi", "xi_left"):
+        assert reading(noise).dimension(known) == dimensions.power(dimensions.TIME, dimensions.Fraction(-1, 2))
+    assert reading("exp(inf)").text == "exp(inf)"
+    assert reading("clip(n, m, n)").dimension(known) == dimensions.NONE
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("v > 1.5", "'v > 1.5' compares volt ('v') and 1 ('1.5')."),
+        ("n is m", "the equation may not contain 'n is m'. Allowed: "),
+        ("0 < n < 1", "the equation may not contain '0 < n < 1'. Write a < b and b < c. Allowed: "),
+        ("q", "the equation uses the unknown name 'q'. Known: dt, g, i, m, n, since, t, v."),
+    ],
+)
+def test_a_refusal_says_no_more_than_it_should(text, said):
+    known = {name: read_unit(unit)[1] for name, unit in UNITS_OF.items()}
+    with pytest.raises(BioFAError) as caught:
+        formula.read(text, known, itertools.count()).dimension(known)
+    assert str(caught.value).startswith(said)
