@@ -8,11 +8,8 @@ dimension, so "mV" is (0.001, that of a volt).
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from fractions import Fraction
-
-from bioFA.errors import WrongUnit
 
 Dimension = tuple[Fraction, ...]
 BASE = ("metre", "kilogram", "second", "amp", "kelvin", "mole", "candela")
@@ -119,16 +116,3 @@ def describe(dimension: Dimension) -> str:
         for name, exponent in zip(BASE, dimension, strict=True)
         if exponent
     )
-
-
-def unit_named(name: str) -> tuple[float, Dimension]:
-    """The size in SI and the dimension of a unit.
-
-    Raises:
-        WrongUnit: if nothing is called so, with the nearest name.
-    """
-    if name not in UNITS:
-        close = difflib.get_close_matches(name[:40], UNITS, n=1)
-        meant = f" Did you mean '{close[0]}'?" if close else ""
-        raise WrongUnit(f"the unit '{name}' is not known.{meant} Units have Brian2's names: volt, mV, nS, pA, ms, Hz.")
-    return UNITS[name]

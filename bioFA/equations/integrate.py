@@ -48,8 +48,7 @@ class Integrator:
         if any(self.noises.values()) and method != "euler":
             raise Unavailable(f"method '{method}' knows no noise (xi). Use method = 'euler'.")
         if method == "exponential_euler":
-            for name in model.moved:
-                self._affine(name, {name})
+            _ = self.own_slopes
         if method == "exact":
             _ = self.matrix
 
@@ -62,6 +61,18 @@ class Integrator:
                 f"method '{self.method}': d{name}/dt is not linear in {', '.join(sorted(of))}. Use one of: {others}."
             )
         return found
+
+    @cached_property
+    def own_slopes(self) -> dict[str, Formula]:
+        """A of every right side A x + B, x being its own variable.
+
+        Raises:
+            Unavailable: if one is not linear in its own variable.
+        """
+        return {
+            name: Formula(formula.source, self._affine(name, {name})[0].get(name, _ZERO))
+            for name, formula in self.model.moved.items()
+        }
 
     @cached_property
     def matrix(self) -> tuple[dict[tuple[str, str], Formula], dict[str, Formula]]:
@@ -130,8 +141,7 @@ class Integrator:
     def _exponential_euler(self, values: dict[str, Any], dt: float, normal: Mapping[str, Array]) -> dict[str, Array]:
         new = {}
         for name, formula in self.model.moved.items():
-            slopes, _ = self._affine(name, {name})
-            slope = Formula(formula.source, slopes.get(name, _ZERO)).evaluate(values)
+            slope = self.own_slopes[name].evaluate(values)
             new[name] = values[name] + dt * exprel(slope * dt) * formula.evaluate(values)
         return new
 
