@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -21,7 +20,8 @@ from pydantic import AfterValidator, Field
 from bioFA.components import Component, Family, Name
 from bioFA.equations.dimensions import SHORT, Dimension, describe
 from bioFA.equations.model import read_unit
-from bioFA.errors import NoSuchFile, OutOfRange, WrongData, WrongKind, WrongShape, WrongUnit
+from bioFA.errors import OutOfRange, WrongData, WrongShape, WrongUnit
+from bioFA.system.npy import read_npy
 from bioFA.units import quantity
 
 Array = np.ndarray
@@ -248,13 +248,8 @@ class FromFile(Distribution):
         return _within(values, self.numbers(dimension, place), place)
 
     def _read(self, place: str) -> Array:
-        if not Path(self.path).is_file():
-            raise NoSuchFile(f"{place}.path: there is no file {self.path!r}. Give a .npy file of one value a neuron.")
-        try:
-            values = np.load(self.path, allow_pickle=False)
-        except (ValueError, EOFError, OSError):
-            raise WrongKind(f"{place}.path: {self.path!r} is not a .npy file. Write it with numpy.save.") from None
-        if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind not in "fiu":
+        values = read_npy(self.path, f"{place}.path", "one value a neuron or synapse")
+        if values.ndim != 1 or values.dtype.kind not in "fiu":
             raise WrongData(f"{place}.path: {self.path!r} must hold a row of numbers, one a neuron.")
         if not np.isfinite(values).all():
             raise WrongData(f"{place}.path: {self.path!r} holds numbers that are not finite. Replace NaN and infinity.")

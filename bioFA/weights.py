@@ -5,7 +5,6 @@ A draw has shape `(n_post, n_pre)`, so that `u = W @ r`.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -13,7 +12,8 @@ from annotated_types import Ge, Gt
 from pydantic import Field, Strict, field_validator, model_validator
 
 from bioFA.components import Component, Count, Family, Name, Number
-from bioFA.errors import NoSuchFile, WrongData, WrongKind, under
+from bioFA.errors import WrongData, under
+from bioFA.system.npy import read_npy
 
 Array = np.ndarray
 Shape = tuple[int, int]
@@ -237,29 +237,7 @@ class FromFile(Weights):
     path: Annotated[Name, Field(examples=["weights.npy"])]
 
     def _read(self) -> Array:
-        path = Path(self.path)
-        if not path.is_file():
-            raise NoSuchFile(
-                f"FromFile.path: there is no file {self.path!r}. Give the path of a .npy file with a matrix (n_post,"
-                " n_pre).",
-                at=("path",),
-            )
-        try:
-            matrix = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
-            reason = (
-                str(error) if isinstance(error, OSError) else "it is empty, holds Python objects, or has another format"
-            )
-            raise WrongKind(
-                f"FromFile.path: {self.path!r} is not a .npy file of numbers ({reason}). Write it with numpy.save.",
-                at=("path",),
-            ) from None
-        if not isinstance(matrix, np.ndarray):
-            raise WrongKind(
-                f"FromFile.path: {self.path!r} is a .npz file of several arrays; expected a .npy file. Write it with"
-                " numpy.save.",
-                at=("path",),
-            )
+        matrix = read_npy(self.path, "FromFile.path", "a matrix (n_post, n_pre)")
         if matrix.ndim != 2 or matrix.dtype.kind not in "fiu":
             raise WrongData(
                 f"FromFile.path: {self.path!r} must hold a matrix of numbers (n_post, n_pre); it holds {matrix.dtype}"

@@ -20,7 +20,6 @@ neuronal network modeling", table 2.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
@@ -28,7 +27,8 @@ from annotated_types import Ge, Le
 from pydantic import Field, Strict
 
 from bioFA.components import Component, Count, Family, Name, Number
-from bioFA.errors import NoSuchFile, OutOfRange, WrongData, WrongKind, WrongShape
+from bioFA.errors import OutOfRange, WrongData, WrongShape
+from bioFA.system.npy import read_npy
 
 Array = np.ndarray
 Flag = Annotated[bool, Strict()]
@@ -189,13 +189,8 @@ class PairsFrom(Connect):
             OutOfRange: if it names a neuron that is not there, or a pair that is not allowed.
         """
         place = f"connect.path: {self.path!r}"
-        if not Path(self.path).is_file():
-            raise NoSuchFile(f"{place} is not there. Give a .npy file (n_synapses, 2).")
-        try:
-            table = np.load(self.path, allow_pickle=False)
-        except (ValueError, EOFError, OSError):
-            raise WrongKind(f"{place} is not a .npy file. Write it with numpy.save.") from None
-        if not isinstance(table, np.ndarray) or table.ndim != 2 or table.shape[1] != 2 or table.dtype.kind not in "iu":
+        table = read_npy(self.path, "connect.path", "whole numbers (n_synapses, 2)")
+        if table.ndim != 2 or table.shape[1] != 2 or table.dtype.kind not in "iu":
             raise WrongData(f"{place} must hold whole numbers (n_synapses, 2): presynaptic and postsynaptic neuron.")
         for column, (size, side) in enumerate(((shape.n_pre, "presynaptic"), (shape.n_post, "postsynaptic"))):
             wrong = np.flatnonzero((table[:, column] < 0) | (table[:, column] >= size))
