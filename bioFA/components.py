@@ -340,7 +340,7 @@ class Family(Generic[C]):
 
 
 def _dump(part: Component) -> dict[str, Any]:
-    return {"name": part.family_name, **part.model_dump(mode="json", exclude_none=True)}
+    return {"name": part.family_name, **part.model_dump(mode="json", exclude_none=True, by_alias=True)}
 
 
 def headline(part: type) -> str:

@@ -15,10 +15,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
-from bioFA.components import Component, Family, Name
-from bioFA.equations.dimensions import SHORT, Dimension, describe
+from bioFA.components import Component, Family, InSchema, Name, faults
+from bioFA.equations.dimensions import NONE, SHORT, Dimension, describe
 from bioFA.equations.model import read_unit
 from bioFA.errors import OutOfRange, WrongData, WrongShape, WrongUnit
 from bioFA.system.npy import read_npy
@@ -68,6 +68,17 @@ class Distribution(Component):
 
     alike: ClassVar[bool] = False
     """Whether every value is the same."""
+    given: ClassVar[bool] = False
+    """Whether every value is given, in an order, not drawn."""
+    owns: ClassVar[bool] = True
+    one_to_one: ClassVar[bool] = False
+    redrawn: ClassVar[bool] = False
+    passes: ClassVar[bool] = False
+    transports: ClassVar[bool] = False
+    shares: ClassVar[None] = None
+    inverts: ClassVar[None] = None
+    follows: ClassVar[None] = None
+    """As the weights of listed synapses: what `bioFA.weights.Weights` says of a matrix."""
     unitless: ClassVar[tuple[str, ...]] = ("outside",)
     """Fields that have no unit of the place."""
 
@@ -77,10 +88,7 @@ class Distribution(Component):
         Raises:
             WrongUnit: naming the field, if its unit is not that of the place.
         """
-        fields = {n: getattr(self, n) for n in type(self).model_fields if n not in self.unitless}
-        numbers = {
-            n: in_si(v, dimension, f"{place}.{n}") for n, v in fields.items() if isinstance(v, (int, float, str))
-        }
+        numbers = {n: in_si(v, dimension, f"{place}.{n}") for n, v in self.quantities().items()}
         low, high = numbers.get("low", -math.inf), numbers.get("high", math.inf)
         if not low <= high:
             raise OutOfRange(f"{place}.low must be <= high = {high:g}; got {low:g}.")
@@ -89,6 +97,31 @@ class Distribution(Component):
 
     def check(self, numbers: Mapping[str, float], place: str) -> None:
         """Refuse numbers that make no distribution."""
+
+    def quantities(self) -> dict[str, float | str]:
+        """Every field that is a quantity, as it was given."""
+        fields = {n: getattr(self, n) for n in type(self).model_fields if n not in self.unitless}
+        return {n: v for n, v in fields.items() if isinstance(v, (int, float, str))}
+
+    def dimension(self, place: str) -> Dimension:
+        """What its values measure: that of its quantities with a unit; a plain number where none has one.
+
+        Raises:
+            WrongUnit: if two measure different things.
+        """
+        found: dict[str, Dimension] = {}
+        for name, value in self.quantities().items():
+            if isinstance(value, str):
+                _, unit = quantity(value)
+                found[name] = read_unit(SHORT.get(unit, unit))[1]
+        for name, dimension in found.items():
+            first = next(iter(found))
+            if dimension != found[first]:
+                raise WrongUnit(
+                    f"{place}.{name} is in {describe(dimension)}, but {place}.{first} in {describe(found[first])}."
+                    " Give both in one unit."
+                )
+        return next(iter(found.values()), NONE)
 
     def draw(self, rng: np.random.Generator, count: int, dimension: Dimension, place: str) -> Array:
         """So many values in SI, `(count,)`, within the bounds.
@@ -217,7 +250,13 @@ class Linear(Distribution):
 class Values(Distribution):
     """Given values, one for each neuron or synapse."""
 
+    given: ClassVar[bool] = True
+
     values: Annotated[tuple[Quantity, ...], Field(examples=[["-60 mV", "-55 mV"]])]
+
+    def quantities(self) -> dict[str, float | str]:
+        """The bounds, and every value."""
+        return {**super().quantities(), **{f"values[{number}]": value for number, value in enumerate(self.values)}}
 
     def draw(self, rng: np.random.Generator, count: int, dimension: Dimension, place: str) -> Array:
         """The given values; draws nothing.
@@ -226,12 +265,15 @@ class Values(Distribution):
             WrongShape: if there are not as many as neurons.
         """
         _check_count(len(self.values), count, place)
-        values = np.array([in_si(v, dimension, f"{place}.values[{k}]") for k, v in enumerate(self.values)], dtype=float)
-        return _within(values, self.numbers(dimension, place), place)
+        numbers = self.numbers(dimension, place)
+        values = np.array([numbers[f"values[{number}]"] for number in range(count)], dtype=float)
+        return _within(values, numbers, place)
 
 
 class FromFile(Distribution):
     """Values in SI from a `.npy` file, one for each neuron or synapse."""
+
+    given: ClassVar[bool] = True
 
     path: Annotated[Name, Field(examples=["delays.npy"])]
     unitless: ClassVar[tuple[str, ...]] = ("outside", "path")
@@ -283,3 +325,29 @@ def _at_least_0(numbers: Mapping[str, float], names: tuple[str, ...], place: str
 
 
 family: Family[Distribution] = Family("distribution", "bioFA.distributions", base=Distribution)
+
+
+def read_distribution(value: Any) -> Any:
+    """A distribution as a field takes it: a quantity is the same for all, a list one value each."""
+    with faults():
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return Constant(value=value)
+        if isinstance(value, str) and value not in family:
+            return Constant(value=value)
+        return Values(values=tuple(value)) if isinstance(value, (list, tuple)) else family.read(value)
+
+
+def written_distribution(distribution: Distribution) -> Any:
+    """A distribution as a model file has it."""
+    if type(distribution) is Constant and distribution.low is None and distribution.high is None:
+        return distribution.value
+    return {"name": distribution.family_name, **distribution.model_dump(mode="json", exclude_none=True)}
+
+
+Distributed = Annotated[
+    Distribution,
+    BeforeValidator(read_distribution),
+    PlainSerializer(written_distribution),
+    InSchema({"anyOf": [{"type": ["number", "string", "array"]}, {"family": "distribution"}]}),
+]
+"""A field that holds a distribution: a quantity for all, a list of one each, or a table."""

@@ -18,6 +18,10 @@ import hashlib
 import numpy as np
 
 Array = np.ndarray
+SECOND = 0x5851F42D4C957F2D
+"""What a key is changed by for the second of two numbers."""
+LARGEST_MEAN = 500.0
+"""Of a Poisson number: beyond, exp(-mean) is too small."""
 
 
 def key(seed: int, purpose: str) -> int:
@@ -28,6 +32,41 @@ def key(seed: int, purpose: str) -> int:
 def uniform(key: int, presentation: int, step: int, size: int) -> Array:
     """Numbers in [0, 1) with 53 random bits, `(size,)`: one for each neuron in one step."""
     return number(key, presentation, step, np.arange(size))
+
+
+def normal(key: int, presentation: int, step: int, size: int) -> Array:
+    """Normal numbers, mean 0 and variance 1, `(size,)`: sqrt(-2 ln(1 - u)) cos(2 pi v) of two uniform ones.
+
+    Source: Box & Muller (1958), Ann. Math. Stat. 29:610.
+    """
+    u, v = (uniform(one, presentation, step, size) for one in (key, key ^ SECOND))
+    radius: Array = np.sqrt(-2.0 * np.log1p(-u))
+    return radius * np.cos(2.0 * np.pi * v)
+
+
+def poisson(u: Array, mean: Array) -> Array:
+    """Poisson numbers from uniform ones, by inversion: the smallest k with u < P(N <= k).
+
+    Never more than mean + 12 sqrt(mean) + 30.
+
+    Args:
+        u: uniform on [0, 1), `(size,)`.
+        mean: `(size,)` or `(1,)`, at most `LARGEST_MEAN`.
+
+    Source: Devroye (1986), Non-uniform random variate generation, section III.2 (sequential search).
+    """
+    mean = np.broadcast_to(np.asarray(mean, dtype=float), u.shape)
+    number = np.zeros(u.shape)
+    share = np.exp(-mean)
+    below = share.copy()
+    last = np.floor(mean + 12.0 * np.sqrt(mean) + 30.0)
+    waiting = np.flatnonzero(u >= below)
+    while len(waiting):
+        number[waiting] += 1.0
+        share[waiting] = share[waiting] * mean[waiting] / number[waiting]
+        below[waiting] += share[waiting]
+        waiting = waiting[(u[waiting] >= below[waiting]) & (number[waiting] < last[waiting])]
+    return number
 
 
 def mix(z: np.ndarray) -> np.ndarray:

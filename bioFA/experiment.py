@@ -9,11 +9,12 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt
-from pydantic import Field, Strict
+from pydantic import ConfigDict, Field, Strict
 
-from bioFA.components import Component, Count, Name, Number
+from bioFA.components import Amount, Component, Count, Name, Number
 from bioFA.errors import (
     BadName,
+    CannotLearn,
     Contradiction,
     Keys,
     MissingField,
@@ -25,14 +26,19 @@ from bioFA.errors import (
     suggestion,
     under,
 )
-from bioFA.network import CircuitField, Network, Node, Population
+from bioFA.network import CircuitField, Network, Node, Population, sliced
 from bioFA.repr_html import shown
 from bioFA.tasks import TaskField
-from bioFA.tasks.base import named
+from bioFA.tasks.base import Task, named
 from bioFA.units import Unit, steps_of, write
 
 MOST_STEPS = 10**9
 """A presentation has fewer steps than this."""
+PRESENTED = {
+    *("epochs", "presentations", "shuffle", "presentation", "learning_onset", "blank", "reset", "phases", "stop"),
+    "snapshots",
+}
+"""What of a protocol belongs to examples that are presented."""
 EXPLICIT = "explicit"
 """What stands for the scheme of a network that is given pathway by pathway."""
 STATIC_DT = 1e-3
@@ -105,6 +111,9 @@ class Protocol(Component):
     `blank`; with `reset`, neurons (not weights) return to their first state as a presentation begins. Training lasts
     for `epochs`, or for `presentations` if those are fewer; with `phases`, one after the other, for as long as they
     last together.
+
+    Without a task, time simply passes: for `duration`, in steps of `dt`, in each of `trials`. The network is drawn
+    once; every trial begins with first values and noise of its own. No measure counts what happens in `warm_up`.
     """
 
     epochs: Count = 1
@@ -118,9 +127,23 @@ class Protocol(Component):
     snapshots: Count = 20
     phases: tuple[Phase, ...] = ()
     stop: Stop | None = None
+    duration: Annotated[Number, Unit("s"), Gt(0)] | None = None
+    trials: Count = 1
+    warm_up: Annotated[Number, Unit("s"), Ge(0)] = 0.0
 
     def model_post_init(self, context: Any) -> None:
         """Refuse times that are not whole steps."""
+        if self.duration is not None:
+            self._check_free(self.duration)
+            return
+        for name, default in (("trials", 1), ("warm_up", 0.0)):
+            if getattr(self, name) != default:
+                raise Contradiction(
+                    f"Protocol.{name} is of a run in which time passes without a task, so it needs duration. For"
+                    " example:"
+                    " duration = '1 second', dt = '0.1 ms'.",
+                    at=(name,),
+                )
         if (self.dt is None) != (self.presentation is None):
             missing = "dt" if self.dt is None else "presentation"
             raise MissingField(
@@ -151,6 +174,41 @@ class Protocol(Component):
                 at=("learning_onset",),
             )
 
+    def _check_free(self, duration: float) -> None:
+        """Refuse what a run without a task does not have, and times that do not fit."""
+        if self.dt is None:
+            raise MissingField("Protocol.dt is missing: duration needs it. For example: dt = '0.1 ms'.", at=("dt",))
+        fields = type(self).model_fields
+        for name in sorted(name for name in PRESENTED if getattr(self, name) != fields[name].default):
+            raise Contradiction(
+                f"Protocol.{name} is of examples that are presented, but with duration time passes without a task."
+                f" Leave {name} out, or give presentation in place of duration.",
+                at=(name,),
+            )
+        for name in ("duration", "warm_up"):
+            _whole_steps(name, getattr(self, name), self.dt)
+        if steps_of(duration, self.dt) < 1:
+            raise OutOfRange(
+                f"Protocol.duration must last at least one step of dt = {self.dt:g} s; got {duration:g} s.",
+                at=("duration",),
+            )
+        if self.warm_up >= duration:
+            raise OutOfRange(
+                f"Protocol.warm_up must be < duration = {duration:g} s; got {self.warm_up:g} s. Nothing would be"
+                " measured.",
+                at=("warm_up",),
+            )
+
+    @property
+    def free(self) -> bool:
+        """Whether time passes without a task."""
+        return self.duration is not None
+
+    @property
+    def warm_up_steps(self) -> int:
+        """Steps of a trial that no measure counts."""
+        return steps_of(self.warm_up, self.step)
+
     def phase_ends(self, examples: int) -> list[int]:
         """After how many presentations each phase ends, with so many training examples; empty where there are none."""
         return list(itertools.accumulate(phase.length(examples) for phase in self.phases))
@@ -167,7 +225,9 @@ class Protocol(Component):
 
     @property
     def shown_steps(self) -> int:
-        """Steps of a presentation in which its example is shown."""
+        """Steps of a presentation in which its example is shown; of a trial, where time passes without a task."""
+        if self.duration is not None:
+            return steps_of(self.duration, self.step)
         return 1 if self.dt is None or self.presentation is None else steps_of(self.presentation, self.dt)
 
     @property
@@ -210,14 +270,55 @@ def _at_rates(name: str, rates: Mapping[str, float]) -> str:
     )
 
 
-class Record(Component):
-    """What a run keeps of the presentations 0, `every`, 2 `every`, ..., beside the network's own measurements.
+class Trace(Component):
+    """Variables of some neurons, kept every so often: what each was as its step began, in SI.
 
-    `variables` are names such as `hidden.r`, taken at the last step of a presentation.
+    `variables` are published variables, states and ports of `population`, none meaning all that its text defines;
+    `neurons` are numbers from 0, the first ones where left out. Steps from `start` to before `until` are kept, every
+    `every` seconds.
+    """
+
+    population: Annotated[Name, Field(examples=["exc"])]
+    variables: Annotated[tuple[Name, ...], Field(examples=[["v"]])]
+    neurons: tuple[Amount, ...] = (0,)
+    every: Annotated[Number, Unit("s"), Gt(0)] | None = None
+    start: Annotated[Number, Unit("s"), Ge(0), Field(alias="from")] = 0.0
+    until: Annotated[Number, Unit("s"), Gt(0)] | None = None
+
+    model_config = ConfigDict(populate_by_name=True)
+
+
+    def steps(self, dt: float, length: int) -> range:
+        """The steps of a trial of so many that are kept."""
+        return range(
+            steps_of(self.start, dt),
+            length if self.until is None else steps_of(self.until, dt),
+            1 if self.every is None else max(steps_of(self.every, dt), 1),
+        )
+
+
+class Rates(Component):
+    """The rate of every spiking population in bins of this width."""
+
+    bin: Annotated[Number, Unit("s"), Gt(0)] = 1e-3
+
+
+class Record(Component):
+    """What a run keeps.
+
+    Of presented examples: `variables`, names such as `hidden.r`, taken at the last step of the presentations 0,
+    `every`, 2 `every`, ..., beside the network's own measurements. Where time passes without a task: the `spikes` of populations
+    or of slices of them, `exc[0:80]`, all of every spiking population where left out; `traces` of chosen variables and
+    neurons; and `rates` in bins. All of it is written while the run goes on, so that memory does not grow with it.
     """
 
     variables: tuple[Name, ...] = ()
     every: Count = 1
+    spikes: tuple[Name, ...] | None = None
+    traces: tuple[Trace, ...] = ()
+    rate_bins: Annotated[Rates | None, Field(alias="rates")] = None
+
+    model_config = ConfigDict(populate_by_name=True)
 
 
 class ChosenOn(Component):
@@ -238,7 +339,7 @@ class Experiment(Component):
     name: Annotated[Name, Field(examples=["digits"])]
     description: Name = ""
     circuit: CircuitField
-    task: Annotated[TaskField, Field(examples=[{"name": "digits"}])]
+    task: Annotated[TaskField | None, Field(examples=[{"name": "digits"}])] = None
     protocol: Protocol = Protocol()
     record: Record = Record()
     chosen_on: Annotated[ChosenOn | None, Field(examples=[{"seeds": [101, 102, 103], "split": "validation"}])] = None
@@ -251,20 +352,24 @@ class Experiment(Component):
                 f"Experiment.name must be printable text; got {self.name!r}. For example: name = 'digits'.",
                 at=("name",),
             )
+        if self.protocol.free:
+            self._check_free()
+            return
+        task = self.the_task
         with under("task"):
-            n_in, n_out = self.task.sizes()
+            n_in, n_out = task.sizes()
         for number, population in enumerate(self.network.populations):
             of = getattr(population.neuron, "of", "")
             wanted = {"inputs": n_in, "targets": n_out}.get(of, population.size)
             if population.size != wanted:
-                taken = self.task.columns().get(of if of in self.task.columns() else "labels", ())
+                taken = task.columns().get(of if of in task.columns() else "labels", ())
                 columns = (
-                    f" ({'classes of ' if of == 'targets' and of not in self.task.columns() else ''}{named(taken)})"
+                    f" ({'classes of ' if of == 'targets' and of not in task.columns() else ''}{named(taken)})"
                     if taken
                     else ""
                 )
                 raise WrongShape(
-                    f"population '{population.name}' shows the {of} of {type(self.task).__name__}, which have {wanted}"
+                    f"population '{population.name}' shows the {of} of {type(task).__name__}, which have {wanted}"
                     f" values{columns}; its size is {population.size}. Give it size {wanted} (in a layered circuit, the"
                     f" {'first' if of == 'inputs' else 'last'} of sizes), or change the task.",
                     at=self._keys_of("populations", number),
@@ -278,6 +383,7 @@ class Experiment(Component):
                 " = '100 ms'.",
                 at=self._keys_of("populations", number),
             )
+        self._check_delays()
         _ = self.network.readout
         if self.network.measure and not self.protocol.reset:
             measuring = self.network.measure[0].population
@@ -293,10 +399,135 @@ class Experiment(Component):
         for variable in self.record.variables:
             self._check_recorded(variable)
 
+    @property
+    def free(self) -> bool:
+        """Whether time passes without a task."""
+        return self.protocol.free
+
+    @property
+    def the_task(self) -> Task:
+        """The task.
+
+        Raises:
+            MissingField: if there is none.
+        """
+        if self.task is None:
+            raise MissingField(
+                "Experiment.task is missing. Name a task, such as task = { name = 'digits' }; or let time pass without"
+                " one: protocol = { duration = '1 second', dt = '0.1 ms' }.",
+                at=("task",),
+            )
+        return self.task
+
+    def _check_free(self) -> None:
+        """What must fit together where time passes without a task."""
+        if self.task is not None:
+            raise Contradiction(
+                "Experiment.task presents examples, but with protocol.duration time passes without one. Leave one out.",
+                at=("task",),
+            )
+        network = self.network
+        for number, population in enumerate(network.populations):
+            if population.neuron.shows is not None:
+                raise Contradiction(
+                    f"population '{population.name}': {type(population.neuron).__name__} shows what a task presents,"
+                    " and there is no task. Use a source such as poisson, current or spikes_from.",
+                    at=self._keys_of("populations", number),
+                )
+        for number, pathway in enumerate(network.pathways):
+            at = self._keys_of("pathways", number)
+            if pathway.plasticity is not None or pathway.weights.redrawn:
+                raise CannotLearn(
+                    f"pathway '{pathway.name}': without a task nothing is learned yet, so its weights are fixed. Leave"
+                    " plasticity out, and weights drawn anew for every presentation.",
+                    at=at,
+                )
+        self._check_delays()
+        self._check_monitors()
+
+    def _check_delays(self) -> None:
+        """Delays need steps, and must end within the run."""
+        dt = self.protocol.dt
+        for number, pathway in enumerate(self.network.pathways):
+            if pathway.delay.none:
+                continue
+            at = (*self._keys_of("pathways", number), "delay")
+            if dt is None:
+                raise MissingField(
+                    f"pathway '{pathway.name}': a delay needs protocol.dt, since a network without it has no time. Give"
+                    " dt and presentation, or dt and duration.",
+                    at=at,
+                )
+            if pathway.delay.alike:
+                steps, total = pathway.delay.steps(dt), pathway.delay.total
+                if total > 0 and steps < 1:
+                    raise OutOfRange(
+                        f"pathway '{pathway.name}': delay must be 0 or at least half a step of dt = {dt:g} s; got"
+                        f" {total:g} s.",
+                        at=at,
+                    )
+                if steps >= self.protocol.steps * (1 if self.protocol.free else MOST_STEPS):
+                    raise OutOfRange(
+                        f"pathway '{pathway.name}': delay must be shorter than the run, {self.protocol.duration:g} s;"
+                        f" got {total:g} s. Nothing would arrive.",
+                        at=at,
+                    )
+
+    def _check_monitors(self) -> None:
+        """What is to be recorded must be there."""
+        spiking = [p.name for p in self.network.spiking()]
+        for number, text in enumerate(self.record.spikes or ()):
+            name, _ = sliced(text, self.network.population_sizes(), ("record", "spikes", number))
+            if name not in spiking:
+                raise UnknownName(
+                    f"Record.spikes: '{name}' publishes no spikes.{suggestion(name, spiking)}",
+                    at=("record", "spikes", number),
+                )
+        for number, trace in enumerate(self.record.traces):
+            with under("record", "traces", number):
+                self._check_trace(trace)
+
+    def _check_trace(self, trace: Trace) -> None:
+        names = [population.name for population in self.network.populations]
+        if trace.population not in names:
+            raise UnknownName(
+                f"Trace.population: nothing is called '{trace.population}'.{suggestion(trace.population, names)}",
+                at=("population",),
+            )
+        population = self.network.population(trace.population)
+        known = tuple(dict.fromkeys((*population.neuron.publishes, *population.neuron.state, *population.neuron.ports)))
+        for variable in trace.variables:
+            if variable not in known:
+                raise UnknownName(
+                    f"Trace.variables: '{trace.population}' has no variable '{variable}'.{suggestion(variable, known)}",
+                    at=("variables",),
+                )
+        for neuron in trace.neurons:
+            if neuron >= population.size:
+                raise OutOfRange(
+                    f"Trace.neurons: '{trace.population}' has the neurons 0 to {population.size - 1}; got {neuron}.",
+                    at=("neurons",),
+                )
+        dt = self.protocol.step
+        for name, time in (("every", trace.every or dt), ("from", trace.start), ("until", trace.until or dt)):
+            if abs(time / dt - round(time / dt)) > 1e-6:
+                raise OutOfRange(
+                    f"Trace.{name} must be a whole number of steps of dt = {dt:g} s; got {time:g} s.", at=(name,)
+                )
+        last = self.protocol.shown_steps if trace.until is None else steps_of(trace.until, dt)
+        if not steps_of(trace.start, dt) < last <= self.protocol.shown_steps:
+            raise OutOfRange(
+                f"Trace.from and until must be 0 <= from < until <= {self.protocol.duration:g} s; got {trace.start:g}"
+                f" and {trace.until if trace.until is not None else 'no until'}.",
+                at=("from",),
+            )
+
     def _presentations(self) -> int:
         """How many presentations the training has."""
+        if self.protocol.free:
+            return self.protocol.trials
         with under("task"):
-            examples = self.task.training_examples()
+            examples = self.the_task.training_examples()
         return self.protocol.training(examples)
 
     def _keys_of(self, *path: str | int) -> Keys:
@@ -304,17 +535,18 @@ class Experiment(Component):
         return ("circuit", *self.circuit.keys_of(path))
 
     def _check_bins(self, number: int, population: Population, of: str) -> None:
-        bins, steps = self.task.bins().get(of, 1), self.protocol.shown_steps
+        task = self.the_task
+        bins, steps = task.bins().get(of, 1), self.protocol.shown_steps
         if of and population.neuron.shows_steps and bins != steps:
             raise WrongShape(
                 f"population '{population.name}' shows spikes step by step, so a presentation must have as many steps"
-                f" as the {of} of {type(self.task).__name__} have bins, {bins}; it has {steps}. Change"
+                f" as the {of} of {type(task).__name__} have bins, {bins}; it has {steps}. Change"
                 " protocol.presentation or dt, or the task.",
                 at=self._keys_of("populations", number),
             )
         if steps % bins:
             raise WrongShape(
-                f"the {of} of {type(self.task).__name__} have {bins} bins, which must divide the {steps} steps of a"
+                f"the {of} of {type(task).__name__} have {bins} bins, which must divide the {steps} steps of a"
                 " presentation. Change protocol.presentation or dt, or the task.",
                 at=("protocol", "presentation"),
             )
@@ -408,6 +640,8 @@ class Experiment(Component):
     @cached_property
     def recorded(self) -> tuple[Node, ...]:
         """What is recorded: the readout, measured feedback with its probes, and what `record` names."""
+        if self.protocol.free:
+            return ()
         nodes = [*self.network.judged, self.network.readout]
         for pathway in self.network.measured_feedback():
             nodes += [Node(pathway.target, "error"), Node(pathway.target, "probe")]

@@ -14,14 +14,18 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bioFA import draws
-from bioFA.errors import Contradiction, NothingToLearn, OutOfRange, UnknownName, WrongData, WrongShape
+from bioFA.equations.dimensions import FREQUENCY
+from bioFA.errors import Contradiction, ModelError, NothingToLearn, OutOfRange, UnknownName, WrongData, WrongShape
 from bioFA.experiment import Experiment, Phase
-from bioFA.network import Network, Pathway
+from bioFA.network import Network, Pathway, Population
 from bioFA.neurons.base import TaskSource
 from bioFA.neurons.noise_source import NoiseSource
-from bioFA.tasks import ByteTable, Data, Table
+from bioFA.synapses.connect import Shape
+from bioFA.tasks import ByteTable, Data, Split, Table
 
 Array = np.ndarray
+NO_DATA = Data(Split(np.zeros((0, 0)), np.zeros((0, 0))))
+"""The data of an experiment without a task."""
 NOISE_BLOCK = 256
 """Noise is drawn in blocks of this many presentations, so that any segment can be drawn alone."""
 
@@ -38,7 +42,9 @@ class Feed:
     `tables` maps a source population to a matrix `(n, size)`, or with a time axis `(n, bins, size)`, or a pathway that
     is redrawn to its weights as rows, `rows` to the row shown in each presentation; `start` is the number of the first
     presentation in the whole run, `phase` says which pathways learn and how fast, where the training has phases. `keys`
-    maps a population that draws random numbers to the key of its numbers (`bioFA.draws`).
+    maps a population that draws random numbers to the key of its numbers (`bioFA.draws`), and, where it draws several
+    by name, `population.name`. `span` are the steps of the one presentation, from the first to before the last, where
+    the segment is only a part of it.
     """
 
     presentations: int
@@ -47,6 +53,7 @@ class Feed:
     start: int = 0
     keys: Mapping[str, int] = field(default_factory=dict)
     phase: Phase | None = None
+    span: tuple[int, int] | None = None
 
     def learns(self, pathway: str) -> bool:
         """Whether a plastic pathway learns in this segment."""
@@ -64,11 +71,35 @@ class Feed:
 
 
 @dataclass(frozen=True)
+class Synapses:
+    """The listed synapses of a pathway, sorted by presynaptic, then postsynaptic neuron.
+
+    `first` `(n_pre + 1,)` int64: those of presynaptic neuron j are `first[j]` to before `first[j + 1]`; `post`
+    `(n_synapses,)` int32 where each arrives; `weights` `(n_synapses,)`, in SI, or `(1,)` where all are alike; `delays`
+    in steps, int32, `(n_synapses,)`, or `(1,)` where all are alike.
+    """
+
+    first: Array
+    post: Array
+    weights: Array
+    delays: Array
+
+    @property
+    def slots(self) -> int:
+        """How many steps ahead something may be under way, with the one that begins."""
+        return int(self.delays.max(initial=0)) + 1
+
+
+@dataclass(frozen=True)
 class Instance:
     """An experiment with its draws. `state` holds `pathway.w` and traces `(n_post, n_pre)`,
-    and `population.u` `(size,)`.
+    and `population.u` `(size,)`; of a delayed pathway `pathway.under_way`: of listed synapses `(slots, n_post)`, what
+    arrives in the steps that leave the same rest divided by `slots`; else `(delay, n_pre)`, what was sent in the last
+    steps, by their rest divided by the delay.
 
-    `masks[pathway]` `(n_post, n_pre)` says which synapses of a sparse pathway exist.
+    `masks[pathway]` `(n_post, n_pre)` says which synapses of a sparse pathway exist; `synapses[pathway]` are those of
+    one that lists them; `constants["population.tau"]` are parameters that may differ between neurons, `(size,)`, or
+    `(1,)`.
     """
 
     experiment: Experiment
@@ -76,6 +107,8 @@ class Instance:
     data: Data
     state: Mapping[str, Array]
     masks: Mapping[str, Array] = field(default_factory=dict)
+    synapses: Mapping[str, Synapses] = field(default_factory=dict)
+    constants: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def network(self) -> Network:
@@ -83,7 +116,9 @@ class Instance:
         return self.experiment.network
 
     def presentations(self) -> int:
-        """How many presentations the training has."""
+        """How many presentations the training has, or trials, where time passes without a task."""
+        if self.experiment.free:
+            return self.experiment.protocol.trials
         return self.experiment.protocol.training(len(self.data.train))
 
     def phase_ends(self) -> list[int]:
@@ -119,6 +154,16 @@ class Instance:
         """What the training presentations from `start` to `stop` show, whatever their phases."""
         return self._feed("train", self.order(start, stop), start)
 
+    def passing(self, trial: int, start: int, stop: int) -> Feed:
+        """The steps from `start` to before `stop` of one trial, where time passes without a task."""
+        return replace(self._feed("trial", np.arange(1), trial), span=(start, stop))
+
+    def trial_begins(self, trial: int) -> dict[str, Array]:
+        """The state of all neurons as a trial begins, with nothing under way: first values drawn for this trial."""
+        return _first_state(self.network, self.seed, trial) | _under_way(
+            self.network, self.synapses, self.experiment.protocol.dt
+        )
+
     def evaluation(self, split: str) -> Feed:
         """Every example of a split once, in its order."""
         return self._feed(split, np.arange(len(self.data.splits()[split])), 0)
@@ -136,7 +181,9 @@ class Instance:
                 tables[population.name] = neuron.sigma * noise
                 rows[population.name] = np.arange(len(shown))
         keys = {
-            p.name: draws.key(self.seed, f"draws/{split}/{p.name}") for p in self.network.populations if p.neuron.draws
+            name: draws.key(self.seed, f"draws/{split}/{name}")
+            for population in self.network.populations
+            for name in _drawn(population)
         }
         for pathway in self.network.redrawn():
             tables[pathway.name] = self._redrawn(f"weights/{split}/{pathway.name}", pathway, start, start + len(shown))
@@ -296,13 +343,96 @@ def draw(experiment: Experiment, seed: int) -> Instance:
         raise OutOfRange(f"seed must be a whole number from 0 to 2**63 - 1; got {seed!r}. For example: seed = 1.")
     seed = int(seed)
     state, masks = _beginning(experiment.network, seed)
+    synapses = {p.name: _listed(experiment, p, seed) for p in experiment.network.listed()}
+    state |= _under_way(experiment.network, synapses, experiment.protocol.dt)
+    constants = _constants(experiment.network, seed)
+    if experiment.task is None:
+        return Instance(experiment, seed, NO_DATA, state, masks, synapses, constants)
     data = experiment.task.draw(lambda purpose: stream(seed, purpose))
     if not data.train.targets.any():
         raise NothingToLearn(
             f"the train targets of {type(experiment.task).__name__} are all zero, so there is nothing to learn. Check"
             " the task."
         )
-    return Instance(experiment, seed, data, state, masks)
+    return Instance(experiment, seed, data, state, masks, synapses, constants)
+
+
+def _drawn(population: Population) -> list[str]:
+    """For what a population needs random numbers: by its name where they are of one kind, else by name and number."""
+    found = [population.name] if population.neuron.draws and not population.neuron.named_draws else []
+    found += [f"{population.name}.{name}" for name in population.neuron.draws if population.neuron.named_draws]
+    return [*found, *(f"{population.name}.background_{n}" for n in range(len(population.background)))]
+
+
+def _listed(experiment: Experiment, pathway: Pathway, seed: int) -> Synapses:
+    """The synapses of a pathway that lists them, each with its weight and its delay."""
+    network, dt = experiment.network, experiment.protocol.dt
+    assert pathway.connect is not None
+    n_post, n_pre = network.shape(pathway)
+    place = f"pathway '{pathway.name}'"
+    try:
+        pairs = pathway.connect.draw(
+            stream(seed, f"connect/{pathway.name}"), Shape(n_pre, n_post, pathway.source == pathway.target)
+        )
+    except ModelError as error:
+        raise error.prefixed(f"{place}: ") from None
+    count = len(pairs.pre)
+    first = np.zeros(n_pre + 1, dtype=np.int64)
+    np.cumsum(np.bincount(pairs.pre, minlength=n_pre), out=first[1:])
+    dimension = network.population(pathway.target).neuron.dimension_of(pathway.port)
+    alike = pathway.weights.alike
+    weights = pathway.weights.draw(
+        stream(seed, f"weights/{pathway.name}"), 1 if alike else count, dimension, f"{place}: weights"
+    )
+    delays = np.zeros(1, dtype=np.int32)
+    if dt is not None and not pathway.delay.none:
+        delays = pathway.delay.draw(stream(seed, f"delay/{pathway.name}"), count, dt, f"{place}: delay")
+    if pairs.order is not None:
+        weights = weights if len(weights) == 1 or not pathway.weights.given else weights[pairs.order]
+        delays = delays if len(delays) == 1 or not pathway.delay.given else delays[pairs.order]
+    return Synapses(first, pairs.post, weights, delays)
+
+
+def _under_way(network: Network, synapses: Mapping[str, Synapses], dt: float | None) -> dict[str, Array]:
+    """What is under way before the first step: nothing."""
+    found: dict[str, Array] = {}
+    for pathway in network.pathways:
+        n_post, n_pre = network.shape(pathway)
+        if pathway.name in synapses:
+            found[f"{pathway.name}.under_way"] = np.zeros((synapses[pathway.name].slots, n_post))
+        elif pathway.delayed and dt is not None:
+            found[f"{pathway.name}.under_way"] = np.zeros((pathway.delay.steps(dt), n_pre))
+    return found
+
+
+def _constants(network: Network, seed: int) -> dict[str, Array]:
+    """The parameters that may differ between neurons, and rate and weight of their background."""
+    found: dict[str, Array] = {}
+    for population in network.populations:
+        drawn = {name: (*given, population.size) for name, given in population.neuron.own_parameters().items()}
+        for number, background in enumerate(population.background):
+            dimension = population.neuron.dimension_of(background.port)
+            drawn[f"background_{number}_rate"] = (background.rate, FREQUENCY, population.size)
+            drawn[f"background_{number}_weight"] = (background.weight, dimension, population.size)
+        for name, (distribution, dimension, size) in drawn.items():
+            place = f"{population.name}.{name}"
+            rng = stream(seed, f"parameters/{place}")
+            found[place] = distribution.draw(rng, 1 if distribution.alike else size, dimension, place)
+    return found
+
+
+def _first_state(network: Network, seed: int, trial: int) -> dict[str, Array]:
+    """The state of all neurons as a trial begins."""
+    state: dict[str, Array] = {}
+    for population in network.populations:
+        neuron = population.neuron
+        for variable, value in neuron.state.items():
+            state[f"{population.name}.{variable}"] = np.full(population.size, value)
+        for variable, (distribution, dimension) in neuron.beginnings().items():
+            place = f"{population.name}.{variable}"
+            rng = stream(seed, f"initial/{trial}/{place}")
+            state[place] = distribution.draw(rng, population.size, dimension, f"initial value of {place}")
+    return state
 
 
 def _beginning(network: Network, seed: int) -> tuple[dict[str, Array], dict[str, Array]]:
@@ -329,10 +459,7 @@ def _beginning(network: Network, seed: int) -> tuple[dict[str, Array], dict[str,
             f"{pathway.name}.{variable}": np.full(network.shape(pathway), value)
             for variable, value in pathway.traces().items()
         }
-    for population in network.populations:
-        for variable, value in population.neuron.state.items():
-            state[f"{population.name}.{variable}"] = np.full(population.size, value)
-    return state, masks
+    return state | _first_state(network, seed, 0), masks
 
 
 def identical(first: Experiment, second: Experiment, seed: int) -> bool:

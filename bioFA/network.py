@@ -18,9 +18,11 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
 from annotated_types import Ge, Gt, Le
-from pydantic import Field, Strict
+from pydantic import BeforeValidator, Field, PlainSerializer, Strict, ValidationInfo
 
-from bioFA.components import Component, Count, Family, Name, Number, Rate
+from bioFA.components import Component, Count, Family, InSchema, Name, Number, Rate, faults
+from bioFA.distributions import Distributed, Distribution, read_distribution, written_distribution
+from bioFA.equations.dimensions import FREQUENCY
 from bioFA.errors import (
     BadName,
     CannotLearn,
@@ -42,7 +44,10 @@ from bioFA.errors import (
 from bioFA.expressions import RESERVED
 from bioFA.neurons import Neuron
 from bioFA.rules import Rule
-from bioFA.weights import PseudoInverseOf, Redrawn, SharedWith, WeightsField
+from bioFA.synapses.connect import All, ConnectField, Shape
+from bioFA.synapses.delay import NO_DELAY, DelayField
+from bioFA.weights import PseudoInverseOf, Redrawn, SharedWith, Weights
+from bioFA.weights import family as weight_family
 
 Array = np.ndarray
 RESERVED_AT_SYNAPSES = {
@@ -97,6 +102,20 @@ class _Named(Component):
             )
 
 
+class Background(Component):
+    """Spikes that reach every neuron of a population from outside, each neuron by itself.
+
+    port += weight N        N ~ Poisson(count rate dt), drawn for each neuron in each step
+
+    `count` independent trains of `rate` each arrive at `port`, every spike with `weight`, in the port's unit.
+    """
+
+    port: Annotated[Name, Field(examples=["exc"])]
+    rate: Annotated[Distributed, Field(examples=["8 Hz"])]
+    weight: Annotated[Distributed, Field(examples=["88 pA"])]
+    count: Count = 1
+
+
 class Population(_Named):
     """Neurons that share one neuron model.
 
@@ -109,6 +128,7 @@ class Population(_Named):
     size: Count
     neuron: Neuron
     inhibitory: Annotated[Number, Ge(0), Le(1)] | None = None
+    background: tuple[Background, ...] = ()
 
     def cells(self) -> Array | None:
         """+1 for an excitatory cell, -1 for an inhibitory one, `(size,)`; None where Dale's law is not asked for."""
@@ -161,6 +181,35 @@ class Learning(Component):
         return self.batch > 1 or self.step is not None or self.normalised
 
 
+def _read_weights(value: Any, info: ValidationInfo) -> Any:
+    """The weights of a pathway: those of listed synapses are a distribution, else they make a matrix."""
+    listed = info.data.get("connect") is not None
+    plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+    quantity = isinstance(value, str) and value not in weight_family
+    with faults():
+        if listed or plain or quantity or isinstance(value, Distribution):
+            if isinstance(value, Weights):
+                raise WrongType(
+                    f"{type(value).__name__} makes a whole matrix, but connect lists single synapses. Give their"
+                    " weights as a number, a quantity or a distribution, such as weights = '0.1 nS'."
+                )
+            return read_distribution(value)
+        return weight_family.read(value)
+
+
+def _written_weights(weights: Weights | Distribution) -> Any:
+    if isinstance(weights, Distribution):
+        return written_distribution(weights)
+    return {"name": weights.family_name, **weights.model_dump(mode="json", exclude_none=True)}
+
+
+_WEIGHTS = (
+    BeforeValidator(_read_weights),
+    PlainSerializer(_written_weights),
+    InSchema({"anyOf": [{"type": ["number", "string", "array"]}, {"family": "weights"}, {"family": "distribution"}]}),
+)
+
+
 class Pathway(_Named):
     """All synapses from one population to one port of another.
 
@@ -172,13 +221,19 @@ class Pathway(_Named):
     synapses transmit: a published variable, or what arrives at one of its ports, passed on as it is; `stands_for` the
     feedforward pathway whose transpose a feedback pathway replaces. `partner` names a pathway of the same shape whose
     weight, synapse by synapse, the rule can read.
+
+    `connect` lists single synapses, kept sparse, each with a weight and a delay of its own: `weights` and `delay` are
+    then numbers, quantities or distributions, in the unit of the port. Weights that are a number or a quantity list
+    all pairs. `delay` is how long what is sent is under way (`bioFA.synapses.delay`).
     """
 
     source: Name
     target: Name
     port: Name = "drive"
     carries: Name = "r"
-    weights: WeightsField
+    connect: ConnectField | None = None
+    weights: Annotated[Any, *_WEIGHTS]
+    delay: DelayField = NO_DELAY
     density: Annotated[Number, Gt(0), Le(1)] = 1.0
     fan_in: Count | None = None
     zero_is_absent: Annotated[bool, Strict()] = False
@@ -188,9 +243,25 @@ class Pathway(_Named):
     stands_for: Name | None = None
     partner: Name | None = None
 
+    def model_post_init(self, context: Any) -> None:
+        """Weights that are no matrix list all pairs."""
+        super().model_post_init(context)
+        if isinstance(self.weights, Distribution) and self.connect is None:
+            object.__setattr__(self, "connect", All())
+
+    @property
+    def listed(self) -> bool:
+        """Whether its synapses are listed one by one, not a matrix."""
+        return self.connect is not None
+
+    @property
+    def delayed(self) -> bool:
+        """Whether nothing that it carries arrives in the step in which it is sent."""
+        return not self.delay.none and self.delay.alike and self.delay.total > 0
+
     @property
     def sparse(self) -> bool:
-        """Whether some synapses do not exist."""
+        """Whether some synapses of its matrix do not exist."""
         return self.density < 1 or self.fan_in is not None or self.zero_is_absent
 
     def reads_pre(self) -> tuple[str, ...]:
@@ -216,7 +287,7 @@ class Pathway(_Named):
 
     def refers_to(self) -> tuple[str, ...]:
         """The pathways whose weights this one cannot do without."""
-        borrowed = () if self.weights.owns else (self.weights.pathway,)  # type: ignore[attr-defined]
+        borrowed = () if self.weights.owns else (self.weights.pathway,)
         return (
             *borrowed,
             *((self.stands_for or "",) if self.sign == "concordant" else ()),
@@ -320,12 +391,16 @@ class Network(Circuit):
         """Run the checks that span populations and pathways."""
         if not self.populations:
             raise MissingField("Network.populations is empty. Describe at least one population.", at=("populations",))
+        object.__setattr__(self, "pathways", tuple(self._carrying(pathway) for pathway in self.pathways))
         counts = Counter(part.name for part in (*self.populations, *self.pathways))
         for name, count in counts.items():
             if count > 1:
                 raise DuplicateName(
                     f"the name '{name}' is used {count} times. Give every population and pathway its own name."
                 )
+        for number, population in enumerate(self.populations):
+            with under("populations", number):
+                self._check_background(population)
         # rules read ports, so every pathway must be right first
         for check in (self._check_pathway, self._check_plasticity):
             for number, pathway in enumerate(self.pathways):
@@ -345,6 +420,36 @@ class Network(Circuit):
                     )
         self._check_shared()
         _ = self.order
+
+    def _carrying(self, pathway: Pathway) -> Pathway:
+        """A pathway that carries what its source sends, where it says nothing of that and there is no `r`."""
+        source = self._populations.get(pathway.source)
+        if source is None or "carries" in pathway.model_fields_set or "r" in source.neuron.publishes:
+            return pathway
+        published = source.neuron.publishes
+        sends = next((variable for variable in (source.neuron.sends, *published) if variable in published), "r")
+        return pathway.model_copy(update={"carries": sends})
+
+    def _check_background(self, population: Population) -> None:
+        neuron = population.neuron
+        for number, background in enumerate(population.background):
+            with under("background", number):
+                if background.port not in neuron.ports:
+                    raise UnknownName(
+                        f"population '{population.name}': background: {type(neuron).__name__} has no port"
+                        f" '{background.port}'.{suggestion(background.port, neuron.ports)}",
+                        at=("port",),
+                    )
+                with under("rate"):
+                    rate = background.rate.numbers(FREQUENCY, f"background of '{population.name}': rate")
+                    if rate.get("value", 0.0) < 0:
+                        raise OutOfRange(
+                            f"background of '{population.name}': rate must be >= 0 Hz; got {rate['value']:g}."
+                        )
+                with under("weight"):
+                    background.weight.numbers(
+                        neuron.dimension_of(background.port), f"background of '{population.name}': weight"
+                    )
 
     def _check_shared(self) -> None:
         """Refuse populations that disagree about a parameter which they must share."""
@@ -392,7 +497,43 @@ class Network(Circuit):
             raise UnknownName(
                 f"partner names the unknown pathway '{pathway.partner}'.{suggestion(pathway.partner, self._pathways)}"
             )
-        self._check_weights(pathway, (target.size, source.size))
+        if not pathway.delay.none and pathway.weights.one_to_one and not pathway.listed:
+            raise Contradiction(
+                f"{type(pathway.weights).__name__} weights pass within the step. For partners with a delay, write"
+                " connect = 'one_to_one' and weights = 1.0.",
+                at=("delay",),
+            )
+        if pathway.listed:
+            self._check_listed(pathway, source, target)
+        else:
+            self._check_weights(pathway, (target.size, source.size))
+            if not pathway.delay.alike:
+                pathway.delay.steps(1.0)
+
+    def _check_listed(self, pathway: Pathway, source: Population, target: Population) -> None:
+        """What synapses that are listed one by one must agree with."""
+        assert pathway.connect is not None
+        for name, given in (
+            ("density", pathway.density < 1),
+            ("fan_in", pathway.fan_in is not None),
+            ("zero_is_absent", pathway.zero_is_absent),
+            ("sign", pathway.sign != "any"),
+        ):
+            if given:
+                raise Contradiction(
+                    f"{name} belongs to a matrix of weights, but connect lists single synapses. Leave {name} out;"
+                    f" connect = '{pathway.connect.family_name}' says which there are.",
+                    at=(name,),
+                )
+        if pathway.plasticity is not None:
+            raise CannotLearn(
+                "cannot learn: its synapses are listed one by one (connect). Leave connect out and give a matrix of"
+                " weights, or leave plasticity out."
+            )
+        with under("weights"):
+            pathway.weights.numbers(target.neuron.dimension_of(pathway.port), f"pathway '{pathway.name}': weights")
+        with under("connect"):
+            pathway.connect.check(Shape(source.size, target.size, source.name == target.name))
 
     def _check_weights(self, pathway: Pathway, shape: tuple[int, int]) -> None:
         weights = pathway.weights
@@ -459,6 +600,8 @@ class Network(Circuit):
 
     @staticmethod
     def _check_stored(owner: Pathway, verb: str) -> None:
+        if owner.listed:
+            raise Contradiction(f"{verb} '{owner.name}', whose synapses are listed one by one. Name one with a matrix.")
         if isinstance(owner.weights, (SharedWith, PseudoInverseOf)):
             raise Contradiction(
                 f"{verb} '{owner.name}', which has no weights of its own. Name '{owner.weights.pathway}' instead."
@@ -566,6 +709,10 @@ class Network(Circuit):
         """The pathway of that name."""
         return self._pathways[name]
 
+    def population_sizes(self) -> dict[str, int]:
+        """How many neurons each population has."""
+        return {population.name: population.size for population in self.populations}
+
     def shape(self, pathway: Pathway) -> tuple[int, int]:
         """`(n_post, n_pre)` of a pathway."""
         return self.population(pathway.target).size, self.population(pathway.source).size
@@ -585,15 +732,19 @@ class Network(Circuit):
         called = {pathway.name: f"p{place}" for place, pathway in enumerate(pathways)}
 
         def renamed(pathway: Pathway) -> Pathway:
-            weights = pathway.weights if pathway.weights.owns else pathway.weights.replace(pathway=called[pathway.weights.pathway])  # type: ignore[attr-defined]  # noqa: E501
+            weights = pathway.weights if pathway.weights.owns else pathway.weights.replace(pathway=called[pathway.weights.pathway])  # noqa: E501
             others = {end: called.get(getattr(pathway, end)) for end in ("stands_for", "partner")}
             return pathway.replace(name=called[pathway.name], weights=weights, **others)
 
         return tuple(sorted(self.populations, key=lambda population: population.name)), tuple(map(renamed, pathways))
 
     def owners(self) -> tuple[Pathway, ...]:
-        """The pathways that have weights of their own."""
-        return tuple(p for p in self.pathways if p.weights.owns)
+        """The pathways that have a matrix of weights of their own."""
+        return tuple(p for p in self.pathways if p.weights.owns and not p.listed)
+
+    def listed(self) -> tuple[Pathway, ...]:
+        """The pathways whose synapses are listed one by one."""
+        return tuple(p for p in self.pathways if p.listed)
 
     def redrawn(self) -> tuple[Pathway, ...]:
         """The pathways whose weights are drawn anew for every presentation."""
@@ -649,7 +800,7 @@ class Network(Circuit):
         """The nodes that must be known before this one, within the step."""
         neuron = self.population(node.population).neuron
         if node.variable in neuron.ports:
-            return tuple(Node(p.source, p.carries) for p in self.arriving(*node))
+            return tuple(Node(p.source, p.carries) for p in self.arriving(*node) if not p.delayed)
         return tuple(Node(node.population, need) for need in neuron.needs(node.variable) if need not in neuron.known())
 
     @cached_property
@@ -752,6 +903,27 @@ class Network(Circuit):
                 (p.name, route, type(p.weights).__name__, type(p.plasticity).__name__ if p.plasticity else "-")
             )
         return f"{_aligned(populations)}\n\n{_aligned(pathways)}"
+
+
+_SLICE = re.compile(r"([a-z][a-z0-9_]*)(?:\[(\d*):(\d*)\])?")
+
+
+def sliced(text: str, sizes: Mapping[str, int], at: Keys = ()) -> tuple[str, slice]:
+    """A population, or some of its neurons in a row, such as `exc[0:80]`.
+
+    Raises:
+        ModelError: if it cannot be read, or names what is not there.
+    """
+    found = _SLICE.fullmatch(text)
+    if found is None:
+        raise BadName(f"'{text}' names no population. Write exc, or exc[0:80] for its first 80 neurons.", at=at)
+    name, first, last = found.groups()
+    if name not in sizes:
+        raise UnknownName(f"nothing is called '{name}'.{suggestion(name, sizes)}", at=at)
+    start, stop = int(first or 0), int(last) if last else sizes[name]
+    if not start < stop <= sizes[name]:
+        raise OutOfRange(f"'{text}': '{name}' has {sizes[name]} neurons, so a part is within [0:{sizes[name]}].", at=at)
+    return name, slice(start, stop)
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> str:

@@ -153,7 +153,7 @@ def _check(experiment: Experiment, request: Request) -> None:
     if not request.tune:
         return
     if data.validation is None:
-        task = experiment.task
+        task = experiment.the_task
         can_have = "validation_examples" in type(task).model_fields
         remedy = "--set task.validation_examples=500" if can_have else "a task that has some"
         raise Unavailable(

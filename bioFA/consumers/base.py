@@ -29,6 +29,10 @@ class Segment:
     `rasters[population]` `(presentations, steps, size)` is 1 where a neuron spiked, else 0;
     `courses["hidden.v"]`, of the same shape, are the values of a variable in every step; `extremes["hidden.v"]`
     its smallest and largest over all steps and neurons or synapses.
+
+    Where time passes without a task: `spikes[population]` are all its spikes, neuron `(n,)` int32 and step of the trial
+    `(n,)` int64, by step, then neuron; a spike that is published in step m has the time m dt. `traces` are what
+    `record.traces` asks for, in its order: by variable, `(samples, neurons)`, of those steps that the segment holds.
     """
 
     state: Mapping[str, Array]
@@ -36,6 +40,8 @@ class Segment:
     rasters: Mapping[str, Array] = field(default_factory=dict)
     courses: Mapping[str, Array] = field(default_factory=dict)
     extremes: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    spikes: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
+    traces: tuple[Mapping[str, Array], ...] = ()
 
     def check_finite(self, start: int) -> None:
         """Refuse numbers that are no longer finite.

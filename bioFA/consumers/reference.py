@@ -44,6 +44,7 @@ from bioFA import draws
 from bioFA.consumers.base import Recording, Segment
 from bioFA.instance import Feed, Instance
 from bioFA.network import Node, Pathway, Population
+from bioFA.neurons.base import Moment
 
 Array = np.ndarray
 
@@ -56,6 +57,12 @@ class Reference:
     def __init__(self, instance: Instance):
         self.network = instance.network
         self.masks = instance.masks
+        self.synapses = instance.synapses
+        self.constants = {
+            p.name: {n.partition(".")[2]: a for n, a in instance.constants.items() if n.partition(".")[0] == p.name}
+            for p in instance.network.populations
+        }
+        self.traces = instance.experiment.record.traces
         self.protocol = instance.experiment.protocol
         self.recorded = instance.experiment.recorded
         self.every = instance.experiment.record.every
@@ -114,21 +121,25 @@ class Reference:
         reached: dict[str, tuple[float, float]] = {}
         if extremes:
             _reach(reached, state)
+        monitor = _Monitor(self, feed.span)
         plastic = [p.at_rate(feed.rate) for p in self.network.plastic() if feed.learns(p.name)]
         for k in range(feed.presentations):
             shown = {
                 f"{p.name}.w": feed.tables[p.name][feed.rows[p.name][k]].reshape(self.network.shape(p))
                 for p in self.network.redrawn()
             }
-            for step in range(self.protocol.steps):
+            for step in range(*(feed.span or (0, self.protocol.steps))):
                 if step == 0 and self.protocol.reset:
                     state |= self._beginning()
-                values = self._sweep(state | shown, feed, k, step)
+                moments = {p.name: self._moment(p, feed, k, step) for p in self.network.populations}
+                values = self._sweep(state | shown, feed, k, step, moments)
+                self._send(state, values, step)
+                monitor.look(state, values, step)
                 for population, rows in spikes.items():
                     rows.append(values[Node(population, "s")].astype(np.uint8))
                 for (population, variable), rows in courses.items():
                     rows.append(
-                        self._read(state, values, population, variable).astype(np.float64 if whole else np.float32)
+                        self.read(state, values, population, variable).astype(np.float64 if whole else np.float32)
                     )
                 due = step == self.protocol.shown_steps - 1
                 if due and (feed.start + k) % every == 0:
@@ -138,7 +149,7 @@ class Reference:
                 if learning:
                     on = self.protocol.onset_steps <= step < self.protocol.shown_steps
                     changes |= self._learn(state | shown, values, plastic, on, feed.start + k + 1 if due else None)
-                changes |= self._advance(state, values)
+                changes |= self._advance(state, values, moments)
                 state |= changes
                 if extremes:
                     _reach(reached, changes)
@@ -152,7 +163,8 @@ class Reference:
             str(node): np.array(rows).reshape(feed.presentations, self.protocol.steps, -1)
             for node, rows in courses.items()
         }
-        return Segment(state, Recording(feed.recorded(every), arrays), raster, course, reached)
+        at = feed.recorded(every)
+        return Segment(state, Recording(at, arrays), raster, course, reached, monitor.spikes(), monitor.traced())
 
     def _beginning(self) -> dict[str, Array]:
         """The state of all neurons, and the traces at synapses, before the first presentation."""
@@ -166,15 +178,78 @@ class Reference:
             for p in self.network.plastic()
             for variable, value in p.traces().items()
         }
-        return neurons | traces
+        empty = {
+            f"{p.name}.under_way": np.zeros((p.delay.steps(self.protocol.step), self.network.population(p.source).size))
+            for p in self.network.pathways
+            if p.delayed and not p.listed
+        }
+        return neurons | traces | empty
 
-    def _transmit(self, pathway: Pathway, state: Mapping[str, Array], carried: Array) -> Array:
-        """W s of one pathway."""
+    def _moment(self, population: Population, feed: Feed, k: int, step: int) -> Moment:
+        """What a population may know of a step beside its state."""
+        neuron, size = population.neuron, population.size
+        numbers = {}
+        for name in neuron.draws if neuron.named_draws else ():
+            kind = draws.normal if name in neuron.normal_draws() else draws.uniform
+            numbers[name] = kind(feed.keys[f"{population.name}.{name}"], feed.start + k, step, size)
+        for number in range(len(population.background)):
+            name = f"background_{number}"
+            numbers[name] = draws.uniform(feed.keys[f"{population.name}.{name}"], feed.start + k, step, size)
+        dt = self.protocol.step
+        return Moment(size, dt, step * dt, self.constants[population.name], numbers)
+
+    def _from_outside(self, population: Population, port: str, moment: Moment) -> Array:
+        """What a population's background brings to a port in a step."""
+        total = np.zeros(population.size)
+        for number, background in enumerate(population.background):
+            if background.port == port:
+                name = f"background_{number}"
+                mean = moment.constants[f"{name}_rate"] * background.count * moment.dt
+                total = total + moment.constants[f"{name}_weight"] * draws.poisson(moment.numbers[name], mean)
+        return total
+
+    def _listed(self, pathway: Pathway, under_way: Array, carried: Array, step: int) -> Array:
+        """What arrives in a step over listed synapses, after what is sent in it has been put on its way.
+
+        Sums run by the step in which something was sent, then by source, then by synapse.
+        """
+        synapses = self.synapses[pathway.name]
+        slots, n_post = under_way.shape
+        senders = np.flatnonzero(carried)
+        counts = synapses.first[senders + 1] - synapses.first[senders]
+        which = np.repeat(synapses.first[senders] - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
+        weights = synapses.weights[which] if len(synapses.weights) > 1 else synapses.weights
+        delays = synapses.delays[which] if len(synapses.delays) > 1 else synapses.delays
+        place = (step + delays.astype(np.int64)) % slots * n_post + synapses.post[which]
+        np.add.at(under_way.reshape(-1), place, weights * np.repeat(carried[senders], counts))
+        arrived = under_way[step % slots].copy()
+        under_way[step % slots] = 0.0
+        return arrived
+
+    def _send(self, state: Mapping[str, Array], values: Mapping[Node, Array], step: int) -> None:
+        """Put on its way what the step sent through matrices with a delay."""
+        for pathway in self.network.pathways:
+            if pathway.delayed and not pathway.listed:
+                under_way = state[f"{pathway.name}.under_way"]
+                under_way[step % len(under_way)] = values[Node(pathway.source, pathway.carries)]
+
+    def _transmit(self, pathway: Pathway, state: Mapping[str, Array], values: Mapping[Node, Array], step: int) -> Array:
+        """W s of one pathway, s being what it carries, or carried before its delay."""
+        if pathway.listed:
+            carried = values[Node(pathway.source, pathway.carries)]
+            return self._listed(pathway, state[f"{pathway.name}.under_way"], carried, step)
+        if pathway.delayed:
+            under_way = state[f"{pathway.name}.under_way"]
+            carried = under_way[step % len(under_way)]
+        else:
+            carried = values[Node(pathway.source, pathway.carries)]
         if pathway.weights.one_to_one:
             return pathway.weights.pass_on(carried)
         return self.network.effective(pathway, state) @ carried
 
-    def _sweep(self, state: Mapping[str, Array], feed: Feed, k: int, step: int) -> dict[Node, Array]:
+    def _sweep(
+        self, state: Mapping[str, Array], feed: Feed, k: int, step: int, moments: Mapping[str, Moment]
+    ) -> dict[Node, Array]:
         """All ports and published variables of one step."""
         values: dict[Node, Array] = {}
         for node in self.network.order:
@@ -183,17 +258,20 @@ class Reference:
             if node.variable in neuron.ports:
                 total = np.zeros(population.size)
                 for pathway in self.network.arriving(*node):
-                    total = total + self._transmit(pathway, state, values[Node(pathway.source, pathway.carries)])
+                    total = total + self._transmit(pathway, state, values, step)
+                if population.background:
+                    total = total + self._from_outside(population, node.variable, moments[population.name])
                 values[node] = total
             elif population.name in feed.tables and node.variable == neuron.shown:
                 values[node] = self._shown(feed, population, k, step)
             elif neuron.shows == "one":
                 values[node] = np.ones(population.size)
             else:
-                needs = (
-                    self._need(population, need, state, values, feed, k, step) for need in neuron.needs(node.variable)
-                )
-                values[node] = getattr(neuron, node.variable)(*needs)
+                needs = {
+                    need: self._need(population, need, state, values, feed, k, step)
+                    for need in neuron.needs(node.variable)
+                }
+                values[node] = neuron.published(node.variable, needs, moments[population.name])
         return values
 
     def _shown(self, feed: Feed, population: Population, k: int, step: int) -> Array:
@@ -242,10 +320,10 @@ class Reference:
             rule = pathway.plasticity
             assert rule is not None
             pre = {
-                v: self._read(state, values, pathway.source, at)
+                v: self.read(state, values, pathway.source, at)
                 for v, at in zip(rule.reads_pre, pathway.reads_pre(), strict=True)
             }
-            post = {v: self._read(state, values, pathway.target, v) for v in rule.reads_post}
+            post = {v: self.read(state, values, pathway.target, v) for v in rule.reads_post}
             synapses = {variable: state[f"{pathway.name}.{variable}"] for variable in ("w", *rule.state)}
             if rule.needs_partner:
                 synapses["w_partner"] = state[f"{pathway.partner}.w"]
@@ -292,7 +370,9 @@ class Reference:
             after = np.minimum(after, 0.0)
         return np.where(self.masks[pathway.name], after, before) if pathway.name in self.masks else after
 
-    def _advance(self, state: Mapping[str, Array], values: Mapping[Node, Array]) -> dict[str, Array]:
+    def _advance(
+        self, state: Mapping[str, Array], values: Mapping[Node, Array], moments: Mapping[str, Moment]
+    ) -> dict[str, Array]:
         """The state of the neurons one step later."""
         changed: dict[str, Array] = {}
         for population in self.network.populations:
@@ -302,14 +382,53 @@ class Reference:
                 seen = {
                     variable: values[Node(population.name, variable)] for variable in (*neuron.ports, *neuron.publishes)
                 }
-                new = neuron.advance(now, seen, self.protocol.step)
+                new = neuron.step(now, seen, moments[population.name])
                 changed |= {f"{population.name}.{variable}": array for variable, array in new.items()}
         return changed
 
-    def _read(self, state: Mapping[str, Array], values: Mapping[Node, Array], population: str, variable: str) -> Array:
+    def read(self, state: Mapping[str, Array], values: Mapping[Node, Array], population: str, variable: str) -> Array:
         """A variable of a population, published, arriving or kept."""
         kept = self.network.population(population).neuron.state
         return state[f"{population}.{variable}"] if variable in kept else values[Node(population, variable)]
+
+
+class _Monitor:
+    """What is kept of a segment in which time passes without a task: every spike, and the traces asked for."""
+
+    def __init__(self, reference: Reference, span: tuple[int, int] | None):
+        self.reference = reference
+        self.spiking = [population.name for population in reference.network.spiking()] if span is not None else []
+        self.found: dict[str, list[tuple[Array, int]]] = {name: [] for name in self.spiking}
+        dt, length = reference.protocol.step, reference.protocol.shown_steps
+        self.asked = [(trace, trace.steps(dt, length)) for trace in reference.traces] if span is not None else []
+        self.kept: list[dict[str, list[Array]]] = [{v: [] for v in trace.variables} for trace, _ in self.asked]
+
+    def look(self, state: Mapping[str, Array], values: Mapping[Node, Array], step: int) -> None:
+        """Keep what is due in a step."""
+        for name in self.spiking:
+            self.found[name].append((np.flatnonzero(values[Node(name, "s")]), step))
+        for (trace, steps), kept in zip(self.asked, self.kept, strict=True):
+            if step in steps:
+                for variable, rows in kept.items():
+                    whole = self.reference.read(state, values, trace.population, variable)
+                    rows.append(whole[list(trace.neurons)])
+
+    def spikes(self) -> dict[str, tuple[Array, Array]]:
+        """Neuron and step of every spike, by population."""
+        return {
+            name: (
+                np.concatenate([neurons for neurons, _ in found] or [np.empty(0)]).astype(np.int32),
+                np.concatenate([np.full(len(n), step) for n, step in found] or [np.empty(0)]).astype(np.int64),
+            )
+            for name, found in self.found.items()
+        }
+
+    def traced(self) -> tuple[dict[str, Array], ...]:
+        """Every trace by variable, `(samples, neurons)`."""
+        return tuple(
+            {variable: np.array(rows).reshape(-1, len(trace.neurons)) for variable, rows in kept.items()}
+            for (trace, _), kept in zip(self.asked, self.kept, strict=True)
+        )
 
 
 def _reach(reached: dict[str, tuple[float, float]], arrays: Mapping[str, Array]) -> None:

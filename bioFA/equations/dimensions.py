@@ -23,6 +23,7 @@ NONE = _exponents()
 """The dimension of a plain number."""
 TIME = _exponents(0, 0, 1)
 LENGTH = _exponents(1)
+FREQUENCY = _exponents(0, 0, -1)
 _NAMED: dict[str, tuple[float, Dimension]] = {
     "metre": (1.0, _exponents(1)),
     "meter": (1.0, _exponents(1)),

@@ -302,7 +302,7 @@ class Script:
             if self.network.population(name).neuron.shows == "task"
         }
         lines = []
-        bins = self.experiment.task.bins()
+        bins = self.experiment.the_task.bins()
         for of in task:
             per_bin = protocol.shown_steps // bins.get(of, 1)
             blank = protocol.steps - protocol.shown_steps

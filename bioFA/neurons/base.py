@@ -16,12 +16,15 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 
 from bioFA.components import Component, Family
+from bioFA.distributions import Distribution
+from bioFA.equations.dimensions import NONE, Dimension
 from bioFA.errors import OutOfRange
 from bioFA.neurons.counterparts import Counterpart
 from bioFA.units import steps_of
@@ -33,18 +36,36 @@ WHOLE = 1e-9
 """A duration that is nearer to a whole number of steps than this is one."""
 
 
+@dataclass(frozen=True)
+class Moment:
+    """What a neuron may know of a step beside its state and what arrives.
+
+    `constants` are its population's parameters, `(size,)`, or `(1,)` where all neurons share one; `numbers` the random
+    numbers of this step by name, `(size,)`; `time` the seconds since the trial began, as the step begins.
+    """
+
+    size: int
+    dt: float
+    time: float = 0.0
+    constants: Mapping[str, Array] = field(default_factory=dict)
+    numbers: Mapping[str, Array] = field(default_factory=dict)
+    learning: bool = False
+
+
 class NeuronModel(Component):
     """Base of the neuron models."""
 
-    ports: ClassVar[tuple[str, ...]] = ()
-    publishes: ClassVar[tuple[str, ...]] = ()
-    state: ClassVar[Mapping[str, float]] = {}
+    ports: ClassVar[tuple[str, ...]]
+    publishes: ClassVar[tuple[str, ...]]
+    state: ClassVar[Mapping[str, float]]
     shows: ClassVar[str | None] = None
     """What a stimulus source takes from outside: 'task' or 'noise'; None for neurons that compute."""
     shown: ClassVar[str] = "r"
     """The published variable that a source takes from outside."""
     draws: ClassVar[tuple[str, ...]] = ()
     """Random numbers, uniform on [0, 1), drawn for each neuron in each step (`bioFA.draws`)."""
+    named_draws: ClassVar[bool] = False
+    """Whether each of `draws` has numbers of its own; else all have the same."""
     events: ClassVar[tuple[str, ...]] = ()
     """Published variables that are 0 in every neuron that does not spike in this step."""
     watched: ClassVar[tuple[str, ...]] = ()
@@ -77,7 +98,11 @@ class NeuronModel(Component):
     def __init_subclass__(cls, **options: Any) -> None:
         """A class that computes otherwise than its base is of the same kind only where it states so."""
         super().__init_subclass__(**options)
-        if "counterpart" not in vars(cls) and any(name in vars(cls) for name in (*EQUATIONS, *cls.publishes)):
+        for name, nothing in (("ports", ()), ("publishes", ()), ("state", {})):
+            if not hasattr(cls, name) and name not in vars(cls).get("__annotations__", {}):
+                setattr(cls, name, nothing)
+        published = cls.publishes if isinstance(cls.publishes, tuple) else ()
+        if "counterpart" not in vars(cls) and any(name in vars(cls) for name in (*EQUATIONS, *published)):
             cls.counterpart = NeuronModel.counterpart  # type: ignore[method-assign]
 
     def counterpart(self) -> Counterpart | None:
@@ -173,6 +198,31 @@ class NeuronModel(Component):
 
     def advance(self, state: Mapping[str, Array], now: Mapping[str, Array], dt: float) -> dict[str, Array]:
         """The state one step later, from the state, and the ports and published variables of this step (NumPy)."""
+        return {}
+
+    def step(self, state: Mapping[str, Array], now: Mapping[str, Array], moment: Moment) -> dict[str, Array]:
+        """`advance`, for a model that also reads the moment: its parameters a neuron, time, random numbers."""
+        return self.advance(state, now, moment.dt)
+
+    def published(self, variable: str, needs: Mapping[str, Any], moment: Moment) -> Array:
+        """One published variable, from what it `needs`, by name."""
+        found: Array = getattr(self, variable)(*needs.values())
+        return found
+
+    def normal_draws(self) -> tuple[str, ...]:
+        """Those of `draws` that are normal, not uniform on [0, 1)."""
+        return ()
+
+    def dimension_of(self, variable: str) -> Dimension:
+        """The dimension of what arrives at a port, or of a variable: a plain number, but in a neuron as text."""
+        return NONE
+
+    def own_parameters(self) -> Mapping[str, tuple[Distribution, Dimension]]:
+        """Parameters that may differ between neurons, each a distribution, with their dimensions."""
+        return {}
+
+    def beginnings(self) -> Mapping[str, tuple[Distribution, Dimension]]:
+        """First values of variables that begin otherwise than `state` says, each a distribution."""
         return {}
 
     @classmethod

@@ -90,11 +90,13 @@ def _summary(experiment: Experiment) -> Table:
         ("Connectivity", f"{len(network.pathways)} pathways, {len(plastic)} of which learn"),
         ("Neuron models", ", ".join(dict.fromkeys(p.neuron.family_name for p in network.populations))),
         ("Plasticity", ", ".join(dict.fromkeys(p.plasticity.family_name for p in plastic if p.plasticity)) or "none"),
-        ("Task", f"{experiment.task.family_name}: {headline(type(experiment.task))}"),
+        ("Task", _task_line(experiment)),
         (
             "Measurements",
             (
-                f"{experiment.network.readout} against the targets; {len(network.measured_feedback())} feedback"
+                "declared monitors"
+                if experiment.free
+                else f"{experiment.network.readout} against the targets; {len(network.measured_feedback())} feedback"
                 " pathways against their probes"
             ),
         ),
@@ -218,8 +220,15 @@ def _plain(equations: str) -> str:
     return "\n".join(re.sub(r"\s*:\s*1(\s*\(.*\))?\s*$", "", line.strip()) for line in equations.strip().splitlines())
 
 
+def _task_line(experiment: Experiment) -> str:
+    task = experiment.task
+    return "none: time passes" if task is None else f"{task.family_name}: {headline(type(task))}"
+
+
 def _task(experiment: Experiment) -> Table:
     task = experiment.task
+    if task is None:
+        return Table("F  No task", ("Field", "Value", "Unit"), [])
     return Table(f"F  Task {task.family_name}", ("Field", "Value", "Unit"), _part_rows(task, []))
 
 

@@ -37,10 +37,14 @@ MOST = 2**31 - 1
 
 
 class Pairs(NamedTuple):
-    """Presynaptic and postsynaptic neuron of every synapse, `(n_synapses,)` each, int32."""
+    """Presynaptic and postsynaptic neuron of every synapse, `(n_synapses,)` each, int32.
+
+    `order` says at which place each stood in a list that the user gave, `(n_synapses,)`; None where they were drawn.
+    """
 
     pre: Array
     post: Array
+    order: Array | None = None
 
 
 class Shape(NamedTuple):
@@ -59,6 +63,8 @@ class Connect(Component):
 
     draws: ClassVar[bool] = True
     """Whether it takes random numbers."""
+    keeps_order: ClassVar[bool] = False
+    """Whether synapses stand in an order of the user's, to which lists of weights and delays refer."""
 
     def draw(self, rng: np.random.Generator, shape: Shape) -> Pairs:
         """The synapses, sorted by presynaptic, then postsynaptic neuron.
@@ -69,8 +75,19 @@ class Connect(Component):
         pre, post = self.pairs(rng, shape)
         if len(pre) > MOST:
             raise OutOfRange(f"connect makes {len(pre)} synapses; at most {MOST} fit a pathway.")
-        keys = np.sort(pre.astype(np.int64) * shape.n_post + post)
+        keys = pre.astype(np.int64) * shape.n_post + post
+        if self.keeps_order:
+            order = np.argsort(keys, kind="stable")
+            return Pairs(pre[order].astype(np.int32), post[order].astype(np.int32), order)
+        keys.sort()
         return Pairs((keys // shape.n_post).astype(np.int32), (keys % shape.n_post).astype(np.int32))
+
+    def check(self, shape: Shape) -> None:
+        """Refuse, while describing, what cannot be laid between so many neurons.
+
+        Raises:
+            ModelError: saying what there can be.
+        """
 
     def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
         """The synapses in any order."""
@@ -106,17 +123,21 @@ class OneToOne(Connect):
 
     draws: ClassVar[bool] = False
 
+    def check(self, shape: Shape) -> None:
+        """As many of one as of the other, and not the same ones without autapses."""
+        if shape.n_pre != shape.n_post:
+            raise WrongShape(f"connect = 'one_to_one' needs as many neurons on both sides; got {shape.n_pre} and"
+                             f" {shape.n_post}.")  # fmt: skip
+        if self._forbidden(shape, shape.n_pre) is not None:
+            raise OutOfRange("connect = 'one_to_one' from a population to itself is all autapses. Leave autapses out.")
+
     def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
         """As many as there are neurons.
 
         Raises:
             WrongShape: if there are more of one than of the other.
         """
-        if shape.n_pre != shape.n_post:
-            raise WrongShape(f"connect = 'one_to_one' needs as many neurons on both sides; got {shape.n_pre} and"
-                             f" {shape.n_post}.")  # fmt: skip
-        if self._forbidden(shape, shape.n_pre) is not None:
-            raise OutOfRange("connect = 'one_to_one' from a population to itself is all autapses. Leave autapses out.")
+        self.check(shape)
         return np.arange(shape.n_pre), np.arange(shape.n_post)
 
 
@@ -138,6 +159,10 @@ class FanIn(Connect):
 
     count: Annotated[Count, Field(examples=[100])]
 
+    def check(self, shape: Shape) -> None:
+        """Not more different partners than there are."""
+        _check_room(self, self.count, shape.n_pre - (shape.same and not self.autapses), "partners")
+
     def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
         """`count` presynaptic neurons for each postsynaptic one."""
         chosen = _chosen(self, rng, shape.n_post, shape.n_pre, self._forbidden(shape, shape.n_post))
@@ -149,6 +174,10 @@ class FanOut(Connect):
 
     count: Annotated[Count, Field(examples=[100])]
 
+    def check(self, shape: Shape) -> None:
+        """Not more different partners than there are."""
+        _check_room(self, self.count, shape.n_post - (shape.same and not self.autapses), "partners")
+
     def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
         """`count` postsynaptic neurons for each presynaptic one."""
         chosen = _chosen(self, rng, shape.n_pre, shape.n_post, self._forbidden(shape, shape.n_pre))
@@ -159,6 +188,10 @@ class Total(Connect):
     """`count` synapses in all, each between a pair that is drawn evenly."""
 
     count: Annotated[Count, Field(examples=[10000])]
+
+    def check(self, shape: Shape) -> None:
+        """Not more different pairs than there are."""
+        _check_room(self, self.count, shape.n_pre * (shape.n_post - (shape.same and not self.autapses)), "pairs")
 
     def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
         """So many pairs, different ones without multapses."""
@@ -180,6 +213,7 @@ class PairsFrom(Connect):
     multapses: Flag = True
     family_name: ClassVar[str] = "pairs"
     draws: ClassVar[bool] = False
+    keeps_order: ClassVar[bool] = True
 
     def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
         """The file's pairs.
@@ -280,3 +314,4 @@ def _complement(keys: Array, row: Array, leave: Array, size: int) -> Array:
 
 
 family: Family[Connect] = Family("way to connect", "bioFA.synapses.connect", base=Connect)
+ConnectField = Annotated[Connect, *family.member()]

@@ -1,0 +1,333 @@
+"""A neuron as text, with dynamics of its own: equations, threshold, reset and refractory period in Brian2's syntax.
+
+    dx/dt = f(x, ports, parameters, t)            one step of `method` (`bioFA.equations.integrate`)
+    s = 1 where `threshold` holds after the step and the neuron is not refractory; then `reset`
+
+A step does five things in this order: the ports are summed; the statements of `arrival` run; the equations move by dt,
+every port standing still; the threshold is tested; the statements of `reset` run where it was passed. For `refractory`,
+as so many whole steps after that of the spike, the neuron cannot spike, and variables marked `(unless refractory)`
+neither move nor take arrivals. A spike is published as `s` in the step after its test, in which it arrives.
+
+Names that every text knows: `t`, the time since the trial began, as the step begins; `dt`; `i`, the number of the
+neuron from 0; `since`, the time since its last spike, in a reset since the one before; `not_refractory`; `rand()`,
+`randn()`; and with `euler` white noise `xi`, of unit second ** (-1/2). Everything is in SI.
+
+Source of the syntax: Stimberg, Brette & Goodman (2019), eLife 8:e47314.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer
+
+from bioFA.components import Component, InSchema, Name
+from bioFA.distributions import Distributed, Distribution, Quantity, in_si
+from bioFA.equations.dimensions import NONE, TIME, Dimension
+from bioFA.equations.formula import NOISE, Formula
+from bioFA.equations.integrate import Integrator
+from bioFA.equations.model import Model, Statement, check_name, read_model, read_unit
+from bioFA.errors import BadEquation, BadName, Contradiction, MissingField, OutOfRange, UnknownName, suggestion, under
+from bioFA.neurons.base import Array, Moment, NeuronModel
+from bioFA.units import steps_of
+
+OWN_STATE = ("fired", "left", "quiet")
+"""What every neuron keeps beside the variables of its text: whether it fired in the last step, how many steps it stays
+refractory, and, where the text names `since`, for how many steps it has been quiet."""
+LONG_AGO = 1e9
+"""Steps since its last spike, of a neuron that has not spiked yet."""
+
+
+class Port(Component):
+    """Where pathways arrive: the unit of their weights, and whether a positive weight raises or lowers the output."""
+
+    unit: Name = "1"
+    sign: Literal[1, -1] = 1
+
+    @cached_property
+    def dimension(self) -> Dimension:
+        """The dimension of its weights.
+
+        Raises:
+            WrongUnit: if the unit is none.
+        """
+        size, dimension = read_unit(self.unit)
+        if size != 1.0:
+            raise Contradiction(f"Port.unit must be in SI, without a prefix; got '{self.unit}'.", at=("unit",))
+        return dimension
+
+
+def _port(value: Any) -> Any:
+    return Port(unit=value) if isinstance(value, str) else value
+
+
+def _one_port(port: Port) -> Any:
+    return port.unit if port.sign == 1 else port.model_dump()
+
+
+PortField = Annotated[
+    Port,
+    BeforeValidator(_port),
+    PlainSerializer(_one_port),
+    InSchema({"anyOf": [{"type": "string"}, {"type": "object"}]}),
+]
+
+
+class Equations(NeuronModel):
+    """A neuron described by text.
+
+    `model` holds its differential equations, subexpressions and variables, a line each; `ports` the names by which
+    pathways arrive, each with the unit of its weights; `parameters` numbers, which may differ between neurons;
+    `initial` the first values of variables, else 0. `arrival` runs once a step before integration; a port that `model`
+    names is held for the step.
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    model: Annotated[Name, Field(examples=["dv/dt = (-v + I)/tau : 1"])]
+    ports: Annotated[dict[str, PortField], Field(examples=[{"I": "amp"}])] = {}  # type: ignore[assignment]
+    threshold: Name | None = None
+    reset: Name = ""
+    refractory: Quantity = 0.0
+    method: Literal["euler", "exponential_euler", "exact", "rk4"] = "euler"
+    on_arrival: Annotated[Name, Field(alias="arrival")] = ""
+    given: Annotated[dict[str, Distributed], Field(alias="parameters")] = {}
+    initial: dict[str, Distributed] = {}
+
+    family_name: ClassVar[str] = "equations"
+    events: ClassVar[tuple[str, ...]] = ("s",)
+    sends: ClassVar[str] = "s"
+    named_draws: ClassVar[bool] = True
+    spike_signals: ClassVar[tuple[str, ...]] = ("s",)
+
+    def model_post_init(self, context: Any) -> None:
+        """Read every text once, and refuse what does not fit."""
+        for name in (*self.ports, *self.given):
+            check_name(name, "ports" if name in self.ports else "parameters")
+        _ = self.text
+        with under("parameters"):
+            _ = self.parameter_dimensions
+        for name in self.initial:
+            if name not in self.text.state:
+                raise UnknownName(
+                    f"initial: '{name}' is no variable of the model.{suggestion(name, self.text.state)}",
+                    at=("initial",),
+                )
+        for name, distribution in self.initial.items():
+            distribution.numbers(self.text.known[name], f"initial.{name}")
+        _ = (self.statements, self.integrator)
+        if self.threshold is None and (self.reset or self.refractory):
+            raise MissingField("reset and refractory need a threshold. For example: threshold = 'v > -50*mV'.")
+        if self.threshold is not None:
+            _ = self.condition
+        if self.pause < 0:
+            raise OutOfRange(f"refractory must be >= 0 s; got {self.pause:g} s.", at=("refractory",))
+        named = {name for text in self._texts() for name in text.names}
+        unread = [port for port in self.ports if port not in named]
+        if unread:
+            raise BadEquation(
+                f"the port '{unread[0]}' is read by no text of the model. Use it in arrival (g += {unread[0]}) or in an"
+                " equation, or drop it.",
+                at=("ports",),
+            )
+
+    def _texts(self) -> list[Formula]:
+        """Every expression that computes something."""
+        return [
+            *self.text.moved.values(),
+            *self.text.written_out.values(),
+            *(statement.formula for part in self.statements for statement in part),
+            *([self.condition] if self.threshold is not None else []),
+        ]
+
+    @cached_property
+    def parameter_dimensions(self) -> dict[str, Dimension]:
+        """The dimension of each parameter, which is that of its value."""
+        return {name: distribution.dimension(name) for name, distribution in self.given.items()}
+
+    @cached_property
+    def text(self) -> Model:
+        """The text of the model, read."""
+        ports = {}
+        for name, port in self.ports.items():
+            with under("ports", name):
+                ports[name] = port.dimension
+        with under("model"):
+            found = read_model(self.model, {**self.parameter_dimensions, **ports})
+            taken = [name for name in OWN_STATE if name in found.known]
+            if taken:
+                raise BadName(f"model: '{taken[0]}' is what every neuron keeps beside its text. Call it otherwise.")
+        return found
+
+    @cached_property
+    def statements(self) -> tuple[tuple[Statement, ...], tuple[Statement, ...]]:
+        """Those of `arrival` and of `reset`."""
+        with under("arrival"):
+            arrival = self.text.statements(self.on_arrival, "arrival")
+        with under("reset"):
+            return arrival, self.text.statements(self.reset, "reset")
+
+    @cached_property
+    def condition(self) -> Formula:
+        """The threshold."""
+        with under("threshold"):
+            return self.text.condition(self.threshold or "", "threshold")
+
+    @cached_property
+    def integrator(self) -> Integrator:
+        """What moves the equations by a step."""
+        with under("method"):
+            return Integrator(self.text, self.method)
+
+    @property
+    def pause(self) -> float:
+        """The refractory period in seconds."""
+        with under("refractory"):
+            return in_si(self.refractory, TIME, "refractory")
+
+    @cached_property
+    def state(self) -> Mapping[str, float]:  # type: ignore[override]
+        """Every variable of the text, and what a neuron keeps beside them, with what it begins with."""
+        own = {"fired": 0.0, "left": 0.0} if self.threshold is not None else {}
+        quiet = {"quiet": LONG_AGO} if any("since" in text.names for text in self._texts()) else {}
+        return {**dict.fromkeys(self.text.state, 0.0), **own, **quiet}
+
+    @cached_property
+    def publishes(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The spikes, every variable as the step began, and every subexpression."""
+        return (*(("s",) if self.threshold is not None else ()), *self.text.state, *self.text.subexpressions)
+
+    @cached_property
+    def draws(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The random numbers of a step: `rand_0` uniform on [0, 1), `randn_0` and `xi` normal."""
+        return tuple(
+            dict.fromkeys(
+                name
+                for text in self._texts()
+                for name in text.names
+                if name.startswith(("rand_", "randn_")) or name.partition("_")[0] == NOISE
+            )
+        )
+
+    def normal_draws(self) -> tuple[str, ...]:
+        """Those of `draws` that are normal."""
+        return tuple(name for name in self.draws if not name.startswith("rand_"))
+
+    def dimension_of(self, variable: str) -> Dimension:
+        """The dimension of what arrives at a port, or of a variable; a number where nothing else is said."""
+        return self.text.known.get(variable, NONE)
+
+    def own_parameters(self) -> Mapping[str, tuple[Distribution, Dimension]]:
+        """The parameters, each a distribution over neurons, and their dimensions."""
+        return {name: (part, self.parameter_dimensions[name]) for name, part in self.given.items()}
+
+    def beginnings(self) -> Mapping[str, tuple[Distribution, Dimension]]:
+        """The first values of variables that do not begin with 0."""
+        return {name: (part, self.text.known[name]) for name, part in self.initial.items()}
+
+    def signed(self, variable: str) -> bool:
+        """Any variable may have either sign, but spikes."""
+        return variable != "s"
+
+    def needs(self, variable: str) -> tuple[str, ...]:  # type: ignore[override]
+        """What one published variable is computed from."""
+        if variable == "s":
+            return ("fired",)
+        if variable in self.text.state:
+            return (variable,)
+        names = self.text.written_out[variable].names
+        return tuple(name for name in names if name in self.ports or name in self.state)
+
+    def known(self) -> tuple[str, ...]:  # type: ignore[override]
+        """What is known as a step begins."""
+        return (*self.state, *self.draws, "dt", "time")
+
+    def published(self, variable: str, needs: Mapping[str, Any], moment: Moment) -> Array:
+        """One published variable as the step begins, ports being summed."""
+        if variable not in self.text.subexpressions:
+            return np.array(needs[self.needs(variable)[0]])
+        found = self.text.written_out[variable].evaluate({**self._names(needs, moment), **needs})
+        return np.array(np.broadcast_to(found, moment.size), dtype=float)
+
+    def _names(self, state: Mapping[str, Array], moment: Moment) -> dict[str, Any]:
+        """What every text knows."""
+        quiet = {"since": state["quiet"] * moment.dt} if "quiet" in state else {}
+        active = {"not_refractory": state["left"] <= 0} if "left" in state else {}
+        own = {"t": moment.time, "dt": moment.dt, "i": np.arange(moment.size, dtype=float), "learning": moment.learning}
+        return {**moment.constants, **moment.numbers, **own, **quiet, **active}
+
+    def step(self, state: Mapping[str, Array], now: Mapping[str, Array], moment: Moment) -> dict[str, Array]:
+        """Arrival, integration, threshold test, reset."""
+        values = {**self._names(state, moment), **state, **{port: now[port] for port in self.ports}}
+        active = values.get("not_refractory", np.True_)
+        arrival, reset = self.statements
+        for statement in arrival:
+            open_ = active if statement.name in self.text.held else True
+            self._set(values, statement, open_)
+        values |= self.integrator.step(values, moment.dt, moment.numbers)
+        if "quiet" in values:
+            values["since"] = (state["quiet"] + 1.0) * moment.dt
+        if self.threshold is not None:
+            passed = np.broadcast_to(self.condition.evaluate(self.text.values(values)), moment.size) & active
+            for statement in reset:
+                self._set(values, statement, passed)
+            values["left"] = np.where(passed, steps_of(self.pause, moment.dt), np.maximum(state["left"] - 1.0, 0.0))
+            values["fired"] = passed.astype(float)
+            if "quiet" in values:
+                values["quiet"] = np.where(passed, 0.0, state["quiet"] + 1.0)
+        return {name: np.array(np.broadcast_to(values[name], moment.size), dtype=float) for name in self.state}
+
+    def _set(self, values: dict[str, Any], statement: Statement, where: Any) -> None:
+        """Run a statement for the neurons where something holds."""
+        new = statement.value.evaluate(self.text.values(values))
+        values[statement.name] = np.where(where, new, values[statement.name])
+
+    def dynamics(self) -> str:
+        """The differential equations as Brian2 reads them, plain numbers in SI."""
+        return "\n".join(
+            f"d{name}/dt = ({'active*' if name in self.text.held else ''}({formula.text}))/second : 1"
+            for name, formula in self.text.moved.items()
+        )
+
+    def integration(self) -> str:
+        """The method, by Brian2's name."""
+        return self.method
+
+    def expressions(self) -> dict[str, str]:
+        """Brian2's reading of the published variables."""
+        found = {"s": "fired"} if self.threshold is not None else {}
+        return {**found, **{name: formula.text for name, formula in self.text.written_out.items()}}
+
+    def arrival(self) -> str:
+        """Brian2's reading of what arrivals do before the equations move."""
+        held = ["active = 1.0*int(left <= 0)"] if self.text.held and self.threshold is not None else []
+        held = held or (["active = 1.0"] if self.text.held else [])
+        since = ["since = quiet*dt_"] if "quiet" in self.state else []
+        return "\n".join([
+            *held,
+            *since,
+            *(self._written(s, "active" if s.name in self.text.held else "") for s in self.statements[0]),
+        ])
+
+    def spiking(self) -> str:
+        """Brian2's reading of threshold test, reset and refractoriness."""
+        if self.threshold is None:
+            return ""
+        quiet = "quiet" in self.state
+        condition = self.condition.with_parts(self.text.written_out).text
+        return "\n".join([
+            *(["since = (quiet + 1.0)*dt_"] if quiet else []),
+            f"fired = 1.0*int(({condition}) and (left <= 0))",
+            "left = left - 1.0*int(left > 0)",
+            *(self._written(statement, "fired") for statement in self.statements[1]),
+            "left = left*(1.0 - fired) + pause*fired",
+            *(["quiet = (quiet + 1.0)*(1.0 - fired)"] if quiet else []),
+        ])
+
+    def _written(self, statement: Statement, where: str) -> str:
+        """A statement, where something is 1."""
+        name, text = statement.name, statement.value.with_parts(self.text.written_out).text
+        return f"{name} = {name}*(1.0 - {where}) + ({text})*{where}" if where else f"{name} = {text}"

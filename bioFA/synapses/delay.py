@@ -1,0 +1,124 @@
+"""How long what is sent is under way: one delay for a pathway, or one a synapse.
+
+    delay = axonal + dendritic        in whole steps, each rounded by `units.steps_of`
+
+A spike that the threshold test of a step found acts in the step that begins `delay` after that step has ended: with no
+delay in the next. What a source or a static unit sends acts in the step that begins `delay` after its own begins. A
+plasticity rule sees presynaptic events after the axonal part, and postsynaptic ones after the dendritic part.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import BeforeValidator, PlainSerializer
+
+from bioFA.components import Component, InSchema, faults
+from bioFA.distributions import Constant, Distributed, Distribution
+from bioFA.equations.dimensions import TIME
+from bioFA.errors import OutOfRange, WrongShape, under
+from bioFA.units import steps_of
+
+Array = np.ndarray
+MOST_STEPS = 2**20
+"""A delay has at most so many steps: what is under way is kept for each."""
+
+
+class Delay(Component):
+    """The two parts of a delay, each a distribution over synapses; plain numbers are seconds."""
+
+    axonal: Distributed = Constant(value=0.0)
+    dendritic: Distributed = Constant(value=0.0)
+
+    @property
+    def alike(self) -> bool:
+        """Whether all synapses have one delay."""
+        return self.axonal.alike and self.dendritic.alike
+
+    @property
+    def given(self) -> bool:
+        """Whether every delay is given, in an order, not drawn."""
+        return self.axonal.given or self.dendritic.given
+
+    @property
+    def none(self) -> bool:
+        """Whether it was left out."""
+        return self == NO_DELAY
+
+    def model_post_init(self, context: Any) -> None:
+        """Refuse what measures no time, and one delay below 0."""
+        for name, part in self.parts().items():
+            with under(name):
+                numbers = part.numbers(TIME, f"delay.{name}")
+                if part.alike and numbers["value"] < 0:
+                    raise OutOfRange(f"delay.{name} must be >= 0 s; got {numbers['value']:g} s.")
+
+    @property
+    def total(self) -> float:
+        """The one delay of all synapses, in seconds."""
+        parts = {name: part.numbers(TIME, f"delay.{name}") for name, part in self.parts().items()}
+        return sum(numbers["value"] for numbers in parts.values())
+
+    def parts(self) -> dict[str, Distribution]:
+        """Both parts by name."""
+        return {"axonal": self.axonal, "dendritic": self.dendritic}
+
+    def draw(self, rng: np.random.Generator, count: int, dt: float, place: str) -> Array:
+        """The delays in steps, `(1,)` where all are alike, else `(count,)`, int32.
+
+        Raises:
+            OutOfRange: if one is negative, or longer than `MOST_STEPS`.
+        """
+        count = 1 if self.alike else count
+        total = np.zeros(count, dtype=np.int64)
+        for name, part in self.parts().items():
+            times = part.draw(rng, count, TIME, f"{place}.{name}")
+            if not (times >= 0).all():
+                raise OutOfRange(
+                    f"{place}.{name}: {np.count_nonzero(~(times >= 0))} of {count} delays are negative, the first"
+                    f" {times[~(times >= 0)][0]:g} s. Give a distribution with low = 0."
+                )
+            if times.max(initial=0.0) > MOST_STEPS * dt:
+                raise OutOfRange(
+                    f"{place}.{name} must be at most {MOST_STEPS} steps of dt = {dt:g} s; got {times.max():g} s."
+                )
+            different, where = np.unique(times, return_inverse=True)
+            total += np.array([steps_of(float(time), dt) for time in different], dtype=np.int64)[where]
+        return total.astype(np.int32)
+
+    def steps(self, dt: float) -> int:
+        """The one delay of all synapses, in steps.
+
+        Raises:
+            WrongShape: if they differ.
+        """
+        if not self.alike:
+            raise WrongShape("delay differs between synapses. List them: connect = 'all', or another way to connect.")
+        return int(self.draw(np.random.default_rng(0), 1, dt, "delay")[0])
+
+
+NO_DELAY = Delay()
+
+
+def _read(value: Any) -> Any:
+    if isinstance(value, Delay):
+        return value
+    with faults():
+        if isinstance(value, dict) and "name" not in value:
+            return Delay(**value)
+        return Delay(axonal=value)
+
+
+def _written(delay: Delay) -> Any:
+    table = delay.model_dump(mode="json")
+    return table["axonal"] if delay.dendritic == NO_DELAY.dendritic else table
+
+
+DelayField = Annotated[
+    Delay,
+    BeforeValidator(_read),
+    PlainSerializer(_written),
+    InSchema({"anyOf": [{"type": ["number", "string", "array", "object"]}]}),
+]
+"""A field that holds a delay: a quantity or a distribution, which is axonal, or a table of both parts."""
