@@ -88,7 +88,7 @@ class Equations(NeuronModel):
     model_config = ConfigDict(populate_by_name=True)
 
     model: Annotated[Name, Field(examples=["dv/dt = (-v + I)/tau : 1"])]
-    ports: Annotated[dict[str, PortField], Field(examples=[{"I": "amp"}])] = {}  # type: ignore[assignment]
+    ports: Annotated[dict[str, PortField], Field(examples=[{"I": "amp"}])] = {}  # type: ignore[assignment,misc]
     threshold: Name | None = None
     reset: Name = ""
     refractory: Quantity = 0.0
