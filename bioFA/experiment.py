@@ -308,8 +308,9 @@ class Record(Component):
 
     Of presented examples: `variables`, names such as `hidden.r`, taken at the last step of the presentations 0,
     `every`, 2 `every`, ..., beside the network's own measurements. Where time passes without a task: the `spikes` of
-    populations or of slices of them, `exc[0:80]`, all of every spiking population where left out; `traces` of chosen variables and
-    neurons; and `rates` in bins. All of it is written while the run goes on, so that memory does not grow with it.
+    populations or of slices of them, `exc[0:80]`, all of every spiking population where left out; `traces` of
+    chosen variables and neurons; and `rates` in bins. All of it is written while the run goes on, so that memory does
+    not grow with it.
     """
 
     variables: tuple[Name, ...] = ()
