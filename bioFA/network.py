@@ -206,7 +206,9 @@ def _written_weights(weights: Weights | Distribution) -> Any:
 _WEIGHTS = (
     BeforeValidator(_read_weights),
     PlainSerializer(_written_weights),
-    InSchema({"anyOf": [{"type": ["number", "string", "array"]}, {"family": "weights"}, {"family": "distribution"}]}),
+    InSchema({
+        "anyOf": [{"type": ["number", "string", "array"]}, {"family": "kind of weights"}, {"family": "distribution"}]
+    }),
 )
 
 

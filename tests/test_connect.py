@@ -51,7 +51,7 @@ def test_a_pathway_has_the_synapses_that_its_description_promises_or_is_refused(
         ):
             way.draw(np.random.default_rng(seed), shape)
         return
-    pre, post = way.draw(np.random.default_rng(seed), shape)
+    pre, post, _ = way.draw(np.random.default_rng(seed), shape)
     assert len(pre) == len(post)
     assert ((pre >= 0) & (pre < shape.n_pre) & (post >= 0) & (post < shape.n_post)).all()
     keys = pre.astype(int) * shape.n_post + post
@@ -111,7 +111,7 @@ def test_all_sets_of_a_size_are_alike():
 
 def test_a_large_sparse_pathway_is_drawn_without_a_matrix_of_all_pairs():
     tracemalloc.start()
-    pre, _ = FanIn(count=20).draw(np.random.default_rng(0), Shape(20_000, 20_000, True))
+    pre = FanIn(count=20).draw(np.random.default_rng(0), Shape(20_000, 20_000, True)).pre
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(pre) == 400_000
@@ -121,9 +121,10 @@ def test_a_large_sparse_pathway_is_drawn_without_a_matrix_of_all_pairs():
 def test_pairs_from_a_file_are_taken_as_they_are(tmp_path):
     table = np.array([[2, 0], [0, 1], [0, 1], [1, 1]])
     np.save(tmp_path / "pairs.npy", table)
-    pre, post = PairsFrom(path=str(tmp_path / "pairs.npy")).draw(np.random.default_rng(0), Shape(3, 2, False))
+    pre, post, order = PairsFrom(path=str(tmp_path / "pairs.npy")).draw(np.random.default_rng(0), Shape(3, 2, False))
     np.testing.assert_array_equal(pre, [0, 0, 1, 2])
     np.testing.assert_array_equal(post, [1, 1, 1, 0])
+    np.testing.assert_array_equal(order, [1, 2, 3, 0])  # where each stood in the file
 
 
 @pytest.mark.parametrize(

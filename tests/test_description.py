@@ -484,6 +484,8 @@ def test_a_part_is_found_by_the_name_in_its_file(family):
         part = family.get(name)
         assert issubclass(part, Component)
         assert part.family_name == name
+        if any(field.is_required() for field in part.model_fields.values()):
+            continue
         assert family.read({"name": name}) == family.read(name) == part()
 
 

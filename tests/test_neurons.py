@@ -39,7 +39,12 @@ def evolving(neuron):
     return {line.split("/dt")[0].strip().removeprefix("d") for line in neuron.dynamics().splitlines()}
 
 
-EVERY = [neuron for name in neurons.family.names() for neuron in configurations(neurons.family.get(name))]
+EVERY = [
+    neuron
+    for name in neurons.family.names()
+    if name != "equations"  # a text of the user's (tests/test_text_neurons.py)
+    for neuron in configurations(neurons.family.get(name))
+]
 every_neuron = pytest.mark.parametrize("neuron", EVERY, ids=called)
 every_computing_neuron = pytest.mark.parametrize("neuron", [n for n in EVERY if n.expressions()], ids=called)
 every_stateful_neuron = pytest.mark.parametrize("neuron", [n for n in EVERY if n.state], ids=called)

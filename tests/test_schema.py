@@ -92,7 +92,9 @@ def test_it_knows_every_part_and_every_field(family):
     made = schema()["$defs"]
     for name in family.names():
         part = made[f"{family.kind.replace(' ', '_')}.{name}"]
-        assert set(part["properties"]) == {"name", *family.get(name).model_fields}
+        assert set(part["properties"]) == {
+            "name", *(field.alias or own for own, field in family.get(name).model_fields.items())
+        }
         assert part["description"]
 
 

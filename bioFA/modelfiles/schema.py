@@ -11,14 +11,18 @@ from typing import Any
 
 from bioFA import network, tasks
 from bioFA.components import Component, Family, headline
+from bioFA.distributions import family as distributions
 from bioFA.experiment import Experiment
 from bioFA.neurons.base import family as neurons
 from bioFA.rules.base import family as rules
 from bioFA.schemes.base import family as schemes
+from bioFA.synapses.connect import family as connections
 from bioFA.weights import family as weights
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-FAMILIES: tuple[Family[Any], ...] = (network.family, neurons, rules, schemes, tasks.family, weights)
+FAMILIES: tuple[Family[Any], ...] = (
+    network.family, neurons, rules, schemes, tasks.family, weights, distributions, connections
+)
 
 
 def schema() -> dict[str, Any]:
