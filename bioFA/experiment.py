@@ -141,7 +141,7 @@ class Protocol(Component):
                 raise Contradiction(
                     f"Protocol.{name} is of a run in which time passes without a task, so it needs duration. For"
                     " example:"
-                    " duration = '1 second', dt = '0.1 ms'.",
+                    " duration = '1 s', dt = '0.1 ms'.",
                     at=(name,),
                 )
         if (self.dt is None) != (self.presentation is None):
@@ -414,8 +414,8 @@ class Experiment(Component):
         """
         if self.task is None:
             raise MissingField(
-                "Experiment.task is missing. Name a task, such as task = { name = 'digits' }; or let time pass without"
-                " one: protocol = { duration = '1 second', dt = '0.1 ms' }.",
+                'Experiment.task is missing. For example: task = { name = "digits" }. Or let time pass without a task:'
+                ' protocol = { duration = "1 s", dt = "0.1 ms" }.',
                 at=("task",),
             )
         return self.task

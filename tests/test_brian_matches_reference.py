@@ -60,6 +60,7 @@ def test_every_neuron_model_and_rule_is_compared():
     learning = {type(p.plasticity) for e in systems.ALL for p in e.network.plastic()}
     assert {name for name in neurons.family.names() if neurons.family.get(name) not in models} == {
         "equation",
+        "equations",
         "lif_rate",
     }
     assert {name for name in rules.family.names() if rules.family.get(name) not in learning} == {

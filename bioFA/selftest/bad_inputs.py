@@ -267,7 +267,7 @@ CASES: dict[str, Case] = {
         "task",
         "Experiment.task",
         "For example: task = { name = \"digits\" }",
-        ("missing", "needs: name, circuit, task"),
+        ("missing", "Or let time pass without a task"),
     ),
     "unit of another dimension": Case(
         "wrong-unit",
