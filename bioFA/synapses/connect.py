@@ -294,13 +294,31 @@ def subsets(rng: np.random.Generator, counts: Array, size: int, forbidden: Array
 
 def _different(rng: np.random.Generator, counts: Array, size: int) -> Array:
     """Row times size plus number, ascending, of so many different numbers a row."""
-    keys, missing = np.empty(0, dtype=np.int64), counts
+    keys = _drawn_keys(rng, counts, size)
+    missing = counts - np.bincount(keys // size, minlength=len(counts))
+    later = np.empty(0, dtype=np.int64)
     while missing.any():
-        rows = np.repeat(np.arange(len(counts)), missing)
-        keys = np.sort(np.concatenate([keys, rows * size + rng.integers(0, size, len(rows))]))
-        keys = keys[np.diff(keys, prepend=-1) > 0]  # np.unique hashes, which takes a hundred times as long
-        missing = counts - np.bincount(keys // size, minlength=len(counts))
-    return keys
+        new = _drawn_keys(rng, missing, size)
+        new = new[~(_holds(keys, new) | _holds(later, new))]
+        missing = missing - np.bincount(new // size, minlength=len(counts))
+        later = np.sort(np.concatenate([later, new]))
+    return np.sort(np.concatenate([keys, later])) if len(later) else keys
+
+
+def _drawn_keys(rng: np.random.Generator, counts: Array, size: int) -> Array:
+    """Row times size plus number, ascending and each once, of so many numbers a row, drawn evenly."""
+    keys = np.repeat(np.arange(0, len(counts) * size, size), counts)
+    keys += rng.integers(0, size, len(keys))
+    keys.sort()
+    return keys[np.diff(keys, prepend=-1) > 0]  # np.unique hashes, which takes a hundred times as long
+
+
+def _holds(keys: Array, wanted: Array) -> Array:
+    """Which numbers stand in an ascending list."""
+    if not len(keys):
+        return np.zeros(len(wanted), dtype=bool)
+    found: Array = keys[np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)] == wanted
+    return found
 
 
 def _complement(keys: Array, row: Array, leave: Array, size: int) -> Array:
