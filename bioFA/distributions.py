@@ -351,3 +351,35 @@ Distributed = Annotated[
     InSchema({"anyOf": [{"type": ["number", "string", "array"]}, {"family": "distribution"}]}),
 ]
 """A field that holds a distribution: a quantity for all, a list of one each, or a table."""
+
+
+class Measures:
+    """Annotation of a field that holds a distribution: what its values measure, and above what they are.
+
+    tau: Annotated[Distributed, Measures("second", above=0)] = Constant(value="20 ms")
+    """
+
+    def __init__(self, unit: str, above: float | None = None, least: float | None = None):
+        self.dimension = read_unit(unit)[1]
+        self.above, self.least = above, least
+
+    @classmethod
+    def fields(cls, owner: type[Component]) -> dict[str, Measures]:
+        """Every field of a part that says what it measures."""
+        found = {name: owner._metadata(name) for name in owner.model_fields}
+        return {name: part for name, metadata in found.items() for part in metadata if isinstance(part, cls)}
+
+    def check(self, distribution: Distribution, place: str) -> None:
+        """Refuse a wrong unit, and given values that are out of range.
+
+        Raises:
+            ModelError: naming the place.
+        """
+        numbers = distribution.numbers(self.dimension, place)
+        known = [n for name, n in numbers.items() if name in ("value", "low", "high") or name.startswith("values[")]
+        unit = "" if self.dimension == NONE else f" {describe(self.dimension)}"
+        for number in known:
+            if self.above is not None and not number > self.above:
+                raise OutOfRange(f"{place} must be > {self.above:g}{unit}; got {number:g}{unit}.")
+            if self.least is not None and not number >= self.least:
+                raise OutOfRange(f"{place} must be >= {self.least:g}{unit}; got {number:g}{unit}.")

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bioFA import draws
-from bioFA.equations.dimensions import FREQUENCY
+from bioFA.distributions import Distribution
+from bioFA.equations.dimensions import FREQUENCY, Dimension
 from bioFA.errors import Contradiction, ModelError, NothingToLearn, OutOfRange, UnknownName, WrongData, WrongShape
 from bioFA.experiment import Experiment, Phase
 from bioFA.network import Network, Pathway, Population
@@ -416,9 +417,14 @@ def _constants(network: Network, seed: int) -> dict[str, Array]:
             drawn[f"background_{number}_weight"] = (background.weight, dimension, population.size)
         for name, (distribution, dimension, size) in drawn.items():
             place = f"{population.name}.{name}"
-            rng = stream(seed, f"parameters/{place}")
-            found[place] = distribution.draw(rng, 1 if distribution.alike else size, dimension, place)
+            found[place] = _constant(place, distribution, dimension, size, seed)
     return found
+
+
+def _constant(place: str, distribution: Distribution, dimension: Dimension, size: int, seed: int) -> Array:
+    """One parameter of a population, `(size,)`, or `(1,)` where all neurons have the same."""
+    rng = stream(seed, f"parameters/{place}")
+    return distribution.draw(rng, 1 if distribution.alike else size, dimension, place)
 
 
 def _first_state(network: Network, seed: int, trial: int) -> dict[str, Array]:
@@ -428,6 +434,10 @@ def _first_state(network: Network, seed: int, trial: int) -> dict[str, Array]:
         neuron = population.neuron
         for variable, value in neuron.state.items():
             state[f"{population.name}.{variable}"] = np.full(population.size, value)
+        for variable, parameter in neuron.begins_as().items():
+            distribution, dimension = neuron.own_parameters()[parameter]
+            values = _constant(f"{population.name}.{parameter}", distribution, dimension, population.size, seed)
+            state[f"{population.name}.{variable}"] = np.full(population.size, values)
         for variable, (distribution, dimension) in neuron.beginnings().items():
             place = f"{population.name}.{variable}"
             rng = stream(seed, f"initial/{trial}/{place}")

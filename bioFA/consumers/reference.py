@@ -208,8 +208,8 @@ class Reference:
                 total = total + moment.constants[f"{name}_weight"] * draws.poisson(moment.numbers[name], mean)
         return total
 
-    def _listed(self, pathway: Pathway, under_way: Array, carried: Array, step: int) -> Array:
-        """What arrives in a step over listed synapses, after what is sent in it has been put on its way.
+    def _put(self, pathway: Pathway, under_way: Array, carried: Array, step: int) -> None:
+        """Put on its way what a step sends over listed synapses.
 
         Sums run by the step in which something was sent, then by source, then by synapse.
         """
@@ -222,22 +222,27 @@ class Reference:
         delays = synapses.delays[which] if len(synapses.delays) > 1 else synapses.delays
         place = (step + delays.astype(np.int64)) % slots * n_post + synapses.post[which]
         np.add.at(under_way.reshape(-1), place, weights * np.repeat(carried[senders], counts))
-        arrived = under_way[step % slots].copy()
-        under_way[step % slots] = 0.0
-        return arrived
 
     def _send(self, state: Mapping[str, Array], values: Mapping[Node, Array], step: int) -> None:
-        """Put on its way what the step sent through matrices with a delay."""
+        """Put on its way what the step sent through pathways in which nothing arrives in the step that sends it."""
         for pathway in self.network.pathways:
-            if pathway.delayed and not pathway.listed:
+            if pathway.delayed:
                 under_way = state[f"{pathway.name}.under_way"]
-                under_way[step % len(under_way)] = values[Node(pathway.source, pathway.carries)]
+                carried = values[Node(pathway.source, pathway.carries)]
+                if pathway.listed:
+                    self._put(pathway, under_way, carried, step)
+                else:
+                    under_way[step % len(under_way)] = carried
 
     def _transmit(self, pathway: Pathway, state: Mapping[str, Array], values: Mapping[Node, Array], step: int) -> Array:
         """W s of one pathway, s being what it carries, or carried before its delay."""
         if pathway.listed:
-            carried = values[Node(pathway.source, pathway.carries)]
-            return self._listed(pathway, state[f"{pathway.name}.under_way"], carried, step)
+            under_way = state[f"{pathway.name}.under_way"]
+            if not pathway.delayed:
+                self._put(pathway, under_way, values[Node(pathway.source, pathway.carries)], step)
+            arrived = under_way[step % len(under_way)].copy()
+            under_way[step % len(under_way)] = 0.0
+            return arrived
         if pathway.delayed:
             under_way = state[f"{pathway.name}.under_way"]
             carried = under_way[step % len(under_way)]

@@ -225,6 +225,10 @@ class NeuronModel(Component):
         """First values of variables that begin otherwise than `state` says, each a distribution."""
         return {}
 
+    def begins_as(self) -> Mapping[str, str]:
+        """Variables that begin with the value of a parameter of their neuron, where no first value is given."""
+        return {}
+
     @classmethod
     def known(cls) -> tuple[str, ...]:
         """What a published variable may need that is known as a step begins: state, random numbers, dt and time."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer
@@ -76,28 +76,34 @@ PortField = Annotated[
 ]
 
 
-class Equations(NeuronModel):
-    """A neuron described by text.
+class TextNeuron(NeuronModel):
+    """Base of the neurons that are described by text, one's own (`Equations`) or a well-known one (`StandardNeuron`).
 
-    `model` holds its differential equations, subexpressions and variables, a line each; `ports` the names by which
-    pathways arrive, each with the unit of its weights; `parameters` numbers, which may differ between neurons;
-    `initial` the first values of variables, else 0. `arrival` runs once a step before integration; a port that `model`
-    names is held for the step.
+    Both have what `Equations` takes as fields.
     """
 
-    model_config = ConfigDict(populate_by_name=True)
+    ports: ClassVar[dict[str, Port]]  # type: ignore[assignment]
 
-    model: Annotated[Name, Field(examples=["dv/dt = (-v + I)/tau : 1"])]
-    ports: Annotated[dict[str, PortField], Field(examples=[{"I": "amp"}])] = {}  # type: ignore[assignment,misc]
-    threshold: Name | None = None
-    reset: Name = ""
-    refractory: Quantity = 0.0
-    method: Literal["euler", "exponential_euler", "exact", "rk4"] = "euler"
-    on_arrival: Annotated[Name, Field(alias="arrival")] = ""
-    given: Annotated[dict[str, Distributed], Field(alias="parameters")] = {}
-    initial: dict[str, Distributed] = {}
+    if TYPE_CHECKING:  # a field or a class variable, as the kind of neuron has it
 
-    family_name: ClassVar[str] = "equations"
+        @property
+        def model(self) -> str: ...  # noqa: D102
+        @property
+        def threshold(self) -> str | None: ...  # noqa: D102
+        @property
+        def reset(self) -> str: ...  # noqa: D102
+        @property
+        def refractory(self) -> float | str: ...  # noqa: D102
+        @property
+        def method(self) -> str: ...  # noqa: D102
+        @property
+        def on_arrival(self) -> str: ...  # noqa: D102
+        @property
+        def given(self) -> Mapping[str, Distribution]: ...  # noqa: D102
+        @property
+        def initial(self) -> Mapping[str, Distribution]: ...  # noqa: D102
+
+    family_name: ClassVar[str] = ""
     events: ClassVar[tuple[str, ...]] = ("s",)
     sends: ClassVar[str] = "s"
     named_draws: ClassVar[bool] = True
@@ -108,8 +114,7 @@ class Equations(NeuronModel):
         for name in (*self.ports, *self.given):
             check_name(name, "ports" if name in self.ports else "parameters")
         _ = self.text
-        with under("parameters"):
-            _ = self.parameter_dimensions
+        _ = self.parameter_dimensions
         for name in self.initial:
             if name not in self.text.state:
                 raise UnknownName(
@@ -146,7 +151,8 @@ class Equations(NeuronModel):
     @cached_property
     def parameter_dimensions(self) -> dict[str, Dimension]:
         """The dimension of each parameter, which is that of its value."""
-        return {name: distribution.dimension(name) for name, distribution in self.given.items()}
+        with under("parameters"):
+            return {name: distribution.dimension(name) for name, distribution in self.given.items()}
 
     @cached_property
     def text(self) -> Model:
@@ -331,3 +337,26 @@ class Equations(NeuronModel):
         """A statement, where something is 1."""
         name, text = statement.name, statement.value.with_parts(self.text.written_out).text
         return f"{name} = {name}*(1.0 - {where}) + ({text})*{where}" if where else f"{name} = {text}"
+
+
+class Equations(TextNeuron):
+    """A neuron described by text.
+
+    `model` holds its differential equations, subexpressions and variables, a line each; `ports` the names by which
+    pathways arrive, each with the unit of its weights; `parameters` numbers, which may differ between neurons;
+    `initial` the first values of variables, else 0. `arrival` runs once a step before integration; a port that `model`
+    names is held for the step.
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    model: Annotated[Name, Field(examples=["dv/dt = (-v + I)/tau : 1"])]
+    ports: Annotated[dict[str, PortField], Field(examples=[{"I": "amp"}])] = {}  # type: ignore[misc]
+    threshold: Name | None = None
+    reset: Name = ""
+    refractory: Quantity = 0.0
+    method: Literal["euler", "exponential_euler", "exact", "rk4"] = "euler"
+    on_arrival: Annotated[Name, Field(alias="arrival")] = ""
+    given: Annotated[dict[str, Distributed], Field(alias="parameters")] = {}
+    initial: dict[str, Distributed] = {}
+    family_name: ClassVar[str] = "equations"
