@@ -171,7 +171,11 @@ def test_where_nobody_spikes_no_spikes_are_kept_or_drawn(tmp_path):
 
 @pytest.mark.parametrize(
     "name",
-    [n for n in bioFA.neurons.family.names() if n != "equations" and "s" in bioFA.neurons.family.get(n).publishes],
+    [
+        name
+        for name, part in ((name, bioFA.neurons.family.get(name)) for name in bioFA.neurons.family.names())
+        if not part.named_draws and "s" in part.publishes
+    ],
 )
 def test_what_a_neuron_watches_exists(name):
     neuron = bioFA.neurons.family.get(name)

@@ -214,7 +214,7 @@ def test_rates_below_zero_are_those_of_the_activation():
     assert not negative(name="equation", rate="u**2 / (1 + u**2)", slope="1.0")
 
 
-@pytest.mark.parametrize("name", [name for name in neurons.family.names() if name != "equations"])
+@pytest.mark.parametrize("name", [name for name in neurons.family.names() if not neurons.family.get(name).named_draws])
 def test_a_published_rate_that_goes_below_zero_is_said_to(name):
     """Of every neuron model that computes what it publishes: NumPy's values, for ports and states of both signs,
     against what the model states."""

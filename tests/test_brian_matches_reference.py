@@ -54,13 +54,13 @@ def test_every_other_built_in_model_agrees(model):
 
 
 def test_every_neuron_model_and_rule_is_compared():
-    """By `systems.ALL`, but for those that text makes (test_own_parts.py),
-    the rate limit of `lif` (test_rate_limit.py), and weight perturbation (test_schemes.py)."""
+    """By `systems.ALL`, but for those that text makes (test_own_parts.py, test_standard_neurons.py), the
+    rate limit of `lif` (test_rate_limit.py), and weight perturbation (test_schemes.py)."""
     models = {type(p.neuron) for e in systems.ALL for p in e.network.populations}
     learning = {type(p.plasticity) for e in systems.ALL for p in e.network.plastic()}
-    assert {name for name in neurons.family.names() if neurons.family.get(name) not in models} == {
+    parts = {name: neurons.family.get(name) for name in neurons.family.names()}
+    assert {name for name, part in parts.items() if part not in models and not part.named_draws} == {
         "equation",
-        "equations",
         "lif_rate",
     }
     assert {name for name in rules.family.names() if rules.family.get(name) not in learning} == {

@@ -42,7 +42,7 @@ def evolving(neuron):
 EVERY = [
     neuron
     for name in neurons.family.names()
-    if name != "equations"  # a text of the user's (tests/test_text_neurons.py)
+    if not neurons.family.get(name).named_draws  # text and its sources: test_text_neurons.py, test_standard_neurons.py
     for neuron in configurations(neurons.family.get(name))
 ]
 every_neuron = pytest.mark.parametrize("neuron", EVERY, ids=called)
