@@ -307,7 +307,7 @@ def _different(rng: np.random.Generator, counts: Array, size: int) -> Array:
 
 def _drawn_keys(rng: np.random.Generator, counts: Array, size: int) -> Array:
     """Row times size plus number, ascending and each once, of so many numbers a row, drawn evenly."""
-    keys = np.repeat(np.arange(0, len(counts) * size, size), counts)
+    keys = np.repeat(np.arange(len(counts), dtype=np.int64) * size, counts)
     keys += rng.integers(0, size, len(keys))
     keys.sort()
     return keys[np.diff(keys, prepend=-1) > 0]  # np.unique hashes, which takes a hundred times as long
