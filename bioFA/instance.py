@@ -94,9 +94,9 @@ class Synapses:
 @dataclass(frozen=True)
 class Instance:
     """An experiment with its draws. `state` holds `pathway.w` and traces `(n_post, n_pre)`,
-    and `population.u` `(size,)`; of a delayed pathway `pathway.under_way`: of listed synapses `(slots, n_post)`, what
-    arrives in the steps that leave the same rest divided by `slots`; else `(delay, n_pre)`, what was sent in the last
-    steps, by their rest divided by the delay.
+    and `population.u` `(size,)`; of a pathway with a delay, or of listed synapses, `pathway.under_way`: row r is what
+    arrives r steps after the next one begins, `(slots, n_post)` of listed synapses, else, as it was sent,
+    `(delay, n_pre)`.
 
     `masks[pathway]` `(n_post, n_pre)` says which synapses of a sparse pathway exist; `synapses[pathway]` are those of
     one that lists them; `constants["population.tau"]` are parameters that may differ between neurons, `(size,)`, or

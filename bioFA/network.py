@@ -802,8 +802,7 @@ class Network(Circuit):
         """The nodes that must be known before this one, within the step."""
         neuron = self.population(node.population).neuron
         if node.variable in neuron.ports:
-            now = (p for p in self.arriving(*node) if p.listed or not p.delayed)  # listed ones also send
-            return tuple(Node(p.source, p.carries) for p in now)
+            return tuple(Node(p.source, p.carries) for p in self.arriving(*node) if not p.delayed)
         return tuple(Node(node.population, need) for need in neuron.needs(node.variable) if need not in neuron.known())
 
     @cached_property

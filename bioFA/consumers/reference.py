@@ -24,7 +24,8 @@ Time runs in steps of dt; presentation k covers the steps k K ... k K + K - 1. O
      pathway, or of a cell under Dale's law, stop at 0, others at their bounds; synapses that a sparse
      pathway lacks do not change; then weights that keep their norm are rescaled. What a rule keeps at
      each synapse (`PlasticityRule.state`, traces) moves after the weight: a weight changes by its traces as they were
-     when the step began, which hold everything up to the step before. Traces of pathways that learn in this phase move
+     when the step began, which hold everything up to the step before. A rule sees what its pathway carries as it
+     arrives, after its axonal delay. Traces of pathways that learn in this phase move
      in every step, also before learning is on and in the blank; without learning they stand still.
   5. Stateful neurons advance by one step, from the values of 2. A spiking neuron does it in this
      order: arriving spikes are delivered; the state decays for dt; the threshold is tested; the
@@ -58,6 +59,7 @@ class Reference:
         self.network = instance.network
         self.masks = instance.masks
         self.synapses = instance.synapses
+        self.first = instance.trial_begins(0)
         self.constants = {
             p.name: {n.partition(".")[2]: a for n, a in instance.constants.items() if n.partition(".")[0] == p.name}
             for p in instance.network.populations
@@ -133,7 +135,6 @@ class Reference:
                     state |= self._beginning()
                 moments = {p.name: self._moment(p, feed, k, step) for p in self.network.populations}
                 values = self._sweep(state | shown, feed, k, step, moments)
-                self._send(state, values, step)
                 monitor.look(state, values, step)
                 for population, rows in spikes.items():
                     rows.append(values[Node(population, "s")].astype(np.uint8))
@@ -148,7 +149,9 @@ class Reference:
                 changes: dict[str, Array] = {}
                 if learning:
                     on = self.protocol.onset_steps <= step < self.protocol.shown_steps
-                    changes |= self._learn(state | shown, values, plastic, on, feed.start + k + 1 if due else None)
+                    ended = feed.start + k + 1 if due else None
+                    changes |= self._learn(state | shown, values, plastic, on, ended)
+                self._send(state, values)
                 changes |= self._advance(state, values, moments)
                 state |= changes
                 if extremes:
@@ -167,23 +170,14 @@ class Reference:
         return Segment(state, Recording(at, arrays), raster, course, reached, monitor.spikes(), monitor.traced())
 
     def _beginning(self) -> dict[str, Array]:
-        """The state of all neurons, and the traces at synapses, before the first presentation."""
-        neurons = {
-            f"{p.name}.{variable}": np.full(p.size, value)
-            for p in self.network.populations
-            for variable, value in p.neuron.state.items()
-        }
+        """The state of all neurons, and the traces at synapses, before the first presentation, with nothing under
+        way."""
         traces = {
             f"{p.name}.{variable}": np.full(self.network.shape(p), value)
             for p in self.network.plastic()
             for variable, value in p.traces().items()
         }
-        empty = {
-            f"{p.name}.under_way": np.zeros((p.delay.steps(self.protocol.step), self.network.population(p.source).size))
-            for p in self.network.pathways
-            if p.delayed and not p.listed
-        }
-        return neurons | traces | empty
+        return {name: array.copy() for name, array in self.first.items()} | traces
 
     def _moment(self, population: Population, feed: Feed, k: int, step: int) -> Moment:
         """What a population may know of a step beside its state."""
@@ -208,49 +202,56 @@ class Reference:
                 total = total + moment.constants[f"{name}_weight"] * draws.poisson(moment.numbers[name], mean)
         return total
 
-    def _put(self, pathway: Pathway, under_way: Array, carried: Array, step: int) -> None:
+    def _put(self, pathway: Pathway, under_way: Array, carried: Array) -> None:
         """Put on its way what a step sends over listed synapses.
 
         Sums run by the step in which something was sent, then by source, then by synapse.
         """
         synapses = self.synapses[pathway.name]
-        slots, n_post = under_way.shape
         senders = np.flatnonzero(carried)
         counts = synapses.first[senders + 1] - synapses.first[senders]
         which = np.repeat(synapses.first[senders] - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
         weights = synapses.weights[which] if len(synapses.weights) > 1 else synapses.weights
         delays = synapses.delays[which] if len(synapses.delays) > 1 else synapses.delays
-        place = (step + delays.astype(np.int64)) % slots * n_post + synapses.post[which]
+        place = delays.astype(np.int64) * under_way.shape[1] + synapses.post[which]
         np.add.at(under_way.reshape(-1), place, weights * np.repeat(carried[senders], counts))
 
-    def _send(self, state: Mapping[str, Array], values: Mapping[Node, Array], step: int) -> None:
-        """Put on its way what the step sent through pathways in which nothing arrives in the step that sends it."""
+    def _send(self, state: dict[str, Array], values: Mapping[Node, Array]) -> None:
+        """Put on its way what the step sent over pathways of which nothing arrives at once, and let all that is under
+        way come nearer by a step."""
         for pathway in self.network.pathways:
+            key = f"{pathway.name}.under_way"
             if pathway.delayed:
-                under_way = state[f"{pathway.name}.under_way"]
                 carried = values[Node(pathway.source, pathway.carries)]
                 if pathway.listed:
-                    self._put(pathway, under_way, carried, step)
+                    self._put(pathway, state[key], carried)
                 else:
-                    under_way[step % len(under_way)] = carried
+                    state[key][0] = carried
+            if key in state:
+                state[key] = np.roll(state[key], -1, axis=0)
 
-    def _transmit(self, pathway: Pathway, state: Mapping[str, Array], values: Mapping[Node, Array], step: int) -> Array:
+    def _transmit(self, pathway: Pathway, state: Mapping[str, Array], values: Mapping[Node, Array]) -> Array:
         """W s of one pathway, s being what it carries, or carried before its delay."""
         if pathway.listed:
             under_way = state[f"{pathway.name}.under_way"]
             if not pathway.delayed:
-                self._put(pathway, under_way, values[Node(pathway.source, pathway.carries)], step)
-            arrived = under_way[step % len(under_way)].copy()
-            under_way[step % len(under_way)] = 0.0
+                self._put(pathway, under_way, values[Node(pathway.source, pathway.carries)])
+            arrived = under_way[0].copy()
+            under_way[0] = 0.0
             return arrived
-        if pathway.delayed:
-            under_way = state[f"{pathway.name}.under_way"]
-            carried = under_way[step % len(under_way)]
-        else:
-            carried = values[Node(pathway.source, pathway.carries)]
+        carried = self._arriving(pathway, pathway.carries, state, values)
         if pathway.weights.one_to_one:
             return pathway.weights.pass_on(carried)
         return self.network.effective(pathway, state) @ carried
+
+    def _arriving(
+        self, pathway: Pathway, variable: str, state: Mapping[str, Array], values: Mapping[Node, Array]
+    ) -> Array:
+        """A variable of the source as a matrix and its rule see it: what the pathway carries, after its delay."""
+        if pathway.delayed and variable == pathway.carries:
+            under_way: Array = state[f"{pathway.name}.under_way"]
+            return under_way[0]
+        return self.read(state, values, pathway.source, variable)
 
     def _sweep(
         self, state: Mapping[str, Array], feed: Feed, k: int, step: int, moments: Mapping[str, Moment]
@@ -263,7 +264,7 @@ class Reference:
             if node.variable in neuron.ports:
                 total = np.zeros(population.size)
                 for pathway in self.network.arriving(*node):
-                    total = total + self._transmit(pathway, state, values, step)
+                    total = total + self._transmit(pathway, state, values)
                 if population.background:
                     total = total + self._from_outside(population, node.variable, moments[population.name])
                 values[node] = total
@@ -325,7 +326,7 @@ class Reference:
             rule = pathway.plasticity
             assert rule is not None
             pre = {
-                v: self.read(state, values, pathway.source, at)
+                v: self._arriving(pathway, at, state, values)
                 for v, at in zip(rule.reads_pre, pathway.reads_pre(), strict=True)
             }
             post = {v: self.read(state, values, pathway.target, v) for v in rule.reads_post}

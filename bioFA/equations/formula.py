@@ -517,6 +517,36 @@ def _write(node: ast.expr, names: Mapping[str, str]) -> str:
     raise AssertionError  # the reader lets nothing else through
 
 
+def write(node: ast.expr, name: Callable[[str], str]) -> str:
+    """A node as text for a compiled program: names as `name` has them, and NumPy's own meaning of // and %."""
+
+    def inner(part: ast.expr) -> str:
+        return write(part, name)
+
+    match node:
+        case ast.Constant() | ast.Call(func=ast.Name(id="unit")):
+            return _write(node, {})
+        case ast.Name(id=given):
+            return name(given)
+        case ast.UnaryOp(op=op, operand=operand):
+            return f"({'not ' if isinstance(op, ast.Not) else '-'}{inner(operand)})"
+        case ast.BoolOp(op=op, values=parts):
+            return f"({(' and ' if isinstance(op, ast.And) else ' or ').join(inner(part) for part in parts)})"
+        case ast.Compare(left=left, ops=[op], comparators=[right]):
+            return f"({inner(left)} {_COMPARE[type(op)]} {inner(right)})"
+        case ast.BinOp(left=left, op=ast.FloorDiv(), right=right):
+            return f"floored({inner(left)}, {inner(right)})"
+        case ast.BinOp(left=left, op=ast.Mod(), right=right):
+            return f"modulo({inner(left)}, {inner(right)})"
+        case ast.BinOp(left=left, op=op, right=right):
+            return f"({inner(left)} {_BINARY[type(op)]} {inner(right)})"
+        case ast.Call(func=ast.Name(id="int"), args=[condition]):
+            return f"choose({inner(condition)}, 1.0, 0.0)"
+        case ast.Call(func=ast.Name(id=function), args=arguments):
+            return f"{function}({', '.join(inner(argument) for argument in arguments)})"
+    raise AssertionError  # the reader lets nothing else through
+
+
 def quoted(node: ast.expr) -> str:
     """A part of an expression as its author wrote it, near enough, for a message."""
 

@@ -147,24 +147,38 @@ class Integrator:
 
     def _exact(self, values: dict[str, Any], dt: float, normal: Mapping[str, Array]) -> dict[str, Array]:
         names = list(self.model.moved)
-        slopes, rest = self.matrix
+        _, rest = self.matrix
         size = np.broadcast(*(np.asarray(value) for value in values.values())).shape
-        held = [name in self.model.held for name in names]
         active = np.broadcast_to(values.get("not_refractory", True), size)
-        matrix = np.zeros((*size, 2 * len(names), 2 * len(names)))
         constant = np.zeros((*size, len(names)))
         for row, name in enumerate(names):
-            runs = np.where(active, 1.0, 0.0) if held[row] else 1.0
-            for column, other in enumerate(names):
-                if (name, other) in slopes:
-                    matrix[..., row, column] = runs * slopes[name, other].evaluate(values)
+            runs = np.where(active, 1.0, 0.0) if name in self.model.held else 1.0
             constant[..., row] = runs * rest[name].evaluate(values)
-        for row in range(len(names)):
-            matrix[..., row, len(names) + row] = 1.0
         state = np.stack([np.broadcast_to(values[name], size) for name in names], axis=-1)
-        whole = _expm(matrix * dt)[..., : len(names), :]
+        whole = propagators(self, values, dt, active)
         moved = np.einsum("...ij,...j->...i", whole, np.concatenate([state, constant], axis=-1))
         return {name: moved[..., row] for row, name in enumerate(names)}
+
+
+def propagators(integrator: Integrator, values: Mapping[str, Any], dt: float, active: Any) -> Array:
+    """exp(M dt), and beside it dt phi(M dt), of a linear model, `(size, n, 2 n)`, or `(n, 2 n)` for plain numbers.
+
+    Args:
+        integrator: of the method `exact`.
+        values: every name that M holds.
+        dt: the step, in seconds.
+        active: whether a neuron is not refractory; in others, what is held stands still.
+    """
+    names = list(integrator.model.moved)
+    slopes, _ = integrator.matrix
+    size = np.broadcast(active, *(np.asarray(value) for value in values.values())).shape
+    matrix = np.zeros((*size, 2 * len(names), 2 * len(names)))
+    for (row, column), slope in slopes.items():
+        runs = np.where(active, 1.0, 0.0) if row in integrator.model.held else 1.0
+        matrix[..., names.index(row), names.index(column)] = runs * slope.evaluate(values)
+    for place in range(len(names)):
+        matrix[..., place, len(names) + place] = 1.0
+    return _expm(matrix * dt)[..., : len(names), :]
 
 
 def _expm(matrices: Array) -> Array:

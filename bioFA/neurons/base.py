@@ -30,7 +30,7 @@ from bioFA.neurons.counterparts import Counterpart
 from bioFA.units import steps_of
 
 Array = np.ndarray
-EQUATIONS = ("advance", "arrival", "dynamics", "expressions", "spiking")
+EQUATIONS = ("advance", "arrival", "dynamics", "expressions", "spiking", "whole_step")
 """Methods by which a neuron computes, beside those of what it publishes."""
 WHOLE = 1e-9
 """A duration that is nearer to a whole number of steps than this is one."""
@@ -186,6 +186,34 @@ class NeuronModel(Component):
     def spiking(self) -> str:
         """Brian2 statements after the integration of a step: threshold test and reset."""
         return ""
+
+    def called(self, variable: str) -> str:
+        """The name of a port, state, published variable or random number in the compiled program; two that are always
+        equal may share one."""
+        return variable
+
+    def computed(self, variable: str) -> str:
+        """One published variable as the compiled program computes it, in names of `called`."""
+        return self.expressions()[variable]
+
+    def whole_step(self) -> str:
+        """Everything that moves the state by one step, as statements in names of `called`; empty where `arrival`,
+        `dynamics` and `spiking` say it.
+
+        Statements may name, beside what the model has, its `run_constants`, `seconds`, the time since the trial began
+        as the step begins, and i, the number of the neuron.
+        """
+        return ""
+
+    def run_constants(self) -> dict[str, bool]:
+        """Numbers without unit that `whole_step` and `computed` name and that stand still in a run, and whether all
+        neurons have the same."""
+        return {}
+
+    def run_values(self, moment: Moment) -> dict[str, Array]:
+        """The values of `run_constants`, `(size,)`, or `(1,)` where all neurons have the same, from the parameters of
+        a moment."""
+        return {}
 
     def rate_unit(self) -> NeuronModel | None:
         """What the neuron is on average: a model without state; None where there is none.

@@ -30,6 +30,7 @@ from bioFA.equations.dimensions import NONE, TIME, Dimension
 from bioFA.equations.formula import NOISE, Formula
 from bioFA.equations.integrate import Integrator
 from bioFA.equations.model import Model, Statement, check_name, read_model, read_unit
+from bioFA.equations.statements import Statements, called, number_called
 from bioFA.errors import BadEquation, BadName, Contradiction, MissingField, OutOfRange, UnknownName, suggestion, under
 from bioFA.neurons.base import Array, Moment, NeuronModel
 from bioFA.units import steps_of
@@ -292,51 +293,64 @@ class TextNeuron(NeuronModel):
         values[statement.name] = np.where(where, new, values[statement.name])
 
     def dynamics(self) -> str:
-        """The differential equations as Brian2 reads them, plain numbers in SI."""
+        """The differential equations, plain numbers in SI, as a reader has them; `whole_step` is what is compiled."""
         return "\n".join(
-            f"d{name}/dt = ({'active*' if name in self.text.held else ''}({formula.text}))/second : 1"
+            f"d{name}/dt = ({formula.text})/second : 1{' (unless refractory)' if name in self.text.held else ''}"
             for name, formula in self.text.moved.items()
         )
 
     def integration(self) -> str:
-        """The method, by Brian2's name."""
+        """The method."""
         return self.method
 
     def expressions(self) -> dict[str, str]:
-        """Brian2's reading of the published variables."""
+        """The published variables that are computed, as a reader has them; `computed` is what is compiled."""
         found = {"s": "fired"} if self.threshold is not None else {}
         return {**found, **{name: formula.text for name, formula in self.text.written_out.items()}}
 
-    def arrival(self) -> str:
-        """Brian2's reading of what arrivals do before the equations move."""
-        held = ["active = 1.0*int(left <= 0)"] if self.text.held and self.threshold is not None else []
-        held = held or (["active = 1.0"] if self.text.held else [])
-        since = ["since = quiet*dt_"] if "quiet" in self.state else []
-        return "\n".join([
-            *held,
-            *since,
-            *(self._written(s, "active" if s.name in self.text.held else "") for s in self.statements[0]),
-        ])
+    @cached_property
+    def compiled(self) -> Statements:
+        """The step as statements."""
+        arrival, reset = self.statements
+        condition = self.condition if self.threshold is not None else None
+        return Statements(
+            self.text, self.integrator, frozenset(self.given), arrival, reset, condition, "quiet" in self.state
+        )
 
-    def spiking(self) -> str:
-        """Brian2's reading of threshold test, reset and refractoriness."""
-        if self.threshold is None:
-            return ""
-        quiet = "quiet" in self.state
-        condition = self.condition.with_parts(self.text.written_out).text
-        return "\n".join([
-            *(["since = (quiet + 1.0)*dt_"] if quiet else []),
-            f"fired = 1.0*int(({condition}) and (left <= 0))",
-            "left = left - 1.0*int(left > 0)",
-            *(self._written(statement, "fired") for statement in self.statements[1]),
-            "left = left*(1.0 - fired) + pause*fired",
-            *(["quiet = (quiet + 1.0)*(1.0 - fired)"] if quiet else []),
-        ])
+    def called(self, variable: str) -> str:
+        """Spikes are what the last test found; names of the text have an underscore at their end."""
+        if variable in OWN_STATE:
+            return variable
+        if variable in self.draws:
+            return number_called(variable)
+        return "fired" if variable == "s" else called(variable)
 
-    def _written(self, statement: Statement, where: str) -> str:
-        """A statement, where something is 1."""
-        name, text = statement.name, statement.value.with_parts(self.text.written_out).text
-        return f"{name} = {name}*(1.0 - {where}) + ({text})*{where}" if where else f"{name} = {text}"
+    def computed(self, variable: str) -> str:
+        """A subexpression as the step begins."""
+        return self.compiled.published(variable)
+
+    def whole_step(self) -> str:
+        """Arrival, integration, threshold test, reset."""
+        return self.compiled.step()
+
+    def run_constants(self) -> dict[str, bool]:
+        """The parameters, what is computed of them, and numbers that every text has."""
+        alike = {name: distribution.alike for name, distribution in self.given.items()}
+        return {
+            **{called(name): one for name, one in alike.items()},
+            **{n: all(alike.get(of, of != "i") for of in names) for n, names in self.compiled.constants.items()},
+            **dict.fromkeys(("step_length", "learning_on", "pause"), True),
+        }
+
+    def run_values(self, moment: Moment) -> dict[str, Array]:
+        """Their values."""
+        values = {**moment.constants, "i": np.arange(moment.size, dtype=float)}
+        own = {"step_length": moment.dt, "learning_on": moment.learning, "pause": steps_of(self.pause, moment.dt)}
+        return {
+            **{called(name): moment.constants[name] for name in self.given},
+            **self.compiled.compute(values, moment.dt),
+            **{name: np.array([float(value)]) for name, value in own.items()},
+        }
 
 
 class Equations(TextNeuron):

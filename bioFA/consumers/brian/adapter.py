@@ -14,7 +14,7 @@ from typing import Any
 
 import brian2
 import numpy as np
-from brian2.codegen.generators.cpp_generator import c_data_type
+from brian2.codegen.generators.cpp_generator import CPPCodeGenerator, c_data_type
 from brian2.codegen.targets import codegen_targets
 from brian2.core.variables import Variables
 from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
@@ -65,6 +65,14 @@ def check_version() -> None:
             "invert",
             "apply",
             "look",
+            "forget",
+            "gather",
+            "depart",
+            "arrive",
+            "keep",
+            "send",
+            "outside",
+            "monitor",
         )
         if _template(name) is None
     ]
@@ -100,6 +108,34 @@ def step_counter(clock: Any) -> str:
 def step_length(clock: Any) -> str:
     """The C++ pointer to the length of a step in seconds."""
     return get_device().get_array_name(clock.variables["dt"], access_data=True)
+
+
+def number_type(group: Any, variable: str) -> str:
+    """The C++ type of a group's variable."""
+    return str(c_data_type(group.variables[variable].dtype))
+
+
+def functions(statements: str) -> dict[str, Any]:
+    """The functions of ours that statements call (biofa_numbers.h), by name, as Brian2 knows them."""
+    found: dict[str, Any] = {}
+    for name in sorted(set(re.findall(r"\b(choose|floored|modulo|exact_\d+)\(", statements))):
+        count, condition = (3, True) if name == "choose" else (2, False)
+        if name.startswith("exact_"):
+            n = int(name.removeprefix("exact_"))
+            count = 2 + n * n + 2 * n
+        function = brian2.Function(
+            lambda *arguments: arguments[-1],  # Brian2 checks units with it, and never calls it
+            arg_names=[f"a{number}" for number in range(count)],
+            arg_units=[None if condition and number == 0 else 1 for number in range(count)],
+            arg_types=["boolean" if condition and number == 0 else "float" for number in range(count)],
+            return_unit=1,
+            return_type="float",
+        )
+        ours = f"exact<{n}>" if name.startswith("exact_") else name
+        code = f"template <class... Real> inline double biofa_{name}(Real... x) {{ return biofa::{ours}(x...); }}"
+        function.implementations.add_implementation(CPPCodeGenerator, code=code, name=f"biofa_{name}")
+        found[name] = function
+    return found
 
 
 def own_loop(network: Any, clock: Any) -> str:
@@ -171,6 +207,8 @@ class DensePathway(Group):
             self.variables.add_array("exists", size=self.n_pre * self.n_post, dtype=bool)
         for trace in (*spec.traces, *(["w_before"] if spec.follows_weight else [])):
             self.variables.add_array(trace, size=self.n_pre * self.n_post)
+        if spec.delayed:
+            self.variables.add_array("arrived", size=self.n_pre)
         for parameter, unit in parameters.items():
             self.variables.add_array(parameter, size=1, dimensions=unit.dim, scalar=True, constant=True)
         self.add_dependency(source)
@@ -184,12 +222,35 @@ class DensePathway(Group):
         return self
 
     def see(self, side: str, variable: str) -> str:
-        """Make a variable of the source (`pre`) or target (`post`) readable, and return its name here."""
+        """Make a variable of the source (`pre`) or target (`post`) readable, and return its name here.
+
+        What a pathway with a delay carries is seen as it arrives.
+        """
         name = f"{variable}_{side}"
+        if side == "pre" and self._arrives_late(variable):
+            self.variables.add_reference(name, self, "arrived", index="_pre_idx")
+            return name
         self.variables.add_reference(
             name, self.source if side == "pre" else self.target, variable, index=f"_{side}_idx"
         )
         return name
+
+    def _arrives_late(self, variable: str) -> bool:
+        return self.spec.delayed and variable == self.spec.carries
+
+    def _sent(self, variable: str) -> str:
+        """The C++ pointer to a presynaptic variable as it is seen here."""
+        return array_name(self, "arrived") if self._arrives_late(variable) else array_name(self.source, variable)
+
+    def arrive(self, order: int) -> None:
+        """Take what was sent some steps ago."""
+        names = {"name": self.name, "arrived": array_name(self, "arrived")}
+        self._add("keep", order, "", step=step_counter(self.clock), **names)
+
+    def depart(self, order: int) -> None:
+        """Put on its way what is sent."""
+        names = {"name": self.name, "values": array_name(self.source, self.spec.carries)}
+        self._add("send", order, "", step=step_counter(self.clock), **names)
 
     def show(self, order: int) -> None:
         """Load the weights of this presentation."""
@@ -221,7 +282,7 @@ class DensePathway(Group):
             rows_of_pre=spec.transposed != spec.by_pre,
             accumulate=accumulate,
             follows=bool(spec.follows),
-            sent=array_name(self.source, spec.carries) if spec.event else "",
+            sent=self._sent(spec.carries) if spec.event else "",
             only=only,
             step=step_counter(self.clock),
         )
@@ -255,7 +316,7 @@ class DensePathway(Group):
             rest = rests(expression, f"{variable}_pre", set(self.spec.parameters))
             if rest is not None:
                 return [
-                    (array_name(self.source, variable), "_pre_idx"),
+                    (self._sent(variable), "_pre_idx"),
                     *((array_name(self, name), "0") for name in rest),
                 ]
         return []

@@ -17,6 +17,12 @@ static inline uint64_t counted(uint64_t place, int64_t count) {
     return mix(place + 0x9E3779B97F4A7C15ull * static_cast<uint64_t>(count + 1));
 }
 
+static const uint64_t SECOND = 0x5851F42D4C957F2Dull;  // what a key is changed by for the second of two numbers
+
+static inline double uniform(uint64_t place, int64_t count) {  // in [0, 1), with 53 random bits
+    return static_cast<double>(counted(place, count) >> 11) * (1.0 / 9007199254740992.0);
+}
+
 }  // namespace biofa
 
 #endif

@@ -3,13 +3,15 @@
 // The plan is a text file in the results folder. It names the tables and rows that the sources
 // show (memory-mapped, so data are never copied; numbers, or bytes that stand for 256 levels) and
 // says how many presentations to run, how many steps each lasts, from which step learning is on,
-// which pathways do not learn, into how many bins a presentation is divided, and what to record. Everything that can go wrong ends the program with a message and a non-zero
+// which pathways do not learn, into how many bins a presentation is divided, and what to record; or
+// which steps of one trial to run, which spikes and traces to keep, and what is under way. Everything that can go wrong ends the program with a message and a non-zero
 // exit code; a segment that ended well leaves "done.txt" behind. The program ends with its parent.
 #ifndef BIOFA_RUNTIME_H
 #define BIOFA_RUNTIME_H
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -57,6 +59,53 @@ struct Source {
     int64_t bins = 1;            // so many rows, of equal length in time, are one presentation
 };
 
+// The neurons of a population that send something in this step.
+struct Senders {
+    std::vector<int32_t> which;
+    int count = 0;
+    template <class real>
+    void gather(const real* values, int size) {
+        if (which.size() < static_cast<size_t>(size) + 1) which.resize(static_cast<size_t>(size) + 1);
+        int32_t* const list = which.data();
+        int found = 0;
+        for (int i = 0; i < size; i++) { list[found] = i; found += values[i] != 0; }
+        count = found;
+    }
+};
+
+inline Senders& senders(const std::string& name) {
+    static std::map<std::string, Senders> all;
+    return all[name];
+}
+
+// What is under way on a pathway: a row for every step of the segment that leaves the same rest divided by their number.
+// In files, the first row is that of the next step.
+struct UnderWay {
+    int64_t slots = 0, width = 0;
+    std::vector<double> values;
+    void open(const std::string& path) {
+        Mapped file;
+        file.open(path);
+        if (file.size != static_cast<size_t>(slots * width) * sizeof(double)) fail("what is under way is incomplete: " + path);
+        values.resize(static_cast<size_t>(slots * width));
+        if (file.size) { std::memcpy(values.data(), file.bytes, file.size); ::munmap(const_cast<char*>(file.bytes), file.size); }
+    }
+    double* row(int64_t step, int64_t expected) {
+        if (expected != width) fail("what is under way has another width");
+        return values.data() + step % slots * width;
+    }
+    void clear() { std::fill(values.begin(), values.end(), 0.0); }
+};
+
+// Some neurons of one variable, kept every so often from a step to before another.
+struct Trace {
+    std::string variable;
+    int64_t from = 0, until = 0, every = 1;
+    std::vector<int64_t> neurons;
+    std::vector<char> row;
+    std::FILE* file = nullptr;
+};
+
 // a parent that is killed cannot end its child, so the child asks to be ended with it
 inline void end_with(long parent) {
 #ifdef __linux__
@@ -68,7 +117,11 @@ inline void end_with(long parent) {
 struct Segment {
     std::string folder;
     int64_t presentations = 0, steps = 1, shown = 1, onset = 0, first = 0, every = 1, learning = 0, rasters = 0;
+    int64_t begins = 0, ends = -1;  // where only a part of one presentation is run, its steps
     std::map<std::string, Source> sources;
+    std::map<std::string, UnderWay> on_the_way;
+    std::map<std::string, std::string> paths;
+    std::vector<Trace> traces;
     std::map<std::string, uint64_t> keys;
     std::map<std::string, std::FILE*> records;
     std::vector<char> frozen;  // by the number of a pathway: whether its learning is off
@@ -96,11 +149,40 @@ struct Segment {
             else if (word == "levels") { plan >> name; sources[name].levels.open(rest_of_line(plan)); }
             else if (word == "table") { plan >> name; sources[name].table.open(rest_of_line(plan)); }
             else if (word == "bins") { plan >> name; plan >> sources[name].bins; }
+            else if (word == "span") plan >> begins >> ends;
+            else if (word == "under_way") {
+                plan >> name;
+                UnderWay& one = on_the_way[name];
+                plan >> one.slots >> one.width;
+                one.open(rest_of_line(plan));
+            }
+            else if (word == "synapses") { plan >> name; paths[name] = rest_of_line(plan); }
+            else if (word == "trace") {
+                Trace one;
+                int64_t count = 0;
+                plan >> one.variable >> one.from >> one.until >> one.every >> count;
+                one.neurons.resize(static_cast<size_t>(count));
+                for (int64_t& neuron : one.neurons) plan >> neuron;
+                traces.push_back(one);
+            }
             else if (word == "rows") { plan >> name; sources[name].rows.open(rest_of_line(plan)); }
             else fail("the plan holds the unknown word " + word);
             if (!plan) fail("the plan is damaged at " + word);
         }
         if (presentations < 1 || steps < 1 || shown < 1 || shown > steps || every < 1) fail("the plan is incomplete");
+        if (ends >= 0 && (presentations != 1 || begins < 0 || ends < begins || ends > steps)) fail("the plan has no such steps");
+    }
+
+    int64_t total() const { return ends >= 0 ? ends - begins : presentations * steps; }
+    UnderWay& under_way(const std::string& name) {
+        const auto found = on_the_way.find(name);
+        if (found == on_the_way.end()) fail("the plan says nothing of what is under way on " + name);
+        return found->second;
+    }
+    const std::string& path_of(const std::string& name) const {
+        const auto found = paths.find(name);
+        if (found == paths.end()) fail("the plan has no synapses for " + name);
+        return found->second;
     }
 
     static std::string rest_of_line(std::ifstream& plan) {
@@ -110,17 +192,18 @@ struct Segment {
     }
 
     // the presentation of a step, and whether it is that presentation's first step, or the last before its blank
-    int64_t presentation(int64_t step) const { return step / steps; }
-    int64_t step_of_presentation(int64_t step) const { return step % steps; }
-    bool first_step(int64_t step) const { return step % steps == 0; }
-    bool last_step(int64_t step) const { return step % steps == shown - 1; }
+    int64_t presentation(int64_t step) const { return (step + begins) / steps; }
+    int64_t step_of_presentation(int64_t step) const { return (step + begins) % steps; }
+    bool first_step(int64_t step) const { return step_of_presentation(step) == 0; }
+    bool last_step(int64_t step) const { return step_of_presentation(step) == shown - 1; }
+    bool taught(int64_t step) const { const int64_t now = step_of_presentation(step); return now >= onset && now < shown; }
     bool remembers(int64_t, size_t pathway) const { return learning && !(pathway < frozen.size() && frozen[pathway]); }
-    bool learns(int64_t step, size_t pathway) const { return remembers(step, pathway) && step % steps >= onset && step % steps < shown; }
-    bool looks(int64_t step) const { return last_step(step) || (learning && step % steps >= onset && step % steps < shown); }
+    bool learns(int64_t step, size_t pathway) const { return remembers(step, pathway) && taught(step); }
+    bool looks(int64_t step) const { return last_step(step) || (learning && taught(step)); }
     bool ends_batch(int64_t step, size_t pathway, double batch) const {
         return learns(step, pathway) && last_step(step) && (first + presentation(step) + 1) % static_cast<int64_t>(batch) == 0;
     }
-    bool last(int64_t step) const { return step + 1 >= presentations * steps; }
+    bool last(int64_t step) const { return step + 1 >= total(); }
 
     // copy the row that a source shows in a presentation, or in one of its bins
     template <class real>
@@ -143,20 +226,35 @@ struct Segment {
     template <class real>
     void show(const char* name, int64_t step, real* rates, size_t count) const {
         const auto found = sources.find(name);
-        const int64_t length = found == sources.end() ? shown : shown / std::max<int64_t>(found->second.bins, 1), now = step % steps;
+        const int64_t length = found == sources.end() ? shown : shown / std::max<int64_t>(found->second.bins, 1), now = step_of_presentation(step);
         if (now < shown && now % length == 0) show_row(name, presentation(step), rates, count, now / length);
         else if (now == shown) std::fill(rates, rates + count, real(0));
+    }
+
+    // where the random numbers of one purpose stand in a step
+    uint64_t place(const char* name, int64_t step, uint64_t changed = 0) const {
+        const auto found = keys.find(name);
+        if (found == keys.end()) fail(std::string("the plan has no key for ") + name);
+        return counted(counted(found->second ^ changed, first + presentation(step)), step_of_presentation(step));
     }
 
     // uniform numbers in [0, 1) for one step, one a neuron
     template <class real>
     void draw(const char* name, int64_t step, real* numbers, size_t count) const {
-        const auto found = keys.find(name);
-        if (found == keys.end()) fail(std::string("the plan has no key for ") + name);
         const int bits = sizeof(real) == 8 ? 53 : 24;
         const real unit = real(1) / real(uint64_t(1) << bits);
-        const uint64_t place = counted(counted(found->second, first + presentation(step)), step % steps);
-        for (size_t i = 0; i < count; i++) numbers[i] = real(counted(place, static_cast<int64_t>(i)) >> (64 - bits)) * unit;
+        const uint64_t from = place(name, step);
+        for (size_t i = 0; i < count; i++) numbers[i] = real(counted(from, static_cast<int64_t>(i)) >> (64 - bits)) * unit;
+    }
+
+    // normal numbers of mean 0 and variance 1
+    template <class real>
+    void draw_normal(const char* name, int64_t step, real* numbers, size_t count) const {
+        const uint64_t from = place(name, step), second = place(name, step, SECOND);
+        for (size_t i = 0; i < count; i++) {
+            const double radius = std::sqrt(-2.0 * std::log1p(-uniform(from, static_cast<int64_t>(i))));
+            numbers[i] = real(radius * std::cos(2.0 * 3.141592653589793 * uniform(second, static_cast<int64_t>(i))));
+        }
     }
 
     // every spike of this step, as one byte a neuron
@@ -180,11 +278,49 @@ struct Segment {
         if (!file || std::fwrite(values, sizeof(real), count, file) != count) fail(std::string("cannot write the record of ") + name);
     }
 
+    // every spike of this step, as its neuron and the step of the trial
+    void spikes(const char* name, int64_t step, const Senders& found) {
+        std::FILE*& file = records[std::string(name) + " spikes"];
+        if (!file) file = std::fopen((folder + name + ".spikes").c_str(), "wb");
+        if (!file) fail(std::string("cannot write the spikes of ") + name);
+        const int32_t now = static_cast<int32_t>(step_of_presentation(step));
+        for (int k = 0; k < found.count; k++) {
+            const int32_t spike[] = {found.which[static_cast<size_t>(k)], now};
+            if (std::fwrite(spike, sizeof spike, 1, file) != 1) fail(std::string("cannot write the spikes of ") + name);
+        }
+    }
+
+    template <class real>
+    void trace(const char* name, int64_t step, const real* values) {
+        const int64_t now = step_of_presentation(step);
+        for (size_t number = 0; number < traces.size(); number++) {
+            Trace& one = traces[number];
+            if (now < one.from || now >= one.until || (now - one.from) % one.every || one.variable != name) continue;
+            if (!one.file) one.file = std::fopen((folder + std::to_string(number) + ".trace").c_str(), "wb");
+            one.row.resize(one.neurons.size() * sizeof(real));
+            real* const row = reinterpret_cast<real*>(one.row.data());
+            for (size_t i = 0; i < one.neurons.size(); i++) row[i] = values[one.neurons[i]];
+            if (!one.file || std::fwrite(row, sizeof(real), one.neurons.size(), one.file) != one.neurons.size())
+                fail(std::string("cannot write the trace of ") + name);
+        }
+    }
+
     void end() {
+        for (auto& one : traces)
+            if (one.file && std::fclose(one.file) != 0) fail("cannot finish the trace of " + one.variable);
+        for (auto& one : on_the_way) {
+            std::FILE* const file = std::fopen((folder + one.first + ".under_way").c_str(), "wb");
+            const std::vector<double>& all = one.second.values;
+            const size_t from = static_cast<size_t>(one.second.slots > 0 ? total() % one.second.slots * one.second.width : 0);
+            const size_t rest = all.size() - from;
+            if (!file || std::fwrite(all.data() + from, sizeof(double), rest, file) != rest ||
+                std::fwrite(all.data(), sizeof(double), from, file) != from || std::fclose(file) != 0)
+                fail("cannot write what is under way on " + one.first);
+        }
         for (auto& record : records)
             if (record.second && std::fclose(record.second) != 0) fail("cannot finish the record of " + record.first);
         std::ofstream done(folder + "done.txt");
-        done << (finished ? "finished " : "stopped ") << presentations * steps << "\n";
+        done << (finished ? "finished " : "stopped ") << total() << "\n";
         done.close();
         if (!done) fail("cannot write done.txt");
     }
@@ -204,7 +340,7 @@ void run(Network& network, Clock& clock) {
     for (const auto& object : network.objects)
         if (object.second) objects.push_back(object.second);
     Segment& now = segment();
-    for (int64_t left = now.presentations * now.steps; left > 0; left--) {
+    for (int64_t left = now.total(); left > 0; left--) {
         for (const auto object : objects) object();
         clock.tick();
     }

@@ -29,7 +29,9 @@ def generate(program: Program, folder: Path) -> None:
     adapter.check_version()
     brian2.set_device("cpp_standalone", build_on_run=False)
     brian2.prefs["codegen.cpp.extra_compile_args"] = []  # bioFA compiles, with flags of its own (cache.py)
-    brian2.prefs["codegen.cpp.headers"] = ['"biofa_block.h"', '"biofa_inverse.h"']
+    headers = ("block", "inverse", "numbers", "listed")
+    brian2.prefs["codegen.cpp.headers"] = [f'"biofa_{name}.h"' for name in headers]
+    brian2.prefs["codegen.loop_invariant_optimisations"] = not program.strict  # they change the order of operations
     brian2.prefs["core.default_float_dtype"] = getattr(np, program.precision)
     brian2.defaultclock.dt = program.dt * brian2.second
     clock = brian2.defaultclock
@@ -63,6 +65,7 @@ def generate(program: Program, folder: Path) -> None:
             *(brian2.Equations(population.dynamics).diff_eq_names if population.dynamics else ()),
             *population.kept,
             *population.parameters,
+            *population.constants,
         ]
         names += ["cell"] if population.dale else []
         arrays |= {f"{population.name}.{name}": adapter.array_file(groups[population.name], name) for name in names}
@@ -94,7 +97,12 @@ def _group(spec: GroupSpec, program: Program) -> brian2.NeuronGroup:
     equations += [f"{name} : {units.BRIAN2[unit]} (shared, constant)" for name, unit in spec.parameters.items()]
     equations += ["cell : 1 (constant)"] if spec.dale else []
     equations += ["time : second (shared)"] if spec.timed else []
-    return brian2.NeuronGroup(spec.size, "\n".join(equations), method=spec.method, name=spec.name, namespace={})
+    equations += ["seconds : 1 (shared)"] if spec.seconds else []
+    equations += [f"{name} : 1 (constant)" for name in spec.constants]
+    steps = "\n".join(statement for step in program.steps if step.of == spec.name for statement in step.statements)
+    return brian2.NeuronGroup(
+        spec.size, "\n".join(equations), method=spec.method, name=spec.name, namespace=adapter.functions(steps)
+    )
 
 
 class _Steps:
@@ -106,6 +114,7 @@ class _Steps:
     def __init__(self, program: Program, groups: Mapping[str, Any], pathways: Mapping[str, Any]):
         self.program, self.groups, self.pathways = program, groups, pathways
         self.specs = {spec.name: spec for spec in program.pathways}
+        self.listed = {spec.name: spec for spec in program.listed}
         self.counter = adapter.step_counter(brian2.defaultclock)
         self.factors = {
             spec.name: factorise(spec.rate, {*spec.parameters, "T", "dt"})
@@ -130,7 +139,7 @@ class _Steps:
         return {
             name: "blocked" if name in self.blocks else "events" if self.specs[name].by_pre else "dense"
             for name in self.pathways
-        }
+        } | dict.fromkeys(self.listed, "listed")
 
     def _add(self, of: str, template: str, order: int, code: str = "", **keywords: Any) -> None:
         group = self.groups[of]
@@ -142,18 +151,32 @@ class _Steps:
             self.pathways[step.of].restart(step.values, order)
             return
         group = self.groups[step.of]
-        values = [(adapter.array_name(group, variable), value) for variable, value in step.values.items()]
+        values: list[tuple[str, float | str]] = [
+            (adapter.array_name(group, variable), value) for variable, value in step.values.items()
+        ]
+        values += [
+            (adapter.array_name(group, variable), f"{adapter.array_name(group, first)}[_i]")
+            for variable, (_, first) in step.reads.items()
+        ]
         self._add(step.of, "restart", order, values=values, size=len(group), step=self.counter)
 
     def draw(self, step: StepSpec, order: int) -> None:
         """Fill a population's random numbers."""
         group = self.groups[step.of]
-        arrays = [adapter.array_name(group, variable) for variable in step.nodes]
-        self._add(step.of, "draw", order, arrays=arrays, size=len(group), step=self.counter, name=step.of)
+        numbers = [
+            (
+                f"{step.of}.{name}" if step.named else step.of,
+                adapter.array_name(group, step.reads[name][1] if name in step.reads else name),
+                "draw_normal" if name in step.normal else "draw",
+            )
+            for name in step.nodes
+        ]
+        self._add(step.of, "draw", order, numbers=numbers, size=len(group), step=self.counter)
 
     def clock(self, step: StepSpec, order: int) -> None:
         """Tell a population the time since the presentation began."""
-        time, dt = adapter.array_name(self.groups[step.of], "time"), adapter.step_length(brian2.defaultclock)
+        variable = step.nodes[0] if step.nodes else "time"
+        time, dt = adapter.array_name(self.groups[step.of], variable), adapter.step_length(brian2.defaultclock)
         self._add(step.of, "clock", order, time=time, step=self.counter, dt=dt)
 
     def show(self, step: StepSpec, order: int) -> None:
@@ -188,15 +211,94 @@ class _Steps:
         else:
             pathway.transmit(step.accumulate, order, step.only)
 
+    def forget(self, step: StepSpec, order: int) -> None:
+        """Drop what is under way on a pathway."""
+        spec = self.specs.get(step.of) or self.listed[step.of]
+        self._add(spec.target, "forget", order, name=step.of, step=self.counter)
+
+    def gather(self, step: StepSpec, order: int) -> None:
+        """List the neurons in which a variable is not 0."""
+        group, variable = self.groups[step.of], step.nodes[0]
+        values = adapter.array_name(group, variable)
+        self._add(step.of, "gather", order, name=f"{step.of}.{variable}", values=values, size=len(group))
+
+    def depart(self, step: StepSpec, order: int) -> None:
+        """Put on its way what a pathway sends."""
+        if step.of in self.specs:
+            self.pathways[step.of].depart(order)
+            return
+        spec = self.listed[step.of]
+        source = self.groups[spec.source]
+        self._add(
+            spec.target,
+            "depart",
+            order,
+            name=spec.name,
+            senders=f"{spec.source}.{spec.carries}",
+            values=adapter.array_name(source, spec.carries),
+            n_pre=len(source),
+            n_post=len(self.groups[spec.target]),
+            step=self.counter,
+        )
+
+    def arrive(self, step: StepSpec, order: int) -> None:
+        """Take what arrives."""
+        if step.of in self.specs:
+            self.pathways[step.of].arrive(order)
+            return
+        spec = self.listed[step.of]
+        target = self.groups[spec.target]
+        port = adapter.array_name(target, spec.port)
+        self._add(
+            spec.target,
+            "arrive",
+            order,
+            name=spec.name,
+            port=port,
+            size=len(target),
+            accumulate=step.accumulate,
+            step=self.counter,
+        )
+
+    def outside(self, step: StepSpec, order: int) -> None:
+        """Add what a population's background brings to a port."""
+        group = self.groups[step.of]
+        spec = next(spec for spec in self.program.groups if spec.name == step.of)
+        trains = []
+        for number in step.trains:
+            own, weighted = ("_i" if differs else "0" for differs in spec.trains[number])
+            mean, none, most, weight = (
+                adapter.array_name(group, f"{name}_{number}") for name in ("mean", "none", "most", "weight")
+            )
+            trains.append((f"{step.of}.background_{number}", mean, none, most, own, weight, weighted))
+        self._add(
+            step.of,
+            "outside",
+            order,
+            trains=trains,
+            port=adapter.array_name(group, step.nodes[0]),
+            size=len(group),
+            accumulate=step.accumulate,
+            step=self.counter,
+            real=adapter.number_type(group, step.nodes[0]),
+        )
+
     def record(self, step: StepSpec, order: int) -> None:
         """Keep variables and spikes."""
-        records, rasters = ([(node, *self._array(node)) for node in nodes] for nodes in (step.nodes, step.rasters))
+        records, rasters = ([(n, *self._array(step, n)) for n in nodes] for nodes in (step.nodes, step.rasters))
         owner = self.program.groups[0].name
         self._add(owner, "record", order, records=records, rasters=rasters, step=self.counter)
 
-    def _array(self, node: str) -> tuple[str, int]:
+    def monitor(self, step: StepSpec, order: int) -> None:
+        """Keep every spike, and what traces ask for."""
+        spikes = list(zip(step.rasters, step.nodes, strict=True))
+        traced = [(node, adapter.array_name(self.groups[at[0]], at[1])) for node, at in step.reads.items()]
+        owner = self.program.groups[0].name
+        self._add(owner, "monitor", order, spikes=spikes, traced=traced, step=self.counter)
+
+    def _array(self, step: StepSpec, node: str) -> tuple[str, int]:
         """The C++ pointer to a population's variable, and how many values it has."""
-        population, variable = node.split(".")
+        population, variable = step.reads.get(node) or node.split(".")
         return adapter.array_name(self.groups[population], variable), len(self.groups[population])
 
     def learn(self, step: StepSpec, order: int) -> None:

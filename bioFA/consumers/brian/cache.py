@@ -204,7 +204,7 @@ def _build(program: Program, folder: Path, use: Held | None) -> Binary:
         began = time.perf_counter()
         generate(program, work)
         generated = time.perf_counter()
-        compile_project(work, folder.with_name(f"{FAILED}{folder.name}"))
+        compile_project(work, folder.with_name(f"{FAILED}{folder.name}"), program.strict)
         compiled = time.perf_counter()
         written = json.loads((work / "written.json").read_text())
         main = hashlib.sha256((work / "main").read_bytes()).hexdigest()
@@ -235,7 +235,8 @@ def _key(program: Program) -> str:
     if not FEWEST <= _numbers(brian2) < MOST:
         raise NoPackage(f"the C++ backend needs Brian2 2.9 to 2.11; here is {brian2}: {INSTALL}")
     of_compiler = subprocess.run([*compiler(), "--version"], capture_output=True, text=True).stdout
-    parts = [program.digest(), brian2, shlex.join([*compiler(), *flags()]), of_compiler, _processor(), sources()]
+    command = shlex.join([*compiler(), *flags(program.strict)])
+    parts = [program.digest(), brian2, command, of_compiler, _processor(), sources()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
 

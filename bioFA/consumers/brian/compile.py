@@ -40,13 +40,17 @@ WRITERS = ("__main__.py", "adapter.py", "build.py", "factors.py", "program.py", 
 or writes other things."""
 
 
-def flags() -> tuple[str, ...]:
+def flags(strict: bool = False) -> tuple[str, ...]:
     """The compiler's flags: Brian2's own; given here, since Brian2 would try each with the compiler in every build.
 
     Where BIOFA_PORTABLE is set, the program is for any processor of this kind, and slower.
+
+    Args:
+        strict: whether every operation is rounded as it stands (`Program.strict`).
     """
     native = () if os.environ.get("BIOFA_PORTABLE") else ("-march=native",)
-    return ("-w", "-O3", "-ffast-math", "-fno-finite-math-only", *native, "-std=c++11")
+    exact = ("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
+    return ("-w", "-O3", *(exact if strict else ("-ffast-math", "-fno-finite-math-only")), *native, "-std=c++11")
 
 
 def compile_limit() -> float:
@@ -124,11 +128,11 @@ def _late(what: str) -> str:
     )
 
 
-def compile_project(work: Path, failed: Path) -> None:
+def compile_project(work: Path, failed: Path, strict: bool = False) -> None:
     """Compile Brian2's project, and see that what came out runs; where not,
     `failed` holds the sources and the compiler's messages."""
     try:
-        _call_compiler(work, failed)
+        _call_compiler(work, failed, strict)
         _try(work)
     except BioFAError:
         shutil.rmtree(failed, ignore_errors=True)
@@ -153,7 +157,7 @@ def _try(work: Path) -> None:
         )
 
 
-def _call_compiler(work: Path, failed: Path) -> None:
+def _call_compiler(work: Path, failed: Path, strict: bool) -> None:
     """Compile Brian2's project as two files, side by side: its steps, and the rest.
 
     The headers, which cost most of a small file's compilation, are so read twice and not once a
@@ -174,7 +178,7 @@ def _call_compiler(work: Path, failed: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         objects = ("steps", "rest")
         commands = [
-            [*compiler(), *include, *flags(), *extra, "-I.", "-c", f"{name}.cpp", "-o", f"{name}.o"]
+            [*compiler(), *include, *flags(strict), *extra, "-I.", "-c", f"{name}.cpp", "-o", f"{name}.o"]
             for name, extra in zip(objects, ([], ["-O1"]), strict=True)
         ]
         list(pool.map(lambda command: _call(command, work, failed), commands))

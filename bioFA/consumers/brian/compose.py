@@ -7,11 +7,16 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from bioFA.consumers.brian.program import GroupSpec, PathwaySpec, Program, StepSpec
-from bioFA.experiment import Experiment
-from bioFA.network import Learning, Network, Node, Pathway
-from bioFA.neurons import NeuronModel
+import numpy as np
 
+from bioFA.consumers.brian.program import GroupSpec, ListedSpec, PathwaySpec, Program, StepSpec
+from bioFA.experiment import Experiment
+from bioFA.instance import Instance
+from bioFA.network import Learning, Network, Node, Pathway, Population
+from bioFA.neurons import NeuronModel
+from bioFA.neurons.base import Moment
+
+Array = np.ndarray
 Only = Literal["", "looks", "last_step"]
 BLOCKED_FROM = 4096
 """Smaller matrices stay in the first cache, where a block saves nothing and costs its bookkeeping."""
@@ -33,49 +38,58 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
     """
     network = experiment.network
     smallest = None if blocked is False or experiment.protocol.steps > 1 else 1 if blocked else BLOCKED_FROM
-    always, learned = _needed(network, _moving(network)), _needed(network, _learned_from(network, network.plastic()))
-    needed = always | learned | _needed(network, list(experiment.recorded))
-    only: dict[Node, Only] = {} if experiment.protocol.steps == 1 else {
+    moving = _moving(network)
+    learned = _needed(network, _learned_from(network, network.plastic()))
+    traced = [Node(trace.population, variable) for trace in experiment.record.traces for variable in trace.variables]
+    looked_at = _needed(network, [*experiment.recorded, *(traced if experiment.free else ())])
+    always = _always(network, moving, learned | looked_at)
+    needed = always | learned | looked_at
+    only: dict[Node, Only] = {} if experiment.protocol.steps == 1 or experiment.free else {
         node: "looks" if node in learned else "last_step" for node in needed - always
     }
+    reset = experiment.protocol.reset
+    used = [p for p in network.pathways if _is_used(p, needed)]
     return Program(
         dt=experiment.protocol.step,
         precision=precision,
-        groups=tuple(_group(network, p.name, needed) for p in network.populations),
+        groups=tuple(_group(network, p.name, needed, reset) for p in network.populations),
         pathways=tuple(
             _pathway(network, p, smallest)
             for p in network.pathways
-            if not p.weights.one_to_one and (_is_used(p, needed) or _is_owner(network, p))
+            if not p.weights.one_to_one and not p.listed and (_is_used(p, needed) or _is_owner(network, p))
         ),
         steps=(
             *(
-                StepSpec(kind="restart", of=p.name, values=dict(p.neuron.state))
+                StepSpec(kind="restart", of=p.name, values=_first(p), reads=_first_drawn(p))
                 for p in network.populations
-                if p.neuron.state and experiment.protocol.reset
+                if p.neuron.state and reset
             ),
             *(
                 StepSpec(kind="restart", of=p.name, values=dict(p.traces()))
                 for p in network.plastic()
-                if p.traces() and experiment.protocol.reset
+                if p.traces() and reset
             ),
-            *(StepSpec(kind="draw", of=p.name, nodes=p.neuron.draws) for p in network.populations if p.neuron.draws),
+            *(StepSpec(kind="forget", of=p.name) for p in used if reset and (p.listed or p.delayed)),
+            *(_draw(p) for p in network.populations if p.neuron.draws),
             *(StepSpec(kind="clock", of=name) for name in _timed(network, needed)),
-            *(StepSpec(kind="show", of=p.name) for p in network.redrawn()),
-            *_sweep(network, needed, only),
-            StepSpec(
-                kind="record",
-                nodes=tuple(str(node) for node in experiment.recorded),
-                rasters=tuple(f"{p.name}.s" for p in network.spiking()),
+            *(
+                StepSpec(kind="clock", of=p.name, nodes=("seconds",))
+                for p in network.populations
+                if _knows_seconds(p, needed)
             ),
+            *(StepSpec(kind="show", of=p.name) for p in network.redrawn()),
+            *_sweep(network, needed, only, experiment.free),
+            *_watching(experiment),
             *(
                 StepSpec(kind=kind, of=p.name)
                 for p in network.plastic()
                 for kind in ("learn", *(("apply",) if p.learning.gathers else ()))
             ),
             *(
-                StepSpec(kind="evaluate", of=p.name, statements=(p.neuron.arrival(),))
+                StepSpec(kind="evaluate", of=p.name, statements=(statements,))
                 for p in network.populations
-                if p.neuron.arrival()
+                for statements in (p.neuron.arrival(), p.neuron.whole_step())
+                if statements
             ),
             *(
                 StepSpec(kind="test", of=p.name, statements=(p.neuron.spiking(),))
@@ -83,6 +97,116 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
                 if p.neuron.spiking()
             ),
         ),
+        listed=tuple(_listed(network, p) for p in used if p.listed),
+        strict=experiment.free or any(p.neuron.run_constants() for p in network.populations),
+    )
+
+
+def _always(network: Network, moving: list[Node], needed: set[Node]) -> set[Node]:
+    """The nodes that are computed in every step: what moves something, or is put on its way."""
+    always = _needed(network, moving)
+    while True:
+        known = always | needed
+        lasting = [p for p in network.pathways if (p.listed or p.delayed) and _is_used(p, known)]
+        wanted = [Node(p.source, p.carries) for p in lasting]
+        wanted += [Node(p.target, p.port) for p in lasting if p.listed]
+        found = always | _needed(network, wanted)
+        if found == always:
+            return always
+        always = found
+
+
+def _watching(experiment: Experiment) -> list[StepSpec]:
+    """What is kept of a step."""
+    network = experiment.network
+    spiking = network.spiking()
+    if not experiment.free:
+        nodes = [*experiment.recorded, *(Node(p.name, "s") for p in spiking)]
+        return [
+            StepSpec(
+                kind="record",
+                nodes=tuple(str(node) for node in experiment.recorded),
+                rasters=tuple(f"{p.name}.s" for p in spiking),
+                reads={str(node): at for node in nodes for at in [_place(network, node)] if at != tuple(node)},
+            )
+        ]
+    traced = [Node(trace.population, variable) for trace in experiment.record.traces for variable in trace.variables]
+    watched = {str(node): _place(network, node) for node in traced}
+    gathered = tuple(".".join(_place(network, Node(p.name, "s"))) for p in spiking)
+    return [StepSpec(kind="monitor", rasters=tuple(f"{p.name}.s" for p in spiking), nodes=gathered, reads=watched)]
+
+
+def _place(network: Network, node: Node) -> tuple[str, str]:
+    """The population and the variable of the program that hold a node."""
+    return node.population, network.population(node.population).neuron.called(node.variable)
+
+
+def _draw(population: Population) -> StepSpec:
+    """The random numbers of a population."""
+    neuron = population.neuron
+    if not neuron.named_draws:
+        return StepSpec(kind="draw", of=population.name, nodes=neuron.draws)
+    return StepSpec(
+        kind="draw",
+        of=population.name,
+        nodes=neuron.draws,
+        named=True,
+        normal=neuron.normal_draws(),
+        reads={name: (population.name, neuron.called(name)) for name in neuron.draws},
+    )
+
+
+def _first(population: Population) -> dict[str, float]:
+    """The first values of a population that are the same in all neurons."""
+    neuron = population.neuron
+    return {neuron.called(v): value for v, value in neuron.state.items() if v not in _own_first(neuron)}
+
+
+def _first_drawn(population: Population) -> dict[str, tuple[str, str]]:
+    """By variable, where the first values stand that may differ between neurons."""
+    called = [population.neuron.called(variable) for variable in _own_first(population.neuron)]
+    return {variable: (population.name, first_name(variable)) for variable in called}
+
+
+def _own_first(neuron: NeuronModel) -> tuple[str, ...]:
+    """The variables whose first values may differ between neurons."""
+    return tuple(dict.fromkeys((*neuron.begins_as(), *neuron.beginnings())))
+
+
+def first_name(variable: str) -> str:
+    """The constant that holds the first values of a variable."""
+    return f"first_{variable}0"
+
+
+def _knows_seconds(population: Population, needed: set[Node]) -> bool:
+    """Whether anything that a population computes names the time as a plain number."""
+    return "seconds" in _identifiers("\n".join((population.neuron.whole_step(), *_computed(population, needed))))
+
+
+def _computed(population: Population, needed: set[Node]) -> list[str]:
+    """What is computed of what a population publishes, where that is a text of its own."""
+    neuron = population.neuron
+    return [
+        neuron.computed(node.variable)
+        for node in needed
+        if node.population == population.name and neuron.run_constants() and node.variable in neuron.publishes
+        and not _is_kept(neuron, node.variable)
+    ]
+
+
+def _is_kept(neuron: NeuronModel, variable: str) -> bool:
+    """Whether a published variable is what the state holds, under its own name or another."""
+    return neuron.called(variable) in {neuron.called(state) for state in neuron.state}
+
+
+def _listed(network: Network, pathway: Pathway) -> ListedSpec:
+    source, target = (network.population(end).neuron for end in (pathway.source, pathway.target))
+    return ListedSpec(
+        name=pathway.name,
+        source=pathway.source,
+        target=pathway.target,
+        carries=source.called(pathway.carries),
+        port=target.called(pathway.port),
     )
 
 
@@ -124,11 +248,12 @@ def _moving(network: Network) -> list[Node]:
     """The nodes that something reads in every step: a neuron's state, a trace at a synapse, a raster."""
     moving = _learned_from(network, [pathway for pathway in network.plastic() if pathway.traces()])
     for population in network.populations:
-        words = _identifiers(_advance(population.neuron))
+        neuron = population.neuron
+        words = _identifiers(_advance(neuron))
         moving += [
             Node(population.name, variable)
-            for variable in (*population.neuron.ports, *population.neuron.publishes)
-            if variable in words
+            for variable in (*neuron.ports, *neuron.publishes)
+            if neuron.called(variable) in words
         ]
     return moving + [Node(population.name, "s") for population in network.spiking()]
 
@@ -168,30 +293,55 @@ def _needed(network: Network, wanted: list[Node]) -> set[Node]:
 
 def _advance(neuron: NeuronModel) -> str:
     """All that moves the state."""
-    return "\n".join((neuron.arrival(), neuron.dynamics(), neuron.spiking()))
+    return neuron.whole_step() or "\n".join((neuron.arrival(), neuron.dynamics(), neuron.spiking()))
 
 
 def _identifiers(text: str) -> set[str]:
     return set(re.findall(r"[A-Za-z_]\w*", text))
 
 
-def _group(network: Network, name: str, needed: set[Node]) -> GroupSpec:
+def _group(network: Network, name: str, needed: set[Node], reset: bool) -> GroupSpec:
     population = network.population(name)
     neuron = population.neuron
     one_to_one = [p for p in network.pathways if p.target == name and p.weights.one_to_one and _is_used(p, needed)]
-    stateless = [node.variable for node in network.order if node in needed and node.population == name]
+    stateless = [
+        neuron.called(node.variable)
+        for node in network.order
+        if node in needed and node.population == name and not _is_kept(neuron, node.variable)
+    ]
+    alike, dynamics = neuron.run_constants() | _trains(population), "" if neuron.whole_step() else neuron.dynamics()
     parameters = {field: neuron.unit_of(field) for field in _runtime_parameters(neuron)}
     return GroupSpec(
-        name=name, size=population.size, variables=(*stateless, *neuron.draws),
-        kept=tuple(v for v in neuron.state if f"d{v}/dt" not in neuron.dynamics()),
-        parameters=parameters | {scale_name(p): "1" for p in one_to_one},
-        dynamics=neuron.dynamics(), method=neuron.integration(), dale=population.inhibitory is not None,
-        timed=name in _timed(network, needed),
+        name=name, size=population.size,
+        variables=(*stateless, *(neuron.called(number) for number in neuron.draws)),
+        kept=tuple(neuron.called(v) for v in neuron.state if f"d{v}/dt" not in dynamics),
+        parameters=parameters | {scale_name(p): "1" for p in one_to_one} | {n: "1" for n, one in alike.items() if one},
+        dynamics=dynamics, method=neuron.integration() if dynamics else "euler",
+        dale=population.inhibitory is not None,
+        timed=name in _timed(network, needed), seconds=_knows_seconds(population, needed),
+        constants=(
+            *(n for n, one in alike.items() if not one),
+            *((first for _, first in _first_drawn(population).values()) if reset else ()),
+        ),
+        trains=tuple(
+            (not background.rate.alike, not background.weight.alike) for background in population.background
+        ),
     )
+
+
+def _trains(population: Population) -> dict[str, bool]:
+    """The numbers of a population's background, and whether all neurons have the same (`run_constants`)."""
+    found: dict[str, bool] = {}
+    for number, background in enumerate(population.background):
+        found |= dict.fromkeys((f"mean_{number}", f"none_{number}", f"most_{number}"), background.rate.alike)
+        found[f"weight_{number}"] = background.weight.alike
+    return found
 
 
 def _runtime_parameters(neuron: NeuronModel) -> list[str]:
     """The float fields that the equations name."""
+    if neuron.run_constants():
+        return []
     words = _identifiers(_advance(neuron)).union(*(_identifiers(e) for e in neuron.expressions().values()))
     return [field for field in neuron.parameters() if field in words]
 
@@ -199,17 +349,19 @@ def _runtime_parameters(neuron: NeuronModel) -> list[str]:
 def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> PathwaySpec:
     """`smallest`: from how many synapses on a pathway may work in blocks; None for never."""
     shared, rule = pathway.weights.shares, pathway.plasticity
+    source, target = (network.population(end).neuron for end in (pathway.source, pathway.target))
+    carries = source.called(pathway.carries)
     owner = network.pathway(shared) if shared else pathway
 
     def carried(text: str) -> str:
-        return text.replace("carried_pre", f"{pathway.carries}_pre")
+        return text.replace("carried_pre", f"{carries}_pre")
 
     return PathwaySpec(
         name=pathway.name,
         source=pathway.source,
         target=pathway.target,
-        carries=pathway.carries,
-        port=pathway.port,
+        carries=carries,
+        port=target.called(pathway.port),
         owner=shared or pathway.name,
         transposed=bool(shared) and pathway.weights.transports,
         parameters={field: rule.unit_of(field) for field in rule.parameters()} if rule else {},
@@ -234,6 +386,7 @@ def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> Pathwa
         inverse_of=pathway.weights.inverts or "",
         follows=pathway.stands_for or "" if pathway.sign == "concordant" else "",
         partner=pathway.partner or "" if rule and rule.needs_partner else "",
+        delayed=pathway.delayed,
     )
 
 
@@ -244,46 +397,74 @@ def _may_block(network: Network, pathway: Pathway, smallest: int) -> bool:
     shown = _is_shown(network, pathway.source) and pathway.carries == network.population(pathway.source).neuron.shown
     plain = not rule.state if rule else pathway.weights.owns and not pathway.weights.redrawn
     free = pathway.sign == "any" and network.signs(pathway) is None and not pathway.sparse
-    own = not (learning.bounded or learning.gathers or _is_shared(network, pathway))
+    own = not (learning.bounded or learning.gathers or pathway.delayed or _is_shared(network, pathway))
     return large and shown and plain and free and own
 
 
-def _sweep(network: Network, needed: set[Node], only: Mapping[Node, Only]) -> list[StepSpec]:
+def _sweep(network: Network, needed: set[Node], only: Mapping[Node, Only], free: bool) -> list[StepSpec]:
     """The walk of a step; neighbouring work on one population becomes one step where it is read in the same steps
     (`only`)."""
     steps: list[StepSpec] = []
+    gathered: set[Node] = set()
     for node in (n for n in network.order if n in needed):
-        neuron = network.population(node.population).neuron
+        population = network.population(node.population)
+        neuron = population.neuron
         if node.variable in neuron.ports:
-            for index, pathway in enumerate(network.arriving(*node)):
-                if pathway.weights.one_to_one:
-                    partner = f"from_{pathway.source}_{pathway.carries}"
-                    sign = "+=" if index else "="
-                    statement = f"{node.variable} {sign} {scale_name(pathway)}*{partner}"
-                    _evaluate(
-                        steps,
-                        node.population,
-                        statement,
-                        {partner: (pathway.source, pathway.carries)},
-                        only.get(node, ""),
-                    )
-                else:
-                    if pathway.weights.inverts:
-                        steps.append(StepSpec(kind="invert", of=pathway.name))
-                    steps.append(
-                        StepSpec(kind="transmit", of=pathway.name, accumulate=index > 0, only=only.get(node, ""))
-                    )
+            _sum(steps, gathered, network, node, only.get(node, ""))
         elif _is_shown(network, node.population) and node.variable == neuron.shown:
             steps.append(StepSpec(kind="show", of=node.population, nodes=(node.variable,)))
-        elif neuron.shows != "one":
-            _evaluate(
-                steps,
-                node.population,
-                f"{node.variable} = {neuron.expressions()[node.variable]}",
-                {},
-                only.get(node, ""),
-            )
+        elif neuron.shows != "one" and not (neuron.run_constants() and _is_kept(neuron, node.variable)):
+            statement = f"{neuron.called(node.variable)} = {neuron.computed(node.variable)}"
+            _evaluate(steps, node.population, statement, {}, only.get(node, ""))
+    for pathway in network.pathways:
+        if pathway.delayed and _is_used(pathway, needed):
+            _depart(steps, gathered, network, pathway)
+    for population in network.spiking() if free else ():
+        _gather(steps, gathered, network, Node(population.name, "s"))
     return steps
+
+
+def _sum(steps: list[StepSpec], gathered: set[Node], network: Network, node: Node, only: Only) -> None:
+    """What arrives at a port."""
+    population = network.population(node.population)
+    arriving = network.arriving(*node)
+    for index, pathway in enumerate(arriving):
+        if pathway.listed:
+            if not pathway.delayed:
+                _depart(steps, gathered, network, pathway)
+            steps.append(StepSpec(kind="arrive", of=pathway.name, accumulate=index > 0))
+        elif pathway.weights.one_to_one:
+            partner = f"from_{pathway.source}_{pathway.carries}"
+            port = population.neuron.called(node.variable)
+            sent = network.population(pathway.source).neuron.called(pathway.carries)
+            statement = f"{port} {'+=' if index else '='} {scale_name(pathway)}*{partner}"
+            _evaluate(steps, node.population, statement, {partner: (pathway.source, sent)}, only)
+        else:
+            if pathway.weights.inverts:
+                steps.append(StepSpec(kind="invert", of=pathway.name))
+            if pathway.delayed:
+                steps.append(StepSpec(kind="arrive", of=pathway.name))
+            steps.append(StepSpec(kind="transmit", of=pathway.name, accumulate=index > 0, only=only))
+    trains = tuple(n for n, background in enumerate(population.background) if background.port == node.variable)
+    if trains:
+        port = population.neuron.called(node.variable)
+        steps.append(
+            StepSpec(kind="outside", of=node.population, nodes=(port,), trains=trains, accumulate=bool(arriving))
+        )
+
+
+def _depart(steps: list[StepSpec], gathered: set[Node], network: Network, pathway: Pathway) -> None:
+    """What a pathway sends is put on its way; listed synapses visit the neurons that send something."""
+    if pathway.listed:
+        _gather(steps, gathered, network, Node(pathway.source, pathway.carries))
+    steps.append(StepSpec(kind="depart", of=pathway.name))
+
+
+def _gather(steps: list[StepSpec], gathered: set[Node], network: Network, node: Node) -> None:
+    if node not in gathered:
+        gathered.add(node)
+        called = network.population(node.population).neuron.called(node.variable)
+        steps.append(StepSpec(kind="gather", of=node.population, nodes=(called,)))
 
 
 def _evaluate(
@@ -303,14 +484,24 @@ def learning_parameters(spec: PathwaySpec, learning: Learning) -> dict[str, floa
     return {f"{spec.name}.{name}": given[name] for name in spec.learning_parameters()}
 
 
-def run_parameters(experiment: Experiment, program: Program, rate: float = 1.0) -> dict[str, float]:
-    """The values of all parameters that the binary takes in a phase of this rate, by `group.parameter`."""
+def run_parameters(
+    experiment: Experiment, program: Program, rate: float = 1.0, alike: Mapping[str, float] | None = None
+) -> dict[str, float]:
+    """The values of all parameters that the binary takes in a phase of this rate, by `group.parameter`.
+
+    Args:
+        experiment: the description.
+        program: its program.
+        rate: what every learning rate is multiplied by.
+        alike: the values of `NeuronModel.run_constants` that all neurons have in common, by `group.parameter`.
+    """
     network = experiment.network
     values: dict[str, Any] = {}
     for group in program.groups:
         neuron = network.population(group.name).neuron
         scales = {scale_name(p): p.weights.parameters()["scale"] for p in network.pathways if p.weights.one_to_one}
         known = neuron.parameters() | scales
+        known |= {name.partition(".")[2]: v for name, v in (alike or {}).items() if name.split(".")[0] == group.name}
         values |= {f"{group.name}.{name}": known[name] for name in group.parameters}
         if neuron.shows == "one" and "r" in group.variables:
             values[f"{group.name}.r"] = 1.0
@@ -324,3 +515,24 @@ def run_parameters(experiment: Experiment, program: Program, rate: float = 1.0) 
             values |= learning_parameters(spec, pathway.learning)
             values |= {f"{spec.name}.T": experiment.protocol.learning_time, f"{spec.name}.dt": experiment.protocol.step}
     return values
+
+
+def run_constants(instance: Instance, reset: bool) -> dict[str, Array]:
+    """What stands still in a run of an instance, by `group.name`, each `(size,)`, or `(1,)` where all neurons have the
+    same: parameters, what is computed from them, and, with `reset`, first values."""
+    found: dict[str, Array] = {}
+    dt = instance.experiment.protocol.step
+    for population in instance.network.populations:
+        name, neuron = population.name, population.neuron
+        own = {n.partition(".")[2]: a for n, a in instance.constants.items() if n.partition(".")[0] == name}
+        moment = Moment(population.size, dt, 0.0, own)
+        found |= {f"{name}.{constant}": array for constant, array in neuron.run_values(moment).items()}
+        for number, background in enumerate(population.background):
+            mean = own[f"background_{number}_rate"] * background.count * dt
+            found[f"{name}.mean_{number}"] = mean
+            found[f"{name}.none_{number}"] = np.exp(-mean)
+            found[f"{name}.most_{number}"] = np.floor(mean + 12.0 * np.sqrt(mean) + 30.0)
+            found[f"{name}.weight_{number}"] = own[f"background_{number}_weight"]
+        for variable in _own_first(neuron) if reset else ():
+            found[f"{name}.{first_name(neuron.called(variable))}"] = instance.trial_begins(0)[f"{name}.{variable}"]
+    return found

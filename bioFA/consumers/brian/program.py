@@ -24,8 +24,10 @@ class GroupSpec(_Data):
     """A population: its variables (dimensionless, one a neuron), parameters with units, dynamics,
     and whether cells are excitatory or inhibitory.
 
-    `kept` are the state variables that no differential equation describes;
-    `timed` says that it knows the time since the presentation began.
+    `kept` are the state variables that no differential equation describes; `constants` numbers that stand still in a
+    run and differ between neurons; `timed` says that it knows the time since the presentation began, `seconds` that
+    it knows this as a plain number; `trains` which background reaches it, by number, and for each whether mean and
+    weight differ between neurons.
     """
 
     name: str
@@ -37,6 +39,9 @@ class GroupSpec(_Data):
     method: str
     dale: bool = False
     timed: bool = False
+    constants: tuple[str, ...] = ()
+    seconds: bool = False
+    trains: tuple[tuple[bool, bool], ...] = ()
 
 
 class PathwaySpec(_Data):
@@ -52,7 +57,8 @@ class PathwaySpec(_Data):
     or their rule has the form for it. `traces` are the drive and the time constant of each variable that its rule keeps
     at every synapse; `w_before` in a drive is the weight as the step began.
     `event` says that only neurons that spike have anything to transmit, `by_pre` that the owner's
-    matrix is stored with one row a presynaptic neuron, because the owner transmits events.
+    matrix is stored with one row a presynaptic neuron, because the owner transmits events. `delayed` says that what
+    arrives was sent some steps before: how many is said at run time.
     """
 
     name: str
@@ -80,6 +86,7 @@ class PathwaySpec(_Data):
     steps: bool = False
     normalised: bool = False
     traces: dict[str, tuple[str, str]] = {}
+    delayed: bool = False
 
     @property
     def follows_weight(self) -> bool:
@@ -107,13 +114,27 @@ class PathwaySpec(_Data):
         ]
 
 
+class ListedSpec(_Data):
+    """Synapses that are listed one by one: where they read and write. How many there are, their weights and their
+    delays come in at run time. `carries` and `port` are variables of the program.
+    """
+
+    name: str
+    source: str
+    target: str
+    carries: str
+    port: str
+
+
 class StepSpec(_Data):
     """One thing that is done in every time step.
 
     restart   put the state of a population, or the traces of a pathway (`values`), back to their beginning as a
-              presentation begins
-    draw      fill a population's random numbers (`nodes`) for this step
-    clock     tell a population the time since this presentation began
+              presentation begins; of a population also what begins otherwise in each neuron (`reads`)
+    forget    drop what is under way on a pathway as a presentation begins
+    draw      fill a population's random numbers (`nodes`) for this step: the same in all, or, where they are `named`,
+              of their own, and then of `normal` kind or uniform
+    clock     tell a population the time since this presentation began, in `nodes`
     show      load the row of this presentation, or of its bin, into a source's variable (`nodes`), or into the weights
               of a pathway
     invert    compute a pathway's weights as the pseudo-inverse of another's
@@ -121,7 +142,12 @@ class StepSpec(_Data):
               partners in other populations (`reads`: local name -> population and variable)
     test      run statements after the integration of the step: threshold test and reset
     transmit  sum a pathway's synapses into a port, in place of what was there or on top
+    depart    put on its way what a pathway with a delay, or of listed synapses, sends in this step
+    arrive    take what arrives in this step over such a pathway: listed synapses add it to their port, others keep it
+    gather    list the neurons of a population in which a variable (`nodes`) is not 0
+    outside   add what the background of a population, by number (`trains`), brings to a port (`nodes`)
     record    keep variables (`nodes`) at the end of a presentation, and spikes (`rasters`) in every step
+    monitor   where time passes: keep spikes (`rasters`, gathered as `nodes`), and what traces ask for (`reads`)
     learn     one step of a pathway's plasticity rule: its weights, then its traces
     apply     make the changes that were gathered, where a batch ends
 
@@ -130,7 +156,8 @@ class StepSpec(_Data):
     """
 
     kind: Literal[
-        "restart", "draw", "clock", "show", "invert", "evaluate", "test", "transmit", "record", "learn", "apply"
+        "restart", "forget", "draw", "clock", "show", "invert", "evaluate", "test", "transmit", "depart", "arrive",
+        "gather", "outside", "record", "monitor", "learn", "apply",
     ]
     of: str = ""
     statements: tuple[str, ...] = ()
@@ -140,16 +167,25 @@ class StepSpec(_Data):
     nodes: tuple[str, ...] = ()
     rasters: tuple[str, ...] = ()
     values: dict[str, float] = {}
+    named: bool = False
+    normal: tuple[str, ...] = ()
+    trains: tuple[int, ...] = ()
 
 
 class Program(_Data):
-    """What is compiled."""
+    """What is compiled.
+
+    `strict`: every operation is rounded as it stands, in the order of the text, so that a network whose spikes hang on
+    the last bit spikes as in the reference.
+    """
 
     dt: float
     precision: str
     groups: tuple[GroupSpec, ...]
     pathways: tuple[PathwaySpec, ...]
     steps: tuple[StepSpec, ...]
+    listed: tuple[ListedSpec, ...] = ()
+    strict: bool = False
 
     def numbers(self) -> dict[str, int]:
         """The number of each pathway, by which a plan speaks of it."""

@@ -21,9 +21,10 @@ import numpy as np
 
 from bioFA.consumers.base import Recording, Segment
 from bioFA.consumers.brian import cache
-from bioFA.consumers.brian.compose import make_program, run_parameters
+from bioFA.consumers.brian.compose import make_program, run_constants, run_parameters
 from bioFA.errors import DiskFull, IncompleteRun, OutOfRange, ProgramFailed, WrongProcessor
-from bioFA.instance import Feed, Instance
+from bioFA.experiment import Trace
+from bioFA.instance import Feed, Instance, Synapses
 from bioFA.network import Node, Population
 from bioFA.system.processes import call
 from bioFA.tasks import ByteTable, Table
@@ -33,6 +34,8 @@ SCRATCH = "biofa-run-"
 """How the folder begins in which a run's inputs and outputs pass by."""
 ROWS = 4096
 """So many rows are converted at a time on the way to disk."""
+WIDE = np.dtype(np.float64)
+"""The type of synapses that are listed and of what is under way, in any precision."""
 
 
 class Compiled:
@@ -49,7 +52,13 @@ class Compiled:
         self.every = instance.experiment.record.every
         program = make_program(instance.experiment, precision, blocked)
         self.dtype = np.dtype(precision)
-        self._at_rate = partial(run_parameters, instance.experiment, program)
+        self.traces = [
+            (trace, trace.steps(self.protocol.step, self.protocol.shown_steps))
+            for trace in (instance.experiment.record.traces if instance.experiment.free else ())
+        ]
+        constants = run_constants(instance, self.protocol.reset)
+        alike = {name: float(array[0]) for name, array in constants.items()}
+        self._at_rate = partial(run_parameters, instance.experiment, program, alike=alike)
         self.numbers = program.numbers()
         for name, value in self._at_rate().items():
             if not math.isfinite(value):
@@ -76,6 +85,23 @@ class Compiled:
                 path = Path(self._scratch.name) / f"{population.name}.cell"
                 _write(path, np.asarray(population.cells(), dtype=self.dtype))
                 self._masks.append(f"{population.name}.cell={path}")
+        for group in program.groups:
+            for name in group.constants:
+                path = Path(self._scratch.name) / f"{group.name}.{name}"
+                _write(path, np.asarray(np.broadcast_to(constants[path.name], group.size), dtype=self.dtype))
+                self._masks.append(f"{path.name}={path}")
+        self._keys = {
+            f"{p.name}.{variable}": f"{p.name}.{p.neuron.called(variable)}"
+            for p in self.network.populations
+            for variable in p.neuron.state
+        }
+        self._listed = {}
+        for spec in program.listed:
+            self._listed[spec.name] = Path(self._scratch.name) / f"{spec.name}.synapses"
+            _write_synapses(self._listed[spec.name], instance.synapses[spec.name])
+        self._on_the_way = {
+            f"{p.name}.under_way" for p in program.pathways if p.delayed
+        } | {f"{p.name}.under_way" for p in program.listed}
 
     def segment(
         self,
@@ -95,7 +121,8 @@ class Compiled:
         nodes = [node for node in self.recorded if only is None or str(node) in only]
         with tempfile.TemporaryDirectory(dir=self._scratch.name, ignore_cleanup_errors=True) as name:
             folder = Path(name)
-            self._write_plan(folder, feed, learning, every, nodes, rasters)
+            under_way = {key: state[key] for key in sorted(self._on_the_way)}
+            self._write_plan(folder, feed, learning, every, nodes, rasters, under_way)
             parameters = self._at_rate(feed.rate)
             arguments = [
                 f"{key}={value!r}"
@@ -103,30 +130,45 @@ class Compiled:
                 if key in self.binary.arrays or key.endswith(".r")
             ]
             arguments += self._masks
-            carried = {key: array for key, array in state.items() if key in self.binary.arrays}
+            carried = {key: array for key, array in state.items() if self._key(key) in self.binary.arrays}
             for key, array in carried.items():
                 _write(folder / f"{key}.in", np.asarray(self._stored(key, array), dtype=self.dtype))
-                arguments.append(f"{key}={folder / key}.in")
+                arguments.append(f"{self._key(key)}={folder / key}.in")
             self._call(folder, arguments)
             self._prove(folder, feed, parameters)
             final = {
-                key: self._stored(key, self._read(folder, self.binary.arrays[key], self._stored(key, array).shape))
+                key: self._stored(
+                    key, self._read(folder, self.binary.arrays[self._key(key)], self._stored(key, array).shape)
+                )
                 for key, array in carried.items()
             }
+            final |= {key: self._read(folder, key, array.shape, WIDE) for key, array in under_way.items()}
+            spikes, traces = self._read_monitors(folder, feed)
             recording = self._read_records(folder, feed.recorded(every), nodes)
             raster = (
                 {p.name: self._read_raster(folder, p, feed.presentations) for p in self.network.spiking()}
                 if rasters
                 else {}
             )
-        return Segment({**state, **final}, recording, raster)
+        return Segment({**state, **final}, recording, raster, spikes=spikes, traces=traces)
+
+    def _key(self, key: str) -> str:
+        """The name in the program of a variable of the state."""
+        return self._keys.get(key, key)
 
     def _stored(self, key: str, array: Array) -> Array:
         """A matrix as the program stores it, and back: what transmits events is stored by source, then target."""
         return array.T if array.ndim == 2 and self.binary.pathways.get(key.rpartition(".")[0]) == "events" else array
 
     def _write_plan(
-        self, folder: Path, feed: Feed, learning: bool, every: int, nodes: list[Node], rasters: bool
+        self,
+        folder: Path,
+        feed: Feed,
+        learning: bool,
+        every: int,
+        nodes: list[Node],
+        rasters: bool,
+        under_way: Mapping[str, Array],
     ) -> None:
         lines = [
             f"parent {os.getpid()}",
@@ -146,6 +188,17 @@ class Compiled:
             for pathway in self.network.plastic()
             if not feed.learns(pathway.name)
         ]
+        lines += [f"span {feed.span[0]} {feed.span[1]}"] if feed.span else []
+        for key, array in under_way.items():
+            _write(folder / f"{key}.in", np.asarray(array, dtype=WIDE))
+            lines.append(f"under_way {key.rpartition('.')[0]} {len(array)} {array.shape[1]} {folder / key}.in")
+        lines += [f"synapses {name} {path}" for name, path in self._listed.items()]
+        for trace, variable, steps in self._traced() if feed.span else ():
+            neurons = " ".join(map(str, trace.neurons))
+            lines.append(
+                f"trace {trace.population}.{variable} {steps.start} {steps.stop} {steps.step} {len(trace.neurons)}"
+                f" {neurons}"
+            )
         for name, table in feed.tables.items():
             rows = folder / f"{name}.rows"
             _write(rows, np.asarray(feed.rows[name], dtype=np.int64))
@@ -155,6 +208,10 @@ class Compiled:
                 *(f"{part} {name} {path}" for part, path in self._table(folder / name, table)),
             ]
         (folder / "plan.txt").write_text("\n".join(lines) + "\n")
+
+    def _traced(self) -> list[tuple[Trace, str, range]]:
+        """Every variable that a trace asks for, in their order, with its steps."""
+        return [(trace, variable, steps) for trace, steps in self.traces for variable in trace.variables]
 
     def _table(self, place: Path, table: Table) -> list[tuple[str, Path]]:
         """The files of a table: the data's are written once, others (noise) last as long as their segment."""
@@ -189,13 +246,10 @@ class Compiled:
     def _prove(self, folder: Path, feed: Feed, parameters: Mapping[str, float]) -> None:
         """Refuse a segment that did not reach its end, or ran with other parameters than given."""
         done = folder / "done.txt"
-        if not done.is_file() or done.read_text().split() != [
-            "finished",
-            str(feed.presentations * self.protocol.steps),
-        ]:
-            raise IncompleteRun(
-                f"the compiled program stopped before the last of {feed.presentations} presentations. Run it again."
-            )
+        steps = feed.presentations * self.protocol.steps if feed.span is None else feed.span[1] - feed.span[0]
+        if not done.is_file() or done.read_text().split() != ["finished", str(steps)]:
+            what = f"{feed.presentations} presentations" if feed.span is None else f"{steps} steps"
+            raise IncompleteRun(f"the compiled program stopped before the last of {what}. Run it again.")
         for key, value in parameters.items():
             if key in self.binary.arrays:
                 found = float(self._read(folder, self.binary.arrays[key], (1,))[0])
@@ -211,6 +265,26 @@ class Compiled:
             at, {name: self._read(folder, f"{name}.record", (len(at), size)) for name, size in sizes.items()}
         )
 
+    def _read_monitors(
+        self, folder: Path, feed: Feed
+    ) -> tuple[dict[str, tuple[Array, Array]], tuple[dict[str, Array], ...]]:
+        """The spikes of every population, and what the traces asked for, where time passes without a task."""
+        if feed.span is None:
+            return {}, ()
+        spikes = {}
+        for population in self.network.spiking():
+            path = folder / f"{population.name}.s.spikes"
+            pairs = np.fromfile(path, np.int32) if path.is_file() else np.empty(0, np.int32)
+            if (not path.is_file() and feed.span[1] > feed.span[0]) or len(pairs) % 2:
+                raise DiskFull(f"the compiled program did not finish writing: {path.name}. {_room(folder)}")
+            spikes[population.name] = (pairs[::2].copy(), pairs[1::2].astype(np.int64))
+        traces: list[dict[str, Array]] = [{} for _ in self.traces]
+        which = [number for number, (trace, _) in enumerate(self.traces) for _ in trace.variables]
+        for place, (number, (trace, variable, steps)) in enumerate(zip(which, self._traced(), strict=True)):
+            samples = sum(1 for step in range(*feed.span) if step in steps)
+            traces[number][variable] = self._read(folder, f"{place}.trace", (samples, len(trace.neurons)))
+        return spikes, tuple(traces)
+
     def _read_raster(self, folder: Path, population: Population, presentations: int) -> Array:
         path = folder / f"{population.name}.s.raster"
         shape = (presentations, self.protocol.steps, population.size)
@@ -222,19 +296,25 @@ class Compiled:
             )
         return raster.reshape(shape)
 
-    def _read(self, folder: Path, name: str, shape: tuple[int, ...]) -> Array:
+    def _read(self, folder: Path, name: str, shape: tuple[int, ...], dtype: np.dtype | None = None) -> Array:
         """An array file of exactly the expected size."""
-        path = folder / name
+        path, dtype = folder / name, dtype or self.dtype
         if 0 in shape:
             return np.empty(shape)
-        expected = math.prod(shape) * self.dtype.itemsize
+        expected = math.prod(shape) * dtype.itemsize
         size = path.stat().st_size if path.is_file() else None
         if size != expected:
             found = "is missing" if size is None else f"has {size} bytes"
             raise DiskFull(
                 f"the compiled program did not finish writing: {name} {found}, expected {expected}. {_room(folder)}"
             )
-        return np.fromfile(path, self.dtype).astype(float, copy=False).reshape(shape)
+        return np.fromfile(path, dtype).astype(float, copy=False).reshape(shape)
+
+
+def _write_synapses(place: Path, synapses: Synapses) -> None:
+    """The files of listed synapses, as `biofa_listed.h` maps them."""
+    for name, dtype in (("first", np.int64), ("post", np.int32), ("weights", WIDE), ("delays", np.int32)):
+        _write(place.with_name(f"{place.name}.{name}"), getattr(synapses, name), np.dtype(dtype))
 
 
 def _room(folder: Path) -> str:

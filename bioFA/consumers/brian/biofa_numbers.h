@@ -1,0 +1,106 @@
+// What the statements of a neuron as text may call beside C++'s own functions, as NumPy has it, and Poisson numbers.
+#ifndef BIOFA_NUMBERS_H
+#define BIOFA_NUMBERS_H
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace biofa {
+
+static inline double choose(bool condition, double yes, double no) { return condition ? yes : no; }
+
+// a // b and a % b of floats, with the remainder's sign that of b
+static inline double modulo(double a, double b) {
+    double rest = std::fmod(a, b);
+    if (b == 0) return rest;
+    if (rest != 0) { if ((b < 0) != (rest < 0)) rest += b; }
+    else rest = std::copysign(0.0, b);
+    return rest;
+}
+
+static inline double floored(double a, double b) {
+    if (b == 0) return a / b;
+    double rest = std::fmod(a, b), whole = (a - rest) / b;
+    if (rest != 0 && (b < 0) != (rest < 0)) whole -= 1.0;
+    if (whole == 0) return std::copysign(0.0, a / b);
+    const double floor = std::floor(whole);
+    return whole - floor > 0.5 ? floor + 1.0 : floor;
+}
+
+// the smallest k with u < P(N <= k), of a Poisson number of this mean; none = exp(-mean) (bioFA/draws.py)
+static inline double poisson(double u, double mean, double none, double most) {
+    double number = 0, share = none, below = none;
+    while (u >= below && number < most) {
+        number += 1.0;
+        share = share * mean / number;
+        below += share;
+    }
+    return number;
+}
+
+// x after a step of dx/dt = M x + b, b standing still: exp of [[M, 1], [0, 0]] dt, by scaling, a Taylor series and
+// squaring, on at most twice as many rows as there are variables
+template <int n>
+struct Exact {
+    double matrix[n * n], moves[n][2 * n];
+    bool known = false;
+
+    void solve(double dt) {
+        const int N = 2 * n;
+        static thread_local double a[N][N], sum[N][N], power[N][N], next[N][N];
+        double norm = 0;
+        for (int i = 0; i < N; i++) {
+            double row = 0;
+            for (int j = 0; j < N; j++) {
+                a[i][j] = i < n ? (j < n ? matrix[i * n + j] * dt : (j - n == i ? dt : 0.0)) : 0.0;
+                row += std::fabs(a[i][j]);
+            }
+            norm = std::max(norm, row);
+        }
+        int squarings = 0;
+        for (; norm > 0.25 && squarings < 1100; norm /= 2) squarings++;
+        const double scale = std::ldexp(1.0, -squarings);
+        for (int i = 0; i < N; i++)
+            for (int j = 0; j < N; j++) { a[i][j] *= scale; power[i][j] = sum[i][j] = i == j; }
+        for (int term = 1; term <= 14; term++) {
+            times(power, a, next);
+            for (int i = 0; i < N; i++)
+                for (int j = 0; j < N; j++) { power[i][j] = next[i][j] / term; sum[i][j] += power[i][j]; }
+        }
+        for (; squarings > 0; squarings--) { times(sum, sum, next); std::memcpy(sum, next, sizeof sum); }
+        for (int i = 0; i < n; i++)
+            for (int j = 0; j < N; j++) moves[i][j] = sum[i][j];
+    }
+
+    static void times(const double (&left)[2 * n][2 * n], const double (&right)[2 * n][2 * n], double (&out)[2 * n][2 * n]) {
+        for (int i = 0; i < 2 * n; i++)
+            for (int j = 0; j < 2 * n; j++) {
+                double total = 0;
+                for (int k = 0; k < 2 * n; k++) total += left[i][k] * right[k][j];
+                out[i][j] = total;
+            }
+    }
+};
+
+// one variable, by its row, of n: M row by row, b, x
+template <int n, class... Numbers>
+static inline double exact(double row, double dt, Numbers... numbers) {
+    const double given[] = {static_cast<double>(numbers)...};
+    static_assert(sizeof given == (n * n + 2 * n) * sizeof(double), "M, b and x");
+    static thread_local Exact<n> last;
+    if (!last.known || std::memcmp(last.matrix, given, sizeof last.matrix) != 0) {
+        std::memcpy(last.matrix, given, sizeof last.matrix);
+        last.solve(dt);
+        last.known = true;
+    }
+    const int i = static_cast<int>(row);
+    double moved = 0;
+    for (int j = 0; j < n; j++) moved += last.moves[i][j] * given[n * n + n + j];
+    for (int j = 0; j < n; j++) moved += last.moves[i][n + j] * given[n * n + j];
+    return moved;
+}
+
+}  // namespace biofa
+
+#endif

@@ -1,0 +1,12 @@
+{# What arrives in this step over listed synapses. #}
+{% extends 'common_group.cpp' %}
+{% block maincode %}
+    static biofa::UnderWay& _under_way = biofa::segment().under_way("{{_name}}");
+    double* const __restrict _row = _under_way.row({{_step}}, {{_size}});
+    auto* const __restrict _port = {{_port}};
+    for (int _i = 0; _i < {{_size}}; _i++)
+    {
+        _port[_i] {{'+=' if _accumulate else '='}} _row[_i];
+        _row[_i] = 0;
+    }
+{% endblock %}

@@ -1,0 +1,6 @@
+{# List the neurons in which a variable is not 0. #}
+{% extends 'common_group.cpp' %}
+{% block maincode %}
+    static biofa::Senders& _senders = biofa::senders("{{_name}}");
+    _senders.gather({{_values}}, {{_size}});
+{% endblock %}

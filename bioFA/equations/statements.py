@@ -1,0 +1,237 @@
+"""One step of a neuron's text as statements that Brian2 reads: arrival, integration, threshold test, reset.
+
+The operations are those of `integrate.py`, in its order, so that the compiled step rounds as NumPy does. Every name of
+the text gets an underscore at its end, as no name of our own has one there: a variable may be called as Brian2, SymPy
+or C++ like. What hangs on parameters and dt alone, such as exp(M dt), is computed once, before the first step
+(`Statements.constants`). `choose`, `floored`, `modulo` and `exact_<n>` are functions of the compiled program
+(`consumers/brian/biofa_numbers.h`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from bioFA.equations.formula import NOISE, Formula, exprel, write
+from bioFA.equations.integrate import Integrator, propagators
+from bioFA.equations.model import Model, Statement
+
+Array = np.ndarray
+STILL = ("dt", "i")
+"""What never changes, beside parameters."""
+
+
+def called(name: str) -> str:
+    """A name of a text in the compiled program."""
+    return f"{name}_"
+
+
+def number_called(name: str) -> str:
+    """A random number of a text in the compiled program: `rand_0`, `xi`."""
+    return f"drawn_{name}"
+
+
+@dataclass(frozen=True)
+class Statements:
+    """A text, ready to be written.
+
+    `parameters` are the names that stand still in a run; `arrival` and `reset` statements, `condition` the threshold.
+    """
+
+    model: Model
+    integrator: Integrator
+    parameters: frozenset[str]
+    arrival: Sequence[Statement] = ()
+    reset: Sequence[Statement] = ()
+    condition: Formula | None = None
+    quiet: bool = False
+
+    def _names(self, inside: bool, since: str, own: Mapping[str, str]) -> Callable[[str], str]:
+        """How each name is written."""
+        spiking = self.condition is not None
+        free = {
+            "t": "seconds",
+            "dt": "step_length",
+            "i": "(1.0*i)",
+            "since": since,
+            "learning": "(learning_on > 0.0)",
+            "not_refractory": ("active" if inside else "(left <= 0.0)") if spiking else "True",
+        }
+
+        def name(given: str) -> str:
+            if given in own:
+                return own[given]
+            if given.startswith(("rand_", "randn_")) or given.partition("_")[0] == NOISE:
+                return number_called(given)
+            return free.get(given) or called(given)
+
+        return name
+
+    def text(self, formula: Formula, **options: Any) -> str:
+        """An expression, subexpressions put in."""
+        since = options.get("since", "since")
+        names = self._names(options.get("inside", True), since, options.get("own", {}))
+        return write(formula.with_parts(self.model.written_out).tree, names)
+
+    def published(self, name: str) -> str:
+        """A subexpression, as the step begins."""
+        return self.text(self.model.written_out[name], inside=False, since="(quiet*step_length)")
+
+    def step(self) -> str:
+        """All of a step, as statements."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        spiking = self.condition is not None
+        if spiking:
+            yield "active = (left <= 0.0)"
+        if self.quiet:
+            yield "since = quiet*step_length"
+        for statement in self.arrival:
+            yield self._set(statement, "active" if statement.name in self._held else "")
+        yield from getattr(self, f"_{self.integrator.method}")()
+        for name in self.model.moved:
+            yield f"{called(name)} = {self._chosen(name, f'next_{name}', called(name))}"
+        if self.quiet:
+            yield "since_after = (quiet + 1.0)*step_length"
+        if self.condition is not None:
+            yield f"passed = ({self.text(self.condition, since='since_after')} and active)"
+            for statement in self.reset:
+                yield self._set(statement, "passed", "since_after")
+            yield "left = choose(passed, pause, clip(left - 1.0, 0.0, inf))"
+            yield "fired = choose(passed, 1.0, 0.0)"
+            if self.quiet:
+                yield "quiet = choose(passed, 0.0, quiet + 1.0)"
+
+    @property
+    def _held(self) -> tuple[str, ...]:
+        """The variables that stand still in refractory neurons, where any neuron is ever refractory."""
+        return self.model.held if self.condition is not None else ()
+
+    def _chosen(self, name: str, new: str, old: str) -> str:
+        return f"choose(active, {new}, {old})" if name in self._held else new
+
+    def _set(self, statement: Statement, where: str, since: str = "since") -> str:
+        name, new = called(statement.name), self.text(statement.value, since=since)
+        return f"{name} = choose({where}, {new}, {name})" if where else f"{name} = {new}"
+
+    def _euler(self) -> Iterator[str]:
+        noises = {noise for found in self.integrator.noises.values() for noise in found}
+        own = {noise: f"({number_called(noise)}/sqrt(step_length))" for noise in noises}
+        for name, formula in self.model.moved.items():
+            yield f"next_{name} = {called(name)} + step_length*{self.text(formula, own=own)}"
+
+    def _rk4(self) -> Iterator[str]:
+        shares = ("", "0.5", "0.5", "1.0")
+        for stage, share in enumerate(shares, 1):
+            own = {} if stage == 1 else {name: f"stage_{stage}_{name}" for name in self.model.moved}
+            if stage > 1:
+                own["t"] = f"(seconds + {share}*step_length)"
+                for name in self.model.moved:
+                    yield f"stage_{stage}_{name} = {called(name)} + {share}*step_length*slope_{stage - 1}_{name}"
+            for name, formula in self.model.moved.items():
+                yield f"slope_{stage}_{name} = {self._chosen(name, self.text(formula, own=own), '0.0')}"
+        for name in self.model.moved:
+            first, second, third, fourth = (f"slope_{stage}_{name}" for stage in (1, 2, 3, 4))
+            total = f"({first} + 2.0*{second} + 2.0*{third} + {fourth})"
+            yield f"next_{name} = {called(name)} + step_length/6.0*{total}"
+
+    def _exponential_euler(self) -> Iterator[str]:
+        for name, formula in self.model.moved.items():
+            share = f"growth_{name}"
+            if share not in self.constants:
+                slope = self.text(self.integrator.own_slopes[name])
+                share = f"step_length*exprel({slope}*step_length)"
+            yield f"next_{name} = {called(name)} + {share}*{self.text(formula)}"
+
+    def _exact(self) -> Iterator[str]:
+        names = list(self.model.moved)
+        _, rest = self.integrator.matrix
+        paused = [name in self._held for name in names]
+        for name in names:
+            yield f"rest_{name} = {self.text(rest[name])}"
+        if not self._constant_matrix:
+            yield from self._exact_anew(names)
+            return
+        for row, name in enumerate(names):
+            moves = self._sum("moves", row, [f"rest_{other}" for other in names])
+            # only a variable that stands still, or one that it reaches, moves otherwise in a refractory neuron
+            if not paused[row] and any(paused[column] for column in self._reached(row)):
+                stops = self._sum("stops", row, ["" if paused[c] else f"rest_{other}" for c, other in enumerate(names)])
+                moves = f"choose(active, {moves}, {stops})"
+            yield f"next_{name} = {moves}"
+
+    def _sum(self, which: str, row: int, rests: Sequence[str]) -> str:
+        names = list(self.model.moved)
+        parts = [f"{which}_{row}_{column}*{called(names[column])}" for column in self._reached(row)]
+        parts += [
+            f"{which}_{row}_{len(names) + column}*{rests[column]}" for column in self._reached(row) if rests[column]
+        ]
+        return f"({' + '.join(parts)})"
+
+    def _exact_anew(self, names: list[str]) -> Iterator[str]:
+        """The exponential of a matrix that hangs on more than parameters, neuron by neuron in every step."""
+        slopes, _ = self.integrator.matrix
+        given = []
+        for row, column in product(range(len(names)), repeat=2):
+            pair = (names[row], names[column])
+            given.append(self._chosen(names[row], self.text(slopes[pair]), "0.0") if pair in slopes else "0.0")
+        given += [self._chosen(name, f"rest_{name}", "0.0") for name in names]
+        given += [called(name) for name in names]
+        for row, name in enumerate(names):
+            yield f"next_{name} = exact_{len(names)}({float(row)!r}, step_length, {', '.join(given)})"
+
+    def _reached(self, row: int) -> list[int]:
+        """The variables on which one hangs, at once or through others, and itself."""
+        names = list(self.model.moved)
+        slopes, _ = self.integrator.matrix
+        found, waiting = {row}, [row]
+        while waiting:
+            at = names[waiting.pop()]
+            new = {column for column, other in enumerate(names) if (at, other) in slopes} - found
+            found |= new
+            waiting += new
+        return sorted(found)
+
+    @cached_property
+    def _constant_matrix(self) -> bool:
+        slopes, _ = self.integrator.matrix
+        return all(self._still(formula) for formula in slopes.values())
+
+    def _still(self, formula: Formula) -> bool:
+        return {*formula.names} <= self.parameters | {*STILL}
+
+    @cached_property
+    def constants(self) -> dict[str, frozenset[str]]:
+        """What is computed before the first step, by its name in the compiled program, and what it hangs on."""
+        method = self.integrator.method
+        if method == "exponential_euler":
+            slopes = self.integrator.own_slopes
+            return {f"growth_{name}": frozenset(s.names) for name, s in slopes.items() if self._still(s)}
+        if method == "exact" and self._constant_matrix:
+            names = frozenset(name for formula in self.integrator.matrix[0].values() for name in formula.names)
+            return dict.fromkeys(re.findall(r"\b(?:moves|stops)_\d+_\d+\b", self.step()), names)
+        return {}
+
+    def compute(self, values: Mapping[str, Any], dt: float) -> dict[str, Array]:
+        """The values of `constants`, from those of the parameters and `i`."""
+        values = {**values, "dt": dt}
+        found: dict[str, Array] = {}
+        whole: dict[str, Array] = {}
+        for name, hangs_on in self.constants.items():
+            which, _, rest = name.partition("_")
+            if which == "growth":
+                found[name] = np.asarray(dt * exprel(self.integrator.own_slopes[rest].evaluate(values) * dt))
+                continue
+            if which not in whole:
+                needed = {other: values[other] for other in hangs_on}
+                whole[which] = propagators(self.integrator, needed, dt, which == "moves")
+            row, column = map(int, rest.split("_"))
+            found[name] = whole[which][..., row, column]
+        return found
