@@ -96,6 +96,11 @@ def write(value: float, unit: str) -> str:
     return min(candidates, key=len)
 
 
+def as_time(seconds: float) -> str:
+    """A time in a message, such as `1.5 s` or `0.1 ms`, without what rounding left in its last digits."""
+    return write(float(f"{seconds:.9g}"), "s")
+
+
 def steps_of(time: float, dt: float) -> int:
     """The whole steps that a duration lasts: the nearest number, ties up,
     where binary fractions do not decide what is a tie.

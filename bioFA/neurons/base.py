@@ -149,6 +149,11 @@ class NeuronModel(Component):
         return "s" in self.publishes
 
     @property
+    def refractory_time(self) -> float:
+        """Seconds after a spike in which it cannot spike again."""
+        return float(getattr(self, "refractory_period", 0.0))
+
+    @property
     def compares_targets(self) -> bool:
         """Whether it is an error unit: it receives a target and a prediction."""
         return {"target", "prediction"} <= set(self.ports)

@@ -195,6 +195,11 @@ class TextNeuron(NeuronModel):
         with under("refractory"):
             return in_si(self.refractory, TIME, "refractory")
 
+    @property
+    def refractory_time(self) -> float:
+        """As `pause`."""
+        return self.pause
+
     @cached_property
     def state(self) -> Mapping[str, float]:  # type: ignore[override]
         """Every variable of the text, and what a neuron keeps beside them, with what it begins with."""

@@ -46,7 +46,7 @@ from bioFA.errors import (
 )
 from bioFA.experiment import Experiment
 from bioFA.modelfiles import toml
-from bioFA.runs import provenance
+from bioFA.runs import monitors, provenance
 from bioFA.runs.result import RESULT
 from bioFA.system import sealed_json
 from bioFA.system.atomic import remove_partial, sync, written_whole
@@ -56,6 +56,7 @@ from bioFA.system.sealed_hdf5 import is_whole, sealed
 Array = np.ndarray
 FORMAT = 1
 FOLDER, LOCK, RUN = "checkpoint", "lock", "run.json"
+MONITORS, COUNTING = monitors.GROUP, "counting"
 INTERVAL, LARGEST = 1.0, 16 * 1024**2
 """A segment waits to be written for at most so many seconds, while those that wait have at most so many bytes."""
 
@@ -82,7 +83,9 @@ class SegmentEnd:
     """The end of one segment of presentations: the whole state, and what was recorded and measured on the way.
 
     `evaluations` are the result's rows; `measured` is what an early stop looks at, `seconds`
-    what the segment took, `engine` what ran it.
+    what the segment took, `engine` what ran it. Where time passes without a task, `stop` counts steps, all trials
+    together; `monitored` is what was recorded, by its place in a result's group `monitors`, which stays in the file
+    when the segment is read, and `counting` what measures keep, by its place in a group of its own.
     """
 
     stop: int
@@ -92,6 +95,8 @@ class SegmentEnd:
     measured: float | None = None
     seconds: float = 0.0
     engine: Mapping[str, Any] = field(default_factory=dict)
+    monitored: Mapping[str, Array] = field(default_factory=dict)
+    counting: Mapping[str, Array] = field(default_factory=dict)
 
 
 class Checkpoint:
@@ -123,6 +128,10 @@ class Checkpoint:
                     f"'{_path(self.place, number)}' was damaged a moment ago. Look to the disk, then try again."
                 )
             yield segment
+
+    def paths(self) -> list[Path]:
+        """The files of the segments, in order, once none waits to be written."""
+        return [_path(self.place, number) for number in range(self.count)]
 
     def keep(self, segment: SegmentEnd) -> None:
         """Keep one more segment: on disk when this returns, or within INTERVAL.
@@ -294,7 +303,8 @@ def _flushed(checkpoint: Checkpoint) -> Iterator[None]:
 
 def _size(segment: SegmentEnd) -> int:
     recorded = segment.recording.arrays.values() if segment.recording is not None else ()
-    return sum(array.nbytes for array in (*segment.state.values(), *recorded))
+    passing = (*segment.monitored.values(), *segment.counting.values())
+    return sum(array.nbytes for array in (*segment.state.values(), *recorded, *passing))
 
 
 def _path(place: Path, number: int) -> Path:
@@ -351,8 +361,13 @@ def _write_segment(path: Path, segment: SegmentEnd) -> None:
             "records": segment.recording is not None,
         }
         file.attrs["stretch"] = json.dumps(kept)
-        for name, array in segment.state.items():
-            file.create_dataset(f"state/{name}", data=array)
+        for group, arrays in (
+            ("state", segment.state),
+            (MONITORS, segment.monitored),
+            (COUNTING, segment.counting),
+        ):
+            for name, array in arrays.items():
+                file.create_dataset(f"{group}/{name}", data=array)
         if segment.recording is not None:
             file.create_dataset("recording/at", data=segment.recording.at)
             for name, array in segment.recording.arrays.items():
@@ -375,4 +390,13 @@ def _read_segment(path: Path) -> SegmentEnd | None:
         if kept.pop("records"):
             arrays = {name: array[()] for name, array in file["recording"].items()}
             recording = Recording(arrays.pop("at"), arrays)
-        return SegmentEnd(state=state, recording=recording, **(kept | {"evaluations": tuple(kept["evaluations"])}))
+        counting: dict[str, Array] = {}
+
+        def visit(name: str, found: Any) -> None:
+            if isinstance(found, h5py.Dataset):
+                counting[name] = found[()]
+
+        if COUNTING in file:
+            file[COUNTING].visititems(visit)
+        kept |= {"evaluations": tuple(kept["evaluations"])}
+        return SegmentEnd(state=state, recording=recording, counting=counting, **kept)

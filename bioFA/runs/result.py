@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,22 +18,27 @@ import numpy as np
 
 from bioFA.analysis.alignment import alignment_angle, angles, norm_ratio, pseudoinverse_angle
 from bioFA.analysis.spikes import spike_statistics
+from bioFA.analysis.streamed_activity import ActivityMeasures
 from bioFA.consumers.base import Recording
+from bioFA.errors import Unavailable
 from bioFA.experiment import Experiment
 from bioFA.modelfiles import toml
 from bioFA.network import Pathway
 from bioFA.optional import require
 from bioFA.repr_html import shown
 from bioFA.runs.activity import Activity
+from bioFA.runs.monitors import GROUP, Monitors, RecordedTrace, Unassembled, monitor_arrays, monitor_frames
 from bioFA.runs.provenance import refuse_format
 from bioFA.runs.trained import Trained, new_file, opened, read_state, refuse_of_others, sha256
 from bioFA.tasks.base import named
+from bioFA.units import as_time
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Array = np.ndarray
-FORMAT = 1
+FORMAT, NEWEST = 1, 2
+"""The format of a result, and that of one in which time passes, which an older bioFA cannot read."""
 RESULT = "result.h5"
 """What a run's result is called in its folder."""
 FROM_RUN = f"Give the {RESULT} that 'biofa run' wrote."
@@ -69,6 +74,11 @@ class Result:
     the first of them 0; `evaluations` are rows `presentation, split, nse, error`; `findings` say what is wrong with the
     run; `firing_rates` are the mean rates in Hz of spiking populations at its end, and `activity` their spikes,
     where neurons spike.
+
+    Where time passes without a task all of these are empty, and `presentations` counts trials: `measures` hold what
+    each spiking population did, `spectra[population]` `(2, n)` the spectrum of its rate, as `population_activity` has
+    it, frequencies in Hz above power density, and `monitors` what was recorded, which is read from the file of the
+    result when it is asked for (`spikes`, `traces`, `rates`).
     """
 
     experiment: Experiment
@@ -86,11 +96,74 @@ class Result:
     findings: tuple[Finding, ...] = ()
     firing_rates: Mapping[str, float] = field(default_factory=dict)
     activity: Activity | None = None
+    measures: tuple[ActivityMeasures, ...] = ()
+    spectra: Mapping[str, Array] = field(default_factory=dict)
+    monitors: Monitors | Unassembled | None = None
+
+    @property
+    def free(self) -> bool:
+        """Whether time passed without a task."""
+        return self.experiment.free
+
+    def spikes(
+        self, population: str, trial: int = 0, start: float = 0.0, stop: float | None = None
+    ) -> tuple[Array, Array]:
+        """Recorded spikes of a run in which time passes: neurons `(n,)` and times in seconds of the trial `(n,)`.
+
+        Args:
+            population: of which.
+            trial: in which, from 0.
+            start: only spikes from this time on, in seconds;
+            stop: and before this one.
+
+        Raises:
+            ModelError: if they were not recorded.
+            FileError: if the file of the result has gone or changed.
+        """
+        return self._monitors.spikes(population, trial, start, stop)
+
+    @property
+    def traces(self) -> tuple[RecordedTrace, ...]:
+        """What `record.traces` asked for, in its order: `result.traces[0]["v"]` is `(samples, neurons)` in SI, at
+        `result.traces[0].times` seconds."""
+        return self._monitors.traces if isinstance(self.monitors, Monitors) else ()
+
+    def rates(self, population: str, trial: int = 0) -> tuple[Array, Array]:
+        """The recorded rate of a population (`record.rates`): where each bin begins in seconds, and spikes a second and
+        neuron, `(bins,)` each.
+
+        Raises:
+            ModelError: if it was not recorded.
+            FileError: if the file of the result has gone or changed.
+        """
+        return self._monitors.rates(population, trial)
+
+    @property
+    def _monitors(self) -> Monitors:
+        if not isinstance(self.monitors, Monitors):
+            raise Unavailable(
+                f"the run of '{self.experiment.name}' presented examples, so it recorded no spikes in time. Spikes are"
+                " recorded where time passes without a task: protocol = { duration = '1 second', dt = '0.1 ms' }."
+            )
+        return self.monitors
+
+    def stored(self, path: Path, keeps: Any = None) -> Result:
+        """The same result, what was recorded being read from the file at `path`, to which it was saved.
+
+        Args:
+            path: the file.
+            keeps: what must live as long as the result, such as a folder that goes with it.
+        """
+        if self.monitors is None:
+            return self
+        return replace(self, monitors=Monitors(path, self.experiment, keeps))
 
     @cached_property
     def learning_curve(self) -> Array:
         """NSE of each recorded presentation, before learning from it, `(n,)`; between spike trains the van
         Rossum distance over that of a silent output."""
+        if self.free:
+            return np.zeros(0)
         error, power = self.experiment.squares(self.recording.arrays, self.targets)
         # targets that are all 0 have no power to measure against
         return error / power.mean() if power.any() else np.full(len(power), np.nan)
@@ -138,6 +211,8 @@ class Result:
     def alignment(self) -> dict[str, float | None]:
         """Alignment angle of each measured feedback pathway in degrees: B against W', the median
         over the snapshots of the last 200 presentations."""
+        if not len(self.snapshots_at):
+            return {}
         first, last = int(self.snapshots_at[0]), int(self.snapshots_at[-1])
         late = self.snapshots_at >= last - late_angles(last - first)
         return {name: _median(course["alignment"][late]) for name, course in self.alignment_course.items()}
@@ -179,7 +254,16 @@ class Result:
         """The numbers of the run: `nse` over the last 50 recorded training presentations, `nse_first`
         over the first 50 (the last and the first half of fewer than 100; neither where none was recorded), and
         `<split>_nse`, `<split>_error` at the end, as fractions. Between spike trains also `van_rossum` and
-        `van_rossum_first`, the distance itself, and `<split>_van_rossum`."""
+        `van_rossum_first`, the distance itself, and `<split>_van_rossum`.
+
+        Where time passes without a task: of each spiking population `<population>.rate` and `.peak_hz` in Hz, `.cv`,
+        `.fano` and `.synchrony`, without those that too few spikes tell (`measures` has what each was measured on)."""
+        if self.free:
+            return {
+                f"{measured.population}.{name}": value
+                for measured in self.measures
+                for name, value in measured.numbers().items()
+            }
         curve, found = self.learning_curve, {}
         count = late_part(len(curve), LAST_EXAMPLES)
         if count:
@@ -231,8 +315,15 @@ class Result:
         `learning_curve`: presentation, nse, one row a recorded presentation; `evaluations`: presentation, split, nse,
         error (a fraction, missing without labels); `alignment`: presentation, pathway, alignment,
         pseudoinverse (degrees), norm_ratio, one row a snapshot and feedback pathway.
+
+        Where time passes without a task: `measures`, one row a population; `spikes`: population, trial, neuron, time
+        (s); `traces`: population, trial, neuron, variable, time (s), value (SI); `rates`: population, trial, time (s),
+        rate (Hz).
         """
         import pandas as pd
+
+        if self.free:
+            return monitor_frames(self._monitors, self.measures)
 
         alignment = [
             {
@@ -257,10 +348,18 @@ class Result:
         """The run as an xarray `Dataset`: weights `pathway` over `snapshot`, post- and presynaptic neuron,
         recordings over `presentation`.
 
+        Where time passes without a task: spikes `exc.neuron`, `exc.time` (s) and `exc.trial` over `exc_spike`; traces
+        `exc.v` over `trial`, `exc_time` and `exc_neuron`; rates `exc.rate` (Hz) over `trial` and `rate_time`; of a
+        second trace of a population and variable, `exc.v_1`.
+
         Raises:
             MissingError: if xarray is not installed.
         """
         xarray = require("xarray", "xarray", "a dataset of xarray")
+        if self.free:
+            found, coordinates = monitor_arrays(self._monitors)
+            about = {"model": self.experiment.name, "seed": self.seed, "trials": self.presentations}
+            return xarray.Dataset(found, coords=coordinates, attrs=about)
         network = self.experiment.network
         arrays: dict[str, tuple[tuple[str, ...], Array]] = {"nse": (("presentation",), self.learning_curve)}
         for name, array in self.recording.arrays.items():
@@ -281,6 +380,8 @@ class Result:
 
     def summary(self) -> dict[str, Any]:
         """What `biofa run --json` prints."""
+        if self.free:
+            return self._free_summary()
         return {
             "model": self.experiment.name,
             "scheme": self.experiment.scheme,
@@ -305,6 +406,29 @@ class Result:
             "timing": dict(self.timing),
         }
 
+    def _free_summary(self) -> dict[str, Any]:
+        """The summary of a run in which time passes."""
+        protocol, layout = self.experiment.protocol, self._monitors.layout
+        return {
+            "model": self.experiment.name,
+            "seed": self.seed,
+            "backend": self.backend,
+            "trials": self.presentations,
+            "duration_s": protocol.duration,
+            "warm_up_s": protocol.warm_up,
+            "dt_s": protocol.dt,
+            "metrics": self.metrics,
+            "measures": [asdict(measured) for measured in self.measures],
+            "recorded": {
+                "spikes": self._monitors.counts,
+                "traces": [trace.model_dump(mode="json") for trace, _ in layout.traces],
+                "rates_bin_s": None if layout.bin is None else layout.bin * layout.dt,
+            },
+            "findings": [asdict(finding) for finding in self.findings],
+            "rounded_times": dict(self.experiment.rounded_times),
+            "timing": dict(self.timing),
+        }
+
     def course(self) -> dict[str, Any]:
         """The way of the run in a few hundred numbers, for a comparison.
 
@@ -326,6 +450,8 @@ class Result:
         }
 
     def __str__(self) -> str:
+        if self.free:
+            return "\n".join([*self._free_lines(), *(f"  WARNING            {f.says}" for f in self.findings)])
         metrics = self.metrics
         lines = [
             (
@@ -384,6 +510,28 @@ class Result:
         lines += [f"  WARNING            {finding.says}" for finding in self.findings]
         return "\n".join(lines)
 
+    def _free_lines(self) -> list[str]:
+        """What a run in which time passes did, and what it recorded."""
+        protocol = self.experiment.protocol
+        times = f"{as_time(protocol.duration or 0.0)} in steps of {as_time(protocol.step)}"
+        trials = f"{self.presentations} trials of {times}" if self.presentations > 1 else times
+        measured_in = f"{'each ' if self.presentations > 1 else ''}measured from {as_time(protocol.warm_up)} to its end"
+        lines = [
+            f"Result of {self.experiment.name}, seed {self.seed}, {self.backend}: {trials}, {measured_in}, in"
+            f" {self.timing.get('total_s', 0.0):.1f} s"
+        ]
+        for measured in self.measures:
+            rows = measured.rows()
+            for place, (name, value, on) in enumerate(rows):
+                lines.append(f"  {measured.population if not place else '':<18} {name:<17}{value:<12}{on}")
+        if not self.measures:
+            lines.append("  measures           none: no population spikes")
+        lines.append(f"  recorded           {self._monitors.describe()}")
+        lines += [f"  times              {place}: {how}" for place, how in self.experiment.rounded_times.items()]
+        if given := self.provenance.get("weights"):
+            lines.append(f"  weights given      {_given(given)}")
+        return lines
+
     def _beside(self, split: str) -> str:
         """What stands beside the error rate of a split whose classes are unequal."""
         if split not in self.confusion:
@@ -435,7 +583,7 @@ class Result:
 
     def _write(self, file: h5py.File, folder: Path) -> None:
         file.attrs.update(
-            format=FORMAT,
+            format=FORMAT if self.monitors is None else NEWEST,
             seed=self.seed,
             backend=self.backend,
             presentations=self.presentations,
@@ -446,6 +594,11 @@ class Result:
             findings=json.dumps([asdict(finding) for finding in self.findings]),
             firing_rates=json.dumps(dict(self.firing_rates)),
         )
+        if self.monitors is not None:
+            file.attrs["measures"] = json.dumps([asdict(measured) for measured in self.measures])
+            for name, spectrum in self.spectra.items():
+                file.create_dataset(f"spectra/{name}", data=spectrum)
+            self.monitors.copy(file)
         for group, arrays in (
             ("recording", {"at": self.recording.at, "targets": self.targets, **self.recording.arrays}),
             ("snapshots", {"at": self.snapshots_at, **self.snapshots}),
@@ -472,10 +625,10 @@ def load_result(path: str | Path, trusted: bool = False) -> Result:
         FileError: if it is missing, damaged, malformed or from a newer bioFA.
     """
     with opened(path, "result", FROM_RUN, trusted) as file:
-        refuse_format(Path(path), int(file.attrs["format"]), FORMAT)
-        groups = (file[name] for name in ("recording", "snapshots", "state"))
+        refuse_format(Path(path), int(file.attrs["format"]), NEWEST)
+        groups = (file.get(name, {}) for name in ("recording", "snapshots", "state"))
         recording, snapshots, state = ({name: array[()] for name, array in group.items()} for group in groups)
-        return Result(
+        result = Result(
             experiment=toml.loads(file.attrs["experiment"], beside=Path(path).parent),
             seed=int(file.attrs["seed"]),
             backend=str(file.attrs["backend"]),
@@ -491,7 +644,10 @@ def load_result(path: str | Path, trusted: bool = False) -> Result:
             findings=tuple(Finding(**row) for row in json.loads(file.attrs.get("findings", "[]"))),
             firing_rates=json.loads(file.attrs.get("firing_rates", "{}")),
             activity=_read_activity(file),
+            measures=tuple(ActivityMeasures(**row) for row in json.loads(file.attrs.get("measures", "[]"))),
+            spectra={name: array[()] for name, array in file.get("spectra", {}).items()},
         )
+        return replace(result, monitors=Monitors(Path(path), result.experiment)) if GROUP in file else result
 
 
 def read_weights(path: str | Path) -> tuple[dict[str, Array], str]:

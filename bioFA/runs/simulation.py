@@ -6,6 +6,7 @@ In a folder, every segment is kept as it ends (`checkpoint.py`), and `resume` go
 from __future__ import annotations
 
 import datetime
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -36,6 +37,7 @@ from bioFA.instance import Instance, draw
 from bioFA.runs import checkpoint, provenance
 from bioFA.runs.checkpoint import Checkpoint, Run, SegmentEnd
 from bioFA.runs.diagnosis import diagnose, gather
+from bioFA.runs.free_run import FreeRun
 from bioFA.runs.result import RESULT, Result, load_result, read_weights
 from bioFA.runs.trained import Trained, load_trained, sha256
 from bioFA.system.retry import SCARCE
@@ -43,7 +45,8 @@ from bioFA.tasks import Split
 
 Array = np.ndarray
 Progress = Callable[[int, int, dict[str, float]], None]
-"""Called with presentations done, presentations in all, and the latest measurements."""
+"""Called with presentations done, presentations in all, and the latest measurements; where time passes without a task,
+with steps in place of presentations."""
 
 Finish = Callable[[Result], None]
 
@@ -123,8 +126,14 @@ def simulate(
             f"simulate takes an Experiment; got {experiment!r}. Load one: bioFA.simulate(bioFA.load('digits'))."
         )
     check_backend(backend, precision)
+    if after is not None and experiment.free:
+        raise Unavailable(
+            f"'{experiment.name}' lets time pass without a task, and such a run cannot continue another yet. Leave"
+            " after out, and give a longer duration."
+        )
     instance = draw(experiment, seed)
-    _check_stop(instance)
+    if not experiment.free:
+        _check_stop(instance)
     if weights is not None and after is not None:
         raise Contradiction(
             "a run starts from the weights of another, or goes on after another; got both. Leave one out."
@@ -148,7 +157,8 @@ def simulate(
         origin = {"presentations": start} | ({} if isinstance(after, Trained) else {"file_sha256": sha256(after)})
         if changed := trained.changed(experiment, instance.data_sha256() if trained.data_sha256 else ""):
             origin["changed"] = changed
-    _check_recorded(instance, start)
+    if not experiment.free:
+        _check_recorded(instance, start)
     run = Run(
         experiment,
         instance.seed,
@@ -159,6 +169,8 @@ def simulate(
         started,
         start=start,
     )
+    if folder is None and experiment.free:
+        return _run_in_passing(instance, run, progress)
     if folder is None:
         return _run(instance, run, progress)
     with checkpoint.begin(Path(folder), run, instance.state) as kept:
@@ -195,13 +207,25 @@ def resume(
         return _finished(result, kept, finish)
 
 
+def _run_in_passing(instance: Instance, run: Run, progress: Progress | None) -> Result:
+    """Run where time passes, in a folder that is removed with the result."""
+    scratch = tempfile.TemporaryDirectory(prefix="biofa-run-", ignore_cleanup_errors=True)
+    with checkpoint.begin(Path(scratch.name) / "run", run, instance.state) as kept:
+        result = _run_in_folder(instance, kept, progress)
+        kept.remove()
+    return result.stored(kept.folder / RESULT, keeps=scratch)
+
+
 def _run_in_folder(instance: Instance, kept: Checkpoint, progress: Progress | None) -> Result:
     """Run to the end and write the result."""
     path = kept.folder / RESULT
     if path.exists():  # stopped after its result was written, before it counted as finished
         return load_result(path, trusted=True)
     try:
-        result = _run(instance, kept.run, progress, kept)
+        if instance.experiment.free:
+            result = _run_free(instance, kept, progress)
+        else:
+            result = _run(instance, kept.run, progress, kept)
     except BioFAError as error:
         if isinstance(error, Diverged) or kept.is_new:  # nothing there that could go on
             kept.undo()
@@ -214,7 +238,7 @@ def _run_in_folder(instance: Instance, kept: Checkpoint, progress: Progress | No
         ) from None
     kept.refuse_lost()
     result.save(path)
-    return result
+    return result.stored(path)
 
 
 def _finished(result: Result, kept: Checkpoint, finish: Finish | None) -> Result:
@@ -240,13 +264,7 @@ def _run(instance: Instance, run: Run, progress: Progress | None, kept: Checkpoi
             kept.keep(segment)
         if progress is not None:
             progress(course.stop, course.total, _latest(segment, course.nse))
-    timing = {"codegen_s": 0.0, "compile_s": 0.0, "cached": False} | runner.timing
-    timing |= {"run_s": course.seconds, "total_s": time.perf_counter() - began + known}
-    record = provenance.collect(run.experiment, run.started) | {"engine": runner.engine, "resumed": run.resumed}
-    if run.weights is not None:
-        record["after" if run.start else "weights"] = dict(run.weights)
-    if run.data_sha256:
-        record["data_sha256"] = run.data_sha256
+    timing, record = _record(run, runner, course.seconds, time.perf_counter() - began + known)
     if instance.data.columns:
         record["columns"] = {name: list(columns) for name, columns in instance.data.columns.items()}
     if instance.data.notes:
@@ -260,6 +278,42 @@ def _run(instance: Instance, run: Run, progress: Progress | None, kept: Checkpoi
     return replace(
         result, findings=diagnose(evidence), firing_rates=evidence.firing_rates(), activity=evidence.activity
     )
+
+
+def _record(run: Run, runner: Consumer, ran: float, total: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    """How long a run took, and where its numbers came from.
+
+    Args:
+        run: what was run.
+        runner: what ran it.
+        ran: seconds that its segments took.
+        total: seconds in all.
+    """
+    timing = {"codegen_s": 0.0, "compile_s": 0.0, "cached": False} | runner.timing | {"run_s": ran, "total_s": total}
+    record = provenance.collect(run.experiment, run.started) | {"engine": runner.engine, "resumed": run.resumed}
+    if run.weights is not None:
+        record["after" if run.start else "weights"] = dict(run.weights)
+    if run.data_sha256:
+        record["data_sha256"] = run.data_sha256
+    return timing, record
+
+
+def _run_free(instance: Instance, kept: Checkpoint, progress: Progress | None) -> Result:
+    """Let time pass, segment by segment; what is kept is read, the rest is run and kept."""
+    began = time.perf_counter()
+    course = FreeRun(instance, kept)
+    for segment in kept.segments():
+        course.read(segment)
+    known = course.seconds
+    runner = consumer(instance, kept.run.backend, kept.run.precision, kept.place)
+    while course.stop < course.total:
+        latest = course.next(runner)
+        if progress is not None:
+            progress(course.stop, course.total, latest)
+    timing, record = _record(kept.run, runner, course.seconds, time.perf_counter() - began + known)
+    if len(course.engines) > 1:
+        record["engines"] = course.engines
+    return course.result(runner.name, timing, record)
 
 
 def _next_segment(course: _Course, instance: Instance, runner: Consumer) -> SegmentEnd:

@@ -1,0 +1,435 @@
+"""What a run in which time passes recorded: spikes, traces of chosen variables, and rates, read when asked for.
+
+While the run goes on, each segment keeps what was recorded in it in its own file (`checkpoint.py`); in the end all of
+it goes, segment by segment, into `result.h5`, so that no more than one segment is in memory at a time:
+
+    monitors/spikes/POPULATION/neurons   int32, every spike, trial by trial, by step, then neuron
+    monitors/spikes/POPULATION/steps     int32, of the trial; a spike of step m has the time m dt
+    monitors/spikes/POPULATION/first     int64 (trials + 1,): where the spikes of each trial begin
+    monitors/traces/NUMBER/VARIABLE      float64 (trials, samples, neurons), as `record.traces` orders them
+    monitors/rates/POPULATION            int64 (trials, bins): spikes of the population in each bin
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from bioFA.analysis.streamed_activity import ActivityMeasures, Bins
+from bioFA.consumers.base import Segment
+from bioFA.errors import ChangedSince, NoSuchFile, OutOfRange, UnknownName, suggestion
+from bioFA.experiment import Experiment, Trace
+from bioFA.network import sliced
+from bioFA.units import as_time, steps_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Array = np.ndarray
+GROUP = "monitors"
+CHUNK = 1 << 16
+"""Spikes in a chunk of a dataset, and about so many values of a trace."""
+COMPRESSION: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+
+
+class Layout:
+    """What an experiment records: of which neurons the spikes, which traces, and rates in which bins."""
+
+    def __init__(self, experiment: Experiment):
+        network, protocol, record = experiment.network, experiment.protocol, experiment.record
+        self.dt, self.length, self.trials = protocol.step, protocol.shown_steps, protocol.trials
+        self.sizes = {population.name: population.size for population in network.spiking()}
+        self.spikes: dict[str, Array] = {}
+        """For each population of which spikes are kept, of which neurons they are, `(size,)`."""
+        for text in self.sizes if record.spikes is None else record.spikes:
+            name, part = sliced(text, network.population_sizes())
+            self.spikes.setdefault(name, np.zeros(self.sizes[name], dtype=bool))[part] = True
+        self.traces: tuple[tuple[Trace, range], ...] = tuple(
+            (trace, trace.steps(self.dt, self.length)) for trace in record.traces
+        )
+        """Each trace, and the steps of a trial that it keeps."""
+        self.bin = None if record.rate_bins is None else max(steps_of(record.rate_bins.bin, self.dt), 1)
+        """Steps in a bin of the rates, where they are kept."""
+
+    def rate_bins(self) -> dict[str, Bins]:
+        """What fills the bins of the rate of each population."""
+        return {} if self.bin is None else {name: Bins(self.bin, 0, self.length) for name in self.sizes}
+
+    def kept(self, segment: Segment, bins: Mapping[str, Bins], first: int, last: int) -> dict[str, Array]:
+        """What is kept of a segment, from the steps `first` to before `last` of a trial, by its place in the file."""
+        found: dict[str, Array] = {}
+        for name, chosen in self.spikes.items():
+            neurons, steps = segment.spikes[name]
+            here = slice(None) if chosen.all() else chosen[neurons]
+            found[f"spikes/{name}/neurons"] = neurons[here].astype(np.int32)
+            found[f"spikes/{name}/steps"] = steps[here].astype(np.int32)
+        for number, values in enumerate(segment.traces):
+            found |= {f"traces/{number}/{variable}": array for variable, array in values.items()}
+        for name, counting in bins.items():
+            found[f"rates/{name}"] = counting.add(segment.spikes[name][1], first, last)
+        return found
+
+    def bytes_a_step(self) -> float:
+        """How many bytes of traces a step brings in the mean."""
+        return sum(
+            8 * len(trace.neurons) * len(trace.variables) / (steps.step if len(steps) else 1)
+            for trace, steps in self.traces
+        )
+
+
+def assemble(file: h5py.File, layout: Layout, segments: Sequence[tuple[Path, int]]) -> None:
+    """Write what all segments kept into the file of a result.
+
+    Args:
+        file: the new file.
+        layout: of the experiment.
+        segments: the file of each, in order, and of which trial it is a part.
+    """
+    group = file.create_group(GROUP)
+    streams: dict[str, _Stream] = {}
+    for name in layout.spikes:
+        for part in ("neurons", "steps"):
+            streams[f"spikes/{name}/{part}"] = _Spikes(group, f"spikes/{name}/{part}", layout.trials)
+    for number, (trace, steps) in enumerate(layout.traces):
+        for variable in trace.variables:
+            shape = (layout.trials, len(steps), len(trace.neurons))
+            streams[f"traces/{number}/{variable}"] = _Grid(group, f"traces/{number}/{variable}", shape, float)
+    for name, bins in layout.rate_bins().items():
+        streams[f"rates/{name}"] = _Grid(group, f"rates/{name}", (layout.trials, bins.count), np.int64)
+    for path, trial in segments:
+        with h5py.File(path, "r") as kept:
+            for name, stream in streams.items():
+                stream.append(kept[f"{GROUP}/{name}"][()], trial)
+    for name in layout.spikes:
+        first = np.concatenate([[0], np.cumsum(streams[f"spikes/{name}/steps"].counts)])
+        group.create_dataset(f"spikes/{name}/first", data=first.astype(np.int64))
+
+
+class _Stream:
+    """A dataset that is filled piece by piece; `counts` is how much each trial has so far."""
+
+    counts: Array
+
+    def append(self, values: Array, trial: int) -> None:
+        """Put values of a trial after those that it has."""
+        raise NotImplementedError(type(self).__name__)
+
+
+class _Spikes(_Stream):
+    """One number a spike, trial after trial."""
+
+    def __init__(self, group: h5py.Group, name: str, trials: int):
+        self.data = group.create_dataset(
+            name, shape=(0,), maxshape=(None,), dtype=np.int32, chunks=(CHUNK,), **COMPRESSION
+        )
+        self.counts = np.zeros(trials, dtype=np.int64)
+
+    def append(self, values: Array, trial: int) -> None:
+        """Put them at the end."""
+        self.data.resize((len(self.data) + len(values),))
+        self.data[len(self.data) - len(values) :] = values
+        self.counts[trial] += len(values)
+
+
+class _Grid(_Stream):
+    """As many values in every trial."""
+
+    def __init__(self, group: h5py.Group, name: str, shape: tuple[int, ...], kind: Any):
+        rows = max(CHUNK // max(math.prod(shape[2:]), 1), 1)
+        chunks = (1, min(max(shape[1], 1), rows), *shape[2:])
+        whole = {} if 0 in shape else {"chunks": chunks, **COMPRESSION}
+        self.data = group.create_dataset(name, shape=shape, dtype=kind, **whole)
+        self.counts = np.zeros(shape[0], dtype=np.int64)
+
+    def append(self, values: Array, trial: int) -> None:
+        """Put them after those of their trial."""
+        begin = int(self.counts[trial])
+        self.data[trial, begin : begin + len(values)] = values
+        self.counts[trial] += len(values)
+
+
+@dataclass(frozen=True)
+class RecordedTrace:
+    """The course of some variables of some neurons, read when it is asked for: `trace["v"]` is `(samples, neurons)`.
+
+    `times` are the seconds of a trial at which the steps begin whose values were kept.
+    """
+
+    monitors: Monitors
+    number: int
+    population: str
+    variables: tuple[str, ...]
+    neurons: tuple[int, ...]
+    times: Array
+
+    def __getitem__(self, variable: str) -> Array:
+        """A variable in the first trial, `(samples, neurons)`, in SI."""
+        return self.read(variable)
+
+    def read(self, variable: str, trial: int = 0) -> Array:
+        """A variable in a trial, `(samples, neurons)`, in SI.
+
+        Raises:
+            ModelError: if it was not recorded, or there is no such trial.
+        """
+        if variable not in self.variables:
+            raise UnknownName(
+                f"this trace of '{self.population}' has no variable '{variable}'.{suggestion(variable, self.variables)}"
+            )
+        self.monitors.check_trial(trial)
+        with self.monitors.opened() as group:
+            found: Array = group[f"traces/{self.number}/{variable}"][trial]
+            return found
+
+
+class Monitors:
+    """What was recorded, in the file of a result.
+
+    Args:
+        path: the file.
+        experiment: that of the result.
+        keeps: what must live as long as this does, such as a folder that is removed with it.
+    """
+
+    def __init__(self, path: Path, experiment: Experiment, keeps: Any = None):
+        self.path, self.layout, self._keeps = path, Layout(experiment), keeps
+        self._found = self._state()
+        with h5py.File(path, "r") as file:
+            self._first = {name: file[f"{GROUP}/spikes/{name}/first"][()] for name in self.layout.spikes}
+
+    def _state(self) -> tuple[int, int, int]:
+        """By which it is seen that the file is another one now."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            raise NoSuchFile(
+                f"what this result recorded was in '{self.path}', which is no longer there. Load the result from where"
+                " it is now."
+            ) from None
+        return found.st_ino, found.st_size, found.st_mtime_ns
+
+    def opened(self) -> _Opened:
+        """The group of the file that holds it, while a `with` lasts.
+
+        Raises:
+            FileError: if the file has gone or is another one.
+        """
+        if self._state() != self._found:
+            raise ChangedSince(f"'{self.path}' has changed since it was read. Load the result again.")
+        return _Opened(self.path)
+
+    def check_trial(self, trial: int) -> None:
+        """Refuse a trial that there was not.
+
+        Raises:
+            OutOfRange: saying which there are.
+        """
+        if not 0 <= trial < self.layout.trials:
+            raise OutOfRange(f"trial must be from 0 to {self.layout.trials - 1}; got {trial}.")
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many spikes of each population are kept."""
+        return {name: int(first[-1]) for name, first in self._first.items()}
+
+    def recorded(self, population: str) -> Array:
+        """Of which neurons of a population spikes are kept, as numbers."""
+        return np.flatnonzero(self.layout.spikes[population])
+
+    def spikes(
+        self, population: str, trial: int = 0, start: float = 0.0, stop: float | None = None
+    ) -> tuple[Array, Array]:
+        """The spikes of a trial from `start` to before `stop`: neurons `(n,)` and times in seconds `(n,)`.
+
+        Raises:
+            ModelError: if no spikes of the population were recorded, or there is no such trial.
+        """
+        if population not in self._first:
+            raise UnknownName(f"no spikes of '{population}' were recorded.{suggestion(population, self._first)}")
+        self.check_trial(trial)
+        first, last = (int(place) for place in self._first[population][trial : trial + 2])
+        with self.opened() as group:
+            kept = group[f"spikes/{population}"]
+            if start > 0:
+                first = _place(kept["steps"], first, last, start / self.layout.dt)
+            if stop is not None:
+                last = _place(kept["steps"], first, last, stop / self.layout.dt)
+            return kept["neurons"][first:last], kept["steps"][first:last] * self.layout.dt
+
+    @cached_property
+    def traces(self) -> tuple[RecordedTrace, ...]:
+        """What `record.traces` asked for, in its order."""
+        return tuple(
+            RecordedTrace(
+                self, number, trace.population, trace.variables, trace.neurons, np.array(steps) * self.layout.dt
+            )
+            for number, (trace, steps) in enumerate(self.layout.traces)
+        )
+
+    def rates(self, population: str, trial: int = 0) -> tuple[Array, Array]:
+        """The rate of a population: where each bin begins in seconds, and spikes a second and neuron, `(bins,)` each.
+
+        Raises:
+            ModelError: if rates were not recorded, or there is no such population or trial.
+        """
+        known = self.layout.sizes if self.layout.bin is not None else {}
+        if self.layout.bin is None or population not in known:
+            raise UnknownName(f"no rate of '{population}' was recorded.{suggestion(population, known)}")
+        self.check_trial(trial)
+        width = self.layout.bin * self.layout.dt
+        with self.opened() as group:
+            counts = group[f"rates/{population}"][trial]
+        return width * np.arange(len(counts)), counts / (width * known[population])
+
+    def pieces(self, population: str) -> Iterator[tuple[int, Array, Array]]:
+        """All spikes of a population in pieces of bounded size: trial, neurons, and times in seconds."""
+        for trial, (first, last) in enumerate(
+            zip(self._first[population][:-1], self._first[population][1:], strict=True)
+        ):
+            for begin in range(int(first), int(last), 16 * CHUNK):
+                end = min(begin + 16 * CHUNK, int(last))
+                with self.opened() as group:
+                    kept = group[f"spikes/{population}"]
+                    yield trial, kept["neurons"][begin:end], kept["steps"][begin:end] * self.layout.dt
+
+    def copy(self, file: h5py.File) -> None:
+        """Write all of it into another file."""
+        with self.opened() as group:
+            group.copy(group, file, name=GROUP)
+
+    def describe(self) -> str:
+        """What is recorded, in one line."""
+        layout, parts = self.layout, []
+        for name, count in self.counts.items():
+            neurons = int(layout.spikes[name].sum())
+            some = "" if neurons == layout.sizes[name] else f" of {neurons} of {layout.sizes[name]} neurons"
+            parts.append(f"{count:,} spikes of {name}{some}")
+        for trace, steps in layout.traces:
+            names = ", ".join(f"{trace.population}.{variable}" for variable in trace.variables)
+            count = len(trace.neurons)
+            parts.append(
+                f"{names} of {count} neuron{'s' if count != 1 else ''} every {as_time(steps.step * layout.dt)}"
+            )
+        if layout.bin is not None:
+            parts.append(f"rates in bins of {as_time(layout.bin * layout.dt)}")
+        return "; ".join(parts) or "nothing"
+
+
+def monitor_frames(monitors: Monitors, measures: Sequence[ActivityMeasures]) -> dict[str, pd.DataFrame]:
+    """Measures, and all that was recorded, as pandas tables; see `Result.frames`."""
+    import pandas as pd
+
+    layout = monitors.layout
+    spikes = [
+        pd.DataFrame({"population": name, "trial": trial, "neuron": neurons, "time": times})
+        for name in layout.spikes
+        for trial, neurons, times in monitors.pieces(name)
+    ]
+    traces = [
+        pd.DataFrame({
+            "population": trace.population,
+            "trial": trial,
+            "neuron": np.tile(trace.neurons, len(trace.times)),
+            "variable": variable,
+            "time": np.repeat(trace.times, len(trace.neurons)),
+            "value": trace.read(variable, trial).ravel(),
+        })
+        for trace in monitors.traces
+        for variable in trace.variables
+        for trial in range(layout.trials)
+    ]
+    rates = []
+    for name in layout.sizes if layout.bin is not None else ():
+        for trial in range(layout.trials):
+            times, rate = monitors.rates(name, trial)
+            rates.append(pd.DataFrame({"population": name, "trial": trial, "time": times, "rate": rate}))
+    columns = {
+        "spikes": ["population", "trial", "neuron", "time"],
+        "traces": ["population", "trial", "neuron", "variable", "time", "value"],
+        "rates": ["population", "trial", "time", "rate"],
+    }
+    parts = {"spikes": spikes, "traces": traces, "rates": rates}
+    return {"measures": pd.DataFrame([asdict(measured) for measured in measures])} | {
+        name: pd.concat(parts[name], ignore_index=True) if parts[name] else pd.DataFrame(columns=columns[name])
+        for name in columns
+    }
+
+
+Dimensioned = tuple[tuple[str, ...], Array]
+
+
+def monitor_arrays(monitors: Monitors) -> tuple[dict[str, Dimensioned], dict[str, Dimensioned]]:
+    """All that was recorded as arrays with the names of their dimensions, and the coordinates of these; see
+    `Result.to_xarray`."""
+    layout = monitors.layout
+    arrays: dict[str, Dimensioned] = {}
+    coordinates: dict[str, Dimensioned] = {"trial": (("trial",), np.arange(layout.trials))}
+    for name in layout.spikes:
+        pieces = list(monitors.pieces(name))
+        one = (f"{name}_spike",)
+        trials = np.repeat([t for t, _, _ in pieces], [len(n) for _, n, _ in pieces]).astype(np.int64)
+        arrays[f"{name}.trial"] = (one, trials)
+        arrays[f"{name}.neuron"] = (one, np.concatenate([np.zeros(0, np.int32), *(n for _, n, _ in pieces)]))
+        arrays[f"{name}.time"] = (one, np.concatenate([np.zeros(0), *(times for _, _, times in pieces)]))
+    for trace in monitors.traces:
+        number = 0
+        while f"{trace.population}{_number(number)}_time" in coordinates:
+            number += 1
+        over = ("trial", *(f"{trace.population}{_number(number)}_{kind}" for kind in ("time", "neuron")))
+        coordinates |= {over[1]: (over[1:2], trace.times), over[2]: (over[2:], np.array(trace.neurons))}
+        for variable in trace.variables:
+            values = np.array([trace.read(variable, trial) for trial in range(layout.trials)])
+            arrays[f"{trace.population}.{variable}{_number(number)}"] = (over, values)
+    for name in layout.sizes if layout.bin is not None else ():
+        found = [monitors.rates(name, trial) for trial in range(layout.trials)]
+        coordinates["rate_time"] = (("rate_time",), found[0][0])
+        arrays[f"{name}.rate"] = (("trial", "rate_time"), np.array([rate for _, rate in found]))
+    return arrays, coordinates
+
+
+def _number(number: int) -> str:
+    return f"_{number}" if number else ""
+
+
+class Unassembled:
+    """What was recorded, still in the files of segments (`assemble`)."""
+
+    def __init__(self, layout: Layout, segments: Sequence[tuple[Path, int]]):
+        self.layout, self.segments = layout, segments
+
+    def copy(self, file: h5py.File) -> None:
+        """Write all of it into a file."""
+        assemble(file, self.layout, self.segments)
+
+
+class _Opened:
+    """The group of an HDF5 file while a `with` lasts."""
+
+    def __init__(self, path: Path):
+        self._path = path
+
+    def __enter__(self) -> h5py.Group:
+        self._file = h5py.File(self._path, "r")
+        return self._file[GROUP]
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def _place(steps: h5py.Dataset, first: int, last: int, time: float) -> int:
+    """The first of some spikes, which are in the order of time, that is not before a time, in steps."""
+    step = math.ceil(time - 1e-6)
+    while first < last:
+        middle = (first + last) // 2
+        if steps[middle] < step:
+            first = middle + 1
+        else:
+            last = middle
+    return first
