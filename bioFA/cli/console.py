@@ -336,7 +336,7 @@ def progress_bar(title: str, waiting: str, unit: str = "presentations") -> Itera
 
 
 @contextlib.contextmanager
-def watched(title: str, waiting: str) -> Iterator[Progress]:
+def watched(title: str, waiting: str, unit: str = "presentations") -> Iterator[Progress]:
     """A line on standard error for every segment, also where that is no terminal.
 
     It says what is done, how long it took, and the latest measures.
@@ -347,7 +347,7 @@ def watched(title: str, waiting: str) -> Iterator[Progress]:
     def report(done: int, total: int, latest: Mapping[str, float]) -> None:
         measures = ", ".join(f"{name} {value:.3g}" for name, value in latest.items())
         click.echo(
-            f"{time.monotonic() - began:8.1f} s  {done:>{len(str(total))}} of {total} presentations  {measures}",
+            f"{time.monotonic() - began:8.1f} s  {done:>{len(str(total))}} of {total} {unit}  {measures}",
             err=True,
         )
 

@@ -32,7 +32,7 @@ from bioFA.errors import CannotWrite, FileError, NoSuchFile, PlaceTaken
 if TYPE_CHECKING:
     from bioFA.runs.result import Result
 
-FIGURES = ("learning_curve", "alignment", "weights", "confusion", "raster", "neurons")
+FIGURES = ("learning_curve", "alignment", "weights", "confusion", "raster", "neurons", "traces", "spectrum")
 """What `biofa run` draws into its folder beside the result,"""
 SUFFIXES = (".png", ".pdf", ".svg")
 """each as these."""
@@ -73,6 +73,9 @@ def run(
 ) -> None:
     """Train a model, and write its result and figures into a folder.
 
+    Where the model's protocol has a duration, time passes without a task: then rates, CV of intervals, Fano factor,
+    synchrony and spectrum of the run are printed, and its recorded spikes and traces drawn.
+
     The folder gets result.h5 (everything measured, with the model and the seed) and figures of
     the learning curve, the alignment of feedback and forward weights, and the weights, and where
     neurons spike a raster with the rates, and the potentials of sample neurons, each as .png, .pdf
@@ -98,12 +101,15 @@ def run(
     experiment = load_experiment(model, scheme, changes)
     if out == "":
         raise NoSuchFile("--out: the folder has no name; got ''. Give one, such as --out results/mine.")
-    usual = f"{_folder_name(experiment.name)}_{experiment.scheme}_seed{seed}"
+    scheme_name = "" if experiment.free else f"_{experiment.scheme}"
+    usual = f"{_folder_name(experiment.name)}{scheme_name}_seed{seed}"
     folder = Path(out) if out is not None else Path("results") / usual
     _refuse_taken(folder)
+    named = experiment.name if experiment.free else f"{experiment.name}, {experiment.scheme}"
+    title, unit = f"{named}, seed {seed}", "steps" if experiment.free else "presentations"
     waiting = "compiling" if backend in BACKENDS and BACKENDS[backend].compiles else "starting"
-    title = f"{experiment.name}, {experiment.scheme}, seed {seed}"
-    with stoppable(folder), (watched(title, waiting) if watch else progress_bar(title, waiting)) as progress:
+    shown = watched(title, waiting, unit) if watch else progress_bar(title, waiting, unit)
+    with stoppable(folder), shown as progress:
         result = simulate(
             experiment,
             seed,

@@ -28,7 +28,10 @@ from bioFA.cli.console import (
     "--presentations",
     type=Whole(1),
     metavar="N",
-    help="How many to compare.  [default: 2000; for spiking neurons those that take 10,000 steps, at least 40]",
+    help=(
+        "How many to compare.  [default: 2000; for spiking neurons those that take 10,000 steps, at least 40]  Where"
+        " time passes without a task, how many whole trials.  [default: 2,000 steps of at most two]"
+    ),
 )
 @click.option("--exact-only", is_flag=True, help="Leave out the comparison of spikes with the rate network.")
 @json_option
@@ -52,6 +55,10 @@ def verify(
     Then, over training, the angle between what the spikes would change and the gradient of the rate network, at the
     errors that this makes and at those that the spikes made.
 
+    Where time passes without a task, both sides run in pieces of 100 steps, the reference from the compiled program's
+    state: within a piece every spike must be equal, and states to the same bound. When two whole runs first part in a
+    spike, which rounding brings about in a balanced network, is printed beside it.
+
     \b
     Examples:
       biofa verify digits
@@ -61,7 +68,8 @@ def verify(
     from bioFA.verification.backends import verify as compare
 
     experiment = load_experiment(model, scheme, changes)
-    with progress_bar(f"{experiment.name}, {experiment.scheme}, seed {seed}", "compiling") as progress:
+    unit = "steps" if experiment.free else "presentations"
+    with progress_bar(f"{experiment.name}, {experiment.scheme}, seed {seed}", "compiling", unit) as progress:
         outcome = compare(experiment, seed, presentations, progress, limit=not exact_only)
     if as_json:
         print_json(outcome.summary())

@@ -149,6 +149,11 @@ def _unused_seeds(conditions: Sequence[Condition]) -> Iterator[int]:
 
 def _check(experiment: Experiment, request: Request) -> None:
     """Check that an experiment can be drawn, and tuned where that is asked for."""
+    if experiment.free:
+        raise Unavailable(
+            f"'{experiment.name}' lets time pass without a task, so there is no error by which to compare it. Run it"
+            " for every value, biofa run MODEL --set KEY=VALUE --json, which prints its measures."
+        )
     data = draw(experiment, 1).data
     if not request.tune:
         return

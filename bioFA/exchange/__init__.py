@@ -62,6 +62,12 @@ def export(source: Result | Trained | str | Path, to: str, path: str | Path, **o
             f"the format '{to}' holds what was recorded in a run. Give a result, such as the result.h5 that 'biofa run'"
             " wrote."
         )
+    if source.experiment.free and not FORMATS[to].holds_free:
+        holding = [name for name, format in FORMATS.items() if format.holds_free]
+        raise Unavailable(
+            f"the format '{to}' has no place for '{source.experiment.name}', in which time passes without a task."
+            f" Formats that have: {', '.join(holding)}."
+        )
     if isinstance(source, Result) and not FORMATS[to].needs_result:
         source = source.trained
     if path.exists():

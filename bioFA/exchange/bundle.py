@@ -42,7 +42,11 @@ MANIFEST, README, RERUN, CITATION, REQUIREMENTS, DATA = (
     "data",
 )
 FORMAT = Format(
-    "everything about the run in one folder, to archive and to run again", needs_result=True, reads=True, mark=MANIFEST
+    "everything about the run in one folder, to archive and to run again",
+    needs_result=True,
+    reads=True,
+    holds_free=True,
+    mark=MANIFEST,
 )
 PREFERENCES = "brian_preferences"
 """A file that Brian2 evaluates when it is imported in the folder that holds it."""
@@ -244,7 +248,7 @@ def _readme(result: Result) -> str:
 
 {result.experiment.description}
 
-One run of bioFA, {result.presentations} presentations, backend {result.backend}, {_precision(result)}. To run it again:
+One run of bioFA, {result.presentations} {"trials" if result.free else "presentations"}, backend {result.backend}, {_precision(result)}. To run it again:
 
     pip install -r {REQUIREMENTS}       # made with Python {python}
     sh {RERUN}

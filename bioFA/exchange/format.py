@@ -27,6 +27,8 @@ class Format(NamedTuple):
     needs_result: bool = False
     """Whether it holds what a run recorded, so that a network alone is not enough."""
     reads: bool = False
+    holds_free: bool = False
+    """Whether it holds a run in which time passes without a task."""
     mark: str = ""
     """The file by which a folder of this format is recognised, where it is read."""
     package: Package | None = None

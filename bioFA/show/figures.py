@@ -25,6 +25,7 @@ from bioFA.network import Pathway, Population
 from bioFA.neurons.rate_source import RateSource
 from bioFA.runs.activity import Activity
 from bioFA.runs.result import Result
+from bioFA.show import free_figures
 from bioFA.show.style import BLUE, COLUMN, GREEN, GREY, ORANGE, PAGE, PURPLE, STYLE, as_text, write
 from bioFA.units import steps_of
 
@@ -335,8 +336,10 @@ def drawn(result: Result) -> list[Callable[[Result], Figure]]:
     """The figures that can be drawn of a result.
 
     There is no alignment where no feedback is measured (schemes without feedback weights), no weights where none learn,
-    no spikes where nobody spikes.
+    no spikes where nobody spikes. Where time passes without a task, they are those of `free_figures`.
     """
+    if result.free:
+        return free_figures.drawn(result)
     found: list[Callable[[Result], Figure]] = [
         learning_curve,
         *([alignment] if result.feedback_angles else []),

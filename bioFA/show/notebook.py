@@ -25,14 +25,18 @@ def of_experiment(experiment: Experiment) -> str:
     """Name and description, and the model card's tables, folded away."""
     from bioFA.show.model_card import card
 
-    head = f"<b>{escape(experiment.name)}</b>, scheme {escape(experiment.scheme)}<br>{escape(experiment.description)}"
+    scheme = "" if experiment.free else f", scheme {escape(experiment.scheme)}"
+    head = f"<b>{escape(experiment.name)}</b>{scheme}<br>{escape(experiment.description)}"
     return head + "".join(_folded(table.title, _table(table.columns, table.rows)) for table in card(experiment))
 
 
 @html.register
 def of_result(result: Result) -> str:
-    """The summary, what is wrong with the run, the learning curve, and the model, folded away."""
+    """The summary, what is wrong with the run, the learning curve or the raster, and the model, folded away."""
     from bioFA.show import figures
+
+    if result.free:
+        return _of_free_result(result)
 
     rows = [(name, f"{value:.4g}") for name, value in result.metrics.items()]
     rows += [
@@ -48,6 +52,22 @@ def of_result(result: Result) -> str:
     curve = _image(figures.learning_curve(result), f"Learning curve of {result.experiment.name}")
     model = _folded("Model", of_experiment(result.experiment))
     return f"{head}{findings}{_table(('measure', 'value'), rows)}{curve}{model}"
+
+
+def _of_free_result(result: Result) -> str:
+    """What the populations did in a run in which time passes, its first figure, and the model, folded away."""
+    from bioFA.show import figures
+
+    rows = [(measured.population, *row) for measured in result.measures for row in measured.rows()]
+    head, *_ = str(result).splitlines()
+    findings = "".join(f"<p><b>WARNING</b> {escape(finding.says)}</p>" for finding in result.findings)
+    drawings = [
+        _image(draw(result), f"{draw.__name__.capitalize()} of {result.experiment.name}")
+        for draw in figures.drawn(result)[:1]
+    ]
+    table = _table(("population", "measure", "value", "of"), rows)
+    model = _folded("Model", of_experiment(result.experiment))
+    return f"{escape(head)}{findings}{table}{''.join(drawings)}{model}"
 
 
 def of_comparison(outcome: Mapping[str, Any], page: Path) -> str:

@@ -102,6 +102,7 @@ def of_comparison(outcomes: Outcomes) -> Path:
     return _write_page(
         sweep.folder,
         kind="comparison",
+        free=False,
         title=f"{', '.join(dict.fromkeys(c.model for c in sweep.conditions))}: {', '.join(names)}",
         question=_question(outcomes),
         answer=_answer(outcome, names),
@@ -143,18 +144,27 @@ def of_run(result: Result, folder: Path) -> Path:
     summary = result.summary()
     numbers = [(_measure_name(name), _number(value)) for name, value in summary["metrics"].items()]
     numbers += [
-        (f"alignment angle of {name} (degrees)", _number(value)) for name, value in summary["alignment"].items()
+        (f"{kind} angle of {name} (degrees)", _number(value))
+        for kind, of in (("alignment", "alignment"), ("feedback", "feedback_angle"))
+        for name, value in summary.get(of, {}).items()
     ]
-    numbers += [
-        (f"feedback angle of {name} (degrees)", _number(value)) for name, value in summary["feedback_angle"].items()
-    ]
+    question = f"What does {experiment.name} learn under the scheme {experiment.scheme}, from seed {result.seed}?"
+    if result.free:
+        question = f"What does {experiment.name} do from seed {result.seed}, without a task?"
     return _write_page(
         folder,
         kind="run",
-        title=f"{experiment.name}, {experiment.scheme}, seed {result.seed}",
-        question=f"What does {experiment.name} learn under the scheme {experiment.scheme}, from seed {result.seed}?",
+        title=", ".join([
+            experiment.name,
+            *([] if result.free else [experiment.scheme]),
+            f"seed {result.seed}",
+        ]),
+        question=question,
         answer=[],
         result=result,
+        free=result.free,
+        measures=[(measured.population, *row) for measured in result.measures for row in measured.rows()],
+        headline=str(result).splitlines()[0],
         spikes=_spike_rows(result),
         elephant=spikes.has_elephant(),
         install=spikes.INSTALL,

@@ -28,93 +28,19 @@ from bioFA.errors import NothingToCompare
 from bioFA.experiment import Experiment, Phase
 from bioFA.instance import Instance, draw
 from bioFA.runs.simulation import Progress, consumer, evaluate, snapshot_points
+from bioFA.verification.difference import TOLERANCE as TOLERANCE
+from bioFA.verification.difference import Difference
+from bioFA.verification.difference import compare as compare
+from bioFA.verification.free_run import FreeVerification, verify_free
 from bioFA.verification.rate_limit import RateLimit, compare_with_rates
 
-TOLERANCE = 1e-10
-"""Largest share of a variable's range that rounding in another order may leave (float64)."""
 PRESENTATIONS = 2000
 STEPS = 10_000
 SEGMENTS = 10
 EXAMPLES, FEWEST_EXAMPLES = 1000, 20
 """So many examples of validation and test are answered on both sides; fewer where they take many steps."""
-EPSILON = float(np.finfo(float).eps)
 
 Array = np.ndarray
-
-
-@dataclass(frozen=True)
-class Difference:
-    """How far a variable of the compiled program is from the reference's, whose values lay between `low` and `high`.
-
-    `absolute` is the largest absolute difference, infinite where one side is not finite; `steps` how many
-    steps of simulation led there, each of which may have rounded once.
-    """
-
-    absolute: float
-    low: float
-    high: float
-    steps: int = 1
-
-    @property
-    def range(self) -> float:
-        """The reference's largest minus smallest value."""
-        return self.high - self.low
-
-    @property
-    def bound(self) -> float:
-        """The largest absolute difference that counts as equal."""
-        size = max(abs(self.low), abs(self.high))
-        if self.range == 0.0:
-            return TOLERANCE * size
-        return max(TOLERANCE * self.range, min(TOLERANCE, self.steps * EPSILON) * size)
-
-    @property
-    def relative(self) -> float:
-        """The difference as a share of the range, or of the size of what never changes."""
-        return self.absolute / (self.range or max(abs(self.low), abs(self.high)) or 1.0)
-
-    @property
-    def agrees(self) -> bool:
-        """Whether the difference is within the bound; NaN never is."""
-        return self.absolute <= self.bound
-
-    def __str__(self) -> str:
-        return f"{self.absolute:.2g} of a range of {self.range:.3g}"
-
-    def joined(self, later: Difference) -> Difference:
-        """Of the same variable, over both segments."""
-        return Difference(
-            max(self.absolute, later.absolute),
-            min(self.low, later.low),
-            max(self.high, later.high),
-            max(self.steps, later.steps),
-        )
-
-
-def compare(
-    name: str,
-    reference: Array,
-    compiled: Array,
-    extremes: Mapping[str, tuple[float, float]] | None = None,
-    steps: int = 1,
-) -> Difference:
-    """Compare one variable of the compiled program with the reference's.
-
-    Args:
-        name: of the variable, as in `extremes`.
-        reference: its values, of any shape.
-        compiled: the same of the compiled program, in the same shape.
-        extremes: the reference's smallest and largest value over the run, by name; those in `reference` where it is not
-            named.
-        steps: how many steps of simulation led to these values.
-    """
-    reference, compiled = np.asarray(reference, dtype=float), np.asarray(compiled, dtype=float)
-    with np.errstate(all="ignore"):
-        absolute = float(np.abs(reference - compiled).max(initial=0.0))
-    finite = reference[np.isfinite(reference)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    least, most = (extremes or {}).get(name, (low, high))
-    return Difference(absolute if np.isfinite(absolute) else float("inf"), min(low, least), max(high, most), steps)
 
 
 @dataclass(frozen=True)
@@ -225,8 +151,9 @@ def verify(
     progress: Progress | None = None,
     against: Consumer | None = None,
     limit: bool = False,
-) -> Verification:
-    """Train the same instance in C++ and in NumPy and compare every spike, weight and state.
+) -> Verification | FreeVerification:
+    """Train the same instance in C++ and in NumPy and compare every spike, weight and state; where time passes without
+    a task, let it pass on both sides (`free_run.verify_free`, `presentations` being trials).
 
     Args:
         experiment: the description; as many epochs are run as `presentations` need.
@@ -240,6 +167,8 @@ def verify(
         RunError: if the reference diverges, a plastic pathway did not learn, or a spiking population was silent,
             so that agreement would say nothing.
     """
+    if experiment.free:
+        return verify_free(experiment, seed, presentations, progress, against)
     if presentations is None:
         presentations = (
             PRESENTATIONS if not experiment.network.spiking() else max(40, -(-STEPS // experiment.protocol.steps))

@@ -90,7 +90,7 @@ class _Circuit:
     @cached_property
     def _nodes(self) -> set[Node]:
         """The ports and published variables that a rule or the answer depends on, in this step or in an earlier one."""
-        wanted = [self.network.readout]
+        wanted = list(self.network.order) if self.protocol.free else [self.network.readout]
         for pathway in self.network.plastic():
             wanted += [Node(pathway.source, variable) for variable in pathway.reads_pre()]
             wanted += [

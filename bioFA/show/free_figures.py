@@ -1,0 +1,182 @@
+"""Figures of a run in which time passed, drawn from what it recorded: spikes and rates, and sample traces."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from bioFA.errors import Unavailable
+from bioFA.runs.monitors import Monitors, RecordedTrace
+from bioFA.runs.result import Result
+from bioFA.show.style import BLUE, COLUMN, GREEN, GREY, ORANGE, PAGE, PURPLE, STYLE, as_text
+from bioFA.units import as_time
+
+Array = np.ndarray
+LAST = 1.0
+"""Seconds at the end of a trial that are drawn."""
+MOST_NEURONS = 200
+"""Rows of a population in the raster, evenly over those whose spikes were recorded."""
+MOST_DOTS = 4000
+"""A raster of more spikes is drawn as an image, which keeps the files small."""
+RATE_BIN = 5e-3
+"""Seconds in a bin of a population's rate, where no rates were recorded."""
+MOST_TRACES = 6
+"""Panels of traces, and lines in each."""
+MOST_POINTS = 4000
+"""Samples of a trace that are drawn."""
+
+
+@matplotlib.rc_context(STYLE)
+def raster(result: Result) -> Figure:
+    """Recorded spikes in the last second of the first trial, or in all of it where it is shorter, and below the rate of
+    every population, its spikes per neuron in bins. A row is a neuron, at most 200 of a population, evenly over those
+    whose spikes were recorded; the mean rate of the population over all that was measured stands beside it.
+
+    Raises:
+        ModelError: if no spikes were recorded.
+    """
+    monitors = _monitors(result)
+    start, stop = _window(result)
+    names = list(monitors.layout.spikes)
+    if not names:
+        raise Unavailable(f"the run of '{result.experiment.name}' recorded no spikes. Leave record.spikes out.")
+    rows = {name: _rows(monitors.recorded(name)) for name in names}
+    heights = [*(min(max(0.012 * len(rows[name]), 0.45), 1.5) for name in names), 1.1]
+    figure = Figure(figsize=(PAGE, sum(heights) + 0.2 * len(heights) + 0.6))
+    panels = figure.subplots(len(heights), 1, height_ratios=heights, sharex=True)
+    means = {measured.population: measured.rate for measured in result.measures}
+    for panel, name, height in zip(panels[:-1], names, heights[:-1], strict=True):
+        neurons, times = monitors.spikes(name, 0, start, stop)
+        shown = np.isin(neurons, rows[name])
+        places = np.searchsorted(rows[name], neurons[shown])
+        panel.plot(
+            times[shown],
+            places,
+            "|",
+            color="black",
+            markersize=min(max(72 * height / len(rows[name]), 1.0), 6.0),
+            markeredgewidth=0.6,
+            rasterized=len(places) > MOST_DOTS,
+        )
+        last = len(rows[name]) - 1
+        panel.set(ylim=(-0.5, last + 0.5), yticks=[0, last] if last else [0])
+        panel.set_yticklabels([str(rows[name][place]) for place in ([0, last] if last else [0])])
+        panel.set_ylabel(name.replace("_", "\n"), rotation=0, ha="right", va="center")
+        panel.text(1.01, 0.5, f"{means[name]:.1f} Hz", transform=panel.transAxes, va="center", fontsize=7.0)
+    for colour, name in zip(_cycle(len(names)), names, strict=True):
+        rate, edges = _rate(monitors, name, start, stop)
+        panels[-1].stairs(rate, edges, baseline=None, color=colour, linewidth=0.9, label=name)
+    width = monitors.layout.bin * monitors.layout.dt if monitors.layout.bin is not None else RATE_BIN
+    panels[-1].set(xlabel=f"time (s); rates in bins of {as_time(width)}", ylim=(0, None), xlim=(start, stop))
+    panels[-1].set_ylabel("rate (Hz)", rotation=0, ha="right", va="center")
+    panels[-1].legend(loc="upper left", ncols=1, bbox_to_anchor=(1.0, 1.05))
+    figure.suptitle(_title(result), x=0.02, ha="left", fontsize=8.0)
+    figure.align_ylabels(panels)
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def traces(result: Result) -> Figure:
+    """Recorded traces in the last second of the first trial, or in as much of it as they were recorded: a panel for
+    every variable, in SI, a line for every neuron, at most six of each.
+
+    Raises:
+        ModelError: if no traces were recorded.
+    """
+    panels_of = [(trace, variable) for trace in result.traces for variable in trace.variables][:MOST_TRACES]
+    if not panels_of:
+        raise Unavailable(
+            f"the run of '{result.experiment.name}' recorded no traces. Name some: record.traces = [{{ population ="
+            " 'exc', variables = ['v'] }]."
+        )
+    figure = Figure(figsize=(PAGE, 1.0 * len(panels_of) + 0.8))
+    panels = figure.subplots(len(panels_of), 1, sharex=True, squeeze=False)[:, 0]
+    for panel, (trace, variable) in zip(panels, panels_of, strict=True):
+        _draw_trace(panel, trace, variable)
+    panels[-1].set_xlabel("time (s)")
+    figure.suptitle(_title(result), x=0.02, ha="left", fontsize=8.0)
+    figure.align_ylabels(panels)
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
+def spectrum(result: Result) -> Figure:
+    """Power density of the rate of every population over all that was measured, by Welch's method."""
+    figure = Figure(figsize=(COLUMN, 2.4))
+    axes = figure.subplots()
+    for colour, (name, (frequencies, power)) in zip(_cycle(len(result.spectra)), result.spectra.items(), strict=True):
+        if power.any():
+            axes.plot(frequencies, power, color=colour, linewidth=0.9, label=name)
+    axes.set(xscale="log", yscale="log", xlabel="frequency (Hz)", ylabel="power (Hz$^2$/Hz)")
+    axes.legend()
+    figure.suptitle(_title(result), x=0.02, ha="left", fontsize=8.0)
+    return figure
+
+
+def drawn(result: Result) -> list[Callable[[Result], Figure]]:
+    """The figures that can be drawn of a run in which time passed."""
+    return [
+        *([raster] if _monitors(result).layout.spikes else []),
+        *([traces] if result.traces else []),
+        *([spectrum] if any(power.any() for _, power in result.spectra.values()) else []),
+    ]
+
+
+def _monitors(result: Result) -> Monitors:
+    assert isinstance(result.monitors, Monitors)
+    return result.monitors
+
+
+def _window(result: Result) -> tuple[float, float]:
+    """From when to when is drawn."""
+    duration = result.experiment.protocol.duration or 0.0
+    return max(0.0, duration - LAST), duration
+
+
+def _rows(neurons: Array) -> Array:
+    """At most so many of some neurons, evenly chosen."""
+    count = min(len(neurons), MOST_NEURONS)
+    chosen: Array = neurons[np.arange(count) * len(neurons) // count]
+    return chosen
+
+
+def _rate(monitors: Monitors, population: str, start: float, stop: float) -> tuple[Array, Array]:
+    """The rate of a population in bins, and their edges: as recorded, or that of the neurons whose spikes were."""
+    if monitors.layout.bin is not None:
+        width = monitors.layout.bin * monitors.layout.dt
+        begin = int(start / width)
+        rate = monitors.rates(population)[1][begin:]
+        return rate, width * np.arange(begin, begin + len(rate) + 1)
+    width = max(RATE_BIN, monitors.layout.dt)
+    edges = start + width * np.arange(max(round((stop - start) / width), 1) + 1)
+    _, times = monitors.spikes(population, 0, start, stop)
+    counts, _ = np.histogram(times, edges)
+    return counts / (width * len(monitors.recorded(population))), edges
+
+
+def _draw_trace(panel: Axes, trace: RecordedTrace, variable: str) -> None:
+    times, values = trace.times, trace[variable]
+    late = times >= times[-1] - LAST
+    thin = -(-int(late.sum()) // MOST_POINTS)
+    lines = list(zip(_cycle(MOST_TRACES), trace.neurons[:MOST_TRACES], values.T[:MOST_TRACES], strict=False))
+    for colour, neuron, course in lines:
+        panel.plot(times[late][::thin], course[late][::thin], color=colour, linewidth=0.7, label=str(neuron))
+    panel.set_ylabel(f"{trace.population}\n{variable}", rotation=0, ha="right", va="center")
+    panel.yaxis.set_major_locator(MaxNLocator(nbins=3))
+    panel.margins(x=0)
+    panel.legend(loc="upper left", bbox_to_anchor=(1.0, 1.05), title="neuron", title_fontsize=7.0)
+
+
+def _title(result: Result) -> str:
+    trials = ", the first of its trials" if result.presentations > 1 else ""
+    return as_text(f"{result.experiment.name}, seed {result.seed}{trials}")
+
+
+def _cycle(count: int) -> Sequence[str]:
+    colours = (BLUE, ORANGE, GREEN, PURPLE, GREY)
+    return [colours[place % len(colours)] for place in range(count)]

@@ -1,0 +1,210 @@
+"""Compare compiled C++ with the NumPy reference where time passes without a task, in pieces of 100 steps.
+
+Two correct programs differ in the last bit of a sum, and a balanced network makes a spike of it within a second. So two
+things are compared, and both are printed:
+
+    piece by piece    the reference begins every piece from the state that the compiled program had there;
+                      every spike equal, every state to 1e-10 of its range (`difference.compare`): this decides
+    as a whole        both go on from their own states; until when every spike was equal
+
+How a trial begins is compared with the first piece of each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bioFA.consumers.base import Consumer, Segment
+from bioFA.consumers.reference import Reference
+from bioFA.errors import NothingToCompare
+from bioFA.experiment import Experiment
+from bioFA.instance import draw
+from bioFA.runs.simulation import Progress, consumer
+from bioFA.units import as_time
+from bioFA.verification.difference import TOLERANCE, Difference, compare
+
+Array = np.ndarray
+PIECE = 100
+"""Steps after which the reference is put on the compiled program's state."""
+STEPS = 2000
+"""So many steps of a trial are compared."""
+TRIALS = 2
+"""So many trials, unless it is said how many; whole ones are then compared."""
+
+
+@dataclass(frozen=True)
+class FreeVerification:
+    """The outcome: `states` are the largest differences of each variable over all pieces, `first_excess` the time in
+    seconds of the piece in which it first exceeded its bound, or in which spikes of a population first differed.
+
+    `spikes[population]` is how many spikes the reference had, piece by piece, and how many (step, neuron) entries
+    differ; `parted[population]` where two whole runs first differ in a spike, in seconds of the first trial in which
+    they do, None where they do not.
+    """
+
+    experiment: Experiment
+    seed: int
+    steps: int
+    trials: int
+    states: Mapping[str, Difference]
+    first_excess: Mapping[str, float]
+    spikes: Mapping[str, tuple[int, int]]
+    parted: Mapping[str, float | None]
+    tolerance: float = TOLERANCE
+
+    @property
+    def agrees(self) -> bool:
+        """Whether, piece by piece, every spike is equal and every state to its bound; NaN never is."""
+        return not self.first_excess
+
+    @property
+    def passes(self) -> bool:
+        """As `agrees`."""
+        return self.agrees
+
+    @property
+    def max_relative_difference(self) -> float:
+        """The largest difference of any state within a piece, as a share of its range."""
+        return max((difference.relative for difference in self.states.values()), default=0.0)
+
+    def summary(self) -> dict[str, Any]:
+        """What `biofa verify --json` prints."""
+        return {
+            "model": self.experiment.name,
+            "seed": self.seed,
+            "trials": self.trials,
+            "steps": self.steps,
+            "piece_steps": PIECE,
+            "agrees": self.agrees,
+            "max_relative_difference": self.max_relative_difference,
+            "tolerance": self.tolerance,
+            "differences": {name: difference.absolute for name, difference in self.states.items()},
+            "ranges": {name: difference.range for name, difference in self.states.items()},
+            "bounds": {name: difference.bound for name, difference in self.states.items()},
+            "first_excess_s": dict(self.first_excess),
+            "spikes": {name: {"count": count, "mismatches": wrong} for name, (count, wrong) in self.spikes.items()},
+            "whole_runs_part_at_s": dict(self.parted),
+            "rounded_times": dict(self.experiment.rounded_times),
+        }
+
+    def __str__(self) -> str:
+        dt = self.experiment.protocol.step
+        trials = f" of each of {self.trials} trials" if self.trials > 1 else ""
+        lines = [
+            f"{self.experiment.name}, seed {self.seed}: C++ and NumPy {'agree' if self.agrees else 'DIFFER'} in pieces"
+            f" of {PIECE} steps over {self.steps} steps ({as_time(self.steps * dt)}){trials}; largest difference"
+            f" {self.max_relative_difference:.2g} of a variable's range (tolerance {self.tolerance:g})"
+        ]
+        lines += [f"  {place:<34}{how}" for place, how in self.experiment.rounded_times.items()]
+        for name, (count, wrong) in self.spikes.items():
+            equal = f"{wrong} of them differ" if wrong else "all equal"
+            lines.append(f"  {name + '.s':<33} {count} spikes, {equal}{self._excess(f'{name}.s')}")
+        lines += [f"  {name:<33} {found}{self._excess(name)}" for name, found in self.states.items()]
+        parted = {name: time for name, time in self.parted.items() if time is not None}
+        if parted:
+            name = min(parted, key=parted.__getitem__)
+            lines.append(f"  two whole runs part at {as_time(parted[name])}, in a spike of {name}")
+        elif self.parted:
+            lines.append("  two whole runs have every spike equal, too")
+        return "\n".join(lines)
+
+    def _excess(self, name: str) -> str:
+        return f"   first at {as_time(self.first_excess[name])}" if name in self.first_excess else ""
+
+
+def verify_free(
+    experiment: Experiment,
+    seed: int = 1,
+    trials: int | None = None,
+    progress: Progress | None = None,
+    against: Consumer | None = None,
+) -> FreeVerification:
+    """Let time pass in C++ and in NumPy, and compare every spike and state, piece by piece and as a whole.
+
+    Args:
+        experiment: the description.
+        seed: the seed of the instance.
+        trials: how many, each in its whole length; the first 2,000 steps of at most two, where None.
+        progress: called after every piece, with steps.
+        against: the consumer to check; the compiled one where None.
+
+    Raises:
+        RunError: if the network spikes but not in what is compared, so that agreement would say nothing.
+    """
+    protocol = experiment.protocol
+    count = min(protocol.trials, TRIALS if trials is None else trials)
+    steps = min(protocol.shown_steps, STEPS) if trials is None else protocol.shown_steps
+    instance = draw(experiment, seed)
+    reference, compiled = Reference(instance), against or consumer(instance, "cpp")
+    pieces: list[tuple[float, dict[str, Difference]]] = []
+    spikes = {p.name: (0, 0) for p in instance.network.spiking()}
+    parted: dict[str, float | None] = dict.fromkeys(spikes)
+    first_excess: dict[str, float] = {}
+    whole: Mapping[str, Array] = instance.state
+    theirs: Mapping[str, Array] = instance.state
+    done = 0
+    for trial, start, stop in _pieces(count, steps):
+        if start == 0:
+            whole, theirs = ({**state, **instance.trial_begins(trial)} for state in (whole, theirs))
+        feed = instance.passing(trial, start, stop)
+        expected = reference.segment(theirs, feed, False, extremes=True)
+        alone = expected if _same(whole, theirs) else reference.segment(whole, feed, False)
+        found = compiled.segment(theirs, feed, False)
+        pieces.append((
+            start * protocol.step,
+            {
+                name: compare(name, expected.state[name], found.state[name], expected.extremes, stop - start)
+                for name in expected.state
+            },
+        ))
+        for name, (number, wrong) in spikes.items():
+            differing = _differing(expected, found, name)
+            spikes[name] = (number + len(expected.spikes[name][0]), wrong + len(differing))
+            if len(differing):
+                first_excess.setdefault(f"{name}.s", start * protocol.step)
+            if parted[name] is None and len(late := _differing(alone, found, name)):
+                parted[name] = float(late.min()) * protocol.step
+        whole, theirs = alone.state, found.state
+        done += stop - start
+        if progress is not None:
+            largest = max((difference.relative for difference in pieces[-1][1].values()), default=0.0)
+            progress(done, count * steps, {"largest difference": largest})
+    states: dict[str, Difference] = {}
+    for _, found_states in pieces:
+        for name, difference in found_states.items():
+            states[name] = states[name].joined(difference) if name in states else difference
+    bounds = {name: difference.bound for name, difference in states.items()}
+    for time, found_states in pieces:
+        for name, difference in found_states.items():
+            if not difference.absolute <= bounds[name]:
+                first_excess.setdefault(name, time)
+    if spikes and not any(number for number, _ in spikes.values()) and not first_excess:
+        raise NothingToCompare(
+            f"nothing spiked in {steps} steps ({as_time(steps * protocol.step)}), so agreement would say nothing. Give"
+            " more drive, or compare whole trials: --presentations 1."
+        )
+    return FreeVerification(experiment, instance.seed, steps, count, states, first_excess, spikes, parted)
+
+
+def _pieces(trials: int, steps: int) -> Iterator[tuple[int, int, int]]:
+    """Trial, first step, and the step after the last of every piece."""
+    for trial in range(trials):
+        for start in range(0, steps, PIECE):
+            yield trial, start, min(start + PIECE, steps)
+
+
+def _same(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
+    return all(np.array_equal(array, second[name]) for name, array in first.items())
+
+
+def _differing(first: Segment, second: Segment, population: str) -> Array:
+    """The steps of the spikes that one of two segments has and the other lacks."""
+    one, other = (
+        {tuple(pair) for pair in np.stack(segment.spikes[population][::-1], axis=1).tolist()}
+        for segment in (first, second)
+    )
+    return np.array([step for step, _ in one ^ other])
