@@ -148,12 +148,24 @@ class Distribution(Component):
         """So many values, bounds aside."""
         raise NotImplementedError
 
+    def signs(self) -> frozenset[int]:
+        """The signs, 1 and -1, that a value may have, as far as bounds and numbers say."""
+        bounds = {name: quantity(v)[0] if isinstance(v, str) else v for name, v in self.quantities().items()}
+        if bounds.get("low", -1.0) >= 0:
+            return frozenset({1})
+        return frozenset({-1} if bounds.get("high", 1.0) <= 0 else {-1, 1})
+
 
 class Constant(Distribution):
     """Every value the same."""
 
     value: Quantity = 0.0
     alike: ClassVar[bool] = True
+
+    def signs(self) -> frozenset[int]:
+        """That of the value; none of 0."""
+        number = quantity(self.value)[0] if isinstance(self.value, str) else self.value
+        return frozenset({1} if number > 0 else {-1} if number < 0 else ())
 
     def sample(self, rng: np.random.Generator, count: int, numbers: Mapping[str, float]) -> Array:
         """The value; draws nothing."""
@@ -200,6 +212,10 @@ class Lognormal(Distribution):
         _above_0(numbers, ("mean",), place)
         _at_least_0(numbers, ("std",), place)
 
+    def signs(self) -> frozenset[int]:
+        """Positive."""
+        return frozenset({1})
+
     def sample(self, rng: np.random.Generator, count: int, numbers: Mapping[str, float]) -> Array:
         """exp of a normal number."""
         square = math.log1p((numbers["std"] / numbers["mean"]) ** 2)
@@ -214,6 +230,10 @@ class Exponential(Distribution):
     def check(self, numbers: Mapping[str, float], place: str) -> None:
         """The mean is positive."""
         _above_0(numbers, ("mean",), place)
+
+    def signs(self) -> frozenset[int]:
+        """Positive."""
+        return frozenset({1})
 
     def sample(self, rng: np.random.Generator, count: int, numbers: Mapping[str, float]) -> Array:
         """-mean ln(1 - u)."""
@@ -230,6 +250,10 @@ class Gamma(Distribution):
     def check(self, numbers: Mapping[str, float], place: str) -> None:
         """Mean and shape are positive."""
         _above_0({**numbers, "shape": self.shape}, ("mean", "shape"), place)
+
+    def signs(self) -> frozenset[int]:
+        """Positive."""
+        return frozenset({1})
 
     def sample(self, rng: np.random.Generator, count: int, numbers: Mapping[str, float]) -> Array:
         """Gamma(k, mean/k)."""
@@ -257,6 +281,11 @@ class Values(Distribution):
     def quantities(self) -> dict[str, float | str]:
         """The bounds, and every value."""
         return {**super().quantities(), **{f"values[{number}]": value for number, value in enumerate(self.values)}}
+
+    def signs(self) -> frozenset[int]:
+        """Those of the values."""
+        numbers = (quantity(value)[0] if isinstance(value, str) else value for value in self.values)
+        return frozenset(1 if number > 0 else -1 for number in numbers if number)
 
     def draw(self, rng: np.random.Generator, count: int, dimension: Dimension, place: str) -> Array:
         """The given values; draws nothing.

@@ -163,6 +163,10 @@ class NeuronModel(Component):
         """Whether what it does hangs on the time since the presentation began."""
         return any("time" in self.needs(variable) for variable in self.publishes)
 
+    def port_sign(self, port: str) -> int:
+        """1 where a positive weight raises the output, -1 where it lowers it."""
+        return 1
+
     def opponent(self) -> NeuronModel | None:
         """The model of a second population that carries the other sign, where one population carries one sign only."""
         return None

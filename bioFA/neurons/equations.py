@@ -240,6 +240,10 @@ class TextNeuron(NeuronModel):
         """The first values of variables that do not begin with 0."""
         return {name: (part, self.text.known[name]) for name, part in self.initial.items()}
 
+    def port_sign(self, port: str) -> int:
+        """As the port says."""
+        return self.ports[port].sign
+
     def signed(self, variable: str) -> bool:
         """Any variable may have either sign, but spikes."""
         return variable != "s"

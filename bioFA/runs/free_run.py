@@ -32,9 +32,10 @@ COSTLY = 1_000_000
 """which is where each has at least so many neuron-steps (of 100 neurons more than there are),"""
 READ_AGAIN = 20
 """and so many for each synapse, which is read again in every segment."""
-MOST_NEURON_STEPS = 200_000_000
+MOST_NEURON_STEPS = 40_000_000
 MOST_TRACED = 64 * 1024**2
-"""A segment has at most so many neuron-steps, and bytes of traces."""
+"""A segment has at most so many neuron-steps (more where synapses, which take far more memory than its spikes, are to
+be read again), and bytes of traces."""
 SATURATED = 0.9
 """A population that reaches this share of the fastest rate that its refractory period lets through is saturated."""
 
@@ -51,9 +52,10 @@ def cuts(instance: Instance, compiles: bool) -> list[int]:
     neurons = sum(population.size for population in experiment.network.populations)
     synapses = sum(len(synapses.post) for synapses in instance.synapses.values())
     synapses += sum(array.size for name, array in instance.state.items() if name.endswith(".w"))
-    least = max(COSTLY, READ_AGAIN * synapses) / (neurons + 100) if compiles else 1
+    costs = max(COSTLY, READ_AGAIN * synapses) if compiles else 1
+    least = costs / (neurons + 100)
     traced = Layout(experiment).bytes_a_step()
-    most = min(MOST_NEURON_STEPS / neurons, MOST_TRACED / traced if traced else math.inf)
+    most = min(max(MOST_NEURON_STEPS, costs) / neurons, MOST_TRACED / traced if traced else math.inf)
     steps = max(1, min(most, max(least, length / SEGMENTS)))
     count = math.ceil(length / steps)
     return [round(length * k / count) for k in range(count + 1)]

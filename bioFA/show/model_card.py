@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from bioFA.components import Component, headline, mathematics
-from bioFA.experiment import Experiment
+from bioFA.experiment import PRESENTED, Experiment
 from bioFA.network import Learning, Network, Pathway
 from bioFA.rules import PlasticityRule
+from bioFA.units import as_time
 
 LONGEST = 120
 """Longer values, such as matrices that are given number by number, are cut."""
@@ -235,7 +236,10 @@ def _task(experiment: Experiment) -> Table:
 def _protocol(experiment: Experiment) -> Table:
     protocol = experiment.protocol
     rows = parameters(protocol)
-    if protocol.dt is None:
+    if protocol.free:
+        rows = [row for row in rows if row[0] not in PRESENTED]
+        rows.append(("steps", f"{protocol.steps} a trial, measured from step {protocol.warm_up_steps} on", ""))
+    elif protocol.dt is None:
         rows.append(("step", "one step a presentation: every neuron is static", ""))
     else:
         rows.append(("steps", f"{protocol.steps} a presentation, learning from step {protocol.onset_steps} on", ""))
@@ -243,6 +247,8 @@ def _protocol(experiment: Experiment) -> Table:
 
 
 def _measurements(experiment: Experiment) -> Table:
+    if experiment.free:
+        return _monitored(experiment)
     every = experiment.record.every
     rows = [
         ("recorded", ", ".join(str(node) for node in experiment.recorded)),
@@ -256,4 +262,18 @@ def _measurements(experiment: Experiment) -> Table:
             ),
         ),
     ]
+    return Table("H  Measurements", ("", ""), rows)
+
+
+def _monitored(experiment: Experiment) -> Table:
+    """What a run without a task records and measures."""
+    record, spiking = experiment.record, [p.name for p in experiment.network.spiking()]
+    rows = [("spikes", ", ".join(spiking if record.spikes is None else record.spikes) or "none")]
+    for trace in record.traces:
+        every = "every step" if trace.every is None else f"every {as_time(trace.every)}"
+        names = ", ".join(f"{trace.population}.{variable}" for variable in trace.variables)
+        rows.append(("trace", f"{names} of neurons {', '.join(map(str, trace.neurons))}, {every}"))
+    if record.rate_bins is not None:
+        rows.append(("rates", f"of {', '.join(spiking)} in bins of {as_time(record.rate_bins.bin)}"))
+    rows.append(("measures", "rate, CV of intervals, Fano factor, synchrony and spectrum of every spiking population"))
     return Table("H  Measurements", ("", ""), rows)

@@ -18,7 +18,7 @@ from bioFA.network import Network, Node, Pathway, Population
 
 UNSEEN = (
     "whether the data shown are negative, whether weights that may have both signs do, how large errors and rates"
-    " become, and what the language has no words for yet (delays of transmission, energy, development)"
+    " become, and what the language has no words for yet (energy, development)"
 )
 """What cannot be seen from a description."""
 
@@ -146,7 +146,8 @@ class _Circuit:
         low, high = owner.learning.bounds()
         if owner.plasticity is not None:
             return frozenset({1}) if low >= 0 else frozenset({-1}) if high <= 0 else both
-        return owner.weights.signs()
+        turned = self.population(pathway.target).neuron.port_sign(pathway.port)
+        return frozenset(turned * sign for sign in owner.weights.signs())
 
 
 Found = Iterator[tuple[str, str, str]]
