@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import tracemalloc
+from itertools import pairwise
 
 import h5py
 import numpy as np
@@ -192,7 +193,7 @@ def test_streamed_measures_are_those_over_whole_arrays(seed, lengths, size, dt, 
         steps, neurons = np.nonzero(rng.random((length, size)) < chance)
         trains.append(whole_arrays.Spikes(neurons, (steps + 0.25) * dt, size, warm_up * dt, length * dt))
         ends = np.unique([0, *(np.cumsum(lengths) * length // sum(lengths))])
-        for first, last in zip(ends[:-1], ends[1:], strict=True):
+        for first, last in pairwise(ends):
             here = (steps >= first) & (steps < last)
             streamed.add(neurons[here], steps[here], int(first), int(last))
             before, streamed = streamed, StreamedActivity(size, dt, length, warm_up)
