@@ -74,12 +74,13 @@ def parse(text: str, unit: str) -> float:
 
 
 def quantity(text: str) -> tuple[float, str]:
-    """A number and the text of its unit, such as (20.0, "ms"); the unit may be compound, as in "2 nS/ms".
+    """A number and the text of its unit, such as (20.0, "ms"); the unit may be compound, as in "2 nS/ms" or
+    "0.1 volt*second**(-1/2)".
 
     Raises:
         ValueError: if there is no number, or no unit.
     """
-    match = re.fullmatch(rf"\s*({_NUMBER})\s*\*?\s*([A-Za-z1][A-Za-z0-9*/ ]*)", text)
+    match = re.fullmatch(rf"\s*({_NUMBER})\s*\*?\s*([A-Za-z1](?:[A-Za-z0-9*/ ()]|(?<=[*(])-)*)", text)
     if match is None:
         raise ValueError("is not a number with a unit; give a number in SI or text such as '-60 mV'")
     return float(match[1]), match[2].strip()

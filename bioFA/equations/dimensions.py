@@ -68,7 +68,7 @@ def _units() -> Iterator[tuple[str, tuple[float, Dimension]]]:
         size, dimension = _NAMED[name]
         yield from ((prefix + short, (factor * size, dimension)) for prefix, factor in _PREFIXES.items())
     yield "Hz", _NAMED["hertz"]
-    yield "kg", (1.0, _exponents(0, 1))
+    yield from ((name, (1.0, _exponents(0, 1))) for name in ("kg", "kilogram"))
     yield from ((name, (1e-2, LENGTH)) for name in ("cm", "cmetre", "cmeter"))
 
 

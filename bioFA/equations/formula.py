@@ -179,7 +179,9 @@ class Formula:
         return Formula(self.source, _Replace({name: part.tree for name, part in parts.items()}).visit(self.tree))
 
 
-def read(text: str, known: Iterable[str] | None, numbered: Iterator[int], dialect: Dialect = NEURON) -> Formula:
+def read(
+    text: str, known: Iterable[str] | None, numbered: Iterator[int], dialect: Dialect = NEURON, towers: bool = False
+) -> Formula:
     """Read an expression.
 
     Args:
@@ -188,6 +190,7 @@ def read(text: str, known: Iterable[str] | None, numbered: Iterator[int], dialec
             name where None.
         numbered: numbers for the random calls, which are not repeated within one neuron.
         dialect: what it may hold.
+        towers: whether it may leave the range of a float, since NumPy alone evaluates it.
 
     Raises:
         BadEquation: quoting what is not allowed.
@@ -206,7 +209,8 @@ def read(text: str, known: Iterable[str] | None, numbered: Iterator[int], dialec
     formula = Formula(text.strip(), reader.read(tree, DEEPEST))
     if not dialect.free:
         _check_conditions(formula.tree, False)
-    _refuse_towers(formula)
+    if not towers:
+        _refuse_towers(formula)
     return formula
 
 

@@ -25,7 +25,7 @@ def located(
         table: its tables, changed.
         changes: by dotted key, what was put in place of the file's values.
     """
-    keys = _as_written(error.at, table)
+    keys = as_written(error.at, table)
     dotted = ".".join(map(str, keys))
     if not keys:
         return error.prefixed(f"{path.name}: ")
@@ -36,7 +36,7 @@ def located(
     return error.prefixed(f"{path.name} ({f'line {line}, ' if line else ''}{dotted}): ")
 
 
-def _as_written(keys: Keys, part: Any) -> Keys:
+def as_written(keys: Keys, part: Any) -> Keys:
     """A path without the number of an entry that stands by itself where a list could."""
     written: Keys = ()
     for key in keys:
@@ -54,7 +54,7 @@ def _line(text: str, keys: Keys) -> int | None:
         return None
     for number in filled:
         try:
-            depth = _depth(tomllib.loads("\n".join(lines[:number])), keys)
+            depth = depth_of(tomllib.loads("\n".join(lines[:number])), keys)
         except tomllib.TOMLDecodeError:  # the middle of a longer value
             continue
         if depth > deepest:
@@ -71,8 +71,8 @@ def _line(text: str, keys: Keys) -> int | None:
     return found
 
 
-def _depth(part: Any, keys: Keys) -> int:
-    """How many of the keys lead somewhere."""
+def depth_of(part: Any, keys: Keys) -> int:
+    """How many of the keys lead somewhere in the tables `part`."""
     for depth, key in enumerate(keys):
         try:
             part = part[key]

@@ -1,8 +1,8 @@
 """The JSON Schema of model files, from which editors complete and check what is written.
 
 It is made from the parts themselves, parts of one's own included, so it knows every name and field. It checks names,
-types and bounds of single fields; what spans fields, such as sizes that do not fit the task,
-is refused when the file is loaded.
+types and bounds of single fields; what spans fields, such as sizes that do not fit the task, and what constants and
+expressions of them come to, is refused when the file is loaded.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from bioFA import network, tasks
 from bioFA.components import Component, Family, headline
 from bioFA.distributions import family as distributions
 from bioFA.experiment import Experiment
+from bioFA.modelfiles.said_once import CONSTANTS, NEURONS
+from bioFA.neurons.base import NeuronModel
 from bioFA.neurons.base import family as neurons
 from bioFA.rules.base import family as rules
 from bioFA.schemes.base import family as schemes
@@ -20,6 +22,13 @@ from bioFA.synapses.connect import family as connections
 from bioFA.weights import family as weights
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
+NAMED = "neuron_model_by_name"
+"""The neuron models that have a name everywhere, not in one file alone."""
+EXPRESSION = {
+    "type": "string",
+    "pattern": r"^\s*=",
+    "description": "An expression of [constants], such as '= -g*J'.",
+}
 FAMILIES: tuple[Family[Any], ...] = (
     network.family, neurons, rules, schemes, tasks.family, weights, distributions, connections
 )
@@ -36,6 +45,9 @@ def schema() -> dict[str, Any]:
         }
         for part in parts:
             shared[f"{_key(family.kind)}.{part.family_name}"] = _named(_of(part, shared), part)
+    shared["expression"] = EXPRESSION
+    shared[NAMED] = shared[_key(neurons.kind)]
+    shared[_key(neurons.kind)] = {"anyOf": [{"$ref": f"#/$defs/{NAMED}"}, *_of_the_file()]}
     shared["scheme_settings"] = {
         "type": "object",
         "additionalProperties": False,
@@ -44,10 +56,46 @@ def schema() -> dict[str, Any]:
     return {
         "$schema": DIALECT,
         **whole,
+        "properties": whole["properties"] | _said_once(),
+        "if": {"not": {"required": [NEURONS]}},
+        "then": {"properties": {"circuit": _without_shared()}},
         "title": "bioFA model",
         "description": "A model file of bioFA, as `biofa run` reads it.",
         "$defs": shared,
     }
+
+
+def _said_once() -> dict[str, Any]:
+    """The tables that a file puts into the others."""
+    value = {"anyOf": [{"type": "number"}, {"type": "string"}], "examples": [4, "0.1 mV", "= -g*J"]}
+    neuron = {"type": "object", "anyOf": [{"$ref": f"#/$defs/{_key(neurons.kind)}"}, {"required": ["name"]}]}
+    return {
+        CONSTANTS: {
+            "type": "object",
+            "additionalProperties": value,
+            "description": "Numbers, quantities, and expressions of them, for every text that begins with '='.",
+        },
+        NEURONS: {
+            "type": "object",
+            "additionalProperties": neuron,
+            "description": "Neurons that several populations have, by the name that they give as their neuron.",
+        },
+    }
+
+
+def _of_the_file() -> list[dict[str, Any]]:
+    """A neuron by a name that no neuron model has: one that the file describes once."""
+    name = {"type": "string", "not": {"enum": neurons.names()}}
+    return [name, {"type": "object", "properties": {"name": name}, "required": ["name"]}]
+
+
+def _without_shared() -> dict[str, Any]:
+    """A circuit of a file that describes no neuron once: every neuron is a model with a name."""
+    named = {"$ref": f"#/$defs/{NAMED}"}
+    kinds = [network.family.get(name) for name in network.family.names()]
+    fields = {name for kind in kinds for name, field in kind.model_fields.items() if field.annotation is NeuronModel}
+    populations = {"items": {"properties": {"neuron": named}}}
+    return {"properties": {**dict.fromkeys(sorted(fields), named), "populations": populations}}
 
 
 def _of(part: type[Component], shared: dict[str, Any]) -> dict[str, Any]:
@@ -84,7 +132,7 @@ def _bare(parts: list[type[Component]]) -> dict[str, Any]:
 
 def _cleaned(value: Any) -> Any:
     """What pydantic says, without titles, defaults that are parts, and nulls, which TOML does not have;
-    families by reference."""
+    families by reference, and an expression wherever a number may stand."""
     if isinstance(value, list):
         return [_cleaned(item) for item in value]
     if not isinstance(value, dict):
@@ -97,7 +145,15 @@ def _cleaned(value: Any) -> Any:
         if not (name == "title" and isinstance(item, str))
         and not (name == "default" and (item is None or isinstance(item, (dict, list))))
     }
-    choices = [choice for choice in table.get("anyOf", []) if choice != {"type": "null"}]
+    choices = [
+        inner
+        for choice in table.get("anyOf", [])
+        if choice != {"type": "null"}
+        for inner in (choice["anyOf"] if set(choice) == {"anyOf"} else [choice])
+    ]
+    if table.get("type") in ("number", "integer"):
+        shown = {name: table.pop(name) for name in ("description", "default", "examples") if name in table}
+        return shown | {"anyOf": [table, {"$ref": "#/$defs/expression"}]}
     if len(choices) == 1:
         return {name: item for name, item in table.items() if name != "anyOf"} | choices[0]
     return table | ({"anyOf": choices} if choices else {})

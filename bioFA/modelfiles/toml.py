@@ -15,6 +15,7 @@ from bioFA.components import Component
 from bioFA.errors import (
     BadChange,
     FileError,
+    Keys,
     ModelError,
     NoSuchFile,
     TooLarge,
@@ -28,6 +29,7 @@ from bioFA.errors import (
 )
 from bioFA.experiment import Experiment
 from bioFA.modelfiles.locate import located
+from bioFA.modelfiles.said_once import CONSTANTS, NEURONS, Resolved, neuron_places, resolved
 from bioFA.schemes.base import family
 from bioFA.schemes.layered import Layered
 
@@ -110,7 +112,9 @@ def load(model: str | Path, changes: dict[str, Any] | None = None) -> Experiment
     Args:
         model: a built-in name such as 'digits', or a path.
         changes: values to put in place of the file's, by dotted key:
-            `{"protocol.epochs": 3, "circuit.schemes.fa.rule.learning_rate": 0.01}`.
+            `{"protocol.epochs": 3, "circuit.schemes.fa.rule.learning_rate": 0.01}`. An entry of a list goes by its
+            number or its `name`, `circuit.populations.e.size`; a population or pathway of a network by its name alone,
+            `e.size`. A constant, `constants.g`, is changed before it is put into anything.
 
     Files that a model names by a relative path are looked for beside the model, then in the working folder.
 
@@ -122,11 +126,12 @@ def load(model: str | Path, changes: dict[str, Any] | None = None) -> Experiment
     table = _read_toml(path)
     _find_files(table, path.parent)
     own = table["circuit"].get("scheme", "fa") if isinstance(table.get("circuit"), dict) else None
-    for key, value in (changes or {}).items():
-        _put(table, key, value)
+    changed = {".".join(map(str, _put(table, key, value))): value for key, value in (changes or {}).items()}
     _keep_own(table, own)
+    whole = Resolved(table, table)
     try:
-        return from_table(table)
+        whole = resolved(table)
+        return Experiment(**whole.table)
     except (ModelError, FileError) as error:
         if (
             isinstance(error, UnknownName)
@@ -134,7 +139,7 @@ def load(model: str | Path, changes: dict[str, Any] | None = None) -> Experiment
             and f"\n{OWN}{error.part[1]} = " in (text := path.read_text("utf-8-sig"))
         ):
             raise _absent(error, text).prefixed(f"{path.name}: ") from None
-        raise located(error, path, table, changes or {}) from None
+        raise located(whole.explained(error), path, table, changed) from None
 
 
 def description(model: str | Path) -> str:
@@ -218,31 +223,115 @@ def _shallow(table: dict[str, Any]) -> dict[str, Any]:
     raise ValueError(f"its tables are nested more than {DEEPEST} deep")
 
 
-def _put(table: dict[str, Any], key: str, value: Any) -> None:
-    *parents, last = key.split(".")
+def _put(table: dict[str, Any], key: str, value: Any) -> Keys:
+    """Put a value in its place in the tables of a model file; the keys that lead there.
+
+    Raises:
+        BadChange: if there is no such place.
+    """
+    *parents, last = _whole_path(table, key)
+    neurons = [] if NEURONS not in table else [*neuron_places(table)]
+    keys: Keys = ()
+    part: Any = table
     for parent in parents:
-        table = table.setdefault(parent, {})
-        if not isinstance(table, dict):
+        place = _place(part, parent, key)
+        held = part.setdefault(place, {}) if isinstance(part, dict) else part[place]
+        if (*keys, place) in neurons and isinstance(held, str) and held in table[NEURONS]:
+            held = part[place] = {"name": held}  # a shared neuron, over which the value is laid
+        if not isinstance(held, (dict, list)):
             raise BadChange(
                 f"cannot set '{key}': '{parent}' holds a single value, not a table. See 'biofa show MODEL' for the"
                 " keys."
             )
-    table[last] = value
+        keys, part = (*keys, place), held
+    place = _place(part, last, key)
+    part[place] = value
+    return (*keys, place)
+
+
+def _whole_path(table: dict[str, Any], key: str) -> list[str]:
+    """The parts of a dotted key, with the place of a network's population or pathway before one that begins with
+    its name."""
+    first, *others = parts = key.split(".")
+    if first in (CONSTANTS, NEURONS) and others and others[0] not in (known := _names_in(table.get(first))):
+        what = "constant" if first == CONSTANTS else "shared neuron"
+        raise BadChange(f"cannot set '{key}': the model has no {what} '{others[0]}'.{suggestion(others[0], known)}")
+    circuit = table.get("circuit")
+    lists = {
+        kind: entries
+        for kind in ("populations", "pathways")
+        if isinstance(circuit, dict) and isinstance(entries := circuit.get(kind), list)
+    }
+    if not others or not lists or first in table or first in Experiment.model_fields:
+        return parts
+    found = [kind for kind, entries in lists.items() if first in _names_in(entries)]
+    if len(found) == 1:
+        return ["circuit", found[0], *parts]
+    if found:
+        raise BadChange(
+            f"cannot set '{key}': a population and a pathway are called '{first}'. Write"
+            f" circuit.{found[0]}.{key} or circuit.{found[1]}.{key}."
+        )
+    known = [*Experiment.model_fields, *(name for entries in lists.values() for name in _names_in(entries))]
+    raise BadChange(f"cannot set '{key}': the model has no part '{first}'.{suggestion(first, known)}")
+
+
+def _names_in(part: Any) -> list[str]:
+    """The names by which a change can reach what a table or a list holds."""
+    if isinstance(part, dict):
+        return list(part)
+    entries = part if isinstance(part, list) else ()
+    return [entry["name"] for entry in entries if isinstance(entry, dict) and isinstance(entry.get("name"), str)]
+
+
+def _place(part: dict[str, Any] | list[Any], step: str, key: str) -> str | int:
+    """The key of a table, or the number of a list's entry, that one part of a dotted key stands for."""
+    if isinstance(part, dict):
+        return step
+    if step.isdecimal() and step.isascii():
+        if len(step) < 10 and int(step) < len(part):
+            return int(step)
+        raise BadChange(f"cannot set '{key}': the list has {len(part)} entries, numbered from 0; got {step[:20]}.")
+    names = _names_in(part)
+    if names.count(step) > 1:
+        raise BadChange(f"cannot set '{key}': {names.count(step)} entries are called '{step}'. Give one by its number.")
+    if not names:
+        raise BadChange(
+            f"cannot set '{key}': '{step}' is no number of an entry, and the list holds {len(part)} single values"
+            " without names, numbered from 0. See 'biofa show MODEL' for the keys."
+        )
+    if step not in names:
+        raise BadChange(
+            f"cannot set '{key}': nothing in the list is called '{step}'.{suggestion(step, set(names))} Or give its"
+            f" number, 0 to {len(part) - 1}."
+        )
+    return next(n for n, entry in enumerate(part) if isinstance(entry, dict) and entry.get("name") == step)
 
 
 def from_table(table: dict[str, Any]) -> Experiment:
-    """An experiment from the tables of a model file."""
-    return Experiment(**table)
+    """An experiment from the tables of a model file, with its constants and shared neurons put in.
+
+    Raises:
+        ModelError: if what they describe is wrong; its keys lead to it in `table`.
+    """
+    whole = resolved(table)
+    try:
+        return Experiment(**whole.table)
+    except (ModelError, FileError) as error:
+        raise whole.explained(error) from None
 
 
 def to_table(experiment: Experiment) -> dict[str, Any]:
-    """The tables of a model file, with units written out; `from_table` gives an equal experiment."""
+    """The tables of a model file, with units written out; `from_table` gives an equal experiment.
+
+    What a file says once is gone: an experiment has the values of constants, and every population its own neuron."""
     return experiment.model_dump(mode="json", exclude_none=True)
 
 
 def dumps(experiment: Experiment, beside: Path | None = None) -> str:
     """An experiment as the text of a model file; paths below the folder `beside`, where the file is to be,
-    are written relative to it."""
+    are written relative to it. Constants, expressions and shared neurons of the file that it came from are written as
+    what they stand for."""
     table = to_table(experiment)
     if beside is not None:
         place = beside.resolve()
