@@ -342,14 +342,17 @@ def under(*keys: str | int) -> Iterator[None]:
 
 LONGEST_NAME = 80
 """A longer name is no misspelt one."""
+MOST_NAMES = 60
+"""A message lists at most so many known names."""
 
 
 def suggestion(given: str, known: Iterable[str]) -> str:
-    """Say which known name was probably meant: `Did you mean 'x'? Known: x, y.`"""
+    """Say which known name was probably meant: `Did you mean 'x'? Known: x, y.`; of many the first are named."""
     known = sorted(known)
     close = difflib.get_close_matches(given[:LONGEST_NAME], known, n=1, cutoff=0.5)
     meant = f" Did you mean '{close[0]}'?" if close else ""
-    return f"{meant} Known: {', '.join(known) or 'none'}."
+    more = f", and {len(known) - MOST_NAMES} more" if len(known) > MOST_NAMES else ""
+    return f"{meant} Known: {', '.join(known[:MOST_NAMES]) or 'none'}{more}."
 
 
 def all_codes() -> dict[str, type[BioFAError]]:

@@ -443,7 +443,7 @@ def test_a_neuron_without_shared_ones_is_refused_as_ever():
     "text",
     [
         "[constants]\n" + "\n".join(f'c{n} = "= c{n + 1}"' for n in range(9000)),
-        "[constants]\nc0 = 1\n" + "\n".join(f'c{n + 1} = "= c{n}*c{n}"' for n in range(9000)),
+        "[constants]\nc0 = 1\n" + "\n".join(f'c{n + 1} = "= c{n}*c{n}"' for n in range(1900)),
         '[constants]\nx = 9\n[a]\nb = ["= ' + "9**9**" * 100 + '9"]',
         "[constants]\n[a]\nb = [" + ",".join(f'"={n}"' for n in range(100_000)) + "]",
         "[constants]\nx = 1\n[a]\nb = [" + '"=x",' * 100_000 + "]",

@@ -265,13 +265,15 @@ def test_a_start_that_is_rounded_moves_the_edges_with_it():
         ("3 * pA*ms**2", 3.0, "pA*ms**2"),
         ("1e3 1/second", 1000.0, "1/second"),
         (".5 V", 0.5, "V"),
+        ("2 volt*second**(-1/2)", 2.0, "volt*second**(-1/2)"),
+        ("2.0 metre**-3*mole", 2.0, "metre**-3*mole"),
     ],
 )
 def test_a_quantity_of_any_unit_is_a_number_and_the_text_of_its_unit(text, number, unit):
     assert quantity(text) == (number, unit)
 
 
-@pytest.mark.parametrize("text", ["", "mV", "60", "60 %", "sixty mV", "6 0 mV", "60 mV!", "x60 mV"])
+@pytest.mark.parametrize("text", ["", "mV", "60", "60 %", "sixty mV", "6 0 mV", "60 mV!", "x60 mV", "60 mV-1", "60 -mV"])
 def test_a_quantity_without_a_number_or_a_unit_is_refused(text):
     said = "is not a number with a unit; give a number in SI or text such as '-60 mV'"
     with pytest.raises(ValueError, match=f"^{said}$"):

@@ -216,7 +216,7 @@ set_option = click.option(
     "changes",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Change a value of the model, by dotted key; repeatable.",
+    help="Change a value of the model, by dotted key; a part of a network goes by its name; repeatable.",
 )
 backend_option = click.option(
     "--backend",

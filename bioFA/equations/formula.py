@@ -438,7 +438,11 @@ def _of_power(node: ast.BinOp, base: Dimension, exponent: Dimension) -> Dimensio
             f"the base of '{quoted(node)}' has the unit {describe(base)}, so its exponent must be a number that stands"
             " there."
         )
-    return power(base, Fraction(float(_evaluate(node.right, {}))).limit_denominator(RATIONAL))
+    with np.errstate(all="ignore"):
+        value = float(_evaluate(node.right, {}))
+    if not np.isfinite(value):
+        raise BadEquation(f"the exponent of '{quoted(node)}' is no finite number. Write a smaller one.")
+    return power(base, Fraction(value).limit_denominator(RATIONAL))
 
 
 def _of_function(node: ast.Call, name: str, arguments: list[Dimension]) -> Dimension:

@@ -31,6 +31,7 @@ from bioFA.equations.dimensions import NONE, SHORT, UNITS, Dimension, describe
 from bioFA.equations.formula import CONDITIONS, FUNCTIONS, RANDOM, TRUTH, Dialect, Formula, read
 from bioFA.equations.model import read_unit
 from bioFA.errors import (
+    LONGEST_NAME,
     BadEquation,
     BadName,
     Contradiction,
@@ -54,7 +55,7 @@ from bioFA.units import BRIAN2, parse, quantity
 
 CONSTANTS, NEURONS = "constants", "neurons"
 """The tables of a model file that are put into the others."""
-MOST_EXPRESSIONS, MOST_ENTRIES = 10_000, 1_000_000
+MOST_EXPRESSIONS, MOST_ENTRIES = 2_000, 1_000_000
 """More different expressions, or more entries of shared neurons with all places where they are put in, no model has."""
 EXACT = 2**53
 """Beyond it a float has not every whole number."""
@@ -175,6 +176,8 @@ def read_constants(given: Any) -> dict[str, Value]:
         for name in given:
             with _inside(name):
                 _check_name(name)
+        if sum(map(is_expression, given.values())) > MOST_EXPRESSIONS:
+            raise TooLarge(f"a model file has at most {MOST_EXPRESSIONS} constants that are expressions.")
         formulas: dict[str, Formula] = {}
         found: dict[str, Value] = {}
         for name, value in given.items():
@@ -195,14 +198,14 @@ def _ordered(before: Mapping[str, set[str]]) -> tuple[str, ...]:
         return tuple(TopologicalSorter(before).static_order())
     except CycleError as error:
         circle = " -> ".join(reversed(error.args[1]))
-        raise BadEquation(
-            f"the constant is given by itself: {circle}. Give one of them a number.", at=(error.args[1][0],)
+        raise BadEquation(f"the constant is given by itself: {circle:.300}. Give one of them a number.").inside(
+            error.args[1][0]
         ) from None
 
 
 def _check_name(name: str) -> None:
     """Refuse what an expression cannot name, or what means something else in one."""
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or keyword.iskeyword(name):
+    if not re.fullmatch(rf"[A-Za-z_][A-Za-z0-9_]{{0,{LONGEST_NAME - 1}}}", name) or keyword.iskeyword(name):
         raise BadName(f"a constant's name is letters, digits and underscores; got {name!r:.60}. For example: g, J_inh.")
     if name in _TAKEN or name.startswith(tuple(f"{draw}_" for draw in RANDOM)):
         what = "a unit" if name in UNITS else "something else"
@@ -359,9 +362,8 @@ def _shared(given: Any) -> tuple[dict[str, dict[str, Any]], dict[str, tuple[Keys
         except CycleError as error:
             circle = " -> ".join(reversed(error.args[1]))
             raise Contradiction(
-                f"the neuron is made from itself: {circle}. Name a neuron model in one of them.",
-                at=(error.args[1][0], "name"),
-            ) from None
+                f"the neuron is made from itself: {circle:.300}. Name a neuron model in one of them."
+            ).inside(error.args[1][0], "name") from None
         tables: dict[str, dict[str, Any]] = {}
         layers: dict[str, tuple[Keys, ...]] = {}
         entries = 0
@@ -378,7 +380,7 @@ def _shared(given: Any) -> tuple[dict[str, dict[str, Any]], dict[str, tuple[Keys
 
 
 def _check_shared(name: str, part: Any) -> None:
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name):
+    if not re.fullmatch(rf"[A-Za-z][A-Za-z0-9_]{{0,{LONGEST_NAME - 1}}}", name):
         raise BadName(f"a neuron's name is letters, digits and underscores; got {name!r:.60}. For example: cell.")
     if name in models:
         raise DuplicateName(f"'{name}' is the name of a neuron model. Give the shared neuron another name.")

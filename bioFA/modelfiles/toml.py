@@ -230,20 +230,21 @@ def _put(table: dict[str, Any], key: str, value: Any) -> Keys:
         BadChange: if there is no such place.
     """
     *parents, last = _whole_path(table, key)
-    neurons = [] if NEURONS not in table else [*neuron_places(table)]
-    keys: Keys = ()
+    shared = described if isinstance(described := table.get(NEURONS), dict) else {}
+    keys: list[str | int] = []
     part: Any = table
     for parent in parents:
         place = _place(part, parent, key)
         held = part.setdefault(place, {}) if isinstance(part, dict) else part[place]
-        if (*keys, place) in neurons and isinstance(held, str) and held in table[NEURONS]:
+        keys.append(place)
+        if isinstance(held, str) and held in shared and tuple(keys) in neuron_places(table):
             held = part[place] = {"name": held}  # a shared neuron, over which the value is laid
         if not isinstance(held, (dict, list)):
             raise BadChange(
                 f"cannot set '{key}': '{parent}' holds a single value, not a table. See 'biofa show MODEL' for the"
                 " keys."
             )
-        keys, part = (*keys, place), held
+        part = held
     place = _place(part, last, key)
     part[place] = value
     return (*keys, place)

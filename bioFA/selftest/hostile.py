@@ -246,6 +246,19 @@ BOMBS = {
     "binary": "\x00\x01\x02",
 }
 """Model files that would use up the machine."""
+CONSTANTS = {
+    "a chain without an end": "\n".join(f'c{n} = "= c{n + 1}"' for n in range(9_000)),
+    "a chain that doubles": "c0 = 2\n" + "\n".join(f'c{n + 1} = "= c{n}*c{n}"' for n in range(1_900)),
+    "a circle": 'a = "= b"\nb = "= a"',
+    "a tower": 'a = "= ' + "9**" * 300 + '9"',
+    "a unit of a high power": 'a = "= (mV*ms)**(9**9**9)"',
+    "a constant of many digits": 'a = "' + "9" * 5000 + ' mV"',
+    "an exponent of many digits": 'a = "1e' + "9" * 5000 + ' mV"',
+    "many expressions": 'a = 1\n[b]\nc = [' + ",".join(f'"= a + {n}"' for n in range(50_000)) + "]",
+    "neurons in a circle": "[neurons.a]\nname = 'b'\n[neurons.b]\nname = 'a'",
+    "a long chain of neurons": "\n".join(f"[neurons.c{n}]\nname = 'c{n + 1}'\nx{n} = 1" for n in range(3_000)),
+}
+"""Constants and shared neurons that would use up the machine."""
 CHANGES = (
     "",
     "=",
@@ -358,6 +371,8 @@ def cases() -> list[Case]:
     return [
         *(Case("equation", payload, context.format(payload)) for context in CONTEXTS for payload in PAYLOADS),
         *(Case("model", payload, payload) for payload in PAYLOADS),
+        *(Case("expression", payload, payload, refused=False) for payload in PAYLOADS),
+        *(Case("constants", name, text) for name, text in CONSTANTS.items()),
         *(Case("quantity", text[:40], text) for text in (*QUANTITIES, *PAYLOADS)),
         *(Case("name", payload, payload, refused=False) for payload in PAYLOADS),
         *(Case("file", name, text) for name, text in BOMBS.items()),
@@ -410,11 +425,20 @@ def readers(folder: Path) -> dict[str, Callable[[str], object]]:
     from bioFA.modelfiles import toml
 
     plain = toml.dumps(toml.load("linear", {"task.examples": 20, "task.test_examples": 5}))
-    rule = 'name = "local_error"'
+    rule, size = 'name = "local_error"', "n_in = 30"
     assert rule in plain
+    assert size in plain
 
     def model(text: str) -> object:
         return toml.loads(plain.replace(rule, f'name = "equation"\nequation = {quoted("dw/dt = " + text)}'))
+
+    def expression(text: str) -> object:
+        named = "".join(f"{name} = 0.5\n" for name in sorted(KNOWN))
+        given = quoted(f"= {text}")
+        return toml.loads(plain.replace(size, f"n_in = {given}") + f"\n[constants]\n{named}")
+
+    def constants(text: str) -> object:
+        return toml.loads(f"{plain}\n[constants]\n{text}\n")
 
     def quantity(text: str) -> object:
         return toml.loads(plain.replace("[protocol]\n", f"[protocol]\ndt = {quoted(text)}\n"))
@@ -432,6 +456,8 @@ def readers(folder: Path) -> dict[str, Callable[[str], object]]:
     return {
         "equation": lambda text: expressions.parse(text, KNOWN),
         "model": model,
+        "expression": expression,
+        "constants": constants,
         "quantity": quantity,
         "name": name,
         "change": change,
@@ -471,6 +497,9 @@ def warm(known: dict[str, Callable[[str], object]]) -> None:
         ("equation", "'"),
         ("model", "w"),
         ("model", "'"),
+        ("expression", "w"),
+        ("expression", "'"),
+        ("constants", "a = 1\n[neurons.b]\nname = 'c'"),
         ("quantity", "1 m"),
         ("name", "x"),
         ("change", "protocol.epochs=2"),
