@@ -123,6 +123,69 @@ dt = "1 ms"
 presentation = "20 ms"
 """
 
+BALANCED = """\
+name = "brunel"
+
+[constants]
+g = 4
+J = "0.1 mV"
+n = 50
+epsilon = 0.1
+tau = "20 ms"
+theta = "20 mV"
+c_e = "= epsilon*4*n"
+rate_threshold = "= theta/(J*c_e*tau)"
+delay = "1.5 ms"
+
+[neurons.cell]
+name = "equations"
+model = "dv/dt = -v/tau : volt (unless refractory)"
+threshold = "v > theta"
+reset = "v = v_reset"
+refractory = "2 ms"
+method = "exact"
+ports = { kick = "volt" }
+arrival = "v += kick"
+parameters = { tau = "= tau", theta = "= theta", v_reset = "= theta/2" }
+initial = { v = { name = "uniform", low = "0 mV", high = "= theta/2" } }
+
+[circuit]
+name = "network"
+
+[[circuit.populations]]
+name = "exc"
+size = "= 4*n"
+neuron = "cell"
+background = [{ port = "kick", rate = "= 2*rate_threshold", count = "= c_e", weight = "= J" }]
+
+[[circuit.populations]]
+name = "inh"
+size = "= n"
+neuron = { name = "cell", parameters = { v_reset = "= theta/4" } }
+
+[[circuit.pathways]]
+name = "exc_to_exc"
+source = "exc"
+target = "exc"
+port = "kick"
+connect = { name = "fan_in", count = "= c_e" }
+weights = "= J"
+delay = "= delay"
+
+[[circuit.pathways]]
+name = "inh_to_exc"
+source = "inh"
+target = "exc"
+port = "kick"
+connect = { name = "fan_in", count = "= c_e/4" }
+weights = "= -g*J"
+delay = "= delay"
+
+[protocol]
+dt = "0.1 ms"
+duration = "5 ms"
+"""
+
 
 @pytest.fixture
 def path(tmp_path):
@@ -171,6 +234,20 @@ def test_a_file_with_constants_is_the_file_with_their_values(path, tmp_path):
         plain = plain.replace(text, number)
     (tmp_path / "plain.toml").write_text(plain)
     assert bioFA.load(path) == bioFA.load(tmp_path / "plain.toml")
+
+
+def test_units_reach_neurons_of_text_weights_and_delays(tmp_path):
+    (tmp_path / "m.toml").write_text(BALANCED)
+    experiment = bioFA.load(tmp_path / "m.toml", {"constants.g": 5, "inh.neuron.parameters.tau": "10 ms"})
+    exc, inh = experiment.circuit.populations
+    assert (exc.size, inh.size) == (200, 50)
+    assert [p.neuron.given["tau"].value for p in (exc, inh)] == ["20 ms", "10 ms"]
+    assert [p.neuron.given["v_reset"].value for p in (exc, inh)] == ["0.01 V", "0.005 V"]
+    assert parse(exc.background[0].rate.value, "Hz") == pytest.approx(2 * 0.02 / (1e-4 * 20 * 0.02))
+    one, other = experiment.circuit.pathways
+    assert (one.weights.value, other.weights.value) == ("0.1 mV", "-0.0005 V")
+    assert (one.connect.count, other.connect.count) == (20, 5)
+    assert bioFA.loads(bioFA.dumps(experiment)) == experiment
 
 
 def test_what_is_saved_has_values_and_is_the_same_experiment(path):

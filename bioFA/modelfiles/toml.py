@@ -298,8 +298,8 @@ def _place(part: dict[str, Any] | list[Any], step: str, key: str) -> str | int:
         raise BadChange(f"cannot set '{key}': {names.count(step)} entries are called '{step}'. Give one by its number.")
     if not names:
         raise BadChange(
-            f"cannot set '{key}': '{step}' is no number of an entry, and the list holds {len(part)} single values"
-            " without names, numbered from 0. See 'biofa show MODEL' for the keys."
+            f"cannot set '{key}': '{step}' is no number of an entry, and of the {len(part)} in the list, numbered"
+            " from 0, none has a name. See 'biofa show MODEL' for the keys."
         )
     if step not in names:
         raise BadChange(

@@ -1078,7 +1078,7 @@ CASES: dict[str, Case] = {
         "bad-change",
         ["run", "linear", "--set", "circuit.sizes.a=5"],
         "'circuit.sizes.a'",
-        "single value",
+        "none has a name",
         "See 'biofa show MODEL'",
     ),
     "change to text": Case(
