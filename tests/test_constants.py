@@ -439,6 +439,7 @@ def test_a_file_may_share_neurons_without_constants(tmp_path):
         ('"= 0.1*2"', '"= exp(tau)"', "wrong-unit", "constants.rate", "exp takes a plain number"),
         ('"= 0.1*2"', '"= 1/(n - 8)"', "out-of-range", "constants.rate", "must be a finite number; got inf"),
         ('"= 0.1*2"', '"= sqrt(-1)"', "out-of-range", "constants.rate", "must be a finite number; got nan"),
+        ('"= 0.1*2"', '"= mV**(9**9**9)"', "bad-equation", "constants.rate", "is no finite number"),
         ('"= 0.1*2"', '"= n > 3"', "wrong-type", "constants.rate", "true or false; expected a number"),
         ('"= 0.1*2"', '"= rand()"', "unknown-name", "constants.rate", "unknown function 'rand'"),
         ('"= 0.1*2"', '"= xi"', "unknown-name", "constants.rate", "'xi', which is no constant"),
@@ -492,6 +493,12 @@ def test_wrong_input_is_refused_at_its_line(path, old, new, code, place, says):
     assert str(error).startswith(f"net.toml (line {line_of(path, marked)}, {place}")
 
 
+def test_a_fault_of_a_neuron_that_only_another_is_made_from_is_found_there(path):
+    path.write_text(NETWORK.replace('neuron = "cell"', 'neuron = "slow_cell"'))
+    error = refusal(path, 'tau = "= tau"', 'decay = "never"')
+    assert str(error).startswith(f"net.toml (line {line_of(path, 'never')}, neurons.cell.decay): ")
+
+
 def test_constants_and_neurons_must_be_tables():
     with pytest.raises(ModelError, match=r"^constants: must be a table"):
         resolved({"constants": 3})
@@ -517,31 +524,42 @@ def test_a_neuron_without_shared_ones_is_refused_as_ever():
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("code", "text"),
     [
-        "[constants]\n" + "\n".join(f'c{n} = "= c{n + 1}"' for n in range(9000)),
-        "[constants]\nc0 = 1\n" + "\n".join(f'c{n + 1} = "= c{n}*c{n}"' for n in range(1900)),
-        '[constants]\nx = 9\n[a]\nb = ["= ' + "9**9**" * 100 + '9"]',
-        "[constants]\n[a]\nb = [" + ",".join(f'"={n}"' for n in range(100_000)) + "]",
-        "[constants]\nx = 1\n[a]\nb = [" + '"=x",' * 100_000 + "]",
-        "[constants]\n[a]\nb = [" + ",".join('"=' + f"-x+{n}*" * 120 + '1"' for n in range(900)) + "]",
-        '[circuit]\nname = "network"\npopulations = ['
-        + '{ name = "a", size = 1, neuron = "c" },' * 3000
-        + "]\n[neurons.c]\nname = 'lif'\nx = ["
-        + "1," * 300_000
-        + "]",
-        "\n".join(f"[neurons.c{n}]\nname = 'c{n + 1}'\nx{n} = 1" for n in range(3000)),
+        ("too-large", "[constants]\n" + "\n".join(f'c{n} = "= c{n + 1}"' for n in range(9000))),
+        ("out-of-range", "[constants]\nc0 = 2\n" + "\n".join(f'c{n + 1} = "= c{n}*c{n}"' for n in range(1900))),
+        ("bad-equation", '[constants]\nx = 9\n[a]\nb = ["= ' + "9**9**" * 100 + '9"]'),
+        ("too-large", "[constants]\n[a]\nb = [" + ",".join(f'"={n}"' for n in range(100_000)) + "]"),
+        ("missing-field", "[constants]\nx = 1\n[a]\nb = [" + '"=x",' * 100_000 + "]"),
+        (
+            "bad-equation",
+            "[constants]\n[a]\nb = [" + ",".join('"=' + f"-x+{n}*" * 120 + '1"' for n in range(900)) + "]",
+        ),
+        (
+            "too-large",
+            '[circuit]\nname = "network"\npopulations = ['
+            + '{ name = "a", size = 1, neuron = "c" },' * 3000
+            + "]\n[neurons.c]\nname = 'lif'\nx = ["
+            + "1," * 300_000
+            + "]",
+        ),
+        (
+            "too-large",
+            "\n".join(f"[neurons.c{n}]\nname = 'c{n + 1}'\nx{n} = 1" for n in range(3000))
+            + "\n[neurons.c3000]\nname = 'lif'",
+        ),
     ],
     ids=["no end", "growing", "tower", "many", "one often", "long", "bomb", "chain"],
 )
-def test_a_file_made_to_use_up_the_machine_is_refused_at_once(tmp_path, text):
+def test_a_file_made_to_use_up_the_machine_is_refused_at_once(tmp_path, code, text):
     path = tmp_path / "m.toml"
     path.write_text(f'name = "m"\n{text}\n')
     assert path.stat().st_size < toml.LARGEST
     began = time.process_time()
-    with pytest.raises(BioFAError):
+    with pytest.raises(BioFAError) as caught:
         bioFA.load(path)
     assert time.process_time() - began < 5
+    assert caught.value.code == code
 
 
 # Changes
@@ -571,8 +589,10 @@ def test_a_change_of_one_entry_of_a_list_leaves_the_others(path):
 
 
 def test_a_field_of_the_model_comes_before_a_part_of_its_name(path):
-    path.write_text(NETWORK.replace('name = "target"', 'name = "task"').replace('source = "target"', 'source = "task"'))
-    assert bioFA.load(path, {"task.examples": 30}).task.examples == 30
+    path.write_text(
+        NETWORK.replace('name = "target"', 'name = "record"').replace('source = "target"', 'source = "record"')
+    )
+    assert bioFA.load(path, {"record.every": 3}).record.every == 3
 
 
 @pytest.mark.parametrize(

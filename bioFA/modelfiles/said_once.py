@@ -281,8 +281,7 @@ def _written(number: float, dimension: Dimension, source: str) -> int | float | 
     if dimension != NONE:
         return f"{number!r} {_SYMBOLS.get(dimension) or describe(dimension)}"
     nearest = round(number)
-    rounded = abs(number - nearest) <= 4 * math.ulp(number) and (nearest != 0 or number == 0)
-    return nearest if rounded and abs(nearest) < EXACT else number
+    return nearest if abs(number - nearest) <= 4 * math.ulp(number) and abs(nearest) < EXACT else number
 
 
 @dataclass(frozen=True)
