@@ -45,7 +45,9 @@ class Feed:
     presentation in the whole run, `phase` says which pathways learn and how fast, where the training has phases. `keys`
     maps a population that draws random numbers to the key of its numbers (`bioFA.draws`), and, where it draws several
     by name, `population.name`. `span` are the steps of the one presentation, from the first to before the last, where
-    the segment is only a part of it.
+    the segment is only a part of it. `courses` maps a source that needs no task to what it shows in each step of a
+    presentation, or of `span`, `(steps,)`; `trains` one with given spikes to them: those of step n, counted from the
+    first one here, are of the neurons `which[first[n] : first[n + 1]]`, `(first, which)`.
     """
 
     presentations: int
@@ -55,6 +57,8 @@ class Feed:
     keys: Mapping[str, int] = field(default_factory=dict)
     phase: Phase | None = None
     span: tuple[int, int] | None = None
+    courses: Mapping[str, Array] = field(default_factory=dict)
+    trains: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
 
     def learns(self, pathway: str) -> bool:
         """Whether a plastic pathway learns in this segment."""
@@ -100,7 +104,7 @@ class Instance:
 
     `masks[pathway]` `(n_post, n_pre)` says which synapses of a sparse pathway exist; `synapses[pathway]` are those of
     one that lists them; `constants["population.tau"]` are parameters that may differ between neurons, `(size,)`, or
-    `(1,)`.
+    `(1,)`; `trains[population]` are step and neuron of all given spikes of a source.
     """
 
     experiment: Experiment
@@ -110,6 +114,7 @@ class Instance:
     masks: Mapping[str, Array] = field(default_factory=dict)
     synapses: Mapping[str, Synapses] = field(default_factory=dict)
     constants: Mapping[str, Array] = field(default_factory=dict)
+    trains: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
 
     @property
     def network(self) -> Network:
@@ -157,7 +162,7 @@ class Instance:
 
     def passing(self, trial: int, start: int, stop: int) -> Feed:
         """The steps from `start` to before `stop` of one trial, where time passes without a task."""
-        return replace(self._feed("trial", np.arange(1), trial), span=(start, stop))
+        return self._feed("trial", np.arange(1), trial, (start, stop))
 
     def trial_begins(self, trial: int) -> dict[str, Array]:
         """The state of all neurons as a trial begins, with nothing under way: first values drawn for this trial."""
@@ -169,7 +174,7 @@ class Instance:
         """Every example of a split once, in its order."""
         return self._feed(split, np.arange(len(self.data.splits()[split])), 0)
 
-    def _feed(self, split: str, shown: Array, start: int) -> Feed:
+    def _feed(self, split: str, shown: Array, start: int, span: tuple[int, int] | None = None) -> Feed:
         tables: dict[str, Table] = {}
         rows: dict[str, Array] = {}
         for population in self.network.populations:
@@ -189,7 +194,14 @@ class Instance:
         for pathway in self.network.redrawn():
             tables[pathway.name] = self._redrawn(f"weights/{split}/{pathway.name}", pathway, start, start + len(shown))
             rows[pathway.name] = np.arange(len(shown))
-        return Feed(len(shown), tables, rows, start, keys)
+        steps = span or (0, self.experiment.protocol.steps)
+        courses = {
+            population.name: course
+            for population in self.network.populations
+            if (course := population.neuron.course(self.experiment.protocol.step, *steps)) is not None
+        }
+        trains = {name: _between(*train, *steps) for name, train in self.trains.items()}
+        return Feed(len(shown), tables, rows, start, keys, span=span, courses=courses, trains=trains)
 
     def _noise(self, purpose: str, size: int, start: int, stop: int) -> Array:
         return self._blocks(purpose, start, stop, lambda rng: rng.standard_normal((NOISE_BLOCK, size)))
@@ -347,15 +359,36 @@ def draw(experiment: Experiment, seed: int) -> Instance:
     synapses = {p.name: _listed(experiment, p, seed) for p in experiment.network.listed()}
     state |= _under_way(experiment.network, synapses, experiment.protocol.dt)
     constants = _constants(experiment.network, seed)
+    trains = _trains(experiment)
     if experiment.task is None:
-        return Instance(experiment, seed, NO_DATA, state, masks, synapses, constants)
+        return Instance(experiment, seed, NO_DATA, state, masks, synapses, constants, trains)
     data = experiment.task.draw(lambda purpose: stream(seed, purpose))
     if not data.train.targets.any():
         raise NothingToLearn(
             f"the train targets of {type(experiment.task).__name__} are all zero, so there is nothing to learn. Check"
             " the task."
         )
-    return Instance(experiment, seed, data, state, masks, synapses, constants)
+    return Instance(experiment, seed, data, state, masks, synapses, constants, trains)
+
+
+def _trains(experiment: Experiment) -> dict[str, tuple[Array, Array]]:
+    """The given spikes of every source that has some."""
+    found: dict[str, tuple[Array, Array]] = {}
+    protocol = experiment.protocol
+    for population in experiment.network.populations:
+        try:
+            trains = population.neuron.trains(population.size, protocol.step, protocol.steps)
+        except ModelError as error:
+            raise error.prefixed(f"population '{population.name}': ") from None
+        if trains is not None:
+            found[population.name] = trains
+    return found
+
+
+def _between(steps: Array, neurons: Array, start: int, stop: int) -> tuple[Array, Array]:
+    """The spikes from a step to before another, by step: where those of each step begin, and their neurons."""
+    first = np.searchsorted(steps, np.arange(start, stop + 1)).astype(np.int64)
+    return first - first[0], neurons[first[0] : first[-1]]
 
 
 def _drawn(population: Population) -> list[str]:
@@ -380,7 +413,7 @@ def _listed(experiment: Experiment, pathway: Pathway, seed: int) -> Synapses:
     count = len(pairs.pre)
     first = np.zeros(n_pre + 1, dtype=np.int64)
     np.cumsum(np.bincount(pairs.pre, minlength=n_pre), out=first[1:])
-    dimension = network.population(pathway.target).neuron.dimension_of(pathway.port)
+    dimension = network.weight_dimension(pathway)
     alike = pathway.weights.alike
     weights = pathway.weights.draw(
         stream(seed, f"weights/{pathway.name}"), 1 if alike else count, dimension, f"{place}: weights"
@@ -440,7 +473,7 @@ def _first_state(network: Network, seed: int, trial: int) -> dict[str, Array]:
             state[f"{population.name}.{variable}"] = np.full(population.size, values)
         for variable, (distribution, dimension) in neuron.beginnings().items():
             place = f"{population.name}.{variable}"
-            rng = stream(seed, f"initial/{trial}/{place}")
+            rng = stream(seed, f"initial/{neuron.numbers_of(trial)}/{place}")
             state[place] = distribution.draw(rng, population.size, dimension, f"initial value of {place}")
     return state
 

@@ -22,7 +22,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, Strict, Validation
 
 from bioFA.components import Component, Count, Family, InSchema, Name, Number, Rate, faults
 from bioFA.distributions import Distributed, Distribution, read_distribution, written_distribution
-from bioFA.equations.dimensions import FREQUENCY
+from bioFA.equations.dimensions import FREQUENCY, Dimension, over
 from bioFA.errors import (
     BadName,
     CannotLearn,
@@ -533,7 +533,7 @@ class Network(Circuit):
                 " weights, or leave plasticity out."
             )
         with under("weights"):
-            pathway.weights.numbers(target.neuron.dimension_of(pathway.port), f"pathway '{pathway.name}': weights")
+            pathway.weights.numbers(self.weight_dimension(pathway), f"pathway '{pathway.name}': weights")
         with under("connect"):
             pathway.connect.check(Shape(source.size, target.size, source.name == target.name))
 
@@ -718,6 +718,11 @@ class Network(Circuit):
     def shape(self, pathway: Pathway) -> tuple[int, int]:
         """`(n_post, n_pre)` of a pathway."""
         return self.population(pathway.target).size, self.population(pathway.source).size
+
+    def weight_dimension(self, pathway: Pathway) -> Dimension:
+        """What its weights measure: what arrives at its port, over what it carries; spikes and rates are numbers."""
+        source, target = self.population(pathway.source).neuron, self.population(pathway.target).neuron
+        return over(target.dimension_of(pathway.port), source.dimension_of(pathway.carries))
 
     def arriving(self, population: str, port: str) -> tuple[Pathway, ...]:
         """The pathways that arrive at one port, in the order of their description."""

@@ -185,12 +185,19 @@ class Reference:
         numbers = {}
         for name in neuron.draws if neuron.named_draws else ():
             kind = draws.normal if name in neuron.normal_draws() else draws.uniform
-            numbers[name] = kind(feed.keys[f"{population.name}.{name}"], feed.start + k, step, size)
+            trial = neuron.numbers_of(feed.start + k)
+            numbers[name] = kind(feed.keys[f"{population.name}.{name}"], trial, step, size)
         for number in range(len(population.background)):
             name = f"background_{number}"
             numbers[name] = draws.uniform(feed.keys[f"{population.name}.{name}"], feed.start + k, step, size)
-        dt = self.protocol.step
-        return Moment(size, dt, step * dt, self.constants[population.name], numbers)
+        dt, first = self.protocol.step, feed.span[0] if feed.span is not None else 0
+        shown: Array | float = 1.0
+        if population.name in feed.courses:
+            shown = feed.courses[population.name][step - first]
+        elif population.name in feed.trains:
+            places, which = feed.trains[population.name]
+            shown = np.bincount(which[places[step - first] : places[step - first + 1]], minlength=size).astype(float)
+        return Moment(size, dt, step * dt, self.constants[population.name], numbers, shown=shown)
 
     def _from_outside(self, population: Population, port: str, moment: Moment) -> Array:
         """What a population's background brings to a port in a step."""

@@ -41,7 +41,8 @@ class Moment:
     """What a neuron may know of a step beside its state and what arrives.
 
     `constants` are its population's parameters, `(size,)`, or `(1,)` where all neurons share one; `numbers` the random
-    numbers of this step by name, `(size,)`; `time` the seconds since the trial began, as the step begins.
+    numbers of this step by name, `(size,)`; `time` the seconds since the trial began, as the step begins; `shown` what
+    the course of a source says of the step, or how often each neuron of it spikes in it, `(size,)`.
     """
 
     size: int
@@ -50,6 +51,7 @@ class Moment:
     constants: Mapping[str, Array] = field(default_factory=dict)
     numbers: Mapping[str, Array] = field(default_factory=dict)
     learning: bool = False
+    shown: Any = 1.0
 
 
 class NeuronModel(Component):
@@ -261,6 +263,20 @@ class NeuronModel(Component):
     def beginnings(self) -> Mapping[str, tuple[Distribution, Dimension]]:
         """First values of variables that begin otherwise than `state` says, each a distribution."""
         return {}
+
+    def numbers_of(self, trial: int) -> int:
+        """Which trial's random numbers and first values it has in a trial."""
+        return trial
+
+    def course(self, dt: float, start: int, stop: int) -> Array | None:
+        """Of a source that needs no task, what it shows in the steps from `start` to before `stop` of a trial,
+        `(stop - start,)`; None where it has no course."""
+        return None
+
+    def trains(self, size: int, dt: float, steps: int) -> tuple[Array, Array] | None:
+        """Of a source with given spikes, the step of a trial and the neuron of each, `(n_spikes,)` each, in the order
+        of steps; None where it has none."""
+        return None
 
     def begins_as(self) -> Mapping[str, str]:
         """Variables that begin with the value of a parameter of their neuron, where no first value is given."""
