@@ -98,6 +98,17 @@ class Distribution(Component):
     def check(self, numbers: Mapping[str, float], place: str) -> None:
         """Refuse numbers that make no distribution."""
 
+    def least(self, numbers: Mapping[str, float]) -> float:
+        """What no value is below, from its `numbers`."""
+        return numbers.get("low", -math.inf)
+
+    def check_count(self, count: int, place: str) -> None:
+        """Refuse given values that are not so many.
+
+        Raises:
+            WrongShape: saying how many there are.
+        """
+
     def quantities(self) -> dict[str, float | str]:
         """Every field that is a quantity, as it was given."""
         fields = {n: getattr(self, n) for n in type(self).model_fields if n not in self.unitless}
@@ -167,6 +178,10 @@ class Constant(Distribution):
         number = quantity(self.value)[0] if isinstance(self.value, str) else self.value
         return frozenset({1} if number > 0 else {-1} if number < 0 else ())
 
+    def least(self, numbers: Mapping[str, float]) -> float:
+        """The value."""
+        return numbers["value"]
+
     def sample(self, rng: np.random.Generator, count: int, numbers: Mapping[str, float]) -> Array:
         """The value; draws nothing."""
         return np.full(count, numbers["value"])
@@ -207,6 +222,10 @@ class Lognormal(Distribution):
     mean: Quantity = 1.0
     std: Quantity = 1.0
 
+    def least(self, numbers: Mapping[str, float]) -> float:
+        """0, or the bound."""
+        return max(0.0, super().least(numbers))
+
     def check(self, numbers: Mapping[str, float], place: str) -> None:
         """The mean is positive."""
         _above_0(numbers, ("mean",), place)
@@ -227,6 +246,10 @@ class Exponential(Distribution):
 
     mean: Quantity = 1.0
 
+    def least(self, numbers: Mapping[str, float]) -> float:
+        """0, or the bound."""
+        return max(0.0, super().least(numbers))
+
     def check(self, numbers: Mapping[str, float], place: str) -> None:
         """The mean is positive."""
         _above_0(numbers, ("mean",), place)
@@ -246,6 +269,10 @@ class Gamma(Distribution):
     mean: Quantity = 1.0
     shape: float = 1.0
     unitless: ClassVar[tuple[str, ...]] = ("outside", "shape")
+
+    def least(self, numbers: Mapping[str, float]) -> float:
+        """0, or the bound."""
+        return max(0.0, super().least(numbers))
 
     def check(self, numbers: Mapping[str, float], place: str) -> None:
         """Mean and shape are positive."""
@@ -278,6 +305,14 @@ class Values(Distribution):
 
     values: Annotated[tuple[Quantity, ...], Field(examples=[["-60 mV", "-55 mV"]])]
 
+    def least(self, numbers: Mapping[str, float]) -> float:
+        """The smallest value."""
+        return min((value for name, value in numbers.items() if name.startswith("values")), default=0.0)
+
+    def check_count(self, count: int, place: str) -> None:
+        """One value for each."""
+        _check_count(len(self.values), count, place)
+
     def quantities(self) -> dict[str, float | str]:
         """The bounds, and every value."""
         return {**super().quantities(), **{f"values[{number}]": value for number, value in enumerate(self.values)}}
@@ -293,7 +328,7 @@ class Values(Distribution):
         Raises:
             WrongShape: if there are not as many as neurons.
         """
-        _check_count(len(self.values), count, place)
+        self.check_count(count, place)
         numbers = self.numbers(dimension, place)
         values = np.array([numbers[f"values[{number}]"] for number in range(count)], dtype=float)
         return _within(values, numbers, place)
@@ -306,6 +341,10 @@ class FromFile(Distribution):
 
     path: Annotated[Name, Field(examples=["delays.npy"])]
     unitless: ClassVar[tuple[str, ...]] = ("outside", "path")
+
+    def least(self, numbers: Mapping[str, float]) -> float:
+        """Not known before the file is read: infinity."""
+        return math.inf
 
     def draw(self, rng: np.random.Generator, count: int, dimension: Dimension, place: str) -> Array:
         """The file's values; draws nothing.

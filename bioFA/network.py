@@ -402,7 +402,7 @@ class Network(Circuit):
                 )
         for number, population in enumerate(self.populations):
             with under("populations", number):
-                self._check_background(population)
+                self._check_population(population)
         # rules read ports, so every pathway must be right first
         for check in (self._check_pathway, self._check_plasticity):
             for number, pathway in enumerate(self.pathways):
@@ -432,8 +432,12 @@ class Network(Circuit):
         sends = next((variable for variable in (source.neuron.sends, *published) if variable in published), "r")
         return pathway.model_copy(update={"carries": sends})
 
-    def _check_background(self, population: Population) -> None:
+    def _check_population(self, population: Population) -> None:
         neuron = population.neuron
+        for key, drawn in (("parameters", neuron.own_parameters()), ("initial", neuron.beginnings())):
+            for name, (distribution, _) in drawn.items():
+                with under("neuron", key, name):
+                    distribution.check_count(population.size, f"population '{population.name}': {name}")
         for number, background in enumerate(population.background):
             with under("background", number):
                 if background.port not in neuron.ports:
@@ -533,7 +537,7 @@ class Network(Circuit):
                 " weights, or leave plasticity out."
             )
         with under("weights"):
-            pathway.weights.numbers(self.weight_dimension(pathway), f"pathway '{pathway.name}': weights")
+            pathway.weights.numbers(self.weight_dimension(pathway), "weights")
         with under("connect"):
             pathway.connect.check(Shape(source.size, target.size, source.name == target.name))
 

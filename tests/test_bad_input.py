@@ -37,6 +37,7 @@ def test_wrong_input_is_refused_with_code_place_and_fix(folder, case):
 def test_there_are_at_least_a_hundred_cases_of_every_kind_of_input():
     assert len(CASES) >= 100
     assert {case.base if isinstance(case.given, dict) else "command" for case in CASES.values()} == {
+        "free",
         "layered",
         "explicit",
         "command",

@@ -112,10 +112,12 @@ class TextNeuron(NeuronModel):
 
     def model_post_init(self, context: Any) -> None:
         """Read every text once, and refuse what does not fit."""
-        for name in (*self.ports, *self.given):
-            check_name(name, "ports" if name in self.ports else "parameters")
-        _ = self.text
+        for place, names in (("ports", self.ports), ("parameters", self.given)):
+            for name in names:
+                with under(place, name):
+                    check_name(name, place)
         _ = self.parameter_dimensions
+        _ = self.text
         for name in self.initial:
             if name not in self.text.state:
                 raise UnknownName(
@@ -123,7 +125,8 @@ class TextNeuron(NeuronModel):
                     at=("initial",),
                 )
         for name, distribution in self.initial.items():
-            distribution.numbers(self.text.known[name], f"initial.{name}")
+            with under("initial", name):
+                distribution.numbers(self.text.known[name], f"initial.{name}")
         _ = (self.statements, self.integrator)
         if self.threshold is None and (self.reset or self.refractory):
             raise MissingField("reset and refractory need a threshold. For example: threshold = 'v > -50*mV'.")
@@ -152,8 +155,12 @@ class TextNeuron(NeuronModel):
     @cached_property
     def parameter_dimensions(self) -> dict[str, Dimension]:
         """The dimension of each parameter, which is that of its value."""
-        with under("parameters"):
-            return {name: distribution.dimension(name) for name, distribution in self.given.items()}
+        found = {}
+        for name, distribution in self.given.items():
+            with under("parameters", name):
+                found[name] = distribution.dimension(name)
+                distribution.numbers(found[name], name)
+        return found
 
     @cached_property
     def text(self) -> Model:

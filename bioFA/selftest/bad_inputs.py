@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import h5py
 import numpy as np
@@ -20,27 +20,12 @@ import tomli_w
 from click.testing import CliRunner
 
 from bioFA.exchange.bundle import MANIFEST
+from bioFA.selftest import free_inputs
+from bioFA.selftest.case import Case
 from bioFA.selftest.tally import Tally
 from bioFA.system.sealed_hdf5 import SIGNATURE
 
 __all__ = ["CASES", "Case", "arguments", "faults_of", "in_folder", "run", "run_command"]
-
-
-class Case(NamedTuple):
-    """One mistake, and what its message must hold.
-
-    `given` are changes to a model file by dotted key, or the arguments of a command; `place` the keys that the message
-    must lead to (of a model file) or words of it; `found` what was given, as it is told; `fix` what is allowed,
-    or what to do; `says` what else.
-    """
-
-    code: str
-    given: dict[str, Any] | list[str]
-    place: str
-    found: str
-    fix: str
-    says: tuple[str, ...] = ()
-    base: str = "layered"
 
 
 TASK = {"name": "linear_teacher", "n_in": 3, "n_out": 2, "examples": 20, "test_examples": 5}
@@ -1331,6 +1316,9 @@ CASES: dict[str, Case] = {
 """By name; a test has one case for each."""
 
 
+CASES |= free_inputs.CASES
+
+
 @contextmanager
 def in_folder(folder: Path) -> Iterator[Path]:
     """A folder as the current one, with files in it that are wrong in one way each."""
@@ -1383,7 +1371,7 @@ def arguments(case: Case) -> list[str]:
     """The command that makes the mistake; a model file with it is written into the current folder."""
     if isinstance(case.given, list):
         return case.given
-    base = EXPLICIT if case.base == "explicit" else LAYERED
+    base = {"explicit": EXPLICIT, "layered": LAYERED, "free": free_inputs.FREE}[case.base]
     Path("model.toml").write_text(tomli_w.dumps(changed(base, case.given)))
     return ["run", "model.toml", "--backend", "numpy"]
 

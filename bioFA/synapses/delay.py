@@ -53,6 +53,10 @@ class Delay(Component):
                 numbers = part.numbers(TIME, f"delay.{name}")
                 if part.alike and numbers["value"] < 0:
                     raise OutOfRange(f"delay.{name} must be >= 0 s; got {numbers['value']:g} s.")
+                if part.least(numbers) < 0:
+                    raise OutOfRange(
+                        f"delay.{name}: a delay must be >= 0 s, but {part.family_name} also gives less. Give low = 0."
+                    )
 
     @property
     def total(self) -> float:
