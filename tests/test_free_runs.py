@@ -442,16 +442,52 @@ def test_a_format_without_a_place_for_it_is_refused(name, place):
 def test_what_cannot_be_done_is_said_in_one_sentence(place):
     file, out = place / "passing.toml", place / "out"
     for arguments in (
-        ("compare", file, "--out", place / "cmp"),
+        ("compare", file, "--tune", "--out", place / "cmp"),
+        ("compare", file, "--margin", "0.1", "--out", place / "cmp"),
         ("run", file, "--after", out / RESULT, "--out", place / "longer"),
     ):
         assert "lets time pass without a task" in biofa(*arguments, code=2)
+    assert "Compare them apart" in biofa("compare", "--models", f"{file},linear", "--out", place / "cmp", code=2)
     assert "finished" in biofa("resume", out, code=2)
     assert "duration" in biofa("run", file, "--set", "protocol.epochs=3", "--out", place / "longer", code=2)
     linear = bioFA.load("linear", {"task.examples": 5, "task.test_examples": 5})
     taught = bioFA.simulate(linear, backend="numpy")
     with pytest.raises(ModelError, match="presented examples, so it recorded no spikes"):
         taught.spikes("hidden")
+
+
+def test_a_comparison_tabulates_the_measures_of_every_value(tmp_path):
+    file = tmp_path / "passing.toml"
+    file.write_text(bioFA.dumps(model(duration="60 ms", record={})))
+    command = ("compare", file, "--set", "protocol.warm_up=0 ms,20 ms", "--seeds", 2, "--backend", "numpy")
+    printed = biofa(*command, "--out", tmp_path / "out")
+    assert "4 of 4 runs finished" in printed
+    assert "passing, warm_up 0 ms" in printed
+    assert not any(word in printed for word in ("NSE", "nse", "pair", "order", "explicit"))
+    found = bioFA.load_comparison(tmp_path / "out")
+    for warm_up in ("0 ms", "20 ms"):
+        rows = found.table[found.table["protocol.warm_up"] == warm_up]
+        expected = [
+            bioFA.simulate(bioFA.load(str(file), {"protocol.warm_up": warm_up}), seed, "numpy").metrics
+            for seed in (1, 2)
+        ]
+        assert list(rows["exc.rate"]) == [one["exc.rate"] for one in expected]
+        row = next(
+            row
+            for row in found.outcome["measures"]
+            if (row["measure"], row["settings"]) == ("exc.rate", {"protocol.warm_up": warm_up})
+        )
+        assert row["values"] == list(rows["exc.rate"])
+        assert row["value"] == pytest.approx(np.mean(row["values"]))
+        assert f"{row['value']:.4g} ({min(row['values']):.4g} to {max(row['values']):.4g})" in printed
+    assert "exc.rate" in found._repr_html_()
+    assert (
+        "What do the populations of passing do without a task for each value of protocol.warm_up"
+        in found.report.read_text()
+    )
+    file.write_text(bioFA.dumps(model(duration="60 ms", record={}, cell=CELL.replace(threshold="v > 100"))))
+    silent = biofa("compare", file, "--seeds", 1, "--backend", "numpy", "--out", tmp_path / "silent")
+    assert "WARNING    passing, all 1 runs: no neuron of 'other' spikes once" in silent
 
 
 # verification

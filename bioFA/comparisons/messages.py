@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,10 @@ from bioFA.analysis import statistics
 from bioFA.comparisons.table import STATES
 
 Row = Mapping[str, Any]
+BESIDE = 4
+"""Columns of a table of measures on a terminal."""
+ESTIMATE = "median over seeds (Hodges-Lehmann) [95 % interval], or (lowest to highest) where seeds are too few for one"
+"""What `describe_measure` says."""
 
 
 def describe(summary: Row) -> str:
@@ -28,6 +32,9 @@ def describe(summary: Row) -> str:
             edge = "   (the edge of the grid: a better one may lie beyond)" if row["at_edge"] else ""
             grid = ", ".join(f"{point['factor']:g}" for point in row["grid"])
             lines.append(f"  tuned      {row['condition']}: learning rates x {row['factor']:g} of {grid}{edge}")
+    if "measures" in summary:
+        lines += [*_measure_lines(summary["measures"]), *map(_finding_line, _found(summary["conditions"]))]
+        return "\n".join(lines)
     for row in summary["conditions"]:
         lines += _condition_lines(row)
     for first, second in summary["identical"]:
@@ -52,9 +59,49 @@ def _condition_lines(row: Row) -> list[str]:
             f"  NOTE       {row['label']} differs from the model's own scheme in more than its feedback: "
             f"{'; '.join(row['rates']['departs'])}"
         )
-    for finding in row["findings"]:
-        lines.append(f"  WARNING    {row['label']}, {affected_runs(finding, row)}: {finding['says']}")
+    return [*lines, *map(_finding_line, _found([row]))]
+
+
+def _found(rows: Sequence[Row]) -> list[tuple[Row, Row]]:
+    """Every condition with each thing that is wrong with its runs."""
+    return [(row, finding) for row in rows for finding in row["findings"]]
+
+
+def _finding_line(found: tuple[Row, Row]) -> str:
+    row, finding = found
+    return f"  WARNING    {row['label']}, {affected_runs(finding, row)}: {finding['says']}"
+
+
+def _measure_lines(rows: Sequence[Row]) -> list[str]:
+    """A table of measures by condition, a few conditions beside each other."""
+    columns, names = measure_table(rows)
+    lines = [f"  measures   {ESTIMATE}; rates and peaks in Hz"]
+    for start in range(0, len(columns), BESIDE):
+        some = columns[start : start + BESIDE]
+        table = [("", *(heading for heading, _ in some))]
+        table += [(name, *(cells[place] for _, cells in some)) for place, name in enumerate(names)]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines.append("")
+        lines += ["  " + "  ".join(map(str.ljust, line, widths)).rstrip() for line in table]
     return lines
+
+
+def measure_table(rows: Sequence[Row]) -> tuple[list[tuple[str, list[str]]], list[str]]:
+    """The measures (`outcomes.measure_rows`) of every condition, its label and a text for each, and their names."""
+    names = list(dict.fromkeys(row["measure"] for row in rows))
+    labels = dict.fromkeys(row["label"] for row in rows)
+    cells = {(row["label"], row["measure"]): describe_measure(row) for row in rows}
+    return [(label, [cells[label, name] for name in names]) for label in labels], names
+
+
+def describe_measure(row: Row) -> str:
+    """The median of a measure over seeds with its interval, or its ends where seeds are too few for one; else how many
+    seeds have the measure."""
+    if not np.isfinite(row["value"]):
+        return f"- ({row['n_finite']} of {row['n']} runs have one)"
+    if np.isfinite([row["low"], row["high"]]).all():
+        return f"{row['value']:.4g} [{row['low']:.4g}, {row['high']:.4g}]"
+    return f"{row['value']:.4g} ({min(row['values']):.4g} to {max(row['values']):.4g})"
 
 
 def _pair_line(row: Row) -> str:
@@ -95,7 +142,7 @@ def describe_order(row: Row) -> str:
 
 def affected_runs(finding: Row, row: Row) -> str:
     """In which of a condition's runs something was found."""
-    seeds, runs = finding["seeds"], len(row["values"])
+    seeds, runs = finding["seeds"], row["n"]
     if len(seeds) == runs:
         return f"all {runs} runs"
     return f"{len(seeds)} of {runs} runs (seed {', '.join(map(str, seeds))})"

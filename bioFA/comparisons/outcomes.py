@@ -170,14 +170,15 @@ def tidy(outcomes: Outcomes) -> DataFrame:
         condition, outcome = sweep.conditions[job.condition], known[job.name]
         row: dict[str, Any] = {"model": condition.model, "scheme": condition.scheme}
         row |= {key: _cell(condition.settings.get(key)) for key in swept}
-        row |= {"rates": outcomes.rates[job.condition]["text"], "seed": job.seed, "status": outcomes.state(job)}
-        row |= {"presentations": outcome.get("presentations")}
+        row |= {} if sweep.free else {"rates": outcomes.rates[job.condition]["text"]}
+        row |= {"seed": job.seed, "status": outcomes.state(job)}
+        row |= {"trials" if sweep.free else "presentations": outcome.get("trials" if sweep.free else "presentations")}
         if sweep.request["tune"]:
             row["learning_rate_factor"] = (outcomes.chosen[job.condition] or {}).get("factor")
         row |= {name: outcome.get("metrics", {}).get(name) for name in metrics}
         row |= {f"alignment.{name}": outcome.get("alignment", {}).get(name) for name in pathways}
         rows.append(row)
-    return pandas.DataFrame(rows).astype({"presentations": "Int64"})
+    return pandas.DataFrame(rows).astype({"trials" if sweep.free else "presentations": "Int64"})
 
 
 def _cell(value: Any) -> Any:
@@ -192,8 +193,14 @@ def condition_rows(outcomes: Outcomes) -> list[dict[str, Any]]:
     """Each condition: its measure from every seed, the median of all, and how many diverged or are missing.
 
     The median is Hodges' and Lehmann's, with its 95 % interval. Where a run diverged there is none (NaN): no number is
-    that of all runs.
+    that of all runs. Where time passes without a task, conditions have many measures, which are in `measure_rows`.
     """
+    if outcomes.sweep.free:
+        return [
+            _named(outcomes, number) | {"n": len(done := _done(outcomes, number)), "diverged": done.count(None),
+             "missing": outcomes.sweep.request["seeds"] - len(done), "findings": findings(outcomes, number)}
+            for number in range(len(outcomes.sweep.conditions))
+        ]  # fmt: skip
     rows = []
     for number, condition in enumerate(outcomes.sweep.conditions):
         measure, raw = outcomes.measure(number), outcomes.values[number]
@@ -212,6 +219,42 @@ def condition_rows(outcomes: Outcomes) -> list[dict[str, Any]]:
             "missing": outcomes.sweep.request["seeds"] - len(raw), "findings": findings(outcomes, number),
             "rates": outcomes.rates[number],
         })
+    return rows
+
+
+def _named(outcomes: Outcomes, number: int) -> dict[str, Any]:
+    """The names of a condition."""
+    condition = outcomes.sweep.conditions[number]
+    names = {"model": condition.model, "scheme": condition.scheme, "settings": dict(condition.settings)}
+    return names | {"label": label(condition, schemes=False)}
+
+
+def _done(outcomes: Outcomes, number: int) -> list[Mapping[str, float] | None]:
+    """The measures of each compared run of a condition that is done, in the order of seeds; None of one that diverged.
+    """
+    found = [outcomes.of(job) for job in sorted(outcomes.sweep.runs_of(number), key=lambda job: job.seed)]
+    return [one["metrics"] if one["status"] == "finished" else None for one in found if one is not None]
+
+
+def measure_rows(outcomes: Outcomes) -> list[dict[str, Any]]:
+    """Each measure of each condition, where time passes without a task.
+
+    From every seed, NaN where a run diverged or too few spikes tell it, and the Hodges-Lehmann median of all with its
+    95 % interval, NaN where one is NaN.
+    """
+    if not outcomes.sweep.free:
+        return []
+    done = [_done(outcomes, number) for number in range(len(outcomes.sweep.conditions))]
+    names = dict.fromkeys(name for runs in done for one in runs if one is not None for name in one)
+    rows = []
+    for name in names:
+        for number, runs in enumerate(done):
+            values = [float("nan") if one is None else one.get(name, float("nan")) for one in runs]
+            finite = [value for value in values if np.isfinite(value)]
+            interval = statistics.hodges_lehmann(finite if len(finite) == len(values) else [])
+            row = {"measure": name, "estimate": "Hodges-Lehmann median", "value": interval.median}
+            row |= {"low": interval.low, "high": interval.high, "n": len(values), "n_finite": len(finite)}
+            rows.append(_named(outcomes, number) | row | {"values": values})
     return rows
 
 
@@ -301,6 +344,8 @@ def ranking(outcomes: Outcomes) -> list[dict[str, Any]]:
     `consistent` is false where such an order leaves a pair the other way round: A better than B, B than C, C than A.
     """
     conditions = outcomes.sweep.conditions
+    if outcomes.sweep.free:
+        return []
     ranked = []
     for model in dict.fromkeys(condition.model for condition in conditions):
         numbers = [n for n, condition in enumerate(conditions) if condition.model == model]
@@ -321,8 +366,11 @@ def ranking(outcomes: Outcomes) -> list[dict[str, Any]]:
 def tested_pairs(sweep: Sweep) -> list[tuple[int, int]]:
     """Every two conditions that differ in one thing, by number.
 
-    Of conditions that are the same network nothing is tested between them, and each difference once.
+    Of conditions that are the same network nothing is tested between them, and each difference once; where time passes
+    without a task nothing is.
     """
+    if sweep.free:
+        return []
     same = {second: first for first, second in sorted(sweep.identical, reverse=True)}
     pairs: dict[frozenset[int], tuple[int, int]] = {}
     for pair in differing(sweep.conditions, sweep.request.get("baseline")):
@@ -334,7 +382,7 @@ def tested_pairs(sweep: Sweep) -> list[tuple[int, int]]:
 def summary(outcomes: Outcomes) -> dict[str, Any]:
     """What `biofa compare --json` prints."""
     sweep, done = outcomes.sweep, list(outcomes.proven.values())
-    names = [label(condition) for condition in sweep.conditions]
+    names = [label(condition, schemes=not sweep.free) for condition in sweep.conditions]
     return {
         "request": dict(sweep.request), "runs": len(sweep.jobs),
         "finished": sum(o["status"] == "finished" for o in done),
@@ -348,7 +396,7 @@ def summary(outcomes: Outcomes) -> dict[str, Any]:
         "seeds": sweep.seeds, "ranking": ranking(outcomes), "conditions": condition_rows(outcomes),
         "identical": [[names[number] for number in pair] for pair in sorted(sweep.identical)],
         "comparisons": pair_rows(outcomes), "table": str(sweep.folder / TIDY), "pairs": str(sweep.folder / PAIRS),
-    }
+    } | ({"measures": measure_rows(outcomes)} if sweep.free else {})
 
 
 def _mixed(outcomes: Sequence[Outcome]) -> dict[str, list[str]]:

@@ -18,7 +18,7 @@ from typing import Any
 from bioFA.analysis import statistics
 from bioFA.comparisons import table, tuning
 from bioFA.comparisons.table import Condition, Job, Sweep, differing
-from bioFA.errors import DuplicateName, OutOfRange, Unavailable, UnknownName, suggestion
+from bioFA.errors import Contradiction, DuplicateName, OutOfRange, Unavailable, UnknownName, suggestion
 from bioFA.experiment import Experiment
 from bioFA.instance import draw
 from bioFA.modelfiles import toml
@@ -80,6 +80,11 @@ def plan(request: Request) -> tuple[list[Condition], list[Job]]:
     for model, scheme in itertools.product(request.models, request.schemes or (None,)):
         conditions += _conditions(model, scheme, axes)
         _check(toml.loads(conditions[-1].experiment), request)
+    if len({toml.loads(condition.experiment).free for condition in conditions}) > 1:
+        raise Contradiction(
+            "some of the models compared let time pass without a task, and others learn one, so they have no measure in"
+            " common. Compare them apart."
+        )
     if doubled := _doubled([_name(condition) for condition in conditions]):
         raise DuplicateName(
             f"two of the models compared have the same name; got '{doubled}' twice. Give one another name in its file."
@@ -125,10 +130,11 @@ def _conditions(model: str, scheme: str | None, axes: Sequence[Axis]) -> list[Co
 
 def _jobs(conditions: Sequence[Condition], request: Request) -> list[Job]:
     """Tuning first, then seed by seed."""
-    pairs = differing(conditions, request.baseline)
+    free = all(toml.loads(condition.experiment).free for condition in conditions)
+    pairs = [] if free else differing(conditions, request.baseline)
     count = request.seeds or max(statistics.LEAST, statistics.seeds_needed(len(pairs)))
-    free = _unused_seeds(conditions)
-    seeds, tuned = list(itertools.islice(free, count)), list(itertools.islice(free, tuning.SEEDS))
+    unused = _unused_seeds(conditions)
+    seeds, tuned = list(itertools.islice(unused, count)), list(itertools.islice(unused, tuning.SEEDS))
     jobs: list[Job] = []
     if request.tune:
         for number, condition in enumerate(conditions):
@@ -148,12 +154,14 @@ def _unused_seeds(conditions: Sequence[Condition]) -> Iterator[int]:
 
 
 def _check(experiment: Experiment, request: Request) -> None:
-    """Check that an experiment can be drawn, and tuned where that is asked for."""
+    """Check that an experiment can be drawn, and tuned or ranked where that is asked for."""
     if experiment.free:
-        raise Unavailable(
-            f"'{experiment.name}' lets time pass without a task, so there is no error by which to compare it. Run it"
-            " for every value, biofa run MODEL --set KEY=VALUE --json, which prints its measures."
-        )
+        for name in ("tune", "baseline", "margin"):
+            if getattr(request, name) not in (None, False):
+                raise Unavailable(
+                    f"--{name} is of errors, and '{experiment.name}' lets time pass without a task. Leave it out: the"
+                    " measures of every condition are tabulated."
+                )
     data = draw(experiment, 1).data
     if not request.tune:
         return

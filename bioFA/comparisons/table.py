@@ -89,6 +89,11 @@ class Sweep:
         return [toml.loads(condition.experiment) for condition in self.conditions]
 
     @cached_property
+    def free(self) -> bool:
+        """Whether time passes without a task in what is compared, so that measures are tabulated and nothing ranked."""
+        return all(experiment.free for experiment in self.experiments)
+
+    @cached_property
     def identical(self) -> frozenset[tuple[int, int]]:
         """Every two conditions, by number, that are the same network by construction (`instance.identical`)."""
         seed = min(self.seeds, default=1)
@@ -208,10 +213,10 @@ def digest(experiment: Experiment) -> str:
     return _sha256(toml.dumps(experiment))
 
 
-def label(condition: Condition) -> str:
-    """The name of a condition: model, scheme, and what is swept."""
+def label(condition: Condition, schemes: bool = True) -> str:
+    """The name of a condition: model, scheme, and what is swept; without the scheme, where none is in use."""
     swept = (f"{key.rpartition('.')[2]} {_short(value)}" for key, value in condition.settings.items())
-    return ", ".join([condition.model, condition.scheme, *swept])
+    return ", ".join([condition.model, *([condition.scheme] if schemes else []), *swept])
 
 
 def _short(value: Any) -> str:

@@ -9,7 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bioFA.comparisons.messages import bounds, describe_condition, signed
+from bioFA.comparisons.messages import bounds, describe_condition, measure_table, signed
 from bioFA.experiment import Experiment
 from bioFA.repr_html import html
 from bioFA.runs.result import Result
@@ -71,7 +71,11 @@ def _of_free_result(result: Result) -> str:
 
 
 def of_comparison(outcome: Mapping[str, Any], page: Path) -> str:
-    """The conditions with their intervals, and the pairs."""
+    """The conditions with their intervals, and the pairs; the measures, where time passes without a task."""
+    if "measures" in outcome:
+        columns, names = measure_table(outcome["measures"])
+        rows = [(name, *(cells[place] for _, cells in columns)) for place, name in enumerate(names)]
+        return f"{_counted(outcome, page)}{_table(('measure', *(heading for heading, _ in columns)), rows)}"
     conditions = [(row["label"], row["measure"], describe_condition(row)) for row in outcome["conditions"]]
     pairs = [
         (
@@ -84,15 +88,19 @@ def of_comparison(outcome: Mapping[str, Any], page: Path) -> str:
         )
         for row in outcome["comparisons"]
     ]
-    head = (
-        f"{outcome['finished']} of {outcome['runs']} runs finished, {outcome['diverged']} diverged. Page:"
-        f" {escape(str(page))}"
-    )
     tables = _table(("condition", "measure", "median [95 % interval], runs"), conditions)
     return (
-        head
+        _counted(outcome, page)
         + tables
         + (_table(("pair", "verdict", "median difference", "interval", "p (Holm)", "runs"), pairs) if pairs else "")
+    )
+
+
+def _counted(outcome: Mapping[str, Any], page: Path) -> str:
+    """How many runs there were, and where their page is."""
+    return (
+        f"{outcome['finished']} of {outcome['runs']} runs finished, {outcome['diverged']} diverged. Page:"
+        f" {escape(str(page))}"
     )
 
 

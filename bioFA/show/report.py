@@ -94,7 +94,8 @@ def of_comparison(outcomes: Outcomes) -> Path:
     """Write the report of a comparison, as far as it is done."""
     sweep, outcome = outcomes.sweep, summary(outcomes)
     names = _short_names(outcomes)
-    drawings = [
+    columns, measured = messages.measure_table(outcome.get("measures", ()))
+    drawings = [] if sweep.free else [
         _drawing(figure, sweep.folder / FIGURES, name, caption, (".svg", ".pdf"))
         for name, caption, figure in _comparison_figures(outcomes, outcome, names)
     ]
@@ -102,7 +103,10 @@ def of_comparison(outcomes: Outcomes) -> Path:
     return _write_page(
         sweep.folder,
         kind="comparison",
-        free=False,
+        free=sweep.free,
+        columns=names if sweep.free else [],
+        estimate=messages.ESTIMATE,
+        measures=[(name, [cells[place] for _, cells in columns]) for place, name in enumerate(measured)],
         title=f"{', '.join(dict.fromkeys(c.model for c in sweep.conditions))}: {', '.join(names)}",
         question=_question(outcomes),
         answer=_answer(outcome, names),
@@ -110,8 +114,8 @@ def of_comparison(outcomes: Outcomes) -> Path:
         names=names,
         drawings={d.name: d for d in drawings},
         most=comparison_figures.MOST,
-        conditions=_condition_rows(outcome, names),
-        angles=_angle_rows(outcomes, names),
+        conditions=[] if sweep.free else _condition_rows(outcome, names),
+        angles=[] if sweep.free else _angle_rows(outcomes, names),
         pairs=_pair_rows(outcome),
         tuning=_tuning_rows(outcome, names),
         grid=tuning.GRID,
@@ -219,15 +223,21 @@ def inlined(svg: str, name: str) -> Markup:
 
 def _short_names(outcomes: Outcomes) -> list[str]:
     """The conditions without the model's name where there is one model."""
-    several = len(outcomes.measures) > 1
+    several = len({c.model for c in outcomes.sweep.conditions}) > 1
+    if outcomes.sweep.free:
+        return [label(c, schemes=False) for c in outcomes.sweep.conditions]
     return [label(c) if several else label(c).removeprefix(f"{c.model}, ") for c in outcomes.sweep.conditions]
 
 
 def _question(outcomes: Outcomes) -> str:
     request, conditions = outcomes.sweep.request, outcomes.sweep.conditions
     schemes, models = (list(dict.fromkeys(getattr(c, kind) for c in conditions)) for kind in ("scheme", "model"))
-    measures = list(dict.fromkeys(_measure_name(outcomes.measures[model]) for model in models))
     swept = sorted({key for c in conditions for key in c.settings})
+    if outcomes.sweep.free:
+        among = f" for each value of {_listed(swept)}" if swept else ""
+        seeds = f"{request['seeds']} seed{'s' if request['seeds'] > 1 else ''}"
+        return f"What do the populations of {_listed(models)} do without a task{among}, over {seeds}?"
+    measures = list(dict.fromkeys(_measure_name(outcomes.measures[model]) for model in models))
     parts = [
         f"Which of {_listed(schemes)} ends at the lowest {_listed(measures)}"
         if len(schemes) > 1
