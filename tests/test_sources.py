@@ -1,5 +1,7 @@
 """Sources that need no task: what they send is what they say, in the right step, in every trial and segment."""
 
+import datetime
+
 import numpy as np
 import pytest
 
@@ -13,12 +15,14 @@ from bioFA.neurons.free_source import FreeSource
 from bioFA.neurons.lif_exp import LifExp
 from bioFA.neurons.ornstein_uhlenbeck import OrnsteinUhlenbeck
 from bioFA.neurons.poisson import Poisson
+from bioFA.neurons.spikes_from import SpikesFrom
 
 DT = 1e-3
 SOURCES = {
     "poisson": {"rate": "200 Hz"},
     "current": {"values": [["0 ms", "100 pA"]]},
     "ornstein_uhlenbeck": {"mean": "100 pA", "sigma": "20 pA"},
+    "spikes_from": {"spikes": [[number % 20, 1e-3 * number] for number in range(200)]},
 }
 
 
@@ -175,6 +179,11 @@ def test_a_current_reaches_its_port_in_its_own_unit():
         (Current, {}, errors.MissingField, "values"),
         (Current, {"values": []}, errors.MissingField, "values is empty"),
         (Current, {"values": [["0 ms", "1 pA"], ["1 ms", "1 mV"]]}, errors.WrongUnit, "volt"),
+        (SpikesFrom, {}, errors.MissingField, "spikes or path"),
+        (SpikesFrom, {"spikes": [], "path": "a.npy"}, errors.MissingField, "not both"),
+        (SpikesFrom, {"spikes": [[0, "1 mV"]]}, errors.WrongUnit, "second"),
+        (SpikesFrom, {"spikes": [], "group": "e"}, errors.Contradiction, "group belongs"),
+        (SpikesFrom, {"spikes": [], "select": [1, 1]}, errors.Contradiction, "twice"),
         (OrnsteinUhlenbeck, {"mean": "1 pA", "sigma": "1 mV"}, errors.WrongUnit, "sigma in volt"),
         (OrnsteinUhlenbeck, {"sigma": "-1 mV"}, errors.OutOfRange, "sigma must be >= 0"),
         (OrnsteinUhlenbeck, {"sigma": "1 mV", "tau": 0.0}, errors.OutOfRange, "tau must be > 0"),
@@ -183,3 +192,131 @@ def test_a_current_reaches_its_port_in_its_own_unit():
 def test_what_makes_no_source_is_refused_by_name(source, fields, error, words):
     with pytest.raises(error, match=words):
         source(**fields)
+
+
+SPIKES = [[0, "2 ms"], [2, "10.4 ms"], [2, "10.6 ms"], [1, "10.999999999999 ms"], [0, "150 ms"]]
+
+
+def shown(source, **options):
+    """Neuron, step and number of every spike that is shown."""
+    found = sent(source, **options)
+    steps, which = np.nonzero(found)
+    return sorted(zip(which.tolist(), steps.tolist(), found[steps, which].tolist(), strict=True))
+
+
+EXPECTED = [(0, 2, 1.0), (0, 150, 1.0), (1, 11, 1.0), (2, 10, 2.0)]
+
+
+def test_given_spikes_come_in_their_steps():
+    assert shown(SpikesFrom(spikes=SPIKES)) == EXPECTED
+    assert shown(SpikesFrom(spikes=SPIKES), trial=1, trials=2) == EXPECTED
+    assert shown(SpikesFrom(spikes=SPIKES, start="2 ms")) == [(0, 0, 1.0), (0, 148, 1.0), (1, 9, 1.0), (2, 8, 2.0)]
+    assert shown(SpikesFrom(spikes=SPIKES, on=[["10 ms", "11 ms"]])) == [(2, 10, 2.0)]
+    assert shown(SpikesFrom(spikes=SPIKES, select=[2, 0])) == [(0, 10, 2.0), (1, 2, 1.0), (1, 150, 1.0)]
+    repeated = shown(SpikesFrom(spikes=SPIKES, repeat="12 ms", on=[["0 ms", "11 ms"]]), steps=36)
+    assert repeated == [(0, 2 + s, 1.0) for s in (0, 12, 24)] + [(2, 10 + s, 2.0) for s in (0, 12, 24)]
+
+
+def written(kind, folder):
+    """A file that holds `SPIKES`, all but the one at 10.999999999999 ms exact."""
+    neurons = np.array([neuron for neuron, _ in SPIKES])
+    times = np.array([float(time.split()[0]) for _, time in SPIKES]) * 1e-3
+    path = folder / f"spikes.{kind}"
+    if kind == "npy":
+        np.save(path, np.stack([neurons, times], axis=1))
+    elif kind == "npz":
+        np.savez(path, neurons=neurons, times=times)
+    elif kind == "h5":
+        h5py = pytest.importorskip("h5py")
+        with h5py.File(path, "w") as file:
+            for group, of in (("cells", neurons), ("others", neurons[::-1])):
+                file[f"spikes/{group}/node_ids"] = of.astype(np.uint64)
+                file[f"spikes/{group}/timestamps"] = times * 1e3
+                file[f"spikes/{group}/timestamps"].attrs["units"] = "ms"
+    elif kind == "nwb":
+        pynwb = pytest.importorskip("pynwb")
+        began = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+        file = pynwb.NWBFile("spikes", "spikes", began)
+        for neuron in range(3):
+            file.add_unit(spike_times=times[neurons == neuron])
+        with pynwb.NWBHDF5IO(str(path), "w") as io:
+            io.write(file)
+    else:
+        pytest.importorskip("nixio")
+        neo, pq = pytest.importorskip("neo"), pytest.importorskip("quantities")
+        block, segment = neo.Block(), neo.Segment()
+        segment.spiketrains = [
+            neo.SpikeTrain(1e3 * times[neurons == neuron] * pq.ms, t_stop=1.0 * pq.s) for neuron in range(3)
+        ]
+        block.segments.append(segment)
+        io = neo.NixIO(str(path), "ow")
+        io.write_block(block)
+        io.close()
+    return str(path)
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "h5", "nwb", "nix"])
+def test_spikes_of_a_file_are_shown_as_those_of_the_model(kind, tmp_path):
+    path = written(kind, tmp_path)
+    group = {"group": "cells"} if kind == "h5" else {}
+    source = SpikesFrom(path=path, **group)
+    assert shown(source) == EXPECTED
+    assert shown(source.replace(select=[2])) == [(0, 10, 2.0)]
+    given = experiment(source)
+    assert toml.loads(toml.dumps(given)) == given
+
+
+def test_a_file_that_holds_something_else_is_refused_by_name(tmp_path):
+    def refusal(kind, **fields):
+        with pytest.raises(errors.BioFAError) as found:
+            sent(SpikesFrom(path=str(tmp_path / kind), **fields), size=2)
+        return f"{type(found.value).__name__}: {found.value}"
+
+    assert "there is no file" in refusal("none.npy")
+    assert "must end in one of" in refusal("none.txt")
+    np.save(tmp_path / "flat.npy", np.arange(4.0))
+    assert "must hold numbers (n_spikes, 2)" in refusal("flat.npy")
+    np.save(tmp_path / "half.npy", np.array([[0.5, 0.1]]))
+    assert "not whole" in refusal("half.npy")
+    np.save(tmp_path / "less.npy", np.array([[-1.0, 0.1]]))
+    assert "neurons count from 0" in refusal("less.npy")
+    np.save(tmp_path / "nan.npy", np.array([[0.0, np.nan]]))
+    assert "not finite" in refusal("nan.npy")
+    np.savez(tmp_path / "one.npz", times=np.arange(3.0))
+    assert "neurons and times" in refusal("one.npz")
+    written("npy", tmp_path)
+    assert "spikes of 3 neurons; the population has 2" in refusal("spikes.npy")
+    written("h5", tmp_path)
+    assert "group = 'cells'" in refusal("spikes.h5")
+    assert "UnknownName" in refusal("spikes.h5", group="cell")
+    written("nwb", tmp_path)
+    assert "has the neurons 0 to 2; got 3" in refusal("spikes.nwb", select=[3])
+
+
+def test_spikes_of_a_result_can_be_shown_again():
+    """What one run recorded drives another: each spike acts where its neuron's own pathway would have."""
+    cells = Population("source", size=20, neuron=Poisson(rate="100 Hz"))
+    relay = Population(
+        "relay",
+        size=20,
+        neuron=LifExp(i_e="600 pA", initial={"v": {"name": "uniform", "low": "-65 mV", "high": "-50 mV"}}),
+    )
+    target = Population("target", size=20, neuron=LifExp())
+    join = {"connect": {"name": "one_to_one"}, "port": "exc", "weights": "500 pA"}
+
+    def run(first):
+        pathway = Pathway("to", source=first.name, target="target", delay="3 ms", **join)
+        circuit = Network(populations=(first, target), pathways=(pathway,))
+        record = {"traces": [{"population": "target", "variables": ["v"], "neurons": list(range(20))}]}
+        instance = draw(
+            Experiment(name="again", circuit=circuit, protocol={"duration": "200 ms", "dt": DT}, record=record), 1
+        )
+        return Reference(instance).segment(instance.state, instance.passing(0, 0, 200), False)
+
+    for first in (cells, relay):
+        original = run(first)
+        neurons_, steps = original.spikes[first.name]
+        assert len(steps) > 50
+        listed = [[int(n), float(s * DT)] for n, s in zip(neurons_, steps, strict=True)]
+        again = run(Population("source", size=20, neuron=SpikesFrom(spikes=listed)))
+        np.testing.assert_array_equal(again.traces[0]["v"], original.traces[0]["v"])

@@ -87,6 +87,31 @@ def read(path: Path, wanted: Sequence[str]) -> Session:
     )
 
 
+def units(path: Path) -> list[Recorded]:
+    """The spike trains of the one segment of the first block that has some.
+
+    Raises:
+        FileError: if none has, or several have, or the file cannot be read.
+    """
+    NEO.require("reading a NIX file")
+    neo = NEO.require("reading a NIX file", "neo.io")
+    try:
+        with neo.NixIO(str(path), "ro") as io:
+            blocks = io.read_all_blocks()
+    except Exception as error:  # nixio and Neo raise errors of many kinds about a damaged file
+        raise DamagedFile(f"'{path}' is not a whole NIX file ({error}).") from None
+    segments = [segment for segment in blocks[0].segments if segment.spiketrains] if blocks else []
+    if len(segments) != 1:
+        raise WrongData(
+            f"'{path}': {len(segments) or 'no'} segments of the first block have spike trains; expected one. Write the"
+            " spikes to be shown as one segment."
+        )
+    return [
+        recorded(_seconds(train.times), np.array([[_seconds(train.t_start), _seconds(train.t_stop)]]))
+        for train in segments[0].spiketrains
+    ]
+
+
 def _check_same(path: Path, segments: Mapping[int, Any]) -> Iterator[str]:
     """Say where a spike train has another name in another segment.
 

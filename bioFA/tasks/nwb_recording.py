@@ -40,11 +40,26 @@ def read(path: Path, wanted: Sequence[str]) -> Session:
         raise DamagedFile(f"'{path}' is not a whole NWB file ({error}).") from None
 
 
-def _session(path: Path, file: Any, wanted: Sequence[str], ledger: Ledger) -> Session:
-    tables = {**file.intervals} if file.intervals else {}
-    tables |= {
-        name: table for name in ("trials", "epochs", "invalid_times") if (table := getattr(file, name)) is not None
-    }
+def units(path: Path) -> list[Recorded]:
+    """The units of a file alone, whatever its trials.
+
+    Raises:
+        FileError: if there are no units or spikes, or the file cannot be read.
+    """
+    pynwb = PYNWB.require("reading an NWB file")
+    try:
+        with pynwb.NWBHDF5IO(str(path), "r") as io:
+            file = io.read()
+            _check_units(path, file)
+            return _units(file.units)
+    except FileError:
+        raise
+    except Exception as error:  # pynwb and hdmf raise errors of many kinds about a file that is not as NWB says
+        raise DamagedFile(f"'{path}' is not a whole NWB file ({error}).") from None
+
+
+def _check_units(path: Path, file: Any) -> None:
+    """Refuse a file without sorted spikes."""
     if file.units is None:
         raise WrongData(
             f"'{path}': the file has no table of units, so it holds no spikes. Give a file of sorted spikes."
@@ -54,6 +69,14 @@ def _session(path: Path, file: Any, wanted: Sequence[str], ledger: Ledger) -> Se
             f"'{path}': the table of units has no column spike_times; it has:"
             f" {', '.join(file.units.colnames) or 'none'}. Give a file of sorted spikes."
         )
+
+
+def _session(path: Path, file: Any, wanted: Sequence[str], ledger: Ledger) -> Session:
+    tables = {**file.intervals} if file.intervals else {}
+    tables |= {
+        name: table for name in ("trials", "epochs", "invalid_times") if (table := getattr(file, name)) is not None
+    }
+    _check_units(path, file)
     if not tables.keys() - {"invalid_times"}:
         raise WrongData(
             f"'{path}': the file has no table of trials. Add one (add_trial), or another table of intervals that trials"
