@@ -486,7 +486,9 @@ def test_a_part_is_found_by_the_name_in_its_file(family):
         assert part.family_name == name
         if any(field.is_required() for field in part.model_fields.values()):
             continue
-        assert family.read({"name": name}) == family.read(name) == part()
+        fields = {"spikes": []} if name == "spikes_from" else {}  # which needs one of two
+        assert family.read({"name": name, **fields}) == part(**fields)
+        assert fields or family.read(name) == part()
 
 
 def test_public_names_are_the_exported_names():

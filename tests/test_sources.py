@@ -22,7 +22,7 @@ SOURCES = {
     "poisson": {"rate": "200 Hz"},
     "current": {"values": [["0 ms", "100 pA"]]},
     "ornstein_uhlenbeck": {"mean": "100 pA", "sigma": "20 pA"},
-    "spikes_from": {"spikes": [[number % 20, 1e-3 * number] for number in range(200)]},
+    "spikes_from": {"spikes": [[number % 19, 1e-3 * number] for number in range(200)]},
 }
 
 
