@@ -59,7 +59,7 @@ def raster(result: Result) -> Figure:
             places,
             "|",
             color="black",
-            markersize=min(max(72 * height / len(rows[name]), 1.0), 6.0),
+            markersize=min(max(72 * height / len(rows[name]), 2.0), 6.0),
             markeredgewidth=0.6,
             rasterized=len(places) > MOST_DOTS,
         )
