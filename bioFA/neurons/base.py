@@ -85,6 +85,8 @@ class NeuronModel(Component):
     spike_signals: ClassVar[tuple[str, ...]] = ()
     """Published variables that are its spikes, or its spikes low-passed, as a synapse sees them;
     anything else that a spiking neuron sends is graded."""
+    handed: ClassVar[Literal["", "course", "trains"]] = ""
+    """What a run hands to a source that needs no task: its `course`, or its `trains`."""
     both_signs: ClassVar[tuple[str, ...]] = ("error", "drive", "perturbation", "delta")
     """Published variables and ports that may be negative in one moment and positive in another,
     whatever the parameters; see `signed`."""

@@ -73,3 +73,11 @@ class Current(FreeSource):
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the published variables."""
         return {"I": "scale*course"}
+
+    def run_constants(self) -> dict[str, bool]:
+        """The scale."""
+        return {"scale": self.scale.alike}
+
+    def run_values(self, moment: Moment) -> dict[str, Array]:
+        """Its value."""
+        return {"scale": moment.constants["scale"]}

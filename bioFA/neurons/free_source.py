@@ -38,6 +38,7 @@ class FreeSource(NeuronModel):
 
     family_name: ClassVar[str] = ""
     named_draws: ClassVar[bool] = True
+    handed: ClassVar[Literal["", "course", "trains"]] = "course"
 
     def model_post_init(self, context: Any) -> None:
         """Refuse windows that are none, and parameters that measure something else."""

@@ -96,6 +96,17 @@ class OrnsteinUhlenbeck(FreeSource):
         """Brian2's reading of the published variables."""
         return {"I": "(mean + sigma*z)*course"}
 
-    def spiking(self) -> str:
+    def whole_step(self) -> str:
         """Brian2's reading of the step."""
-        return "z = z*exp(-dt/tau) + sqrt(-expm1(-2.0*dt/tau))*randn_0"
+        return "z = z*kept + fresh*randn_0"
+
+    def run_constants(self) -> dict[str, bool]:
+        """Mean and sigma, the share of z that a step keeps, and that of its noise."""
+        alike = {"mean": self.mean.alike, "sigma": self.sigma.alike}
+        return {**alike, **dict.fromkeys(("kept", "fresh"), self.tau.alike)}
+
+    def run_values(self, moment: Moment) -> dict[str, Array]:
+        """Their values."""
+        share = moment.dt / moment.constants["tau"]
+        own = {name: moment.constants[name] for name in ("mean", "sigma")}
+        return {**own, "kept": np.exp(-share), "fresh": np.sqrt(-np.expm1(-2.0 * share))}

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
+import numpy as np
 from pydantic import ConfigDict, Field
 
 from bioFA.distributions import Constant, Distributed, Distribution, Measures, in_si
@@ -76,4 +77,12 @@ class Poisson(FreeSource):
 
     def expressions(self) -> dict[str, str]:
         """Brian2's reading of the published variables."""
-        return {"s": "1.0*int(rand_0 < rate*course*dt)"}
+        return {"s": "1.0*int(rand_0 < rate*course*step_length)"}
+
+    def run_constants(self) -> dict[str, bool]:
+        """Rate and step."""
+        return {"rate": self.own_parameters()["rate"][0].alike, "step_length": True}
+
+    def run_values(self, moment: Moment) -> dict[str, Array]:
+        """Their values."""
+        return {"rate": moment.constants["rate"], "step_length": np.array([moment.dt])}

@@ -13,7 +13,7 @@ d, in the step that begins at t + d, as a spike that a neuron's test found at t 
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import ConfigDict, Field
@@ -45,6 +45,7 @@ class SpikesFrom(FreeSource):
     events: ClassVar[tuple[str, ...]] = ("s",)
     sends: ClassVar[str] = "s"
     spike_signals: ClassVar[tuple[str, ...]] = ("s",)
+    handed: ClassVar[Literal["", "course", "trains"]] = "trains"
 
     def model_post_init(self, context: Any) -> None:
         """Refuse spikes of two places, or none."""

@@ -60,6 +60,8 @@ def check_version() -> None:
             "show",
             "draw",
             "clock",
+            "course",
+            "spike",
             "restart",
             "record",
             "invert",

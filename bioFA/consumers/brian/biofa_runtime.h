@@ -19,6 +19,7 @@
 #include <cstring>
 #include <fstream>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 #include <fcntl.h>
@@ -57,6 +58,12 @@ struct Mapped {  // a whole file, read only
 struct Source {
     Mapped table, rows, levels;  // with levels, the table holds bytes and levels[byte] is shown
     int64_t bins = 1;            // so many rows, of equal length in time, are one presentation
+};
+
+// The spikes of a source: those of step n, counted from the first that is run, or of its presentation, are of the neurons
+// which[first[n]] to before which[first[n + 1]].
+struct Train {
+    Mapped first, which;
 };
 
 // The neurons of a population that send something in this step.
@@ -121,6 +128,9 @@ struct Segment {
     std::map<std::string, Source> sources;
     std::map<std::string, UnderWay> on_the_way;
     std::map<std::string, std::string> paths;
+    std::map<std::string, Mapped> courses;
+    std::map<std::string, Train> trains;
+    std::set<std::string> same;  // whose random numbers are those of the first presentation in all
     std::vector<Trace> traces;
     std::map<std::string, uint64_t> keys;
     std::map<std::string, std::FILE*> records;
@@ -156,6 +166,9 @@ struct Segment {
                 plan >> one.slots >> one.width;
                 one.open(rest_of_line(plan));
             }
+            else if (word == "course") { plan >> name; courses[name].open(rest_of_line(plan)); }
+            else if (word == "train") { plan >> name; const std::string path = rest_of_line(plan); trains[name].first.open(path + ".first"); trains[name].which.open(path + ".which"); }
+            else if (word == "same") { plan >> name; same.insert(name); }
             else if (word == "synapses") { plan >> name; paths[name] = rest_of_line(plan); }
             else if (word == "trace") {
                 Trace one;
@@ -235,7 +248,30 @@ struct Segment {
     uint64_t place(const char* name, int64_t step, uint64_t changed = 0) const {
         const auto found = keys.find(name);
         if (found == keys.end()) fail(std::string("the plan has no key for ") + name);
-        return counted(counted(found->second ^ changed, first + presentation(step)), step_of_presentation(step));
+        const int64_t presented = same.count(name) ? 0 : first + presentation(step);
+        return counted(counted(found->second ^ changed, presented), step_of_presentation(step));
+    }
+
+    // the number of a step in what is handed to sources: counted from the first that is run, or of its presentation
+    int64_t handed(int64_t step) const { return ends >= 0 ? step : step_of_presentation(step); }
+
+    double course(const char* name, int64_t step) const {
+        const auto found = courses.find(name);
+        const size_t at = static_cast<size_t>(handed(step));
+        if (found == courses.end() || (at + 1) * sizeof(double) > found->second.size) fail(std::string("the course ends too early of ") + name);
+        return reinterpret_cast<const double*>(found->second.bytes)[at];
+    }
+
+    template <class real>
+    void spike(const char* name, int64_t step, real* spikes, size_t count) const {
+        const auto found = trains.find(name);
+        const size_t at = static_cast<size_t>(handed(step));
+        if (found == trains.end() || (at + 2) * sizeof(int64_t) > found->second.first.size) fail(std::string("the spikes end too early of ") + name);
+        const int64_t* const first = reinterpret_cast<const int64_t*>(found->second.first.bytes) + at;
+        const int32_t* const which = reinterpret_cast<const int32_t*>(found->second.which.bytes);
+        if (static_cast<size_t>(first[1]) * sizeof(int32_t) > found->second.which.size) fail(std::string("spikes are missing of ") + name);
+        std::fill(spikes, spikes + count, real(0));
+        for (int64_t k = first[0]; k < first[1]; k++) spikes[which[k]] += real(1);
     }
 
     // uniform numbers in [0, 1) for one step, one a neuron

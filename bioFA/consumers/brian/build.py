@@ -98,6 +98,7 @@ def _group(spec: GroupSpec, program: Program) -> brian2.NeuronGroup:
     equations += ["cell : 1 (constant)"] if spec.dale else []
     equations += ["time : second (shared)"] if spec.timed else []
     equations += ["seconds : 1 (shared)"] if spec.seconds else []
+    equations += ["course : 1 (shared)"] if spec.course else []
     equations += [f"{name} : 1 (constant)" for name in spec.constants]
     steps = "\n".join(statement for step in program.steps if step.of == spec.name for statement in step.statements)
     return brian2.NeuronGroup(
@@ -178,6 +179,17 @@ class _Steps:
         variable = step.nodes[0] if step.nodes else "time"
         time, dt = adapter.array_name(self.groups[step.of], variable), adapter.step_length(brian2.defaultclock)
         self._add(step.of, "clock", order, time=time, step=self.counter, dt=dt)
+
+    def course(self, step: StepSpec, order: int) -> None:
+        """Tell a source what its course says of the step."""
+        course = adapter.array_name(self.groups[step.of], step.nodes[0])
+        self._add(step.of, "course", order, name=step.of, course=course, step=self.counter)
+
+    def spike(self, step: StepSpec, order: int) -> None:
+        """Count the spikes that are handed to a source."""
+        group = self.groups[step.of]
+        spikes = adapter.array_name(group, step.nodes[0])
+        self._add(step.of, "spike", order, name=step.of, spikes=spikes, size=len(group), step=self.counter)
 
     def show(self, step: StepSpec, order: int) -> None:
         """Load what a source shows, or the weights of a pathway."""

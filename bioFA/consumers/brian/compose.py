@@ -77,6 +77,11 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
                 for p in network.populations
                 if _knows_seconds(p, needed)
             ),
+            *(
+                StepSpec(kind="course", of=p.name, nodes=("course",))
+                for p in network.populations
+                if p.neuron.handed == "course"
+            ),
             *(StepSpec(kind="show", of=p.name) for p in network.redrawn()),
             *_sweep(network, needed, only, experiment.free),
             *_watching(experiment),
@@ -319,6 +324,7 @@ def _group(network: Network, name: str, needed: set[Node], reset: bool) -> Group
         dynamics=dynamics, method=neuron.integration() if dynamics else "euler",
         dale=population.inhibitory is not None,
         timed=name in _timed(network, needed), seconds=_knows_seconds(population, needed),
+        course=neuron.handed == "course",
         constants=(
             *(n for n, one in alike.items() if not one),
             *((first for _, first in _first_drawn(population).values()) if reset else ()),
@@ -413,6 +419,8 @@ def _sweep(network: Network, needed: set[Node], only: Mapping[Node, Only], free:
             _sum(steps, gathered, network, node, only.get(node, ""))
         elif _is_shown(network, node.population) and node.variable == neuron.shown:
             steps.append(StepSpec(kind="show", of=node.population, nodes=(node.variable,)))
+        elif neuron.handed == "trains":
+            steps.append(StepSpec(kind="spike", of=node.population, nodes=(neuron.called(node.variable),)))
         elif neuron.shows != "one" and not (neuron.run_constants() and _is_kept(neuron, node.variable)):
             statement = f"{neuron.called(node.variable)} = {neuron.computed(node.variable)}"
             _evaluate(steps, node.population, statement, {}, only.get(node, ""))

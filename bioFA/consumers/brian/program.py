@@ -26,8 +26,8 @@ class GroupSpec(_Data):
 
     `kept` are the state variables that no differential equation describes; `constants` numbers that stand still in a
     run and differ between neurons; `timed` says that it knows the time since the presentation began, `seconds` that
-    it knows this as a plain number; `trains` which background reaches it, by number, and for each whether mean and
-    weight differ between neurons.
+    it knows this as a plain number; `course` that a course is handed to it; `trains` which background reaches it, by
+    number, and for each whether mean and weight differ between neurons.
     """
 
     name: str
@@ -41,6 +41,7 @@ class GroupSpec(_Data):
     timed: bool = False
     constants: tuple[str, ...] = ()
     seconds: bool = False
+    course: bool = False
     trains: tuple[tuple[bool, bool], ...] = ()
 
 
@@ -135,6 +136,8 @@ class StepSpec(_Data):
     draw      fill a population's random numbers (`nodes`) for this step: the same in all, or, where they are `named`,
               of their own, and then of `normal` kind or uniform
     clock     tell a population the time since this presentation began, in `nodes`
+    course    tell a source what its course says of this step, in `nodes`
+    spike     count the spikes of this step that are handed to a source, in `nodes`
     show      load the row of this presentation, or of its bin, into a source's variable (`nodes`), or into the weights
               of a pathway
     invert    compute a pathway's weights as the pseudo-inverse of another's
@@ -156,8 +159,8 @@ class StepSpec(_Data):
     """
 
     kind: Literal[
-        "restart", "forget", "draw", "clock", "show", "invert", "evaluate", "test", "transmit", "depart", "arrive",
-        "gather", "outside", "record", "monitor", "learn", "apply",
+        "restart", "forget", "draw", "clock", "course", "spike", "show", "invert", "evaluate", "test", "transmit",
+        "depart", "arrive", "gather", "outside", "record", "monitor", "learn", "apply",
     ]
     of: str = ""
     statements: tuple[str, ...] = ()

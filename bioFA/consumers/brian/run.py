@@ -193,6 +193,7 @@ class Compiled:
             _write(folder / f"{key}.in", np.asarray(array, dtype=WIDE))
             lines.append(f"under_way {key.rpartition('.')[0]} {len(array)} {array.shape[1]} {folder / key}.in")
         lines += [f"synapses {name} {path}" for name, path in self._listed.items()]
+        lines += self._handed(folder, feed)
         for trace, variable, steps in self._traced() if feed.span else ():
             neurons = " ".join(map(str, trace.neurons))
             lines.append(
@@ -208,6 +209,23 @@ class Compiled:
                 *(f"{part} {name} {path}" for part, path in self._table(folder / name, table)),
             ]
         (folder / "plan.txt").write_text("\n".join(lines) + "\n")
+
+    def _handed(self, folder: Path, feed: Feed) -> list[str]:
+        """What is handed to sources that need no task, and whose random numbers are the same in all presentations."""
+        lines = [
+            f"same {p.name}.{draw}"
+            for p in self.network.populations
+            if p.neuron.numbers_of(1) == 0
+            for draw in p.neuron.draws
+        ]
+        for name, course in feed.courses.items():
+            _write(folder / f"{name}.course", np.asarray(course, dtype=WIDE))
+            lines.append(f"course {name} {folder / name}.course")
+        for name, (first, which) in feed.trains.items():
+            _write(folder / f"{name}.train.first", np.asarray(first, dtype=np.int64))
+            _write(folder / f"{name}.train.which", np.asarray(which, dtype=np.int32))
+            lines.append(f"train {name} {folder / name}.train")
+        return lines
 
     def _traced(self) -> list[tuple[Trace, str, range]]:
         """Every variable that a trace asks for, in their order, with its steps."""
