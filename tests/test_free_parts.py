@@ -62,7 +62,7 @@ def model():
     for name in ("lif_exp", "adex"):
         pathways.append(Pathway(f"noise_to_{name}", source="noise", target=name, port="I", weights=1.0, delay="0.3 ms"))
     traces = [
-        {"population": p.name, "variables": [v for v in p.neuron.publishes], "neurons": [0, 1, 2, 3]}
+        {"population": p.name, "variables": list(p.neuron.publishes), "neurons": [0, 1, 2, 3]}
         for p in populations
     ]
     circuit = Network(populations=tuple(populations), pathways=tuple(pathways))
