@@ -29,6 +29,9 @@
 #ifdef __linux__
 #include <sys/prctl.h>
 #endif
+#if defined(__SSE2__)
+#include <xmmintrin.h>
+#endif
 #include "biofa_draws.h"
 
 namespace biofa {
@@ -65,6 +68,17 @@ struct Source {
 struct Train {
     Mapped first, which;
 };
+
+// Numbers below 1e-308, such as a conductance long after the last spike, count as 0: they would cost a hundredfold.
+inline void flush_smallest() {
+#if defined(__SSE2__)
+    _mm_setcsr(_mm_getcsr() | 0x8040);
+#elif defined(__aarch64__)
+    uint64_t mode;
+    asm volatile("mrs %0, fpcr" : "=r"(mode));
+    asm volatile("msr fpcr, %0" : : "r"(mode | (uint64_t(1) << 24)));
+#endif
+}
 
 // The neurons of a population that send something in this step.
 struct Senders {
@@ -138,6 +152,7 @@ struct Segment {
     bool finished = false;
 
     void begin(const std::string& results_folder) {
+        flush_smallest();
         folder = results_folder;
         std::ifstream plan(folder + "plan.txt");
         if (!plan) fail("there is no plan in " + folder);
