@@ -227,11 +227,11 @@ class Statements:
         for name, hangs_on in self.constants.items():
             which, _, rest = name.partition("_")
             if which == "growth":
-                found[name] = np.asarray(dt * exprel(self.integrator.own_slopes[rest].evaluate(values) * dt))
+                found[name] = np.atleast_1d(dt * exprel(self.integrator.own_slopes[rest].evaluate(values) * dt))
                 continue
             if which not in whole:
                 needed = {other: values[other] for other in hangs_on}
                 whole[which] = propagators(self.integrator, needed, dt, which == "moves")
             row, column = map(int, rest.split("_"))
-            found[name] = whole[which][..., row, column]
+            found[name] = np.atleast_1d(whole[which][..., row, column])
         return found

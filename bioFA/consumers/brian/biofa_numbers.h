@@ -39,8 +39,8 @@ static inline double poisson(double u, double mean, double none, double most) {
     return number;
 }
 
-// x after a step of dx/dt = M x + b, b standing still: exp of [[M, 1], [0, 0]] dt, by scaling, a Taylor series and
-// squaring, on at most twice as many rows as there are variables
+// x after a step of dx/dt = M x + b, b standing still: exp of [[M, 1], [0, 0]] dt, balanced (volts beside amperes),
+// by scaling, a Taylor series and squaring
 template <int n>
 struct Exact {
     double matrix[n * n], moves[n][2 * n];
@@ -49,13 +49,14 @@ struct Exact {
     void solve(double dt) {
         const int N = 2 * n;
         static thread_local double a[N][N], sum[N][N], power[N][N], next[N][N];
+        for (int i = 0; i < N; i++)
+            for (int j = 0; j < N; j++) a[i][j] = i < n ? (j < n ? matrix[i * n + j] * dt : (j - n == i ? dt : 0.0)) : 0.0;
+        int power_of[N];
+        balance(a, power_of);
         double norm = 0;
         for (int i = 0; i < N; i++) {
             double row = 0;
-            for (int j = 0; j < N; j++) {
-                a[i][j] = i < n ? (j < n ? matrix[i * n + j] * dt : (j - n == i ? dt : 0.0)) : 0.0;
-                row += std::fabs(a[i][j]);
-            }
+            for (int j = 0; j < N; j++) row += std::fabs(a[i][j]);
             norm = std::max(norm, row);
         }
         int squarings = 0;
@@ -70,7 +71,29 @@ struct Exact {
         }
         for (; squarings > 0; squarings--) { times(sum, sum, next); std::memcpy(sum, next, sizeof sum); }
         for (int i = 0; i < n; i++)
-            for (int j = 0; j < N; j++) moves[i][j] = sum[i][j];
+            for (int j = 0; j < N; j++) moves[i][j] = std::ldexp(sum[i][j], power_of[i] - power_of[j]);
+    }
+
+    // scale every variable by a power of two, so that what it gives others and what it takes from them are alike
+    static void balance(double (&a)[2 * n][2 * n], int (&power_of)[2 * n]) {
+        const double least = 1.0 / 64;
+        for (int i = 0; i < 2 * n; i++) power_of[i] = 0;
+        bool changed = true;
+        for (int sweep = 0; changed && sweep < 60; sweep++) {
+            changed = false;
+            for (int i = 0; i < 2 * n; i++) {
+                double gives = least, takes = least;
+                for (int j = 0; j < 2 * n; j++)
+                    if (j != i) { gives = std::max(gives, std::fabs(a[j][i])); takes = std::max(takes, std::fabs(a[i][j])); }
+                if (!std::isfinite(gives) || !std::isfinite(takes)) return;
+                const int by = (std::ilogb(takes) - std::ilogb(gives)) / 2;
+                if (by == 0) continue;
+                changed = true;
+                power_of[i] += by;
+                for (int j = 0; j < 2 * n; j++)
+                    if (j != i) { a[j][i] = std::ldexp(a[j][i], by); a[i][j] = std::ldexp(a[i][j], -by); }
+            }
+        }
     }
 
     static void times(const double (&left)[2 * n][2 * n], const double (&right)[2 * n][2 * n], double (&out)[2 * n][2 * n]) {
