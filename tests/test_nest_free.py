@@ -1,0 +1,153 @@
+"""Networks without a teacher against NEST 3.10, spike for spike: recurrent, with a delay of its own at every synapse.
+
+Weights are multiples of a power of two, so that the order of a sum does not matter. In NEST a spike that has the stamp t
+reaches a current-based neuron of delay d as the step that begins at t + d begins, as here; a neuron on whose potential a
+spike jumps at the end of a step (`izhikevich`) sees it one step earlier.
+
+NEST is installed by the extra `nest`; without it these tests are skipped.
+"""
+
+import numpy as np
+import pytest
+
+from bioFA import Experiment
+from bioFA.instance import draw
+from bioFA.runs.simulation import consumer
+
+nest = pytest.importorskip("nest", reason="NEST is not installed: pip install '.[nest]'")
+
+STEPS, DT, SIZE, FAN_IN = 5000, 0.1, 80, 10
+
+
+def wired(seed, low, high, quantum, inhibitory):
+    """Pairs, weights in multiples of `quantum`, and delays of 1 to 30 steps."""
+    rng = np.random.default_rng(seed)
+    post = np.repeat(np.arange(SIZE), FAN_IN)
+    pre = np.concatenate([rng.choice(SIZE, FAN_IN, replace=False) for _ in range(SIZE)])
+    weights = np.round(rng.uniform(low, high, len(pre)) / quantum) * quantum
+    weights[pre >= SIZE - inhibitory] *= -4
+    return np.stack([pre, post], axis=1), weights, rng.integers(1, 31, len(pre))
+
+
+def ours(folder, backend, neuron, port, wiring, unit, earlier=0):
+    """Steps of all spikes of every neuron."""
+    pairs, weights, delays = wiring
+    np.save(folder / "pairs.npy", pairs)
+    np.save(folder / "weights.npy", weights * unit)
+    np.save(folder / "delays.npy", (delays - earlier) * DT * 1e-3)
+    experiment = Experiment(
+        name="recurrent",
+        circuit={
+            "name": "network",
+            "populations": [{"name": "cells", "size": SIZE, "neuron": neuron}],
+            "pathways": [
+                {
+                    "name": "cells_to_cells",
+                    "source": "cells",
+                    "target": "cells",
+                    "port": port,
+                    "connect": {"name": "pairs", "path": str(folder / "pairs.npy")},
+                    "weights": {"name": "from_file", "path": str(folder / "weights.npy")},
+                    "delay": {"name": "from_file", "path": str(folder / "delays.npy")},
+                }
+            ],
+        },
+        protocol={"duration": STEPS * DT * 1e-3, "dt": DT * 1e-3},
+    )
+    instance = draw(experiment, 1)
+    segment = consumer(instance, backend).segment(instance.state, instance.passing(0, 0, STEPS), learning=False)
+    neurons, steps = segment.spikes["cells"]
+    return [steps[neurons == number] for number in range(SIZE)]
+
+
+def theirs(model, parameters, currents, wiring, initial):
+    """Steps at whose end NEST has stamped the spikes of every neuron."""
+    pairs, weights, delays = wiring
+    nest.ResetKernel()
+    nest.verbosity = nest.VerbosityLevel.ERROR
+    nest.resolution = DT
+    cells = nest.Create(model, SIZE, params=parameters)
+    cells.I_e = currents
+    for name, values in initial.items():
+        cells.set({name: list(values)})
+    ids = np.array(cells.tolist())
+    nest.Connect(
+        ids[pairs[:, 0]],
+        ids[pairs[:, 1]],
+        "one_to_one",
+        {"weight": weights, "delay": delays * DT, "synapse_model": "static_synapse"},
+    )
+    recorder = nest.Create("spike_recorder")
+    nest.Connect(cells, recorder)
+    nest.Simulate((STEPS + 1) * DT)
+    steps = np.rint(np.asarray(recorder.events["times"]) / DT).astype(int)
+    senders = np.asarray(recorder.events["senders"])
+    return [np.sort(steps[(senders == one) & (steps < STEPS)]) for one in ids]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "cpp"])
+def test_iaf_psc_exp_with_distributed_delays(tmp_path, backend):
+    wiring = wired(1, 20.0, 80.0, 0.25, 16)
+    currents = np.linspace(360.0, 420.0, SIZE)
+    neuron = {
+        "name": "equations",
+        "model": """
+            dv/dt = (e_l - v)/tau_m + (i_e + i_syn)/c_m : volt (unless refractory)
+            di_syn/dt = -i_syn/tau_syn : amp
+        """,
+        "ports": {"syn": "amp"},
+        "arrival": "i_syn += syn",
+        "threshold": "v >= theta",
+        "reset": "v = v_reset",
+        "refractory": "2 ms",
+        "method": "exact",
+        "initial": {"v": "-70 mV"},
+        "parameters": {
+            "tau_m": "10 ms",
+            "tau_syn": "2 ms",
+            "c_m": "250 pF",
+            "e_l": "-70 mV",
+            "theta": "-55 mV",
+            "v_reset": "-70 mV",
+            "i_e": {"name": "linear", "low": "360 pA", "high": "420 pA"},
+        },
+    }
+    mine = ours(tmp_path, backend, neuron, "syn", wiring, 1e-12)
+    parameters = {
+        "tau_m": 10.0, "tau_syn_ex": 2.0, "tau_syn_in": 2.0, "C_m": 250.0, "E_L": -70.0, "V_th": -55.0, "V_reset": -70.0,
+        "t_ref": 2.0,
+    }  # fmt: skip
+    other = theirs("iaf_psc_exp", parameters, currents, wiring, {})
+    assert sum(map(len, mine)) > 1000
+    assert [list(steps) for steps in mine] == [list(steps) for steps in other]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "cpp"])
+def test_izhikevich_with_distributed_delays(tmp_path, backend):
+    wiring = wired(2, 0.5, 2.0, 0.125, 16)
+    neuron = {
+        "name": "equations",
+        "model": """
+            dv/dt = (0.04*v*v + 5.0*v + 140.0 - u + i_e)/ms + syn/dt : 1
+            du/dt = a*(b*v - u)/ms : 1
+        """,
+        "ports": {"syn": "1"},
+        "threshold": "v >= 30.0",
+        "reset": "v = c; u += d",
+        "method": "euler",
+        "parameters": {
+            "a": 0.02, "b": 0.2, "c": -65.0, "d": 8.0, "i_e": {"name": "linear", "low": 4.0, "high": 8.0}
+        },
+        "initial": {"v": -65.0, "u": -13.0},
+    }  # fmt: skip
+    mine = ours(tmp_path, backend, neuron, "syn", wiring, 1.0, earlier=1)
+    parameters = {"a": 0.02, "b": 0.2, "c": -65.0, "d": 8.0, "V_th": 30.0, "consistent_integration": True}
+    other = theirs(
+        "izhikevich",
+        parameters,
+        np.linspace(4.0, 8.0, SIZE),
+        wiring,
+        {"V_m": np.full(SIZE, -65.0), "U_m": np.full(SIZE, -13.0)},
+    )
+    assert sum(map(len, mine)) > 300
+    assert [list(steps) for steps in mine] == [list(steps) for steps in other]
