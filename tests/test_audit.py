@@ -85,7 +85,7 @@ def test_every_model_is_audited_under_every_scheme_or_the_scheme_is_refused(mode
     assert laid or experiment.scheme == "explicit"
     # what is wrong, and what to do
     assert all(text.count(". ") >= 1 and text.endswith(".") for text in refused), refused
-    assert audit(experiment).demands
+    assert experiment.free or audit(experiment).demands  # where nothing learns, little is asked
 
 
 def test_transport_is_named_where_it_is_and_probes_ask_nothing():

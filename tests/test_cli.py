@@ -114,7 +114,12 @@ def test_figures_are_not_empty(finished):
 
 # test_mnist.py, test_plateaus.py
 @pytest.mark.parametrize(
-    "model", [model for model in bioFA.builtin_models() if not model.startswith(("mnist", "digits_plateaus"))]
+    "model",
+    [
+        model
+        for model in bioFA.builtin_models()
+        if not model.startswith(("mnist", "digits_plateaus")) and not bioFA.load(model).free  # tests/test_free_models.py
+    ],
 )
 @pytest.mark.parametrize("presentations", [1, 30])
 def test_every_built_in_model_can_be_drawn(model, presentations):

@@ -34,7 +34,7 @@ from bioFA.tasks.arrays import Arrays
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "howto" / "exports_that_run.md"
-MODELS = sorted(path.stem for path in (ROOT / "models").glob("*.toml"))
+MODELS = sorted(path.stem for path in (ROOT / "models").glob("*.toml") if "\n[task]" in path.read_text())
 TOOLS = {program: requirement for format in exchange.FORMATS.values() for program, requirement in format.tools.items()}
 FORMATS = [name for name, format in exchange.FORMATS.items() if not format.needs_result]
 FEW = {"task.examples": 60, "task.test_examples": 20}

@@ -326,7 +326,7 @@ def to_table(experiment: Experiment) -> dict[str, Any]:
     """The tables of a model file, with units written out; `from_table` gives an equal experiment.
 
     What a file says once is gone: an experiment has the values of constants, and every population its own neuron."""
-    return experiment.model_dump(mode="json", exclude_none=True)
+    return experiment.model_dump(mode="json", exclude_none=True, by_alias=True)
 
 
 def dumps(experiment: Experiment, beside: Path | None = None) -> str:
