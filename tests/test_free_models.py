@@ -32,7 +32,7 @@ def test_inhibition_lowers_the_rate_and_excitation_saturates_it(brunel):
     excited, balanced, inhibited = brunel(3, 2), brunel(5, 2), brunel(8, 2)
     assert excited["exc.rate"] > 200
     assert 10 < inhibited["exc.rate"] < balanced["exc.rate"] < 80
-    assert 0.1 < balanced["exc.cv"] < 1.2
+    assert balanced["exc.cv"] > 0.3  # irregular, not a clock
 
 
 @pytest.mark.compiled
