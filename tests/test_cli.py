@@ -118,7 +118,7 @@ def test_figures_are_not_empty(finished):
     [
         model
         for model in bioFA.builtin_models()
-        if not model.startswith(("mnist", "digits_plateaus")) and not bioFA.load(model).free  # tests/test_free_models.py
+        if not model.startswith(("mnist", "digits_plateaus")) and not bioFA.load(model).free
     ],
 )
 @pytest.mark.parametrize("presentations", [1, 30])

@@ -1,8 +1,8 @@
 """Networks without a teacher against NEST 3.10, spike for spike: recurrent, with a delay of its own at every synapse.
 
-Weights are multiples of a power of two, so that the order of a sum does not matter. In NEST a spike that has the stamp t
-reaches a current-based neuron of delay d as the step that begins at t + d begins, as here; a neuron on whose potential a
-spike jumps at the end of a step (`izhikevich`) sees it one step earlier.
+Weights are multiples of a power of two, so that the order of a sum does not matter. In NEST a spike that has the stamp
+t reaches a current-based neuron of delay d as the step that begins at t + d begins, as here; a neuron on whose potential
+a spike jumps at the end of a step (`izhikevich`) sees it one step earlier.
 
 NEST is installed by the extra `nest`; without it these tests are skipped.
 """
@@ -114,8 +114,8 @@ def test_iaf_psc_exp_with_distributed_delays(tmp_path, backend):
     }
     mine = ours(tmp_path, backend, neuron, "syn", wiring, 1e-12)
     parameters = {
-        "tau_m": 10.0, "tau_syn_ex": 2.0, "tau_syn_in": 2.0, "C_m": 250.0, "E_L": -70.0, "V_th": -55.0, "V_reset": -70.0,
-        "t_ref": 2.0,
+        "tau_m": 10.0, "tau_syn_ex": 2.0, "tau_syn_in": 2.0, "C_m": 250.0, "E_L": -70.0, "V_th": -55.0,
+        "V_reset": -70.0, "t_ref": 2.0,
     }  # fmt: skip
     other = theirs("iaf_psc_exp", parameters, currents, wiring, {})
     assert sum(map(len, mine)) > 1000
