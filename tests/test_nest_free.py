@@ -1,8 +1,8 @@
 """Networks without a teacher against NEST 3.10, spike for spike: recurrent, with a delay of its own at every synapse.
 
 Weights are multiples of a power of two, so that the order of a sum does not matter. In NEST a spike that has the stamp
-t reaches a current-based neuron of delay d as the step that begins at t + d begins, as here; a neuron on whose potential
-a spike jumps at the end of a step (`izhikevich`) sees it one step earlier.
+t reaches a current-based neuron of delay d as the step that begins at t + d begins, as here; a neuron on whose
+potential a spike jumps at the end of a step (`izhikevich`) sees it one step earlier.
 
 NEST is installed by the extra `nest`; without it these tests are skipped.
 """
