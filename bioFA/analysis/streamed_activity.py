@@ -19,6 +19,7 @@ from bioFA.analysis.population_activity import FANO_WINDOW, FEWEST_INTERVALS, SE
 
 Array = np.ndarray
 SPECTRUM_BIN = 1e-3
+MOST_COUNTED = 1 << 16
 FINEST_RESOLUTION = 1.0
 """Hz; a spectrum is not resolved finer than this, or than an eighth of the measured part of a trial allows."""
 
@@ -171,7 +172,8 @@ class StreamedActivity:
     def _count_intervals(self, neurons: Array, steps: Array) -> None:
         if not len(neurons):
             return
-        order = np.argsort(neurons, kind="stable")
+        # of 16 bits, by counting
+        order = np.argsort(neurons.astype(np.uint16) if self.size <= MOST_COUNTED else neurons, kind="stable")
         neurons, steps = neurons[order], steps[order]
         edges = np.flatnonzero(np.diff(neurons, prepend=-1))
         firsts = neurons[edges]
@@ -273,30 +275,23 @@ class StreamedActivity:
 
     def arrays(self) -> dict[str, Array]:
         """Everything that it keeps, so that another may continue from there."""
-        numbers = [self.trials, self.segments, self.bins.open, self.rate.open, self.opened]
+        numbers = [self.trials, self.segments, self.bins.open, self.rate.open, self.opened, *self.binned]
         return {
-            name: np.array(getattr(self, name)) for name in _KEPT
-        } | {"numbers": np.array(numbers, dtype=np.int64)}  # fmt: skip
+            "neurons": np.array([getattr(self, name) for name in _OF_NEURONS]),
+            "numbers": np.array(numbers, dtype=np.int64),
+            "waiting": np.array(self.waiting),
+            "power": np.array(self.power),
+        }
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
         """Continue from what `arrays` gave."""
-        for name in _KEPT:
-            setattr(self, name, np.array(arrays[name]))
-        self.trials, self.segments, self.bins.open, self.rate.open, self.opened = (
-            int(number) for number in arrays["numbers"]
-        )
+        for name, values in zip(_OF_NEURONS, arrays["neurons"], strict=True):
+            setattr(self, name, np.array(values))
+        numbers = [int(number) for number in arrays["numbers"]]
+        self.trials, self.segments, self.bins.open, self.rate.open, self.opened = numbers[:5]
+        self.binned = np.array(numbers[5:], dtype=np.int64)
+        self.waiting, self.power = np.array(arrays["waiting"]), np.array(arrays["power"])
 
 
-_KEPT = (
-    "spikes",
-    "intervals",
-    "sum",
-    "squares",
-    "last",
-    "in_window",
-    "counted",
-    "counted_squares",
-    "binned",
-    "waiting",
-    "power",
-)
+_OF_NEURONS = ("spikes", "intervals", "sum", "squares", "last", "in_window", "counted", "counted_squares")
+"""What is kept of every neuron, `(size,)` each."""

@@ -30,8 +30,8 @@ SEGMENTS = 20
 """A trial has at least so many segments, where beginning them costs little,"""
 COSTLY = 1_000_000
 """which is where each has at least so many neuron-steps (of 100 neurons more than there are),"""
-READ_AGAIN = 20
-"""and so many for each synapse, which is read again in every segment."""
+READ_AGAIN = 1
+"""and so many for each synapse, which is mapped into memory again in every segment."""
 MOST_NEURON_STEPS = 40_000_000
 MOST_TRACED = 64 * 1024**2
 """A segment has at most so many neuron-steps (more where synapses, which take far more memory than its spikes, are to
@@ -135,8 +135,6 @@ class FreeRun:
         last = self.ends[self.place + 1] - trial * self.layout.length
         if first == 0:
             self.state = dict(self.state) | self.instance.trial_begins(trial)
-            for bins in self.bins.values():
-                bins.open = 0
         segment = runner.segment(self.state, self.instance.passing(trial, first, last), learning=False)
         self._check_finite(segment, trial, first, last)
         self.state = segment.state

@@ -36,7 +36,8 @@ Array = np.ndarray
 GROUP = "monitors"
 CHUNK = 1 << 16
 """Spikes in a chunk of a dataset, and about so many values of a trace."""
-COMPRESSION: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True}
+STORAGE: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffle": True, "rdcc_nbytes": 1 << 20}
+"""Compressed, with no more than a few chunks in memory."""
 
 
 class Layout:
@@ -127,7 +128,7 @@ class _Spikes(_Stream):
 
     def __init__(self, group: h5py.Group, name: str, trials: int):
         self.data = group.create_dataset(
-            name, shape=(0,), maxshape=(None,), dtype=np.int32, chunks=(CHUNK,), **COMPRESSION
+            name, shape=(0,), maxshape=(None,), dtype=np.int32, chunks=(CHUNK,), **STORAGE
         )
         self.counts = np.zeros(trials, dtype=np.int64)
 
@@ -144,7 +145,7 @@ class _Grid(_Stream):
     def __init__(self, group: h5py.Group, name: str, shape: tuple[int, ...], kind: Any):
         rows = max(CHUNK // max(math.prod(shape[2:]), 1), 1)
         chunks = (1, min(max(shape[1], 1), rows), *shape[2:])
-        whole = {} if 0 in shape else {"chunks": chunks, **COMPRESSION}
+        whole = {} if 0 in shape else {"chunks": chunks, **STORAGE}
         self.data = group.create_dataset(name, shape=shape, dtype=kind, **whole)
         self.counts = np.zeros(shape[0], dtype=np.int64)
 
