@@ -198,7 +198,7 @@ class StreamedActivity:
         np.add.at(self.counted_squares, found[done] % self.size, counts[done] ** 2)
         self.in_window[:] = 0
         self.in_window[found[~done] % self.size] = counts[~done]
-        self.opened = full if last < self.length else 0
+        self.opened = full
 
     def _transform(self, counts: Array) -> None:
         """Take in bins of the rate, and the spectrum of every window of them that is full."""
