@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import bioFA
 
 figure, rows = plt.subplots(2, 2, figsize=(8, 4), sharex="col", layout="constrained", width_ratios=(2, 1))
-for g, (raster, potential) in zip((5, 3), rows):
+for g, (raster, potential) in zip((5, 3), rows, strict=True):
     changes = {"constants.order": 250, "constants.J": "1 mV", "constants.g": g, "protocol.duration": "400 ms"}
     result = bioFA.simulate(bioFA.load("random_ei", changes | {"record.spikes": ["exc[0:100]"]}), seed=1)
     neurons, times = result.spikes("exc", start=0.2)
