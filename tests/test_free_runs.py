@@ -28,6 +28,7 @@ from bioFA.network import Network, Pathway, Population
 from bioFA.neurons.equations import Equations
 from bioFA.runs import checkpoint, free_run
 from bioFA.runs.result import RESULT
+from bioFA.show.model_card import card
 
 CELL = Equations(
     model="dv/dt = (-v + drive)/tau : 1\ndg/dt = -g/(5*ms) : 1\ndrive = g + 1.3 : 1",
@@ -374,7 +375,7 @@ def test_the_summary_says_what_each_measure_is_of(result):
     assert "2 trials of 0.1 s in steps of 1 ms, each measured from 20 ms to its end" in text
     assert "mean of 6 neurons, 6 of which spike" in text
     assert "neurons with at least 3 intervals" in text
-    assert "counts in 100 ms" in text
+    assert "counts in 100 ms, longer than what is measured" in text
     assert "variance over mean of the spikes of 6 neurons in 3 ms" in text
     assert f"{result.monitors.counts['exc']} spikes of exc" in text
     assert not any(word in text for word in ("NSE", "learn", "explicit", "presentation"))
@@ -454,6 +455,17 @@ def test_what_cannot_be_done_is_said_in_one_sentence(place):
     taught = bioFA.simulate(linear, backend="numpy")
     with pytest.raises(ModelError, match="presented examples, so it recorded no spikes"):
         taught.spikes("hidden")
+    with pytest.raises(ModelError, match="in 'passing' time passes without a task"):
+        bioFA.to_brian2(out / RESULT)
+
+
+def test_the_model_card_says_how_neurons_are_joined_driven_and_recorded():
+    cells = [cell for table in card(model(warm_up="20 ms")) for row in table.rows for cell in row]
+    assert "fan_in, count = 2, no multapses, autapses; delay uniform, low = 1 ms, high = 5 ms" in cells
+    assert "port exc, rate 50 Hz, weight 0.2, count 1" in cells
+    assert "100 a trial, measured from step 20 on" in cells
+    assert "exc.v, exc.g of neurons 0, 3, every 2 ms" in cells
+    assert not any("NSE" in cell or "presentation" in cell for cell in cells)
 
 
 def test_a_comparison_tabulates_the_measures_of_every_value(tmp_path):

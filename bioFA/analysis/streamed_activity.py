@@ -66,6 +66,9 @@ class ActivityMeasures:
             return "-" if value is None else f"{value:.3g}{unit}"
 
         neurons = f"{self.size} neuron{'s' if self.size != 1 else ''}"
+        of_fano = f"mean of {self.neurons_with_fano} neurons that spike"
+        if self.stop - self.start < self.fano_window * (1 - 1e-9):
+            of_fano = "longer than what is measured"
         resolution = "" if self.resolution_hz is None else f", resolved to {self.resolution_hz:.3g} Hz"
         return [
             ("rate", shown(self.rate, " Hz"), f"mean of {neurons}, {self.active} of which spike"),
@@ -77,7 +80,7 @@ class ActivityMeasures:
             (
                 "Fano factor",
                 shown(self.fano),
-                f"counts in {1e3 * self.fano_window:g} ms, mean of {self.neurons_with_fano} neurons that spike",
+                f"counts in {1e3 * self.fano_window:g} ms, {of_fano}",
             ),
             (
                 "synchrony",

@@ -149,7 +149,7 @@ def resume(folder: str, figures: bool | None, as_json: bool, **driving: Any) -> 
     place = Path(folder)
     if holds_sweep(place):
         return drive(read(place, driving["mixed"]), as_json, **driving)
-    with stoppable(place), progress_bar(str(place), "going on") as progress:
+    with stoppable(place), progress_bar(str(place), "going on", "done") as progress:
         result = continue_run(place, progress, _draw(place, figures, as_json), driving["force"])
     return _print_result(result, place, as_json)
 

@@ -22,7 +22,7 @@ import brian2
 import numpy as np
 
 from bioFA.consumers.brian.adapter import check_version
-from bioFA.errors import OutOfRange, UnknownName
+from bioFA.errors import OutOfRange, Unavailable, UnknownName
 from bioFA.exchange.brian2_script import SHOWN, Script, stimulus_data, stripped
 from bioFA.instance import Instance, draw
 from bioFA.runs.result import Result
@@ -88,6 +88,11 @@ def to_brian2(
     if isinstance(source, Result):
         source = source.trained
     instance = source if isinstance(source, Instance) else draw(source.experiment, source.seed)
+    if instance.experiment.free:
+        raise Unavailable(
+            f"live groups show examples, and in '{instance.experiment.name}' time passes without a task. Write the"
+            " network in Brian2, or run it here."
+        )
     done = 0 if isinstance(source, Instance) else source.presentations
     splits = instance.data.splits()
     if train is not None and train < 1:

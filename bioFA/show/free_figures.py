@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from bioFA.equations.dimensions import describe
 from bioFA.errors import Unavailable
 from bioFA.runs.monitors import Monitors, RecordedTrace
 from bioFA.runs.result import Result
@@ -97,7 +98,7 @@ def traces(result: Result) -> Figure:
     figure = Figure(figsize=(PAGE, 1.0 * len(panels_of) + 0.8))
     panels = figure.subplots(len(panels_of), 1, sharex=True, squeeze=False)[:, 0]
     for panel, (trace, variable) in zip(panels, panels_of, strict=True):
-        _draw_trace(panel, trace, variable)
+        _draw_trace(panel, trace, variable, _unit(result, trace.population, variable))
     panels[-1].set_xlabel("time (s)")
     figure.suptitle(_title(result), x=0.02, ha="left", fontsize=8.0)
     figure.align_ylabels(panels)
@@ -159,14 +160,20 @@ def _rate(monitors: Monitors, population: str, start: float, stop: float) -> tup
     return counts / (width * len(monitors.recorded(population))), edges
 
 
-def _draw_trace(panel: Axes, trace: RecordedTrace, variable: str) -> None:
+def _unit(result: Result, population: str, variable: str) -> str:
+    """The SI unit of a variable, or nothing for a number."""
+    unit = describe(result.experiment.network.population(population).neuron.dimension_of(variable))
+    return "" if unit == "1" else f"\n({unit})"
+
+
+def _draw_trace(panel: Axes, trace: RecordedTrace, variable: str, unit: str) -> None:
     times, values = trace.times, trace[variable]
     late = times >= times[-1] - LAST
     thin = -(-int(late.sum()) // MOST_POINTS)
     lines = list(zip(_cycle(MOST_TRACES), trace.neurons[:MOST_TRACES], values.T[:MOST_TRACES], strict=False))
     for colour, neuron, course in lines:
         panel.plot(times[late][::thin], course[late][::thin], color=colour, linewidth=0.7, label=str(neuron))
-    panel.set_ylabel(f"{trace.population}\n{variable}", rotation=0, ha="right", va="center")
+    panel.set_ylabel(f"{trace.population}\n{variable}{unit}", rotation=0, ha="right", va="center")
     panel.yaxis.set_major_locator(MaxNLocator(nbins=3))
     panel.margins(x=0)
     panel.legend(loc="upper left", bbox_to_anchor=(1.0, 1.05), title="neuron", title_fontsize=7.0)

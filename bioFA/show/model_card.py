@@ -18,8 +18,9 @@ from typing import Any, TypeVar
 
 from bioFA.components import Component, headline, mathematics
 from bioFA.experiment import PRESENTED, Experiment
-from bioFA.network import Learning, Network, Pathway
+from bioFA.network import Learning, Network, Pathway, Population
 from bioFA.rules import PlasticityRule
+from bioFA.synapses.connect import Shape
 from bioFA.units import as_time
 
 LONGEST = 120
@@ -107,6 +108,7 @@ def _summary(experiment: Experiment) -> Table:
 
 def _populations(network: Network) -> Table:
     lawful = any(p.inhibitory is not None for p in network.populations)
+    driven = any(p.background for p in network.populations)
     rows = []
     for p in network.populations:
         cells = p.cells()
@@ -119,8 +121,25 @@ def _populations(network: Network) -> Table:
                 else (f"{int((cells > 0).sum())} excitatory, {int((cells < 0).sum())} inhibitory",)
             )
         )
-        rows.append((p.name, p.neuron.family_name, str(p.size), *signs))
-    return Table("B  Populations", ("Name", "Neuron model", "Size", *(("Cells (Dale's law)",) if lawful else ())), rows)
+        background = (_background(p),) if driven else ()
+        rows.append((p.name, p.neuron.family_name, str(p.size), *signs, *background))
+    columns = (*(("Cells (Dale's law)",) if lawful else ()), *(("Background",) if driven else ()))
+    return Table("B  Populations", ("Name", "Neuron model", "Size", *columns), rows)
+
+
+def _in_line(given: Any) -> str:
+    """A value of a model file; a table with its name first."""
+    if not isinstance(given, dict):
+        return _value(given)
+    fields = {name: value for name, value in given.items() if (name, value) != ("outside", "redraw")}
+    name = [str(fields.pop("name"))] if "name" in fields else []
+    return ", ".join([*name, *(f"{field} = {_value(value)}" for field, value in fields.items())])
+
+
+def _background(population: Population) -> str:
+    """The Poisson spikes that reach each neuron of a population from outside."""
+    return "; ".join(", ".join(f"{n} {_value(v)}" for n, v in part.model_dump(mode="json").items())
+                     for part in population.background) or "-"  # fmt: skip
 
 
 def _connectivity(network: Network) -> Table:
@@ -137,7 +156,19 @@ def _connectivity(network: Network) -> Table:
 
 
 def _pattern(network: Network, pathway: Pathway) -> str:
+    """Which neurons are joined, and after which delay."""
+    if pathway.delay.none:
+        return _joined(network, pathway)
+    delay = pathway.model_dump(mode="json")["delay"]
+    return f"{_joined(network, pathway)}; delay {_in_line(delay)}"
+
+
+def _joined(network: Network, pathway: Pathway) -> str:
     post, pre = network.shape(pathway)
+    if pathway.connect is not None:
+        kind, both = pathway.connect.describe(Shape(pre, post, pathway.source == pathway.target)).split(", ", 1)
+        fields = pathway.connect.model_dump(mode="json", exclude={"multapses", "autapses"}, exclude_none=True)
+        return _in_line({"name": kind, **fields}) + f", {both}"
     if pathway.weights.one_to_one:
         return f"one to one, {post} synapses"
     if pathway.fan_in is not None:
@@ -149,6 +180,8 @@ def _pattern(network: Network, pathway: Pathway) -> str:
 
 def _weights(pathway: Pathway) -> str:
     weights = pathway.weights
+    if pathway.listed:
+        return _in_line(pathway.model_dump(mode="json")["weights"])
     if weights.shares:
         text = f"those of {weights.shares}{', transposed' if weights.transports else ''}"
     elif weights.redrawn:
