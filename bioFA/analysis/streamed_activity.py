@@ -26,7 +26,7 @@ FINEST_RESOLUTION = 1.0
 
 @dataclass(frozen=True)
 class ActivityMeasures:
-    """What one population did in the measured part of all trials; None where too few spikes tell it.
+    """What one population did in the measured part of all trials; None where too few spikes, or windows, tell it.
 
     `start` and `stop` are the measured seconds of each of `trials`, `spikes` how many there were in them. `rate` (Hz)
     is the mean over all `size` neurons; `cv` that over `neurons_with_cv`, which have at least three intervals; `fano`
@@ -67,8 +67,8 @@ class ActivityMeasures:
 
         neurons = f"{self.size} neuron{'s' if self.size != 1 else ''}"
         of_fano = f"mean of {self.neurons_with_fano} neurons that spike"
-        if self.stop - self.start < self.fano_window * (1 - 1e-9):
-            of_fano = "longer than what is measured"
+        if int((self.stop - self.start) / self.fano_window + 1e-9) * self.trials < 2:
+            of_fano = "of which fewer than two fit what is measured"
         resolution = "" if self.resolution_hz is None else f", resolved to {self.resolution_hz:.3g} Hz"
         return [
             ("rate", shown(self.rate, " Hz"), f"mean of {neurons}, {self.active} of which spike"),
@@ -266,10 +266,10 @@ class StreamedActivity:
             rate=float(self.rates().mean()),
             cv=float(cvs[known].mean()) if known.any() else None,
             neurons_with_cv=int(known.sum()),
-            fano=float(factors[counted].mean()) if counted.any() else None,
+            fano=float(factors[counted].mean()) if counted.any() and self.windows * self.trials > 1 else None,
             neurons_with_fano=int(counted.sum()),
             fano_window=self.window * self.dt,
-            synchrony=(bins * squares - total**2) / (bins * total) if total else None,
+            synchrony=(bins * squares - total**2) / (bins * total) if total and bins > 1 else None,
             synchrony_bin=self.bins.width * self.dt,
             peak_hz=float(frequencies[np.argmax(power)]) if spikes and len(power) else None,
             resolution_hz=float(frequencies[0]) if len(frequencies) else None,
