@@ -21,7 +21,6 @@ from bioFA.experiment import Experiment, Phase
 from bioFA.network import Network, Pathway, Population
 from bioFA.neurons.base import TaskSource
 from bioFA.neurons.noise_source import NoiseSource
-from bioFA.synapses.connect import Shape
 from bioFA.tasks import ByteTable, Data, Split, Table
 
 Array = np.ndarray
@@ -356,9 +355,9 @@ def draw(experiment: Experiment, seed: int) -> Instance:
         raise OutOfRange(f"seed must be a whole number from 0 to 2**63 - 1; got {seed!r}. For example: seed = 1.")
     seed = int(seed)
     state, masks = _beginning(experiment.network, seed)
-    synapses = {p.name: _listed(experiment, p, seed) for p in experiment.network.listed()}
-    state |= _under_way(experiment.network, synapses, experiment.protocol.dt)
     constants = _constants(experiment.network, seed)
+    synapses = {p.name: _listed(experiment, p, seed, constants) for p in experiment.network.listed()}
+    state |= _under_way(experiment.network, synapses, experiment.protocol.dt)
     trains = _trains(experiment)
     if experiment.task is None:
         return Instance(experiment, seed, NO_DATA, state, masks, synapses, constants, trains)
@@ -398,16 +397,15 @@ def _drawn(population: Population) -> list[str]:
     return [*found, *(f"{population.name}.background_{n}" for n in range(len(population.background)))]
 
 
-def _listed(experiment: Experiment, pathway: Pathway, seed: int) -> Synapses:
+def _listed(experiment: Experiment, pathway: Pathway, seed: int, constants: Mapping[str, Array]) -> Synapses:
     """The synapses of a pathway that lists them, each with its weight and its delay."""
     network, dt = experiment.network, experiment.protocol.dt
-    assert pathway.connect is not None
-    n_post, n_pre = network.shape(pathway)
+    layer = network.laid_by(pathway)
+    assert layer.connect is not None
+    _, n_pre = network.shape(pathway)
     place = f"pathway '{pathway.name}'"
     try:
-        pairs = pathway.connect.draw(
-            stream(seed, f"connect/{pathway.name}"), Shape(n_pre, n_post, pathway.source == pathway.target)
-        )
+        pairs = layer.connect.draw(stream(seed, f"connect/{layer.name}"), network.laying(pathway, constants))
     except ModelError as error:
         raise error.prefixed(f"{place}: ") from None
     count = len(pairs.pre)

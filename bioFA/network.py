@@ -44,7 +44,7 @@ from bioFA.errors import (
 from bioFA.expressions import RESERVED
 from bioFA.neurons import Neuron
 from bioFA.rules import Rule
-from bioFA.synapses.connect import All, ConnectField, Shape
+from bioFA.synapses.connect import All, As, ConnectField, Shape
 from bioFA.synapses.delay import NO_DELAY, DelayField
 from bioFA.weights import PseudoInverseOf, Redrawn, SharedWith, Weights
 from bioFA.weights import family as weight_family
@@ -539,7 +539,33 @@ class Network(Circuit):
         with under("weights"):
             pathway.weights.numbers(self.weight_dimension(pathway), "weights")
         with under("connect"):
-            pathway.connect.check(Shape(source.size, target.size, source.name == target.name))
+            self._check_as(pathway)
+            connect = self.laid_by(pathway).connect
+            assert connect is not None
+            connect.check(self.laying(pathway))
+
+    def _check_as(self, pathway: Pathway) -> None:
+        """A pathway laid as another one must find it, between as many neurons."""
+        if not isinstance(pathway.connect, As):
+            return
+        if pathway.connect.pathway not in self._pathways:
+            raise UnknownName(
+                f"connect = 'as': nothing is called '{pathway.connect.pathway}'."
+                f"{suggestion(pathway.connect.pathway, self._pathways)}",
+                at=("pathway",),
+            )
+        other = self.pathway(pathway.connect.pathway)
+        if not other.listed or isinstance(other.connect, As):
+            raise Contradiction(
+                f"connect = 'as': '{other.name}' lists no synapses of its own. Name a pathway that does.",
+                at=("pathway",),
+            )
+        if self.shape(other) != self.shape(pathway):
+            raise WrongShape(
+                f"connect = 'as' needs as many neurons on both sides, (n_post, n_pre) = {self.shape(pathway)};"
+                f" '{other.name}' has {self.shape(other)}.",
+                at=("pathway",),
+            )
 
     def _check_weights(self, pathway: Pathway, shape: tuple[int, int]) -> None:
         weights = pathway.weights
@@ -728,6 +754,23 @@ class Network(Circuit):
         source, target = self.population(pathway.source).neuron, self.population(pathway.target).neuron
         return over(target.dimension_of(pathway.port), source.dimension_of(pathway.carries))
 
+    def laid_by(self, pathway: Pathway) -> Pathway:
+        """The pathway whose `connect` says which synapses there are: another one where it says `as`."""
+        return self.pathway(pathway.connect.pathway) if isinstance(pathway.connect, As) else pathway
+
+    def laying(self, pathway: Pathway, constants: Mapping[str, Array] | None = None) -> Shape:
+        """Between what the synapses of a pathway are laid, with the parameters of both sides once they are drawn."""
+        layer = self.laid_by(pathway)
+        ends = {"pre": self.population(layer.source), "post": self.population(layer.target)}
+        known: dict[str, Dimension] = {}
+        values: dict[str, Array] = {}
+        for side, population in ends.items():
+            for name, (_, dimension) in population.neuron.own_parameters().items():
+                known[f"{name}_{side}"] = dimension
+                if constants is not None:
+                    values[f"{name}_{side}"] = constants[f"{population.name}.{name}"]
+        return Shape(ends["pre"].size, ends["post"].size, layer.source == layer.target, known, values)
+
     def arriving(self, population: str, port: str) -> tuple[Pathway, ...]:
         """The pathways that arrive at one port, in the order of their description."""
         return self._arriving.get((population, port), ())
@@ -745,6 +788,8 @@ class Network(Circuit):
         def renamed(pathway: Pathway) -> Pathway:
             weights = pathway.weights if pathway.weights.owns else pathway.weights.replace(pathway=called[pathway.weights.pathway])  # noqa: E501
             others = {end: called.get(getattr(pathway, end)) for end in ("stands_for", "partner")}
+            if isinstance(pathway.connect, As):
+                others["connect"] = pathway.connect.replace(pathway=called[pathway.connect.pathway])
             return pathway.replace(name=called[pathway.name], weights=weights, **others)
 
         return tuple(sorted(self.populations, key=lambda population: population.name)), tuple(map(renamed, pathways))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 from typing import Any
@@ -41,7 +41,8 @@ def number_called(name: str) -> str:
 class Statements:
     """A text, ready to be written.
 
-    `parameters` are the names that stand still in a run; `arrival` and `reset` statements, `condition` the threshold.
+    `parameters` are the names that stand still in a run; `arrival` and `reset` statements, `condition` the threshold;
+    `tested` the condition and the statements of every other event.
     """
 
     model: Model
@@ -51,6 +52,7 @@ class Statements:
     reset: Sequence[Statement] = ()
     condition: Formula | None = None
     quiet: bool = False
+    tested: Mapping[str, tuple[Formula, Sequence[Statement]]] = field(default_factory=dict)
 
     def _names(self, inside: bool, since: str, own: Mapping[str, str]) -> Callable[[str], str]:
         """How each name is written."""
@@ -100,6 +102,8 @@ class Statements:
             yield f"{called(name)} = {self._chosen(name, f'next_{name}', called(name))}"
         if self.quiet:
             yield "since_after = (quiet + 1.0)*step_length"
+        for name, (condition, _) in self.tested.items():
+            yield f"happens_{name} = {self.text(condition, since='since_after')}"
         if self.condition is not None:
             yield f"passed = ({self.text(self.condition, since='since_after')} and active)"
             for statement in self.reset:
@@ -108,6 +112,10 @@ class Statements:
             yield "fired = choose(passed, 1.0, 0.0)"
             if self.quiet:
                 yield "quiet = choose(passed, 0.0, quiet + 1.0)"
+        for name, (_, statements) in self.tested.items():
+            for statement in statements:
+                yield self._set(statement, f"happens_{name}", "since_after")
+            yield f"{called(name)} = choose(happens_{name}, 1.0, 0.0)"
 
     @property
     def _held(self) -> tuple[str, ...]:
@@ -220,7 +228,7 @@ class Statements:
         return {}
 
     def compute(self, values: Mapping[str, Any], dt: float) -> dict[str, Array]:
-        """The values of `constants`, from those of the parameters and `i`."""
+        """The values of `constants`, from those of the parameters and `i`; `(1,)` where all neurons have the same."""
         values = {**values, "dt": dt}
         found: dict[str, Array] = {}
         whole: dict[str, Array] = {}

@@ -8,6 +8,11 @@ every port standing still; the threshold is tested; the statements of `reset` ru
 as so many whole steps after that of the spike, the neuron cannot spike, and variables marked `(unless refractory)`
 neither move nor take arrivals. A spike is published as `s` in the step after its test, in which it arrives.
 
+    events = { burst = { when = "v > v_th and since < 16*ms", do = "c += 1" } }
+
+An event is published like the spike, by its own name. Its condition is tested with the threshold, before `reset`, also
+in refractory neurons, and has no part in `s`; its statements run after those of `reset`, in the order of the file.
+
 Names that every text knows: `t`, the time since the trial began, as the step begins; `dt`; `i`, the number of the
 neuron from 0; `since`, the time since its last spike, in a reset since the one before; `not_refractory`; `rand()`,
 `randn()`; and with `euler` white noise `xi`, of unit second ** (-1/2). Everything is in SI.
@@ -61,6 +66,13 @@ class Port(Component):
         return dimension
 
 
+class Event(Component):
+    """Something else than a spike that a neuron publishes: when it happens, and which statements then run."""
+
+    when: Annotated[Name, Field(examples=["v > -50*mV and since < 16*ms"])]
+    do: Name = ""
+
+
 def _port(value: Any) -> Any:
     return Port(unit=value) if isinstance(value, str) else value
 
@@ -103,16 +115,26 @@ class TextNeuron(NeuronModel):
         def given(self) -> Mapping[str, Distribution]: ...  # noqa: D102
         @property
         def initial(self) -> Mapping[str, Distribution]: ...  # noqa: D102
+        @property
+        def happens(self) -> Mapping[str, Event]: ...  # noqa: D102
 
     family_name: ClassVar[str] = ""
-    events: ClassVar[tuple[str, ...]] = ("s",)
     sends: ClassVar[str] = "s"
     named_draws: ClassVar[bool] = True
-    spike_signals: ClassVar[tuple[str, ...]] = ("s",)
+
+    @property
+    def events(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Spikes, and its other events."""
+        return ("s", *self.happens)
+
+    @property
+    def spike_signals(self) -> tuple[str, ...]:  # type: ignore[override]
+        """As `events`."""
+        return self.events
 
     def model_post_init(self, context: Any) -> None:
         """Read every text once, and refuse what does not fit."""
-        for place, names in (("ports", self.ports), ("parameters", self.given)):
+        for place, names in (("ports", self.ports), ("parameters", self.given), ("events", self.happens)):
             for name in names:
                 with under(place, name):
                     check_name(name, place)
@@ -127,7 +149,7 @@ class TextNeuron(NeuronModel):
         for name, distribution in self.initial.items():
             with under("initial", name):
                 distribution.numbers(self.text.known[name], f"initial.{name}")
-        _ = (self.statements, self.integrator)
+        _ = (self.statements, self.integrator, self.tested)
         if self.threshold is None and (self.reset or self.refractory):
             raise MissingField("reset and refractory need a threshold. For example: threshold = 'v > -50*mV'.")
         if self.threshold is not None:
@@ -150,6 +172,8 @@ class TextNeuron(NeuronModel):
             *self.text.written_out.values(),
             *(statement.formula for part in self.statements for statement in part),
             *([self.condition] if self.threshold is not None else []),
+            *(condition for condition, _ in self.tested.values()),
+            *(statement.formula for _, part in self.tested.values() for statement in part),
         ]
 
     @cached_property
@@ -174,6 +198,22 @@ class TextNeuron(NeuronModel):
             taken = [name for name in OWN_STATE if name in found.known]
             if taken:
                 raise BadName(f"model: '{taken[0]}' is what every neuron keeps beside its text. Call it otherwise.")
+        return found
+
+    @cached_property
+    def tested(self) -> dict[str, tuple[Formula, tuple[Statement, ...]]]:
+        """The condition and the statements of each event.
+
+        Raises:
+            BadName: if an event has the name of something else.
+        """
+        found = {}
+        for name, event in self.happens.items():
+            with under("events", name):
+                if name in (*self.text.known, *OWN_STATE):
+                    raise BadName(f"events: '{name}' is the name of something else in the model. Call it otherwise.")
+                condition = self.text.condition(event.when, f"events.{name}.when")
+                found[name] = (condition, self.text.statements(event.do, f"events.{name}.do"))
         return found
 
     @cached_property
@@ -212,12 +252,13 @@ class TextNeuron(NeuronModel):
         """Every variable of the text, and what a neuron keeps beside them, with what it begins with."""
         own = {"fired": 0.0, "left": 0.0} if self.threshold is not None else {}
         quiet = {"quiet": LONG_AGO} if any("since" in text.names for text in self._texts()) else {}
-        return {**dict.fromkeys(self.text.state, 0.0), **own, **quiet}
+        return {**dict.fromkeys((*self.text.state, *self.happens), 0.0), **own, **quiet}
 
     @cached_property
     def publishes(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The spikes, every variable as the step began, and every subexpression."""
-        return (*(("s",) if self.threshold is not None else ()), *self.text.state, *self.text.subexpressions)
+        """The spikes, the other events, every variable as the step began, and every subexpression."""
+        spikes = ("s",) if self.threshold is not None else ()
+        return (*spikes, *self.happens, *self.text.state, *self.text.subexpressions)
 
     @cached_property
     def draws(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -252,14 +293,14 @@ class TextNeuron(NeuronModel):
         return self.ports[port].sign
 
     def signed(self, variable: str) -> bool:
-        """Any variable may have either sign, but spikes."""
-        return variable != "s"
+        """Any variable may have either sign, but spikes and other events."""
+        return variable not in self.events
 
     def needs(self, variable: str) -> tuple[str, ...]:  # type: ignore[override]
         """What one published variable is computed from."""
         if variable == "s":
             return ("fired",)
-        if variable in self.text.state:
+        if variable in self.text.state or variable in self.happens:
             return (variable,)
         names = self.text.written_out[variable].names
         return tuple(name for name in names if name in self.ports or name in self.state)
@@ -293,6 +334,10 @@ class TextNeuron(NeuronModel):
         values |= self.integrator.step(values, moment.dt, moment.numbers)
         if "quiet" in values:
             values["since"] = (state["quiet"] + 1.0) * moment.dt
+        happened = {
+            name: np.broadcast_to(condition.evaluate(self.text.values(values)), moment.size)
+            for name, (condition, _) in self.tested.items()
+        }
         if self.threshold is not None:
             passed = np.broadcast_to(self.condition.evaluate(self.text.values(values)), moment.size) & active
             for statement in reset:
@@ -301,6 +346,10 @@ class TextNeuron(NeuronModel):
             values["fired"] = passed.astype(float)
             if "quiet" in values:
                 values["quiet"] = np.where(passed, 0.0, state["quiet"] + 1.0)
+        for name, where in happened.items():
+            for statement in self.tested[name][1]:
+                self._set(values, statement, where)
+        values |= {name: where.astype(float) for name, where in happened.items()}
         return {name: np.array(np.broadcast_to(values[name], moment.size), dtype=float) for name in self.state}
 
     def _set(self, values: dict[str, Any], statement: Statement, where: Any) -> None:
@@ -329,9 +378,8 @@ class TextNeuron(NeuronModel):
         """The step as statements."""
         arrival, reset = self.statements
         condition = self.condition if self.threshold is not None else None
-        return Statements(
-            self.text, self.integrator, frozenset(self.given), arrival, reset, condition, "quiet" in self.state
-        )
+        fixed, quiet = frozenset(self.given), "quiet" in self.state
+        return Statements(self.text, self.integrator, fixed, arrival, reset, condition, quiet, self.tested)
 
     def called(self, variable: str) -> str:
         """Spikes are what the last test found; names of the text have an underscore at their end."""
@@ -389,4 +437,5 @@ class Equations(TextNeuron):
     on_arrival: Annotated[Name, Field(alias="arrival")] = ""
     given: Annotated[dict[str, Distributed], Field(alias="parameters")] = {}
     initial: dict[str, Distributed] = {}
+    happens: Annotated[dict[str, Event], Field(alias="events", examples=[{"burst": {"when": "since < 16*ms"}}])] = {}
     family_name: ClassVar[str] = "equations"

@@ -16,7 +16,7 @@ from bioFA.distributions import Distributed, Distribution, Measures, Quantity
 from bioFA.equations.dimensions import Dimension
 from bioFA.errors import under
 from bioFA.neurons.base import Array, Moment
-from bioFA.neurons.equations import Port, TextNeuron
+from bioFA.neurons.equations import Event, Port, TextNeuron
 from bioFA.units import steps_of
 
 EXC_CURRENT, INH_CURRENT = Port(unit="amp"), Port(unit="amp", sign=-1)
@@ -41,6 +41,7 @@ class StandardNeuron(TextNeuron):
     threshold: ClassVar[str | None]
     reset: ClassVar[str] = ""
     method: ClassVar[str]
+    happens: ClassVar[Mapping[str, Event]] = {}
     rests: ClassVar[Mapping[str, str]] = {}
     """Variables that begin with the value of a parameter."""
 

@@ -10,6 +10,8 @@ sorted by presynaptic, then postsynaptic neuron. Nothing here ever holds a matri
     fan_out        every presynaptic neuron reaches `count` postsynaptic ones
     total          `count` synapses in all, each between a pair drawn by itself
     pairs          the pairs in a file
+    where          every pair by itself, with a chance or on a condition that a text computes from its two neurons
+    as             the pairs of another pathway
 
 `multapses`: whether a pair may have several synapses; `autapses`: whether a neuron may reach itself, where a population
 reaches itself. Counts are of different neurons without multapses.
@@ -20,20 +22,26 @@ neuronal network modeling", table 2.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, NamedTuple
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 from annotated_types import Ge, Le
 from pydantic import Field, Strict
 
 from bioFA.components import Component, Count, Family, Name, Number
-from bioFA.errors import OutOfRange, WrongData, WrongShape
+from bioFA.equations.dimensions import NONE, Dimension, describe
+from bioFA.equations.formula import TRUTH, Formula
+from bioFA.equations.model import Model, check_name
+from bioFA.errors import BadEquation, DuplicateName, OutOfRange, WrongData, WrongShape, WrongUnit, under
 from bioFA.system.npy import read_npy
 
 Array = np.ndarray
 Flag = Annotated[bool, Strict()]
 MOST = 2**31 - 1
 """The most synapses of one pathway: they are counted by 32 bits."""
+AT_ONCE = 2**20
+"""For so many pairs a text is evaluated at once, so that no matrix of all pairs is held."""
 
 
 class Pairs(NamedTuple):
@@ -48,11 +56,17 @@ class Pairs(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """Between how many neurons, and whether they are the same ones."""
+    """Between how many neurons, and whether they are the same ones.
+
+    `known` are the parameters of the neurons on both sides, `x_pre` and `x_post`, by what they measure, and `values`,
+    once an instance is drawn, their values, `(n_pre,)` and `(n_post,)`, or `(1,)` where all neurons have the same.
+    """
 
     n_pre: int
     n_post: int
     same: bool
+    known: Mapping[str, Dimension] = {}
+    values: Mapping[str, Array] = {}
 
 
 class Connect(Component):
@@ -242,6 +256,100 @@ class PairsFrom(Connect):
             raise OutOfRange(f"{place}, row {itself[0]}: an autapse; allow them, autapses = true.")
         if not self.multapses and len(np.unique(table, axis=0)) < len(table):
             raise OutOfRange(f"{place} holds a pair several times; allow that, multapses = true.")
+
+
+class Where(Connect):
+    """Every pair has a synapse with a chance that a text computes from its two neurons, by itself.
+
+    P(synapse from i to j) = p(i, j)        or a condition, where every pair that meets it has one
+
+    Names of the text: `i` and `j`, the numbers of the presynaptic and the postsynaptic neuron from 0; `n_pre` and
+    `n_post`, how many there are; the parameters of both, `x_pre` and `x_post`; and what `let` computes, in its order.
+    """
+
+    p: Annotated[Name, Field(examples=["0.3*exp(-d/20)*int(i != j)"])]
+    let: Annotated[dict[str, Name], Field(examples=[{"d": "abs(x_pre - x_post)"}])] = {}
+
+    def check(self, shape: Shape) -> None:
+        """The texts must be readable, and p a plain number or a condition."""
+        self._read(shape)
+
+    def _read(self, shape: Shape) -> tuple[dict[str, Formula], Formula]:
+        """The texts of `let`, and p."""
+        known: dict[str, Dimension] = {**dict.fromkeys(("i", "j", "n_pre", "n_post"), NONE), **shape.known}
+        texts: dict[str, Formula] = {}
+        for name, text in self.let.items():
+            with under("let", name):
+                check_name(name, "connect.let")
+                if name in known:
+                    raise DuplicateName(f"connect.let: '{name}' is known already. Give it another name.")
+                texts[name], found = self._formula(text, known, f"connect.let.{name}")
+                if found == TRUTH:
+                    raise WrongUnit(f"connect.let.{name} is a condition; write int({text}), which is 1 or 0.")
+                known[name] = found
+        with under("p"):
+            formula, found = self._formula(self.p, known, "connect.p")
+            if found not in (TRUTH, NONE):
+                raise WrongUnit(f"connect.p is a chance, a plain number, or a condition; got {describe(found)}.")
+        return texts, formula
+
+    @staticmethod
+    def _formula(text: str, known: Mapping[str, Dimension], place: str) -> tuple[Formula, Any]:
+        formula, found = Model({}, known).expression(text, place)
+        if formula.draws:
+            raise BadEquation(f"{place}: chance is drawn by p itself. Leave rand() and randn() out.")
+        return formula, found
+
+    def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
+        """One draw for each pair, some presynaptic neurons at a time.
+
+        Raises:
+            OutOfRange: if p is no chance, naming the pair.
+        """
+        texts, p = self._read(shape)
+        forbidden = self._forbidden(shape, shape.n_pre)
+        rows = max(AT_ONCE // shape.n_post, 1)
+        found: list[tuple[Array, Array]] = []
+        for first in range(0, shape.n_pre, rows):
+            pre = np.arange(first, min(first + rows, shape.n_pre))
+            chance = self._chances(texts, p, shape, pre)
+            if forbidden is not None:
+                chance[np.arange(len(pre)), pre] = 0.0
+            here = np.nonzero(rng.random(chance.shape) < chance)
+            found.append((pre[here[0]], here[1]))
+        return np.concatenate([pre for pre, _ in found]), np.concatenate([post for _, post in found])
+
+    def _chances(self, texts: Mapping[str, Formula], p: Formula, shape: Shape, pre: Array) -> Array:
+        """p of some presynaptic neurons and all postsynaptic ones, `(len(pre), n_post)`."""
+        values: dict[str, Any] = {"n_pre": float(shape.n_pre), "n_post": float(shape.n_post)}
+        values |= {"i": pre[:, None].astype(float), "j": np.arange(shape.n_post, dtype=float)[None, :]}
+        for name, array in shape.values.items():
+            row = name.endswith("_post") or len(array) == 1
+            values[name] = array[None, :] if row else array[pre][:, None]
+        with np.errstate(all="ignore"):
+            for name, formula in texts.items():
+                values[name] = formula.evaluate(values)
+            chance = np.array(np.broadcast_to(p.evaluate(values), (len(pre), shape.n_post)), dtype=float)
+        wrong = np.argwhere(~((chance >= 0) & (chance <= 1)))
+        if len(wrong):
+            row, post = wrong[0]
+            raise OutOfRange(
+                f"connect.p must lie between 0 and 1; got {chance[row, post]:g} for neurons {pre[row]} and {post}."
+                " Write clip(..., 0, 1) where that is meant."
+            )
+        return chance
+
+
+class As(Connect):
+    """The pairs of another pathway between as many neurons, whichever way it lays them."""
+
+    pathway: Annotated[Name, Field(examples=["exc_to_exc"])]
+
+    draws: ClassVar[bool] = False
+
+    def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
+        """Those of `Network.laid_by`, which draws in its place."""
+        raise WrongShape("connect = 'as' has no pairs of its own: the network asks the pathway that it names.")
 
 
 def _check_room(connect: Connect, count: int, room: int, what: str) -> None:
