@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,9 +18,11 @@ from hypothesis import strategies as st
 
 from bioFA import Experiment
 from bioFA.consumers.brian import cache
+from bioFA.consumers.brian.compile import compiler, flags
 from bioFA.consumers.brian.compose import make_program
 from bioFA.consumers.brian.run import Compiled
 from bioFA.consumers.reference import Reference
+from bioFA.equations.formula import exprel
 from bioFA.errors import RunError
 from bioFA.instance import draw
 from bioFA.network import Network, Node, Pathway, Population
@@ -329,6 +332,45 @@ def test_a_plan_that_lacks_its_synapses_is_refused(folder):
             compiled.segment(instance.state, instance.passing(0, 0, 50), False)
     finally:
         instance.synapses["total"].post.tofile(compiled._listed["total"].with_name("total.synapses.post"))
+
+
+NUMBERS = """
+#include <cstdio>
+#include "biofa_numbers.h"
+int main() {
+    double z[2];
+    while (std::fread(z, sizeof(double), 2, stdin) == 2) {
+        const double found[] = {biofa::power_of_e(z[0]), biofa::relative_growth(z[0]), biofa::floored(z[0], z[1]),
+                                biofa::modulo(z[0], z[1])};
+        std::fwrite(found, sizeof(double), 4, stdout);
+    }
+}
+"""
+
+
+def test_functions_of_the_compiled_program_are_those_of_numpy(tmp_path):
+    (tmp_path / "numbers.cpp").write_text(NUMBERS)
+    command = [*compiler(), *flags(strict=True), f"-I{Path(cache.__file__).parent}", "numbers.cpp", "-o", "numbers"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    rng = np.random.default_rng(0)
+    parts = [
+        rng.uniform(-1, 1, 4000),
+        rng.uniform(-707, 709, 4000),
+        rng.normal(0, 1e-5, 4000),
+        np.round(rng.normal(0, 9, 4000), 1),
+    ]
+    z = np.concatenate([*parts, [0.0, -0.0, 1.0, -1e300, 1e300, np.nan]])
+    by = np.concatenate([np.round(rng.normal(0, 3, len(z) - 6), 1), [2.0, 2.0, 0.1, 7.0, 0.0, 1.0]])
+    done = subprocess.run(
+        [tmp_path / "numbers"], input=np.stack([z, by], axis=1).tobytes(), capture_output=True, check=True
+    )
+    found = np.frombuffer(done.stdout).reshape(-1, 4)
+    with np.errstate(all="ignore"):
+        expected = np.stack([np.exp(z), exprel(z), np.floor_divide(z, by), np.mod(z, by)], axis=1)
+    np.testing.assert_array_max_ulp(found[:-1, :2], expected[:-1, :2], maxulp=4)
+    assert np.isnan(found[-1]).all()
+    finite = by != 0
+    np.testing.assert_array_equal(found[finite, 2:], expected[finite, 2:])
 
 
 DELAYED = {

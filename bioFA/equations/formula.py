@@ -526,7 +526,8 @@ def _write(node: ast.expr, names: Mapping[str, str]) -> str:
 
 
 def write(node: ast.expr, name: Callable[[str], str]) -> str:
-    """A node as text for a compiled program: names as `name` has them, and NumPy's own meaning of // and %."""
+    """A node as text for a compiled program: names as `name` has them, NumPy's own meaning of // and %, and e^z as a
+    function of ours (`consumers/brian/biofa_numbers.h`)."""
 
     def inner(part: ast.expr) -> str:
         return write(part, name)
@@ -551,7 +552,8 @@ def write(node: ast.expr, name: Callable[[str], str]) -> str:
         case ast.Call(func=ast.Name(id="int"), args=[condition]):
             return f"choose({inner(condition)}, 1.0, 0.0)"
         case ast.Call(func=ast.Name(id=function), args=arguments):
-            return f"{function}({', '.join(inner(argument) for argument in arguments)})"
+            called = {"exp": "power_of_e", "exprel": "relative_growth"}.get(function, function)
+            return f"{called}({', '.join(inner(argument) for argument in arguments)})"
     raise AssertionError  # the reader lets nothing else through
 
 

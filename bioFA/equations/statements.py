@@ -3,8 +3,8 @@
 The operations are those of `integrate.py`, in its order, so that the compiled step rounds as NumPy does. Every name of
 the text gets an underscore at its end, as no name of our own has one there: a variable may be called as Brian2, SymPy
 or C++ like. What hangs on parameters and dt alone, such as exp(M dt), is computed once, before the first step
-(`Statements.constants`). `choose`, `floored`, `modulo` and `exact_<n>` are functions of the compiled program
-(`consumers/brian/biofa_numbers.h`).
+(`Statements.constants`). `choose`, `floored`, `modulo`, `power_of_e`, `relative_growth` and `exact_<n>` are functions of
+the compiled program (`consumers/brian/biofa_numbers.h`).
 """
 
 from __future__ import annotations
@@ -155,7 +155,7 @@ class Statements:
             share = f"growth_{name}"
             if share not in self.constants:
                 slope = self.text(self.integrator.own_slopes[name])
-                share = f"step_length*exprel({slope}*step_length)"
+                share = f"step_length*relative_growth({slope}*step_length)"
             yield f"next_{name} = {called(name)} + {share}*{self.text(formula)}"
 
     def _exact(self) -> Iterator[str]:

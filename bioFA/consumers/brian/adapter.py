@@ -75,6 +75,7 @@ def check_version() -> None:
             "send",
             "outside",
             "monitor",
+            "neurons",
         )
         if _template(name) is None
     ]
@@ -120,8 +121,9 @@ def number_type(group: Any, variable: str) -> str:
 def functions(statements: str) -> dict[str, Any]:
     """The functions of ours that statements call (biofa_numbers.h), by name, as Brian2 knows them."""
     found: dict[str, Any] = {}
-    for name in sorted(set(re.findall(r"\b(choose|floored|modulo|exact_\d+)\(", statements))):
-        count, condition = (3, True) if name == "choose" else (2, False)
+    counts = {"choose": 3, "floored": 2, "modulo": 2, "power_of_e": 1, "relative_growth": 1}
+    for name in sorted(set(re.findall(rf"\b({'|'.join(counts)}|exact_\d+)\(", statements))):
+        count, condition = counts.get(name, 0), name == "choose"
         if name.startswith("exact_"):
             n = int(name.removeprefix("exact_"))
             count = 2 + n * n + 2 * n

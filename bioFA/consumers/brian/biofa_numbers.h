@@ -4,11 +4,56 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstring>
 
 namespace biofa {
 
 static inline double choose(bool condition, double yes, double no) { return condition ? yes : no; }
+
+// e^z = 2^n e^r with |r| <= ln 2 / 2: e^r - 1 by its Taylor series, and 2^(n - 1) from the bits of a number. No branch and no
+// call, so that the compiler takes several neurons at once. As near as 2 units in the last place.
+struct Grown {
+    double rest, half;  // e^r - 1, and 2^(n - 1)
+    explicit Grown(double z) {
+        const double magic = 6755399441055744.0;  // 1.5 * 2^52: its last bits are a whole number
+        const double shifted = z * 1.4426950408889634 + magic, n = shifted - magic;
+        const double r = (z - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
+        double q = 1.0 / 87178291200.0;
+        q = q * r + 1.0 / 6227020800.0;
+        q = q * r + 1.0 / 479001600.0;
+        q = q * r + 1.0 / 39916800.0;
+        q = q * r + 1.0 / 3628800.0;
+        q = q * r + 1.0 / 362880.0;
+        q = q * r + 1.0 / 40320.0;
+        q = q * r + 1.0 / 5040.0;
+        q = q * r + 1.0 / 720.0;
+        q = q * r + 1.0 / 120.0;
+        q = q * r + 1.0 / 24.0;
+        q = q * r + 1.0 / 6.0;
+        q = q * r + 0.5;
+        rest = r + r * r * q;
+        uint64_t bits;
+        std::memcpy(&bits, &shifted, sizeof bits);
+        bits = (bits + 1022) << 52;
+        std::memcpy(&half, &bits, sizeof half);
+    }
+};
+
+static const double LARGEST_POWER = 709.782712893384, SMALLEST_POWER = -707.0;
+
+static inline double power_of_e(double z) {
+    const Grown grown(choose(z < SMALLEST_POWER, SMALLEST_POWER, z));
+    const double value = 2.0 * (grown.half + grown.half * grown.rest);
+    return choose(z < SMALLEST_POWER, 0.0, choose(z > LARGEST_POWER, INFINITY, value));
+}
+
+// (e^z - 1)/z, and 1 at 0
+static inline double relative_growth(double z) {
+    const Grown grown(choose(z < SMALLEST_POWER, SMALLEST_POWER, z));
+    const double value = (grown.half * grown.rest + (grown.half - 0.5)) / z * 2.0;
+    return choose(z == 0.0, 1.0, choose(z > LARGEST_POWER, INFINITY, value));
+}
 
 // a // b and a % b of floats, with the remainder's sign that of b
 static inline double modulo(double a, double b) {

@@ -208,7 +208,7 @@ class _Steps:
         """Run statements for every neuron of a population."""
         for name, (population, variable) in step.reads.items():
             adapter.refer(self.groups[step.of], name, self.groups[population], variable)
-        template = "look" if step.only else "stateupdate"
+        template = "look" if step.only else "neurons" if self.program.strict else "stateupdate"
         self._add(step.of, template, order, "\n".join(step.statements), only=step.only, step=self.counter)
 
     def test(self, step: StepSpec, order: int) -> None:

@@ -4,6 +4,7 @@
     static biofa::UnderWay& _under_way = biofa::segment().under_way("{{_name}}");
     double* const __restrict _row = _under_way.row({{_step}}, {{_size}});
     auto* const __restrict _port = {{_port}};
+    #pragma GCC ivdep
     for (int _i = 0; _i < {{_size}}; _i++)
     {
         _port[_i] {{'+=' if _accumulate else '='}} _row[_i];
