@@ -647,6 +647,12 @@ class Network(Circuit):
             return
         source, target = self.population(pathway.source), self.population(pathway.target)
         name = type(rule).__name__
+        if pathway.delay.dendritic != NO_DELAY.dendritic:
+            raise CannotLearn(
+                "cannot learn with a dendritic delay: a rule would see postsynaptic signals after it, and none does."
+                " Give the whole delay as axonal, such as delay = '2 ms'.",
+                at=("delay",),
+            )
         if isinstance(pathway.weights, (SharedWith, PseudoInverseOf)):
             raise CannotLearn(
                 f"cannot learn, since its weights belong to '{pathway.weights.pathway}'. Put the plasticity there."

@@ -120,6 +120,14 @@ def steps_of(time: float, dt: float) -> int:
     return math.floor(halves / 2.0 + 0.5)
 
 
+def steps_of_all(times: np.ndarray, dt: float) -> np.ndarray:
+    """`steps_of` of every time, int64."""
+    halves = 2.0 * times / dt
+    nearest = np.rint(halves)
+    tie = np.abs(halves - nearest) <= 2.0 * np.maximum(1e-9, 4.0 * np.spacing(times) / dt)
+    return np.floor(np.where(tie, nearest, halves) / 2.0 + 0.5).astype(np.int64)
+
+
 FINEST = 25e-6
 """The shortest step, in seconds, of a clock that a simulator counts by adding: each addition rounds,
 so that its error grows with the number of steps."""

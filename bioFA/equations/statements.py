@@ -3,8 +3,8 @@
 The operations are those of `integrate.py`, in its order, so that the compiled step rounds as NumPy does. Every name of
 the text gets an underscore at its end, as no name of our own has one there: a variable may be called as Brian2, SymPy
 or C++ like. What hangs on parameters and dt alone, such as exp(M dt), is computed once, before the first step
-(`Statements.constants`). `choose`, `floored`, `modulo`, `power_of_e`, `relative_growth` and `exact_<n>` are functions of
-the compiled program (`consumers/brian/biofa_numbers.h`).
+(`Statements.constants`). `choose`, `floored`, `modulo`, `power_of_e`, `relative_growth` and `exact_<n>` are functions
+of the compiled program (`consumers/brian/biofa_numbers.h`).
 """
 
 from __future__ import annotations

@@ -18,11 +18,13 @@ from bioFA.components import Component, InSchema, faults
 from bioFA.distributions import Constant, Distributed, Distribution
 from bioFA.equations.dimensions import TIME
 from bioFA.errors import OutOfRange, WrongShape, under
-from bioFA.units import steps_of
+from bioFA.units import steps_of_all
 
 Array = np.ndarray
 MOST_STEPS = 2**20
 """A delay has at most so many steps: what is under way is kept for each."""
+BLOCK = 2**16
+"""So many delays are rounded at once, so that a list of millions needs no copies of itself."""
 
 
 class Delay(Component):
@@ -75,7 +77,7 @@ class Delay(Component):
             OutOfRange: if one is negative, or longer than `MOST_STEPS`.
         """
         count = 1 if self.alike else count
-        total = np.zeros(count, dtype=np.int64)
+        total = np.zeros(count, dtype=np.int32)
         for name, part in self.parts().items():
             times = part.draw(rng, count, TIME, f"{place}.{name}")
             if not (times >= 0).all():
@@ -87,9 +89,10 @@ class Delay(Component):
                 raise OutOfRange(
                     f"{place}.{name} must be at most {MOST_STEPS} steps of dt = {dt:g} s; got {times.max():g} s."
                 )
-            different, where = np.unique(times, return_inverse=True)
-            total += np.array([steps_of(float(time), dt) for time in different], dtype=np.int64)[where]
-        return total.astype(np.int32)
+            for start in range(0, count, BLOCK):
+                block = slice(start, start + BLOCK)
+                total[block] += steps_of_all(times[block], dt).astype(np.int32)
+        return total
 
     def steps(self, dt: float) -> int:
         """The one delay of all synapses, in steps.
