@@ -6,6 +6,10 @@
     segment `learning`   IrregularlySampledSignals over the time of learning: `nse`;
                          `alignment` of each measured feedback pathway in degrees
 
+Of a run in which time passes without a task: a segment a trial, with one SpikeTrain a neuron whose spikes were
+recorded, each at the end of its step, and one AnalogSignal a trace and variable, in its unit, and `rate of
+<population>`.
+
 Beside them the NIX file holds the weights of each pathway at the snapshots, a DataArray (snapshots, n_post, n_pre) of
 type `biofa.weights` each: Neo has no object for matrices,
 and one channel a synapse would take milliseconds and kilobytes for each.
@@ -27,6 +31,7 @@ from typing import Any
 
 import numpy as np
 
+from bioFA.equations.dimensions import describe
 from bioFA.exchange.base import Exported
 from bioFA.exchange.format import Format
 from bioFA.exchange.trials import Trials, trials
@@ -35,7 +40,11 @@ from bioFA.runs.result import Result
 from bioFA.tasks.nix_recording import NEO
 
 FORMAT = Format(
-    "spikes, traces, trials and the course of learning as a Neo block (NIX)", ".nix", needs_result=True, package=NEO
+    "spikes, traces, trials and the course of learning as a Neo block (NIX)",
+    ".nix",
+    needs_result=True,
+    holds_free=True,
+    package=NEO,
 )
 
 
@@ -57,7 +66,7 @@ def export(result: Result, path: Path) -> Exported:
         "network and rules: Neo holds recordings; the model stands in the block's annotation 'model' as text, and"
         " weights as arrays of NIX"
     ]
-    if result.activity is None:
+    if result.activity is None and not result.free:
         lost.append("spikes and traces: nobody spikes here; the course of learning is written")
     return Exported((path,), tuple(lost))
 
@@ -79,10 +88,71 @@ def block(result: Result) -> Any:
         versions=json.dumps(result.provenance.get("versions", {})),
         software="bioFA",
     )
+    if result.free:
+        made.segments += [_trial(neo, result, trial) for trial in range(result.experiment.protocol.trials)]
+        return made
     if result.activity is not None:
         made.segments.append(_activity(neo, result))
     made.segments.append(_learning(neo, result))
     return made
+
+
+def _trial(neo: Any, result: Result, trial: int) -> Any:
+    """What was recorded in a trial."""
+    from quantities import Hz, s
+
+    protocol, network = result.experiment.protocol, result.experiment.network
+    end = protocol.steps * protocol.step * s
+    segment = neo.Segment(name=f"trial {trial}", description="time passes without a task")
+    for population in result.recorded_spikes:
+        for neuron, times in result.trains(population, trial):
+            segment.spiketrains.append(
+                neo.SpikeTrain(
+                    times * s,
+                    t_start=0 * s,
+                    t_stop=end,
+                    name=f"{population} {neuron}",
+                    population=population,
+                    neuron=neuron,
+                )
+            )
+    for trace in result.traces:
+        for variable in trace.variables:
+            dimension = network.population(trace.population).neuron.dimension_of(variable)
+            segment.analogsignals.append(
+                neo.AnalogSignal(
+                    trace.read(variable, trial),
+                    units=_unit(describe(dimension)),
+                    sampling_period=(trace.times[1] - trace.times[0] if len(trace.times) > 1 else protocol.step) * s,
+                    t_start=trace.times[0] * s,
+                    name=f"{trace.population}.{variable}",
+                    neurons=list(trace.neurons),
+                    unit=describe(dimension),
+                )
+            )
+    for population, width in result.recorded_rates.items():
+        times, rates = result.rates(population, trial)
+        segment.analogsignals.append(
+            neo.AnalogSignal(
+                rates.reshape(-1, 1),
+                units=Hz,
+                sampling_period=width * s,
+                t_start=times[0] * s,
+                name=f"rate of {population}",
+            )
+        )
+    return segment
+
+
+def _unit(name: str) -> Any:
+    """A unit of quantities; a plain number where it knows none of that name (the annotation `unit` has it)."""
+    from quantities import dimensionless
+    from quantities.registry import unit_registry
+
+    try:
+        return dimensionless if name == "1" else unit_registry[name]
+    except LookupError:
+        return dimensionless
 
 
 def _activity(neo: Any, result: Result) -> Any:

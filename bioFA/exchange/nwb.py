@@ -8,6 +8,10 @@
     scratch/<pathway>         weights at the snapshots (snapshots, n_post, n_pre); `snapshots_at` the presentations
     source_script             the model file, TOML
 
+Of a run in which time passes without a task: `units` of the neurons whose spikes were recorded, each spike at the end
+of its step, `trials` one after the other, and processing/simulation the recorded traces, in the units of their variables,
+and rates.
+
 NWB is for results: nobody runs a model from it. Everything in it is simulated, and it says so. Potentials have no unit,
 since bioFA measures them by the threshold.
 """
@@ -21,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from bioFA.equations.dimensions import describe
 from bioFA.exchange.base import MODEL, Exported
 from bioFA.exchange.format import Format
 from bioFA.exchange.trials import trials
@@ -29,7 +34,11 @@ from bioFA.runs.result import Result
 from bioFA.tasks.nwb_recording import PYNWB
 
 FORMAT = Format(
-    "spikes, traces, trials and weights at the snapshots for sharing (NWB)", ".nwb", needs_result=True, package=PYNWB
+    "spikes, traces, trials and weights at the snapshots for sharing (NWB)",
+    ".nwb",
+    needs_result=True,
+    holds_free=True,
+    package=PYNWB,
 )
 
 SYNTHETIC = "http://purl.obolibrary.org/obo/NCBITaxon_32630"
@@ -45,6 +54,72 @@ def export(result: Result, path: Path) -> Exported:
     """
     pynwb = PYNWB.require("export to NWB")
     file = _file(pynwb, result)
+    if result.free:
+        _add_monitors(pynwb, file, result)
+    else:
+        _add_learned(pynwb, file, result)
+    with pynwb.NWBHDF5IO(str(path), "w") as io:
+        io.write(file)
+    return Exported(
+        (path,),
+        (
+            (
+                "network and rules: NWB holds recordings; the model file stands in source_script as text, weights in"
+                " scratch"
+                if not result.free
+                else "the network: NWB holds recordings; the model file stands in source_script as text"
+            ),
+        ),
+    )
+
+
+def _add_monitors(pynwb: Any, file: Any, result: Result) -> None:
+    """Recorded spikes, traces and rates, trial after trial."""
+    protocol, network = result.experiment.protocol, result.experiment.network
+    length, trials = protocol.steps * protocol.step, range(protocol.trials)
+    for trial in trials:
+        file.add_trial(start_time=trial * length, stop_time=(trial + 1) * length)
+    file.add_unit_column(name="population", description="population of the neuron")
+    file.add_unit_column(name="neuron", description="number of the neuron in its population")
+    for population in result.recorded_spikes:
+        for trains in zip(*(result.trains(population, trial) for trial in trials), strict=True):
+            times = np.concatenate([trial * length + found for trial, (_, found) in enumerate(trains)])
+            file.add_unit(
+                spike_times=times,
+                obs_intervals=[[0.0, protocol.trials * length]],
+                population=population,
+                neuron=trains[0][0],
+            )
+    if file.units is not None:
+        file.units.resolution = protocol.step
+    module = file.create_processing_module(name="simulation", description="recorded variables and rates")
+    for number, trace in enumerate(result.traces):
+        for variable in trace.variables:
+            unit = describe(network.population(trace.population).neuron.dimension_of(variable))
+            module.add(
+                pynwb.TimeSeries(
+                    name=f"{trace.population}_{variable}_{number}",
+                    data=np.concatenate([trace.read(variable, trial) for trial in trials]),
+                    unit="n.a." if unit == "1" else unit,
+                    timestamps=np.concatenate([trial * length + trace.times for trial in trials]),
+                    description=f"{variable} of the neurons {', '.join(map(str, trace.neurons))} of {trace.population}",
+                )
+            )
+    for population in result.recorded_rates:
+        found = [result.rates(population, trial) for trial in trials]
+        module.add(
+            pynwb.TimeSeries(
+                name=f"rate_of_{population}",
+                data=np.concatenate([rates for _, rates in found]),
+                unit="hertz",
+                timestamps=np.concatenate([trial * length + times for trial, (times, _) in enumerate(found)]),
+                description=f"spikes a second and neuron of {population}, from the beginning of each bin on",
+            )
+        )
+
+
+def _add_learned(pynwb: Any, file: Any, result: Result) -> None:
+    """Trials, spikes and traces of the first presentations, the course of learning, and weights."""
     _add_trials(file, result)
     if result.activity is not None:
         _add_activity(pynwb, file, result)
@@ -58,17 +133,6 @@ def export(result: Result, path: Path) -> Exported:
             name=name.removesuffix(".w"),
             description="weights at the snapshots, (snapshots, postsynaptic, presynaptic)",
         )
-    with pynwb.NWBHDF5IO(str(path), "w") as io:
-        io.write(file)
-    return Exported(
-        (path,),
-        (
-            (
-                "network and rules: NWB holds recordings; the model file stands in source_script as text, weights in"
-                " scratch"
-            ),
-        ),
-    )
 
 
 def _file(pynwb: Any, result: Result) -> Any:
@@ -82,7 +146,11 @@ def _file(pynwb: Any, result: Result) -> Any:
         ),
         identifier=hashlib.sha256(identity.encode()).hexdigest(),
         session_start_time=datetime.datetime.fromisoformat(started) if started else datetime.datetime.now(datetime.UTC),
-        experiment_description=f"A network that learned for {result.presentations} presentations, simulated by bioFA.",
+        experiment_description=(
+            "A network without a teacher, simulated by bioFA."
+            if result.free
+            else f"A network that learned for {result.presentations} presentations, simulated by bioFA."
+        ),
         subject=pynwb.file.Subject(
             subject_id="simulated",
             description="No animal was used: a simulated network.",

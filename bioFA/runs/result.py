@@ -7,7 +7,7 @@ snapshots, evaluations, the final state, and provenance. A result file is whole 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -127,6 +127,30 @@ class Result:
         """What `record.traces` asked for, in its order: `result.traces[0]["v"]` is `(samples, neurons)` in SI, at
         `result.traces[0].times` seconds."""
         return self._monitors.traces if isinstance(self.monitors, Monitors) else ()
+
+    @property
+    def recorded_spikes(self) -> dict[str, int]:
+        """How many spikes were recorded, by the populations of which they were."""
+        return self._monitors.counts if isinstance(self.monitors, Monitors) else {}
+
+    @property
+    def recorded_rates(self) -> dict[str, float]:
+        """The width in seconds of the bins of the recorded rates, by population."""
+        layout = self._monitors.layout if isinstance(self.monitors, Monitors) else None
+        return {} if layout is None or layout.bin is None else dict.fromkeys(layout.sizes, layout.bin * layout.dt)
+
+    def trains(self, population: str, trial: int = 0) -> Iterator[tuple[int, Array]]:
+        """Of each neuron whose spikes are kept, its number and its times in a trial, in seconds.
+
+        Raises:
+            ModelError: as `spikes`.
+        """
+        neurons, times = self.spikes(population, trial)
+        order = np.argsort(neurons, kind="stable")
+        recorded = self._monitors.recorded(population)
+        first = np.searchsorted(neurons[order], [*recorded, np.iinfo(np.int32).max])
+        for place, number in enumerate(recorded):
+            yield int(number), times[order[first[place] : first[place + 1]]]
 
     def rates(self, population: str, trial: int = 0) -> tuple[Array, Array]:
         """The recorded rate of a population (`record.rates`): where each bin begins in seconds, and spikes a second and

@@ -1,0 +1,52 @@
+"""The spikes of a run as a SONATA spike file, for tools that read reports and for inputs of other simulations.
+
+    spikes/<population>/node_ids      the neuron of each spike
+    spikes/<population>/timestamps    when, in ms, each at the end of its step; trials one after the other
+    spikes/<population>.sorting       by_time
+
+Source: the SONATA guide of the Allen Institute, "Spike file" (magic 0x0A7A, version 0.1).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from bioFA.errors import Unavailable
+from bioFA.exchange.base import Exported
+from bioFA.exchange.format import Format
+from bioFA.runs.result import Result
+
+FORMAT = Format("recorded spikes as a SONATA spike file", ".h5", needs_result=True, holds_free=True)
+MAGIC, VERSION = 0x0A7A, (0, 1)
+
+
+def export(result: Result, path: Path) -> Exported:
+    """Write the file.
+
+    Raises:
+        Unavailable: if it is the result of a run with a task, which keeps spikes of its first presentations only.
+    """
+    if not result.free:
+        raise Unavailable(
+            f"'{result.experiment.name}' recorded no spikes as its time passed: it presents a task. Export to nwb or neo,"
+            " which hold the spikes of its first presentations."
+        )
+    protocol = result.experiment.protocol
+    with h5py.File(path, "w") as file:
+        file.attrs["magic"] = np.uint32(MAGIC)
+        file.attrs["version"] = np.array(VERSION, dtype=np.uint32)
+        for population in result.recorded_spikes:
+            found = [result.spikes(population, trial) for trial in range(protocol.trials)]
+            length = protocol.steps * protocol.step
+            times = np.concatenate([trial * length + when for trial, (_, when) in enumerate(found)])
+            group = file.create_group(f"spikes/{population}")
+            sorting = h5py.enum_dtype({"none": 0, "by_id": 1, "by_time": 2}, basetype="u1")
+            group.attrs.create("sorting", 2, dtype=sorting)
+            group["node_ids"] = np.concatenate([neurons for neurons, _ in found]).astype(np.uint64)
+            group["timestamps"] = np.round(1e3 * times, 9)
+            group["timestamps"].attrs["units"] = "ms"
+    lost = ["the network, traces and rates: the file holds spikes alone"]
+    return Exported((path,), tuple(lost))
