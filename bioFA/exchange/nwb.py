@@ -9,8 +9,8 @@
     source_script             the model file, TOML
 
 Of a run in which time passes without a task: `units` of the neurons whose spikes were recorded, each spike at the end
-of its step, `trials` one after the other, and processing/simulation the recorded traces, in the units of their variables,
-and rates.
+of its step, `trials` one after the other, and processing/simulation the recorded traces, in the units of their
+variables, and rates.
 
 NWB is for results: nobody runs a model from it. Everything in it is simulated, and it says so. Potentials have no unit,
 since bioFA measures them by the threshold.

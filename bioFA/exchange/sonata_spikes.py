@@ -31,8 +31,8 @@ def export(result: Result, path: Path) -> Exported:
     """
     if not result.free:
         raise Unavailable(
-            f"'{result.experiment.name}' recorded no spikes as its time passed: it presents a task. Export to nwb or neo,"
-            " which hold the spikes of its first presentations."
+            f"'{result.experiment.name}' recorded no spikes as its time passed: it presents a task. Export to nwb or"
+            " neo, which hold the spikes of its first presentations."
         )
     protocol = result.experiment.protocol
     with h5py.File(path, "w") as file:
