@@ -318,8 +318,8 @@ class DiskFull(RunError):
 
 
 class Diverged(RunError):
-    """Numbers are no longer finite. The variable and the presentation are named;
-    a lower learning rate is the usual cure."""
+    """Numbers are no longer finite. The variable and the presentation, or the time, are named;
+    a lower learning rate, or a smaller dt, is the usual cure."""
 
 
 class RunsFailed(RunError):

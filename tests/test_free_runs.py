@@ -268,7 +268,9 @@ def test_memory_does_not_grow_with_the_duration(monkeypatch, tmp_path):
     assert peaks[1] < 1.1 * peaks[0], peaks
 
 
-@pytest.mark.parametrize("after", [1, 7, 13, 39])
+@pytest.mark.parametrize(
+    "after", [1, 13, 39, *(pytest.param(after, marks=pytest.mark.slow) for after in (4, 7, 19, 20, 21, 30, 38))]
+)
 def test_a_killed_run_continues_to_the_same_bits(after, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "INTERVAL", 0.0)
     experiment = model(trials=2, warm_up="20 ms", duration="60 ms")
