@@ -422,14 +422,14 @@ Distributed = Annotated[
 
 
 class Measures:
-    """Annotation of a field that holds a distribution: what its values measure, and above what they are.
+    """Annotation of a field that holds a distribution: what its values measure, and between what they are.
 
     tau: Annotated[Distributed, Measures("second", above=0)] = Constant(value="20 ms")
     """
 
-    def __init__(self, unit: str, above: float | None = None, least: float | None = None):
+    def __init__(self, unit: str, above: float | None = None, least: float | None = None, most: float | None = None):
         self.dimension = read_unit(unit)[1]
-        self.above, self.least = above, least
+        self.above, self.least, self.most = above, least, most
 
     @classmethod
     def fields(cls, owner: type[Component]) -> dict[str, Measures]:
@@ -451,3 +451,5 @@ class Measures:
                 raise OutOfRange(f"{place} must be > {self.above:g}{unit}; got {number:g}{unit}.")
             if self.least is not None and not number >= self.least:
                 raise OutOfRange(f"{place} must be >= {self.least:g}{unit}; got {number:g}{unit}.")
+            if self.most is not None and not number <= self.most:
+                raise OutOfRange(f"{place} must be <= {self.most:g}{unit}; got {number:g}{unit}.")

@@ -21,6 +21,7 @@ from bioFA.experiment import Experiment, Phase
 from bioFA.network import Network, Pathway, Population
 from bioFA.neurons.base import TaskSource
 from bioFA.neurons.noise_source import NoiseSource
+from bioFA.synapses.dynamics import LONG_AGO
 from bioFA.tasks import ByteTable, Data, Split, Table
 
 Array = np.ndarray
@@ -80,13 +81,15 @@ class Synapses:
 
     `first` `(n_pre + 1,)` int64: those of presynaptic neuron j are `first[j]` to before `first[j + 1]`; `post`
     `(n_synapses,)` int32 where each arrives; `weights` `(n_synapses,)`, in SI, or `(1,)` where all are alike; `delays`
-    in steps, int32, `(n_synapses,)`, or `(1,)` where all are alike.
+    in steps, int32, `(n_synapses,)`, or `(1,)` where all are alike; `parameters` those of their dynamics, in SI,
+    `(n_synapses,)`, or `(1,)` where all are alike.
     """
 
     first: Array
     post: Array
     weights: Array
     delays: Array
+    parameters: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def slots(self) -> int:
@@ -99,7 +102,8 @@ class Instance:
     """An experiment with its draws. `state` holds `pathway.w` and traces `(n_post, n_pre)`,
     and `population.u` `(size,)`; of a pathway with a delay, or of listed synapses, `pathway.under_way`: row r is what
     arrives r steps after the next one begins, `(slots, n_post)` of listed synapses, else, as it was sent,
-    `(delay, n_pre)`.
+    `(delay, n_pre)`; of synapses with dynamics `pathway.since` `(n_pre,)`, for how many steps each presynaptic neuron
+    has been silent, as the next one begins, and `pathway.x` and the like, what each synapse keeps, `(n_synapses,)`.
 
     `masks[pathway]` `(n_post, n_pre)` says which synapses of a sparse pathway exist; `synapses[pathway]` are those of
     one that lists them; `constants["population.tau"]` are parameters that may differ between neurons, `(size,)`, or
@@ -422,11 +426,16 @@ def _listed(experiment: Experiment, pathway: Pathway, seed: int, constants: Mapp
     if pairs.order is not None:
         weights = weights if len(weights) == 1 or not pathway.weights.given else weights[pairs.order]
         delays = delays if len(delays) == 1 or not pathway.delay.given else delays[pairs.order]
-    return Synapses(first, pairs.post, weights, delays)
+    parameters: dict[str, Array] = {}
+    for name, (distribution, of) in (pathway.dynamics.own_parameters() if pathway.dynamics else {}).items():
+        rng = stream(seed, f"dynamics/{pathway.name}.{name}")
+        values = distribution.draw(rng, 1 if distribution.alike else count, of, f"{place}: dynamics.{name}")
+        parameters[name] = values if pairs.order is None or not distribution.given else values[pairs.order]
+    return Synapses(first, pairs.post, weights, delays, parameters)
 
 
 def _under_way(network: Network, synapses: Mapping[str, Synapses], dt: float | None) -> dict[str, Array]:
-    """What is under way before the first step: nothing."""
+    """What is under way before the first step, nothing, and what synapses with dynamics keep: they are at rest."""
     found: dict[str, Array] = {}
     for pathway in network.pathways:
         n_post, n_pre = network.shape(pathway)
@@ -434,6 +443,10 @@ def _under_way(network: Network, synapses: Mapping[str, Synapses], dt: float | N
             found[f"{pathway.name}.under_way"] = np.zeros((synapses[pathway.name].slots, n_post))
         elif pathway.delayed and dt is not None:
             found[f"{pathway.name}.under_way"] = np.zeros((pathway.delay.steps(dt), n_pre))
+        if pathway.dynamics is not None:
+            found[f"{pathway.name}.since"] = np.full(n_pre, LONG_AGO)
+            for variable, value in pathway.dynamics.keeps.items():
+                found[f"{pathway.name}.{variable}"] = np.full(len(synapses[pathway.name].post), value)
     return found
 
 

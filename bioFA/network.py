@@ -46,6 +46,7 @@ from bioFA.neurons import Neuron
 from bioFA.rules import Rule
 from bioFA.synapses.connect import All, As, ConnectField, Shape
 from bioFA.synapses.delay import NO_DELAY, DelayField
+from bioFA.synapses.dynamics import DynamicsField
 from bioFA.weights import PseudoInverseOf, Redrawn, SharedWith, Weights
 from bioFA.weights import family as weight_family
 
@@ -226,7 +227,8 @@ class Pathway(_Named):
 
     `connect` lists single synapses, kept sparse, each with a weight and a delay of its own: `weights` and `delay` are
     then numbers, quantities or distributions, in the unit of the port. Weights that are a number or a quantity list
-    all pairs. `delay` is how long what is sent is under way (`bioFA.synapses.delay`).
+    all pairs. `delay` is how long what is sent is under way (`bioFA.synapses.delay`);
+    `dynamics` what listed synapses do with their weight from spike to spike (`bioFA.synapses.dynamics`).
     """
 
     source: Name
@@ -236,6 +238,7 @@ class Pathway(_Named):
     connect: ConnectField | None = None
     weights: Annotated[Any, *_WEIGHTS]
     delay: DelayField = NO_DELAY
+    dynamics: DynamicsField | None = None
     density: Annotated[Number, Gt(0), Le(1)] = 1.0
     fan_in: Count | None = None
     zero_is_absent: Annotated[bool, Strict()] = False
@@ -509,12 +512,31 @@ class Network(Circuit):
                 " connect = 'one_to_one' and weights = 1.0.",
                 at=("delay",),
             )
+        if pathway.dynamics is not None:
+            self._check_dynamics(pathway, source)
         if pathway.listed:
             self._check_listed(pathway, source, target)
         else:
             self._check_weights(pathway, (target.size, source.size))
             if not pathway.delay.alike:
                 pathway.delay.steps(1.0)
+
+    @staticmethod
+    def _check_dynamics(pathway: Pathway, source: Population) -> None:
+        """Dynamics are of single synapses, and of spikes."""
+        if not pathway.listed:
+            raise Contradiction(
+                "dynamics are of single synapses, but its weights are a matrix. Give connect, such as connect = 'all',"
+                " and weights that are a number, a quantity or a distribution.",
+                at=("dynamics",),
+            )
+        events = source.neuron.events
+        if pathway.carries not in events:
+            raise MissingSignal(
+                f"dynamics act on spikes, but it carries '{pathway.carries}' of {type(source.neuron).__name__}, which"
+                f" sends as spikes: {', '.join(events) or 'nothing'}. Carry spikes, or leave dynamics out.",
+                at=("dynamics",),
+            )
 
     def _check_listed(self, pathway: Pathway, source: Population, target: Population) -> None:
         """What synapses that are listed one by one must agree with."""

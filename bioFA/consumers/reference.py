@@ -209,7 +209,7 @@ class Reference:
                 total = total + moment.constants[f"{name}_weight"] * draws.poisson(moment.numbers[name], mean)
         return total
 
-    def _put(self, pathway: Pathway, under_way: Array, carried: Array) -> None:
+    def _put(self, pathway: Pathway, state: Mapping[str, Array], carried: Array) -> None:
         """Put on its way what a step sends over listed synapses.
 
         Sums run by the step in which something was sent, then by source, then by synapse.
@@ -220,8 +220,26 @@ class Reference:
         which = np.repeat(synapses.first[senders] - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
         weights = synapses.weights[which] if len(synapses.weights) > 1 else synapses.weights
         delays = synapses.delays[which] if len(synapses.delays) > 1 else synapses.delays
+        if pathway.dynamics is not None:
+            weights = weights * self._release(pathway, state, senders, counts, which)
+        under_way = state[f"{pathway.name}.under_way"]
         place = delays.astype(np.int64) * under_way.shape[1] + synapses.post[which]
         np.add.at(under_way.reshape(-1), place, weights * np.repeat(carried[senders], counts))
+
+    def _release(
+        self, pathway: Pathway, state: Mapping[str, Array], senders: Array, counts: Array, which: Array
+    ) -> Array:
+        """What the synapses of neurons that spike release, and what they keep after it."""
+        dynamics, drawn = pathway.dynamics, self.synapses[pathway.name].parameters
+        assert dynamics is not None
+        since = state[f"{pathway.name}.since"]
+        kept = {variable: state[f"{pathway.name}.{variable}"][which] for variable in dynamics.keeps}
+        p = {name: values[which] if len(values) > 1 else values for name, values in drawn.items()}
+        released, kept = dynamics.release(kept, p, np.repeat(since[senders], counts) * self.protocol.step)
+        for variable, values in kept.items():
+            state[f"{pathway.name}.{variable}"][which] = values
+        since[senders] = 0.0
+        return released
 
     def _send(self, state: dict[str, Array], values: Mapping[Node, Array]) -> None:
         """Put on its way what the step sent over pathways of which nothing arrives at once, and let all that is under
@@ -231,18 +249,20 @@ class Reference:
             if pathway.delayed:
                 carried = values[Node(pathway.source, pathway.carries)]
                 if pathway.listed:
-                    self._put(pathway, state[key], carried)
+                    self._put(pathway, state, carried)
                 else:
                     state[key][0] = carried
             if key in state:
                 state[key] = np.roll(state[key], -1, axis=0)
+            if pathway.dynamics is not None:
+                state[f"{pathway.name}.since"] += 1.0
 
     def _transmit(self, pathway: Pathway, state: Mapping[str, Array], values: Mapping[Node, Array]) -> Array:
         """W s of one pathway, s being what it carries, or carried before its delay."""
         if pathway.listed:
             under_way = state[f"{pathway.name}.under_way"]
             if not pathway.delayed:
-                self._put(pathway, under_way, values[Node(pathway.source, pathway.carries)])
+                self._put(pathway, state, values[Node(pathway.source, pathway.carries)])
             arrived = under_way[0].copy()
             under_way[0] = 0.0
             return arrived

@@ -19,6 +19,7 @@ from bioFA.neurons.base import family as neurons
 from bioFA.rules.base import family as rules
 from bioFA.schemes.base import family as schemes
 from bioFA.synapses.connect import family as connections
+from bioFA.synapses.dynamics import family as dynamics
 from bioFA.weights import family as weights
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -30,7 +31,7 @@ EXPRESSION = {
     "description": "An expression of [constants], such as '= -g*J'.",
 }
 FAMILIES: tuple[Family[Any], ...] = (
-    network.family, neurons, rules, schemes, tasks.family, weights, distributions, connections
+    network.family, neurons, rules, schemes, tasks.family, weights, distributions, connections, dynamics
 )
 
 

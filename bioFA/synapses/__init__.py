@@ -1,1 +1,1 @@
-"""What synapses are between: which neuron reaches which (`connect`)."""
+"""What synapses are between (`connect`), when they act (`delay`), and what they do from spike to spike (`dynamics`)."""

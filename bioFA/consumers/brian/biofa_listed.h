@@ -9,10 +9,12 @@
 #include <map>
 #include <string>
 #include <vector>
+#include "biofa_dynamics.h"
 #include "biofa_runtime.h"
 
 namespace biofa {
 
+template <class Dynamics>
 struct Listed {
     Mapped files[4];
     UnderWay& under_way;
@@ -21,8 +23,19 @@ struct Listed {
     const double* weights;
     int64_t n_post;
     bool one_weight, one_delay;
+    double dt;
+    mutable Dynamics dynamics;
 
-    Listed(const std::string& name, int64_t n_pre, int64_t n_post) : under_way(segment().under_way(name)), n_post(n_post) {
+    static size_t count_of(const std::string& name) {
+        Mapped file;
+        file.open(segment().path_of(name) + ".post");
+        const size_t count = file.size / 4;
+        if (file.size) ::munmap(const_cast<char*>(file.bytes), file.size);
+        return count;
+    }
+
+    Listed(const std::string& name, int64_t n_pre, int64_t n_post, double dt)
+        : under_way(segment().under_way(name)), n_post(n_post), dt(dt), dynamics(name, static_cast<size_t>(n_pre), count_of(name)) {
         const std::string path = segment().path_of(name);
         const char* parts[] = {".first", ".post", ".weights", ".delays"};
         for (int i = 0; i < 4; i++) files[i].open(path + parts[i]);
@@ -60,10 +73,11 @@ private:
         const double* const __restrict strength = weights;
         for (int s = 0; s < senders.count; s++) {
             const int32_t j = senders.which[s];
-            const double sent = values[j];
+            const double sent = values[j], since = Dynamics::moves ? dynamics.since(j, step) * dt : 0;
             const int64_t end = first[j + 1];
             for (int64_t k = first[j]; k < end; k++) {
-                const double brought = strength[same_weight ? 0 : k] * sent;
+                const double weight = strength[same_weight ? 0 : k];
+                const double brought = (Dynamics::moves ? weight * dynamics.release(k, since) : weight) * sent;
                 if (same_delay) { row[to[k]] += brought; continue; }
                 int64_t slot = now + after[k];
                 if (slot >= slots) slot -= slots;

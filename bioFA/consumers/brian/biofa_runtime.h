@@ -118,6 +118,14 @@ struct UnderWay {
     void clear() { std::fill(values.begin(), values.end(), 0.0); }
 };
 
+// What synapses keep from spike to spike. Steps since a spike stand here as the step of the spike.
+struct Kept {
+    std::vector<double> values;
+    double begins = 0;
+    bool counts = false;
+    void forget(int64_t step) { std::fill(values.begin(), values.end(), counts ? static_cast<double>(step) - begins : begins); }
+};
+
 // Some neurons of one variable, kept every so often from a step to before another.
 struct Trace {
     std::string variable;
@@ -142,6 +150,7 @@ struct Segment {
     std::map<std::string, Source> sources;
     std::map<std::string, UnderWay> on_the_way;
     std::map<std::string, std::string> paths;
+    std::map<std::string, Kept> kept;
     std::map<std::string, Mapped> courses;
     std::map<std::string, Train> trains;
     std::set<std::string> same;  // whose random numbers are those of the first presentation in all
@@ -181,6 +190,17 @@ struct Segment {
                 plan >> one.slots >> one.width;
                 one.open(rest_of_line(plan));
             }
+            else if (word == "kept") {
+                plan >> name;
+                Kept& one = kept[name];
+                plan >> one.begins;
+                one.counts = name.size() > 6 && name.compare(name.size() - 6, 6, ".since") == 0;
+                Mapped file;
+                file.open(rest_of_line(plan));
+                const double* const values = reinterpret_cast<const double*>(file.bytes);
+                one.values.assign(values, values + file.size / sizeof(double));
+                if (one.counts) for (double& value : one.values) value = -value;
+            }
             else if (word == "course") { plan >> name; courses[name].open(rest_of_line(plan)); }
             else if (word == "train") { plan >> name; const std::string path = rest_of_line(plan); trains[name].first.open(path + ".first"); trains[name].which.open(path + ".which"); }
             else if (word == "same") { plan >> name; same.insert(name); }
@@ -206,6 +226,17 @@ struct Segment {
         const auto found = on_the_way.find(name);
         if (found == on_the_way.end()) fail("the plan says nothing of what is under way on " + name);
         return found->second;
+    }
+    std::vector<double>& kept_by(const std::string& name, size_t count) {
+        const auto found = kept.find(name);
+        if (found == kept.end() || found->second.values.size() != count) fail("the plan does not say what is kept: " + name);
+        return found->second.values;
+    }
+    void forget(const std::string& name, int64_t step) {
+        if (!first_step(step)) return;
+        under_way(name).clear();
+        for (auto& one : kept)
+            if (one.first.compare(0, name.size() + 1, name + ".") == 0) one.second.forget(step);
     }
     const std::string& path_of(const std::string& name) const {
         const auto found = paths.find(name);
@@ -367,6 +398,13 @@ struct Segment {
             if (!file || std::fwrite(all.data() + from, sizeof(double), rest, file) != rest ||
                 std::fwrite(all.data(), sizeof(double), from, file) != from || std::fclose(file) != 0)
                 fail("cannot write what is under way on " + one.first);
+        }
+        for (auto& one : kept) {
+            if (one.second.counts) for (double& value : one.second.values) value = static_cast<double>(total()) - value;
+            std::FILE* const file = std::fopen((folder + one.first + ".kept").c_str(), "wb");
+            const std::vector<double>& all = one.second.values;
+            if (!file || std::fwrite(all.data(), sizeof(double), all.size(), file) != all.size() || std::fclose(file) != 0)
+                fail("cannot write what is kept: " + one.first);
         }
         for (auto& record : records)
             if (record.second && std::fclose(record.second) != 0) fail("cannot finish the record of " + record.first);

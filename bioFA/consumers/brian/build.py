@@ -248,6 +248,8 @@ class _Steps:
             name=spec.name,
             senders=f"{spec.source}.{spec.carries}",
             values=adapter.array_name(source, spec.carries),
+            dynamics=spec.dynamics or "unchanging",
+            dt=adapter.step_length(brian2.defaultclock),
             n_pre=len(source),
             n_post=len(self.groups[spec.target]),
             step=self.counter,

@@ -212,6 +212,7 @@ def _listed(network: Network, pathway: Pathway) -> ListedSpec:
         target=pathway.target,
         carries=source.called(pathway.carries),
         port=target.called(pathway.port),
+        dynamics=pathway.dynamics.kind if pathway.dynamics else "",
     )
 
 

@@ -117,7 +117,8 @@ class PathwaySpec(_Data):
 
 class ListedSpec(_Data):
     """Synapses that are listed one by one: where they read and write. How many there are, their weights and their
-    delays come in at run time. `carries` and `port` are variables of the program.
+    delays come in at run time. `carries` and `port` are variables of the program; `dynamics` what they do from spike
+    to spike, by the name that it has in `biofa_dynamics.h`.
     """
 
     name: str
@@ -125,6 +126,7 @@ class ListedSpec(_Data):
     target: str
     carries: str
     port: str
+    dynamics: str = ""
 
 
 class StepSpec(_Data):

@@ -26,6 +26,7 @@ from bioFA.errors import DiskFull, IncompleteRun, OutOfRange, ProgramFailed, Wro
 from bioFA.experiment import Trace
 from bioFA.instance import Feed, Instance, Synapses
 from bioFA.network import Node, Population
+from bioFA.synapses.dynamics import LONG_AGO
 from bioFA.system.processes import call
 from bioFA.tasks import ByteTable, Table
 
@@ -99,6 +100,12 @@ class Compiled:
         for spec in program.listed:
             self._listed[spec.name] = Path(self._scratch.name) / f"{spec.name}.synapses"
             _write_synapses(self._listed[spec.name], instance.synapses[spec.name])
+        self._kept = {
+            f"{spec.name}.{variable}": value
+            for spec in program.listed
+            if (dynamics := self.network.pathway(spec.name).dynamics) is not None
+            for variable, value in {"since": LONG_AGO, **dynamics.keeps}.items()
+        }
         self._on_the_way = {
             f"{p.name}.under_way" for p in program.pathways if p.delayed
         } | {f"{p.name}.under_way" for p in program.listed}
@@ -122,7 +129,8 @@ class Compiled:
         with tempfile.TemporaryDirectory(dir=self._scratch.name, ignore_cleanup_errors=True) as name:
             folder = Path(name)
             under_way = {key: state[key] for key in sorted(self._on_the_way)}
-            self._write_plan(folder, feed, learning, every, nodes, rasters, under_way)
+            kept = {key: state[key] for key in self._kept}
+            self._write_plan(folder, feed, learning, every, nodes, rasters, under_way, kept)
             parameters = self._at_rate(feed.rate)
             arguments = [
                 f"{key}={value!r}"
@@ -143,6 +151,7 @@ class Compiled:
                 for key, array in carried.items()
             }
             final |= {key: self._read(folder, key, array.shape, WIDE) for key, array in under_way.items()}
+            final |= {key: self._read(folder, f"{key}.kept", state[key].shape, WIDE) for key in self._kept}
             spikes, traces = self._read_monitors(folder, feed)
             recording = self._read_records(folder, feed.recorded(every), nodes)
             raster = (
@@ -169,6 +178,7 @@ class Compiled:
         nodes: list[Node],
         rasters: bool,
         under_way: Mapping[str, Array],
+        kept: Mapping[str, Array],
     ) -> None:
         lines = [
             f"parent {os.getpid()}",
@@ -193,6 +203,9 @@ class Compiled:
             _write(folder / f"{key}.in", np.asarray(array, dtype=WIDE))
             lines.append(f"under_way {key.rpartition('.')[0]} {len(array)} {array.shape[1]} {folder / key}.in")
         lines += [f"synapses {name} {path}" for name, path in self._listed.items()]
+        for key, array in kept.items():
+            _write(folder / f"{key}.in", np.asarray(array, dtype=WIDE))
+            lines.append(f"kept {key} {self._kept[key]!r} {folder / key}.in")
         lines += self._handed(folder, feed)
         for trace, variable, steps in self._traced() if feed.span else ():
             neurons = " ".join(map(str, trace.neurons))
@@ -333,6 +346,8 @@ def _write_synapses(place: Path, synapses: Synapses) -> None:
     """The files of listed synapses, as `biofa_listed.h` maps them."""
     for name, dtype in (("first", np.int64), ("post", np.int32), ("weights", WIDE), ("delays", np.int32)):
         _write(place.with_name(f"{place.name}.{name}"), getattr(synapses, name), np.dtype(dtype))
+    for name, values in synapses.parameters.items():
+        _write(place.with_name(f"{place.name}.{name}"), values, WIDE)
 
 
 def _room(folder: Path) -> str:

@@ -1,6 +1,5 @@
-{# Drop what is under way on a pathway as a presentation begins. #}
+{# Drop what is under way on a pathway, and what its synapses keep, as a presentation begins. #}
 {% extends 'common_group.cpp' %}
 {% block maincode %}
-    static biofa::UnderWay& _under_way = biofa::segment().under_way("{{_name}}");
-    if (biofa::segment().first_step({{_step}})) _under_way.clear();
+    biofa::segment().forget("{{_name}}", {{_step}});
 {% endblock %}
