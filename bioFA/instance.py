@@ -332,7 +332,7 @@ class Instance:
                     )
 
     def data_sha256(self) -> str:
-        """A hash of all examples, to tell whether data on disk have changed."""
+        """A hash of all examples and of all given spikes, to tell whether data on disk have changed."""
         digest = hashlib.sha256()
         for name, split in self.data.splits().items():
             for table in (split.inputs, split.targets, split.labels):
@@ -341,6 +341,10 @@ class Instance:
                 ):
                     digest.update(f"{name} {part.dtype} {part.shape}".encode())
                     digest.update(np.ascontiguousarray(part).data)
+        for name, train in sorted(self.trains.items()):
+            for part in train:
+                digest.update(f"{name} {part.dtype} {part.shape}".encode())
+                digest.update(np.ascontiguousarray(part).data)
         return digest.hexdigest()
 
 

@@ -266,6 +266,15 @@ def test_spikes_of_a_file_are_shown_as_those_of_the_model(kind, tmp_path):
     assert toml.loads(toml.dumps(given)) == given
 
 
+def test_spikes_that_changed_on_disk_are_noticed(tmp_path):
+    path = tmp_path / "spikes.npz"
+    digests = set()
+    for late in (0.0, 0.0, 2e-3):
+        np.savez(path, neurons=np.array([0, 1]), times=np.array([5e-3, 7e-3 + late]))
+        digests.add(draw(experiment(SpikesFrom(path=str(path))), 1).data_sha256())
+    assert len(digests) == 2
+
+
 def test_a_file_that_holds_something_else_is_refused_by_name(tmp_path):
     def refusal(kind, **fields):
         with pytest.raises(errors.BioFAError) as found:
