@@ -259,7 +259,7 @@ class Pathway(_Named):
         """Whether its synapses are listed one by one, not a matrix."""
         return self.connect is not None
 
-    @property
+    @cached_property
     def delayed(self) -> bool:
         """Whether nothing that it carries arrives in the step in which it is sent."""
         return not self.delay.none and self.delay.alike and self.delay.total > 0

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -183,11 +183,16 @@ def propagators(integrator: Integrator, values: Mapping[str, Any], dt: float, ac
 
 def _expm(matrices: Array) -> Array:
     """exp of every matrix of a stack; equal ones are computed once."""
+    flat = np.ascontiguousarray(matrices).reshape(-1, *matrices.shape[-2:])
+    return np.array([_expm_of(matrix.tobytes(), len(matrix)) for matrix in flat]).reshape(matrices.shape)
+
+
+@lru_cache(4096)
+def _expm_of(matrix: bytes, rows: int) -> Array:
+    """exp of one matrix; neurons that differ have few in a run, and need them in every step."""
     from scipy.linalg import expm
 
-    flat = matrices.reshape(-1, *matrices.shape[-2:])
-    different, where = np.unique(flat, axis=0, return_inverse=True)
-    result: Array = expm(different)[np.ravel(where)].reshape(matrices.shape)
+    result: Array = expm(np.frombuffer(matrix).reshape(rows, rows))
     return result
 
 

@@ -236,7 +236,7 @@ class TextNeuron(NeuronModel):
         with under("method"):
             return Integrator(self.text, self.method)
 
-    @property
+    @cached_property
     def pause(self) -> float:
         """The refractory period in seconds."""
         with under("refractory"):
@@ -439,3 +439,4 @@ class Equations(TextNeuron):
     initial: dict[str, Distributed] = {}
     happens: Annotated[dict[str, Event], Field(alias="events", examples=[{"burst": {"when": "since < 16*ms"}}])] = {}
     family_name: ClassVar[str] = "equations"
+    one_parse: ClassVar[bool] = True

@@ -9,6 +9,7 @@ plasticity rule sees presynaptic events after the axonal part, and postsynaptic 
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, Any
 
 import numpy as np
@@ -60,7 +61,7 @@ class Delay(Component):
                         f"delay.{name}: a delay must be >= 0 s, but {part.family_name} also gives less. Give low = 0."
                     )
 
-    @property
+    @cached_property
     def total(self) -> float:
         """The one delay of all synapses, in seconds."""
         parts = {name: part.numbers(TIME, f"delay.{name}") for name, part in self.parts().items()}
