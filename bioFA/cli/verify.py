@@ -56,8 +56,9 @@ def verify(
     errors that this makes and at those that the spikes made.
 
     Where time passes without a task, both sides run in pieces of 100 steps, the reference from the compiled program's
-    state: within a piece every spike must be equal, and states to the same bound. When two whole runs first part in a
-    spike, which rounding brings about in a balanced network, is printed beside it.
+    state: within a piece every spike must be equal, and states and recorded variables to the same bound; this decides.
+    When two whole runs first part in a spike, which rounding brings about in a balanced network, is printed beside it,
+    and so are populations whose text has one parse, from which both sides compute.
 
     \b
     Examples:

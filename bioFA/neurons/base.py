@@ -91,6 +91,8 @@ class NeuronModel(Component):
     """Published variables and ports that may be negative in one moment and positive in another,
     whatever the parameters; see `signed`."""
     shared_parameters: ClassVar[tuple[str, ...]] = ()
+    one_parse: ClassVar[bool] = False
+    """Whether both consumers compute from one reading of a user's text, with no step written by hand beside it."""
     """The parameters that every population of a network which has one of that name must share,
     such as the phases of a presentation."""
     step_times: ClassVar[Mapping[str, int]] = {}

@@ -34,6 +34,7 @@ class Equation(NeuronModel):
 
     ports: ClassVar[tuple[str, ...]] = ("drive", "error", "probe", "perturbation")
     publishes: ClassVar[tuple[str, ...]] = ("r", "gain", "delta")
+    one_parse: ClassVar[bool] = True
 
     def model_post_init(self, context: Any) -> None:
         """Read the equations."""

@@ -3,11 +3,13 @@
 Two correct programs differ in the last bit of a sum, and a balanced network makes a spike of it within a second. So two
 things are compared, and both are printed:
 
-    piece by piece    the reference begins every piece from the state that the compiled program had there;
-                      every spike equal, every state to 1e-10 of its range (`difference.compare`): this decides
+    piece by piece    the reference begins every piece from the state that the compiled program had there; every spike
+                      of every step equal, every state at the end of the piece, and every recorded variable in each
+                      step that is recorded, to 1e-10 of its range (`difference.compare`): this decides
     as a whole        both go on from their own states; until when every spike was equal
 
-How a trial begins is compared with the first piece of each.
+How a trial begins is compared with the first piece of each. Neurons that a user wrote as text have one parse, which
+both sides compute from: a fault of the parse is the same in both, and is named as what was not compared.
 """
 
 from __future__ import annotations
@@ -38,8 +40,9 @@ TRIALS = 2
 
 @dataclass(frozen=True)
 class FreeVerification:
-    """The outcome: `states` are the largest differences of each variable over all pieces, `first_excess` the time in
-    seconds of the piece in which it first exceeded its bound, or in which spikes of a population first differed.
+    """The outcome: `states` are the largest differences of each state, and `records` of each variable that the model
+    traces, over all pieces; `first_excess` is the time in seconds of the piece in which one first exceeded its bound,
+    or in which spikes of a population first differed.
 
     `spikes[population]` is how many spikes the reference had, piece by piece, and how many (step, neuron) entries
     differ; `parted[population]` where two whole runs first differ in a spike, in seconds of the first trial in which
@@ -54,6 +57,7 @@ class FreeVerification:
     first_excess: Mapping[str, float]
     spikes: Mapping[str, tuple[int, int]]
     parted: Mapping[str, float | None]
+    records: Mapping[str, Difference]
     tolerance: float = TOLERANCE
 
     @property
@@ -68,49 +72,87 @@ class FreeVerification:
 
     @property
     def max_relative_difference(self) -> float:
-        """The largest difference of any state within a piece, as a share of its range."""
-        return max((difference.relative for difference in self.states.values()), default=0.0)
+        """The largest difference of any state or recorded variable within a piece, as a share of its range."""
+        every = (*self.states.values(), *self.records.values())
+        return max((difference.relative for difference in every), default=0.0)
+
+    @property
+    def pieces(self) -> int:
+        """How often the reference was put on the compiled program's state, or on that of a trial's beginning."""
+        return self.trials * -(-self.steps // PIECE)
+
+    @property
+    def one_parse(self) -> tuple[str, ...]:
+        """The populations whose neurons are a user's text, from one reading of which both sides compute."""
+        return tuple(p.name for p in self.experiment.network.populations if p.neuron.one_parse)
 
     def summary(self) -> dict[str, Any]:
-        """What `biofa verify --json` prints."""
+        """What `biofa verify --json` prints; docs/explanation/verification.md says what each key is."""
+        every = {**self.states, **{f"{name}, as recorded": found for name, found in self.records.items()}}
         return {
             "model": self.experiment.name,
             "seed": self.seed,
             "trials": self.trials,
             "steps": self.steps,
             "piece_steps": PIECE,
+            "pieces": self.pieces,
             "agrees": self.agrees,
+            "whole_runs_agree": not any(time is not None for time in self.parted.values()),
             "max_relative_difference": self.max_relative_difference,
             "tolerance": self.tolerance,
             "differences": {name: difference.absolute for name, difference in self.states.items()},
-            "ranges": {name: difference.range for name, difference in self.states.items()},
-            "bounds": {name: difference.bound for name, difference in self.states.items()},
+            "recorded_differences": {name: difference.absolute for name, difference in self.records.items()},
+            "ranges": {name: difference.range for name, difference in every.items()},
+            "bounds": {name: difference.bound for name, difference in every.items()},
             "first_excess_s": dict(self.first_excess),
             "spikes": {name: {"count": count, "mismatches": wrong} for name, (count, wrong) in self.spikes.items()},
             "whole_runs_part_at_s": dict(self.parted),
+            "one_parse": list(self.one_parse),
             "rounded_times": dict(self.experiment.rounded_times),
         }
 
     def __str__(self) -> str:
         dt = self.experiment.protocol.step
         trials = f" of each of {self.trials} trials" if self.trials > 1 else ""
+        count, wrong = (sum(pair[k] for pair in self.spikes.values()) for k in (0, 1))
         lines = [
             f"{self.experiment.name}, seed {self.seed}: C++ and NumPy {'agree' if self.agrees else 'DIFFER'} in pieces"
             f" of {PIECE} steps over {self.steps} steps ({as_time(self.steps * dt)}){trials}; largest difference"
-            f" {self.max_relative_difference:.2g} of a variable's range (tolerance {self.tolerance:g})"
+            f" {self.max_relative_difference:.2g} of a variable's range (tolerance {self.tolerance:g})",
+            f"  compared in {self.pieces} pieces, NumPy beginning each from the state of C++: {count} spikes of"
+            f" {len(self.spikes)} populations in every step, {len(self.states)} states as each piece ends,"
+            f" {len(self.records)} recorded variables",
+            f"  piece by piece: {f'{wrong} spikes differ' if wrong else 'every spike equal'},"
+            f" {self._exceeding()}",
+            f"  as a whole, each from its own state: {self._whole()}",
         ]
         lines += [f"  {place:<34}{how}" for place, how in self.experiment.rounded_times.items()]
-        for name, (count, wrong) in self.spikes.items():
-            equal = f"{wrong} of them differ" if wrong else "all equal"
-            lines.append(f"  {name + '.s':<33} {count} spikes, {equal}{self._excess(f'{name}.s')}")
+        for name, (number, differing) in self.spikes.items():
+            equal = f"{differing} of them differ" if differing else "all equal"
+            lines.append(f"  {name + '.s':<33} {number} spikes, {equal}{self._excess(f'{name}.s')}")
         lines += [f"  {name:<33} {found}{self._excess(name)}" for name, found in self.states.items()]
+        for name, found in self.records.items():
+            lines.append(f"  {name:<33} {found}, as recorded{self._excess(f'{name}, as recorded')}")
+        if self.one_parse:
+            lines.append(
+                f"Note: the text of {', '.join(self.one_parse)} has one parse, from which both sides compute: a fault"
+                " of the parse would be the same in both."
+            )
+        return "\n".join(lines)
+
+    def _exceeding(self) -> str:
+        """How many variables are not equal."""
+        wrong = sum(1 for name in self.first_excess if not name.endswith(".s"))
+        every = len(self.states) + len(self.records)
+        return f"{wrong} of {every} variables exceed their bounds" if wrong else f"all {every} variables within bounds"
+
+    def _whole(self) -> str:
+        """How two whole runs compare."""
         parted = {name: time for name, time in self.parted.items() if time is not None}
         if parted:
             name = min(parted, key=parted.__getitem__)
-            lines.append(f"  two whole runs part at {as_time(parted[name])}, in a spike of {name}")
-        elif self.parted:
-            lines.append("  two whole runs have every spike equal, too")
-        return "\n".join(lines)
+            return f"they part at {as_time(parted[name])}, in a spike of {name}"
+        return "two whole runs have every spike equal, too" if self.parted else "nothing spikes"
 
     def _excess(self, name: str) -> str:
         return f"   first at {as_time(self.first_excess[name])}" if name in self.first_excess else ""
@@ -140,7 +182,7 @@ def verify_free(
     steps = min(protocol.shown_steps, STEPS) if trials is None else protocol.shown_steps
     instance = draw(experiment, seed)
     reference, compiled = Reference(instance), against or consumer(instance, "cpp")
-    pieces: list[tuple[float, dict[str, Difference]]] = []
+    pieces: list[tuple[float, dict[str, Difference], dict[str, Difference]]] = []
     spikes = {p.name: (0, 0) for p in instance.network.spiking()}
     parted: dict[str, float | None] = dict.fromkeys(spikes)
     first_excess: dict[str, float] = {}
@@ -160,6 +202,12 @@ def verify_free(
                 name: compare(name, expected.state[name], found.state[name], expected.extremes, stop - start)
                 for name in expected.state
             },
+            {
+                name: compare(name, kept, found.traces[number][name.partition(".")[2]], steps=stop - start)
+                for number, trace in enumerate(expected.traces)
+                for name, kept in ((f"{experiment.record.traces[number].population}.{v}", a) for v, a in trace.items())
+                if kept.size
+            },
         ))
         for name, (number, wrong) in spikes.items():
             differing = _differing(expected, found, name)
@@ -173,21 +221,27 @@ def verify_free(
         if progress is not None:
             largest = max((difference.relative for difference in pieces[-1][1].values()), default=0.0)
             progress(done, count * steps, {"largest difference": largest})
-    states: dict[str, Difference] = {}
-    for _, found_states in pieces:
-        for name, difference in found_states.items():
-            states[name] = states[name].joined(difference) if name in states else difference
-    bounds = {name: difference.bound for name, difference in states.items()}
-    for time, found_states in pieces:
-        for name, difference in found_states.items():
-            if not difference.absolute <= bounds[name]:
-                first_excess.setdefault(name, time)
+    states, records = _over_all([found for _, found, _ in pieces]), _over_all([kept for _, _, kept in pieces])
+    for time, *parts in pieces:
+        for part, over_all, suffix in zip(parts, (states, records), ("", ", as recorded"), strict=True):
+            for name, difference in part.items():
+                if not difference.absolute <= over_all[name].bound:
+                    first_excess.setdefault(f"{name}{suffix}", time)
     if spikes and not any(number for number, _ in spikes.values()) and not first_excess:
         raise NothingToCompare(
             f"nothing spiked in {steps} steps ({as_time(steps * protocol.step)}), so agreement would say nothing. Give"
             " more drive, or compare whole trials: --presentations 1."
         )
-    return FreeVerification(experiment, instance.seed, steps, count, states, first_excess, spikes, parted)
+    return FreeVerification(experiment, instance.seed, steps, count, states, first_excess, spikes, parted, records)
+
+
+def _over_all(pieces: list[dict[str, Difference]]) -> dict[str, Difference]:
+    """The differences of every variable over all pieces."""
+    joined: dict[str, Difference] = {}
+    for piece in pieces:
+        for name, difference in piece.items():
+            joined[name] = joined[name].joined(difference) if name in joined else difference
+    return joined
 
 
 def _pieces(trials: int, steps: int) -> Iterator[tuple[int, int, int]]:
