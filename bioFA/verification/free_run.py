@@ -115,15 +115,19 @@ class FreeVerification:
         dt = self.experiment.protocol.step
         trials = f" of each of {self.trials} trials" if self.trials > 1 else ""
         count, wrong = (sum(pair[k] for pair in self.spikes.values()) for k in (0, 1))
+        populations = f"{len(self.spikes)} population{'s' if len(self.spikes) != 1 else ''}"
         lines = [
-            f"{self.experiment.name}, seed {self.seed}: C++ and NumPy {'agree' if self.agrees else 'DIFFER'} in pieces"
-            f" of {PIECE} steps over {self.steps} steps ({as_time(self.steps * dt)}){trials}; largest difference"
-            f" {self.max_relative_difference:.2g} of a variable's range (tolerance {self.tolerance:g})",
-            f"  compared in {self.pieces} pieces, NumPy beginning each from the state of C++: {count} spikes of"
-            f" {len(self.spikes)} populations in every step, {len(self.states)} states as each piece ends,"
-            f" {len(self.records)} recorded variables",
-            f"  piece by piece: {f'{wrong} spikes differ' if wrong else 'every spike equal'},"
-            f" {self._exceeding()}",
+            (
+                f"{self.experiment.name}, seed {self.seed}: C++ and NumPy {'agree' if self.agrees else 'DIFFER'} in"
+                f" pieces of {PIECE} steps over {self.steps} steps ({as_time(self.steps * dt)}){trials}; largest"
+                f" difference {self.max_relative_difference:.2g} of a variable's range (tolerance {self.tolerance:g})"
+            ),
+            (
+                f"  compared in {self.pieces} pieces, NumPy beginning each from the state of C++: {count} spikes of"
+                f" {populations} in every step, {len(self.states)} states as each piece ends,"
+                f" {len(self.records)} recorded variables"
+            ),
+            f"  piece by piece: {f'{wrong} spikes differ' if wrong else 'every spike equal'}, {self._exceeding()}",
             f"  as a whole, each from its own state: {self._whole()}",
         ]
         lines += [f"  {place:<34}{how}" for place, how in self.experiment.rounded_times.items()]
