@@ -39,9 +39,14 @@ def test_a_built_in_model_of_rates_agrees_over_2000_presentations(model, scheme)
 
 
 @pytest.mark.slow
-# test_mnist.py
+# test_mnist.py, test_networks.py
 @pytest.mark.parametrize(
-    "model", [m for m in bioFA.builtin_models() if m not in {model for model, _ in CASES} and not m.startswith("mnist")]
+    "model",
+    [
+        m
+        for m in bioFA.builtin_models()
+        if m not in {model for model, _ in CASES} and not m.startswith("mnist") and not bioFA.load(m).free
+    ],
 )
 def test_every_other_built_in_model_agrees(model):
     experiment = bioFA.load(model)

@@ -52,6 +52,72 @@ def test_a_published_network_runs_and_both_programs_agree(file):
     assert all(wrong == 0 for _, wrong in found.spikes.values())
 
 
+SMALL = {
+    "random_ei": {"constants.order": 250, "constants.J": "1 mV", "protocol.duration": "100 ms"},
+    "coba": {"circuit.populations.0.size": 640, "circuit.populations.1.size": 160, "protocol.duration": "60 ms"},
+    "cortical_microcircuit": {"protocol.duration": "30 ms"},
+    "current_clamp": {"protocol.duration": "60 ms"},
+}
+"""The built-in models among the eighteen networks, made smaller or shorter."""
+
+
+def small(name):
+    experiment = bioFA.load(name, {**SMALL[name], "protocol.warm_up": "0 ms"})
+    return experiment.replace(record=experiment.record.replace(traces=()))
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("name", SMALL)
+def test_both_programs_of_a_built_in_network_agree(name):
+    found = bioFA.verify(small(name), seed=1, presentations=1)
+    assert found.agrees, str(found)
+    assert found.max_relative_difference <= 1e-10
+    assert all(count > 0 and wrong == 0 for count, wrong in found.spikes.values())
+
+
+def test_the_microcircuit_has_the_connection_probabilities_of_its_paper():
+    """Potjans and Diesmann (2014), table 5: C = 1 - (1 - 1/(N_pre N_post))^K, with the K of the full network."""
+    experiment = small("cortical_microcircuit")
+    sizes = {"l23_exc": 20683, "l23_inh": 5834, "l4_exc": 21915, "l4_inh": 5479}
+    table = {
+        ("l23_exc", "l23_exc"): 0.1009,
+        ("l23_inh", "l23_exc"): 0.1689,
+        ("l4_exc", "l23_exc"): 0.0437,
+        ("l4_inh", "l23_exc"): 0.0818,
+        ("l4_inh", "l4_inh"): 0.1597,
+        ("l23_inh", "l4_inh"): 0.0029,
+    }
+    for (source, target), chance in table.items():
+        pairs, count = sizes[source] * sizes[target], experiment.network.pathway(f"{source}_to_{target}").connect.count
+        assert -np.expm1(400 * count * np.log1p(-1 / pairs)) == pytest.approx(chance, rel=2e-3)
+    assert len(experiment.network.pathways) == 55
+    instance = draw(experiment, 1)
+    doubled, single = (instance.synapses[f"{name}_to_l23_exc"].weights for name in ("l4_exc", "l23_exc"))
+    assert doubled.mean() / single.mean() == pytest.approx(2, rel=0.01)
+    assert (single > 0).all()
+
+
+@pytest.mark.compiled
+def test_the_rates_of_the_microcircuit_are_near_those_of_the_full_network():
+    """The rates that the model file names, for which its constant currents are computed."""
+    changes = {"protocol.duration": "500 ms", "protocol.warm_up": "100 ms"}
+    rates = [m.rate for m in bioFA.simulate(bioFA.load("cortical_microcircuit", changes), seed=1).measures]
+    assert np.allclose(rates, [0.97, 2.87, 4.75, 5.40, 8.14, 9.08, 0.99, 7.52], rtol=0.4, atol=0.3), rates
+
+
+@pytest.mark.compiled
+def test_cells_that_are_clamped_spike_above_their_rheobase_the_more_the_larger_the_current():
+    """The regular spiking cell spikes above 0.59 nA or so (Brette & Gerstner 2005); without a current none does."""
+    result = bioFA.simulate(bioFA.load("current_clamp", {"protocol.duration": "500 ms"}), seed=1)
+    currents = np.linspace(0, 1.2, 20)
+    for name, least, most in (("adex", 0.5, 0.8), ("hodgkin_huxley", 0.0, 0.3)):
+        counts = np.bincount(result.spikes(name)[0], minlength=20)
+        first = currents[counts > 0].min()
+        assert least < first < most
+        assert (np.diff(counts[currents >= first]) >= -1).all()
+        assert counts[-1] > 2 * counts[currents >= first][0]
+
+
 # what these files need of the language
 
 
