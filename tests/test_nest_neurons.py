@@ -23,16 +23,16 @@ DELAY = 3
 """Of every synapse, in steps."""
 
 
-def trains(steps, chance):
-    """Steps at whose end each source spikes, `(n,)` each."""
+def trains(steps, chance, finer=1):
+    """Steps at whose end each source spikes, `(n,)` each: the same times in steps that are so many times finer."""
     rng = np.random.default_rng(5)
-    return np.flatnonzero(rng.random(steps) < chance) + 1, np.flatnonzero(rng.random(steps) < 0.4 * chance) + 1
+    return tuple(finer * (np.flatnonzero(rng.random(steps // finer) < p) + 1) for p in (chance, 0.4 * chance))
 
 
-def ours(neuron, dt, steps, weights, early=0, chance=0.05):
+def ours(neuron, dt, steps, weights, early=0, chance=0.05, finer=1):
     """Potential after each step, `(steps,)`, and the steps at whose end it spiked."""
     arriving = {port: np.zeros(steps + 2 * DELAY) for port in ("exc", "inh")}
-    for port, train, weight in zip(("exc", "inh"), trains(steps, chance), weights, strict=True):
+    for port, train, weight in zip(("exc", "inh"), trains(steps, chance, finer), weights, strict=True):
         np.add.at(arriving[port], train + DELAY - early, weight)
     p = {
         name: part.draw(np.random.default_rng(0), 1, dimension, name)
@@ -50,13 +50,13 @@ def ours(neuron, dt, steps, weights, early=0, chance=0.05):
     return np.array(v), np.array(fired)
 
 
-def theirs(model, fields, dt, steps, weights, chance=0.05):
+def theirs(model, fields, dt, steps, weights, chance=0.05, finer=1):
     """The same of NEST's neuron, times in ms and weights in NEST's units."""
     nest.ResetKernel()
     nest.verbosity = nest.VerbosityLevel.ERROR
     nest.set(resolution=dt * 1e3, local_num_threads=1)
     cell = nest.Create(model, 1, fields)
-    for train, weight in zip(trains(steps, chance), weights, strict=True):
+    for train, weight in zip(trains(steps, chance, finer), weights, strict=True):
         spikes = {"spike_times": train * dt * 1e3, "precise_times": False, "allow_offgrid_times": True}
         source = nest.Create("spike_generator", 1, spikes)
         nest.Connect(source, cell, "all_to_all", {"weight": weight, "delay": DELAY * dt * 1e3})
@@ -102,7 +102,7 @@ def test_the_izhikevich_neuron_is_nests_in_every_step():
     assert np.abs(shifted - their_v).max() > 1e-3
 
 
-def conductance(kind, dt, spiking):
+def conductance(kind, dt, spiking, finer=1):
     """Potentials and spikes of ours and of NEST's cell that adapts its step, over 200 ms of the same spikes."""
     steps = round(0.2 / dt)
     if kind is LifCond:
@@ -117,9 +117,9 @@ def conductance(kind, dt, spiking):
     fields |= {"E_ex": 1e3 * p["e_e"], "E_in": 1e3 * p["e_i"]}
     fields |= {"tau_syn_ex": 1e3 * p["tau_exc"], "tau_syn_in": 1e3 * p["tau_inh"]}
     exc, inh = (30.0 if spiking else 4.0), 10.0
-    chance = dt / 1e-4 * 0.01
-    found = ours(neuron, dt, steps, (exc * 1e-9, inh * 1e-9), chance=chance)
-    return found, theirs(model, fields, dt, steps, (exc, -inh), chance=chance)
+    chance = finer * dt / 1e-4 * 0.01
+    found = ours(neuron, dt, steps, (exc * 1e-9, inh * 1e-9), chance=chance, finer=finer)
+    return found, theirs(model, fields, dt, steps, (exc, -inh), chance=chance, finer=finer)
 
 
 @pytest.mark.parametrize("kind", [LifCond, Adex])
@@ -141,3 +141,12 @@ def test_conductance_neurons_spike_when_nests_do(kind):
     assert len(spikes) == len(their_spikes)
     assert np.abs(spikes - their_spikes).max() <= 1
     assert np.abs(v - their_v)[: spikes[0] - 4].max() < 1e-6
+
+
+@pytest.mark.parametrize("kind", [LifCond, Adex])
+def test_conductance_neurons_spike_in_the_steps_of_nests_however_fine_they_are(kind):
+    """The same input in steps of 0.1, 0.05 and 0.025 ms: so the largest difference of a spike time falls with them."""
+    for finer in (1, 2, 4):
+        (_, spikes), (_, their_spikes) = conductance(kind, 1e-4 / finer, spiking=True, finer=finer)
+        assert len(spikes) >= 3
+        np.testing.assert_array_equal(spikes, their_spikes)
