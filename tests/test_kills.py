@@ -59,12 +59,13 @@ def test_every_drill_that_kills_is_put_here_in_every_variant():
 
 
 @slow
-@pytest.mark.parametrize(("name", "kills"), [("long", 20), ("spikes", 10), ("traces", 10)])
+@pytest.mark.parametrize(("name", "kills"), [("long", 20), ("spikes", 10), ("traces", 10), ("passing", 10)])
 def test_kills_at_random_moments_are_survived_bit_for_bit(sandbox, name, kills):
     """Also of neurons that go on from one presentation to the next, and of a rule with traces at its synapses."""
     undisturbed = load_result(sandbox.reference(name).folder / RESULT)
     assert name == "long" or any(variable.endswith(".v") for variable in undisturbed.state)
     assert name != "traces" or any(pathway.traces() for pathway in undisturbed.experiment.network.plastic())
+    assert name != "passing" or undisturbed.state["inh_to_exc.under_way"].any()
     kept, tries = [], iter(range(3 * kills))
     while len(kept) < kills:
         next(tries)

@@ -53,9 +53,13 @@ RUNS = {
         "protocol.reset=false", "protocol.phases=[{epochs=3}]", "protocol.snapshots=40",
     )),
     "traces": ("pattern", *settings("protocol.epochs=400", "protocol.snapshots=40")),
+    "passing": ("random_ei", *settings(
+        "constants.order=250", "constants.J=0.5 mV", "protocol.duration=3 s",
+        'inh_to_exc.delay={name="uniform",low="0 ms",high="3 ms"}',
+    )),
 }
 """The runs to disturb, by name: short ones; one that takes seconds; neurons that keep their state from one presentation
-to the next; a rule with traces at its synapses."""
+to the next; a rule with traces at its synapses; time that passes without a task, with spikes under way."""
 COMPARED = ("linear", "--schemes", "fa", "--seeds", "3", *SMALL, "--backend", "numpy", "--json")
 """What is compared."""
 
