@@ -149,7 +149,7 @@ CASES: dict[str, Case] = {
         {f"{PATHWAY}.delays": "1 ms"},
         f"{PATHWAY}.delays",
         "'delays'",
-        "Did you mean 'delay'? Known: carries, connect, delay, density, fan_in,",
+        "Did you mean 'delay'? Known: carries, connect, delay, density,",
         base="free",
     ),
     "weights in volt": Case(
@@ -181,7 +181,7 @@ CASES: dict[str, Case] = {
         {f"{PATHWAY}.connect": {"name": "fan"}},
         f"{PATHWAY}.connect",
         "'fan'",
-        "Did you mean 'fan_in'? Known: all, fan_in, fan_out, one_to_one, pairs,",
+        "Did you mean 'fan_in'? Known: all, as, fan_in, fan_out, one_to_one,",
         base="free",
     ),
     "fan_in of too many": Case(
