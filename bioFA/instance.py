@@ -417,8 +417,9 @@ def _listed(experiment: Experiment, pathway: Pathway, seed: int, constants: Mapp
     except ModelError as error:
         raise error.prefixed(f"{place}: ") from None
     count = len(pairs.pre)
+    first_pre, first_post = network.parts(pathway)
     first = np.zeros(n_pre + 1, dtype=np.int64)
-    np.cumsum(np.bincount(pairs.pre, minlength=n_pre), out=first[1:])
+    np.cumsum(np.bincount(pairs.pre + first_pre, minlength=n_pre), out=first[1:])
     dimension = network.weight_dimension(pathway)
     alike = pathway.weights.alike
     weights = pathway.weights.draw(
@@ -435,7 +436,8 @@ def _listed(experiment: Experiment, pathway: Pathway, seed: int, constants: Mapp
         rng = stream(seed, f"dynamics/{pathway.name}.{name}")
         values = distribution.draw(rng, 1 if distribution.alike else count, of, f"{place}: dynamics.{name}")
         parameters[name] = values if pairs.order is None or not distribution.given else values[pairs.order]
-    return Synapses(first, pairs.post, weights, delays, parameters)
+    post = pairs.post if not first_post else pairs.post + np.int32(first_post)
+    return Synapses(first, post, weights, delays, parameters)
 
 
 def _under_way(network: Network, synapses: Mapping[str, Synapses], dt: float | None) -> dict[str, Array]:

@@ -18,9 +18,9 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 import numpy as np
 from annotated_types import Ge, Gt, Le
-from pydantic import BeforeValidator, Field, PlainSerializer, Strict, ValidationInfo
+from pydantic import BeforeValidator, Field, PlainSerializer, Strict, ValidationInfo, model_validator
 
-from bioFA.components import Component, Count, Family, InSchema, Name, Number, Rate, faults
+from bioFA.components import Amount, Component, Count, Family, InSchema, Name, Number, Rate, faults
 from bioFA.distributions import Distributed, Distribution, read_distribution, written_distribution
 from bioFA.equations.dimensions import FREQUENCY, Dimension, over
 from bioFA.errors import (
@@ -67,6 +67,11 @@ RESERVED_AT_SYNAPSES = {
     "N",
     "cell",
 }
+SHORT_NAMES = {"e", "i"}
+"""What the field calls its excitatory and inhibitory neurons; they mean something else in an equation, which names no
+population."""
+WHOLE = 2**31 - 1
+"""Where a part of a population ends that goes to its last neuron."""
 NO_BOUND = 1e38
 """A weight that is larger than any: finite in float32 too."""
 
@@ -95,7 +100,7 @@ class _Named(Component):
     def model_post_init(self, context: Any) -> None:
         """Refuse names that cannot stand in equations, files and C++."""
         good = re.fullmatch(r"[a-z]([a-z0-9_]*[a-z0-9])?", self.name)
-        if not good or keyword.iskeyword(self.name) or self.name in RESERVED:
+        if not good or keyword.iskeyword(self.name) or self.name in RESERVED - SHORT_NAMES:
             raise BadName(
                 f"{type(self).__name__.lower()} '{self.name}': {type(self).__name__}.name must be lower-case letters,"
                 " digits and inner underscores, begin with a letter, and not be a reserved word; got"
@@ -225,6 +230,9 @@ class Pathway(_Named):
     feedforward pathway whose transpose a feedback pathway replaces. `partner` names a pathway of the same shape whose
     weight, synapse by synapse, the rule can read.
 
+    A listed pathway may join a part of a population: `source = "exc[0:80]"`, whose neurons then count from 0 in
+    lists of pairs; it is kept as `source_part`.
+
     `connect` lists single synapses, kept sparse, each with a weight and a delay of its own: `weights` and `delay` are
     then numbers, quantities or distributions, in the unit of the port. Weights that are a number or a quantity list
     all pairs. `delay` is how long what is sent is under way (`bioFA.synapses.delay`);
@@ -233,6 +241,8 @@ class Pathway(_Named):
 
     source: Name
     target: Name
+    source_part: tuple[Amount, Amount] | None = None
+    target_part: tuple[Amount, Amount] | None = None
     port: Name = "drive"
     carries: Name = "r"
     connect: ConnectField | None = None
@@ -253,6 +263,18 @@ class Pathway(_Named):
         super().model_post_init(context)
         if isinstance(self.weights, Distribution) and self.connect is None:
             object.__setattr__(self, "connect", All())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_parts(cls, given: Any) -> Any:
+        """`source = "exc[0:80]"` is the population and the part of it."""
+        fields = dict(given) if isinstance(given, dict) else given
+        for end in ("source", "target") if isinstance(fields, dict) else ():
+            text = fields.get(end)
+            found = _SLICE.fullmatch(text) if isinstance(text, str) else None
+            if found is not None and found[2] is not None:
+                fields |= {end: found[1], f"{end}_part": (int(found[2] or 0), int(found[3] or WHOLE))}
+        return fields
 
     @property
     def listed(self) -> bool:
@@ -515,7 +537,14 @@ class Network(Circuit):
         if pathway.dynamics is not None:
             self._check_dynamics(pathway, source)
         if pathway.listed:
+            for side in ("pre", "post"):
+                self._part(pathway, side)
             self._check_listed(pathway, source, target)
+        elif pathway.source_part or pathway.target_part:
+            raise Contradiction(
+                "a part of a population is joined by single synapses. Say how they are laid, such as connect = 'all',"
+                " and give weights as a number or a quantity."
+            )
         else:
             self._check_weights(pathway, (target.size, source.size))
             if not pathway.delay.alike:
@@ -564,7 +593,14 @@ class Network(Circuit):
             self._check_as(pathway)
             connect = self.laid_by(pathway).connect
             assert connect is not None
-            connect.check(self.laying(pathway))
+            connect.check(shape := self.laying(pathway))
+            pre, post = self._part(pathway, "pre"), self._part(pathway, "post")
+            overlap = pathway.source == pathway.target and pre.start < post.stop and post.start < pre.stop
+            if overlap and not shape.same and not connect.autapses:
+                raise Contradiction(
+                    "autapses = false, but source and target are different parts of one population that overlap. Give"
+                    " parts that do not, or the same part."
+                )
 
     def _check_as(self, pathway: Pathway) -> None:
         """A pathway laid as another one must find it, between as many neurons."""
@@ -797,7 +833,34 @@ class Network(Circuit):
                 known[f"{name}_{side}"] = dimension
                 if constants is not None:
                     values[f"{name}_{side}"] = constants[f"{population.name}.{name}"]
-        return Shape(ends["pre"].size, ends["post"].size, layer.source == layer.target, known, values)
+        parts = {side: self._part(layer, side) for side in ends}
+        for side, population in ends.items():
+            for name in [name for name in values if name.endswith(f"_{side}") and len(values[name]) == population.size]:
+                values[name] = values[name][parts[side]]
+        sizes = {side: part.stop - part.start for side, part in parts.items()}
+        same = layer.source == layer.target and parts["pre"] == parts["post"]
+        return Shape(sizes["pre"], sizes["post"], same, known, values)
+
+    def parts(self, pathway: Pathway) -> tuple[int, int]:
+        """The first presynaptic and the first postsynaptic neuron that a pathway joins."""
+        layer = self.laid_by(pathway)
+        return self._part(layer, "pre").start, self._part(layer, "post").start
+
+    def _part(self, pathway: Pathway, side: str) -> slice:
+        """Which neurons of an end a pathway joins.
+
+        Raises:
+            OutOfRange: if there are not so many.
+        """
+        end = "source" if side == "pre" else "target"
+        name = getattr(pathway, end)
+        size, part = self.population(name).size, getattr(pathway, f"{end}_part") or (0, WHOLE)
+        start, stop = part[0], size if part[1] == WHOLE else part[1]
+        if not start < stop <= size:
+            raise OutOfRange(
+                f"{end}: '{name}' has {size} neurons, so a part is within [0:{size}]; got [{start}:{stop}].", at=(end,)
+            )
+        return slice(start, stop)
 
     def arriving(self, population: str, port: str) -> tuple[Pathway, ...]:
         """The pathways that arrive at one port, in the order of their description."""
@@ -982,7 +1045,8 @@ class Network(Circuit):
         populations += [(p.name, str(p.size), type(p.neuron).__name__) for p in self.populations]
         pathways = [("pathway", "from -> to.port", "weights", "plasticity")]
         for p in self.pathways:
-            route = f"{p.source}{'' if p.carries == 'r' else '.' + p.carries} -> {p.target}.{p.port}"
+            source, target = f"{p.source}{_part_text(p.source_part)}", f"{p.target}{_part_text(p.target_part)}"
+            route = f"{source}{'' if p.carries == 'r' else '.' + p.carries} -> {target}.{p.port}"
             pathways.append(
                 (p.name, route, type(p.weights).__name__, type(p.plasticity).__name__ if p.plasticity else "-")
             )
@@ -1008,6 +1072,10 @@ def sliced(text: str, sizes: Mapping[str, int], at: Keys = ()) -> tuple[str, sli
     if not start < stop <= sizes[name]:
         raise OutOfRange(f"'{text}': '{name}' has {sizes[name]} neurons, so a part is within [0:{sizes[name]}].", at=at)
     return name, slice(start, stop)
+
+
+def _part_text(part: tuple[int, int] | None) -> str:
+    return "" if part is None else f"[{part[0]}:{'' if part[1] == WHOLE else part[1]}]"
 
 
 def _aligned(rows: Sequence[tuple[str, ...]]) -> str:

@@ -42,6 +42,8 @@ Array = np.ndarray
 SUFFIX = "_syn"
 """What a rule's name gets where a population at its ends has the same."""
 _TAKEN = {
+    "e",
+    "i",
     "np",
     "data",
     "state",
