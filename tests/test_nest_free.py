@@ -29,7 +29,7 @@ def wired(seed, low, high, quantum, inhibitory):
     return np.stack([pre, post], axis=1), weights, rng.integers(1, 31, len(pre))
 
 
-def ours(folder, backend, neuron, port, wiring, unit, earlier=0):
+def ours(folder, backend, neuron, port, wiring, unit, earlier=0, **synapses):
     """Steps of all spikes of every neuron."""
     pairs, weights, delays = wiring
     np.save(folder / "pairs.npy", pairs)
@@ -40,17 +40,16 @@ def ours(folder, backend, neuron, port, wiring, unit, earlier=0):
         circuit={
             "name": "network",
             "populations": [{"name": "cells", "size": SIZE, "neuron": neuron}],
-            "pathways": [
-                {
-                    "name": "cells_to_cells",
-                    "source": "cells",
-                    "target": "cells",
-                    "port": port,
-                    "connect": {"name": "pairs", "path": str(folder / "pairs.npy")},
-                    "weights": {"name": "from_file", "path": str(folder / "weights.npy")},
-                    "delay": {"name": "from_file", "path": str(folder / "delays.npy")},
-                }
-            ],
+            "pathways": [{
+                "name": "cells_to_cells",
+                "source": "cells",
+                "target": "cells",
+                "port": port,
+                "connect": {"name": "pairs", "path": str(folder / "pairs.npy")},
+                "weights": {"name": "from_file", "path": str(folder / "weights.npy")},
+                "delay": {"name": "from_file", "path": str(folder / "delays.npy")},
+                **synapses,
+            }],
         },
         protocol={"duration": STEPS * DT * 1e-3, "dt": DT * 1e-3},
     )
@@ -60,7 +59,7 @@ def ours(folder, backend, neuron, port, wiring, unit, earlier=0):
     return [steps[neurons == number] for number in range(SIZE)]
 
 
-def theirs(model, parameters, currents, wiring, initial):
+def theirs(model, parameters, currents, wiring, initial, **synapses):
     """Steps at whose end NEST has stamped the spikes of every neuron."""
     pairs, weights, delays = wiring
     nest.ResetKernel()
@@ -75,7 +74,7 @@ def theirs(model, parameters, currents, wiring, initial):
         ids[pairs[:, 0]],
         ids[pairs[:, 1]],
         "one_to_one",
-        {"weight": weights, "delay": delays * DT, "synapse_model": "static_synapse"},
+        {"weight": weights, "delay": delays * DT, "synapse_model": "static_synapse"} | synapses,
     )
     recorder = nest.Create("spike_recorder")
     nest.Connect(cells, recorder)
@@ -85,40 +84,77 @@ def theirs(model, parameters, currents, wiring, initial):
     return [np.sort(steps[(senders == one) & (steps < STEPS)]) for one in ids]
 
 
+CURRENTS = np.linspace(360.0, 420.0, SIZE)
+PSC_EXP = {
+    "name": "equations",
+    "model": (
+        """
+        dv/dt = (e_l - v)/tau_m + (i_e + i_syn)/c_m : volt (unless refractory)
+        di_syn/dt = -i_syn/tau_syn : amp
+    """
+    ),
+    "ports": {"syn": "amp"},
+    "arrival": "i_syn += syn",
+    "threshold": "v >= theta",
+    "reset": "v = v_reset",
+    "refractory": "2 ms",
+    "method": "exact",
+    "initial": {"v": "-70 mV"},
+    "parameters": {
+        "tau_m": "10 ms",
+        "tau_syn": "2 ms",
+        "c_m": "250 pF",
+        "e_l": "-70 mV",
+        "theta": "-55 mV",
+        "v_reset": "-70 mV",
+        "i_e": {"name": "linear", "low": "360 pA", "high": "420 pA"},
+    },
+}
+IAF_PSC_EXP = {
+    "tau_m": 10.0, "tau_syn_ex": 2.0, "tau_syn_in": 2.0, "C_m": 250.0, "E_L": -70.0, "V_th": -55.0,
+    "V_reset": -70.0, "t_ref": 2.0,
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("backend", ["numpy", "cpp"])
 def test_iaf_psc_exp_with_distributed_delays(tmp_path, backend):
     wiring = wired(1, 20.0, 80.0, 0.25, 16)
-    currents = np.linspace(360.0, 420.0, SIZE)
-    neuron = {
-        "name": "equations",
-        "model": """
-            dv/dt = (e_l - v)/tau_m + (i_e + i_syn)/c_m : volt (unless refractory)
-            di_syn/dt = -i_syn/tau_syn : amp
-        """,
-        "ports": {"syn": "amp"},
-        "arrival": "i_syn += syn",
-        "threshold": "v >= theta",
-        "reset": "v = v_reset",
-        "refractory": "2 ms",
-        "method": "exact",
-        "initial": {"v": "-70 mV"},
-        "parameters": {
-            "tau_m": "10 ms",
-            "tau_syn": "2 ms",
-            "c_m": "250 pF",
-            "e_l": "-70 mV",
-            "theta": "-55 mV",
-            "v_reset": "-70 mV",
-            "i_e": {"name": "linear", "low": "360 pA", "high": "420 pA"},
-        },
-    }
-    mine = ours(tmp_path, backend, neuron, "syn", wiring, 1e-12)
-    parameters = {
-        "tau_m": 10.0, "tau_syn_ex": 2.0, "tau_syn_in": 2.0, "C_m": 250.0, "E_L": -70.0, "V_th": -55.0,
-        "V_reset": -70.0, "t_ref": 2.0,
-    }  # fmt: skip
-    other = theirs("iaf_psc_exp", parameters, currents, wiring, {})
+    mine = ours(tmp_path, backend, PSC_EXP, "syn", wiring, 1e-12)
+    other = theirs("iaf_psc_exp", IAF_PSC_EXP, CURRENTS, wiring, {})
     assert sum(map(len, mine)) > 1000
+    assert [list(steps) for steps in mine] == [list(steps) for steps in other]
+
+
+@pytest.mark.parametrize("backend", ["numpy", "cpp"])
+def test_tsodyks2_synapses_with_distributed_delays_and_parameters(tmp_path, backend):
+    """What they release is no multiple of anything, so that sums round otherwise; no potential meets the threshold so
+    nearly."""
+    wiring = wired(3, 60.0, 240.0, 0.25, 16)
+    rng = np.random.default_rng(4)
+    count = len(wiring[1])
+    U, recovery, facilitation = rng.uniform(0.2, 0.7, count), rng.uniform(100, 800, count), rng.uniform(10, 500, count)
+    for name, values in (("U", U), ("tau_rec", recovery * 1e-3), ("tau_facil", facilitation * 1e-3)):
+        np.save(tmp_path / f"{name}.npy", values)
+    dynamics = {"name": "tsodyks_markram", "resources": "two"} | {
+        name: {"name": "from_file", "path": str(tmp_path / f"{name}.npy")} for name in ("U", "tau_rec", "tau_facil")
+    }
+    mine = ours(tmp_path, backend, PSC_EXP, "syn", wiring, 1e-12, dynamics=dynamics)
+    other = theirs(
+        "iaf_psc_exp",
+        IAF_PSC_EXP,
+        CURRENTS,
+        wiring,
+        {},
+        synapse_model="tsodyks2_synapse",
+        U=U,
+        u=U,
+        x=np.ones(count),
+        tau_rec=recovery,
+        tau_fac=facilitation,
+    )
+    static = ours(tmp_path, backend, PSC_EXP, "syn", wiring, 1e-12)
+    assert [list(steps) for steps in static] != [list(steps) for steps in mine]
+    assert sum(map(len, mine)) > 700
     assert [list(steps) for steps in mine] == [list(steps) for steps in other]
 
 
