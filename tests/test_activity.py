@@ -65,12 +65,13 @@ def by_hand(result):
         for step in range(protocol.steps):
             if step == 0:
                 state |= reference._beginning()
-            now = reference._sweep(state, feed, k, step)
+            moments = {p.name: reference._moment(p, feed, k, step) for p in network.populations}
+            now = reference._sweep(state, feed, k, step, moments)
             for name in spikes:
                 spikes[name].append(now[(name, "s")])
             states.append(state)
             values.append({str(node): array for node, array in now.items()})
-            state = state | reference._advance(state, now)
+            state = state | reference._advance(state, now, moments)
     return {name: np.array(rows) for name, rows in spikes.items()}, states, values
 
 

@@ -245,7 +245,8 @@ def test_a_source_shows_the_bin_of_each_step_and_nothing_in_the_blank(binned):
     instance = draw(experiment, 1)
     reference, feed = Reference(instance), instance.training(0, 4)
     for k, step in itertools.product(range(4), range(15)):
-        values = reference._sweep(instance.state, feed, k, step)
+        moments = {p.name: reference._moment(p, feed, k, step) for p in instance.network.populations}
+        values = reference._sweep(instance.state, feed, k, step, moments)
         shown = {str(node): array for node, array in values.items()}
         example = instance.order(0, 4)[k]
         np.testing.assert_array_equal(shown["image.r"], inputs[example, step // 4] if step < 12 else np.zeros(2))
