@@ -173,7 +173,7 @@ def learned(model, changes, folder):
 def written(result, folder, formats=None):
     """What each format makes of a result: its files, or why it is refused."""
     found = {}
-    for name in formats or exchange.FORMATS:
+    for name in formats or (name for name, format in exchange.FORMATS.items() if format.holds_presented):
         place = folder / name / f"network{exchange.FORMATS[name].suffix}"
         try:
             exchange.export(result, name, place, **({"presentations": 2} if name == "brian2" else {}))

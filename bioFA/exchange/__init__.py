@@ -68,6 +68,11 @@ def export(source: Result | Trained | str | Path, to: str, path: str | Path, **o
             f"the format '{to}' has no place for '{source.experiment.name}', in which time passes without a task."
             f" Formats that have: {', '.join(holding)}."
         )
+    if not source.experiment.free and not FORMATS[to].holds_presented:
+        raise Unavailable(
+            f"the format '{to}' holds what was recorded as time passed, and '{source.experiment.name}' presents a task."
+            " Export to nwb or neo, which hold the spikes of its first presentations."
+        )
     if isinstance(source, Result) and not FORMATS[to].needs_result:
         source = source.trained
     if path.exists():

@@ -29,6 +29,8 @@ class Format(NamedTuple):
     reads: bool = False
     holds_free: bool = False
     """Whether it holds a run in which time passes without a task."""
+    holds_presented: bool = True
+    """Whether it holds a run in which a task is presented."""
     mark: str = ""
     """The file by which a folder of this format is recognised, where it is read."""
     package: Package | None = None

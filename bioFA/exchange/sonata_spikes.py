@@ -14,26 +14,18 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from bioFA.errors import Unavailable
 from bioFA.exchange.base import Exported
 from bioFA.exchange.format import Format
 from bioFA.runs.result import Result
 
-FORMAT = Format("recorded spikes as a SONATA spike file", ".h5", needs_result=True, holds_free=True)
+FORMAT = Format(
+    "recorded spikes as a SONATA spike file", ".h5", needs_result=True, holds_free=True, holds_presented=False
+)
 MAGIC, VERSION = 0x0A7A, (0, 1)
 
 
 def export(result: Result, path: Path) -> Exported:
-    """Write the file.
-
-    Raises:
-        Unavailable: if it is the result of a run with a task, which keeps spikes of its first presentations only.
-    """
-    if not result.free:
-        raise Unavailable(
-            f"'{result.experiment.name}' recorded no spikes as its time passed: it presents a task. Export to nwb or"
-            " neo, which hold the spikes of its first presentations."
-        )
+    """Write the file."""
     protocol = result.experiment.protocol
     with h5py.File(path, "w") as file:
         file.attrs["magic"] = np.uint32(MAGIC)
