@@ -37,7 +37,7 @@ def results(program):
     return program.binary.folder.with_name("results")
 
 
-FEED = SimpleNamespace(presentations=5)
+FEED = SimpleNamespace(presentations=5, span=None)
 
 
 def script(program, *lines):

@@ -2,10 +2,10 @@
 `python tests/fuzz/fuzz_readers.py [libFuzzer's options] [FOLDER...]`.
 
 The first letter of a text says which reader it is for (e equation, q quantity, m equation in a model, f model file, n
-name, c change, b manifest of a bundle; any other, by its code). A finding is an error that is none of bioFA's, anything
-that the canary notes, or a text that takes more than 2 s; libFuzzer then writes it to a file and stops. Give FOLDERs to
-keep what was found to reach new code (the first) and to begin from (tests/fuzz/seeds). Each finding belongs, mended,
-into the tables of `bioFA/selftest/hostile.py`.
+name, c change, b manifest of a bundle, x expression of constants, k constants of a model file; any other, by its code).
+A finding is an error that is none of bioFA's, anything that the canary notes, or a text that takes more than 2 s;
+libFuzzer then writes it to a file and stops. Give FOLDERs to keep what was found to reach new code (the first) and to
+begin from (tests/fuzz/seeds). Each finding belongs, mended, into the tables of `bioFA/selftest/hostile.py`.
 """
 
 import os
@@ -13,7 +13,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-LETTERS = {"e": "equation", "q": "quantity", "m": "model", "f": "file", "n": "name", "c": "change", "b": "manifest"}
+LETTERS = {
+    "e": "equation", "q": "quantity", "m": "model", "f": "file", "n": "name", "c": "change", "b": "manifest",
+    "x": "expression", "k": "constants",
+}  # fmt: skip
 
 
 class Finding(Exception):
