@@ -330,7 +330,7 @@ class Family(Generic[C]):
         """The annotation of a field that holds one part of this family."""
         return (
             BeforeValidator(self._read_field),
-            PlainSerializer(_dump, return_type=dict),
+            PlainSerializer(as_table, return_type=dict),
             InSchema({"family": self.kind}),
         )
 
@@ -339,7 +339,8 @@ class Family(Generic[C]):
             return self.read(value)
 
 
-def _dump(part: Component) -> dict[str, Any]:
+def as_table(part: Component) -> dict[str, Any]:
+    """A part as a model file has it: its `name`, and every field that is not None."""
     return {"name": part.family_name, **part.model_dump(mode="json", exclude_none=True, by_alias=True)}
 
 

@@ -17,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal
 import numpy as np
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
-from bioFA.components import Component, Family, InSchema, Name, faults
+from bioFA.components import Component, Family, InSchema, Name, as_table, faults
 from bioFA.equations.dimensions import NONE, SHORT, Dimension, describe
 from bioFA.equations.model import read_unit
 from bioFA.errors import OutOfRange, WrongData, WrongShape, WrongUnit
@@ -409,7 +409,7 @@ def written_distribution(distribution: Distribution) -> Any:
     """A distribution as a model file has it."""
     if type(distribution) is Constant and distribution.low is None and distribution.high is None:
         return distribution.value
-    return {"name": distribution.family_name, **distribution.model_dump(mode="json", exclude_none=True)}
+    return as_table(distribution)
 
 
 Distributed = Annotated[

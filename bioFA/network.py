@@ -20,7 +20,7 @@ import numpy as np
 from annotated_types import Ge, Gt, Le
 from pydantic import BeforeValidator, Field, PlainSerializer, Strict, ValidationInfo, model_validator
 
-from bioFA.components import Amount, Component, Count, Family, InSchema, Name, Number, Rate, faults
+from bioFA.components import Amount, Component, Count, Family, InSchema, Name, Number, Rate, as_table, faults
 from bioFA.distributions import Distributed, Distribution, read_distribution, written_distribution
 from bioFA.equations.dimensions import FREQUENCY, Dimension, over
 from bioFA.errors import (
@@ -206,7 +206,7 @@ def _read_weights(value: Any, info: ValidationInfo) -> Any:
 def _written_weights(weights: Weights | Distribution) -> Any:
     if isinstance(weights, Distribution):
         return written_distribution(weights)
-    return {"name": weights.family_name, **weights.model_dump(mode="json", exclude_none=True)}
+    return as_table(weights)
 
 
 _WEIGHTS = (

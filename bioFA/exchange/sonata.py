@@ -53,6 +53,7 @@ from bioFA.exchange.base import (
 )
 from bioFA.exchange.format import Format
 from bioFA.exchange.sonata_circuit import CIRCUIT, LIF, SIMULATION, Circuit, Edges, configurations
+from bioFA.exchange.sonata_spikes import stamp, write_spikes
 from bioFA.instance import Instance, draw
 from bioFA.network import Pathway, Population
 from bioFA.neurons import NeuronModel
@@ -102,7 +103,6 @@ for name, shape in @SIZES@.items():  # no simulator has all of these neurons, so
     chosen, weights[name] = edges.select_all(), np.zeros(shape)
     weights[name][edges.target_nodes(chosen), edges.source_nodes(chosen)] = edges.get_attribute("weight", chosen)
 """
-MAGIC, VERSION = 0x0A7A, (0, 1)
 
 
 def export(trained: Trained, path: Path) -> Exported:
@@ -210,7 +210,7 @@ class _Writer:
         (path / "synapses" / "static.json").write_text("{}\n", encoding="utf-8")
         for number, population in enumerate(self.populations, 1):
             with h5py.File(path / "nodes" / f"{population.name}.h5", "w") as file:
-                _stamp(file)
+                stamp(file)
                 group = file.create_group(f"nodes/{population.name}")
                 group["node_id"], group["node_group_index"] = (
                     np.arange(population.size, dtype=np.uint64) for _ in range(2)
@@ -221,7 +221,7 @@ class _Writer:
             _write_types(path / "nodes", population.name, self._node_type(population, number, path))
         for number, pathway in enumerate(self.pathways, 1):
             with h5py.File(path / "edges" / f"{pathway.name}.h5", "w") as file:
-                _stamp(file)
+                stamp(file)
                 self._edges(file.create_group(f"edges/{pathway.name}"), pathway, number)
             _write_types(
                 path / "edges",
@@ -463,24 +463,13 @@ def _write_types(folder: Path, name: str, row: Mapping[str, Any]) -> None:
     pd.DataFrame([row]).to_csv(folder / f"{name}_types.csv", sep=" ", index=False)
 
 
-def _stamp(file: h5py.File) -> None:
-    file.attrs["magic"] = np.uint32(MAGIC)
-    file.attrs["version"] = np.array(VERSION, dtype=np.uint32)
-
-
 def _write_spikes(path: Path, rasters: Mapping[str, Array], dt: float) -> None:
     """Spikes `(steps, size)` by population, in ms, in the order of their times."""
     with h5py.File(path, "w") as file:
-        _stamp(file)
+        stamp(file)
         for name, raster in rasters.items():
             steps, neurons = np.nonzero(raster)
-            group = file.create_group(f"spikes/{name}")
-            group.attrs.create(
-                "sorting", 2, dtype=h5py.enum_dtype({"none": 0, "by_id": 1, "by_time": 2}, basetype="u1")
-            )
-            group["node_ids"] = neurons.astype(np.uint64)
-            group["timestamps"] = np.round((steps + 1) * dt, 12)
-            group["timestamps"].attrs["units"] = "ms"
+            write_spikes(file, name, neurons, np.round((steps + 1) * dt, 12))
 
 
 def load(path: Path) -> Imported:

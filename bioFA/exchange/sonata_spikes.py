@@ -22,23 +22,33 @@ FORMAT = Format(
     "recorded spikes as a SONATA spike file", ".h5", needs_result=True, holds_free=True, holds_presented=False
 )
 MAGIC, VERSION = 0x0A7A, (0, 1)
+Array = np.ndarray
+
+
+def stamp(file: h5py.File) -> None:
+    """Say that a file is SONATA's, and of which version."""
+    file.attrs["magic"] = np.uint32(MAGIC)
+    file.attrs["version"] = np.array(VERSION, dtype=np.uint32)
+
+
+def write_spikes(file: h5py.File, population: str, neurons: Array, times: Array) -> None:
+    """Write the spikes of a population, neuron `(n,)` and time in ms `(n,)`, in the order of their times."""
+    group = file.create_group(f"spikes/{population}")
+    group.attrs.create("sorting", 2, dtype=h5py.enum_dtype({"none": 0, "by_id": 1, "by_time": 2}, basetype="u1"))
+    group["node_ids"] = neurons.astype(np.uint64)
+    group["timestamps"] = times
+    group["timestamps"].attrs["units"] = "ms"
 
 
 def export(result: Result, path: Path) -> Exported:
     """Write the file."""
     protocol = result.experiment.protocol
     with h5py.File(path, "w") as file:
-        file.attrs["magic"] = np.uint32(MAGIC)
-        file.attrs["version"] = np.array(VERSION, dtype=np.uint32)
+        stamp(file)
         for population in result.recorded_spikes:
             found = [result.spikes(population, trial) for trial in range(protocol.trials)]
             length = protocol.steps * protocol.step
             times = np.concatenate([trial * length + when for trial, (_, when) in enumerate(found)])
-            group = file.create_group(f"spikes/{population}")
-            sorting = h5py.enum_dtype({"none": 0, "by_id": 1, "by_time": 2}, basetype="u1")
-            group.attrs.create("sorting", 2, dtype=sorting)
-            group["node_ids"] = np.concatenate([neurons for neurons, _ in found]).astype(np.uint64)
-            group["timestamps"] = np.round(1e3 * times, 9)
-            group["timestamps"].attrs["units"] = "ms"
+            write_spikes(file, population, np.concatenate([neurons for neurons, _ in found]), np.round(1e3 * times, 9))
     lost = ["the network, traces and rates: the file holds spikes alone"]
     return Exported((path,), tuple(lost))
