@@ -114,6 +114,9 @@ class Protocol(Component):
 
     Without a task, time simply passes: for `duration`, in steps of `dt`, in each of `trials`. The network is drawn
     once; every trial begins with first values and noise of its own. No measure counts what happens in `warm_up`.
+
+    `order` is that of a step: what arrives, integration, threshold test, reset (`deliver_first`); or, for neurons given
+    as equations, that of Brian2's default schedule, with its refractory period (`bioFA.consumers.reference`, 5).
     """
 
     epochs: Count = 1
@@ -130,9 +133,16 @@ class Protocol(Component):
     duration: Annotated[Number, Unit("s"), Gt(0)] | None = None
     trials: Count = 1
     warm_up: Annotated[Number, Unit("s"), Ge(0)] = 0.0
+    order: Literal["deliver_first", "brian2"] = "deliver_first"
 
     def model_post_init(self, context: Any) -> None:
         """Refuse times that are not whole steps."""
+        if self.order != "deliver_first" and self.dt is None:
+            raise Contradiction(
+                f"Protocol.order = '{self.order}' orders the parts of a step, and a network without dt has none. Give"
+                " dt, or leave order out.",
+                at=("order",),
+            )
         if self.duration is not None:
             self._check_free(self.duration)
             return
@@ -385,6 +395,7 @@ class Experiment(Component):
                 at=self._keys_of("populations", number),
             )
         self._check_delays()
+        self._check_order()
         _ = self.network.readout
         if self.network.measure and not self.protocol.reset:
             measuring = self.network.measure[0].population
@@ -444,7 +455,19 @@ class Experiment(Component):
                     at=at,
                 )
         self._check_delays()
+        self._check_order()
         self._check_monitors()
+
+    def _check_order(self) -> None:
+        """Every neuron must know the order of its step."""
+        order = self.protocol.order
+        for number, population in enumerate(self.network.populations):
+            if not population.neuron.steps_in(order):
+                raise Unavailable(
+                    f"population '{population.name}': {type(population.neuron).__name__} cannot be stepped in the order"
+                    f" '{order}'. Leave protocol.order out, or give the neuron as equations.",
+                    at=self._keys_of("populations", number),
+                )
 
     def _check_delays(self) -> None:
         """Delays need steps, and must end within the run."""

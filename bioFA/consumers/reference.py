@@ -32,6 +32,14 @@ Time runs in steps of dt; presentation k covers the steps k K ... k K + K - 1. O
      neurons that passed it are reset. So spikes are delivered before the threshold test, a spike
      reaches the next layer one step after its threshold test, and a source's spike in its own step.
 
+     With `Protocol.order = "brian2"` a step is that of Brian2's default schedule (state update, thresholds, synapses,
+     resets), cut before the synapses: arriving spikes are delivered, to the state that the test of the step before has
+     left; the neurons that passed that test are reset; the state decays for dt; the threshold is tested. Spikes travel
+     as long as in the usual order. What differs: a reset also overwrites what arrives in the step in which its spike
+     is published; a neuron whose spike is published is refractory to what arrives in that step; the refractory period
+     counts the step of the spike itself (`neurons/equations.py`); and what is published, recorded, or read by a rule as
+     the step begins is the state before that reset. Only neurons given as equations can be reset in this order.
+
 Nothing here is derived from the Brian2 strings, and nothing here draws a random number.
 """
 
@@ -197,7 +205,8 @@ class Reference:
         elif population.name in feed.trains:
             places, which = feed.trains[population.name]
             shown = np.bincount(which[places[step - first] : places[step - first + 1]], minlength=size).astype(float)
-        return Moment(size, dt, step * dt, self.constants[population.name], numbers, shown=shown)
+        own, order = self.constants[population.name], self.protocol.order
+        return Moment(size, dt, step * dt, own, numbers, shown=shown, order=order)
 
     def _from_outside(self, population: Population, port: str, moment: Moment) -> Array:
         """What a population's background brings to a port in a step."""

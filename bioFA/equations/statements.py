@@ -1,4 +1,5 @@
-"""One step of a neuron's text as statements that Brian2 reads: arrival, integration, threshold test, reset.
+"""One step of a neuron's text as statements that Brian2 reads: arrival, integration, threshold test, reset; or, in
+Brian2's own order, arrival, reset of those that the step before found, integration, threshold test.
 
 The operations are those of `integrate.py`, in its order, so that the compiled step rounds as NumPy does. Every name of
 the text gets an underscore at its end, as no name of our own has one there: a variable may be called as Brian2, SymPy
@@ -54,16 +55,16 @@ class Statements:
     quiet: bool = False
     tested: Mapping[str, tuple[Formula, Sequence[Statement]]] = field(default_factory=dict)
 
-    def _names(self, inside: bool, since: str, own: Mapping[str, str]) -> Callable[[str], str]:
+    def _names(self, since: str, active: str, time: str, own: Mapping[str, str]) -> Callable[[str], str]:
         """How each name is written."""
         spiking = self.condition is not None
         free = {
-            "t": "seconds",
+            "t": time,
             "dt": "step_length",
             "i": "(1.0*i)",
             "since": since,
             "learning": "(learning_on > 0.0)",
-            "not_refractory": ("active" if inside else "(left <= 0.0)") if spiking else "True",
+            "not_refractory": active if spiking else "True",
         }
 
         def name(given: str) -> str:
@@ -77,26 +78,49 @@ class Statements:
 
     def text(self, formula: Formula, **options: Any) -> str:
         """An expression, subexpressions put in."""
-        since = options.get("since", "since")
-        names = self._names(options.get("inside", True), since, options.get("own", {}))
+        options = {"since": "since", "active": "active", "time": "seconds", "own": {}} | options
+        names = self._names(**options)
         return write(formula.with_parts(self.model.written_out).tree, names)
 
     def published(self, name: str) -> str:
         """A subexpression, as the step begins."""
-        return self.text(self.model.written_out[name], inside=False, since="(quiet*step_length)")
+        return self.text(self.model.written_out[name], active="(left <= 0.0)", since="(quiet*step_length)")
 
-    def step(self) -> str:
-        """All of a step, as statements."""
-        return "\n".join(self._lines())
+    def step(self, order: str = "deliver_first") -> str:
+        """All of a step, as statements, in one of the orders of `TextNeuron`."""
+        return "\n".join(self._lines() if order == "deliver_first" else self._lines_of_brian2())
 
-    def _lines(self) -> Iterator[str]:
-        spiking = self.condition is not None
+    def _lines_of_brian2(self) -> Iterator[str]:
+        """What arrives, the reset of those that the step before found, then integration and threshold test."""
+        spiking, before = self.condition is not None, {"active": "active_before", "since": "(quiet*step_length)"}
+        before["time"] = "(seconds - step_length)"
         if spiking:
+            yield "active_before = (left <= 0.0)"
+        for statement in self.arrival:
+            yield self._set(statement, "active_before" if statement.name in self._held else "", **before)
+        for statement in self.reset:
+            yield self._set(statement, "(fired > 0.0)", **before)
+        for name, (_, statements) in self.tested.items():
+            for statement in statements:
+                yield self._set(statement, f"({called(name)} > 0.0)", **before)
+        if spiking:
+            if self.quiet:
+                yield "quiet = choose((fired > 0.0), 0.0, quiet)"
+            yield "left = clip(left - 1.0, 0.0, inf)"
             yield "active = (left <= 0.0)"
         if self.quiet:
             yield "since = quiet*step_length"
-        for statement in self.arrival:
-            yield self._set(statement, "active" if statement.name in self._held else "")
+        yield from self._moves()
+        if spiking:
+            yield "left = choose(passed, clip(pause, 1.0, inf), left)"
+            yield "fired = choose(passed, 1.0, 0.0)"
+            if self.quiet:
+                yield "quiet = quiet + 1.0"
+        for name in self.tested:
+            yield f"{called(name)} = choose(happens_{name}, 1.0, 0.0)"
+
+    def _moves(self) -> Iterator[str]:
+        """Integration, and the tests after it."""
         yield from getattr(self, f"_{self.integrator.method}")()
         for name in self.model.moved:
             yield f"{called(name)} = {self._chosen(name, f'next_{name}', called(name))}"
@@ -106,15 +130,26 @@ class Statements:
             yield f"happens_{name} = {self.text(condition, since='since_after')}"
         if self.condition is not None:
             yield f"passed = ({self.text(self.condition, since='since_after')} and active)"
+
+    def _lines(self) -> Iterator[str]:
+        spiking = self.condition is not None
+        if spiking:
+            yield "active = (left <= 0.0)"
+        if self.quiet:
+            yield "since = quiet*step_length"
+        for statement in self.arrival:
+            yield self._set(statement, "active" if statement.name in self._held else "")
+        yield from self._moves()
+        if self.condition is not None:
             for statement in self.reset:
-                yield self._set(statement, "passed", "since_after")
+                yield self._set(statement, "passed", since="since_after")
             yield "left = choose(passed, pause, clip(left - 1.0, 0.0, inf))"
             yield "fired = choose(passed, 1.0, 0.0)"
             if self.quiet:
                 yield "quiet = choose(passed, 0.0, quiet + 1.0)"
         for name, (_, statements) in self.tested.items():
             for statement in statements:
-                yield self._set(statement, f"happens_{name}", "since_after")
+                yield self._set(statement, f"happens_{name}", since="since_after")
             yield f"{called(name)} = choose(happens_{name}, 1.0, 0.0)"
 
     @property
@@ -125,8 +160,8 @@ class Statements:
     def _chosen(self, name: str, new: str, old: str) -> str:
         return f"choose(active, {new}, {old})" if name in self._held else new
 
-    def _set(self, statement: Statement, where: str, since: str = "since") -> str:
-        name, new = called(statement.name), self.text(statement.value, since=since)
+    def _set(self, statement: Statement, where: str, **names: str) -> str:
+        name, new = called(statement.name), self.text(statement.value, **names)
         return f"{name} = choose({where}, {new}, {name})" if where else f"{name} = {new}"
 
     def _euler(self) -> Iterator[str]:

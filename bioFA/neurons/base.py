@@ -42,7 +42,8 @@ class Moment:
 
     `constants` are its population's parameters, `(size,)`, or `(1,)` where all neurons share one; `numbers` the random
     numbers of this step by name, `(size,)`; `time` the seconds since the trial began, as the step begins; `shown` what
-    the course of a source says of the step, or how often each neuron of it spikes in it, `(size,)`.
+    the course of a source says of the step, or how often each neuron of it spikes in it, `(size,)`; `order` that of
+    the protocol.
     """
 
     size: int
@@ -52,6 +53,7 @@ class Moment:
     numbers: Mapping[str, Array] = field(default_factory=dict)
     learning: bool = False
     shown: Any = 1.0
+    order: str = "deliver_first"
 
 
 class NeuronModel(Component):
@@ -211,7 +213,11 @@ class NeuronModel(Component):
         """One published variable as the compiled program computes it, in names of `called`."""
         return self.expressions()[variable]
 
-    def whole_step(self) -> str:
+    def steps_in(self, order: str) -> bool:
+        """Whether its step can be in an order of `protocol.order`: any order is the same where nothing is reset."""
+        return order == "deliver_first" or not (self.state and self.spikes)
+
+    def whole_step(self, order: str = "deliver_first") -> str:
         """Everything that moves the state by one step, as statements in names of `called`; empty where `arrival`,
         `dynamics` and `spiking` say it.
 

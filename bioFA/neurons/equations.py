@@ -10,6 +10,12 @@ neither move nor take arrivals. A spike is published as `s` in the step after it
 
     events = { burst = { when = "v > v_th and since < 16*ms", do = "c += 1" } }
 
+`protocol.order = "brian2"` makes it the step of Brian2's default schedule. What the test of a step found is reset in
+the next one, after what arrives then and before the equations move: what arrives with the reset is lost where the reset
+overwrites it. There `t` is still the time of the step whose test it was, and `since` counts from the spike before.
+`refractory` counts the step of the spike itself, so two steps are that one and one more; what arrives with the reset
+finds the neuron refractory. Variables are published as they are before that reset: as in Brian2 after its thresholds.
+
 An event is published like the spike, by its own name. Its condition is tested with the threshold, before `reset`, also
 in refractory neurons, and has no part in `s`; its statements run after those of `reset`, in the order of the file.
 
@@ -323,8 +329,15 @@ class TextNeuron(NeuronModel):
         own = {"t": moment.time, "dt": moment.dt, "i": np.arange(moment.size, dtype=float), "learning": moment.learning}
         return {**moment.constants, **moment.numbers, **own, **quiet, **active}
 
+    def steps_in(self, order: str) -> bool:
+        """Whether its step can be in an order of `protocol.order`."""
+        return True
+
     def step(self, state: Mapping[str, Array], now: Mapping[str, Array], moment: Moment) -> dict[str, Array]:
-        """Arrival, integration, threshold test, reset."""
+        """Arrival, integration, threshold test, reset; in the order of Brian2, arrival, reset of what the test before
+        found, integration, threshold test."""
+        if moment.order == "brian2":
+            return self._step_of_brian2(state, now, moment)
         values = {**self._names(state, moment), **state, **{port: now[port] for port in self.ports}}
         active = values.get("not_refractory", np.True_)
         arrival, reset = self.statements
@@ -350,6 +363,42 @@ class TextNeuron(NeuronModel):
             for statement in self.tested[name][1]:
                 self._set(values, statement, where)
         values |= {name: where.astype(float) for name, where in happened.items()}
+        return {name: np.array(np.broadcast_to(values[name], moment.size), dtype=float) for name in self.state}
+
+    def _step_of_brian2(
+        self, state: Mapping[str, Array], now: Mapping[str, Array], moment: Moment
+    ) -> dict[str, Array]:
+        """A step in the order of Brian2's default schedule, which begins where its synapses act."""
+        arrival, reset = self.statements
+        known = self._names(state, moment)
+        values = {**known, **state, **{port: now[port] for port in self.ports}, "t": moment.time - moment.dt}
+        open_ = values.get("not_refractory", np.True_)
+        for statement in arrival:
+            self._set(values, statement, open_ if statement.name in self.text.held else True)
+        for statement in reset:
+            self._set(values, statement, state["fired"] > 0)
+        for name, (_, statements) in self.tested.items():
+            for statement in statements:
+                self._set(values, statement, state[name] > 0)
+        values["t"] = moment.time
+        if self.threshold is not None:
+            left = np.maximum(state["left"] - 1.0, 0.0)
+            values |= {"left": left, "not_refractory": left <= 0}
+            if "quiet" in values:
+                quiet = np.where(state["fired"] > 0, 0.0, state["quiet"])
+                values |= {"quiet": quiet + 1.0, "since": quiet * moment.dt}
+        values |= self.integrator.step(values, moment.dt, moment.numbers)
+        if "quiet" in values:
+            values["since"] = values["quiet"] * moment.dt
+        happened = {
+            name: condition.evaluate(self.text.values(values)) for name, (condition, _) in self.tested.items()
+        }
+        if self.threshold is not None:
+            found = self.condition.evaluate(self.text.values(values))
+            passed = np.broadcast_to(found, moment.size) & values["not_refractory"]
+            values["left"] = np.where(passed, max(steps_of(self.pause, moment.dt), 1), values["left"])
+            values["fired"] = passed.astype(float)
+        values |= {name: np.asarray(where, dtype=float) for name, where in happened.items()}
         return {name: np.array(np.broadcast_to(values[name], moment.size), dtype=float) for name in self.state}
 
     def _set(self, values: dict[str, Any], statement: Statement, where: Any) -> None:
@@ -393,9 +442,9 @@ class TextNeuron(NeuronModel):
         """A subexpression as the step begins."""
         return self.compiled.published(variable)
 
-    def whole_step(self) -> str:
-        """Arrival, integration, threshold test, reset."""
-        return self.compiled.step()
+    def whole_step(self, order: str = "deliver_first") -> str:
+        """As `step`."""
+        return self.compiled.step(order)
 
     def run_constants(self) -> dict[str, bool]:
         """The parameters, what is computed of them, and numbers that every text has."""

@@ -96,7 +96,7 @@ class OrnsteinUhlenbeck(FreeSource):
         """Brian2's reading of the published variables."""
         return {"I": "(mean + sigma*z)*course"}
 
-    def whole_step(self) -> str:
+    def whole_step(self, order: str = "deliver_first") -> str:
         """Brian2's reading of the step."""
         return "z = z*kept + fresh*randn_0"
 

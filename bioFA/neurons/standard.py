@@ -81,6 +81,10 @@ class StandardNeuron(TextNeuron):
         new["fired"] = spiked.astype(float)
         return {name: np.array(np.broadcast_to(new[name], moment.size), dtype=float) for name in self.state}
 
+    def steps_in(self, order: str) -> bool:
+        """Its step by hand is in the usual order."""
+        return order == "deliver_first"
+
     def advance_by_hand(self, x: Values, arriving: Values, p: Values, dt: float, refractory: Array) -> Values:
         """The variables one step later, before the threshold test.
 

@@ -93,7 +93,7 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
             *(
                 StepSpec(kind="evaluate", of=p.name, statements=(statements,))
                 for p in network.populations
-                for statements in (p.neuron.arrival(), p.neuron.whole_step())
+                for statements in (p.neuron.arrival(), p.neuron.whole_step(experiment.protocol.order))
                 if statements
             ),
             *(
