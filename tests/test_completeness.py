@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +28,11 @@ def instance():
     return draw(bioFA.load("linear"), 1)
 
 
+def lasting(instance):
+    """An instance whose run takes seconds."""
+    return dataclasses.replace(instance, experiment=instance.experiment.replace(protocol=bioFA.Protocol(epochs=500)))
+
+
 @pytest.fixture
 def compiled(instance):
     return Compiled(instance)
@@ -36,18 +42,107 @@ def run(compiled, instance, presentations=50):
     return compiled.segment(instance.state, instance.training(0, presentations), learning=True)
 
 
+SERVES = """#!{python}
+import os, subprocess, sys
+
+for order in iter(lambda: b"".join(iter(lambda: os.read(0, 1), b"\\0")), b""):
+    arguments = [order]
+    while word := b"".join(iter(lambda: os.read(0, 1), b"\\0")):
+        arguments.append(word)
+    code = subprocess.run(["sh", "-c", {script!r}, "sh", *arguments]).returncode
+    if code:
+        os.kill(os.getpid(), -code) if code < 0 else sys.exit(code)
+    os.write(1, b"ended\\n")
+"""
+"""A program that serves segments, each by a shell script."""
+
+
 def replaced_binary(compiled, tmp_path, script):
     """A program that runs the real one and then, or instead, does something wrong."""
     folder = tmp_path / "entry"
     folder.mkdir()
     real = compiled.binary.folder / "main"
-    (folder / "main").write_text(f"#!/bin/sh\nRESULTS=$2\n{script}\n".replace("REAL", f"cd {real.parent} && ./main"))
+    script = f"RESULTS=$2\n{script}".replace("REAL", f"cd {real.parent} && ./main")
+    (folder / "main").write_text(SERVES.format(python=sys.executable, script=script))
     (folder / "main").chmod(0o755)
     compiled.binary = dataclasses.replace(compiled.binary, folder=folder)
 
 
 def test_an_undisturbed_segment_counts(compiled, instance):
     assert np.isfinite(run(compiled, instance).state["input_to_hidden.w"]).all()
+
+
+def test_one_process_serves_the_segments_of_a_run_and_each_begins_as_if_it_were_the_first(compiled, instance):
+    once = run(compiled, instance)
+    served = compiled._served._process.pid
+    run(compiled, instance, presentations=7)
+    compiled.segment(instance.state, instance.evaluation("test"), learning=False, every=1)
+    again = run(compiled, instance)
+    assert compiled._served._process.pid == served
+    alone = run(Compiled(instance), instance)
+    for other in (again, alone):
+        for name, array in once.state.items():
+            assert other.state[name].tobytes() == array.tobytes()
+        for name, array in once.recording.arrays.items():
+            assert other.recording.arrays[name].tobytes() == array.tobytes()
+
+
+def test_a_program_that_was_killed_between_two_segments_is_begun_again(compiled, instance):
+    first = run(compiled, instance)
+    served = compiled._served._process
+    os.kill(served.pid, signal.SIGKILL)
+    served.wait()
+    again = run(compiled, instance)
+    assert again.state["input_to_hidden.w"].tobytes() == first.state["input_to_hidden.w"].tobytes()
+    assert compiled._served._process.pid != served.pid
+
+
+def test_a_fork_of_the_process_has_a_program_of_its_own_and_leaves_that_of_its_parent_alone(compiled, instance):
+    first, served = run(compiled, instance), compiled._served._process
+    child = os.fork()
+    if child == 0:
+        same = run(compiled, instance).state["input_to_hidden.w"].tobytes()
+        compiled._served.close()
+        os._exit(0 if same == first.state["input_to_hidden.w"].tobytes() else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    run(compiled, instance)
+    assert compiled._served._process is served
+
+
+def test_a_program_ends_with_its_run_and_with_the_process_that_began_it(compiled, instance):
+    run(compiled, instance)
+    served = compiled._served._process.pid
+    compiled._served.close()
+    assert not os.path.exists(f"/proc/{served}")
+    child = os.fork()
+    if child == 0:
+        run(compiled, instance)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        run(compiled, lasting(instance), 1_000_000)
+    os.waitpid(child, os.WUNTRACED)
+    (served,) = of_parent(child)
+    os.kill(child, signal.SIGCONT)
+    end = time.monotonic() + 30
+    while not (segment := of_parent(served)) and time.monotonic() < end:
+        time.sleep(0.01)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    while any(map(lives, (served, *segment))) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert segment
+    assert not any(map(lives, (served, *segment)))
+
+
+def lives(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def of_parent(pid):
+    """The processes that a process has begun."""
+    return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
 
 
 FAULTS = {
@@ -81,6 +176,7 @@ def test_a_fault_is_refused(fault, compiled, instance, tmp_path):
 
 def test_a_full_disk_is_refused(compiled, instance):
     compiled.segment(instance.state, instance.training(0, 5), learning=True)
+    compiled._served.close()  # the limit holds for the program that is begun under it
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     try:
@@ -106,9 +202,8 @@ def test_a_segment_stopped_half_way_by_a_signal_is_refused(compiled, instance, m
         return process
 
     monkeypatch.setattr(subprocess, "Popen", interrupted)
-    long = dataclasses.replace(instance, experiment=instance.experiment.replace(protocol=bioFA.Protocol(epochs=500)))
     with pytest.raises(RunError, match=r"stopped before the last|failed"):
-        compiled.segment(long.state, long.training(0, 1_000_000), learning=True)
+        run(compiled, lasting(instance), 1_000_000)
 
 
 def test_divergence_names_the_variable_and_the_presentation():

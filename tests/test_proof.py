@@ -1,5 +1,6 @@
 """The proof that a segment is complete, held to programs that only pretend: scripts in place of the compiled one."""
 
+import os
 import re
 import shutil
 import stat
@@ -24,6 +25,7 @@ def program(tmp_path):
         arrays={"rate": "rate_file", "other": "other_file"},
         pathways={"a": "dense", "b": "events", "c": "dense"},
     )
+    made._served = None
     made.dtype = np.dtype("float64")
     made.protocol = SimpleNamespace(steps=4)
     made.network = SimpleNamespace(
@@ -47,12 +49,22 @@ def script(program, *lines):
 
 
 def test_a_program_is_called_with_its_results_folder_and_arguments_where_it_lies(program, results):
-    script(program, 'echo "$@" > said', 'echo "$LD_BIND_NOW" >> said', "pwd >> said", "echo all is well")
+    order = f"--results_dir {results}/ a=1 b=2 "
+    script(
+        program,
+        'echo "$@" > said',
+        'echo "$LD_BIND_NOW" >> said',
+        "pwd >> said",
+        f"dd bs=1 count={len(order) + 1} 2> /dev/null | tr '\\0' ' ' >> said",
+        "echo all is well",
+        "echo ended",
+    )
     program._call(results, ["a=1", "b=2"])
     assert (program.binary.folder / "said").read_text().splitlines() == [
-        f"--results_dir {results}/ a=1 b=2",
+        f"--serve {os.getpid()}",
         "1",
         str(program.binary.folder.resolve()),
+        f"{order} ",
     ]
 
 
@@ -63,6 +75,11 @@ def test_a_program_is_called_with_its_results_folder_and_arguments_where_it_lies
         (["echo one; echo two; exit 1"], 1, "one"),
         (["echo one >&2; echo two >&2"], 0, "one"),
         (["echo out; echo wrong >&2; exit 2"], 2, "wrong"),
+        (["exit 0"], 0, "no message"),
+        (["echo all is well"], 0, "all is well"),
+        (["echo 'not ended'"], 0, "not ended"),
+        (["echo one >&2", "echo ended"], 0, "one"),
+        (["echo 'Error writing file'", "echo ended"], 0, "Error writing file"),
         (["echo 'Error writing file'"], 0, "Error writing file"),
         (["echo 'an ERROR'"], 0, "an ERROR"),
         (["kill -9 $$"], -9, "no message"),

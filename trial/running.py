@@ -10,6 +10,7 @@ import shutil
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from bioFA.comparisons import table, worker
 from bioFA.comparisons.outcomes import read_outcomes, tidy
@@ -287,14 +288,13 @@ def _owned(place: Path) -> Prepare:
 
 
 def _handles_taken() -> None:
-    """Take all handles but four for half a second, from the moment of the third call of the program."""
+    """Take all handles but four for half a second, from the moment at which the program is begun."""
     import subprocess
 
-    real, calls = subprocess.Popen, [0]
+    real = subprocess.Popen
 
-    def popen(*arguments: object, **keywords: object) -> object:
-        calls[0] += 1
-        if calls[0] == 3:
+    def popen(*arguments: Any, **keywords: object) -> object:
+        if "--serve" in arguments[0]:
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
             resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
             taken: list[int] = []

@@ -6,6 +6,10 @@
 // which pathways do not learn, into how many bins a presentation is divided, and what to record; or
 // which steps of one trial to run, which spikes and traces to keep, and what is under way. Everything that can go wrong ends the program with a message and a non-zero
 // exit code; a segment that ended well leaves "done.txt" behind. The program ends with its parent.
+//
+// Started with `--serve PARENT`, the program serves segment after segment: it reads the arguments of one from its standard
+// input, runs it in a fork of itself, which begins like a program started for that segment alone, and writes "ended" when
+// that has ended well. When a segment ends otherwise, so does the program.
 #ifndef BIOFA_RUNTIME_H
 #define BIOFA_RUNTIME_H
 
@@ -25,6 +29,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/prctl.h>
@@ -141,6 +146,64 @@ inline void end_with(long parent) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
 #endif
     if (::kill(static_cast<pid_t>(parent), 0) != 0 && errno == ESRCH) fail("the process that started this one is gone");
+}
+
+// the arguments of the next segment, each ended by a zero byte, all by another; false when there is none
+inline bool next_order(std::vector<std::string>& order) {
+    static std::string read;
+    for (;;) {
+        size_t from = 0, end;
+        order.clear();
+        while ((end = read.find('\0', from)) != std::string::npos && end > from) {
+            order.push_back(read.substr(from, end - from));
+            from = end + 1;
+        }
+        if (end != std::string::npos) { read.erase(0, end + 1); return true; }
+        char part[4096];
+        const ssize_t count = ::read(0, part, sizeof part);
+        if (count > 0) read.append(part, static_cast<size_t>(count));
+        else if (count == 0 && read.empty()) return false;
+        else if (count == 0) fail("the arguments of a segment are incomplete");
+        else if (errno != EINTR) fail("the arguments of a segment cannot be read");
+    }
+}
+
+inline pid_t fork_when_possible() {
+    for (int tries = 0;; tries++) {
+        const pid_t child = ::fork();
+        if (child >= 0) return child;
+        if (tries == 60 || (errno != EAGAIN && errno != ENOMEM)) fail("no process can be started for a segment");
+        ::usleep(50000);
+    }
+}
+
+// Where the program is to serve, it returns in a process of its own for every segment, with that segment's arguments, and
+// after them those that stand on the command line.
+inline void serve(std::vector<std::string>& args, std::string& results_folder) {
+    if (args.size() < 2 || args[0] != "--serve") return;
+    const std::vector<std::string> more(args.begin() + 2, args.end());
+    end_with(std::atol(args[1].c_str()));
+    const pid_t server = ::getpid();
+    std::vector<std::string> order;
+    while (next_order(order)) {
+        const pid_t child = fork_when_possible();
+        if (child == 0) {
+            end_with(server);
+            if (::getppid() != server) fail("the process that started this one is gone");
+            if (order.size() < 2 || order[0] != "--results_dir") fail("the arguments of a segment name no folder");
+            results_folder = order[1];
+            args.assign(order.begin() + 2, order.end());
+            args.insert(args.end(), more.begin(), more.end());
+            return;
+        }
+        int status = 0;
+        while (::waitpid(child, &status, 0) < 0)
+            if (errno != EINTR) fail("the end of a segment was missed");
+        if (WIFSIGNALED(status)) { std::signal(WTERMSIG(status), SIG_DFL); ::kill(server, WTERMSIG(status)); }
+        if (status != 0) std::_Exit(WIFEXITED(status) ? WEXITSTATUS(status) : 70);
+        if (::write(1, "ended\n", 6) != 6) std::_Exit(70);
+    }
+    std::_Exit(0);
 }
 
 struct Segment {

@@ -50,6 +50,7 @@ def generate(program: Program, folder: Path) -> None:
     how = _Steps(program, groups, pathways).place()
     network = brian2.Network(*groups.values(), *(pathway.group for pathway in pathways.values()))
     device = brian2.get_device()
+    device.insert_code("before_start", "biofa::serve(args, brian::results_dir);")
     device.insert_code("before_start", "biofa::segment().begin(brian::results_dir);")
     device.apply_run_args()  # the parameters of the command line, before the steps are run
     device.insert_code("before_network_run", adapter.own_loop(network, clock))

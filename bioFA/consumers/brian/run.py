@@ -1,9 +1,10 @@
-"""Run a compiled program: one process a segment, the whole state in and out, every segment proven.
+"""Run a compiled program, which serves segment after segment: the whole state in and out, every segment proven.
 
 A Brian2 standalone binary exits with 0 when it could not read a parameter, could not write a
-result, or was stopped half way. So a segment counts only if all of this holds: exit code 0,
-nothing on the error stream, the runtime's own mark that the last step was reached, every file
-of state and record present with its exact size, and every parameter read back as it was given.
+result, or was stopped half way. So a segment counts only if all of this holds: exit code 0 of the
+fork of the program that ran it (biofa_runtime.h), nothing on the error stream, the runtime's own
+mark that the last step was reached, every file of state and record present with its exact size,
+and every parameter read back as it was given.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from bioFA.experiment import Trace
 from bioFA.instance import Feed, Instance, Synapses
 from bioFA.network import Node, Population
 from bioFA.synapses.dynamics import LONG_AGO
-from bioFA.system.processes import call
+from bioFA.system.processes import Served
 from bioFA.tasks import ByteTable, Table
 
 Array = np.ndarray
@@ -65,6 +66,7 @@ class Compiled:
             if not math.isfinite(value):
                 raise OutOfRange(f"the parameter {name} must be a finite number; got {value}.")
         self.binary = cache.build(program)
+        self._served: Served | None = None
         self.timing: dict[str, float] = {
             "codegen_s": self.binary.codegen_s, "compile_s": self.binary.compile_s, "cached": self.binary.cached,
         }
@@ -262,17 +264,19 @@ class Compiled:
         return [("table", path)]
 
     def _call(self, folder: Path, arguments: list[str]) -> None:
-        command = [str(self.binary.folder / "main"), "--results_dir", f"{folder}/", *arguments]
-        done = call(command, self.binary.folder, {"LD_BIND_NOW": "1"})
-        if done.returncode == -signal.SIGILL:
+        if self._served is None:
+            program = str(self.binary.folder / "main")
+            self._served = Served([program, "--serve"], self.binary.folder, {"LD_BIND_NOW": "1"})
+        done = self._served.call(["--results_dir", f"{folder}/", *arguments])
+        if done.code == -signal.SIGILL:
             cache.forget(self.binary)
             raise WrongProcessor(
                 "the compiled program holds instructions that this processor lacks, so it was taken out of the cache."
                 " Run again to build it here, or set BIOFA_PORTABLE=1 to build it for any processor of this kind."
             )
-        if done.returncode != 0 or done.stderr.strip() or "error" in done.stdout.lower():
-            message = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()
-            raise ProgramFailed(f"the compiled program failed (exit code {done.returncode}): {message[0]}")
+        if not done.ended or done.complained.strip() or "error" in done.said.lower():
+            message = (done.complained.strip() or done.said.strip() or "no message").splitlines()
+            raise ProgramFailed(f"the compiled program failed (exit code {done.code}): {message[0]}")
 
     def _prove(self, folder: Path, feed: Feed, parameters: Mapping[str, float]) -> None:
         """Refuse a segment that did not reach its end, or ran with other parameters than given."""
