@@ -16,6 +16,7 @@ from bioFA.errors import (
     BadName,
     CannotLearn,
     Contradiction,
+    DuplicateName,
     Keys,
     MissingField,
     ModelError,
@@ -26,6 +27,7 @@ from bioFA.errors import (
     suggestion,
     under,
 )
+from bioFA.measures.measure import Measure
 from bioFA.network import CircuitField, Network, Node, Population, sliced
 from bioFA.repr_html import shown
 from bioFA.tasks import TaskField
@@ -353,6 +355,7 @@ class Experiment(Component):
     task: Annotated[TaskField | None, Field(examples=[{"name": "digits"}])] = None
     protocol: Protocol = Protocol()
     record: Record = Record()
+    measures: tuple[Measure, ...] = ()
     chosen_on: Annotated[ChosenOn | None, Field(examples=[{"seeds": [101, 102, 103], "split": "validation"}])] = None
 
     def model_post_init(self, context: Any) -> None:
@@ -366,6 +369,12 @@ class Experiment(Component):
         if self.protocol.free:
             self._check_free()
             return
+        if self.measures:
+            raise Contradiction(
+                "Experiment.measures are taken where time passes without a task, and this one presents examples, which"
+                " are measured by their error. Leave measures out.",
+                at=("measures",),
+            )
         task = self.the_task
         with under("task"):
             n_in, n_out = task.sizes()
@@ -457,6 +466,25 @@ class Experiment(Component):
         self._check_delays()
         self._check_order()
         self._check_monitors()
+        self._check_measures()
+
+    def _check_measures(self) -> None:
+        """Declared measures must be there, each once, and one at most must say what is better."""
+        labels: list[str] = []
+        protocol = self.protocol
+        for number, measure in enumerate(self.measures):
+            with under("measures", number):
+                measure.check(self.network, protocol.step, protocol.shown_steps, protocol.warm_up_steps)
+                if measure.label in labels:
+                    raise DuplicateName(f"two measures are called '{measure.label}'. Leave one out.")
+            labels.append(measure.label)
+        ranking = [number for number, measure in enumerate(self.measures) if measure.better is not None]
+        if len(ranking) > 1:
+            raise Contradiction(
+                f"both '{labels[ranking[0]]}' and '{labels[ranking[1]]}' say what is better, and a comparison ranks by"
+                " one measure. Leave better out of all but one.",
+                at=("measures", ranking[1], "better"),
+            )
 
     def _check_order(self) -> None:
         """Every neuron must know the order of its step."""
@@ -545,6 +573,23 @@ class Experiment(Component):
                 f" and {trace.until if trace.until is not None else 'no until'}.",
                 at=("from",),
             )
+
+    @cached_property
+    def traced(self) -> tuple[Trace, ...]:
+        """What a run without a task looks at in its steps: `record.traces`, then what measures of variables need."""
+        needed: dict[tuple[str, range], Trace] = {}
+        for measure in (one for one in self.measures if one.variable):
+            name, part = measure.neurons(self.network)
+            trace = Trace(
+                population=name,
+                variables=(measure.variable,),
+                neurons=tuple(range(part.start, part.stop)),
+                every=measure.every,
+                start=self.protocol.warm_up if measure.start is None else measure.start,
+                until=measure.until,
+            )
+            needed.setdefault((measure.of, trace.steps(self.protocol.step, self.protocol.shown_steps)), trace)
+        return (*self.record.traces, *needed.values())
 
     def _presentations(self) -> int:
         """How many presentations the training has."""

@@ -20,7 +20,7 @@ FLOORS = [
     {"tasks"},
     {"neurons", "rules"},
     {"network"},
-    {"schemes"},
+    {"schemes", "measures"},
     {"experiment"},
     {"instance", "modelfiles"},
     {"consumers"},

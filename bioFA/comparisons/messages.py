@@ -34,8 +34,7 @@ def describe(summary: Row) -> str:
             lines.append(f"  tuned      {row['condition']}: learning rates x {row['factor']:g} of {grid}{edge}")
     if "measures" in summary:
         lines += [*_measure_lines(summary["measures"]), *map(_finding_line, _found(summary["conditions"]))]
-        return "\n".join(lines)
-    for row in summary["conditions"]:
+    for row in [] if "measures" in summary else summary["conditions"]:
         lines += _condition_lines(row)
     for first, second in summary["identical"]:
         lines.append(

@@ -3,7 +3,8 @@
 Runs are paired by seed. Error rates are compared as they are, squared errors (NSE) by their decimal logarithm, since
 they span decades; a run that diverged is infinitely bad, and every run counts in every number. Order, direction,
 interval and verdict are of one estimand, the Hodges-Lehmann median of paired differences. All pairs share one Holm
-correction.
+correction. Where time passes without a task, measures are tabulated, and compared by the declared one that says what is
+better, as it is; seeds in which too few spikes tell it are left out, and n says so.
 """
 
 from __future__ import annotations
@@ -90,12 +91,29 @@ class Outcomes:
         }
 
     def measure(self, condition: int) -> str:
-        """What a condition is compared by."""
+        """What a condition is compared by; nothing where time passes without a task and no measure says what is
+        better."""
+        if self.sweep.free:
+            ranks = self.sweep.ranks[condition]
+            return "" if ranks is None else ranks.label
         return self.measures[self.sweep.conditions[condition].model]
+
+    def higher(self, condition: int) -> bool:
+        """Whether a condition is better for a higher measure."""
+        ranks = self.sweep.ranks[condition] if self.sweep.free else None
+        return ranks is not None and ranks.better == "higher"
+
+    def scale(self, condition: int) -> str:
+        """In what the differences of a condition's measure are."""
+        ranks = self.sweep.ranks[condition] if self.sweep.free else None
+        if ranks is None:
+            return "log10" if self.measure(condition).endswith("nse") else "fraction"
+        return ranks.unit(self.sweep.experiments[condition].network)
 
     @cached_property
     def values(self) -> list[dict[int, float]]:
-        """The measure of each condition by seed, infinity for a run that diverged; only of runs that are done."""
+        """The measure of each condition by seed, the worst infinity for a run that diverged; only of runs that are
+        done."""
         return [self._values(number) for number in range(len(self.sweep.conditions))]
 
     def _values(self, condition: int) -> dict[int, float]:
@@ -103,14 +121,22 @@ class Outcomes:
         for job in sorted(self.sweep.runs_of(condition), key=lambda job: job.seed):
             if (outcome := self.of(job)) is not None:
                 finished = outcome["status"] == "finished"
-                found[job.seed] = outcome["metrics"][measure] if finished else float("inf")
+                if finished and self.sweep.free and measure not in outcome["metrics"]:
+                    continue  # too few spikes tell it
+                worst = float("-inf" if self.higher(condition) else "inf")
+                found[job.seed] = outcome["metrics"][measure] if finished else worst
         return found
 
     @cached_property
     def _scaled(self) -> list[dict[int, float]]:
-        """As `values`, NSE as its logarithm: what is compared."""
-        logarithmic = [self.measure(number).endswith("nse") for number in range(len(self.values))]
-        return [_logarithms(one) if takes else one for one, takes in zip(self.values, logarithmic, strict=True)]
+        """As `values`, so that lower is better: NSE as its logarithm, the negative of what is better for being higher.
+        """
+        found = []
+        for number, one in enumerate(self.values):
+            if not self.sweep.free and self.measure(number).endswith("nse"):
+                one = _logarithms(one)
+            found.append({seed: -value for seed, value in one.items()} if self.higher(number) else one)
+        return found
 
     def scaled(self, condition: int) -> list[float]:
         """What is compared of a condition, by seed."""
@@ -239,20 +265,25 @@ def _done(outcomes: Outcomes, number: int) -> list[Mapping[str, float] | None]:
 def measure_rows(outcomes: Outcomes) -> list[dict[str, Any]]:
     """Each measure of each condition, where time passes without a task.
 
-    From every seed, NaN where a run diverged or too few spikes tell it, and the Hodges-Lehmann median of all with its
-    95 % interval, NaN where one is NaN.
+    The declared ones, where there are some. From every seed, NaN where a run diverged or too few spikes tell it, and
+    the Hodges-Lehmann median of all with its 95 % interval, NaN where one is NaN.
     """
     if not outcomes.sweep.free:
         return []
     done = [_done(outcomes, number) for number in range(len(outcomes.sweep.conditions))]
-    names = dict.fromkeys(name for runs in done for one in runs if one is not None for name in one)
+    declared = [measure for experiment in outcomes.sweep.experiments for measure in experiment.measures]
+    names = dict.fromkeys(measure.label for measure in declared)
+    if not declared:
+        names = dict.fromkeys(name for runs in done for one in runs if one is not None for name in one)
     rows = []
     for name in names:
         for number, runs in enumerate(done):
             values = [float("nan") if one is None else one.get(name, float("nan")) for one in runs]
             finite = [value for value in values if np.isfinite(value)]
             interval = statistics.hodges_lehmann(finite if len(finite) == len(values) else [])
-            row = {"measure": name, "estimate": "Hodges-Lehmann median", "value": interval.median}
+            ranks = outcomes.sweep.ranks[number]
+            better = ranks.better if ranks is not None and ranks.label == name else None
+            row = {"measure": name, "better": better, "estimate": "Hodges-Lehmann median", "value": interval.median}
             row |= {"low": interval.low, "high": interval.high, "n": len(values), "n_finite": len(finite)}
             rows.append(_named(outcomes, number) | row | {"values": values})
     return rows
@@ -302,20 +333,24 @@ def pair_rows(outcomes: Outcomes) -> list[dict[str, Any]]:
     """
     conditions, margin = outcomes.sweep.conditions, outcomes.sweep.request.get("margin")
     pairs = [pair for pair in tested_pairs(outcomes.sweep) if outcomes.measure(pair[0]) == outcomes.measure(pair[1])]
+    named = not outcomes.sweep.free
     tests = statistics.holm_tests([outcomes.paired(*pair).p for pair in pairs])
     rows: list[dict[str, Any]] = []
     for (first, second), (corrected, count) in zip(pairs, tests, strict=True):
         found, measure = outcomes.paired(first, second), outcomes.measure(first)
-        names, interval = (label(conditions[first]), label(conditions[second])), found.interval(count)
+        names = (label(conditions[first], named), label(conditions[second], named))
+        interval, higher = found.interval(count), outcomes.higher(first)
         of_first, of_second = outcomes.common(first, second)
         row: dict[str, Any] = {
             "first": names[0], "second": names[1], "measure": measure,
-            "scale": "log10" if measure.endswith("nse") else "fraction", "n": found.n, "n_finite": found.n_finite,
+            "scale": outcomes.scale(first), "n": found.n, "n_finite": found.n_finite,
             "diverged_first": int(np.isinf(of_first).sum()), "diverged_second": int(np.isinf(of_second).sum()),
             "difference": found.estimate, "better": _better(found.estimate, *names), "superiority": found.superiority,
             "p": found.p, "low": interval.low, "high": interval.high, "level": 1 - statistics.ALPHA / count,
             "p_holm": corrected, "differs": corrected < statistics.ALPHA,
         }
+        if higher:  # estimate and interval are of the negative of the measure
+            row |= {"difference": -found.estimate, "low": -interval.high, "high": -interval.low}
         row["can_be_tested"] = row["differs"] or statistics.can_be_tested(found.n, count)
         row["equal_within"] = margin if margin is not None and statistics.equal_within(found, margin) else None
         row["verdict"] = verdict(row)
@@ -343,12 +378,13 @@ def ranking(outcomes: Outcomes) -> list[dict[str, Any]]:
 
     `consistent` is false where such an order leaves a pair the other way round: A better than B, B than C, C than A.
     """
-    conditions = outcomes.sweep.conditions
-    if outcomes.sweep.free:
-        return []
+    conditions, named = outcomes.sweep.conditions, not outcomes.sweep.free
     ranked = []
     for model in dict.fromkeys(condition.model for condition in conditions):
         numbers = [n for n, condition in enumerate(conditions) if condition.model == model]
+        measures = {(outcomes.measure(n), outcomes.higher(n)) for n in numbers}
+        if outcomes.sweep.free and (len(measures) > 1 or ("", False) in measures):
+            continue
         sign: dict[tuple[int, int], float] = {}  # of the first minus the second
         for a, b in itertools.combinations(numbers, 2):
             sign[a, b] = float(np.sign(outcomes.paired(a, b).estimate))
@@ -356,7 +392,8 @@ def ranking(outcomes: Outcomes) -> list[dict[str, Any]]:
         wins = {a: -np.nansum([sign[a, b] for b in numbers if b != a]) for a in numbers}
         order = sorted(numbers, key=lambda n: -wins[n])
         ranked.append({
-            "model": model, "measure": outcomes.measures[model], "order": [label(conditions[n]) for n in order],
+            "model": model, "measure": outcomes.measure(numbers[0]),
+            "order": [label(conditions[n], named) for n in order],
             "consistent": not any(sign[pair] > 0 for pair in itertools.combinations(order, 2)),
             "equal": [sign[pair] == 0 for pair in itertools.pairwise(order)],
         })
@@ -367,13 +404,13 @@ def tested_pairs(sweep: Sweep) -> list[tuple[int, int]]:
     """Every two conditions that differ in one thing, by number.
 
     Of conditions that are the same network nothing is tested between them, and each difference once; where time passes
-    without a task nothing is.
+    without a task only those that are ranked by the same measure.
     """
-    if sweep.free:
-        return []
     same = {second: first for first, second in sorted(sweep.identical, reverse=True)}
     pairs: dict[frozenset[int], tuple[int, int]] = {}
     for pair in differing(sweep.conditions, sweep.request.get("baseline")):
+        if sweep.free and (sweep.ranks[pair[0]] is None or sweep.ranks[pair[0]] != sweep.ranks[pair[1]]):
+            continue
         if pair not in sweep.identical:
             pairs.setdefault(frozenset(same.get(number, number) for number in pair), pair)
     return list(pairs.values())

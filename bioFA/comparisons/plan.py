@@ -130,8 +130,9 @@ def _conditions(model: str, scheme: str | None, axes: Sequence[Axis]) -> list[Co
 
 def _jobs(conditions: Sequence[Condition], request: Request) -> list[Job]:
     """Tuning first, then seed by seed."""
-    free = all(toml.loads(condition.experiment).free for condition in conditions)
-    pairs = [] if free else differing(conditions, request.baseline)
+    experiments = [toml.loads(condition.experiment) for condition in conditions]
+    ranked = all(not one.free or any(measure.better is not None for measure in one.measures) for one in experiments)
+    pairs = differing(conditions, request.baseline) if ranked else []
     count = request.seeds or max(statistics.LEAST, statistics.seeds_needed(len(pairs)))
     unused = _unused_seeds(conditions)
     seeds, tuned = list(itertools.islice(unused, count)), list(itertools.islice(unused, tuning.SEEDS))

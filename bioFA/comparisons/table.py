@@ -35,6 +35,7 @@ from bioFA.errors import (
 )
 from bioFA.experiment import Experiment
 from bioFA.instance import identical
+from bioFA.measures.measure import Measure
 from bioFA.modelfiles import toml
 from bioFA.runs import provenance
 from bioFA.runs.result import RESULT
@@ -90,8 +91,17 @@ class Sweep:
 
     @cached_property
     def free(self) -> bool:
-        """Whether time passes without a task in what is compared, so that measures are tabulated and nothing ranked."""
+        """Whether time passes without a task in what is compared, so that measures are tabulated."""
         return all(experiment.free for experiment in self.experiments)
+
+    @cached_property
+    def ranks(self) -> list[Measure | None]:
+        """Where time passes without a task, the declared measure by which each condition is ranked, if one says what is
+        better."""
+        return [
+            next((measure for measure in experiment.measures if measure.better is not None), None)
+            for experiment in self.experiments
+        ]
 
     @cached_property
     def identical(self) -> frozenset[tuple[int, int]]:

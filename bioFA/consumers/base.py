@@ -32,7 +32,7 @@ class Segment:
 
     Where time passes without a task: `spikes[population]` are all its spikes, neuron `(n,)` int32 and step of the trial
     `(n,)` int64, by step, then neuron; a spike that is published in step m has the time m dt. `traces` are what
-    `record.traces` asks for, in its order: by variable, `(samples, neurons)`, of those steps that the segment holds.
+    `Experiment.traced` asks for, in its order: by variable, `(samples, neurons)`, of those steps which it holds.
     """
 
     state: Mapping[str, Array]

@@ -72,7 +72,7 @@ class Reference:
             p.name: {n.partition(".")[2]: a for n, a in instance.constants.items() if n.partition(".")[0] == p.name}
             for p in instance.network.populations
         }
-        self.traces = instance.experiment.record.traces
+        self.traces = instance.experiment.traced
         self.protocol = instance.experiment.protocol
         self.recorded = instance.experiment.recorded
         self.every = instance.experiment.record.every

@@ -21,6 +21,7 @@ from bioFA.errors import DamagedFile, Diverged
 from bioFA.experiment import Experiment
 from bioFA.instance import Instance
 from bioFA.runs.checkpoint import Checkpoint, SegmentEnd
+from bioFA.runs.declared import DeclaredMeasures
 from bioFA.runs.monitors import Layout, Unassembled
 from bioFA.runs.result import Finding, Result
 from bioFA.units import as_time
@@ -84,6 +85,7 @@ class FreeRun:
             name: StreamedActivity(size, self.layout.dt, self.layout.length, self.protocol.warm_up_steps)
             for name, size in self.layout.sizes.items()
         }
+        self.declared = DeclaredMeasures(instance.experiment)
         self.bins = self.layout.rate_bins()
 
     @property
@@ -119,6 +121,8 @@ class FreeRun:
             activity.restore({k.removeprefix(of): a for k, a in segment.counting.items() if k.startswith(of)})
         for name, bins in self.bins.items():
             bins.open = int(segment.counting[f"rates of {name}"])
+        of = "declared measures/"
+        self.declared.restore({k.removeprefix(of): a for k, a in segment.counting.items() if k.startswith(of)})
 
     def next(self, runner: Consumer) -> dict[str, float]:
         """Run one more segment, and keep it.
@@ -143,12 +147,14 @@ class FreeRun:
             neurons, steps = segment.spikes[name]
             activity.add(neurons, steps, first, last)
             rates[f"{name} Hz"] = len(neurons) / (activity.size * (last - first) * self.layout.dt)
+        self.declared.add(segment, first, last)
         monitored = self.layout.kept(segment, self.bins, first, last)
         counting = {
             f"{name}/{part}": array for name, activity in self.activity.items()
             for part, array in activity.arrays().items()
         }  # fmt: skip
         counting |= {f"rates of {name}": np.array(bins.open) for name, bins in self.bins.items()}
+        counting |= {f"declared measures/{part}": array for part, array in self.declared.arrays().items()}
         moving = {name: array for name, array in segment.state.items() if name not in self.fixed}
         seconds = time.perf_counter() - began
         self.place += 1
@@ -195,6 +201,7 @@ class FreeRun:
             provenance=record,
             findings=findings(experiment, measures),
             measures=measures,
+            declared=self.declared.values(),
             spectra={name: np.array(activity.spectrum()) for name, activity in self.activity.items()},
             monitors=Unassembled(self.layout, list(zip(files, trials, strict=True))),
         )

@@ -56,6 +56,8 @@ class Layout:
             (trace, trace.steps(self.dt, self.length)) for trace in record.traces
         )
         """Each trace, and the steps of a trial that it keeps."""
+        self.looked_at = [(trace, trace.steps(self.dt, self.length)) for trace in experiment.traced]
+        """The same, and what declared measures look at."""
         self.bin = None if record.rate_bins is None else max(steps_of(record.rate_bins.bin, self.dt), 1)
         """Steps in a bin of the rates, where they are kept."""
 
@@ -71,7 +73,7 @@ class Layout:
             here = slice(None) if chosen.all() else chosen[neurons]
             found[f"spikes/{name}/neurons"] = neurons[here].astype(np.int32)
             found[f"spikes/{name}/steps"] = steps[here].astype(np.int32)
-        for number, values in enumerate(segment.traces):
+        for number, values in enumerate(segment.traces[: len(self.traces)]):
             found |= {f"traces/{number}/{variable}": array for variable, array in values.items()}
         for name, counting in bins.items():
             found[f"rates/{name}"] = counting.add(segment.spikes[name][1], first, last)
@@ -81,7 +83,7 @@ class Layout:
         """How many bytes of traces a step brings in the mean."""
         return sum(
             8 * len(trace.neurons) * len(trace.variables) / (steps.step if len(steps) else 1)
-            for trace, steps in self.traces
+            for trace, steps in self.looked_at
         )
 
 
@@ -323,7 +325,9 @@ class Monitors:
         return "; ".join(parts) or "nothing"
 
 
-def monitor_frames(monitors: Monitors, measures: Sequence[ActivityMeasures]) -> dict[str, pd.DataFrame]:
+def monitor_frames(
+    monitors: Monitors, measures: Sequence[ActivityMeasures], declared: Sequence[Mapping[str, Any]]
+) -> dict[str, pd.DataFrame]:
     """Measures, and all that was recorded, as pandas tables; see `Result.frames`."""
     import pandas as pd
 
@@ -357,7 +361,10 @@ def monitor_frames(monitors: Monitors, measures: Sequence[ActivityMeasures]) -> 
         "rates": ["population", "trial", "time", "rate"],
     }
     parts = {"spikes": spikes, "traces": traces, "rates": rates}
-    return {"measures": pd.DataFrame([asdict(measured) for measured in measures])} | {
+    tables = {"measures": pd.DataFrame([asdict(measured) for measured in measures])}
+    if declared:
+        tables["declared"] = pd.DataFrame(list(declared))
+    return tables | {
         name: pd.concat(parts[name], ignore_index=True) if parts[name] else pd.DataFrame(columns=columns[name])
         for name in columns
     }

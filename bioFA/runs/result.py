@@ -27,6 +27,7 @@ from bioFA.network import Pathway
 from bioFA.optional import require
 from bioFA.repr_html import shown
 from bioFA.runs.activity import Activity
+from bioFA.runs.declared import DeclaredMeasure
 from bioFA.runs.monitors import GROUP, Monitors, RecordedTrace, Unassembled, monitor_arrays, monitor_frames
 from bioFA.runs.provenance import refuse_format
 from bioFA.runs.trained import Trained, new_file, opened, read_state, refuse_of_others, sha256
@@ -76,9 +77,9 @@ class Result:
     where neurons spike.
 
     Where time passes without a task all of these are empty, and `presentations` counts trials: `measures` hold what
-    each spiking population did, `spectra[population]` `(2, n)` the spectrum of its rate, as `population_activity` has
-    it, frequencies in Hz above power density, and `monitors` what was recorded, which is read from the file of the
-    result when it is asked for (`spikes`, `traces`, `rates`).
+    each spiking population did, `declared` what `Experiment.measures` asks for, `spectra[population]` `(2, n)` the
+    spectrum of its rate, as `population_activity` has it, frequencies in Hz above power density, and `monitors` what
+    was recorded, which is read from the file of the result when it is asked for (`spikes`, `traces`, `rates`).
     """
 
     experiment: Experiment
@@ -97,6 +98,7 @@ class Result:
     firing_rates: Mapping[str, float] = field(default_factory=dict)
     activity: Activity | None = None
     measures: tuple[ActivityMeasures, ...] = ()
+    declared: tuple[DeclaredMeasure, ...] = ()
     spectra: Mapping[str, Array] = field(default_factory=dict)
     monitors: Monitors | Unassembled | None = None
 
@@ -281,13 +283,15 @@ class Result:
         `van_rossum_first`, the distance itself, and `<split>_van_rossum`.
 
         Where time passes without a task: of each spiking population `<population>.rate` and `.peak_hz` in Hz, `.cv`,
-        `.fano` and `.synchrony`, without those that too few spikes tell (`measures` has what each was measured on)."""
+        `.fano` and `.synchrony`, and the declared measures by their labels, without those that too few spikes tell
+        (`measures` and `declared` have what each was measured on)."""
         if self.free:
-            return {
+            numbers = {
                 f"{measured.population}.{name}": value
                 for measured in self.measures
                 for name, value in measured.numbers().items()
             }
+            return numbers | {one.label: one.value for one in self.declared if one.value is not None}
         curve, found = self.learning_curve, {}
         count = late_part(len(curve), LAST_EXAMPLES)
         if count:
@@ -340,14 +344,15 @@ class Result:
         error (a fraction, missing without labels); `alignment`: presentation, pathway, alignment,
         pseudoinverse (degrees), norm_ratio, one row a snapshot and feedback pathway.
 
-        Where time passes without a task: `measures`, one row a population; `spikes`: population, trial, neuron, time
+        Where time passes without a task: `measures`, one row a population; `declared`, one row a measure, if any;
+        `spikes`: population, trial, neuron, time
         (s); `traces`: population, trial, neuron, variable, time (s), value (SI); `rates`: population, trial, time (s),
         rate (Hz).
         """
         import pandas as pd
 
         if self.free:
-            return monitor_frames(self._monitors, self.measures)
+            return monitor_frames(self._monitors, self.measures, [one.numbers() for one in self.declared])
 
         alignment = [
             {
@@ -443,6 +448,7 @@ class Result:
             "dt_s": protocol.dt,
             "metrics": self.metrics,
             "measures": [asdict(measured) for measured in self.measures],
+            "declared": [measured.plain() for measured in self.declared],
             "recorded": {
                 "spikes": self._monitors.counts,
                 "traces": [trace.model_dump(mode="json") for trace, _ in layout.traces],
@@ -550,6 +556,10 @@ class Result:
                 lines.append(f"  {measured.population if not place else '':<18} {name:<17}{value:<12}{on}")
         if not self.measures:
             lines.append("  measures           none: no population spikes")
+        rows = [measured.row() for measured in self.declared]
+        width = max((len(label) for label, _, _ in rows), default=0)
+        for place, (label, value, on) in enumerate(rows):
+            lines.append(f"  {'' if place else 'declared':<18} {label:<{width}} {value:<12}{on}")
         lines.append(f"  recorded           {self._monitors.describe()}")
         lines += [f"  times              {place}: {how}" for place, how in self.experiment.rounded_times.items()]
         if given := self.provenance.get("weights"):
@@ -620,6 +630,9 @@ class Result:
         )
         if self.monitors is not None:
             file.attrs["measures"] = json.dumps([asdict(measured) for measured in self.measures])
+            file.attrs["declared"] = json.dumps([measured.numbers() for measured in self.declared])
+            for number, measured in enumerate(self.declared):
+                file.create_dataset(f"declared/{number}", data=measured.neurons)
             for name, spectrum in self.spectra.items():
                 file.create_dataset(f"spectra/{name}", data=spectrum)
             self.monitors.copy(file)
@@ -669,6 +682,10 @@ def load_result(path: str | Path, trusted: bool = False) -> Result:
             firing_rates=json.loads(file.attrs.get("firing_rates", "{}")),
             activity=_read_activity(file),
             measures=tuple(ActivityMeasures(**row) for row in json.loads(file.attrs.get("measures", "[]"))),
+            declared=tuple(
+                DeclaredMeasure(**row, neurons=file[f"declared/{number}"][()])
+                for number, row in enumerate(json.loads(file.attrs.get("declared", "[]")))
+            ),
             spectra={name: array[()] for name, array in file.get("spectra", {}).items()},
         )
         return replace(result, monitors=Monitors(Path(path), result.experiment)) if GROUP in file else result

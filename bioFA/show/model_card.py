@@ -309,4 +309,8 @@ def _monitored(experiment: Experiment) -> Table:
     if record.rate_bins is not None:
         rows.append(("rates", f"of {', '.join(spiking)} in bins of {as_time(record.rate_bins.bin)}"))
     rows.append(("measures", "rate, CV of intervals, Fano factor, synchrony and spectrum of every spiking population"))
+    rows += [
+        ("declared", f"{one.label}{f', {one.better} is better' if one.better is not None else ''}")
+        for one in experiment.measures
+    ]
     return Table("H  Measurements", ("", ""), rows)

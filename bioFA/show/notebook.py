@@ -59,6 +59,7 @@ def _of_free_result(result: Result) -> str:
     from bioFA.show import figures
 
     rows = [(measured.population, *row) for measured in result.measures for row in measured.rows()]
+    rows += [("", *measured.row()) for measured in result.declared]
     head, *_ = str(result).splitlines()
     findings = "".join(f"<p><b>WARNING</b> {escape(finding.says)}</p>" for finding in result.findings)
     drawings = [
@@ -75,8 +76,15 @@ def of_comparison(outcome: Mapping[str, Any], page: Path) -> str:
     if "measures" in outcome:
         columns, names = measure_table(outcome["measures"])
         rows = [(name, *(cells[place] for _, cells in columns)) for place, name in enumerate(names)]
-        return f"{_counted(outcome, page)}{_table(('measure', *(heading for heading, _ in columns)), rows)}"
+        tables = _table(("measure", *(heading for heading, _ in columns)), rows)
+        return f"{_counted(outcome, page)}{tables}{_pairs(outcome)}"
     conditions = [(row["label"], row["measure"], describe_condition(row)) for row in outcome["conditions"]]
+    tables = _table(("condition", "measure", "median [95 % interval], runs"), conditions)
+    return f"{_counted(outcome, page)}{tables}{_pairs(outcome)}"
+
+
+def _pairs(outcome: Mapping[str, Any]) -> str:
+    """The pairs of conditions that were tested, nothing where none was."""
     pairs = [
         (
             f"{row['first']} against {row['second']}",
@@ -88,12 +96,8 @@ def of_comparison(outcome: Mapping[str, Any], page: Path) -> str:
         )
         for row in outcome["comparisons"]
     ]
-    tables = _table(("condition", "measure", "median [95 % interval], runs"), conditions)
-    return (
-        _counted(outcome, page)
-        + tables
-        + (_table(("pair", "verdict", "median difference", "interval", "p (Holm)", "runs"), pairs) if pairs else "")
-    )
+    heads = ("pair", "verdict", "median difference", "interval", "p (Holm)", "runs")
+    return _table(heads, pairs) if pairs else ""
 
 
 def _counted(outcome: Mapping[str, Any], page: Path) -> str:

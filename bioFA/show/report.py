@@ -117,6 +117,7 @@ def of_comparison(outcomes: Outcomes) -> Path:
         conditions=[] if sweep.free else _condition_rows(outcome, names),
         angles=[] if sweep.free else _angle_rows(outcomes, names),
         pairs=_pair_rows(outcome),
+        higher=any(row["better"] == "higher" for row in outcome.get("measures", ())),
         tuning=_tuning_rows(outcome, names),
         grid=tuning.GRID,
         tuning_seeds=tuning.SEEDS,
@@ -167,7 +168,10 @@ def of_run(result: Result, folder: Path) -> Path:
         answer=[],
         result=result,
         free=result.free,
-        measures=[(measured.population, *row) for measured in result.measures for row in measured.rows()],
+        measures=[
+            *((measured.population, *row) for measured in result.measures for row in measured.rows()),
+            *(("", *measured.row()) for measured in result.declared),
+        ],
         headline=str(result).splitlines()[0],
         spikes=_spike_rows(result),
         elephant=spikes.has_elephant(),
@@ -260,6 +264,8 @@ def _answer(outcome: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     sentences = []
     short = {row["label"]: name for row, name in zip(outcome["conditions"], names, strict=True)}
     values = {row["label"]: row for row in outcome["conditions"]}
+    if "measures" in outcome:
+        values = {row["label"]: row for row in outcome["measures"] if row["better"] is not None}
     for row in outcome["ranking"]:
         if not any(values[name]["n"] for name in row["order"]):
             continue

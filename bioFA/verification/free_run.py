@@ -209,7 +209,7 @@ def verify_free(
             {
                 name: compare(name, kept, found.traces[number][name.partition(".")[2]], steps=stop - start)
                 for number, trace in enumerate(expected.traces)
-                for name, kept in ((f"{experiment.record.traces[number].population}.{v}", a) for v, a in trace.items())
+                for name, kept in ((f"{experiment.traced[number].population}.{v}", a) for v, a in trace.items())
                 if kept.size
             },
         ))

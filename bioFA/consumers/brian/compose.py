@@ -40,7 +40,7 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
     smallest = None if blocked is False or experiment.protocol.steps > 1 else 1 if blocked else BLOCKED_FROM
     moving = _moving(network)
     learned = _needed(network, _learned_from(network, network.plastic()))
-    traced = [Node(trace.population, variable) for trace in experiment.record.traces for variable in trace.variables]
+    traced = [Node(trace.population, variable) for trace in experiment.traced for variable in trace.variables]
     looked_at = _needed(network, [*experiment.recorded, *(traced if experiment.free else ())])
     always = _always(network, moving, learned | looked_at)
     needed = always | learned | looked_at
@@ -135,7 +135,7 @@ def _watching(experiment: Experiment) -> list[StepSpec]:
                 reads={str(node): at for node in nodes for at in [_place(network, node)] if at != tuple(node)},
             )
         ]
-    traced = [Node(trace.population, variable) for trace in experiment.record.traces for variable in trace.variables]
+    traced = [Node(trace.population, variable) for trace in experiment.traced for variable in trace.variables]
     watched = {str(node): _place(network, node) for node in traced}
     gathered = tuple(".".join(_place(network, Node(p.name, "s"))) for p in spiking)
     return [StepSpec(kind="monitor", rasters=tuple(f"{p.name}.s" for p in spiking), nodes=gathered, reads=watched)]

@@ -56,7 +56,7 @@ class Compiled:
         self.dtype = np.dtype(precision)
         self.traces = [
             (trace, trace.steps(self.protocol.step, self.protocol.shown_steps))
-            for trace in (instance.experiment.record.traces if instance.experiment.free else ())
+            for trace in (instance.experiment.traced if instance.experiment.free else ())
         ]
         constants = run_constants(instance, self.protocol.reset)
         alike = {name: float(array[0]) for name, array in constants.items()}

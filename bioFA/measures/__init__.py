@@ -1,0 +1,1 @@
+"""Measures that a model declares of what its network does where time passes without a task."""
