@@ -89,6 +89,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("bioFA")
     if name not in _HOME:
         raise AttributeError(f"module 'bioFA' has no attribute '{name}'")
     globals()[name] = getattr(importlib.import_module(_HOME[name]), name)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import bioFA
+from bioFA import schemes
 from bioFA.cli import main
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -170,6 +171,40 @@ def test_the_paper_is_cited_as_preprint_and_in_its_journal_version(path):
         assert words in text, words
 
 
-def test_the_readme_names_every_built_in_model():
-    rows = re.findall(r"^\| `(\w+)` \|", (DOCS.parent / "README.md").read_text(), re.MULTILINE)
-    assert set(bioFA.builtin_models()) <= set(rows)
+def test_the_page_of_models_names_every_built_in_model_and_scheme():
+    page = (DOCS / "models.md").read_text()
+    assert set(bioFA.builtin_models()) <= set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    rows = [line.split(" | ")[0] for line in page.split("| scheme |")[1].splitlines() if line.startswith("| `")]
+    assert set(schemes.family.names()) == set(re.findall(r"`(\w+)`", "".join(rows)))
+
+
+def test_the_readme_is_short_shows_the_first_figure_and_leads_to_pages_that_exist():
+    text = (DOCS.parent / "README.md").read_text()
+    assert len(text.splitlines()) <= 120
+    links = re.findall(r"\]\(([^)#]+)\)", text)
+    assert "docs/figures/feedback_alignment.png" in links
+    assert len(links) > 15
+    for link in links:
+        assert (DOCS.parent / link).is_file(), link
+
+
+def test_the_model_in_the_readme_runs(tmp_path):
+    pytest.importorskip("sklearn", reason="digits needs scikit-learn")
+    text = (DOCS.parent / "README.md").read_text()
+    (tmp_path / "model.toml").write_text(re.search(r"```toml\n(.*?)```", text, re.DOTALL).group(1))
+    experiment = bioFA.load(tmp_path / "model.toml")
+    short = experiment.replace(protocol=experiment.protocol.replace(epochs=1))
+    assert bioFA.simulate(short, backend="numpy").metrics["test_error"] < 0.2
+
+
+def test_every_page_is_at_most_two_clicks_from_the_first():
+    index = (DOCS / "index.md").read_text()
+    beside = re.findall(r"^([\w/]+)$", "".join(re.findall(r"```{toctree}(.*?)```", index, re.DOTALL)), re.MULTILINE)
+    found = {DOCS / "index.md"} | {DOCS / f"{name}.md" for name in beside if (DOCS / f"{name}.md").is_file()}
+    found |= {
+        (page.parent / link).resolve()
+        for page in found
+        for link in re.findall(r"\]\(([^)#]+\.md)(?:#[^)]*)?\)", page.read_text())
+        if (page.parent / link).is_file()
+    }
+    assert [page.name for page in PAGES if page not in found] == []
