@@ -14,7 +14,6 @@ from pydantic import ConfigDict, Field, Strict
 from bioFA.components import Amount, Component, Count, Name, Number
 from bioFA.errors import (
     BadName,
-    CannotLearn,
     Contradiction,
     DuplicateName,
     Keys,
@@ -37,7 +36,7 @@ from bioFA.units import Unit, steps_of, write
 MOST_STEPS = 10**9
 """A presentation has fewer steps than this."""
 PRESENTED = {
-    *("epochs", "presentations", "shuffle", "presentation", "learning_onset", "blank", "reset", "phases", "stop"),
+    *("epochs", "presentations", "shuffle", "presentation", "learning_onset", "blank", "reset", "stop"),
     "snapshots",
 }
 """What of a protocol belongs to examples that are presented."""
@@ -82,21 +81,23 @@ class Stop(Component):
 class Phase(Component):
     """A part of learning: how long it lasts, which pathways learn in it, and how fast.
 
-    It lasts for `presentations`, or for `epochs`. `learns` names the plastic pathways that learn,
-    all of them where it is left out; `rate` multiplies every learning rate.
+    It lasts for `presentations`, or for `epochs`; where time passes without a task, for a `duration` within each trial.
+    `learns` names the plastic pathways that learn, all of them where it is left out; `rate` multiplies every learning
+    rate.
     """
 
     presentations: Count | None = None
     epochs: Count | None = None
+    duration: Annotated[Number, Unit("s"), Gt(0)] | None = None
     learns: tuple[Name, ...] | None = None
     rate: Annotated[Number, Ge(0)] = 1.0
 
     def model_post_init(self, context: Any) -> None:
         """Refuse a phase without one length."""
-        if (self.presentations is None) == (self.epochs is None):
+        if [self.presentations, self.epochs, self.duration].count(None) != 2:
             raise MissingField(
-                "Phase needs presentations or epochs, and not both. For example: phases = [{ epochs = 10 }, { epochs ="
-                " 5, rate = 0.1 }]."
+                "Phase needs presentations or epochs, and not both, or, where time passes without a task, duration. For"
+                " example: phases = [{ epochs = 10 }, { epochs = 5, rate = 0.1 }]."
             )
 
     def length(self, examples: int) -> int:
@@ -115,7 +116,10 @@ class Protocol(Component):
     last together.
 
     Without a task, time simply passes: for `duration`, in steps of `dt`, in each of `trials`. The network is drawn
-    once; every trial begins with first values and noise of its own. No measure counts what happens in `warm_up`.
+    once; every trial begins with first values and noise of its own. No measure counts what happens in `warm_up`, and
+    nothing is learned in it: learning is on from its end to that of the trial, T in every rule is one second, so that
+    rates are per second, and weights go on from trial to trial. `phases` then divide every trial, each for its
+    `duration`.
 
     `order` is that of a step: what arrives, integration, threshold test, reset (`deliver_first`); or, for neurons given
     as equations, that of Brian2's default schedule, with its refractory period (`bioFA.consumers.reference`, 5).
@@ -148,6 +152,12 @@ class Protocol(Component):
         if self.duration is not None:
             self._check_free(self.duration)
             return
+        for number, phase in enumerate(self.phases):
+            if phase.duration is not None:
+                raise Contradiction(
+                    "Phase.duration is of a run in which time passes without a task. Give presentations or epochs.",
+                    at=("phases", number, "duration"),
+                )
         for name, default in (("trials", 1), ("warm_up", 0.0)):
             if getattr(self, name) != default:
                 raise Contradiction(
@@ -204,6 +214,17 @@ class Protocol(Component):
                 f"Protocol.duration must last at least one step of dt = {self.dt:g} s; got {duration:g} s.",
                 at=("duration",),
             )
+        for number, phase in enumerate(self.phases):
+            with under("phases", number):
+                if phase.duration is None:
+                    raise MissingField("Phase.duration is missing: without a task nothing is presented.")
+                _whole_steps("phases.duration", phase.duration, self.dt)
+        if self.phases and self.phase_ends(1)[-1] != steps_of(duration, self.dt):
+            raise OutOfRange(
+                f"Protocol.phases must last as long as a trial, duration = {duration:g} s; got"
+                f" {sum(phase.duration or 0.0 for phase in self.phases):g} s.",
+                at=("phases",),
+            )
         if self.warm_up >= duration:
             raise OutOfRange(
                 f"Protocol.warm_up must be < duration = {duration:g} s; got {self.warm_up:g} s. Nothing would be"
@@ -222,7 +243,10 @@ class Protocol(Component):
         return steps_of(self.warm_up, self.step)
 
     def phase_ends(self, examples: int) -> list[int]:
-        """After how many presentations each phase ends, with so many training examples; empty where there are none."""
+        """After how many presentations each phase ends, with so many training examples, or, where time passes without a
+        task, after how many steps of a trial; empty where there are none."""
+        if self.free:
+            return list(itertools.accumulate(steps_of(phase.duration or 0.0, self.step) for phase in self.phases))
         return list(itertools.accumulate(phase.length(examples) for phase in self.phases))
 
     def training(self, examples: int) -> int:
@@ -249,12 +273,14 @@ class Protocol(Component):
 
     @property
     def onset_steps(self) -> int:
-        """Steps of a presentation before learning is on."""
-        return steps_of(self.learning_onset, self.step)
+        """Steps of a presentation, or trial, before learning is on."""
+        return self.warm_up_steps if self.free else steps_of(self.learning_onset, self.step)
 
     @property
     def learning_time(self) -> float:
-        """T of the plasticity rules: learning time per presentation in seconds."""
+        """T of the plasticity rules: learning time per presentation in seconds; a second where nothing is presented."""
+        if self.free:
+            return 1.0
         return (self.shown_steps - self.onset_steps) * self.step
 
 
@@ -414,9 +440,7 @@ class Experiment(Component):
                 " Give protocol.reset = true.",
                 at=self._keys_of("populations", number),
             )
-        for number, phase in enumerate(self.protocol.phases):
-            with under("protocol", "phases", number):
-                self._check_phase(phase)
+        self._check_phases()
         for variable in self.record.variables:
             self._check_recorded(variable)
 
@@ -457,14 +481,15 @@ class Experiment(Component):
                 )
         for number, pathway in enumerate(network.pathways):
             at = self._keys_of("pathways", number)
-            if pathway.plasticity is not None or pathway.weights.redrawn:
-                raise CannotLearn(
-                    f"pathway '{pathway.name}': without a task nothing is learned yet, so its weights are fixed. Leave"
-                    " plasticity out, and weights drawn anew for every presentation.",
+            if pathway.weights.redrawn:
+                raise Contradiction(
+                    f"pathway '{pathway.name}': its weights are drawn anew for every presentation, but without a task"
+                    " nothing is presented. Use weights that are drawn once.",
                     at=at,
                 )
         self._check_delays()
         self._check_order()
+        self._check_phases()
         self._check_monitors()
         self._check_measures()
 
@@ -510,20 +535,24 @@ class Experiment(Component):
                     " dt and presentation, or dt and duration.",
                     at=at,
                 )
+            least = pathway.delay.least
             if pathway.delay.alike:
-                steps, total = pathway.delay.steps(dt), pathway.delay.total
-                if total > 0 and steps < 1:
+                pathway.delay.draw(np.random.default_rng(0), 1, dt, "delay")
+            for name, time in least.items():
+                if time > 0 and steps_of(time, dt) < 1:
+                    part = "delay" if time == sum(least.values()) else f"delay.{name}"
                     raise OutOfRange(
-                        f"pathway '{pathway.name}': delay must be 0 or at least half a step of dt = {dt:g} s; got"
-                        f" {total:g} s.",
+                        f"pathway '{pathway.name}': {part} must be 0 or at least half a step of dt = {dt:g} s; got"
+                        f" {time:g} s.",
                         at=at,
                     )
-                if steps >= self.protocol.steps * (1 if self.protocol.free else MOST_STEPS):
-                    raise OutOfRange(
-                        f"pathway '{pathway.name}': delay must be shorter than the run, {self.protocol.duration:g} s;"
-                        f" got {total:g} s. Nothing would arrive.",
-                        at=at,
-                    )
+            steps = sum(steps_of(time, dt) for time in least.values())
+            if steps >= self.protocol.steps * (1 if self.protocol.free else MOST_STEPS):
+                raise OutOfRange(
+                    f"pathway '{pathway.name}': delay must be shorter than the run, {self.protocol.duration:g} s;"
+                    f" got {sum(least.values()):g} s. Nothing would arrive.",
+                    at=at,
+                )
 
     def _check_monitors(self) -> None:
         """What is to be recorded must be there."""
@@ -619,6 +648,11 @@ class Experiment(Component):
                 " presentation. Change protocol.presentation or dt, or the task.",
                 at=("protocol", "presentation"),
             )
+
+    def _check_phases(self) -> None:
+        for number, phase in enumerate(self.protocol.phases):
+            with under("protocol", "phases", number):
+                self._check_phase(phase)
 
     def _check_phase(self, phase: Phase) -> None:
         plastic = [pathway.name for pathway in self.network.plastic()]

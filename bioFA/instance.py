@@ -82,7 +82,7 @@ class Synapses:
     `first` `(n_pre + 1,)` int64: those of presynaptic neuron j are `first[j]` to before `first[j + 1]`; `post`
     `(n_synapses,)` int32 where each arrives; `weights` `(n_synapses,)`, in SI, or `(1,)` where all are alike; `delays`
     in steps, int32, `(n_synapses,)`, or `(1,)` where all are alike; `parameters` those of their dynamics, in SI,
-    `(n_synapses,)`, or `(1,)` where all are alike.
+    `(n_synapses,)`, or `(1,)` where all are alike. Where the synapses learn, `weights` are the first ones.
     """
 
     first: Array
@@ -96,18 +96,27 @@ class Synapses:
         """How many steps ahead something may be under way, with the one that begins."""
         return int(self.delays.max(initial=0)) + 1
 
+    @property
+    def pre(self) -> Array:
+        """The presynaptic neuron of each, `(n_synapses,)`."""
+        return np.repeat(np.arange(len(self.first) - 1), np.diff(self.first))
+
 
 @dataclass(frozen=True)
 class Instance:
-    """An experiment with its draws. `state` holds `pathway.w` and traces `(n_post, n_pre)`,
-    and `population.u` `(size,)`; of a pathway with a delay, or of listed synapses, `pathway.under_way`: row r is what
-    arrives r steps after the next one begins, `(slots, n_post)` of listed synapses, else, as it was sent,
-    `(delay, n_pre)`; of synapses with dynamics `pathway.since` `(n_pre,)`, for how many steps each presynaptic neuron
-    has been silent, as the next one begins, and `pathway.x` and the like, what each synapse keeps, `(n_synapses,)`.
+    """An experiment with its draws. `state` holds `pathway.w` and traces `(n_post, n_pre)`, `(n_synapses,)` of listed
+    synapses that learn, and `population.u` `(size,)`; of listed synapses that do not, `pathway.under_way` `(slots,
+    n_post)`: row r is what arrives r steps after the next one begins. Of all others, what they are still to see:
+    `pathway.under_way` of what they carry `(longest axonal delay, n_pre)`, `pathway.r_pre` and `pathway.error_post` of
+    what else a rule reads, the last row being what was sent in the step before; and `pathway.dendrite` `(slots,
+    n_post)`, like `under_way` of listed ones, what is on its way along the dendrites. Of synapses with dynamics
+    `pathway.since` `(n_pre,)`, for how many steps each presynaptic neuron has been silent, as the next one begins, and
+    `pathway.x` and the like, what each synapse keeps, `(n_synapses,)`.
 
     `masks[pathway]` `(n_post, n_pre)` says which synapses of a sparse pathway exist; `synapses[pathway]` are those of
-    one that lists them; `constants["population.tau"]` are parameters that may differ between neurons, `(size,)`, or
-    `(1,)`; `trains[population]` are step and neuron of all given spikes of a source.
+    one that lists them; `delays[pathway]` the steps of each part of the delay of one that learns or is a matrix, by
+    part, `(1,)`, `(n_post, n_pre)` or `(n_synapses,)`; `constants["population.tau"]` are parameters that may differ
+    between neurons, `(size,)`, or `(1,)`; `trains[population]` are step and neuron of all given spikes of a source.
     """
 
     experiment: Experiment
@@ -116,6 +125,7 @@ class Instance:
     state: Mapping[str, Array]
     masks: Mapping[str, Array] = field(default_factory=dict)
     synapses: Mapping[str, Synapses] = field(default_factory=dict)
+    delays: Mapping[str, Mapping[str, Array]] = field(default_factory=dict)
     constants: Mapping[str, Array] = field(default_factory=dict)
     trains: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
 
@@ -131,7 +141,7 @@ class Instance:
         return self.experiment.protocol.training(len(self.data.train))
 
     def phase_ends(self) -> list[int]:
-        """After how many presentations each phase ends; empty where the training has none."""
+        """After how many presentations, or steps of a trial, each phase ends; empty where there are none."""
         return self.experiment.protocol.phase_ends(len(self.data.train))
 
     def order(self, start: int, stop: int) -> Array:
@@ -150,11 +160,15 @@ class Instance:
         Raises:
             ValueError: if a phase ends between them.
         """
-        feed, ends = self.presented(start, stop), self.phase_ends()
+        return self._in_phase(self.presented(start, stop), start, stop)
+
+    def _in_phase(self, feed: Feed, start: int, stop: int) -> Feed:
+        """The same with the phase that it belongs to."""
+        ends = self.phase_ends()
         if not ends:
             return feed
         if any(start < end < stop for end in ends):
-            raise ValueError(f"a phase ends between presentations {start} and {stop}: its ends are {ends}")
+            raise ValueError(f"a phase ends between {start} and {stop}: its ends are {ends}")
         return replace(
             feed, phase=self.experiment.protocol.phases[next(number for number, end in enumerate(ends) if stop <= end)]
         )
@@ -164,13 +178,20 @@ class Instance:
         return self._feed("train", self.order(start, stop), start)
 
     def passing(self, trial: int, start: int, stop: int) -> Feed:
-        """The steps from `start` to before `stop` of one trial, where time passes without a task."""
-        return self._feed("trial", np.arange(1), trial, (start, stop))
+        """The steps from `start` to before `stop` of one trial, all of one phase, where time passes without a task.
+
+        Raises:
+            ValueError: if a phase ends between them.
+        """
+        return self._in_phase(self._feed("trial", np.arange(1), trial, (start, stop)), start, stop)
 
     def trial_begins(self, trial: int) -> dict[str, Array]:
-        """The state of all neurons as a trial begins, with nothing under way: first values drawn for this trial."""
-        return _first_state(self.network, self.seed, trial) | _under_way(
-            self.network, self.synapses, self.experiment.protocol.dt
+        """The state of all neurons, and the traces at synapses, as a trial begins, with nothing under way: first values
+        drawn for this trial."""
+        return (
+            _first_state(self.network, self.seed, trial)
+            | _under_way(self.network, self.synapses, self.delays)
+            | _first_traces(self.network, self.synapses)
         )
 
     def evaluation(self, split: str) -> Feed:
@@ -255,7 +276,8 @@ class Instance:
         state = {**self.state, **{name: np.ascontiguousarray(weights[name], dtype=float) for name in taken}}
         for pathway in self.network.plastic():
             if f"{pathway.name}.w" in taken:
-                state |= _gathering(pathway, state[f"{pathway.name}.w"])
+                synapses = self.synapses.get(pathway.name)
+                state |= _gathering(self.network, pathway, state[f"{pathway.name}.w"], synapses)
         return replace(self, state=state), [name.removesuffix(".w") for name in taken]
 
     def continued_from(self, state: Mapping[str, Array], seed: int, presentations: int) -> Instance:
@@ -292,26 +314,32 @@ class Instance:
             WrongData: naming the pathway, and how many weights are not finite.
             ModelError: naming the pathway, how many weights break which promise, and the first of them.
         """
-        for pathway in self.network.owners():
+        for pathway in self.network.pathways:
             given = weights.get(f"{pathway.name}.w")
-            if given is None:
+            if given is None or f"{pathway.name}.w" not in self.state:
                 continue
             if not np.isfinite(given).all():
-                post, pre = np.argwhere(~np.isfinite(given))[0]
+                post, pre = self._ends(pathway, ~np.isfinite(given))
                 raise WrongData(
                     f"pathway '{pathway.name}': {np.count_nonzero(~np.isfinite(given))} of {given.size} given weights"
                     f" are not finite; the first goes from neuron {pre} to neuron {post}. Give weights from before they"
                     " diverged."
                 )
-            for broken, promise in _broken(self.network, pathway, given, self.masks.get(pathway.name)):
+            synapses = self.synapses.get(pathway.name)
+            for broken, promise in _broken(self.network, pathway, given, self.masks.get(pathway.name), synapses):
                 if broken.any():
-                    post, pre = np.argwhere(broken)[0]
+                    post, pre = self._ends(pathway, broken)
                     raise Contradiction(
                         f"pathway '{pathway.name}': {broken.sum()} of {given.size} given weights break what the model"
                         f" says of them, {promise}; the first goes from neuron {pre} to neuron {post}:"
-                        f" {given[post, pre]:g}. Give weights that were learned under the same description, or change"
+                        f" {given[broken][0]:g}. Give weights that were learned under the same description, or change"
                         " the description."
                     )
+
+    def _ends(self, pathway: Pathway, which: Array) -> tuple[int, int]:
+        """The postsynaptic and the presynaptic neuron of the first of some synapses."""
+        synapses, first = self.synapses.get(pathway.name), np.argwhere(which)[0]
+        return tuple(first) if synapses is None else (synapses.post[first[0]], synapses.pre[first[0]])
 
     def check_range(self, kind: type[np.floating]) -> None:
         """Refuse numbers that a narrower kind of float would make infinite.
@@ -364,18 +392,25 @@ def draw(experiment: Experiment, seed: int) -> Instance:
     seed = int(seed)
     state, masks = _beginning(experiment.network, seed)
     constants = _constants(experiment.network, seed)
-    synapses = {p.name: _listed(experiment, p, seed, constants) for p in experiment.network.listed()}
-    state |= _under_way(experiment.network, synapses, experiment.protocol.dt)
+    synapses: dict[str, Synapses] = {}
+    delays: dict[str, Mapping[str, Array]] = {}
+    for pathway in experiment.network.listed():
+        synapses[pathway.name], parts = _listed(experiment, pathway, seed, constants)
+        if pathway.plasticity is not None:
+            delays[pathway.name] = parts
+            state |= _first_weights(experiment.network, pathway, synapses[pathway.name])
+    delays |= _delays(experiment, seed)
+    state |= _under_way(experiment.network, synapses, delays) | _first_traces(experiment.network, synapses)
     trains = _trains(experiment)
     if experiment.task is None:
-        return Instance(experiment, seed, NO_DATA, state, masks, synapses, constants, trains)
+        return Instance(experiment, seed, NO_DATA, state, masks, synapses, delays, constants, trains)
     data = experiment.task.draw(lambda purpose: stream(seed, purpose))
     if not data.train.targets.any():
         raise NothingToLearn(
             f"the train targets of {type(experiment.task).__name__} are all zero, so there is nothing to learn. Check"
             " the task."
         )
-    return Instance(experiment, seed, data, state, masks, synapses, constants, trains)
+    return Instance(experiment, seed, data, state, masks, synapses, delays, constants, trains)
 
 
 def _trains(experiment: Experiment) -> dict[str, tuple[Array, Array]]:
@@ -405,8 +440,10 @@ def _drawn(population: Population) -> list[str]:
     return [*found, *(f"{population.name}.background_{n}" for n in range(len(population.background)))]
 
 
-def _listed(experiment: Experiment, pathway: Pathway, seed: int, constants: Mapping[str, Array]) -> Synapses:
-    """The synapses of a pathway that lists them, each with its weight and its delay."""
+def _listed(
+    experiment: Experiment, pathway: Pathway, seed: int, constants: Mapping[str, Array]
+) -> tuple[Synapses, dict[str, Array]]:
+    """The synapses of a pathway that lists them, each with its weight and its delay, and the parts of the delays."""
     network, dt = experiment.network, experiment.protocol.dt
     layer = network.laid_by(pathway)
     assert layer.connect is not None
@@ -425,30 +462,58 @@ def _listed(experiment: Experiment, pathway: Pathway, seed: int, constants: Mapp
     weights = pathway.weights.draw(
         stream(seed, f"weights/{pathway.name}"), 1 if alike else count, dimension, f"{place}: weights"
     )
-    delays = np.zeros(1, dtype=np.int32)
+    parts = dict.fromkeys(pathway.delay.parts(), np.zeros(1, dtype=np.int32))
     if dt is not None and not pathway.delay.none:
-        delays = pathway.delay.draw(stream(seed, f"delay/{pathway.name}"), count, dt, f"{place}: delay")
+        parts = pathway.delay.draw(stream(seed, f"delay/{pathway.name}"), count, dt, f"{place}: delay")
     if pairs.order is not None:
         weights = weights if len(weights) == 1 or not pathway.weights.given else weights[pairs.order]
-        delays = delays if len(delays) == 1 or not pathway.delay.given else delays[pairs.order]
+        given = pathway.delay.parts()
+        parts = {name: part[pairs.order] if given[name].given else part for name, part in parts.items()}
+    delays = sum(parts.values(), np.zeros(1, dtype=np.int32))
     parameters: dict[str, Array] = {}
     for name, (distribution, of) in (pathway.dynamics.own_parameters() if pathway.dynamics else {}).items():
         rng = stream(seed, f"dynamics/{pathway.name}.{name}")
         values = distribution.draw(rng, 1 if distribution.alike else count, of, f"{place}: dynamics.{name}")
         parameters[name] = values if pairs.order is None or not distribution.given else values[pairs.order]
     post = pairs.post if not first_post else pairs.post + np.int32(first_post)
-    return Synapses(first, post, weights, delays, parameters)
+    made = Synapses(first, post, weights, delays, parameters)
+    if pathway.sign != "any" or network.signs(pathway) is not None or pathway.learning.bounded:
+        weights = _constrained(network, pathway, np.broadcast_to(weights, count), None, made)
+    return replace(made, weights=weights), parts
 
 
-def _under_way(network: Network, synapses: Mapping[str, Synapses], dt: float | None) -> dict[str, Array]:
+def _delays(experiment: Experiment, seed: int) -> dict[str, Mapping[str, Array]]:
+    """The parts of the delays of matrices, in steps."""
+    dt = experiment.protocol.dt
+    found: dict[str, Mapping[str, Array]] = {}
+    for pathway in experiment.network.pathways:
+        if dt is None or pathway.listed or pathway.delay.none:
+            continue
+        shape = experiment.network.shape(pathway)
+        rng, place = stream(seed, f"delay/{pathway.name}"), f"pathway '{pathway.name}': delay"
+        parts = pathway.delay.draw(rng, shape[0] * shape[1], dt, place)
+        found[pathway.name] = {
+            name: part if pathway.delay.parts()[name].alike else part.reshape(shape) for name, part in parts.items()
+        }
+    return found
+
+
+def _under_way(
+    network: Network, synapses: Mapping[str, Synapses], delays: Mapping[str, Mapping[str, Array]]
+) -> dict[str, Array]:
     """What is under way before the first step, nothing, and what synapses with dynamics keep: they are at rest."""
     found: dict[str, Array] = {}
     for pathway in network.pathways:
         n_post, n_pre = network.shape(pathway)
-        if pathway.name in synapses:
+        if pathway.fixed_list:
             found[f"{pathway.name}.under_way"] = np.zeros((synapses[pathway.name].slots, n_post))
-        elif pathway.delayed and dt is not None:
-            found[f"{pathway.name}.under_way"] = np.zeros((pathway.delay.steps(dt), n_pre))
+        elif pathway.name in delays:
+            longest = {name: int(part.max(initial=0)) for name, part in delays[pathway.name].items()}
+            for key, (side, _) in pathway.seen_late.items():
+                part, size = ("axonal", n_pre) if side == "pre" else ("dendritic", n_post)
+                found[key] = np.zeros((max(longest[part], 1), size))
+            if pathway.late("post"):
+                found[f"{pathway.name}.dendrite"] = np.zeros((longest["dendritic"] + 1, n_post))
         if pathway.dynamics is not None:
             found[f"{pathway.name}.since"] = np.full(n_pre, LONG_AGO)
             for variable, value in pathway.dynamics.keeps.items():
@@ -513,13 +578,26 @@ def _beginning(network: Network, seed: int) -> tuple[dict[str, Array], dict[str,
         for p in network.owners()
         if not p.weights.one_to_one and not p.weights.redrawn
     }
-    for pathway in network.plastic():
-        state |= _gathering(pathway, state[f"{pathway.name}.w"])
-        state |= {
-            f"{pathway.name}.{variable}": np.full(network.shape(pathway), value)
-            for variable, value in pathway.traces().items()
-        }
+    for pathway in (p for p in network.plastic() if not p.listed):
+        state |= _gathering(network, pathway, state[f"{pathway.name}.w"])
     return state | _first_state(network, seed, 0), masks
+
+
+def _first_weights(network: Network, pathway: Pathway, synapses: Synapses) -> dict[str, Array]:
+    """The weights with which listed synapses begin to learn, and what they keep beside them."""
+    weights = np.array(np.broadcast_to(synapses.weights, len(synapses.post)))
+    return {f"{pathway.name}.w": weights} | _gathering(network, pathway, weights, synapses)
+
+
+def _first_traces(network: Network, synapses: Mapping[str, Synapses]) -> dict[str, Array]:
+    """The traces at synapses before anything has reached them."""
+    return {
+        f"{pathway.name}.{variable}": np.full(
+            len(synapses[pathway.name].post) if pathway.listed else network.shape(pathway), value
+        )
+        for pathway in network.plastic()
+        for variable, value in pathway.traces().items()
+    }
 
 
 def identical(first: Experiment, second: Experiment, seed: int) -> bool:
@@ -533,8 +611,9 @@ def identical(first: Experiment, second: Experiment, seed: int) -> bool:
     if first.task != second.task or first.protocol != second.protocol or mine.wiring() != theirs.wiring():
         return False
     names = dict(zip((p.name for p in mine.by_port()), (p.name for p in theirs.by_port()), strict=True))
-    # whose weights come from the stream of the name
-    if any(names[pathway.name] != pathway.name for pathway in mine.redrawn()):
+    # whose weights, synapses or delays come from the stream of the name
+    drawn = (*mine.redrawn(), *mine.listed(), *(pathway for pathway in mine.pathways if not pathway.delay.alike))
+    if any(names[pathway.name] != pathway.name for pathway in drawn):
         return False
     return all(
         _equal({_renamed(name, names): array for name, array in ours.items()}, given)
@@ -563,8 +642,10 @@ def _mask(pathway: Pathway, chances: Array) -> Array:
     )
 
 
-def _broken(network: Network, pathway: Pathway, weights: Array, mask: Array | None) -> list[tuple[Array, str]]:
-    """Which weights `(n_post, n_pre)` break each promise of a pathway, and the promise."""
+def _broken(
+    network: Network, pathway: Pathway, weights: Array, mask: Array | None, synapses: Synapses | None = None
+) -> list[tuple[Array, str]]:
+    """Which weights, `(n_post, n_pre)` or of listed synapses, break each promise of a pathway, and the promise."""
     low, high = pathway.learning.bounds()
     rounding = 1e-6  # float32 holds a bound to 6e-8 of itself
     found = [(
@@ -577,13 +658,16 @@ def _broken(network: Network, pathway: Pathway, weights: Array, mask: Array | No
         found.append((weights < 0 if pathway.sign == "excitatory" else weights > 0, f"sign = '{pathway.sign}'"))
     cells = network.signs(pathway)
     if cells is not None:
+        cells = cells if synapses is None else cells[synapses.pre]
         found.append((weights * cells < 0, f"Dale's law of '{pathway.source}'"))
     return found
 
 
-def _gathering(pathway: Pathway, weights: Array) -> dict[str, Array]:
-    """What a pathway keeps beside its weights: the changes that wait, `(n_post, n_pre)`, and the norms to hold,
-    `(n_post,)`.
+def _gathering(
+    network: Network, pathway: Pathway, weights: Array, synapses: Synapses | None = None
+) -> dict[str, Array]:
+    """What a pathway keeps beside its weights: the changes that wait, of the weights' shape, and the norms to hold,
+    `(n_post,)`, of neurons that listed `synapses` do not reach 0.
 
     Raises:
         ModelError: if weights that are to keep their norm have none.
@@ -592,22 +676,31 @@ def _gathering(pathway: Pathway, weights: Array) -> dict[str, Array]:
     if pathway.learning.gathers:
         kept[f"{pathway.name}.gathered"] = np.zeros_like(weights)
     if pathway.learning.normalised:
-        kept[f"{pathway.name}.norm"] = norms = np.linalg.norm(weights, axis=1)
-        if not norms.all():
+        if synapses is None:
+            norms = reached = np.linalg.norm(weights, axis=1)
+        else:
+            n_post, _ = network.shape(pathway)
+            norms = np.sqrt(np.bincount(synapses.post, weights**2, minlength=n_post))
+            reached = np.where(np.bincount(synapses.post, minlength=n_post) > 0, norms, 1.0)
+        kept[f"{pathway.name}.norm"] = norms
+        if not reached.all():
             raise Contradiction(
                 f"pathway '{pathway.name}': learning.normalised keeps the norm of the weights that enter a neuron, but"
-                f" neuron {int(norms.argmin())} begins with none. Draw other weights, or leave normalised out."
+                f" neuron {int(reached.argmin())} begins with none. Draw other weights, or leave normalised out."
             )
     return kept
 
 
-def _constrained(network: Network, pathway: Pathway, weights: Array, mask: Array | None) -> Array:
+def _constrained(
+    network: Network, pathway: Pathway, weights: Array, mask: Array | None, synapses: Synapses | None = None
+) -> Array:
     """Drawn weights with the pathway's sign or those of Dale's law, within its bounds,
     and 0 where there is no synapse."""
     cells = network.signs(pathway)
     if cells is not None:
         fewer = (cells > 0).sum() / max((cells < 0).sum(), 1)  # in balance: sum of excitation = sum of inhibition
-        weights = np.abs(weights) * np.where(cells > 0, 1.0, -fewer if fewer > 0 else -1.0)
+        scales = np.where(cells > 0, 1.0, -fewer if fewer > 0 else -1.0)
+        weights = np.abs(weights) * (scales if synapses is None else scales[synapses.pre])
     if pathway.sign in ("excitatory", "inhibitory"):
         weights = np.abs(weights) * (1.0 if pathway.sign == "excitatory" else -1.0)
     weights = np.clip(weights, *pathway.learning.bounds())

@@ -234,9 +234,10 @@ class Pathway(_Named):
     lists of pairs; it is kept as `source_part`.
 
     `connect` lists single synapses, kept sparse, each with a weight and a delay of its own: `weights` and `delay` are
-    then numbers, quantities or distributions, in the unit of the port. Weights that are a number or a quantity list
-    all pairs. `delay` is how long what is sent is under way (`bioFA.synapses.delay`);
-    `dynamics` what listed synapses do with their weight from spike to spike (`bioFA.synapses.dynamics`).
+    then numbers, quantities or distributions, in the unit of the port. Weights that are a number or a quantity list all
+    pairs. `delay` is how long what is sent is under way (`bioFA.synapses.delay`), for every synapse of a matrix too,
+    row by row where it is given; `dynamics` what listed synapses do with their weight from spike to spike
+    (`bioFA.synapses.dynamics`).
     """
 
     source: Name
@@ -281,10 +282,38 @@ class Pathway(_Named):
         """Whether its synapses are listed one by one, not a matrix."""
         return self.connect is not None
 
+    @property
+    def fixed_list(self) -> bool:
+        """Whether its synapses are listed one by one and never change."""
+        return self.listed and self.plasticity is None
+
     @cached_property
     def delayed(self) -> bool:
         """Whether nothing that it carries arrives in the step in which it is sent."""
-        return not self.delay.none and self.delay.alike and self.delay.total > 0
+        return any(least > 0 for least in self.delay.least.values())
+
+    def late(self, side: str) -> Literal["", "one", "each"]:
+        """How late its synapses see what is presynaptic (`pre`) or postsynaptic (`post`): in the same step, after one
+        delay, or after one of their own. Fixed lists see nothing: what they carry is put on its way as it is sent."""
+        return "" if self.fixed_list else self.delay.kind("axonal" if side == "pre" else "dendritic")
+
+    @cached_property
+    def seen_late(self) -> Mapping[str, tuple[str, str]]:
+        """The side and the variable that its synapses see late, by the name that the state has for what they are still
+        to see."""
+        found: dict[str, tuple[str, str]] = {}
+        if self.late("pre"):
+            found[f"{self.name}.under_way"] = ("pre", self.carries)
+            found |= {f"{self.name}.{v}_pre": ("pre", v) for v in self.reads_pre() if v != self.carries}
+        if self.late("post") and self.plasticity is not None:
+            found |= {f"{self.name}.{v}_post": ("post", v) for v in self.plasticity.reads_post}
+        return found
+
+    @property
+    def sent_last(self) -> bool:
+        """Whether it transmits as the step ends: nothing arrives before a dendritic delay is over, but some synapse may
+        see what is carried at once."""
+        return self.late("post") != "" and self.delay.least["dendritic"] > 0 and not self.delay.least["axonal"] > 0
 
     @property
     def sparse(self) -> bool:
@@ -547,8 +576,9 @@ class Network(Circuit):
             )
         else:
             self._check_weights(pathway, (target.size, source.size))
-            if not pathway.delay.alike:
-                pathway.delay.steps(1.0)
+            for name, part in pathway.delay.parts().items():
+                with under("delay", name):
+                    part.check_count(target.size * source.size, f"delay.{name}")
 
     @staticmethod
     def _check_dynamics(pathway: Pathway, source: Population) -> None:
@@ -574,7 +604,7 @@ class Network(Circuit):
             ("density", pathway.density < 1),
             ("fan_in", pathway.fan_in is not None),
             ("zero_is_absent", pathway.zero_is_absent),
-            ("sign", pathway.sign != "any"),
+            ("sign", pathway.sign == "concordant"),
         ):
             if given:
                 raise Contradiction(
@@ -582,10 +612,10 @@ class Network(Circuit):
                     f" connect = '{pathway.connect.family_name}' says which there are.",
                     at=(name,),
                 )
-        if pathway.plasticity is not None:
-            raise CannotLearn(
-                "cannot learn: its synapses are listed one by one (connect). Leave connect out and give a matrix of"
-                " weights, or leave plasticity out."
+        if pathway.sign != "any" and source.inhibitory is not None:
+            raise Contradiction(
+                f"sign = '{pathway.sign}' contradicts Dale's law of '{source.name}', whose cells decide the signs."
+                " Leave sign out."
             )
         with under("weights"):
             pathway.weights.numbers(self.weight_dimension(pathway), "weights")
@@ -705,11 +735,16 @@ class Network(Circuit):
             return
         source, target = self.population(pathway.source), self.population(pathway.target)
         name = type(rule).__name__
-        if pathway.delay.dendritic != NO_DELAY.dendritic:
+        if pathway.listed and rule.needs_partner:
             raise CannotLearn(
-                "cannot learn with a dendritic delay: a rule would see postsynaptic signals after it, and none does."
-                " Give the whole delay as axonal, such as delay = '2 ms'.",
-                at=("delay",),
+                f"cannot learn by {name}, which reads the weights of a partner, synapse by synapse: listed synapses"
+                " have none. Give a matrix of weights, or another rule."
+            )
+        if pathway.dynamics is not None:
+            raise CannotLearn(
+                "cannot learn: its synapses have dynamics, which rest on a fixed weight. Leave dynamics or plasticity"
+                " out.",
+                at=("dynamics",),
             )
         if isinstance(pathway.weights, (SharedWith, PseudoInverseOf)):
             raise CannotLearn(
@@ -812,6 +847,14 @@ class Network(Circuit):
     def shape(self, pathway: Pathway) -> tuple[int, int]:
         """`(n_post, n_pre)` of a pathway."""
         return self.population(pathway.target).size, self.population(pathway.source).size
+
+    def delay_of(self, pathway: Pathway) -> str:
+        """What a rule of a pathway sees late, in words; empty where it sees nothing late."""
+        if pathway.plasticity is None:
+            return ""
+        sides = (("pre", "presynaptic", "axonal"), ("post", "postsynaptic", "dendritic"))
+        parts = [f"{what} after its {part} delay" for side, what, part in sides if pathway.late(side)]
+        return f"the rule sees what is {', and what is '.join(parts)}" if parts else ""
 
     def weight_dimension(self, pathway: Pathway) -> Dimension:
         """What its weights measure: what arrives at its port, over what it carries; spikes and rates are numbers."""
@@ -1032,15 +1075,16 @@ class Network(Circuit):
         )
 
     def measured_feedback(self) -> tuple[Pathway, ...]:
-        """Feedback pathways whose signal is measured against a probe at the same population."""
+        """Feedback pathways, of matrices, whose signal is measured against a probe at the same population."""
         return tuple(
             p
             for p in self.pathways
             if p.port == "error" and p.stands_for is not None and self.arriving(p.target, "probe")
+            and not (p.listed or self.pathway(p.stands_for).listed)
         )
 
     def describe(self) -> str:
-        """The network as two tables."""
+        """The network as two tables, and what rules see late."""
         populations = [("population", "size", "neuron")]
         populations += [(p.name, str(p.size), type(p.neuron).__name__) for p in self.populations]
         pathways = [("pathway", "from -> to.port", "weights", "plasticity")]
@@ -1050,7 +1094,8 @@ class Network(Circuit):
             pathways.append(
                 (p.name, route, type(p.weights).__name__, type(p.plasticity).__name__ if p.plasticity else "-")
             )
-        return f"{_aligned(populations)}\n\n{_aligned(pathways)}"
+        late = [f"{p.name}: {text}" for p in self.pathways if (text := self.delay_of(p))]
+        return "\n\n".join((_aligned(populations), _aligned(pathways), *(("\n".join(late),) if late else ())))
 
 
 _SLICE = re.compile(r"([a-z][a-z0-9_]*)(?:\[(\d*):(\d*)\])?")

@@ -23,7 +23,7 @@ from bioFA.consumers.brian.compose import make_program
 from bioFA.consumers.brian.run import Compiled
 from bioFA.consumers.reference import Reference
 from bioFA.equations.formula import exprel
-from bioFA.errors import CannotLearn, RunError
+from bioFA.errors import RunError
 from bioFA.instance import draw
 from bioFA.network import Network, Node, Pathway, Population
 from bioFA.neurons.equations import Equations
@@ -491,11 +491,6 @@ def test_a_rule_sees_what_its_pathway_carries_as_it_arrives():
     for consumer in (Reference(instance), Compiled(instance)):
         end = consumer.segment(instance.state, instance.training(0, 1), True).state
         np.testing.assert_array_equal(end["image_to_hidden.w"], instance.state["image_to_hidden.w"])
-
-
-def test_a_rule_that_would_see_the_postsynaptic_side_late_is_refused():
-    with pytest.raises(CannotLearn, match="pathway 'image_to_hidden': cannot learn with a dendritic delay"):
-        with_delays(systems.mixed_tissue(), {"image_to_hidden": 5}, kind="dendritic")
 
 
 BRIAN = """

@@ -14,19 +14,23 @@ Time runs in steps of dt; presentation k covers the steps k K ... k K + K - 1. O
      what the pathway carries and W `(n_post, n_pre)` its weights as they were when the step
      began (`Network.effective`): its own; those drawn for this presentation; the owner's, their
      transpose or pseudo-inverse; or its own magnitudes with another pathway's signs. In a static
-     network this is the forward sweep, the error units, and the feedback sweep.
+     network this is the forward sweep, the error units, and the feedback sweep. With a delay, every synapse
+     meets, in this step, what its source sent an axonal delay ago, with the weight that it has now; that reaches the
+     port a dendritic delay later.
   3. In the last step of a presentation, before the blank, the recorded variables are taken, so that a
      prediction is recorded before its own example has changed any weight.
-  4. Where learning is on (from `learning_onset` into the presentation to its end, not in the blank), every
-     plastic pathway that learns in this phase makes one step of its rule, at its learning rate
-     times the phase's, all from the values of 2. Where a pathway gathers changes (`Learning`), they wait
-     and are made together in the last step of the last presentation of their batch. Weights of a signed
-     pathway, or of a cell under Dale's law, stop at 0, others at their bounds; synapses that a sparse
-     pathway lacks do not change; then weights that keep their norm are rescaled. What a rule keeps at
-     each synapse (`PlasticityRule.state`, traces) moves after the weight: a weight changes by its traces as they were
-     when the step began, which hold everything up to the step before. A rule sees what its pathway carries as it
-     arrives, after its axonal delay. Traces of pathways that learn in this phase move
-     in every step, also before learning is on and in the blank; without learning they stand still.
+  4. Where learning is on (from `learning_onset` into the presentation to its end, not in the blank; where time passes
+     without a task, from the end of `warm_up`), every plastic pathway that learns in this phase makes one step of its
+     rule, at its learning rate times the phase's, all from the values of 2. Where a pathway gathers changes
+     (`Learning`), they wait and are made together in the last step of the last presentation of their batch. Weights of
+     a signed pathway, or of a cell under Dale's law, stop at 0, others at their bounds; synapses that a sparse pathway
+     lacks do not change; then weights that keep their norm are rescaled. What a rule keeps at each synapse
+     (`PlasticityRule.state`, traces) moves after the weight: a weight changes by its traces as they were when the step
+     began, which hold everything up to the step before. With a delay, a rule sees at each synapse everything
+     presynaptic as it was an axonal delay ago, and everything postsynaptic (its rate and gain, and the error that
+     reached it) as it was a dendritic delay ago; before the run, and after a reset, that is 0. Traces of pathways that
+     learn in this phase move in every step, also before learning is on and in the blank; without learning they stand
+     still.
   5. Stateful neurons advance by one step, from the values of 2. A spiking neuron does it in this
      order: arriving spikes are delivered; the state decays for dt; the threshold is tested; the
      neurons that passed it are reset. So spikes are delivered before the threshold test, a spike
@@ -67,6 +71,8 @@ class Reference:
         self.network = instance.network
         self.masks = instance.masks
         self.synapses = instance.synapses
+        self.delays = instance.delays
+        self.single = {p.name: _Single(instance, p) for p in instance.network.pathways if _one_by_one(p)}
         self.first = instance.trial_begins(0)
         self.constants = {
             p.name: {n.partition(".")[2]: a for n, a in instance.constants.items() if n.partition(".")[0] == p.name}
@@ -159,7 +165,7 @@ class Reference:
                     on = self.protocol.onset_steps <= step < self.protocol.shown_steps
                     ended = feed.start + k + 1 if due else None
                     changes |= self._learn(state | shown, values, plastic, on, ended)
-                self._send(state, values)
+                self._send(state, shown, values)
                 changes |= self._advance(state, values, moments)
                 state |= changes
                 if extremes:
@@ -170,8 +176,9 @@ class Reference:
         raster = {
             name: np.array(rows).reshape(feed.presentations, self.protocol.steps, -1) for name, rows in spikes.items()
         }
+        first, last = feed.span or (0, self.protocol.steps)
         course = {
-            str(node): np.array(rows).reshape(feed.presentations, self.protocol.steps, -1)
+            str(node): np.array(rows).reshape(feed.presentations, last - first, -1)
             for node, rows in courses.items()
         }
         at = feed.recorded(every)
@@ -180,12 +187,7 @@ class Reference:
     def _beginning(self) -> dict[str, Array]:
         """The state of all neurons, and the traces at synapses, before the first presentation, with nothing under
         way."""
-        traces = {
-            f"{p.name}.{variable}": np.full(self.network.shape(p), value)
-            for p in self.network.plastic()
-            for variable, value in p.traces().items()
-        }
-        return {name: array.copy() for name, array in self.first.items()} | traces
+        return {name: array.copy() for name, array in self.first.items()}
 
     def _moment(self, population: Population, feed: Feed, k: int, step: int) -> Moment:
         """What a population may know of a step beside its state."""
@@ -250,44 +252,101 @@ class Reference:
         since[senders] = 0.0
         return released
 
-    def _send(self, state: dict[str, Array], values: Mapping[Node, Array]) -> None:
+    def _send(self, state: dict[str, Array], shown: dict[str, Array], values: Mapping[Node, Array]) -> None:
         """Put on its way what the step sent over pathways of which nothing arrives at once, and let all that is under
-        way come nearer by a step."""
+        way come nearer by a step; `shown` are the weights drawn for this presentation."""
         for pathway in self.network.pathways:
-            key = f"{pathway.name}.under_way"
-            if pathway.delayed:
-                carried = values[Node(pathway.source, pathway.carries)]
-                if pathway.listed:
-                    self._put(pathway, state, carried)
-                else:
-                    state[key][0] = carried
-            if key in state:
-                state[key] = np.roll(state[key], -1, axis=0)
+            if pathway.delayed and pathway.fixed_list:
+                self._put(pathway, state, values[Node(pathway.source, pathway.carries)])
+            if pathway.sent_last:
+                self._to_dendrite(pathway, state | shown, values)
+            for key, (side, variable) in pathway.seen_late.items():
+                end = pathway.source if side == "pre" else pathway.target
+                state[key][0] = self.read(state, values, end, variable)
+            for key in {f"{pathway.name}.under_way", f"{pathway.name}.dendrite", *pathway.seen_late}:
+                if key in state:
+                    state[key] = np.roll(state[key], -1, axis=0)
             if pathway.dynamics is not None:
                 state[f"{pathway.name}.since"] += 1.0
 
     def _transmit(self, pathway: Pathway, state: Mapping[str, Array], values: Mapping[Node, Array]) -> Array:
         """W s of one pathway, s being what it carries, or carried before its delay."""
-        if pathway.listed:
+        if pathway.fixed_list:
             under_way = state[f"{pathway.name}.under_way"]
             if not pathway.delayed:
                 self._put(pathway, state, values[Node(pathway.source, pathway.carries)])
             arrived = under_way[0].copy()
             under_way[0] = 0.0
             return arrived
-        carried = self._arriving(pathway, pathway.carries, state, values)
-        if pathway.weights.one_to_one:
-            return pathway.weights.pass_on(carried)
-        return self.network.effective(pathway, state) @ carried
+        if pathway.weights.one_to_one and not pathway.listed:
+            return pathway.weights.pass_on(values[Node(pathway.source, pathway.carries)])
+        if not pathway.late("post"):
+            return self._sum(pathway, state, values)
+        if not pathway.sent_last:
+            self._to_dendrite(pathway, state, values)
+        dendrite = state[f"{pathway.name}.dendrite"]
+        arrived = dendrite[0].copy()
+        dendrite[0] = 0.0
+        return arrived
 
-    def _arriving(
-        self, pathway: Pathway, variable: str, state: Mapping[str, Array], values: Mapping[Node, Array]
+    def _sum(self, pathway: Pathway, state: Mapping[str, Array], values: Mapping[Node, Array]) -> Array:
+        """W s of one pathway as its synapses meet s in this step, `(n_post,)`."""
+        carried, weights = self._seen(pathway, "pre", pathway.carries, state, values), self._weights(pathway, state)
+        if pathway.name not in self.single:
+            summed: Array = weights @ carried
+            return summed
+        single = self.single[pathway.name]
+        brought = weights.ravel() * single.at_synapses("pre", carried)
+        if not pathway.listed:
+            by_row: Array = brought.reshape(weights.shape).sum(axis=1)
+            return by_row
+        total = np.zeros(single.sizes["post"])
+        np.add.at(total, single.post, brought)
+        return total
+
+    def _to_dendrite(self, pathway: Pathway, state: Mapping[str, Array], values: Mapping[Node, Array]) -> None:
+        """Put on its way along the dendrites what synapses meet in this step."""
+        dendrite, after = state[f"{pathway.name}.dendrite"], self.delays[pathway.name]["dendritic"]
+        if len(after) == 1 and pathway.late("post") == "one":
+            dendrite[after[0]] += self._sum(pathway, state, values)
+            return
+        single = self.single[pathway.name]
+        carried = single.at_synapses("pre", self._seen(pathway, "pre", pathway.carries, state, values))
+        np.add.at(dendrite, (after.ravel(), single.post), self._weights(pathway, state).ravel() * carried)
+
+    def _weights(self, pathway: Pathway, state: Mapping[str, Array]) -> Array:
+        """The weights with which a pathway transmits, `(n_post, n_pre)` or `(n_synapses,)`."""
+        weights: Array = state[f"{pathway.name}.w"] if pathway.listed else self.network.effective(pathway, state)
+        return weights
+
+    def _seen(
+        self,
+        pathway: Pathway,
+        side: str,
+        variable: str,
+        state: Mapping[str, Array],
+        values: Mapping[Node, Array],
     ) -> Array:
-        """A variable of the source as a matrix and its rule see it: what the pathway carries, after its delay."""
-        if pathway.delayed and variable == pathway.carries:
-            under_way: Array = state[f"{pathway.name}.under_way"]
-            return under_way[0]
-        return self.read(state, values, pathway.source, variable)
+        """A variable of the source (`pre`) or target (`post`) as synapses see it, after that side's delay.
+
+        `(n_pre,)` or `(n_post,)`, or, where they have delays of their own, `(n_synapses,)`, those of a matrix row by
+        row.
+        """
+        end = pathway.source if side == "pre" else pathway.target
+        late = pathway.late(side)
+        if not late:
+            return self.read(state, values, end, variable)
+        key = next(key for key, seen in pathway.seen_late.items() if seen == (side, variable))
+        past: Array = state[key]
+        if late == "one":
+            return past[0]
+        part = "axonal" if side == "pre" else "dendritic"
+        steps, single = self.delays[pathway.name][part].ravel(), self.single[pathway.name]
+        neurons = single.pre if side == "pre" else single.post
+        if pathway.delay.least[part] > 0:  # nothing is seen at once, and may not be known yet
+            return past[len(past) - steps, neurons]
+        known = np.vstack([past, self.read(state, values, end, variable)])
+        return known[len(past) - steps, neurons]
 
     def _sweep(
         self, state: Mapping[str, Array], feed: Feed, k: int, step: int, moments: Mapping[str, Moment]
@@ -362,14 +421,14 @@ class Reference:
             rule = pathway.plasticity
             assert rule is not None
             pre = {
-                v: self._arriving(pathway, at, state, values)
+                v: self._seen(pathway, "pre", at, state, values)
                 for v, at in zip(rule.reads_pre, pathway.reads_pre(), strict=True)
             }
-            post = {v: self.read(state, values, pathway.target, v) for v in rule.reads_post}
+            post = {v: self._seen(pathway, "post", v, state, values) for v in rule.reads_post}
             synapses = {variable: state[f"{pathway.name}.{variable}"] for variable in ("w", *rule.state)}
             if rule.needs_partner:
                 synapses["w_partner"] = state[f"{pathway.partner}.w"]
-            new = rule.step(synapses, pre, post, self.protocol.step, self.protocol.learning_time)
+            new = self._change(pathway, synapses, pre, post)
             exists = self.masks.get(pathway.name, True)
             changed |= {
                 f"{pathway.name}.{variable}": np.where(exists, new.pop(variable), synapses[variable])
@@ -382,11 +441,48 @@ class Reference:
                 new = self._gather(pathway, synapses["w"], gathered, ended)
             new["w"] = self._constrain(pathway, state[f"{pathway.name}.w"], new["w"])
             if pathway.learning.normalised and not np.array_equal(new["w"], synapses["w"]):
-                length = np.linalg.norm(new["w"], axis=1)
-                scale = np.divide(state[f"{pathway.name}.norm"], length, out=np.ones_like(length), where=length > 0)
-                new["w"] = scale[:, np.newaxis] * new["w"]
+                new["w"] = self._rescaled(pathway, new["w"], state[f"{pathway.name}.norm"])
             changed |= {f"{pathway.name}.{variable}": array for variable, array in new.items()}
         return changed
+
+    def _change(
+        self, pathway: Pathway, synapses: Mapping[str, Array], pre: Mapping[str, Array], post: Mapping[str, Array]
+    ) -> dict[str, Array]:
+        """What a rule makes of the synapses of a pathway in a step.
+
+        A rule's own step is of a tissue in which all meet all. Where synapses are listed, or see their neurons after
+        delays of their own, those that see the same of one postsynaptic neuron are a tissue of that one neuron.
+        """
+        rule, dt, T = pathway.plasticity, self.protocol.step, self.protocol.learning_time
+        assert rule is not None
+        if pathway.name not in self.single:
+            return rule.step(synapses, pre, post, dt, T)
+        single = self.single[pathway.name]
+        pre = {name: single.at_synapses("pre", values) for name, values in pre.items()}
+        post = {name: single.at_synapses("post", values) for name, values in post.items()}
+        flat = {name: values.ravel() for name, values in synapses.items()}
+        new = {name: np.empty_like(flat[name]) for name in ("w", *rule.state)}
+        for which in single.tissues:
+            found = rule.step(
+                {name: values[np.newaxis, which] for name, values in flat.items()},
+                {name: values[which] for name, values in pre.items()},
+                {name: values[which[:1]] for name, values in post.items()},
+                dt,
+                T,
+            )
+            for name, values in found.items():
+                new[name][which] = values[0]
+        return {name: values.reshape(synapses["w"].shape) for name, values in new.items()}
+
+    def _rescaled(self, pathway: Pathway, weights: Array, norm: Array) -> Array:
+        """Weights of which those that enter a neuron have a norm, `(n_post,)`."""
+        if not pathway.listed:
+            length = np.linalg.norm(weights, axis=1)
+            scale = np.divide(norm, length, out=np.ones_like(length), where=length > 0)
+            return scale[:, np.newaxis] * weights
+        post = self.single[pathway.name].post
+        length = np.sqrt(np.bincount(post, weights**2, minlength=len(norm)))
+        return weights * np.divide(norm, length, out=np.ones_like(length), where=length > 0)[post]
 
     def _gather(self, pathway: Pathway, before: Array, gathered: Array, ended: int | None) -> dict[str, Array]:
         """Let changes wait, or make them at the end of their batch: their sum, or a step in its direction."""
@@ -402,6 +498,8 @@ class Reference:
         """Weights that may not change sign stop at 0, bounded ones at their bounds;
         synapses that do not exist stay as they are."""
         cells = self.network.signs(pathway)
+        if cells is not None and pathway.listed:
+            cells = cells[self.single[pathway.name].pre]
         if cells is not None:
             after = cells * np.maximum(cells * after, 0.0)
         if pathway.learning.bounded:
@@ -432,6 +530,36 @@ class Reference:
         """A variable of a population, published, arriving or kept."""
         kept = self.network.population(population).neuron.state
         return state[f"{population}.{variable}"] if variable in kept else values[Node(population, variable)]
+
+
+def _one_by_one(pathway: Pathway) -> bool:
+    """Whether its synapses are looked at one by one: they are listed and learn, or have delays of their own."""
+    return not pathway.fixed_list and (pathway.listed or "each" in (pathway.late("pre"), pathway.late("post")))
+
+
+class _Single:
+    """The synapses of a pathway one by one: where each comes from and arrives, `(n_synapses,)` each, those of a matrix
+    row by row; `tissues` are those that see the same of one postsynaptic neuron."""
+
+    def __init__(self, instance: Instance, pathway: Pathway):
+        n_post, n_pre = instance.network.shape(pathway)
+        self.sizes = {"pre": n_pre, "post": n_post}
+        if pathway.listed:
+            synapses = instance.synapses[pathway.name]
+            self.pre, self.post = synapses.pre, synapses.post
+        else:
+            self.post, self.pre = (axis.ravel() for axis in np.indices((n_post, n_pre)))
+        keys = self.post.astype(np.int64)
+        if pathway.late("post") == "each":
+            after = instance.delays[pathway.name]["dendritic"].ravel()
+            keys = keys * (int(after.max(initial=0)) + 1) + after
+        order = np.argsort(keys, kind="stable")
+        self.tissues = np.split(order, np.flatnonzero(np.diff(keys[order])) + 1) if len(order) else []
+        self.each = {side: pathway.late(side) == "each" for side in ("pre", "post")}
+
+    def at_synapses(self, side: str, values: Array) -> Array:
+        """A variable at every synapse, `(n_synapses,)`, from what `_seen` finds."""
+        return values if self.each[side] else values[self.pre if side == "pre" else self.post]
 
 
 class _Monitor:

@@ -73,6 +73,13 @@ def export(source: Result | Trained | str | Path, to: str, path: str | Path, **o
             f"the format '{to}' holds what was recorded as time passed, and '{source.experiment.name}' presents a task."
             " Export to nwb or neo, which hold the spikes of its first presentations."
         )
+    late = [p.name for p in source.experiment.network.pathways if p.listed or not p.delay.none]
+    if late and not FORMATS[to].holds_delays:
+        holding = [name for name, format in FORMATS.items() if format.holds_delays and format.holds_presented]
+        raise Unavailable(
+            f"the format '{to}' has no place for delays and synapses that are listed one by one, which"
+            f" {', '.join(late)} {'has' if len(late) == 1 else 'have'}. Formats that have: {', '.join(holding)}."
+        )
     if isinstance(source, Result) and not FORMATS[to].needs_result:
         source = source.trained
     if path.exists():

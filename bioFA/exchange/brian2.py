@@ -39,7 +39,8 @@ from bioFA.runs.trained import STATE, Trained, load_trained
 
 SCRIPT, WEIGHTS, DATA = "network.py", "weights.npz", "data.npz"
 FORMAT = Format(
-    "a script for plain Brian2, with weights and examples, that runs without bioFA", reads=True, mark=SCRIPT
+    "a script for plain Brian2, with weights and examples, that runs without bioFA", reads=True, mark=SCRIPT,
+    holds_delays=False,
 )
 NEAR = 1e-10
 _COMPARE = """import numpy as np

@@ -93,6 +93,12 @@ def to_brian2(
             f"live groups show examples, and in '{instance.experiment.name}' time passes without a task. Write the"
             " network in Brian2, or run it here."
         )
+    late = [p.name for p in instance.network.pathways if p.listed or not p.delay.none]
+    if late:
+        raise Unavailable(
+            f"live groups have no delays and no synapses that are listed one by one, as {', '.join(late)} of"
+            f" '{instance.experiment.name}' would need. Run it here."
+        )
     done = 0 if isinstance(source, Instance) else source.presentations
     splits = instance.data.splits()
     if train is not None and train < 1:

@@ -31,6 +31,8 @@ class Format(NamedTuple):
     """Whether it holds a run in which time passes without a task."""
     holds_presented: bool = True
     """Whether it holds a run in which a task is presented."""
+    holds_delays: bool = True
+    """Whether it holds networks with delays and listed synapses, to which a task is presented."""
     mark: str = ""
     """The file by which a folder of this format is recognised, where it is read."""
     package: Package | None = None

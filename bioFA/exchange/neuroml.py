@@ -68,6 +68,7 @@ FORMAT = Format(
     "NeuroML 2 and LEMS of the part that answers, on one example, for jNeuroML",
     reads=True,
     mark=SIMULATION,
+    holds_delays=False,
     tools={"jNeuroML": "pyneuroml==1.3.22"},
 )
 NEAR, SHARE, LEARNING = 1e-6, 0.05, 1e-3

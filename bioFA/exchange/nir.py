@@ -68,6 +68,7 @@ FORMAT = Format(
     ".nir",
     reads=True,
     package=NIR,
+    holds_delays=False,
     tools={
         "PyTorch": "torch==2.13.0", "NIR": "nir==1.0.8", "nirtorch": "nirtorch==2.6", "snnTorch": "snntorch==1.0.0",
         "norse": "norse==1.1.0", "SpikingJelly": "spikingjelly==2.0.0",

@@ -65,6 +65,7 @@ FORMAT = Format(
     "nodes, edges, spikes and configuration as a SONATA folder, for NEST through bmtk",
     reads=True,
     mark=CIRCUIT,
+    holds_delays=False,
     tools={"NEST": "nest-simulator==3.10.0", "bmtk": "bmtk==1.2.0", "libsonata": "libsonata==0.2.2"},
 )
 NOTED = "bioFA.h5"

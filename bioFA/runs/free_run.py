@@ -42,7 +42,7 @@ SATURATED = 0.9
 
 
 def cuts(instance: Instance, compiles: bool) -> list[int]:
-    """The steps of a trial at which a segment begins or ends, from 0 to its last.
+    """The steps of a trial at which a segment begins or ends, from 0 to its last; every phase ends at one.
 
     Args:
         instance: of the experiment.
@@ -59,7 +59,7 @@ def cuts(instance: Instance, compiles: bool) -> list[int]:
     most = min(max(MOST_NEURON_STEPS, costs) / neurons, MOST_TRACED / traced if traced else math.inf)
     steps = max(1, min(most, max(least, length / SEGMENTS)))
     count = math.ceil(length / steps)
-    return [round(length * k / count) for k in range(count + 1)]
+    return sorted({*(round(length * k / count) for k in range(count + 1)), *instance.phase_ends()})
 
 
 class FreeRun:
@@ -105,7 +105,8 @@ class FreeRun:
             DamagedFile: if it is of another run.
         """
         if segment.stop == 0 and not self.state:
-            self.fixed = {name: array for name, array in segment.state.items() if name.endswith(".w")}
+            plastic = {f"{pathway.name}.w" for pathway in self.instance.network.plastic()}
+            self.fixed = {n: array for n, array in segment.state.items() if n.endswith(".w") and n not in plastic}
             self.state = segment.state
             return
         self.place += 1
@@ -139,7 +140,7 @@ class FreeRun:
         last = self.ends[self.place + 1] - trial * self.layout.length
         if first == 0:
             self.state = dict(self.state) | self.instance.trial_begins(trial)
-        segment = runner.segment(self.state, self.instance.passing(trial, first, last), learning=False)
+        segment = runner.segment(self.state, self.instance.passing(trial, first, last), learning=True)
         self._check_finite(segment, trial, first, last)
         self.state = segment.state
         rates = {}

@@ -561,6 +561,9 @@ class Result:
         for place, (label, value, on) in enumerate(rows):
             lines.append(f"  {'' if place else 'declared':<18} {label:<{width}} {value:<12}{on}")
         lines.append(f"  recorded           {self._monitors.describe()}")
+        if plastic := self.experiment.network.plastic():
+            lines.append(f"  rates              {self.experiment.rates_in_use()['text']}, per second")
+            lines.append(f"  learned            {', '.join(pathway.name for pathway in plastic)}")
         lines += [f"  times              {place}: {how}" for place, how in self.experiment.rounded_times.items()]
         if given := self.provenance.get("weights"):
             lines.append(f"  weights given      {_given(given)}")

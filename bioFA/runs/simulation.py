@@ -417,7 +417,7 @@ class _Course:
         self.evaluations += segment.evaluations
         if segment.measured is not None:
             self.measured.append(segment.measured)
-        for pathway in self.instance.network.owners():
+        for pathway in self.instance.network.pathways:
             name = f"{pathway.name}.w"
             if name in segment.state:
                 _put(self.snapshots, name, segment.state[name], len(self.points), self.place)

@@ -208,12 +208,12 @@ CASES: dict[str, Case] = {
         "Leave density out; connect = 'fan_in' says which there are.",
         base="free",
     ),
-    "plasticity of listed synapses": Case(
+    "a partner of listed synapses": Case(
         "cannot-learn",
-        {f"{PATHWAY}.plasticity": "delta_rule"},
+        {f"{PATHWAY}.plasticity": "weight_perturbation"},
         PATHWAY,
         "'exc_to_exc'",
-        "Leave connect out and give a matrix of weights, or leave plasticity ou",
+        "Give a matrix of weights, or another rule",
         base="free",
     ),
     "unknown port": Case(

@@ -52,6 +52,8 @@ WRITTEN = 12
 """The numbers stand in the matrices of up to so many classes."""
 IMAGES = 24
 """So many receptive fields are shown."""
+MOST_COURSES = 400
+"""So many weights are drawn as courses, one line each."""
 
 
 @matplotlib.rc_context(STYLE)
@@ -166,12 +168,12 @@ def weights(result: Result) -> Figure:
     """The weights of every pathway that learns, before and after.
 
     Matrices are images `(n_post, n_pre)`, each pathway on one colour scale, beside the fixed
-    feedback that stands for their transpose; vectors and single weights are courses over
+    feedback that stands for their transpose; vectors, single weights and the first of listed synapses are courses over
     learning. Pixels to hidden neurons appear once more as receptive fields.
     """
     network = result.experiment.network
-    matrices = [p for p in network.plastic() if min(network.shape(p)) > 1]
-    vectors = [p for p in network.plastic() if min(network.shape(p)) == 1]
+    matrices = [p for p in network.plastic() if min(network.shape(p)) > 1 and not p.listed]
+    vectors = [p for p in network.plastic() if p not in matrices]
     pairs = [vectors[start : start + 2] for start in range(0, len(vectors), 2)]
     fields = [p for p in matrices if _side(result, p)]
     heights = ([1.9 * len(matrices)] if matrices else []) + [2.0] * len(pairs) + [1.5] * len(fields)
@@ -525,7 +527,7 @@ def _draw_courses(panel: Axes, result: Result, pathway: Pathway | None) -> None:
         panel.set_axis_off()
         return
     shots = result.snapshots[f"{pathway.name}.w"]
-    lines = shots.reshape(len(shots), -1)
+    lines = shots.reshape(len(shots), -1)[:, :MOST_COURSES]
     panel.plot(result.snapshots_at, lines, color=BLUE, linewidth=0.8, alpha=1.0 if lines.shape[1] < 10 else 0.5)
     panel.set(title=pathway.name, ylabel="weight")
     _over_presentations(panel, result)

@@ -160,7 +160,8 @@ def _pattern(network: Network, pathway: Pathway) -> str:
     if pathway.delay.none:
         return _joined(network, pathway)
     delay = pathway.model_dump(mode="json")["delay"]
-    return f"{_joined(network, pathway)}; delay {_in_line(delay)}"
+    seen = network.delay_of(pathway)
+    return f"{_joined(network, pathway)}; delay {_in_line(delay)}{f'; {seen}' if seen else ''}"
 
 
 def _joined(network: Network, pathway: Pathway) -> str:
@@ -181,7 +182,8 @@ def _joined(network: Network, pathway: Pathway) -> str:
 def _weights(pathway: Pathway) -> str:
     weights = pathway.weights
     if pathway.listed:
-        return _in_line(pathway.model_dump(mode="json")["weights"])
+        sign = "" if pathway.sign == "any" else f"; {pathway.sign}"
+        return _in_line(pathway.model_dump(mode="json")["weights"]) + sign
     if weights.shares:
         text = f"those of {weights.shares}{', transposed' if weights.transports else ''}"
     elif weights.redrawn:
@@ -271,7 +273,9 @@ def _protocol(experiment: Experiment) -> Table:
     rows = parameters(protocol)
     if protocol.free:
         rows = [row for row in rows if row[0] not in PRESENTED]
-        rows.append(("steps", f"{protocol.steps} a trial, measured from step {protocol.warm_up_steps} on", ""))
+        learning = ", and learning," if experiment.network.plastic() else ""
+        begins = f"from step {protocol.warm_up_steps} on"
+        rows.append(("steps", f"{protocol.steps} a trial, measured{learning} {begins}", ""))
     elif protocol.dt is None:
         rows.append(("step", "one step a presentation: every neuron is static", ""))
     else:

@@ -4,13 +4,14 @@
 
 A spike that the threshold test of a step found acts in the step that begins `delay` after that step has ended: with no
 delay in the next. What a source or a static unit sends acts in the step that begins `delay` after its own begins. A
-plasticity rule sees presynaptic events after the axonal part, and postsynaptic ones after the dendritic part.
+plasticity rule sees what is presynaptic after the axonal part, and what is postsynaptic after the dendritic part.
 """
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, PlainSerializer
@@ -18,7 +19,7 @@ from pydantic import BeforeValidator, PlainSerializer
 from bioFA.components import Component, InSchema, faults
 from bioFA.distributions import Constant, Distributed, Distribution
 from bioFA.equations.dimensions import TIME
-from bioFA.errors import OutOfRange, WrongShape, under
+from bioFA.errors import OutOfRange, under
 from bioFA.units import steps_of_all
 
 Array = np.ndarray
@@ -67,43 +68,46 @@ class Delay(Component):
         parts = {name: part.numbers(TIME, f"delay.{name}") for name, part in self.parts().items()}
         return sum(numbers["value"] for numbers in parts.values())
 
+    @cached_property
+    def least(self) -> dict[str, float]:
+        """What no synapse's part is below, in seconds, by part; 0 where that is not known."""
+        found = {name: part.least(part.numbers(TIME, f"delay.{name}")) for name, part in self.parts().items()}
+        return {name: value if value < math.inf else 0.0 for name, value in found.items()}
+
+    def kind(self, part: str) -> Literal["", "one", "each"]:
+        """Of one part: whether there is none, one for all synapses, or one for each."""
+        if not self.parts()[part].alike:
+            return "each"
+        return "one" if self.least[part] > 0 else ""
+
     def parts(self) -> dict[str, Distribution]:
         """Both parts by name."""
         return {"axonal": self.axonal, "dendritic": self.dendritic}
 
-    def draw(self, rng: np.random.Generator, count: int, dt: float, place: str) -> Array:
-        """The delays in steps, `(1,)` where all are alike, else `(count,)`, int32.
+    def draw(self, rng: np.random.Generator, count: int, dt: float, place: str) -> dict[str, Array]:
+        """Both parts in steps, by name, each `(1,)` where all are alike, else `(count,)`, int32.
 
         Raises:
             OutOfRange: if one is negative, or longer than `MOST_STEPS`.
         """
-        count = 1 if self.alike else count
-        total = np.zeros(count, dtype=np.int32)
+        found: dict[str, Array] = {}
         for name, part in self.parts().items():
-            times = part.draw(rng, count, TIME, f"{place}.{name}")
+            size = 1 if part.alike else count
+            times = part.draw(rng, size, TIME, f"{place}.{name}")
             if not (times >= 0).all():
                 raise OutOfRange(
-                    f"{place}.{name}: {np.count_nonzero(~(times >= 0))} of {count} delays are negative, the first"
+                    f"{place}.{name}: {np.count_nonzero(~(times >= 0))} of {size} delays are negative, the first"
                     f" {times[~(times >= 0)][0]:g} s. Give a distribution with low = 0."
                 )
             if times.max(initial=0.0) > MOST_STEPS * dt:
                 raise OutOfRange(
                     f"{place}.{name} must be at most {MOST_STEPS} steps of dt = {dt:g} s; got {times.max():g} s."
                 )
-            for start in range(0, count, BLOCK):
+            found[name] = steps = np.empty(size, dtype=np.int32)
+            for start in range(0, size, BLOCK):
                 block = slice(start, start + BLOCK)
-                total[block] += steps_of_all(times[block], dt).astype(np.int32)
-        return total
-
-    def steps(self, dt: float) -> int:
-        """The one delay of all synapses, in steps.
-
-        Raises:
-            WrongShape: if they differ.
-        """
-        if not self.alike:
-            raise WrongShape("delay differs between synapses. List them: connect = 'all', or another way to connect.")
-        return int(self.draw(np.random.default_rng(0), 1, dt, "delay")[0])
+                steps[block] = steps_of_all(times[block], dt)
+        return found
 
 
 NO_DELAY = Delay()

@@ -14,8 +14,9 @@ both sides compute from: a fault of the parse is the same in both, and is named 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -79,7 +80,7 @@ class FreeVerification:
     @property
     def pieces(self) -> int:
         """How often the reference was put on the compiled program's state, or on that of a trial's beginning."""
-        return self.trials * -(-self.steps // PIECE)
+        return self.trials * sum(1 for _ in _pieces(1, self.steps, self.experiment.protocol.phase_ends(1)))
 
     @property
     def one_parse(self) -> tuple[str, ...]:
@@ -183,7 +184,9 @@ def verify_free(
     """
     protocol = experiment.protocol
     count = min(protocol.trials, TRIALS if trials is None else trials)
-    steps = min(protocol.shown_steps, STEPS) if trials is None else protocol.shown_steps
+    plastic = experiment.network.plastic()
+    most = STEPS + (protocol.warm_up_steps if plastic else 0)
+    steps = min(protocol.shown_steps, most) if trials is None else protocol.shown_steps
     instance = draw(experiment, seed)
     reference, compiled = Reference(instance), against or consumer(instance, "cpp")
     pieces: list[tuple[float, dict[str, Difference], dict[str, Difference]]] = []
@@ -193,13 +196,16 @@ def verify_free(
     whole: Mapping[str, Array] = instance.state
     theirs: Mapping[str, Array] = instance.state
     done = 0
-    for trial, start, stop in _pieces(count, steps):
+    learned: set[str] = set()
+    for trial, start, stop in _pieces(count, steps, instance.phase_ends()):
         if start == 0:
             whole, theirs = ({**state, **instance.trial_begins(trial)} for state in (whole, theirs))
         feed = instance.passing(trial, start, stop)
-        expected = reference.segment(theirs, feed, False, extremes=True)
-        alone = expected if _same(whole, theirs) else reference.segment(whole, feed, False)
-        found = compiled.segment(theirs, feed, False)
+        if stop > protocol.warm_up_steps:
+            learned |= {f"{p.name}.w" for p in plastic if feed.learns(p.name) and feed.rate > 0}
+        expected = reference.segment(theirs, feed, True, extremes=True)
+        alone = expected if _same(whole, theirs) else reference.segment(whole, feed, True)
+        found = compiled.segment(theirs, feed, True)
         pieces.append((
             start * protocol.step,
             {
@@ -236,6 +242,13 @@ def verify_free(
             f"nothing spiked in {steps} steps ({as_time(steps * protocol.step)}), so agreement would say nothing. Give"
             " more drive, or compare whole trials: --presentations 1."
         )
+    still = sorted(name for name in learned if np.array_equal(theirs[name], instance.state[name]))
+    if still and not first_excess:
+        raise NothingToCompare(
+            f"pathway '{still[0].removesuffix('.w')}' did not change in {steps} steps"
+            f" ({as_time(steps * protocol.step)}), so agreement would say nothing. Raise its learning rate, or compare"
+            " whole trials: --presentations 1."
+        )
     return FreeVerification(experiment, instance.seed, steps, count, states, first_excess, spikes, parted, records)
 
 
@@ -248,11 +261,12 @@ def _over_all(pieces: list[dict[str, Difference]]) -> dict[str, Difference]:
     return joined
 
 
-def _pieces(trials: int, steps: int) -> Iterator[tuple[int, int, int]]:
-    """Trial, first step, and the step after the last of every piece."""
+def _pieces(trials: int, steps: int, ends: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """Trial, first step, and the step after the last of every piece; every phase ends with one."""
+    cuts = sorted({*range(0, steps, PIECE), *(end for end in ends if end < steps), steps})
     for trial in range(trials):
-        for start in range(0, steps, PIECE):
-            yield trial, start, min(start + PIECE, steps)
+        for start, stop in pairwise(cuts):
+            yield trial, start, stop
 
 
 def _same(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:

@@ -9,14 +9,14 @@ generated C++, the objects and clock of the generated network, and the file name
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import brian2
 import numpy as np
 from brian2.codegen.generators.cpp_generator import CPPCodeGenerator, c_data_type
 from brian2.codegen.targets import codegen_targets
-from brian2.core.variables import Variables
+from brian2.core.variables import DynamicArrayVariable, Variables
 from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.devices.device import get_device
 from brian2.groups.group import CodeRunner, Group
@@ -71,8 +71,8 @@ def check_version() -> None:
             "gather",
             "depart",
             "arrive",
-            "keep",
-            "send",
+            "see",
+            "note",
             "outside",
             "monitor",
             "neurons",
@@ -95,6 +95,8 @@ def _template(name: str) -> Any:
 
 def array_name(group: Any, variable: str) -> str:
     """The C++ pointer to the values of a group's variable."""
+    if isinstance(group.variables[variable], DynamicArrayVariable):
+        return f"{get_device().get_array_name(group.variables[variable], access_data=False)}.data()"
     return get_device().get_array_name(group.variables[variable], access_data=True)
 
 
@@ -147,6 +149,17 @@ def own_loop(network: Any, clock: Any) -> str:
     return f"biofa::run(brian::{network.name}, brian::{clock.name});"
 
 
+def sized(pathways: Iterable[DensePathway]) -> str:
+    """The C++ statements that give the arrays of listed synapses their size, which the plan says."""
+    device = get_device()
+    return "\n".join(
+        f'brian::{device.get_array_name(variable, access_data=False)}.resize(biofa::joined("{pathway.name}").count);'
+        for pathway in pathways
+        for variable in pathway.variables.values()
+        if isinstance(variable, DynamicArrayVariable) and variable.owner.name == pathway.name
+    )
+
+
 class Runner(CodeRunner):
     """One code object of ours in the step: a template, statements, and a place in the order."""
 
@@ -169,7 +182,8 @@ class Runner(CodeRunner):
 
 
 class DensePathway(Group):
-    """All-to-all synapses as one row-major matrix, without index arrays.
+    """All-to-all synapses as one row-major matrix, without index arrays; or synapses that are `listed` by source, whose
+    number is said at run time.
 
     A group whose members are the synapses; `w` has `n_post * n_pre` values, row by row (one row a
     postsynaptic neuron; with `by_pre`, a presynaptic one), or is another pathway's array. With `event`, only
@@ -195,30 +209,41 @@ class DensePathway(Group):
         self.n_pre, self.n_post = len(source), len(target)
         self.start, self.stop = 0, self.n_pre * self.n_post
         self.variables = Variables(self)
-        self.variables.add_constant("N", self.n_pre * self.n_post)
+        self.spec, self.number = spec, number
+        self.variables.add_constant("N", 0 if spec.listed else self.n_pre * self.n_post)
         for index in ("_pre_idx", "_post_idx", "_turned_idx"):
             self.variables.add_auxiliary_variable(index, dtype=np.int32)
         if shared is None:
-            self.variables.add_array("w", size=self.n_pre * self.n_post)
+            self._add_at_synapses("w")
         else:
             self.variables.add_reference("w", shared, "w")
-        self.spec, self.number = spec, number
         if spec.gathers:
-            self.variables.add_array("gathered", size=self.n_pre * self.n_post)
+            self._add_at_synapses("gathered")
         if spec.normalised:
             self.variables.add_array("norm", size=self.n_post)
         if spec.masked:
             self.variables.add_array("exists", size=self.n_pre * self.n_post, dtype=bool)
         for trace in (*spec.traces, *(["w_before"] if spec.follows_weight else [])):
-            self.variables.add_array(trace, size=self.n_pre * self.n_post)
-        if spec.delayed:
-            self.variables.add_array("arrived", size=self.n_pre)
+            self._add_at_synapses(trace)
+        for side, kind, late in (("pre", spec.axonal, spec.late_pre), ("post", spec.dendritic, spec.late_post)):
+            for variable in late:
+                if kind == "each":
+                    self._add_at_synapses(self._seen(side, variable))
+                else:
+                    self.variables.add_array(self._seen(side, variable), size=getattr(self, f"n_{side}"))
         for parameter, unit in parameters.items():
             self.variables.add_array(parameter, size=1, dimensions=unit.dim, scalar=True, constant=True)
         self.add_dependency(source)
         self.add_dependency(target)
         self.sizes = {"n_pre": self.n_pre, "n_post": self.n_post, "real": c_data_type(self.variables["w"].dtype)}
         self._enable_group_attributes()
+
+    def _add_at_synapses(self, name: str) -> None:
+        """Add a variable that every synapse has."""
+        if self.spec.listed:
+            self.variables.add_dynamic_array(name, size=0)
+        else:
+            self.variables.add_array(name, size=self.n_pre * self.n_post)
 
     @property
     def group(self) -> DensePathway:
@@ -228,33 +253,65 @@ class DensePathway(Group):
     def see(self, side: str, variable: str) -> str:
         """Make a variable of the source (`pre`) or target (`post`) readable, and return its name here.
 
-        What a pathway with a delay carries is seen as it arrives.
+        With a delay it is what synapses see after it.
         """
         name = f"{variable}_{side}"
-        if side == "pre" and self._arrives_late(variable):
-            self.variables.add_reference(name, self, "arrived", index="_pre_idx")
+        if self._is_late(side, variable):
+            index = "_idx" if self._kind(side) == "each" else f"_{side}_idx"
+            self.variables.add_reference(name, self, self._seen(side, variable), index=index)
             return name
-        self.variables.add_reference(
-            name, self.source if side == "pre" else self.target, variable, index=f"_{side}_idx"
-        )
+        group, called = self._at(side, variable)
+        self.variables.add_reference(name, group, called, index=f"_{side}_idx")
         return name
 
-    def _arrives_late(self, variable: str) -> bool:
-        return self.spec.delayed and variable == self.spec.carries
+    def _at(self, side: str, variable: str) -> tuple[Any, str]:
+        """The group that has a variable of the source or target, and its name there."""
+        called = self.spec.called_pre if side == "pre" else self.spec.called_post
+        return self.source if side == "pre" else self.target, called.get(variable, variable)
+
+    def _kind(self, side: str) -> str:
+        return self.spec.axonal if side == "pre" else self.spec.dendritic
+
+    def _is_late(self, side: str, variable: str) -> bool:
+        return variable in (self.spec.late_pre if side == "pre" else self.spec.late_post)
+
+    @staticmethod
+    def _seen(side: str, variable: str) -> str:
+        """The name of what synapses see late of a variable."""
+        return f"seen_{side}_{variable}"
 
     def _sent(self, variable: str) -> str:
-        """The C++ pointer to a presynaptic variable as it is seen here."""
-        return array_name(self, "arrived") if self._arrives_late(variable) else array_name(self.source, variable)
+        """The C++ pointer to a presynaptic variable as it is seen here, by neuron; empty where synapses differ."""
+        if not self._is_late("pre", variable):
+            return array_name(*self._at("pre", variable))
+        return "" if self.spec.axonal == "each" else array_name(self, self._seen("pre", variable))
 
-    def arrive(self, order: int) -> None:
-        """Take what was sent some steps ago."""
-        names = {"name": self.name, "arrived": array_name(self, "arrived")}
-        self._add("keep", order, "", step=step_counter(self.clock), **names)
+    def _history(self, side: str, variable: str) -> dict[str, Any]:
+        """What the templates need to know of what is to be seen late."""
+        carried = side == "pre" and variable == self.spec.carries
+        return {
+            "name": self.name if carried else f"{self.name}.{variable}_{side}",
+            "values": array_name(*self._at(side, variable)),
+            "size": getattr(self, f"n_{side}"),
+            "step": step_counter(self.clock),
+        }
 
-    def depart(self, order: int) -> None:
-        """Put on its way what is sent."""
-        names = {"name": self.name, "values": array_name(self.source, self.spec.carries)}
-        self._add("send", order, "", step=step_counter(self.clock), **names)
+    def take(self, side: str, variable: str, order: int) -> None:
+        """Take what synapses see in this step of what was sent some steps ago."""
+        each = self._kind(side) == "each"
+        self._add(
+            "see",
+            order,
+            "",
+            seen=array_name(self, self._seen(side, variable)),
+            delays=f"{self.name}.{'axonal' if side == 'pre' else 'dendritic'}" if each else "",
+            side=side,
+            **self._history(side, variable),
+        )
+
+    def note(self, side: str, variable: str, order: int) -> None:
+        """Keep what a variable is in this step, to be seen later."""
+        self._add("note", order, "", **self._history(side, variable))
 
     def show(self, order: int) -> None:
         """Load the weights of this presentation."""
@@ -283,8 +340,8 @@ class DensePathway(Group):
             order,
             f"_transmitted = {weight}*{self.see('pre', spec.carries)}",
             port=array_name(self.target, spec.port),
-            rows_of_pre=spec.transposed != spec.by_pre,
             accumulate=accumulate,
+            dendritic=spec.dendritic,
             follows=bool(spec.follows),
             sent=self._sent(spec.carries) if spec.event else "",
             only=only,
@@ -297,7 +354,8 @@ class DensePathway(Group):
         change = f"dt*({self.spec.rate})" + ("*int(exists)" if self.spec.masked else "")
         learned = self.spec.constrained(f"w + {change}")
         code = f"gathered = gathered + {change}" if self.spec.gathers else f"w = {learned}"
-        silent = self._silent(self.spec.rate) if self.spec.by_pre and not self.spec.bounded else []
+        rests = (self.spec.by_pre or self.spec.listed) and not self.spec.bounded
+        silent = self._silent(self.spec.rate) if rests else []
         self._learn(order, code, "learns", silent)
 
     def _learn(self, order: int, code: str, on: str, silent: Sequence[tuple[str, str]] = ()) -> None:
@@ -309,7 +367,6 @@ class DensePathway(Group):
             on=on,
             step=step_counter(self.clock),
             number=self.number,
-            by_pre=self.spec.by_pre,
             silent=list(silent),
         )
 
@@ -318,9 +375,10 @@ class DensePathway(Group):
         then parameters (C++ pointers and indices)."""
         for variable in self.spec.reads_pre:
             rest = rests(expression, f"{variable}_pre", set(self.spec.parameters))
-            if rest is not None:
+            sent = self._sent(variable)
+            if rest is not None and sent:
                 return [
-                    (self._sent(variable), "_pre_idx"),
+                    (sent, "_pre_idx"),
                     *((array_name(self, name), "0") for name in rest),
                 ]
         return []
@@ -342,7 +400,8 @@ class DensePathway(Group):
     def restart(self, values: Mapping[str, float], order: int) -> None:
         """Put what synapses keep back to its beginning as a presentation begins."""
         arrays = [(array_name(self, variable), value) for variable, value in values.items()]
-        self._add("restart", order, "", values=arrays, size=self.n_pre * self.n_post, step=step_counter(self.clock))
+        size = f'(int)biofa::joined("{self.name}").count' if self.spec.listed else self.n_pre * self.n_post
+        self._add("restart", order, "", values=arrays, size=size, step=step_counter(self.clock))
 
     def apply(self, order: int) -> None:
         """Make the changes that were gathered where their batch ends, and rescale the weights that keep their norm."""
@@ -388,7 +447,9 @@ class DensePathway(Group):
         )
 
     def _add(self, template: str, order: int, code: str, **keywords: Any) -> None:
-        self.contained_objects.append(Runner(self, template, order, code, **self.sizes, **keywords))
+        how: dict[str, Any] = {name: getattr(self.spec, name) for name in ("listed", "by_pre", "rows_of_pre")}
+        how |= {"pathway": self.name, **self.sizes}
+        self.contained_objects.append(Runner(self, template, order, code, **how, **keywords))
 
 
 def read_weights(pathway: Any, name: str, other: Any, index: str) -> None:

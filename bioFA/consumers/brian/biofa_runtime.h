@@ -297,7 +297,8 @@ struct Segment {
     }
     void forget(const std::string& name, int64_t step) {
         if (!first_step(step)) return;
-        under_way(name).clear();
+        for (auto& one : on_the_way)
+            if (one.first == name || one.first.compare(0, name.size() + 1, name + ".") == 0) one.second.clear();
         for (auto& one : kept)
             if (one.first.compare(0, name.size() + 1, name + ".") == 0) one.second.forget(step);
     }

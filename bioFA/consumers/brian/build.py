@@ -29,7 +29,7 @@ def generate(program: Program, folder: Path) -> None:
     adapter.check_version()
     brian2.set_device("cpp_standalone", build_on_run=False)
     brian2.prefs["codegen.cpp.extra_compile_args"] = []  # bioFA compiles, with flags of its own (cache.py)
-    headers = ("block", "inverse", "numbers", "listed")
+    headers = ("block", "inverse", "numbers", "listed", "joined")
     brian2.prefs["codegen.cpp.headers"] = [f'"biofa_{name}.h"' for name in headers]
     brian2.prefs["codegen.loop_invariant_optimisations"] = not program.strict  # they change the order of operations
     brian2.prefs["core.default_float_dtype"] = getattr(np, program.precision)
@@ -52,6 +52,7 @@ def generate(program: Program, folder: Path) -> None:
     device = brian2.get_device()
     device.insert_code("before_start", "biofa::serve(args, brian::results_dir);")
     device.insert_code("before_start", "biofa::segment().begin(brian::results_dir);")
+    device.insert_code("after_start", adapter.sized(pathways.values()))
     device.apply_run_args()  # the parameters of the command line, before the steps are run
     device.insert_code("before_network_run", adapter.own_loop(network, clock))
     network.run(program.dt * brian2.second, namespace={})
@@ -138,10 +139,10 @@ class _Steps:
         """
         for order, step in enumerate(self.program.steps):
             getattr(self, step.kind)(step, 10 * order)
-        return {
-            name: "blocked" if name in self.blocks else "events" if self.specs[name].by_pre else "dense"
-            for name in self.pathways
-        } | dict.fromkeys(self.listed, "listed")
+        events = [name for name in self.pathways if self.specs[name].by_pre]
+        listed = [*self.listed, *(name for name in self.pathways if self.specs[name].listed)]
+        ways = {"dense": self.pathways, "events": events, "blocked": self.blocks, "listed": listed}
+        return {name: way for way, names in ways.items() for name in names}
 
     def _add(self, of: str, template: str, order: int, code: str = "", **keywords: Any) -> None:
         group = self.groups[of]
@@ -236,10 +237,7 @@ class _Steps:
         self._add(step.of, "gather", order, name=f"{step.of}.{variable}", values=values, size=len(group))
 
     def depart(self, step: StepSpec, order: int) -> None:
-        """Put on its way what a pathway sends."""
-        if step.of in self.specs:
-            self.pathways[step.of].depart(order)
-            return
+        """Put on its way what listed synapses send."""
         spec = self.listed[step.of]
         source = self.groups[spec.source]
         self._add(
@@ -257,23 +255,28 @@ class _Steps:
         )
 
     def arrive(self, step: StepSpec, order: int) -> None:
-        """Take what arrives."""
-        if step.of in self.specs:
-            self.pathways[step.of].arrive(order)
-            return
-        spec = self.listed[step.of]
+        """Add what arrives to its port."""
+        spec = self.listed.get(step.of) or self.specs[step.of]
         target = self.groups[spec.target]
         port = adapter.array_name(target, spec.port)
         self._add(
             spec.target,
             "arrive",
             order,
-            name=spec.name,
+            name=spec.name if step.of in self.listed else f"{spec.name}.dendrite",
             port=port,
             size=len(target),
             accumulate=step.accumulate,
             step=self.counter,
         )
+
+    def see(self, step: StepSpec, order: int) -> None:
+        """Take what synapses see late."""
+        self.pathways[step.of].take(*step.nodes, order)
+
+    def note(self, step: StepSpec, order: int) -> None:
+        """Keep what synapses are to see later."""
+        self.pathways[step.of].note(*step.nodes, order)
 
     def outside(self, step: StepSpec, order: int) -> None:
         """Add what a population's background brings to a port."""

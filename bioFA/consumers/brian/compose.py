@@ -56,7 +56,8 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
         pathways=tuple(
             _pathway(network, p, smallest)
             for p in network.pathways
-            if not p.weights.one_to_one and not p.listed and (_is_used(p, needed) or _is_owner(network, p))
+            if not (p.weights.one_to_one and not p.listed) and not p.fixed_list
+            and (_is_used(p, needed) or _is_owner(network, p) or _lasts(network, p, needed))
         ),
         steps=(
             *(
@@ -69,7 +70,7 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
                 for p in network.plastic()
                 if p.traces() and reset
             ),
-            *(StepSpec(kind="forget", of=p.name) for p in used if reset and (p.listed or p.delayed)),
+            *(StepSpec(kind="forget", of=p.name) for p in network.pathways if reset and _lasts(network, p, needed)),
             *(_draw(p) for p in network.populations if p.neuron.draws),
             *(StepSpec(kind="clock", of=name) for name in _timed(network, needed)),
             *(
@@ -102,7 +103,7 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
                 if p.neuron.spiking()
             ),
         ),
-        listed=tuple(_listed(network, p) for p in used if p.listed),
+        listed=tuple(_listed(network, p) for p in used if p.fixed_list),
         strict=experiment.free or any(p.neuron.run_constants() for p in network.populations),
     )
 
@@ -112,13 +113,21 @@ def _always(network: Network, moving: list[Node], needed: set[Node]) -> set[Node
     always = _needed(network, moving)
     while True:
         known = always | needed
-        lasting = [p for p in network.pathways if (p.listed or p.delayed) and _is_used(p, known)]
+        lasting = [p for p in network.pathways if _lasts(network, p, known)]
         wanted = [Node(p.source, p.carries) for p in lasting]
-        wanted += [Node(p.target, p.port) for p in lasting if p.listed]
+        wanted += [Node(p.target, p.port) for p in lasting if p.fixed_list or p.late("post")]
+        wanted += [Node(p.source if s == "pre" else p.target, v) for p in lasting for s, v in p.seen_late.values()]
         found = always | _needed(network, wanted)
         if found == always:
             return always
         always = found
+
+
+def _lasts(network: Network, pathway: Pathway, needed: set[Node]) -> bool:
+    """Whether something is on its way from step to step: to be seen late, along dendrites, or over listed synapses."""
+    if pathway.fixed_list:
+        return _is_used(pathway, needed)
+    return bool(pathway.seen_late) or pathway.late("post") != ""
 
 
 def _watching(experiment: Experiment) -> list[StepSpec]:
@@ -357,24 +366,27 @@ def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> Pathwa
     """`smallest`: from how many synapses on a pathway may work in blocks; None for never."""
     shared, rule = pathway.weights.shares, pathway.plasticity
     source, target = (network.population(end).neuron for end in (pathway.source, pathway.target))
-    carries = source.called(pathway.carries)
     owner = network.pathway(shared) if shared else pathway
+    reads_pre, reads_post = tuple(dict.fromkeys(pathway.reads_pre())), rule.reads_post if rule else ()
+    late_pre, late_post = (
+        tuple(variable for end, variable in pathway.seen_late.values() if end == side) for side in ("pre", "post")
+    )
 
     def carried(text: str) -> str:
-        return text.replace("carried_pre", f"{carries}_pre")
+        return text.replace("carried_pre", f"{pathway.carries}_pre")
 
     return PathwaySpec(
         name=pathway.name,
         source=pathway.source,
         target=pathway.target,
-        carries=carries,
+        carries=pathway.carries,
         port=target.called(pathway.port),
         owner=shared or pathway.name,
         transposed=bool(shared) and pathway.weights.transports,
         parameters={field: rule.unit_of(field) for field in rule.parameters()} if rule else {},
         equations=carried(rule.equations.strip().splitlines()[0]) if rule else "",
-        reads_pre=tuple(dict.fromkeys(pathway.reads_pre())),
-        reads_post=rule.reads_post if rule else (),
+        reads_pre=reads_pre,
+        reads_post=reads_post,
         masked=pathway.sparse,
         sign=pathway.sign if network.signs(pathway) is None else "dale",
         bounded=pathway.learning.bounded,
@@ -393,7 +405,13 @@ def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> Pathwa
         inverse_of=pathway.weights.inverts or "",
         follows=pathway.stands_for or "" if pathway.sign == "concordant" else "",
         partner=pathway.partner or "" if rule and rule.needs_partner else "",
-        delayed=pathway.delayed,
+        listed=pathway.listed,
+        axonal=pathway.late("pre"),
+        dendritic=pathway.late("post"),
+        late_pre=late_pre,
+        late_post=late_post,
+        called_pre={v: source.called(v) for v in (pathway.carries, *reads_pre) if source.called(v) != v},
+        called_post={v: target.called(v) for v in reads_post if target.called(v) != v},
     )
 
 
@@ -404,7 +422,8 @@ def _may_block(network: Network, pathway: Pathway, smallest: int) -> bool:
     shown = _is_shown(network, pathway.source) and pathway.carries == network.population(pathway.source).neuron.shown
     plain = not rule.state if rule else pathway.weights.owns and not pathway.weights.redrawn
     free = pathway.sign == "any" and network.signs(pathway) is None and not pathway.sparse
-    own = not (learning.bounded or learning.gathers or pathway.delayed or _is_shared(network, pathway))
+    late = pathway.listed or pathway.seen_late or pathway.late("post")
+    own = not (learning.bounded or learning.gathers or late or _is_shared(network, pathway))
     return large and shown and plain and free and own
 
 
@@ -426,11 +445,25 @@ def _sweep(network: Network, needed: set[Node], only: Mapping[Node, Only], free:
             statement = f"{neuron.called(node.variable)} = {neuron.computed(node.variable)}"
             _evaluate(steps, node.population, statement, {}, only.get(node, ""))
     for pathway in network.pathways:
-        if pathway.delayed and _is_used(pathway, needed):
+        if pathway.delayed and pathway.fixed_list and _is_used(pathway, needed):
             _depart(steps, gathered, network, pathway)
+        if _lasts(network, pathway, needed) and not pathway.fixed_list:
+            _end_step(steps, pathway, _is_used(pathway, needed))
     for population in network.spiking() if free else ():
         _gather(steps, gathered, network, Node(population.name, "s"))
     return steps
+
+
+def _end_step(steps: list[StepSpec], pathway: Pathway, used: bool) -> None:
+    """What is left to do once everything is computed: to see what the rule sees late, to transmit, to keep what is to
+    be seen later."""
+    carried = ("pre", pathway.carries)
+    for nodes in pathway.seen_late.values():
+        if nodes != carried or not used or pathway.sent_last:
+            steps.append(StepSpec(kind="see", of=pathway.name, nodes=nodes))
+    if used and pathway.sent_last:
+        steps.append(StepSpec(kind="transmit", of=pathway.name))
+    steps += [StepSpec(kind="note", of=pathway.name, nodes=nodes) for nodes in pathway.seen_late.values()]
 
 
 def _sum(steps: list[StepSpec], gathered: set[Node], network: Network, node: Node, only: Only) -> None:
@@ -438,11 +471,11 @@ def _sum(steps: list[StepSpec], gathered: set[Node], network: Network, node: Nod
     population = network.population(node.population)
     arriving = network.arriving(*node)
     for index, pathway in enumerate(arriving):
-        if pathway.listed:
+        if pathway.fixed_list:
             if not pathway.delayed:
                 _depart(steps, gathered, network, pathway)
             steps.append(StepSpec(kind="arrive", of=pathway.name, accumulate=index > 0))
-        elif pathway.weights.one_to_one:
+        elif pathway.weights.one_to_one and not pathway.listed:
             partner = f"from_{pathway.source}_{pathway.carries}"
             port = population.neuron.called(node.variable)
             sent = network.population(pathway.source).neuron.called(pathway.carries)
@@ -451,9 +484,14 @@ def _sum(steps: list[StepSpec], gathered: set[Node], network: Network, node: Nod
         else:
             if pathway.weights.inverts:
                 steps.append(StepSpec(kind="invert", of=pathway.name))
-            if pathway.delayed:
-                steps.append(StepSpec(kind="arrive", of=pathway.name))
-            steps.append(StepSpec(kind="transmit", of=pathway.name, accumulate=index > 0, only=only))
+            if pathway.late("pre") and not pathway.sent_last:
+                steps.append(StepSpec(kind="see", of=pathway.name, nodes=("pre", pathway.carries)))
+            dendritic = pathway.late("post") != ""
+            if not pathway.sent_last:
+                add = index > 0 and not dendritic
+                steps.append(StepSpec(kind="transmit", of=pathway.name, accumulate=add, only=only))
+            if dendritic:
+                steps.append(StepSpec(kind="arrive", of=pathway.name, accumulate=index > 0))
     trains = tuple(n for n, background in enumerate(population.background) if background.port == node.variable)
     if trains:
         port = population.neuron.called(node.variable)

@@ -57,9 +57,12 @@ class PathwaySpec(_Data):
     its weights, and that nothing constrains them: then it may work in blocks of presentations, if its weights are fixed
     or their rule has the form for it. `traces` are the drive and the time constant of each variable that its rule keeps
     at every synapse; `w_before` in a drive is the weight as the step began.
-    `event` says that only neurons that spike have anything to transmit, `by_pre` that the owner's
-    matrix is stored with one row a presynaptic neuron, because the owner transmits events. `delayed` says that what
-    arrives was sent some steps before: how many is said at run time.
+    `event` says that only neurons that spike have anything to transmit, `by_pre` that the owner's matrix is stored with
+    one row a presynaptic neuron, because the owner transmits events. `listed` says that synapses are listed by source:
+    how many there are, and where each arrives, is said at run time. `late_pre` and `late_post` are what synapses see
+    late of the source and the target, `axonal` and `dendritic` whether that is after `one` delay or after one of `each`
+    synapse: of how many steps is said at run time. `carries`, `reads_pre`, `reads_post` are names of the description,
+    `called_pre` and `called_post` those of the program.
     """
 
     name: str
@@ -87,7 +90,26 @@ class PathwaySpec(_Data):
     steps: bool = False
     normalised: bool = False
     traces: dict[str, tuple[str, str]] = {}
-    delayed: bool = False
+    listed: bool = False
+    axonal: Literal["", "one", "each"] = ""
+    dendritic: Literal["", "one", "each"] = ""
+    late_pre: tuple[str, ...] = ()
+    late_post: tuple[str, ...] = ()
+    called_pre: dict[str, str] = {}
+    called_post: dict[str, str] = {}
+
+    @property
+    def histories(self) -> dict[str, str]:
+        """What is to be seen late, or is on its way, by the name that the state has for it, and its name in a plan."""
+        found = {f"{self.name}.{v}_pre": f"{self.name}.{v}_pre" for v in self.late_pre if v != self.carries}
+        found |= {f"{self.name}.{v}_post": f"{self.name}.{v}_post" for v in self.late_post}
+        found |= {f"{self.name}.under_way": self.name} if self.carries in self.late_pre else {}
+        return found | ({f"{self.name}.dendrite": f"{self.name}.dendrite"} if self.dendritic else {})
+
+    @property
+    def rows_of_pre(self) -> bool:
+        """Whether synapses follow each other by presynaptic neuron."""
+        return self.listed or self.transposed != self.by_pre
 
     @property
     def follows_weight(self) -> bool:
@@ -147,8 +169,11 @@ class StepSpec(_Data):
               partners in other populations (`reads`: local name -> population and variable)
     test      run statements after the integration of the step: threshold test and reset
     transmit  sum a pathway's synapses into a port, in place of what was there or on top
-    depart    put on its way what a pathway with a delay, or of listed synapses, sends in this step
-    arrive    take what arrives in this step over such a pathway: listed synapses add it to their port, others keep it
+    depart    put on its way what listed synapses that do not learn send in this step
+    arrive    add to its port what arrives in this step over listed synapses, or along the dendrites of others
+    see       take what synapses see in this step, late, of a variable of their source or target (`nodes`: `pre` or
+              `post`, and which)
+    note      keep what such a variable is in this step, for later ones
     gather    list the neurons of a population in which a variable (`nodes`) is not 0
     outside   add what the background of a population, by number (`trains`), brings to a port (`nodes`)
     record    keep variables (`nodes`) at the end of a presentation, and spikes (`rasters`) in every step
@@ -162,7 +187,7 @@ class StepSpec(_Data):
 
     kind: Literal[
         "restart", "forget", "draw", "clock", "course", "spike", "show", "invert", "evaluate", "test", "transmit",
-        "depart", "arrive", "gather", "outside", "record", "monitor", "learn", "apply",
+        "depart", "arrive", "see", "note", "gather", "outside", "record", "monitor", "learn", "apply",
     ]
     of: str = ""
     statements: tuple[str, ...] = ()

@@ -23,6 +23,7 @@ import numpy as np
 from bioFA.consumers.base import Recording, Segment
 from bioFA.consumers.brian import cache
 from bioFA.consumers.brian.compose import make_program, run_constants, run_parameters
+from bioFA.consumers.brian.program import PathwaySpec
 from bioFA.errors import DiskFull, IncompleteRun, OutOfRange, ProgramFailed, WrongProcessor
 from bioFA.experiment import Trace
 from bioFA.instance import Feed, Instance, Synapses
@@ -108,9 +109,10 @@ class Compiled:
             if (dynamics := self.network.pathway(spec.name).dynamics) is not None
             for variable, value in {"since": LONG_AGO, **dynamics.keeps}.items()
         }
-        self._on_the_way = {
-            f"{p.name}.under_way" for p in program.pathways if p.delayed
-        } | {f"{p.name}.under_way" for p in program.listed}
+        self._on_the_way = {f"{p.name}.under_way": p.name for p in program.listed}
+        for pathway in program.pathways:
+            self._on_the_way |= pathway.histories
+            self._write_joined(pathway, instance)
 
     def segment(
         self,
@@ -152,7 +154,10 @@ class Compiled:
                 )
                 for key, array in carried.items()
             }
-            final |= {key: self._read(folder, key, array.shape, WIDE) for key, array in under_way.items()}
+            final |= {
+                key: self._read(folder, f"{self._on_the_way[key]}.under_way", array.shape, WIDE)
+                for key, array in under_way.items()
+            }
             final |= {key: self._read(folder, f"{key}.kept", state[key].shape, WIDE) for key in self._kept}
             spikes, traces = self._read_monitors(folder, feed)
             recording = self._read_records(folder, feed.recorded(every), nodes)
@@ -162,6 +167,19 @@ class Compiled:
                 else {}
             )
         return Segment({**state, **final}, recording, raster, spikes=spikes, traces=traces)
+
+    def _write_joined(self, spec: PathwaySpec, instance: Instance) -> None:
+        """The files that say where the synapses of a pathway that learns are, and how late each sees what."""
+        if spec.listed:
+            self._listed[spec.name] = Path(self._scratch.name) / f"{spec.name}.synapses"
+            for part in ("first", "post"):
+                _write(self._listed[spec.name].with_name(f"{spec.name}.synapses.{part}"),
+                       getattr(instance.synapses[spec.name], part))  # fmt: skip
+        for part, kind in (("axonal", spec.axonal), ("dendritic", spec.dendritic)):
+            if kind == "each":
+                steps = instance.delays[spec.name][part]
+                self._listed[f"{spec.name}.{part}"] = path = Path(self._scratch.name) / f"{spec.name}.{part}"
+                _write(path, np.asarray(steps.T if spec.rows_of_pre and steps.ndim == 2 else steps, dtype=np.int32))
 
     def _key(self, key: str) -> str:
         """The name in the program of a variable of the state."""
@@ -203,7 +221,7 @@ class Compiled:
         lines += [f"span {feed.span[0]} {feed.span[1]}"] if feed.span else []
         for key, array in under_way.items():
             _write(folder / f"{key}.in", np.asarray(array, dtype=WIDE))
-            lines.append(f"under_way {key.rpartition('.')[0]} {len(array)} {array.shape[1]} {folder / key}.in")
+            lines.append(f"under_way {self._on_the_way[key]} {len(array)} {array.shape[1]} {folder / key}.in")
         lines += [f"synapses {name} {path}" for name, path in self._listed.items()]
         for key, array in kept.items():
             _write(folder / f"{key}.in", np.asarray(array, dtype=WIDE))

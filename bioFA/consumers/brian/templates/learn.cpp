@@ -5,15 +5,24 @@
     {
         const size_t _vectorisation_idx = -1;
         {{scalar_code|autoindent}}
-        {% if _by_pre %}
+        {% if _listed %}
+        static const biofa::Joined& _joined = biofa::joined("{{_pathway}}", {{_n_pre}});
+        {% endif %}
+        {% if _by_pre or _listed %}
         for (int _pre_idx = 0; _pre_idx < {{_n_pre}}; _pre_idx++)
         {
             {% if _silent %}
             if ({% for _array, _index in _silent %}{{'' if loop.first else ' && '}}{{_array}}[{{_index}}] == 0{% endfor %}) continue;
             {% endif %}
+            {% if _listed %}
+            for (int64_t _idx = _joined.first[_pre_idx]; _idx < _joined.first[_pre_idx + 1]; _idx++)
+            {
+                const int _post_idx = _joined.post[_idx];
+            {% else %}
             for (int _post_idx = 0; _post_idx < {{_n_post}}; _post_idx++)
             {
                 const size_t _idx = (size_t)_pre_idx * {{_n_post}} + _post_idx;
+            {% endif %}
                 const size_t _vectorisation_idx = _idx;
                 {{vector_code|autoindent}}
             }

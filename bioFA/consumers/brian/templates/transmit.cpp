@@ -1,4 +1,4 @@
-{# Sum a pathway's synapses into a port. Weights are stored row by row; a row is left out where its presynaptic neuron does not spike. #}
+{# Sum a pathway's synapses into a port, or put the sum on its way along the dendrites. Weights are stored row by row; a row is left out where its presynaptic neuron does not spike. #}
 {% extends 'common_group.cpp' %}
 {% block maincode %}
     {% if _only %}
@@ -6,10 +6,27 @@
     {% endif %}
     const size_t _vectorisation_idx = -1;
     {{scalar_code|autoindent}}
+    {% if _listed %}
+    static const biofa::Joined& _joined = biofa::joined("{{_pathway}}", {{_n_pre}});
+    {% endif %}
+    {% if _dendritic %}
+    static biofa::UnderWay& _dendrite = biofa::segment().under_way("{{_pathway}}.dendrite");
+    const int64_t _slots = _dendrite.slots;
+    {% if _dendritic == 'one' %}
+    double* const _port = _dendrite.row({{_step}} + _slots - 1, {{_n_post}});
+    {% else %}
+    static const int32_t* const _after = biofa::delays("{{_pathway}}.dendritic", {{'_joined.count' if _listed else '(int64_t)' ~ _n_pre ~ ' * ' ~ _n_post}}, _slots - 1);
+    const int64_t _now = {{_step}} % _slots;
+    double* const _all = _dendrite.row(0, {{_n_post}});
+    {% endif %}
+    {% else %}
     {{_real}}* const _port = {{_port}};
+    {% endif %}
+    {% set _onto = '_all[(_now + _after[_idx]) % _slots * ' ~ _n_post ~ ' + _post_idx]' if _dendritic == 'each' else '_port[_post_idx]' %}
+    {% set _add = _accumulate or _dendritic %}
     {% if _rows_of_pre %}
-    // stored as (n_pre, n_post): add one presynaptic neuron's row after the other
-    {% if not _accumulate %}
+    // stored by presynaptic neuron: add one neuron's synapses after the other's
+    {% if not _add %}
     for (int _i = 0; _i < {{_n_post}}; _i++) _port[_i] = 0;
     {% endif %}
     for (int _pre_idx = 0; _pre_idx < {{_n_pre}}; _pre_idx++)
@@ -17,12 +34,18 @@
         {% if _sent %}
         if ({{_sent}}[_pre_idx] == 0) continue;
         {% endif %}
+        {% if _listed %}
+        for (int64_t _idx = _joined.first[_pre_idx]; _idx < _joined.first[_pre_idx + 1]; _idx++)
+        {
+            const int _post_idx = _joined.post[_idx];
+        {% else %}
         for (int _post_idx = 0; _post_idx < {{_n_post}}; _post_idx++)
         {
             const size_t _idx = (size_t)_pre_idx * {{_n_post}} + _post_idx;
+        {% endif %}
             const size_t _vectorisation_idx = _idx;
             {{vector_code|autoindent}}
-            _port[_post_idx] += _transmitted;
+            {{_onto}} += _transmitted;
         }
     }
     {% else %}
@@ -38,9 +61,11 @@
             {% endif %}
             const size_t _vectorisation_idx = _idx;
             {{vector_code|autoindent}}
-            _sum += _transmitted;
+            {{_onto if _dendritic == 'each' else '_sum'}} += _transmitted;
         }
-        _port[_post_idx] {{'+=' if _accumulate else '='}} _sum;
+        {% if _dendritic != 'each' %}
+        _port[_post_idx] {{'+=' if _add else '='}} _sum;
+        {% endif %}
     }
     {% endif %}
 {% endblock %}
