@@ -17,6 +17,7 @@ from bioFA import repr_html as _repr_html
 if TYPE_CHECKING:
     from bioFA.comparison import Comparison, load_comparison, run_comparison
     from bioFA.errors import BioFAError, FileError, MissingError, ModelError, RunError
+    from bioFA.exchange.brian2_import import FromBrian2, from_brian2
     from bioFA.exchange.brian2_live import Live, to_brian2
     from bioFA.experiment import Experiment, Phase, Protocol, Record, Stop
     from bioFA.instance import Instance, draw
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "bioFA.verification.biology": ("Audit", "audit"),
+    "bioFA.exchange.brian2_import": ("FromBrian2", "from_brian2"),
     "bioFA.exchange.brian2_live": ("Live", "to_brian2"),
     "bioFA.verification.rule_checks": ("RuleCheck", "check_rule"),
     "bioFA.comparison": ("Comparison", "load_comparison", "run_comparison"),
@@ -53,6 +55,7 @@ __all__ = [
     "Comparison",
     "Experiment",
     "FileError",
+    "FromBrian2",
     "Instance",
     "Layered",
     "Learning",
@@ -75,6 +78,7 @@ __all__ = [
     "check_rule",
     "draw",
     "dumps",
+    "from_brian2",
     "layered",
     "load",
     "load_comparison",

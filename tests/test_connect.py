@@ -127,6 +127,22 @@ def test_pairs_from_a_file_are_taken_as_they_are(tmp_path):
     np.testing.assert_array_equal(order, [1, 2, 3, 0])  # where each stood in the file
 
 
+def test_pairs_that_stand_in_the_model_are_those_of_a_file(tmp_path):
+    table = np.array([[2, 0], [0, 1], [0, 1], [1, 1]])
+    np.save(tmp_path / "pairs.npy", table)
+    shape = Shape(3, 2, False)
+    listed = PairsFrom(pairs=table.tolist())
+    read = PairsFrom(path=str(tmp_path / "pairs.npy"))
+    for one, other in zip(listed.draw(None, shape), read.draw(None, shape), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert PairsFrom(pairs=[]).draw(None, shape).pre.shape == (0,)
+    with pytest.raises(BioFAError, match=r"connect\.pairs, row 1: postsynaptic neuron 2 is not there"):
+        PairsFrom(pairs=[[0, 0], [0, 2]]).draw(None, shape)
+    for wrong in ({}, {"pairs": [], "path": "pairs.npy"}):
+        with pytest.raises(BioFAError, match="PairsFrom needs pairs or path, and not both"):
+            PairsFrom(**wrong)
+
+
 @pytest.mark.parametrize(
     ("table", "options", "said"),
     [

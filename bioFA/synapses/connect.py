@@ -9,7 +9,7 @@ sorted by presynaptic, then postsynaptic neuron. Nothing here ever holds a matri
     fan_in         every postsynaptic neuron hears `count` presynaptic ones
     fan_out        every presynaptic neuron reaches `count` postsynaptic ones
     total          `count` synapses in all, each between a pair drawn by itself
-    pairs          the pairs in a file
+    pairs          given pairs, written in the model or in a file
     where          every pair by itself, with a chance or on a condition that a text computes from its two neurons
     as             the pairs of another pathway
 
@@ -27,13 +27,22 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 from annotated_types import Ge, Le
-from pydantic import Field, Strict
+from pydantic import ConfigDict, Field, Strict
 
-from bioFA.components import Component, Count, Family, Name, Number
+from bioFA.components import Amount, Component, Count, Family, Name, Number
 from bioFA.equations.dimensions import NONE, Dimension, describe
 from bioFA.equations.formula import TRUTH, Formula
 from bioFA.equations.model import Model, check_name
-from bioFA.errors import BadEquation, DuplicateName, OutOfRange, WrongData, WrongShape, WrongUnit, under
+from bioFA.errors import (
+    BadEquation,
+    DuplicateName,
+    MissingField,
+    OutOfRange,
+    WrongData,
+    WrongShape,
+    WrongUnit,
+    under,
+)
 from bioFA.system.npy import read_npy
 
 Array = np.ndarray
@@ -221,23 +230,41 @@ class Total(Connect):
 
 
 class PairsFrom(Connect):
-    """The pairs in a `.npy` file of two columns, presynaptic and postsynaptic neuron, counted from 0."""
+    """Given pairs of presynaptic and postsynaptic neuron, counted from 0: `pairs`, written in the model, or a `.npy`
+    file of two columns at `path`."""
 
-    path: Annotated[Name, Field(examples=["pairs.npy"])]
+    path: Annotated[Name | None, Field(examples=["pairs.npy"])] = None
+    listed: Annotated[
+        tuple[tuple[Amount, Amount], ...] | None, Field(alias="pairs", examples=[[[0, 3], [1, 3]]])
+    ] = None
     multapses: Flag = True
+
+    model_config = ConfigDict(populate_by_name=True)
+
     family_name: ClassVar[str] = "pairs"
     draws: ClassVar[bool] = False
     keeps_order: ClassVar[bool] = True
 
+    def model_post_init(self, context: Any) -> None:
+        """Refuse pairs of two places, or of none."""
+        if (self.path is None) == (self.listed is None):
+            raise MissingField(
+                "PairsFrom needs pairs or path, and not both. For example: pairs = [[0, 3], [1, 3]], or path ="
+                " 'pairs.npy'."
+            )
+
     def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
-        """The file's pairs.
+        """The given pairs.
 
         Raises:
             FileError: if there is no such file, or it holds something else.
             OutOfRange: if it names a neuron that is not there, or a pair that is not allowed.
         """
-        place = f"connect.path: {self.path!r}"
-        table = read_npy(self.path, "connect.path", "whole numbers (n_synapses, 2)")
+        if self.path is None:
+            place, table = "connect.pairs", np.array(self.listed, dtype=np.int64).reshape(-1, 2)
+        else:
+            place = f"connect.path: {self.path!r}"
+            table = read_npy(self.path, "connect.path", "whole numbers (n_synapses, 2)")
         if table.ndim != 2 or table.shape[1] != 2 or table.dtype.kind not in "iu":
             raise WrongData(f"{place} must hold whole numbers (n_synapses, 2): presynaptic and postsynaptic neuron.")
         for column, (size, side) in enumerate(((shape.n_pre, "presynaptic"), (shape.n_post, "postsynaptic"))):
