@@ -1,5 +1,6 @@
 """Builds in the tests cost less than a user's (conftest.py), and make the same programs."""
 
+import json
 import os
 import shlex
 import subprocess
@@ -76,3 +77,14 @@ def test_parsed_headers_change_no_byte_of_the_steps(program, tmp_path, monkeypat
         objects[name] = (folder / "steps.o").read_bytes()
     assert (tmp_path / "headers" / "steps" / "headers.h.gch").is_file()
     assert len(set(objects.values())) == 1
+
+
+def test_every_array_is_written_and_set_by_one_line(program):
+    """Where another Brian2 writes its lists of arrays otherwise, programs would only compile more slowly."""
+    folder = build(program).folder
+    text = (folder / "objects.cpp").read_text()
+    arrays = set(json.loads((folder / "written.json").read_text())["arrays"].values())
+    assert arrays
+    assert [name for name in arrays if f'    write_array("{name}", ' not in text] == []
+    assert text.count("ofstream outfile_") == 1  # of the file that tells of the run
+    assert text.count("return set_array<double>(") > len(arrays) / 2

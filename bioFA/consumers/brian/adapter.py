@@ -160,6 +160,61 @@ def sized(pathways: Iterable[DensePathway]) -> str:
     )
 
 
+_GIVEN = re.compile(
+    r"""    if \(name == ("[^"]+")\) {
+        var_size = (\d+);
+        data_size = .*
+        if .*
+            // set from single value
+            set_variable_from_value<(double|float)>\(name, (\w+), var_size, .*
+\s*} else {
+            // set from file
+            set_variable_from_file\(name, \4, data_size, s_value\);
+        }
+        return;
+    }
+"""
+)
+_WRITTEN = re.compile(
+    r"""    ofstream (outfile_\w+);
+    \1\.open\(results_dir \+ ("[^"]+"), .*
+    if\(\1\.is_open\(\)\)
+    {
+        \1\.write\(reinterpret_cast<char\*>\((\w+)\), (\d+)\*sizeof\(\3\[0\]\)\);
+        \1\.close\(\);
+    } else
+    {
+        std::cout << .*
+    }
+"""
+)
+_ONE_ARRAY = """template<class T>
+void set_array(const std::string& name, T* array, size_t size, const std::string& value) {
+    if (value[0] == '-' || (value[0] >= '0' && value[0] <= '9'))
+        set_variable_from_value<T>(name, array, size, (T)atof(value.c_str()));
+    else set_variable_from_file(name, array, size*sizeof(T), value);
+}
+template<class T>
+void write_array(const char* name, T* array, size_t size) {
+    ofstream file(results_dir + name, ios::binary | ios::out);
+    file.write(reinterpret_cast<char*>(array), size*sizeof(T));
+    file.close();
+    if (file.fail()) std::cout << "Error writing output file " << name << endl;
+}
+"""
+
+
+def shorten(objects: str) -> str:
+    """Brian2's `objects.cpp`, in which each array is set and written by a call, not by a dozen lines of its own, which
+    are a good part of what the compiler reads. What is not as this Brian2 writes it stays as it is."""
+    begin = "void set_variable_by_name("
+    if objects.count(begin) != 1:
+        return objects
+    objects = _GIVEN.sub(r"    if (name == \1) return set_array<\3>(name, \4, \2, s_value);\n", objects)
+    objects = _WRITTEN.sub(r"    write_array(\2, \3, \4);\n", objects)
+    return objects.replace(begin, _ONE_ARRAY + begin)
+
+
 class Runner(CodeRunner):
     """One code object of ours in the step: a template, statements, and a place in the order."""
 

@@ -3,7 +3,6 @@
 #define BIOFA_JOINED_H
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 #include "biofa_runtime.h"
@@ -16,7 +15,7 @@ struct Joined {
     const int64_t* first = nullptr;
     const int32_t* post = nullptr;
     int64_t sources = 0, count = 0;
-    void open(const std::string& name) {
+    [[gnu::noinline]] void open(const std::string& name) {
         const std::string path = segment().path_of(name);
         files[0].open(path + ".first");
         files[1].open(path + ".post");
@@ -28,8 +27,8 @@ struct Joined {
     }
 };
 
-inline const Joined& joined(const std::string& name, int64_t sources = -1) {
-    static std::map<std::string, Joined> all;
+[[gnu::noinline]] inline const Joined& joined(const std::string& name, int64_t sources = -1) {
+    static Named<Joined> all;
     Joined& one = all[name];
     if (!one.first) one.open(name);
     if (sources >= 0 && one.sources != sources) fail("the synapses of " + name + " have other sources");
@@ -37,7 +36,7 @@ inline const Joined& joined(const std::string& name, int64_t sources = -1) {
 }
 
 // the steps after which each synapse sees something, none above what is kept
-inline const int32_t* delays(const std::string& name, int64_t count, int64_t most) {
+[[gnu::noinline]] inline const int32_t* delays(const std::string& name, int64_t count, int64_t most) {
     Mapped file;
     file.open(segment().path_of(name));
     const int32_t* const steps = reinterpret_cast<const int32_t*>(file.bytes);

@@ -6,7 +6,6 @@
 #define BIOFA_LISTED_H
 
 #include <cstdint>
-#include <map>
 #include <string>
 #include <vector>
 #include "biofa_dynamics.h"
@@ -26,7 +25,7 @@ struct Listed {
     double dt;
     mutable Dynamics dynamics;
 
-    static size_t count_of(const std::string& name) {
+    [[gnu::noinline]] static size_t count_of(const std::string& name) {
         Mapped file;
         file.open(segment().path_of(name) + ".post");
         const size_t count = file.size / 4;
@@ -34,7 +33,7 @@ struct Listed {
         return count;
     }
 
-    Listed(const std::string& name, int64_t n_pre, int64_t n_post, double dt)
+    [[gnu::noinline]] Listed(const std::string& name, int64_t n_pre, int64_t n_post, double dt)
         : under_way(segment().under_way(name)), n_post(n_post), dt(dt), dynamics(name, static_cast<size_t>(n_pre), count_of(name)) {
         const std::string path = segment().path_of(name);
         const char* parts[] = {".first", ".post", ".weights", ".delays"};
@@ -55,7 +54,7 @@ struct Listed {
     }
 
     template <class real>
-    void send(const Senders& senders, const real* values, int64_t step) const {
+    [[gnu::noinline]] void send(const Senders& senders, const real* values, int64_t step) const {
         if (senders.count == 0) return;
         if (one_weight && one_delay) put<true, true>(senders, values, step);
         else if (one_weight) put<true, false>(senders, values, step);

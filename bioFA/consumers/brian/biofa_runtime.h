@@ -22,8 +22,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
-#include <map>
-#include <set>
 #include <string>
 #include <vector>
 #include <fcntl.h>
@@ -41,15 +39,42 @@
 
 namespace biofa {
 
-[[noreturn]] inline void fail(const std::string& message) {
-    std::fprintf(stderr, "bioFA error: %s\n", message.c_str());
+// What is marked noinline is compiled once, not once for each of the dozens of steps that call it: it would be most of what
+// the compiler does. It is called once a step or more rarely.
+[[noreturn, gnu::noinline]] inline void fail(const char* message, const char* of = "") {
+    std::fprintf(stderr, "bioFA error: %s%s\n", message, of);
     std::exit(70);
 }
+
+[[noreturn, gnu::noinline]] inline void fail(const std::string& message) { fail(message.c_str()); }
+
+// Values by name, few enough to be looked for one after the other; they stay where they are, until the program ends.
+template <class Value>
+struct Named {
+    struct Entry {
+        std::string first;
+        Value second;
+        Entry* next;
+        Entry(const std::string& name, Entry* next) : first(name), second(), next(next) {}
+    };
+    Entry* entries = nullptr;
+
+    [[gnu::noinline]] Entry* find(const char* name) const {
+        Entry* one = entries;
+        while (one && std::strcmp(one->first.c_str(), name) != 0) one = one->next;
+        return one;
+    }
+    [[gnu::noinline]] Value& operator[](const std::string& name) {
+        Entry* const found = find(name.c_str());
+        if (!found) entries = new Entry(name, entries);
+        return found ? found->second : entries->second;
+    }
+};
 
 struct Mapped {  // a whole file, read only
     const char* bytes = nullptr;
     size_t size = 0;
-    void open(const std::string& path) {
+    [[gnu::noinline]] void open(const std::string& path) {
         const int file = ::open(path.c_str(), O_RDONLY);
         struct stat info;
         if (file < 0 || ::fstat(file, &info) != 0) fail("cannot open " + path);
@@ -99,8 +124,8 @@ struct Senders {
     }
 };
 
-inline Senders& senders(const std::string& name) {
-    static std::map<std::string, Senders> all;
+[[gnu::noinline]] inline Senders& senders(const std::string& name) {
+    static Named<Senders> all;
     return all[name];
 }
 
@@ -109,7 +134,7 @@ inline Senders& senders(const std::string& name) {
 struct UnderWay {
     int64_t slots = 0, width = 0;
     std::vector<double> values;
-    void open(const std::string& path) {
+    [[gnu::noinline]] void open(const std::string& path) {
         Mapped file;
         file.open(path);
         if (file.size != static_cast<size_t>(slots * width) * sizeof(double)) fail("what is under way is incomplete: " + path);
@@ -179,7 +204,7 @@ inline pid_t fork_when_possible() {
 
 // Where the program is to serve, it returns in a process of its own for every segment, with that segment's arguments, and
 // after them those that stand on the command line.
-inline void serve(std::vector<std::string>& args, std::string& results_folder) {
+[[gnu::noinline]] inline void serve(std::vector<std::string>& args, std::string& results_folder) {
     if (args.size() < 2 || args[0] != "--serve") return;
     const std::vector<std::string> more(args.begin() + 2, args.end());
     end_with(std::atol(args[1].c_str()));
@@ -210,20 +235,20 @@ struct Segment {
     std::string folder;
     int64_t presentations = 0, steps = 1, shown = 1, onset = 0, first = 0, every = 1, learning = 0, rasters = 0;
     int64_t begins = 0, ends = -1;  // where only a part of one presentation is run, its steps
-    std::map<std::string, Source> sources;
-    std::map<std::string, UnderWay> on_the_way;
-    std::map<std::string, std::string> paths;
-    std::map<std::string, Kept> kept;
-    std::map<std::string, Mapped> courses;
-    std::map<std::string, Train> trains;
-    std::set<std::string> same;  // whose random numbers are those of the first presentation in all
+    Named<Source> sources;
+    Named<UnderWay> on_the_way;
+    Named<std::string> paths;
+    Named<Kept> kept;
+    Named<Mapped> courses;
+    Named<Train> trains;
+    Named<bool> same;  // whose random numbers are those of the first presentation in all
     std::vector<Trace> traces;
-    std::map<std::string, uint64_t> keys;
-    std::map<std::string, std::FILE*> records;
+    Named<uint64_t> keys;
+    Named<std::FILE*> records;
     std::vector<char> frozen;  // by the number of a pathway: whether its learning is off
     bool finished = false;
 
-    void begin(const std::string& results_folder) {
+    [[gnu::noinline]] void begin(const std::string& results_folder) {
         flush_smallest();
         folder = results_folder;
         std::ifstream plan(folder + "plan.txt");
@@ -266,7 +291,7 @@ struct Segment {
             }
             else if (word == "course") { plan >> name; courses[name].open(rest_of_line(plan)); }
             else if (word == "train") { plan >> name; const std::string path = rest_of_line(plan); trains[name].first.open(path + ".first"); trains[name].which.open(path + ".which"); }
-            else if (word == "same") { plan >> name; same.insert(name); }
+            else if (word == "same") { plan >> name; same[name] = true; }
             else if (word == "synapses") { plan >> name; paths[name] = rest_of_line(plan); }
             else if (word == "trace") {
                 Trace one;
@@ -285,26 +310,27 @@ struct Segment {
     }
 
     int64_t total() const { return ends >= 0 ? ends - begins : presentations * steps; }
-    UnderWay& under_way(const std::string& name) {
-        const auto found = on_the_way.find(name);
-        if (found == on_the_way.end()) fail("the plan says nothing of what is under way on " + name);
+    [[gnu::noinline]] UnderWay& under_way(const std::string& name) {
+        const auto found = on_the_way.find(name.c_str());
+        if (!found) fail("the plan says nothing of what is under way on " + name);
         return found->second;
     }
-    std::vector<double>& kept_by(const std::string& name, size_t count) {
-        const auto found = kept.find(name);
-        if (found == kept.end() || found->second.values.size() != count) fail("the plan does not say what is kept: " + name);
+    [[gnu::noinline]] std::vector<double>& kept_by(const std::string& name, size_t count) {
+        const auto found = kept.find(name.c_str());
+        if (!found || found->second.values.size() != count) fail("the plan does not say what is kept: " + name);
         return found->second.values;
     }
-    void forget(const std::string& name, int64_t step) {
+    [[gnu::noinline]] void forget(const std::string& name, int64_t step) {
         if (!first_step(step)) return;
-        for (auto& one : on_the_way)
-            if (one.first == name || one.first.compare(0, name.size() + 1, name + ".") == 0) one.second.clear();
-        for (auto& one : kept)
-            if (one.first.compare(0, name.size() + 1, name + ".") == 0) one.second.forget(step);
+        const std::string parts = name + ".";
+        for (auto* one = on_the_way.entries; one; one = one->next)
+            if (one->first == name || one->first.compare(0, parts.size(), parts) == 0) one->second.clear();
+        for (auto* one = kept.entries; one; one = one->next)
+            if (one->first.compare(0, parts.size(), parts) == 0) one->second.forget(step);
     }
-    const std::string& path_of(const std::string& name) const {
-        const auto found = paths.find(name);
-        if (found == paths.end()) fail("the plan has no synapses for " + name);
+    [[gnu::noinline]] const std::string& path_of(const std::string& name) const {
+        const auto found = paths.find(name.c_str());
+        if (!found) fail("the plan has no synapses for " + name);
         return found->second;
     }
 
@@ -330,63 +356,63 @@ struct Segment {
 
     // copy the row that a source shows in a presentation, or in one of its bins
     template <class real>
-    void show_row(const char* name, int64_t k, real* rates, size_t count, int64_t bin = 0) const {
+    [[gnu::noinline]] void show_row(const char* name, int64_t k, real* rates, size_t count, int64_t bin = 0) const {
         const auto found = sources.find(name);
-        if (found == sources.end()) fail(std::string("the plan shows nothing at ") + name);
+        if (!found) fail("the plan shows nothing at ", name);
         const Source& source = found->second;
-        if (static_cast<size_t>(k + 1) * sizeof(int64_t) > source.rows.size) fail(std::string("too few rows for ") + name);
+        if (static_cast<size_t>(k + 1) * sizeof(int64_t) > source.rows.size) fail("too few rows for ", name);
         const int64_t index = reinterpret_cast<const int64_t*>(source.rows.bytes)[k] * source.bins + bin;
         const size_t width = count * (source.levels.bytes ? 1 : sizeof(real));
         if (index < 0 || static_cast<size_t>(index + 1) * width > source.table.size)
-            fail(std::string("row outside the table of ") + name);
+            fail("row outside the table of ", name);
         const char* row = source.table.bytes + static_cast<size_t>(index) * width;
         if (!source.levels.bytes) { std::memcpy(rates, row, width); return; }
-        if (source.levels.size != 256 * sizeof(real)) fail(std::string("not 256 levels for ") + name);
+        if (source.levels.size != 256 * sizeof(real)) fail("not 256 levels for ", name);
         const real* levels = reinterpret_cast<const real*>(source.levels.bytes);
         for (size_t i = 0; i < count; i++) rates[i] = levels[static_cast<unsigned char>(row[i])];
     }
 
     template <class real>
-    void show(const char* name, int64_t step, real* rates, size_t count) const {
+    [[gnu::noinline]] void show(const char* name, int64_t step, real* rates, size_t count) const {
         const auto found = sources.find(name);
-        const int64_t length = found == sources.end() ? shown : shown / std::max<int64_t>(found->second.bins, 1), now = step_of_presentation(step);
+        const int64_t length = !found ? shown : shown / std::max<int64_t>(found->second.bins, 1), now = step_of_presentation(step);
         if (now < shown && now % length == 0) show_row(name, presentation(step), rates, count, now / length);
         else if (now == shown) std::fill(rates, rates + count, real(0));
     }
 
     // where the random numbers of one purpose stand in a step
-    uint64_t place(const char* name, int64_t step, uint64_t changed = 0) const {
+    [[gnu::noinline]] uint64_t place(const char* name, int64_t step, uint64_t changed = 0) const {
         const auto found = keys.find(name);
-        if (found == keys.end()) fail(std::string("the plan has no key for ") + name);
-        const int64_t presented = same.count(name) ? 0 : first + presentation(step);
+        if (!found) fail("the plan has no key for ", name);
+        const int64_t presented = same.find(name) ? 0 : first + presentation(step);
         return counted(counted(found->second ^ changed, presented), step_of_presentation(step));
     }
 
     // the number of a step in what is handed to sources: counted from the first that is run, or of its presentation
     int64_t handed(int64_t step) const { return ends >= 0 ? step : step_of_presentation(step); }
 
-    double course(const char* name, int64_t step) const {
+    [[gnu::noinline]] double course(const char* name, int64_t step) const {
         const auto found = courses.find(name);
         const size_t at = static_cast<size_t>(handed(step));
-        if (found == courses.end() || (at + 1) * sizeof(double) > found->second.size) fail(std::string("the course ends too early of ") + name);
+        if (!found || (at + 1) * sizeof(double) > found->second.size) fail("the course ends too early of ", name);
         return reinterpret_cast<const double*>(found->second.bytes)[at];
     }
 
     template <class real>
-    void spike(const char* name, int64_t step, real* spikes, size_t count) const {
+    [[gnu::noinline]] void spike(const char* name, int64_t step, real* spikes, size_t count) const {
         const auto found = trains.find(name);
         const size_t at = static_cast<size_t>(handed(step));
-        if (found == trains.end() || (at + 2) * sizeof(int64_t) > found->second.first.size) fail(std::string("the spikes end too early of ") + name);
+        if (!found || (at + 2) * sizeof(int64_t) > found->second.first.size) fail("the spikes end too early of ", name);
         const int64_t* const first = reinterpret_cast<const int64_t*>(found->second.first.bytes) + at;
         const int32_t* const which = reinterpret_cast<const int32_t*>(found->second.which.bytes);
-        if (static_cast<size_t>(first[1]) * sizeof(int32_t) > found->second.which.size) fail(std::string("spikes are missing of ") + name);
+        if (static_cast<size_t>(first[1]) * sizeof(int32_t) > found->second.which.size) fail("spikes are missing of ", name);
         std::fill(spikes, spikes + count, real(0));
         for (int64_t k = first[0]; k < first[1]; k++) spikes[which[k]] += real(1);
     }
 
     // uniform numbers in [0, 1) for one step, one a neuron
     template <class real>
-    void draw(const char* name, int64_t step, real* numbers, size_t count) const {
+    [[gnu::noinline]] void draw(const char* name, int64_t step, real* numbers, size_t count) const {
         const int bits = sizeof(real) == 8 ? 53 : 24;
         const real unit = real(1) / real(uint64_t(1) << bits);
         const uint64_t from = place(name, step);
@@ -395,7 +421,7 @@ struct Segment {
 
     // normal numbers of mean 0 and variance 1
     template <class real>
-    void draw_normal(const char* name, int64_t step, real* numbers, size_t count) const {
+    [[gnu::noinline]] void draw_normal(const char* name, int64_t step, real* numbers, size_t count) const {
         const uint64_t from = place(name, step), second = place(name, step, SECOND);
         for (size_t i = 0; i < count; i++) {
             const double radius = std::sqrt(-2.0 * std::log1p(-uniform(from, static_cast<int64_t>(i))));
@@ -405,39 +431,39 @@ struct Segment {
 
     // every spike of this step, as one byte a neuron
     template <class real>
-    void raster(const char* name, const real* spikes, size_t count) {
+    [[gnu::noinline]] void raster(const char* name, const real* spikes, size_t count) {
         if (!rasters) return;
         std::FILE*& file = records[std::string(name) + " raster"];
         if (!file) file = std::fopen((folder + name + ".raster").c_str(), "wb");
         std::vector<unsigned char> bytes(count);
         for (size_t i = 0; i < count; i++) bytes[i] = spikes[i] != 0;
-        if (!file || std::fwrite(bytes.data(), 1, count, file) != count) fail(std::string("cannot write the raster of ") + name);
+        if (!file || std::fwrite(bytes.data(), 1, count, file) != count) fail("cannot write the raster of ", name);
     }
 
     template <class real>
-    void record(const char* name, int64_t step, const real* values, size_t count) {
+    [[gnu::noinline]] void record(const char* name, int64_t step, const real* values, size_t count) {
         if (!last_step(step) || (first + presentation(step)) % every != 0) return;
         const auto found = records.find(name);
-        if (found == records.end()) return;
+        if (!found) return;
         std::FILE*& file = found->second;
         if (!file) file = std::fopen((folder + name + ".record").c_str(), "wb");
-        if (!file || std::fwrite(values, sizeof(real), count, file) != count) fail(std::string("cannot write the record of ") + name);
+        if (!file || std::fwrite(values, sizeof(real), count, file) != count) fail("cannot write the record of ", name);
     }
 
     // every spike of this step, as its neuron and the step of the trial
-    void spikes(const char* name, int64_t step, const Senders& found) {
+    [[gnu::noinline]] void spikes(const char* name, int64_t step, const Senders& found) {
         std::FILE*& file = records[std::string(name) + " spikes"];
         if (!file) file = std::fopen((folder + name + ".spikes").c_str(), "wb");
-        if (!file) fail(std::string("cannot write the spikes of ") + name);
+        if (!file) fail("cannot write the spikes of ", name);
         const int32_t now = static_cast<int32_t>(step_of_presentation(step));
         for (int k = 0; k < found.count; k++) {
             const int32_t spike[] = {found.which[static_cast<size_t>(k)], now};
-            if (std::fwrite(spike, sizeof spike, 1, file) != 1) fail(std::string("cannot write the spikes of ") + name);
+            if (std::fwrite(spike, sizeof spike, 1, file) != 1) fail("cannot write the spikes of ", name);
         }
     }
 
     template <class real>
-    void trace(const char* name, int64_t step, const real* values) {
+    [[gnu::noinline]] void trace(const char* name, int64_t step, const real* values) {
         const int64_t now = step_of_presentation(step);
         for (size_t number = 0; number < traces.size(); number++) {
             Trace& one = traces[number];
@@ -447,31 +473,31 @@ struct Segment {
             real* const row = reinterpret_cast<real*>(one.row.data());
             for (size_t i = 0; i < one.neurons.size(); i++) row[i] = values[one.neurons[i]];
             if (!one.file || std::fwrite(row, sizeof(real), one.neurons.size(), one.file) != one.neurons.size())
-                fail(std::string("cannot write the trace of ") + name);
+                fail("cannot write the trace of ", name);
         }
     }
 
-    void end() {
+    [[gnu::noinline]] void end() {
         for (auto& one : traces)
             if (one.file && std::fclose(one.file) != 0) fail("cannot finish the trace of " + one.variable);
-        for (auto& one : on_the_way) {
-            std::FILE* const file = std::fopen((folder + one.first + ".under_way").c_str(), "wb");
-            const std::vector<double>& all = one.second.values;
-            const size_t from = static_cast<size_t>(one.second.slots > 0 ? total() % one.second.slots * one.second.width : 0);
+        for (auto* one = on_the_way.entries; one; one = one->next) {
+            std::FILE* const file = std::fopen((folder + one->first + ".under_way").c_str(), "wb");
+            const std::vector<double>& all = one->second.values;
+            const size_t from = static_cast<size_t>(one->second.slots > 0 ? total() % one->second.slots * one->second.width : 0);
             const size_t rest = all.size() - from;
             if (!file || std::fwrite(all.data() + from, sizeof(double), rest, file) != rest ||
                 std::fwrite(all.data(), sizeof(double), from, file) != from || std::fclose(file) != 0)
-                fail("cannot write what is under way on " + one.first);
+                fail("cannot write what is under way on " + one->first);
         }
-        for (auto& one : kept) {
-            if (one.second.counts) for (double& value : one.second.values) value = static_cast<double>(total()) - value;
-            std::FILE* const file = std::fopen((folder + one.first + ".kept").c_str(), "wb");
-            const std::vector<double>& all = one.second.values;
+        for (auto* one = kept.entries; one; one = one->next) {
+            if (one->second.counts) for (double& value : one->second.values) value = static_cast<double>(total()) - value;
+            std::FILE* const file = std::fopen((folder + one->first + ".kept").c_str(), "wb");
+            const std::vector<double>& all = one->second.values;
             if (!file || std::fwrite(all.data(), sizeof(double), all.size(), file) != all.size() || std::fclose(file) != 0)
-                fail("cannot write what is kept: " + one.first);
+                fail("cannot write what is kept: " + one->first);
         }
-        for (auto& record : records)
-            if (record.second && std::fclose(record.second) != 0) fail("cannot finish the record of " + record.first);
+        for (auto* record = records.entries; record; record = record->next)
+            if (record->second && std::fclose(record->second) != 0) fail("cannot finish the record of " + record->first);
         std::ofstream done(folder + "done.txt");
         done << (finished ? "finished " : "stopped ") << total() << "\n";
         done.close();
@@ -479,7 +505,7 @@ struct Segment {
     }
 };
 
-inline Segment& segment() {
+[[gnu::noinline]] inline Segment& segment() {
     static Segment one;
     return one;
 }

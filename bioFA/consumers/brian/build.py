@@ -61,6 +61,8 @@ def generate(program: Program, folder: Path) -> None:
     for header in Path(__file__).parent.glob("*.h"):
         shutil.copy(header, folder)
     device.build(directory=str(folder), compile=False, run=False)
+    objects = folder / "objects.cpp"
+    objects.write_text(adapter.shorten(objects.read_text()))
     arrays: dict[str, str] = {}
     for population in program.groups:
         names = [
