@@ -469,12 +469,25 @@ def test_there_are_at_least_ten_networks():
     assert len(NETWORKS) >= 10
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+SLOW = {
+    *("hodgkin_huxley_cells_with_conductances", "lif_alpha_has_currents_that_rise_and_decay"),
+    *("lif_exp_has_currents_that_decay", "coba_has_conductances"),
+}
+"""Brian2 solves their equations, or compiles them, for seconds; the others are here at once."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in NETWORKS])
 def test_no_spike_differs_from_plain_brian2(name, tmp_path):
     compare(name, tmp_path, "numpy")
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("name", ["coba_has_conductances", "izhikevich_cells_of_different_kinds"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("coba_has_conductances", marks=pytest.mark.slow),
+        "izhikevich_cells_of_different_kinds",
+    ],
+)
 def test_no_spike_of_the_compiled_program_differs_from_plain_brian2(name, tmp_path):
     compare(name, tmp_path, "cpp")

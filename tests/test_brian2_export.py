@@ -107,7 +107,12 @@ CASES = {
 }
 
 
-@pytest.fixture(scope="module", params=CASES)
+QUICK = ("digits fa", "leaky fa")
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(case, marks=[pytest.mark.slow] * (case not in QUICK)) for case in CASES]
+)
 def case(request, tmp_path_factory):
     """A network after some presentations, its script's folder, and the same network as bioFA itself goes on."""
     model, changes, number, further = CASES[request.param]
