@@ -291,10 +291,11 @@ def _handles_taken() -> None:
     """Take all handles but four for half a second, from the moment at which the program is begun."""
     import subprocess
 
-    real = subprocess.Popen
+    real, calls = subprocess.Popen, [0]
 
     def popen(*arguments: Any, **keywords: object) -> object:
-        if "--serve" in arguments[0]:
+        calls[0] += "--serve" in arguments[0]
+        if "--serve" in arguments[0] and calls[0] == 1:
             soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
             resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
             taken: list[int] = []
