@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -198,14 +199,15 @@ def past_limit(sandbox: Sandbox, attempt: int) -> Attempt:
 
 
 def _runs(place: Path) -> list[int]:
-    """Processes of a comparison's runs."""
-    found = []
+    """Processes of a comparison's runs, each started by itself or a fork of the process that forks them."""
+    forking, found = b"bioFA.comparisons.forks", []
     for pid in processes_of(place):
-        try:
-            if b"bioFA.comparisons.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+        with contextlib.suppress(OSError):
+            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            parent = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]
+            forked = forking in command and forking in Path(f"/proc/{parent}/cmdline").read_bytes()
+            if forked or b"bioFA.comparisons.worker" in command:
                 found.append(pid)
-        except OSError:
-            continue
     return found
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bioFA.comparisons import worker
+from bioFA.comparisons.forks import Forked, Forks
 from bioFA.comparisons.table import LOCK, RUNS, STATES, Job, Sweep
 from bioFA.errors import NoScheduler
 from bioFA.optional import require
@@ -55,13 +56,23 @@ def driving(folder: Path, shared: bool, force: bool = False) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def forking(sweep: Sweep) -> Iterator[Forks]:
+    """Have a process that forks runs, once the first is to be forked, until their driver has no more."""
+    forks = Forks(str(sweep.folder.absolute()), sweep.mixed)
+    try:
+        yield forks
+    finally:
+        forks.close()
+
+
 def attempt(
     folder: str, name: str, limit: float | None, directory: str, memory: int | None = None, mixed: bool = False,
-    stop: threading.Event | None = None,
+    stop: threading.Event | None = None, forks: Forks | None = None,
 ) -> str | None:
     """Run one job as a process of its own. Returns None, or an error message, which its log keeps as its last line.
 
-    Whether the job is done, its outcome says.
+    Whether the job is done, its outcome says. With `forks` the process is a fork, else it is started.
     """
     runs = Path(folder) / RUNS
     log = runs / f"{name}.log"
@@ -69,13 +80,18 @@ def attempt(
     command = [sys.executable, "-P", "-m", worker.__name__, folder, name, *(["mixed"] if mixed else [])]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with open(log, "wb") as output:
-        process = retry_while_scarce(lambda: subprocess.Popen(
-            command, cwd=directory, env=environment, stdin=subprocess.PIPE, stdout=output, stderr=output,
-            start_new_session=True,
-        ))
+        process: subprocess.Popen[bytes] | Forked | None = None
+        if forks is not None:
+            process = forks.begin(name, directory, environment, output)
+        if process is None:
+            process = retry_while_scarce(lambda: subprocess.Popen(
+                command, cwd=directory, env=environment, stdin=subprocess.PIPE, stdout=output, stderr=output,
+                start_new_session=True,
+            ))
         ended = _wait(process, limit, memory, stop)
         if process.stdin is not None:
             process.stdin.close()
+    assert process.returncode is not None
     if ended == INTERRUPTED or (ended is None and process.returncode == 0):
         log.unlink(missing_ok=True)
         return ended
@@ -91,7 +107,7 @@ INTERRUPTED = "interrupted"
 
 
 def _wait(
-    process: subprocess.Popen[bytes], limit: float | None, memory: int | None, stop: threading.Event | None
+    process: subprocess.Popen[bytes] | Forked, limit: float | None, memory: int | None, stop: threading.Event | None
 ) -> str | None:
     """Wait for a run to end, or end it where it takes too much or all are to stop. Returns why it was ended."""
     began = time.monotonic()
@@ -119,7 +135,7 @@ def _wait(
     return None
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes] | Forked) -> None:
     """End a run: cleanly, so that it keeps its last segment, or else by force."""
     process.terminate()
     try:
@@ -144,6 +160,7 @@ def _message(last: str, code: int) -> str:
 def execute(
     sweep: Sweep, processes: int = 1, scheduler: str | None = None, shard: tuple[int, int] | None = None,
     limits: Limits | None = None, report: Report | None = None, only: Sequence[Job] | None = None,
+    forks: Forks | None = None,
 ) -> dict[str, str]:
     """Run every job that is not proven done, tuning first. Returns the error messages of those that failed, by name.
 
@@ -155,6 +172,7 @@ def execute(
         limits: of time, memory and failures.
         report: called as jobs end.
         only: these jobs only, and not those of the shard.
+        forks: what forks the runs of a local pool; they are started where None.
     """
     limits = limits or Limits()
     jobs = list(only if only is not None else sweep.part(shard))
@@ -171,7 +189,8 @@ def execute(
                     while left and len(running) < width and len(failed) <= limits.failures:
                         job = left.pop(0)
                         future = pool.submit(
-                            attempt, folder, job.name, limits.time, directory, limits.memory, sweep.mixed, stop
+                            attempt, folder, job.name, limits.time, directory, limits.memory, sweep.mixed, stop,
+                            forks if scheduler is None else None,
                         )
                         running[future] = job
                     if not running:

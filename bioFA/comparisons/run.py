@@ -31,14 +31,14 @@ def run(
     limits, notify = limits or Limits(), notify or _ignore
     if caution := too_few_seeds(sweep.request["seeds"], len(tested_pairs(sweep))):
         notify(caution)
-    with driver.driving(sweep.folder, shard is not None, force):
+    with driver.driving(sweep.folder, shard is not None, force), driver.forking(sweep) as forks:
         part = sweep.part(shard)
         failed: dict[str, str] = {}
         if sum(not sweep.is_done(job) for job in part) >= driver.MANY:
-            failed = driver.execute(sweep, processes, scheduler, shard, limits, report, driver.pilots(part))
+            failed = driver.execute(sweep, processes, scheduler, shard, limits, report, driver.pilots(part), forks)
             _announce(sweep, part, processes, scheduler, notify)
         if len(failed) <= limits.failures:
-            failed |= driver.execute(sweep, processes, scheduler, shard, limits, report)
+            failed |= driver.execute(sweep, processes, scheduler, shard, limits, report, forks=forks)
     outcomes = read_outcomes(sweep, failed)
     write_tables(outcomes)
     return outcomes

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,16 @@ NO_MEMORY = "the memory of this machine does not suffice"
 
 def main(folder: str, name: str, mixed: str = "") -> int:
     """Run one job of the table in a folder, unless it is done, and return the exit code."""
+    return work(name, lambda: read(Path(folder), bool(mixed)))
+
+
+def work(name: str, table: Callable[[], Sweep]) -> int:
+    """Run one job of a table, unless it is done, and return the exit code."""
     began = time.monotonic()
     signal.signal(signal.SIGTERM, _interrupt)
     _live_with_driver()
     try:
-        sweep = read(Path(folder), bool(mixed))
+        sweep = table()
         job = next(job for job in sweep.jobs if job.name == name)
         lock = hold(sweep.folder / RUNS / f".{name}.lock")  # another driver's run of it may still be ending
         assert lock is not None
