@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bioFA.runs.result import Result, load_result
     from bioFA.runs.simulation import resume, simulate
     from bioFA.schemes.layered import Layered, layered
+    from bioFA.schemes.taught import TaughtNetwork
     from bioFA.verification.backends import Verification, verify
     from bioFA.verification.biology import Audit, audit
     from bioFA.verification.rule_checks import RuleCheck, check_rule
@@ -43,6 +44,7 @@ _HOMES = {
     "bioFA.network": ("Learning", "Network", "Pathway", "Population"),
     "bioFA.runs.result": ("Result", "load_result"),
     "bioFA.schemes.layered": ("Layered", "layered"),
+    "bioFA.schemes.taught": ("TaughtNetwork",),
     "bioFA.runs.simulation": ("resume", "simulate"),
     "bioFA.verification.backends": ("Verification", "verify"),
 }
@@ -72,6 +74,7 @@ __all__ = [
     "RuleCheck",
     "RunError",
     "Stop",
+    "TaughtNetwork",
     "Verification",
     "audit",
     "builtin_models",

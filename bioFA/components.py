@@ -152,6 +152,11 @@ class Component(BaseModel):
         fields = {n: getattr(self, n) for n in type(self).model_fields}
         return type(self)(**(fields | changes))
 
+    @classmethod
+    def made_of(cls, fields: dict[str, Any]) -> Any:
+        """The part that the table of a model file describes; a class may leave some of them to a simpler one."""
+        return cls(**fields)
+
     def without(self, field: str) -> Any:
         """A copy that was never given a field: it has the default."""
         return type(self)(
@@ -321,7 +326,7 @@ class Family(Generic[C]):
                     f"a {self.kind} needs a name; got {_short(value)}. Write name = \"...\" with one of:"
                     f" {', '.join(self.names())}."
                 )
-            return self.get(name)(**fields)
+            return self.get(name).made_of(fields)
         raise WrongType(
             f"a {self.kind} is a name or a table with a name; got {_short(value)}. Known: {', '.join(self.names())}."
         )

@@ -774,8 +774,8 @@ class Experiment(Component):
         """The same experiment under another scheme."""
         if self.circuit.scheme_class() is None:
             raise Unavailable(
-                f"a scheme can be chosen for a layered circuit only; '{self.name}' is given pathway by pathway. Leave"
-                " --scheme out, or describe a layered circuit."
+                f"a scheme is laid along layers, and '{self.name}' is given pathway by pathway. Leave --scheme out, or"
+                ' name the populations that are the layers: circuit.layers = ["input", "hidden", "output"].'
             )
         circuit = self.circuit.with_scheme(scheme)
         try:

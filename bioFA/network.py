@@ -394,7 +394,7 @@ class Circuit(Component):
         """
         raise Unavailable(
             f"scheme '{scheme}' has nothing to lay out in a circuit that is given pathway by pathway. Describe a"
-            " layered circuit."
+            " layered circuit, or name the populations that are the layers."
         )
 
     def with_parts(self, change: Callable[[Any], Any]) -> Circuit:
@@ -447,7 +447,7 @@ class Network(Circuit):
         """Run the checks that span populations and pathways."""
         if not self.populations:
             raise MissingField("Network.populations is empty. Describe at least one population.", at=("populations",))
-        object.__setattr__(self, "pathways", tuple(self._carrying(pathway) for pathway in self.pathways))
+        object.__setattr__(self, "pathways", tuple(carrying(p, self._populations.get(p.source)) for p in self.pathways))
         counts = Counter(part.name for part in (*self.populations, *self.pathways))
         for name, count in counts.items():
             if count > 1:
@@ -476,15 +476,6 @@ class Network(Circuit):
                     )
         self._check_shared()
         _ = self.order
-
-    def _carrying(self, pathway: Pathway) -> Pathway:
-        """A pathway that carries what its source sends, where it says nothing of that and there is no `r`."""
-        source = self._populations.get(pathway.source)
-        if source is None or "carries" in pathway.model_fields_set or "r" in source.neuron.publishes:
-            return pathway
-        published = source.neuron.publishes
-        sends = next((variable for variable in (source.neuron.sends, *published) if variable in published), "r")
-        return pathway.model_copy(update={"carries": sends})
 
     def _check_population(self, population: Population) -> None:
         neuron = population.neuron
@@ -1098,6 +1089,15 @@ class Network(Circuit):
         return "\n\n".join((_aligned(populations), _aligned(pathways), *(("\n".join(late),) if late else ())))
 
 
+def carrying(pathway: Pathway, source: Population | None) -> Pathway:
+    """A pathway that carries what its source sends, where it says nothing of that and there is no `r`."""
+    if source is None or "carries" in pathway.model_fields_set or "r" in source.neuron.publishes:
+        return pathway
+    published = source.neuron.publishes
+    sends = next((variable for variable in (source.neuron.sends, *published) if variable in published), "r")
+    return pathway.model_copy(update={"carries": sends})
+
+
 _SLICE = re.compile(r"([a-z][a-z0-9_]*)(?:\[(\d*):(\d*)\])?")
 
 
@@ -1130,5 +1130,7 @@ def _aligned(rows: Sequence[tuple[str, ...]]) -> str:
     )
 
 
-family: Family[Circuit] = Family("circuit", "bioFA.network", "bioFA.schemes.layered", base=Circuit)
+family: Family[Circuit] = Family(
+    "circuit", "bioFA.network", "bioFA.schemes.layered", "bioFA.schemes.taught", base=Circuit
+)
 CircuitField = Annotated[Circuit, *family.member()]

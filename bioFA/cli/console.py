@@ -201,7 +201,7 @@ scheme_option = click.option(
     "--scheme",
     metavar="NAME",
     shell_complete=complete_scheme,
-    help="Learning scheme: fa, bp, ... ('biofa list'). The model's own where left out.",
+    help="Learning scheme: fa, bp, ... ('biofa list'), laid along the model's layers. Its own where left out.",
 )
 seed_option = click.option(
     "--seed",

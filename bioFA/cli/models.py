@@ -75,6 +75,7 @@ def show(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool
             "model": experiment.name,
             "scheme": experiment.scheme,
             "rates": experiment.rates_in_use(),
+            "notes": list(experiment.circuit.caveats()),
             "experiment": toml.to_table(experiment),
             "populations": [
                 {"name": p.name, "size": p.size, "neuron": p.neuron.family_name} for p in network.populations
@@ -101,6 +102,8 @@ def show(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool
     click.echo(f"#\n# Rates: {rates['text'] or 'none'}")
     for place, how in experiment.rounded_times.items():
         click.echo(f"# Time {place}: {how}")
+    for caveat in experiment.circuit.caveats():
+        click.echo(f"# Note: {caveat}")
     for place in rates["departs"]:
         click.echo(f"# Learns otherwise than the model's own scheme: {place}")
 

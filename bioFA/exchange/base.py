@@ -32,6 +32,7 @@ from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.rate_source import RateSource
 from bioFA.runs.provenance import refuse_format
 from bioFA.runs.trained import STATE, Trained
+from bioFA.schemes.taught import TaughtNetwork
 from bioFA.tasks.linear_teacher import LinearTeacher
 from bioFA.weights import FromFile, Identity, Values
 
@@ -89,7 +90,7 @@ class Imported:
 def _with_files(experiment: Experiment, folder: Path) -> Experiment:
     """The experiment with weights that are given as numbers in files of their own, which are written."""
     circuit = experiment.circuit
-    if not isinstance(circuit, Network):
+    if not isinstance(circuit, (Network, TaughtNetwork)):
         return experiment
     pathways = []
     for pathway in circuit.pathways:

@@ -11,7 +11,8 @@
 
 In a file with `[constants]` every text that begins with "=", wherever it stands, is an expression of them. Its value
 takes its place: a plain number, or text with a unit. A population's `neuron = "cell"` is the table `[neurons.cell]`,
-`neuron = { name = "cell", tau = "10 ms" }` the same with fields laid over it; so are the neurons of a layered circuit.
+`neuron = { name = "cell", tau = "10 ms" }` the same with fields laid over it; so are the neurons of a layered circuit,
+of its layers and of their interneurons.
 An experiment knows nothing of either: it is made of the tables in which everything is put in.
 """
 
@@ -313,17 +314,30 @@ class _Evaluation:
 
 
 def neuron_places(table: Mapping[str, Any]) -> Iterator[Keys]:
-    """The keys that lead to each neuron model of a model file: those of populations, and of a circuit itself."""
+    """The keys that lead to each neuron model of a model file: those of populations, of a circuit itself, and of its
+    layers with their interneurons."""
     circuit = table.get("circuit")
     if not isinstance(circuit, dict):
         return
     if isinstance(name := circuit.get("name"), str) and name in circuits:
         fields = circuits.get(name).model_fields
         yield from (("circuit", key) for key in circuit if key in fields and fields[key].annotation is NeuronModel)
-    populations = circuit.get("populations")
-    for number, population in enumerate(populations if isinstance(populations, list) else ()):
-        if isinstance(population, dict) and "neuron" in population:
+    for number, population in _tables(circuit.get("populations")):
+        if "neuron" in population:
             yield ("circuit", "populations", number, "neuron")
+    for number, layer in _tables(circuit.get("layers")):
+        if "neuron" in layer:
+            yield ("circuit", "layers", number, "neuron")
+        for place, pool in _tables(layer.get("interneurons")):
+            if "neuron" in pool:
+                yield ("circuit", "layers", number, "interneurons", place, "neuron")
+
+
+def _tables(given: Any) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The entries of a list that are tables, with their numbers."""
+    for number, entry in enumerate(given if isinstance(given, list) else ()):
+        if isinstance(entry, dict):
+            yield number, entry
 
 
 def _with_neurons(table: dict[str, Any], uses: dict[Keys, tuple[Keys, ...]]) -> dict[str, Any]:

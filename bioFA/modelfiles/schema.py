@@ -95,8 +95,9 @@ def _without_shared() -> dict[str, Any]:
     named = {"$ref": f"#/$defs/{NAMED}"}
     kinds = [network.family.get(name) for name in network.family.names()]
     fields = {name for kind in kinds for name, field in kind.model_fields.items() if field.annotation is NeuronModel}
-    populations = {"items": {"properties": {"neuron": named}}}
-    return {"properties": {**dict.fromkeys(sorted(fields), named), "populations": populations}}
+    entries = {"items": {"properties": {"neuron": named}}}
+    layers = {"items": {"properties": {"neuron": named, "interneurons": entries}}}
+    return {"properties": {**dict.fromkeys(sorted(fields), named), "populations": entries, "layers": layers}}
 
 
 def _of(part: type[Component], shared: dict[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from bioFA.modelfiles.locate import located
 from bioFA.modelfiles.said_once import CONSTANTS, NEURONS, Resolved, neuron_places, resolved
 from bioFA.schemes.base import family
 from bioFA.schemes.layered import Layered
+from bioFA.schemes.taught import TaughtNetwork
 
 LARGEST, DEEPEST, MOST = 1_000_000, 100, 10_000
 """A model file is read by people: more bytes, tables nested deeper, or more keys than this are some other file."""
@@ -151,16 +152,16 @@ def description(model: str | Path) -> str:
     return str(_read_toml(find(model)).get("description", ""))
 
 
-def _is_layered(circuit: Any) -> TypeGuard[dict[str, Any]]:
-    """Whether the table of a circuit is that of layers."""
+def _has_scheme(circuit: Any) -> TypeGuard[dict[str, Any]]:
+    """Whether the table of a circuit is that of a layered one, or of a network with a chain of layers."""
     named = circuit.get("name") if isinstance(circuit, dict) else None
-    return bool(named == Layered.family_name)
+    return bool(named == Layered.family_name or (named == TaughtNetwork.family_name and "layers" in circuit))
 
 
 def _keep_own(table: dict[str, Any], own: Any) -> None:
     """Where a change chose another scheme than the model's own, let it inherit from that one, as `with_scheme` does."""
     circuit = table.get("circuit")
-    if _is_layered(circuit) and own != (chosen := circuit.get("scheme", "fa")) and own is not None:
+    if _has_scheme(circuit) and own != (chosen := circuit.get("scheme", "fa")) and own is not None:
         circuit.setdefault("own_scheme", own)
         if chosen in family and isinstance(circuit.setdefault("schemes", {}), dict):
             circuit["schemes"].setdefault(chosen, {})
@@ -404,7 +405,7 @@ def loads(text: str, beside: Path | None = None) -> Experiment:
     if beside is not None:
         _find_files(table, beside)
     circuit = table.get("circuit")
-    if _is_layered(circuit):
+    if _has_scheme(circuit):
         scheme, schemes = circuit.get("scheme", "fa"), circuit.get("schemes", {})
         if (
             scheme in family

@@ -28,10 +28,11 @@ from functools import cached_property
 import numpy as np
 
 from bioFA.consumers.reference import Reference
-from bioFA.experiment import Record
+from bioFA.experiment import STATIC_DT, Record
 from bioFA.instance import Instance
 from bioFA.network import Network, Node, Pathway
 from bioFA.neurons import NeuronModel
+from bioFA.neurons.base import Moment
 from bioFA.runs.activity import Activity, activity, watched
 from bioFA.runs.result import Finding, Result, late_angles
 
@@ -275,7 +276,7 @@ def check_saturated(evidence: Evidence) -> Iterator[Finding]:
         if rates is None or gains is None or (name == network.readout.population and not gated):
             continue
         unit = network.population(name).neuron.rate_unit()
-        if unit is None:
+        if unit is None or unit.own_parameters():  # parameters that a neuron draws are not known here
             continue
         low = (gains < LOW_GAIN * _largest_gain(unit)) & (rates != 0)
         if (share := float(low.mean())) > MOST_GAINS:
@@ -290,10 +291,11 @@ def check_saturated(evidence: Evidence) -> Iterator[Finding]:
 
 def _largest_gain(neuron: NeuronModel) -> float:
     """The largest gain of a unit without state near rest, at a drive of -1, 0 and 1."""
-    drives = np.array([-1.0, 0.0, 1.0])
+    drives, moment = np.array([-1.0, 0.0, 1.0]), Moment(size=3, dt=STATIC_DT)
     known = dict.fromkeys(neuron.ports, drives)
-    known["r"] = neuron.r(*(known[need] for need in neuron.needs("r")))  # type: ignore[attr-defined]
-    return float(neuron.gain(*(known[need] for need in neuron.needs("gain"))).max())  # type: ignore[attr-defined]
+    for variable in ("r", "gain"):
+        known[variable] = neuron.published(variable, {need: known[need] for need in neuron.needs(variable)}, moment)
+    return float(known["gain"].max())
 
 
 def check_spikes(evidence: Evidence) -> Iterator[Finding]:

@@ -14,6 +14,10 @@ angle to the gradient of the rate network is 18 degrees before training, 48 afte
 errors, and the smaller the errors that training leaves, the less they agree. At the errors that the spikes made the
 angles are 14, 22 and 31 degrees (10, 23 and 31). `biofa verify digits_spiking --scheme bp` measures both.
 
+Errors go down the chain of the layers only. Where activity takes other ways too, such as a recurrent layer, a pool of
+interneurons or a pathway past a layer, the error is not sent back on them, nor through time: the update is then local,
+and not the gradient, and descriptions, audits and model cards say so.
+
 Source: Rumelhart, Hinton & Williams (1986); Lillicrap et al. (2014), arXiv 1411.0247, dh_BP.
 """
 
@@ -32,6 +36,9 @@ class Backpropagation(Scheme):
         "in spikes 'bp' sends errors through the transposed weights with surrogate slopes; its update is not the"
         " gradient of the spiking network, and its angle to that of the rate network grows with training (biofa verify"
         " prints it)"
+    )
+    around: ClassVar[str] = (
+        "'bp' is local here, not the gradient: activity also goes the way {way}, on which no error is sent back"
     )
 
     def lay(self, layers: Layers) -> Additions:

@@ -21,24 +21,29 @@ from bioFA.weights import SharedWith, Weights
 class Layers:
     """A feedforward stack that waits for its feedback.
 
-    `names` and `sizes` run from the input to the output; `forward[l]` goes from layer l to
-    l + 1, `biases[l]`, where there are any, to layer l + 1, `recurrent[l]` from hidden layer l + 1 to itself;
+    `names`, `sizes` and `neurons` run from the input to the output; `forward[l]` goes from layer l to l + 1. `also` are
+    the other pathways that reach a layer and learn by the scheme: from a bias, or from a layer to itself.
     `feedback[l]` are the weights that the description gives for feedback to hidden layer l + 1, of shape (size of that
-    layer, size of the layer above); `feedback_options` their sparsity and sign. `error_unit` compares
-    output and target, `error_source` is the population that sends errors down.
+    layer, size of the layer above); `feedback_options` their sparsity and sign. `error_unit` compares output and
+    target, which `target` shows; `error_source` is the population that sends errors down.
+
+    What stands beside the chain, and no scheme changes: `beside` are the populations through which activity of a layer
+    above the input comes back to such a layer, such as interneurons; `paths` the pathways that reach a layer or
+    one of these, without those of the chain and `also`.
     """
 
     names: tuple[str, ...]
     sizes: tuple[int, ...]
-    hidden: NeuronModel
-    output: NeuronModel
+    neurons: tuple[NeuronModel, ...]
     forward: tuple[Pathway, ...]
-    biases: tuple[Pathway, ...]
     feedback: tuple[Weights, ...]
-    recurrent: tuple[Pathway, ...] = ()
+    also: tuple[Pathway, ...] = ()
     error_unit: str = "mismatch"
     error_source: str = "mismatch"
+    target: str = "target"
     feedback_options: Mapping[str, Any] = field(default_factory=dict)
+    beside: tuple[Population, ...] = ()
+    paths: tuple[Pathway, ...] = ()
 
     def above(self, layer: int) -> tuple[str, bool]:
         """Where the error for a hidden layer comes from: the population, and whether that is the error unit."""
@@ -46,12 +51,40 @@ class Layers:
         return (self.error_source if top else self.names[layer + 1], top)
 
     def entering(self) -> tuple[Pathway, ...]:
-        """Every pathway that drives a layer."""
-        return (*self.forward, *self.biases, *self.recurrent)
+        """Every pathway that reaches a layer and learns by the scheme, where that lets it learn."""
+        return (*self.forward, *self.also)
 
     def hidden_layers(self) -> range:
         """The numbers of the hidden layers."""
         return range(1, len(self.names) - 1)
+
+    def around(self) -> tuple[str, ...]:
+        """A way on which a layer's activity reaches itself or a layer above it, but not along the chain: the names of
+        the populations on it, from that layer to the one that it reaches; none where there is no such way.
+
+        Loops before ways past the chain. Errors that go down the chain do not go back on it, so what they say of the
+        layers below is no gradient.
+        """
+        chain = {pathway.name for pathway in self.forward}
+        steps: dict[str, list[str]] = {}
+        for pathway in (*self.also, *self.paths):
+            if pathway.name not in chain:
+                steps.setdefault(pathway.source, []).append(pathway.target)
+        inner = self.names[1:]
+        found: list[tuple[str, ...]] = []
+        for layer in inner:
+            ways: list[tuple[str, ...]] = [(layer,)]
+            seen = {layer}
+            while ways:
+                way = ways.pop(0)
+                for target in steps.get(way[-1], ()):
+                    if target in inner:
+                        found.append((*way, target))
+                    elif target not in seen:
+                        seen.add(target)
+                        ways.append((*way, target))
+        loops = [way for way in found if inner.index(way[-1]) <= inner.index(way[0])]
+        return next(iter([*loops, *found]), ())
 
 
 @dataclass(frozen=True)
@@ -79,6 +112,8 @@ class Scheme(Component):
 
     in_spikes: ClassVar[str] = ""
     """What the name of the scheme claims too much of where neurons spike, in a sentence."""
+    around: ClassVar[str] = ""
+    """What it claims too much of where activity goes other ways than the chain's, `{way}`, in a sentence."""
 
     rule: Rule = LocalError()
     readout_rule: Rule = DeltaRule()

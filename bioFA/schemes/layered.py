@@ -5,6 +5,7 @@
 
 With `biases`, a tonically active unit projects to every layer; its weights learn like the others. With `recurrent`,
 every neuron of a hidden layer reaches every neuron of it, itself too, with the spikes or rates of the step before.
+`layers` says such things layer by layer, and puts pools of interneurons beside them (`bioFA.schemes.layer`).
 Where an error unit carries one sign only (`SpikingErrorUnit`), a second population `mismatch_off`
 carries the other, and every pathway that leaves the one leaves the other with the same weights.
 """
@@ -13,38 +14,34 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Le
-from pydantic import AfterValidator, Field, PlainSerializer, Strict, ValidationInfo, field_validator
+from pydantic import Field, Strict, model_validator
 
-from bioFA.components import Component, Count, InSchema, Name, Number, OneOrMany, faults
-from bioFA.errors import Contradiction, FileError, Keys, ModelError, WrongShape
-from bioFA.network import Circuit, Learning, Network, Pathway, Population
-from bioFA.neurons import Neuron
+from bioFA.components import Count, Name, Number, OneOrMany
+from bioFA.errors import Contradiction, Keys, MissingField, WrongShape
+from bioFA.network import Learning, Network, Pathway, Population
+from bioFA.neurons import Neuron, NeuronModel
 from bioFA.neurons.constant_source import ConstantSource
 from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.rate_source import RateSource
 from bioFA.neurons.static_rate import StaticRate
-from bioFA.schemes.base import Layers, Scheme, SchemeField, family
-from bioFA.weights import Constant, Identity, SharedWith, Uniform, WeightsField
+from bioFA.schemes.base import Layers
+from bioFA.schemes.layer import Interneurons, Layer, Recurrent
+from bioFA.schemes.settings import Laid, PerPathway, Schemed, Schemes, spread
+from bioFA.schemes.teacher import ERROR_UNIT, carried, error_pathways, teachers
+from bioFA.weights import Constant, Uniform, Weights, WeightsField
 
-T = TypeVar("T")
-PerPathway = Annotated[tuple[WeightsField, ...], OneOrMany()]
-"""Weights for each pathway of a kind, or one entry for all of them."""
 Densities = Annotated[tuple[Annotated[Number, Gt(0), Le(1)], ...], OneOrMany()]
 """A density for each forward pathway, or one entry for all of them."""
 
 
-def _dump_schemes(schemes: Mapping[str, Scheme]) -> dict[str, Any]:
-    return {
-        name: {"name": name, **scheme.model_dump(mode="json", exclude_none=True)} for name, scheme in schemes.items()
-    }
-
-
-class Layered(Circuit):
+class Layered(Schemed):
     """Layers of the given sizes under a learning scheme.
+
+    In place of `sizes`, `layers` may say more of each layer (`Layer`): a neuron model and recurrence of its own, and
+    pools of interneurons. What it leaves out is as for every layer: `input`, `hidden`, `output`, `recurrent`.
 
     `weights` are the initial forward weights, from the input upwards; `feedback` the weights
     of the feedback to each hidden layer, from the lowest upwards; one entry serves all. `density` is the
@@ -61,7 +58,8 @@ class Layered(Circuit):
     the rest of it.
     """
 
-    sizes: Annotated[tuple[Count, ...], Field(min_length=2, examples=[[784, 100, 10]])]
+    sizes: Annotated[tuple[Count, ...], Field(examples=[[784, 100, 10]], json_schema_extra={"minItems": 2})] = ()
+    layers: tuple[Layer, ...] | None = None
     input: Neuron = RateSource()
     hidden: Neuron = StaticRate()
     output: Neuron = StaticRate()
@@ -81,31 +79,22 @@ class Layered(Circuit):
     learning: Learning = Learning()
     scheme: Name = "fa"
     own_scheme: Name | None = None
-    schemes: Annotated[
-        Mapping[str, SchemeField],
-        AfterValidator(MappingProxyType),
-        PlainSerializer(_dump_schemes),
-        InSchema({"family": "scheme settings"}),
-    ] = Field(default_factory=dict, validate_default=True)
+    schemes: Schemes = Field(default_factory=dict, validate_default=True)
 
-    @field_validator("schemes", mode="before")
+    @model_validator(mode="before")
     @classmethod
-    def _named(cls, schemes: Any, info: ValidationInfo) -> Any:
-        if not isinstance(schemes, Mapping):
-            raise ValueError("must be a table with one entry a scheme, such as schemes.fa = { ... }")
-        with faults():
-            return _read_schemes(schemes, info.data.get("own_scheme") or info.data.get("scheme", ""))
+    def _with_sizes(cls, given: Any) -> Any:
+        """`sizes` are those of `layers`, where these are given."""
+        layers = given.get("layers") if isinstance(given, dict) else None
+        if "sizes" in (given if isinstance(given, dict) else ()) or not isinstance(layers, (list, tuple)):
+            return given
+        sizes = [layer.get("size") if isinstance(layer, Mapping) else getattr(layer, "size", None) for layer in layers]
+        return given if None in sizes else {**given, "sizes": sizes}
 
     def model_post_init(self, context: Any) -> None:
         """Check what spans fields: the scheme's name and the number of weight entries."""
-        for name, scheme in self.schemes.items():
-            if scheme.family_name != name:
-                raise Contradiction(
-                    f"Layered.schemes.{name} holds the scheme '{scheme.family_name}'. Give it under its own name.",
-                    at=("schemes",),
-                )
-        family.get(self.scheme)
-        family.get(self.own_scheme or self.scheme)
+        self._check_layers()
+        self._check_schemes()
         if self.recurrent is not None and len(self.sizes) == 2:
             raise Contradiction(
                 f"Layered.recurrent joins a hidden layer with itself; sizes {list(self.sizes)} have none. Leave it out,"
@@ -125,36 +114,17 @@ class Layered(Circuit):
                     at=(field,),
                 )
 
-    def active(self) -> Scheme:
-        """The scheme in use, with its settings."""
-        return self.settings(self.scheme)
-
-    def settings(self, scheme: str) -> Scheme:
-        """The settings of a scheme, its defaults where it has none here."""
-        return self.schemes[scheme] if scheme in self.schemes else family.get(scheme)()
-
-    def numbers(self) -> dict[str, float]:
-        """The numbers of the scheme in use, such as a feedback rate or the size of its noise."""
-        return self.active().parameters()
-
     def topology(self) -> str:
-        """Its sizes, and whether it has biases and recurrence."""
-        return (
-            "layered,"
-            f" {'-'.join(map(str, self.sizes))}{', with biases' if self.biases else ''}{', recurrent' if self.recurrent else ''}"  # noqa: E501
-        )
-
-    def scheme_class(self) -> type[Scheme]:
-        """That of the scheme in use."""
-        return type(self.active())
-
-    def has_settings(self, scheme: str) -> bool:
-        """Whether `schemes` has them."""
-        return scheme in self.schemes
-
-    def own_scheme_name(self) -> str | None:
-        """`own_scheme`."""
-        return self.own_scheme
+        """Its sizes, whether it has biases and recurrence, and its pools of interneurons."""
+        layers = self._layers()
+        pools = [f"{pool.name} ({pool.size})" for layer in layers for pool in layer.interneurons]
+        return ", ".join([
+            "layered",
+            "-".join(map(str, self.sizes)),
+            *(["with biases"] if self.biases else []),
+            *(["recurrent"] if any(layer.recurrent for layer in layers) else []),
+            *(["with interneurons " + ", ".join(pools)] if pools else []),
+        ])
 
     def with_parts(self, change: Callable[[Any], Any]) -> Layered:
         """The settings of the scheme in use, and `learning`."""
@@ -162,246 +132,200 @@ class Layered(Circuit):
             schemes={**self.schemes, self.scheme: change(self.active())}, learning=change(self.learning)
         )
 
-    def with_scheme(self, scheme: str) -> Layered:
-        """The same circuit under another scheme, which inherits what it is not given from the model's own."""
-        own = self.own_scheme or self.scheme
-        known = dict(self.schemes)
-        if scheme not in known and scheme != own:
-            known[scheme] = family.get(scheme)().completed(self.settings(own))
-        return self.replace(scheme=scheme, own_scheme=None if scheme == own else own, schemes=known)
-
-    def settled(self, presentations: Callable[[], int]) -> Layered:
-        """The same, with what depends on how many presentations the training has in the settings of its schemes."""
-        before = {**self.schemes, self.scheme: self.active()}
-        after = {name: settings.settled(presentations) for name, settings in before.items()}
-        return (
-            self if all(after[name] is settings for name, settings in before.items()) else self.replace(schemes=after)
-        )
-
-    def caveats(self) -> tuple[str, ...]:
-        """What the scheme says of itself where neurons spike."""
-        said = self.active().in_spikes
-        return (said,) if said and self.network().spiking() else ()
-
     def layer_names(self) -> tuple[str, ...]:
         """`input`, `hidden` (or `hidden1`, `hidden2`, ...), `output`."""
         depth = len(self.sizes) - 2
         return ("input", *(f"hidden{n + 1}" if depth > 1 else "hidden" for n in range(depth)), "output")
 
-    def network(self) -> Network:
-        """Populations and pathways: the layers, then what the scheme adds."""
-        pathways: tuple[Pathway, ...] = ()
-        try:
-            populations, pathways = self._laid()
-            return Network(populations=populations, pathways=pathways)
-        except (ModelError, FileError) as error:
-            error.at, error.lead = self._keys_of_weights(error.at, pathways), 0
-            raise
+    def _check_layers(self) -> None:
+        """Refuse fewer than two layers, and `sizes` that are not those of `layers`."""
+        if not self.sizes:
+            raise MissingField(
+                "Layered.sizes is missing. Layered needs: sizes, or layers. For example: sizes = [784, 100, 10].",
+                at=("sizes",),
+            )
+        if len(self.sizes) < 2:
+            field = "sizes" if self.layers is None else "layers"
+            raise WrongShape(
+                f"Layered.{field} must have at least 2 entries; got {list(self.sizes)}. For example: sizes = [784, 100,"
+                " 10].",
+                at=(field,),
+            )
+        if self.layers is None:
+            return
+        if tuple(layer.size for layer in self.layers) != self.sizes:
+            raise Contradiction(
+                f"Layered.sizes is {list(self.sizes)}, but the sizes of layers are"
+                f" {[layer.size for layer in self.layers]}. Leave sizes out.",
+                at=("sizes",),
+            )
+        for field in ("recurrent", "interneurons"):
+            if getattr(self.layers[0], field):
+                raise Contradiction(
+                    f"Layered.layers: the first layer is the input, which nothing drives, so it has no {field}. Give it"
+                    " to a layer above.",
+                    at=("layers", 0, field),
+                )
 
-    def _laid(self) -> tuple[tuple[Population, ...], tuple[Pathway, ...]]:
+    def _layers(self) -> tuple[Layer, ...]:
+        """Every layer with its own or the circuit's neuron and recurrence."""
+        count, given = len(self.sizes), self.layers or tuple(Layer(size=size) for size in self.sizes)
+        usual = (self.input, *[self.hidden] * (count - 2), self.output)
+        loops = Recurrent(weights=self.recurrent) if self.recurrent is not None else None
+        return tuple(
+            layer.replace(
+                neuron=layer.neuron or neuron,
+                recurrent=layer.recurrent or (loops if 0 < place < count - 1 else None),
+            )
+            for place, (layer, neuron) in enumerate(zip(given, usual, strict=True))
+        )
+
+    def laid(self) -> Laid:
         """The populations and pathways of the layers, then those that the scheme adds."""
-        names, sizes = self.layer_names(), self.sizes
-        count = len(sizes) - 1
+        names, sizes, count = self.layer_names(), self.sizes, len(self.sizes) - 1
+        described = self._layers()
+        neurons: tuple[NeuronModel, ...] = tuple(layer.neuron for layer in described if layer.neuron is not None)
         forward = tuple(
             Pathway(name=f"{a}_to_{b}", source=a, target=b, carries=neuron.sends, weights=w, density=d)
             for a, b, neuron, w, d in zip(
                 names[:-1],
                 names[1:],
-                (self.input, *[self.hidden] * (count - 1)),
-                _spread(self.weights, count),
-                _spread(self.density, count),
+                neurons[:-1],
+                spread(self.weights, count),
+                spread(self.density, count),
                 strict=True,
             )
         )
-        biases = tuple(
-            Pathway(name=f"bias_to_{name}", source="bias", target=name, weights=self.bias_weights) for name in names[1:]
-        ) if self.biases else ()
-        recurrent = (
+        biases = (
             tuple(
+                Pathway(name=f"bias_to_{name}", source="bias", target=name, weights=self.bias_weights)
+                for name in names[1:]
+            )
+            if self.biases
+            else ()
+        )
+        loops = [
+            (
+                layer.recurrent.plastic,
                 Pathway(
                     name=f"{name}_to_{name}",
                     source=name,
                     target=name,
-                    carries=self.hidden.sends,
-                    weights=self.recurrent,
-                )
-                for name in names[1:-1]
+                    carries=neuron.sends,
+                    weights=layer.recurrent.weights,
+                    density=layer.recurrent.density,
+                ),
             )
-            if self.recurrent is not None
-            else ()
-        )
+            for name, layer, neuron in zip(names, described, neurons, strict=True)
+            if layer.recurrent is not None
+        ]
+        pools = [
+            (place, pool, pool.neuron or neurons[place])
+            for place, layer in enumerate(described)
+            for pool in layer.interneurons
+        ]
+        joins = [pathway for place, pool, neuron in pools for pathway in self._joined(place, pool, neuron, neurons)]
+        beside = tuple(Population(name=pool.name, size=pool.size, neuron=neuron) for _, pool, neuron in pools)
         layers = Layers(
             names,
             sizes,
-            self.hidden,
-            self.output,
+            neurons,
             forward,
-            biases,
-            _spread(self.feedback, len(sizes) - 2),
-            recurrent,
-            error_source="centred" if self.centred_error else "mismatch",
+            spread(self.feedback, len(sizes) - 2),
+            (*biases, *(pathway for plastic, pathway in loops if plastic)),
+            error_source="centred" if self.centred_error else ERROR_UNIT,
             feedback_options=self._feedback_options(),
+            beside=beside,
+            paths=(*(pathway for plastic, pathway in loops if not plastic), *joins),
         )
         additions = self.active().lay(layers)
 
-        populations = [Population(name="input", size=sizes[0], neuron=self.input, inhibitory=self.inhibitory)]
+        populations = [Population(name="input", size=sizes[0], neuron=neurons[0], inhibitory=self.inhibitory)]
         populations += [Population(name="bias", size=1, neuron=ConstantSource())] if self.biases else []
         populations += [
-            Population(name=name, size=size, neuron=self.hidden, inhibitory=self.inhibitory)
-            for name, size in zip(names[1:-1], sizes[1:-1], strict=True)
+            Population(name=name, size=size, neuron=neuron, inhibitory=self.inhibitory)
+            for name, size, neuron in zip(names[1:-1], sizes[1:-1], neurons[1:-1], strict=True)
         ]
         populations += [
-            Population(name="output", size=sizes[-1], neuron=self.output),
-            Population(name="target", size=sizes[-1], neuron=self.target),
-            Population(name=layers.error_unit, size=sizes[-1], neuron=self.error),
+            Population(name="output", size=sizes[-1], neuron=neurons[-1]),
+            *beside,
+            *teachers(sizes[-1], self.target, self.error, self.centred_error),
         ]
-        opponent = self.error.opponent()
-        populations += (
-            [Population(name=f"{layers.error_unit}_off", size=sizes[-1], neuron=opponent)] if opponent else []
-        )
-        populations += [Population(name="centred", size=sizes[-1], neuron=StaticRate())] if self.centred_error else []
         learning = dict.fromkeys((p.name for p in biases), self.learning.replace(normalised=False))
+        wired = (*error_pathways(self.error, sizes[-1], centred=self.centred_error), *additions.pathways)
         pathways = (
             *(
                 p.replace(plasticity=additions.rules.get(p.name), partner=additions.partners.get(p.name))
                 for p in layers.entering()
             ),
-            *self._carried(layers.error_unit, (*self._error_pathways(layers.error_unit), *additions.pathways)),
+            *layers.paths,
+            *carried(self.error, ERROR_UNIT, wired),
         )
-        return (*populations, *additions.populations), tuple(
-            p.replace(learning=learning.get(p.name, self.learning)) if p.plasticity is not None else p
-            for p in pathways
+        return Laid(
+            layers,
+            (*populations, *additions.populations),
+            tuple(
+                p.replace(learning=learning.get(p.name, self.learning)) if p.plasticity is not None else p
+                for p in pathways
+            ),
         )
 
-    def _keys_of_weights(self, path: Keys, pathways: tuple[Pathway, ...]) -> Keys:
+    def _joined(
+        self, place: int, pool: Interneurons, neuron: NeuronModel, neurons: tuple[NeuronModel, ...]
+    ) -> list[Pathway]:
+        """The pathways to and from a pool of interneurons beside the layer of this number."""
+        names = self.layer_names()
+        heard = {"layer": (place,), "below": (place - 1,), "both": (place - 1, place)}[pool.hears]
+        lawful = [number for number in heard if self.inhibitory is not None and number < len(names) - 1]
+        return [
+            *(
+                Pathway(
+                    name=f"{names[number]}_to_{pool.name}",
+                    source=names[number],
+                    target=pool.name,
+                    carries=neurons[number].sends,
+                    weights=pool.excitation,
+                    density=pool.density,
+                    sign="any" if number in lawful else "excitatory",
+                )
+                for number in heard
+            ),
+            Pathway(
+                name=f"{pool.name}_to_{names[place]}",
+                source=pool.name,
+                target=names[place],
+                port=pool.port,
+                carries=neuron.sends,
+                weights=pool.inhibition,
+                density=pool.density,
+                sign="inhibitory",
+            ),
+        ]
+
+    def _keys_in(self, path: Keys, laid: Laid | None) -> Keys:
         """The path in this description to given weights that a path in the network leads to. It has no other part of
         the network."""
-        if path[2:3] != ("weights",):
+        if path[2:3] != ("weights",) or laid is None:
             return ()
-        used = pathways[int(path[1])].weights
+        used = laid.pathways[int(path[1])].weights
         given: dict[Keys, Any] = {("bias_weights",): self.bias_weights, ("recurrent",): self.recurrent}
         given |= {(field, n): w for field in ("weights", "feedback") for n, w in enumerate(getattr(self, field))}
+        for n, layer in enumerate(self.layers or ()):
+            given |= {("layers", n, *place): weights for place, weights in _weights_of(layer)}
         kept = ((keys, path[3:]) for keys, weights in given.items() if weights is used)
         drawn = ((keys, path[4:]) for keys, weights in given.items() if weights is used.drawn_from())
         keys, rest = next(itertools.chain(kept, drawn), ((), ()))
         return (*keys, *rest)
 
-    def _feedback_options(self) -> dict[str, Any]:
-        """What is asked of feedback pathways and is not what every pathway is like."""
-        fields = type(self).model_fields
-        given = {name: getattr(self, f"feedback_{name}") for name in ("density", "fan_in", "sign")}
-        return {name: value for name, value in given.items() if value != fields[f"feedback_{name}"].default}
 
-    def _error_pathways(self, error_unit: str) -> list[Pathway]:
-        """Target and output meet in the error unit; the output hears of it."""
-        one = Identity()
-        pathways = [
-            Pathway(
-                name=f"target_to_{error_unit}",
-                source="target",
-                target=error_unit,
-                port="target",
-                carries=self.error.compares,
-                weights=one,
-            ),
-            Pathway(
-                name=f"output_to_{error_unit}",
-                source="output",
-                target=error_unit,
-                port="prediction",
-                carries=self.error.compares,
-                weights=one,
-            ),
-            Pathway(name=f"{error_unit}_to_output", source=error_unit, target="output", port="error", weights=one),
-        ]
-        if self.centred_error:
-            mean = Constant(value=-1.0 / self.sizes[-1])
-            pathways.append(Pathway(name=f"{error_unit}_to_centred", source=error_unit, target="centred", weights=one))
-            pathways.append(
-                Pathway(name=f"{error_unit}_mean_to_centred", source=error_unit, target="centred", weights=mean)
-            )
-        if "gain" in self.error.required_ports():
-            pathways.append(
-                Pathway(
-                    name=f"output_gain_to_{error_unit}",
-                    source="output",
-                    target=error_unit,
-                    port="gain",
-                    carries="gain",
-                    weights=one,
-                )
-            )
-        return pathways
-
-
-    def _carried(self, error_unit: str, pathways: tuple[Pathway, ...]) -> list[Pathway]:
-        """The same, with what the error unit sends in place of its rate, and, where it has an opponent,
-        each of its pathways there too."""
-        carried: list[Pathway] = []
-        for pathway in pathways:
-            leaves = pathway.source == error_unit and pathway.carries == "r"
-            carried.append(pathway.replace(carries=self.error.sends) if leaves else pathway)
-            if self.error.opponent() is not None and (leaves or pathway.target == error_unit):
-                carried.append(_opposed(carried[-1], error_unit))
-        return carried
-
-
-def _opposed(pathway: Pathway, error_unit: str) -> Pathway:
-    """The same synapses for the population of the other sign.
-
-    Raises:
-        ModelError: if the weights are not those of one pathway alone, for all to share.
-    """
-    if pathway.plasticity is not None or pathway.sign == "concordant":
-        does = "learns" if pathway.plasticity is not None else "takes the signs of the forward weights"
-        raise Contradiction(
-            f"pathway '{pathway.name}' {does}, so a pair of error populations cannot share its weights. Use an error"
-            " unit that carries both signs, such as tonic_error_unit."
-        )
-    weights = (
-        SharedWith(pathway=pathway.name) if pathway.weights.owns and not pathway.weights.one_to_one else pathway.weights
-    )
-    ends = {end: f"{error_unit}_off" for end in ("source", "target") if getattr(pathway, end) == error_unit}
-    name = pathway.name.replace(error_unit, f"{error_unit}_off")
-    return pathway.replace(name=name, weights=weights, density=1.0, fan_in=None, sign="any", stands_for=None, **ends)
-
-
-def _read_schemes(schemes: Mapping[str, Any], own_name: str) -> Mapping[str, Any]:
-    """The settings of every scheme; what others than the model's own are not given is taken from that one."""
-    if own_name not in family:
-        return {name: _read_scheme(name, value) for name, value in schemes.items()}
-    own = _read_scheme(own_name, schemes.get(own_name, {}))
-    if not isinstance(own, Scheme) or own.family_name != own_name:
-        return schemes
-    return {name: own if name == own_name else _read_scheme(name, value, own) for name, value in schemes.items()}
-
-
-def _read_scheme(name: str, value: Any, own: Scheme | None = None) -> Any:
-    """The settings of the scheme of that name, which need not be repeated inside, completed with those of the model's
-    `own` scheme; a rule without a name is that of the own scheme, changed."""
-    try:
-        if isinstance(value, Mapping):
-            kind = family.get(str(value.get("name", name)))
-            fields = {
-                field: _changed(getattr(own, field), given) if own and field in kind.inherits else given
-                for field, given in value.items()
-                if field != "name"
-            }
-            value = kind(**fields)
-        return value.completed(own) if own and isinstance(value, Scheme) else value
-    except (ModelError, FileError) as error:
-        raise error.inside(name) from None
-
-
-def _changed(rule: Component, given: Any) -> Any:
-    """A rule that is given without a name as the changes to another."""
-    if not isinstance(given, Mapping) or "name" in given:
-        return given
-    return {"name": rule.family_name, **{field: getattr(rule, field) for field in rule.model_fields_set}, **given}
-
-
-def _spread(entries: tuple[T, ...], count: int) -> tuple[T, ...]:
-    return entries * count if len(entries) == 1 else entries
+def _weights_of(layer: Layer) -> list[tuple[Keys, Weights]]:
+    """The weights that a layer gives, each with the keys that lead to it."""
+    found: list[tuple[Keys, Weights]] = []
+    if layer.recurrent is not None:
+        found.append((("recurrent", "weights"), layer.recurrent.weights))
+    for number, pool in enumerate(layer.interneurons):
+        found += [(("interneurons", number, name), getattr(pool, name)) for name in ("excitation", "inhibition")]
+    return found
 
 
 def layered(sizes: list[int] | tuple[int, ...], scheme: str = "fa", **fields: Any) -> Network:

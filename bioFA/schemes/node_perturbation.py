@@ -45,7 +45,13 @@ class NodePerturbation(Scheme):
             noise = f"noise_{name}"
             populations.append(Population(name=noise, size=size, neuron=NoiseSource(sigma=self.sigma)))
             pathways += [
-                Pathway(name=f"{noise}_to_{copied[name]}", source=noise, target=copied[name], weights=Identity()),
+                Pathway(
+                    name=f"{noise}_to_{copied[name]}",
+                    source=noise,
+                    target=copied[name],
+                    port=layers.forward[layer - 1].port,
+                    weights=Identity(),
+                ),
                 Pathway(
                     name=f"{noise}_to_{name}",
                     source=noise,

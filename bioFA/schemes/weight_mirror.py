@@ -51,13 +51,12 @@ class WeightMirror(Scheme):
                 layers.names[layer + 1],
                 layers.forward[layer],
             )
-            top = layer + 1 == len(layers.names) - 1
             mirror, echo, noise = f"{name}_mirror", f"{above}_echo", f"noise_{name}"
             learned = f"{echo}_to_{mirror}"
             populations += [
                 Population(name=noise, size=size, neuron=NoiseSource(sigma=self.sigma)),
                 Population(name=mirror, size=size, neuron=StaticRate()),
-                Population(name=echo, size=layers.sizes[layer + 1], neuron=layers.output if top else layers.hidden),
+                Population(name=echo, size=layers.sizes[layer + 1], neuron=layers.neurons[layer + 1]),
             ]
             pathways += [
                 Pathway(name=f"{noise}_to_{mirror}", source=noise, target=mirror, weights=Identity()),

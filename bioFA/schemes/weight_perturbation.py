@@ -48,10 +48,12 @@ class WeightPerturbation(Scheme):
                 pathways.append(
                     Pathway(
                         name=noisy[p.name],
-                        source=copied[p.source],
+                        source=copied.get(p.source, p.source),
                         target=copied[p.target],
+                        port=p.port,
                         carries=p.carries,
                         weights=noise,
+                        delay=p.delay,
                     )
                 )
         for layer in layers.hidden_layers():

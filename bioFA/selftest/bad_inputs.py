@@ -1000,9 +1000,9 @@ CASES: dict[str, Case] = {
     "scheme for an explicit network": Case(
         "unavailable",
         ["run", "explicit.toml", "--scheme", "bp"],
-        "layered circuit only",
+        "is laid along layers",
         "'small'",
-        "Leave --scheme out, or describe a layered circuit",
+        "Leave --scheme out, or name the populations that are the layers",
         ("pathway by pathway",),
     ),
     "unknown backend": Case(

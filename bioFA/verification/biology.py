@@ -42,6 +42,8 @@ class Audit:
     scheme: str
     demands: tuple[Demand, ...]
     looked_at: str
+    notes: tuple[str, ...] = ()
+    """What the name of the scheme claims too much of, in sentences."""
 
     def kinds(self) -> tuple[str, ...]:
         """The kinds of demand that this circuit makes."""
@@ -58,6 +60,7 @@ class Audit:
             "absent": absent,
             "looked_at": self.looked_at,
             "unseen": UNSEEN,
+            "notes": list(self.notes),
         }
 
     def __str__(self) -> str:
@@ -72,6 +75,7 @@ class Audit:
             *lines,
             f"Not found: {', '.join(absent)}.",
             f"Looked at: {self.looked_at}.",
+            *(f"Note: {note}." for note in self.notes),
             f"A description does not show {UNSEEN}.",
         ])
 
@@ -191,7 +195,7 @@ def audit(experiment: Experiment) -> Audit:
     ]
     looked_at = f"{len(circuit.populations)} populations and {len(circuit.pathways)} pathways at work, and the protocol"
     left_out = f"; left out, since nothing learns or answers by them: {', '.join(idle)}" if idle else ""
-    return Audit(experiment.name, experiment.scheme, demands, looked_at + left_out)
+    return Audit(experiment.name, experiment.scheme, demands, looked_at + left_out, experiment.circuit.caveats())
 
 
 def _transport(circuit: _Circuit) -> Found:

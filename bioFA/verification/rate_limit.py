@@ -336,12 +336,13 @@ def update_angles(
     is shown targets that leave it with those.
 
     Raises:
-        ModelError: if there is no rate network, or the circuit is no layered one, whose gradient is backpropagation.
+        ModelError: if there is no rate network, or the circuit has no layers, along which backpropagation is laid.
     """
     if experiment.circuit.scheme_class() is None:
-        raise Unavailable("only a layered circuit has a backpropagation scheme to compare with.")
+        raise Unavailable("only a circuit with layers has a backpropagation scheme to compare with.")
     frozen = Phase(epochs=1, rate=FROZEN)
-    readout, spoken = str(experiment.network.readout), "target"
+    readout = str(experiment.network.readout)
+    spoken = next(p.name for p in experiment.network.populations if getattr(p.neuron, "of", "") == "targets")
     segment = consumer.segment(
         {**instance.state, **state},
         replace(instance.training(0, examples), phase=frozen),
