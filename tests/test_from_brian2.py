@@ -464,3 +464,90 @@ def test_times_that_are_no_whole_steps_are_counted_as_brian2_does_and_said():
     assert network.pathways[0].delay.steps(DT) == 2
     assert any("refractory is 0.00029 s, which Brian2 counts as 2 steps" in sentence for sentence in taken.lost)
     assert any("16 of 16 delays are no whole steps" in sentence for sentence in taken.lost)
+
+
+def layered_spikes():
+    """A source and two layers that spike, all to all, in steps of 1 ms."""
+    rng = np.random.default_rng(5)
+    b.defaultclock.dt = 1 * b.ms
+    image = b.PoissonGroup(12, 50 * b.Hz, name="image")
+    model = "dv/dt = (I - v)/(20*ms) : 1\ndI/dt = -I/(5*ms) : 1"
+    hidden, output = cells("hidden", 20, model, method="exact"), cells("output", 2, model, method="exact")
+    joins = []
+    for source, target in ((image, hidden), (hidden, output)):
+        name = f"{source.name}_to_{target.name}"
+        synapses = b.Synapses(source, target, "w : 1", on_pre="I_post += w", name=name, namespace={})
+        synapses.connect()
+        synapses.w = rng.normal(0.4, 0.4, len(synapses))
+        joins.append(synapses)
+    taken = bioFA.from_brian2(b.Network(image, hidden, output, *joins))
+    b.defaultclock.dt = DT * b.second
+    return taken
+
+
+LAYERS = ("image", "hidden", "output")
+
+
+def test_a_network_taken_over_learns_by_feedback_alignment(tmp_path):
+    taken = layered_spikes()
+    network = taken.teachable(LAYERS)
+    for name in ("image_to_hidden", "hidden_to_output"):
+        synapses = bioFA.draw(taken.experiment, 1).synapses[name]
+        matrix = np.array(network.pathway(name).weights.values)
+        np.testing.assert_array_equal(matrix.T.ravel(), synapses.weights)  # by source, then target
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 120)
+    patterns = (rng.random((2, 12)) > 0.5)[labels] * 1.0
+    inputs = np.clip(patterns + rng.normal(0, 0.1, patterns.shape), 0, 1)
+    np.savez(tmp_path / "d.npz", inputs=inputs, labels=labels)
+    rules = {
+        "image_to_hidden": {"name": "local_error", "learning_rate": 0.3},
+        "hidden_to_output": {"name": "delta_rule", "learning_rate": 0.3},
+    }
+    unit = [
+        {"name": "target", "size": 2, "neuron": {"name": "rate_source", "of": "targets"}},
+        {"name": "mismatch", "size": 2, "neuron": "error_unit"},
+    ]
+    feedback = {"weights": {"name": "uniform", "low": -0.5, "high": 0.5}, "stands_for": "hidden_to_output"}
+    one = {"weights": "identity"}
+    network = network.replace(
+        populations=(*network.populations, *(bioFA.Population(**part) for part in unit)),
+        pathways=(
+            *(p.replace(plasticity=rules[p.name]) for p in network.pathways),
+            bioFA.Pathway("target_to_mismatch", source="target", target="mismatch", port="target", **one),
+            bioFA.Pathway("seen", source="output", target="mismatch", port="prediction", carries="r", **one),
+            bioFA.Pathway("told", source="mismatch", target="output", port="error", **one),
+            bioFA.Pathway("mismatch_to_hidden", source="mismatch", target="hidden", port="error", **feedback),
+        ),
+    )
+    experiment = taken.experiment.replace(
+        circuit=network,
+        task={"name": "arrays", "path": str(tmp_path / "d.npz"), "encoding": "one_hot"},
+        protocol={"dt": "1 ms", "presentation": "100 ms", "learning_onset": "40 ms", "reset": True, "order": "brian2"},
+    )
+    result = bioFA.simulate(experiment, seed=1)
+    first, last = (float(np.mean(part)) for part in np.array_split(result.learning_curve, 4)[::3])
+    assert last < 0.5 * first
+    assert bioFA.verify(experiment, presentations=4).agrees
+
+
+def test_a_layer_that_cannot_learn_is_refused_by_name():
+    taken = layered_spikes()
+    with pytest.raises(ModelError, match=r"layers\[1\]: no population is called 'hiden'. Did you mean 'hidden'"):
+        taken.teachable(("image", "hiden", "output"))
+    with pytest.raises(ModelError, match="'hidden' is the first one, which shows the examples, but neurons"):
+        taken.teachable(("hidden", "output"))
+    with pytest.raises(ModelError, match="layers names 'image' twice"):
+        taken.teachable(("image", "image"))
+    silent = cells(threshold=None, reset=None)
+    source = b.PoissonGroup(2, 5 * b.Hz, name="source")
+    with pytest.raises(ModelError, match="'cells' does not spike, so say what it sends"):
+        bioFA.from_brian2([silent, source]).teachable(("source", "cells"))
+    two = bioFA.from_brian2([source, b.PoissonGroup(2, 5 * b.Hz, name="more")])
+    with pytest.raises(ModelError, match="'more' is poisson, but a layer that learns is a neuron as equations"):
+        two.teachable(("source", "more"))
+    group, synapses = (source, b.Synapses(source, target := cells("others"), "w : 1", on_pre="v += w", name="late"))
+    synapses.connect()
+    synapses.delay = np.arange(len(synapses)) * b.ms
+    with pytest.raises(ModelError, match="pathway 'late': its synapses have different delays"):
+        bioFA.from_brian2([group, target, synapses], namespace={}).teachable(("source", "others"))

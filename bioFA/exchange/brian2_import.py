@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,9 +30,10 @@ from bioFA.exchange import brian2_groups as groups
 from bioFA.exchange.brian2_groups import Cells, distribution
 from bioFA.exchange.brian2_names import dimension_of, label, written
 from bioFA.exchange.brian2_synapses import Added, Taken, changed_variables, end
+from bioFA.exchange.teachable import teachable
 from bioFA.experiment import Experiment, Protocol
 from bioFA.expressions import RESERVED
-from bioFA.network import SHORT_NAMES
+from bioFA.network import SHORT_NAMES, Network
 
 Array = np.ndarray
 SCHEDULE = ["start", "groups", "thresholds", "synapses", "resets", "end"]
@@ -61,6 +62,22 @@ class FromBrian2:
     experiment: Experiment
     lost: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+
+    def teachable(
+        self, layers: Sequence[str], rate: float | str = "100 Hz", tau: float | str = "20 ms", gain: str = "int(r > 0)"
+    ) -> Network:
+        """The network with what learning along a chain of its populations needs (`bioFA.exchange.teachable`).
+
+        Args:
+            layers: bioFA's names of the populations, from the one that shows the examples to the one that answers.
+            rate: the rate at which a neuron's r is 1, and at which the first layer shows a value of 1.
+            tau: time constant of r, the low-passed spike train.
+            gain: the slope of r, as a text.
+
+        Raises:
+            ModelError: naming the layer or pathway that cannot learn so.
+        """
+        return teachable(self.experiment, layers, rate, tau, gain)
 
     def __str__(self) -> str:
         network = self.experiment.network

@@ -215,7 +215,7 @@ class NeuronModel(Component):
 
     def steps_in(self, order: str) -> bool:
         """Whether its step can be in an order of `protocol.order`: any order is the same where nothing is reset."""
-        return order == "deliver_first" or not (self.state and self.spikes)
+        return order == "deliver_first" or not self.spiking()
 
     def whole_step(self, order: str = "deliver_first") -> str:
         """Everything that moves the state by one step, as statements in names of `called`; empty where `arrival`,
