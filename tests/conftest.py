@@ -15,8 +15,9 @@ from hypothesis import settings
 # `benchmarks`, which is not installed; last, so that an installed bioFA is the one tested
 sys.path.append(str(Path(__file__).resolve().parent.parent))
 
-# the same examples on every machine; others: --hypothesis-profile=default
-settings.register_profile("biofa", deadline=None, derandomize=True, database=None)
+# the same examples on every machine, more of them in CI's slow tier; others: --hypothesis-profile=default
+EXAMPLES = int(os.environ.get("BIOFA_EXAMPLES", 25))
+settings.register_profile("biofa", max_examples=EXAMPLES, deadline=None, derandomize=True, database=None)
 settings.load_profile("biofa")
 
 

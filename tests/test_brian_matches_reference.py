@@ -86,8 +86,8 @@ def test_every_kind_of_part_agrees(experiment):
     ("rule", "scheme", "pathway"),
     [
         (LocalError, "fa", "input_to_hidden.w"),
-        (DeltaRule, "fa", "hidden_to_output.w"),
-        (NodePerturbation, "np", "input_to_hidden.w"),
+        pytest.param(DeltaRule, "fa", "hidden_to_output.w", marks=pytest.mark.slow),
+        pytest.param(NodePerturbation, "np", "input_to_hidden.w", marks=pytest.mark.slow),
     ],
 )
 def test_a_flipped_sign_in_a_rule_is_caught_and_its_pathway_named(rule, scheme, pathway, monkeypatch):

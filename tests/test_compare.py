@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from jobs import jobs_here
 
 import bioFA
 from bioFA import cli
@@ -52,9 +53,11 @@ def command(folder, *more):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A small tuned comparison: its folder and what it printed."""
+    """A small tuned comparison: its folder and what it printed. Its jobs run in this process, those of others below in
+    processes of their own."""
     folder = tmp_path_factory.mktemp("compared") / "out"
-    outcome = biofa(*command(folder, "-j", "2", "--json"))
+    with jobs_here():
+        outcome = biofa(*command(folder, "-j", "2", "--json"))
     assert outcome.exit_code == 0, outcome.output
     return folder, json.loads(outcome.stdout)
 

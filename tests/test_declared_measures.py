@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from jobs import jobs_here
 from test_free_runs import CELL, model
 
 import bioFA
@@ -191,6 +192,7 @@ def test_a_course_far_from_zero_keeps_its_spread():
 
 
 @pytest.mark.parametrize(("better", "best"), [("higher", "0.5"), pytest.param("lower", "0", marks=pytest.mark.slow)])
+@jobs_here()
 def test_a_comparison_ranks_by_the_measure_that_says_what_is_better(tmp_path, better, best):
     """The drive of `exc` is what its neurons spike for, so that more of it makes them faster under every seed."""
     file = tmp_path / "passing.toml"
@@ -225,6 +227,7 @@ def test_a_comparison_ranks_by_the_measure_that_says_what_is_better(tmp_path, be
     assert "verdict" in found._repr_html_()
 
 
+@jobs_here()
 def test_nothing_is_ranked_where_no_measure_says_what_is_better(tmp_path):
     file = tmp_path / "passing.toml"
     measures = ({"name": "rate", "of": "exc"},)

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from jobs import jobs_here
 
 import bioFA
 from bioFA import Experiment, cli
@@ -470,6 +471,7 @@ def test_the_model_card_says_how_neurons_are_joined_driven_and_recorded():
     assert not any("NSE" in cell or "presentation" in cell for cell in cells)
 
 
+@jobs_here()
 def test_a_comparison_tabulates_the_measures_of_every_value(tmp_path):
     file = tmp_path / "passing.toml"
     file.write_text(bioFA.dumps(model(duration="60 ms", record={})))

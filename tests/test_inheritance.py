@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tomli_w
 from click.testing import CliRunner
+from jobs import jobs_here
 
 import bioFA
 from bioFA import schemes
@@ -200,24 +201,11 @@ def test_a_run_prints_its_rates(bare, scheme):
     )
 
 
+@jobs_here()
 def test_identical_conditions_are_named_and_not_compared(bare, tmp_path):
     out = tmp_path / "out"
-    ended = CliRunner().invoke(
-        main,
-        [
-            "compare",
-            str(bare),
-            "--schemes",
-            "fa,dfa,lfa,kp",
-            "--seeds",
-            "5",
-            "--backend",
-            "numpy",
-            "--out",
-            str(out),
-            "--json",
-        ],
-    )
+    words = ["--schemes", "fa,dfa,lfa,kp", "--seeds", "5", "--backend", "numpy", "--out", str(out), "--json"]
+    ended = CliRunner().invoke(main, ["compare", str(bare), *words])
     assert ended.exit_code == 0, ended.output
     outcome = json.loads(ended.stdout)
     assert outcome["identical"] == [["bare, fa", "bare, dfa"], ["bare, fa", "bare, lfa"], ["bare, dfa", "bare, lfa"]]

@@ -38,8 +38,16 @@ def test_a_file_says_what_it_is_and_what_it_leaves_out(file):
     assert bioFA.loads(bioFA.dumps(experiment)) == experiment
 
 
+QUICK = ("gap_junctions", "clopath_2010")
+"""Those that run at once; the others, of which each is a program of its own, in the slow tier."""
+
+
 @pytest.mark.compiled
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.parametrize(
+    "file",
+    [pytest.param(file, marks=[pytest.mark.slow] * (file.stem not in QUICK)) for file in FILES],
+    ids=lambda file: file.stem,
+)
 def test_a_published_network_runs_and_both_programs_agree(file):
     experiment = bioFA.load(file)
     result = bioFA.simulate(experiment, seed=1)
@@ -67,7 +75,9 @@ def small(name):
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "current_clamp")) for name in SMALL]
+)
 def test_both_programs_of_a_built_in_network_agree(name):
     found = bioFA.verify(small(name), seed=1, presentations=1)
     assert found.agrees, str(found)
@@ -97,6 +107,7 @@ def test_the_microcircuit_has_the_connection_probabilities_of_its_paper():
     assert (single > 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_the_rates_of_the_microcircuit_are_near_those_of_the_full_network():
     """The rates that the model file names, for which its constant currents are computed."""

@@ -15,7 +15,7 @@ from bioFA.schemes import family
 from bioFA.tasks.linear_teacher import LinearTeacher
 from bioFA.weights import Binary, Identity, LowRank, Normal, Orthogonal, SharedWith, Uniform
 
-BACKENDS = ["numpy", pytest.param("cpp", marks=pytest.mark.compiled)]
+BACKENDS = ["numpy", pytest.param("cpp", marks=[pytest.mark.compiled, pytest.mark.slow])]
 RATES = {"readout_rule": {"name": "delta_rule", "learning_rate": 0.05}}
 
 
@@ -251,7 +251,7 @@ def plain_updates(given, count):
     return instance.state, updates
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", ["numpy", pytest.param("cpp", marks=pytest.mark.compiled)])
 def test_a_batch_sums_the_changes_of_its_presentations(backend):
     given = changed(batch=4).replace(protocol=Protocol(presentations=4))
     _, state = run(given, backend=backend)

@@ -160,7 +160,10 @@ FAULTS = {
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param(fault, marks=[pytest.mark.slow] * (fault != "plateaus the wrong way round")) for fault in FAULTS],
+)
 def test_a_fault_in_two_phases_is_caught(fault, monkeypatch):
     monkeypatch.setattr(*FAULTS[fault])
     assert not verify(systems.two_phases(), seed=2, presentations=10, limit=False).agrees

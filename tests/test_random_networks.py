@@ -5,7 +5,8 @@ their distributions, first values, weights, ways to connect, delays, background,
 trials, warm-up and seeds. Between them the structures hold every method, every well-known neuron, every source, every
 way to connect and every kind of delay, which a test counts.
 
-One network of each structure is verified at once; the slow test verifies twice `BIOFA_EXAMPLES` in all, 50.
+One network of the structure that holds every method is verified at once, one of each other in the slow tier, and there
+twice `BIOFA_EXAMPLES` in all, 50.
 """
 
 import collections
@@ -416,7 +417,9 @@ def drawn(examples):
     )
 
 
-@pytest.mark.parametrize("name", STRUCTURES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name != "text_methods")) for name in STRUCTURES]
+)
 def test_a_network_of_each_structure_is_verified(name, folder):
     @drawn(1)
     @given(data=st.data())

@@ -231,8 +231,14 @@ def test_weight_perturbation_follows_the_gradient_on_average():
     assert np.linalg.norm(a) / presentations / 1e-9 == pytest.approx(np.linalg.norm(b), rel=0.1)
 
 
+QUICK = ("fa", "kp", "wm", "np")
+"""A fixed, two moving and no feedback, each with its rule; the others, each a program of its own, in the slow tier."""
+
+
 @pytest.mark.compiled
-@pytest.mark.parametrize("scheme", family.names())
+@pytest.mark.parametrize(
+    "scheme", [pytest.param(scheme, marks=[pytest.mark.slow] * (scheme not in QUICK)) for scheme in family.names()]
+)
 def test_cpp_and_numpy_agree_on_every_scheme(scheme):
     settings = {"ridge": 1e-2} if scheme == "pbp" else {}
     small = experiment(scheme, presentations=60, examples=40, decay=1e-3, **settings)

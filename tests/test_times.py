@@ -116,13 +116,16 @@ CASES = {
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, marks=[pytest.mark.slow] * (case != "latency_source")) for case in CASES]
+)
 def test_half_steps_are_the_same_in_both_readings(case):
     outcome = verify(CASES[case](), presentations=20)
     assert outcome.agrees, str(outcome)
     assert outcome.summary()["rounded_times"] == dict(outcome.experiment.rounded_times) != {}
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 @settings(
     max_examples=int(os.environ.get("BIOFA_EXAMPLES", 25)), deadline=None, suppress_health_check=list(HealthCheck)
