@@ -9,6 +9,7 @@ packages or modules that are its homes; the class name in snake case is the name
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import inspect
 import json
 import math
@@ -38,6 +39,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import core_schema
 
 from bioFA.errors import (
+    BadName,
+    BrokenCode,
     DuplicateName,
     FileError,
     MissingField,
@@ -50,6 +53,7 @@ from bioFA.errors import (
     WrongUnit,
     suggestion,
 )
+from bioFA.own_code import reading
 from bioFA.units import Unit, sample, write
 
 Number = Annotated[float, Strict()]
@@ -269,20 +273,65 @@ class Family(Generic[C]):
         return {name: module for module, text in texts.items() for name in _FAMILY_NAME.findall(text)}
 
     def _find(self, name: str) -> type[C] | None:
-        """The class behind a name; where a file's name or text says that it holds the part, only that is imported."""
+        """The class behind a name; where a file's name or text says that it holds the part, only that is imported.
+
+        Raises:
+            ModelError, FileError: if the name is that of a Python file and its class, and that is no such part.
+        """
+        if (own := reading.find(name, self.base)) is not None:
+            return self._own(own, name)
         if self._known is None:
             inside = (module for module in self._files if module.endswith(f".{name}"))
             module = next(inside, None) or self._stated.get(name)
             if module is not None and (part := self._parts_of(importlib.import_module(module)).get(name)) is not None:
                 return part
-        return self._parts().get(name)
+        return self._parts().get(name) or self._installed_part(name)
+
+    @cached_property
+    def _entries(self) -> dict[str, importlib.metadata.EntryPoint]:
+        """What installed packages name in the entry points of this family, `[project.entry-points."bioFA.rules"]`."""
+        return {entry.name: entry for entry in importlib.metadata.entry_points(group=self.homes[0])}
+
+    def _installed_part(self, name: str) -> type[C] | None:
+        """A part of an installed package.
+
+        Raises:
+            BrokenCode: if it cannot be imported.
+            ModelError: if it is no part of this family, or has another name.
+        """
+        if (entry := self._entries.get(name)) is None:
+            return None
+        package = entry.dist.name if entry.dist is not None else "that is installed"
+        place = f"the entry point {name} = {entry.value} of the package {package}"
+        try:
+            own = entry.load()
+        except Exception as error:  # the package is anybody's
+            raise BrokenCode(
+                f"{place} cannot be imported: {type(error).__name__}: {error}. Mend or remove the package."
+            ) from None
+        if not isinstance(own, type):
+            raise WrongType(f"{place} is no class. Name a class in the package.")
+        if (part := self._own(own, name)).family_name != name:
+            raise BadName(f"{place} is called '{part.family_name}'. Give both one name.")
+        return part
+
+    def _own(self, own: Any, name: str) -> type[C]:
+        """A class of somebody's own as a part of this family."""
+        if not issubclass(own, self.base):
+            bases = ", ".join(base.__name__ for base in own.__bases__)
+            raise WrongType(
+                f"{_short(name)} is no {self.kind}: it derives from {bases}. A {self.kind} derives from"
+                f" {self.base.__module__.removesuffix('.base')}.{self.base.__name__}."
+            )
+        part: type[C] = own
+        return part
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and self._find(name) is not None
 
     def names(self) -> list[str]:
         """The names that a model file may use, sorted."""
-        return sorted(self._parts())
+        return sorted({**self._parts(), **self._entries})
 
     def get(self, name: str) -> type[C]:
         """The class behind a name.
@@ -292,7 +341,7 @@ class Family(Generic[C]):
         """
         part = self._find(name)
         if part is None:
-            error = UnknownName(f"unknown {self.kind} {_short(name)}.{suggestion(name, self._parts())}")
+            error = UnknownName(f"unknown {self.kind} {_short(name)}.{suggestion(name, self.names())}")
             error.part = (self.kind, name, self.homes[0])
             raise error
         return part
@@ -307,7 +356,9 @@ class Family(Generic[C]):
         if not (isinstance(part, type) and issubclass(part, self.base)):
             raise WrongType(f"a {self.kind} is a class derived from {self.base.__name__}; got {part!r}.")
         known = self._parts()
-        if part.family_name in known and known[part.family_name].__qualname__ != part.__qualname__:
+        before = known.get(part.family_name, part)
+        ours = before is not part and before.__module__.startswith(reading.PACKAGE)
+        if ours or before.__qualname__ != part.__qualname__:
             raise DuplicateName(f"there is a {self.kind} '{part.family_name}' already. Give the class another name.")
         known[part.family_name] = part
         return part

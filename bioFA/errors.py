@@ -205,6 +205,16 @@ class UnknownPart(FileError):
     which is not loaded. Import its module first."""
 
 
+class UntrustedCode(FileError):
+    """A result, bundle or comparison holds Python code of somebody's own that has not run here before, and nobody said
+    that it may. Look at it with `biofa code`, then give `--trust-code`."""
+
+
+class BrokenCode(FileError):
+    """A Python file with parts of somebody's own that is not valid, does not stand alone, or ends in an error;
+    or a class that has no such file."""
+
+
 class TooLarge(FileError):
     """Larger than any file of its kind is."""
 
@@ -328,6 +338,10 @@ class RunsFailed(RunError):
 
 class NothingToCompare(RunError):
     """Both simulations agree, but nothing changed or spiked, so agreement says nothing."""
+
+
+OF_OWN_PARTS = (UnknownPart, UntrustedCode, BrokenCode)
+"""What may be wrong with a whole file for the parts of somebody's own in it."""
 
 
 @contextmanager

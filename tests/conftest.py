@@ -71,6 +71,12 @@ def _binaries(tmp_path_factory):
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _trusted_code(tmp_path_factory):
+    """A list of the code that has run for tests alone."""
+    os.environ["BIOFA_TRUST"] = str(tmp_path_factory.getbasetemp() / "code_that_ran.txt")
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _one_thread():
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -25,12 +25,13 @@ RUNNER = """
 import json, os, subprocess, sys
 import matplotlib
 matplotlib.use("agg")
+sys.path.insert(0, os.getcwd())
 names = {"__name__": "page"}
 for kind, text in json.loads(sys.stdin.read()):
-    if kind == "python":
-        exec(compile(text, "block", "exec"), names)
-    elif kind == "toml" and text.startswith("# file: "):
+    if kind in ("python", "toml") and text.startswith("# file: "):
         open(text.splitlines()[0].removeprefix("# file: "), "w").write(text)
+    elif kind == "python":
+        exec(compile(text, "block", "exec"), names)
     elif kind == "sh":
         done = subprocess.run(["bash", "-e", "-c", text + "\\npwd > \\"$WHERE\\""], env=os.environ | {"WHERE": os.environ["HERE"] + "/.where"})
         if done.returncode:

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "bioFA"
 FLOORS = [
     {"errors", "draws", "repr_html"},
     {"units", "optional", "ledger"},
-    {"analysis", "system"},
+    {"analysis", "system", "own_code"},
     {"components"},
     {"equations", "weights"},
     {"expressions"},

@@ -1,4 +1,4 @@
-"""Files that describe a rule or a neuron of somebody's own, opened where that class is not known:
+"""Files that describe a rule or a neuron of somebody's own package, opened where that class is not known:
 told which class it is and how to load it, never called damaged."""
 
 import importlib
@@ -53,8 +53,10 @@ def saved(request, tmp_path_factory):
     """A folder with files of a run whose rule or neuron is a class of a module there; here, as in another process,
     nobody knows that class."""
     folder = tmp_path_factory.mktemp("own")
-    module = f"my_own_{request.param}"
-    (folder / f"{module}.py").write_text(RULE if request.param == "rule" else NEURON)
+    module = f"package_of_{request.param}.parts"
+    (folder / f"package_of_{request.param}").mkdir()
+    (folder / f"package_of_{request.param}" / "__init__.py").touch()
+    (folder / f"package_of_{request.param}" / "parts.py").write_text(RULE if request.param == "rule" else NEURON)
     sys.path.insert(0, str(folder))
     try:
         part = importlib.import_module(module)

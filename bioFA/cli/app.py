@@ -35,9 +35,9 @@ def main() -> None:
 
 
 COMMANDS = (
-    models.list_, models.show, models.schema, models.init, models.completion, run.run, run.resume, compare.compare,
-    compare.report, exchange.export, exchange.bundle, exchange.import_, verify.check, verify.verify, verify.audit,
-    machine.cache, machine.doctor, machine.data,
+    models.list_, models.show, models.code, models.schema, models.init, models.completion, run.run, run.resume,
+    compare.compare, compare.report, exchange.export, exchange.bundle, exchange.import_, verify.check,
+    verify.verify, verify.audit, machine.cache, machine.doctor, machine.data,
 )
 for command in COMMANDS:
     main.add_command(command)

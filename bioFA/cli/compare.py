@@ -18,6 +18,7 @@ from bioFA.cli.console import (
     print_json,
     progress_bar,
     stoppable,
+    trust_option,
 )
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     "--out", metavar="DIR", required=True, help="Folder for the comparison; the same command goes on with it."
 )
 @driving_options
+@trust_option
 @json_option
 def compare(
     model: str | None,
@@ -162,6 +164,7 @@ def drive(
 
 @click.command(short_help="Write the report of a comparison or a run.")
 @click.argument("folder", metavar="DIR")
+@trust_option
 @json_option
 def report(folder: str, as_json: bool) -> None:
     """Write DIR/report.html, one page about a comparison or a run that stands for itself.

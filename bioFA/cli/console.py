@@ -236,6 +236,24 @@ force_option = click.option(
     is_flag=True,
     help="Take over from a process that seems to run there, such as one of a machine that is gone.",
 )
+
+
+def _trust(ctx: click.Context, param: click.Parameter, given: bool) -> None:
+    """Let Python code run that comes with a file, until the command ends."""
+    if given:
+        from bioFA.own_code import trust
+
+        ctx.with_resource(trust.allowing())
+
+
+trust_option = click.option(
+    "--trust-code",
+    is_flag=True,
+    expose_value=False,
+    callback=_trust,
+    help="Let Python code of somebody's own run that a result, bundle or comparison holds. What has run here before, or"
+    " a model file names, runs anyway; 'biofa code PLACE' shows it.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object and nothing else.")
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bioFA.cli.console import complete_format, json_option, print_json
+from bioFA.cli.console import complete_format, json_option, print_json, trust_option
 
 
 class _WithFormats(click.Command):
@@ -33,6 +33,7 @@ class _WithFormats(click.Command):
     help="The format, one of those below.",
 )
 @click.option("--out", metavar="PATH", required=True, help="The file, or for some formats the folder, to write.")
+@trust_option
 @json_option
 def export(result: str, format: str, out: str, as_json: bool) -> None:
     """Write a network that has learned, or what was recorded of it, in the format of another program.
@@ -71,6 +72,7 @@ def _export(result: str, format: str, out: str, as_json: bool) -> None:
 @click.command(short_help="Put everything about a run into one folder.")
 @click.argument("result", metavar="RESULT")
 @click.option("--out", metavar="DIR", required=True, help="Folder to make.")
+@trust_option
 @json_option
 def bundle(result: str, out: str, as_json: bool) -> None:
     """Put everything about a run into one folder, to archive or to hand on: model, data files that it names, result,
@@ -96,6 +98,7 @@ def bundle(result: str, out: str, as_json: bool) -> None:
     help="Its format; told by the ending, or by what a folder holds, where left out.",
 )
 @click.option("--out", metavar="DIR", required=True, help="Folder for the model file and the state.")
+@trust_option
 @json_option
 def import_(path: str, format: str | None, out: str, as_json: bool) -> None:
     """Read a network that another program wrote, or 'biofa export' did, into a model file and its state.

@@ -9,7 +9,16 @@ from typing import Any
 
 import click
 
-from bioFA.cli.console import WIDTH, json_option, load_experiment, model_argument, print_json, scheme_option, set_option
+from bioFA.cli.console import (
+    WIDTH,
+    json_option,
+    load_experiment,
+    model_argument,
+    print_json,
+    scheme_option,
+    set_option,
+    trust_option,
+)
 from bioFA.errors import suggestion
 
 
@@ -54,6 +63,7 @@ def list_(as_json: bool) -> None:
 @model_argument
 @scheme_option
 @set_option
+@trust_option
 @json_option
 def show(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool) -> None:
     """Print a model file, and the network that it lays out.
@@ -106,6 +116,39 @@ def show(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool
         click.echo(f"# Note: {caveat}")
     for place in rates["departs"]:
         click.echo(f"# Learns otherwise than the model's own scheme: {place}")
+
+
+@click.command(short_help="Print the Python code in a result or bundle.")
+@click.argument("place", metavar="PLACE")
+@json_option
+def code(place: str, as_json: bool) -> None:
+    """Print the Python files of somebody's own in PLACE, and whether they have run here; nothing of them runs.
+
+    PLACE is a result, a state, a bundle, the folder of a run or a comparison, or a model file. A rule or neuron of
+    one's own is a class in a Python file; results, bundles and comparisons hold that file. Opening one runs it, with
+    your rights, and is refused where it has not run here before: read it, then give --trust-code to the command that
+    was refused.
+
+    \b
+    Examples:
+      biofa code results/mine/result.h5
+      biofa code bundle_of_somebody
+    """
+    from bioFA.own_code import trust
+    from bioFA.show.own_code import code_in, plain
+
+    found = code_in(Path(place))
+    if as_json:
+        rows = [
+            {"name": file.name, "sha256": file.sha256, "has_run": trust.has_run(file.sha256), "text": file.text}
+            for file in found
+        ]
+        return print_json({"place": place, "files": rows})
+    for file in found:
+        state = "has run here" if trust.has_run(file.sha256) else "has not run here"
+        click.echo(f"# {file.name}, SHA-256 {file.sha256}, {state}\n{plain(file.text)}")
+    if not found:
+        click.echo(f"{place} holds no Python code.")
 
 
 @click.command(short_help="Print the JSON Schema of model files, for editors.")

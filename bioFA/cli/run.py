@@ -25,6 +25,7 @@ from bioFA.cli.console import (
     seed_option,
     set_option,
     stoppable,
+    trust_option,
     watched,
 )
 from bioFA.errors import CannotWrite, FileError, NoSuchFile, PlaceTaken
@@ -56,6 +57,7 @@ SUFFIXES = (".png", ".pdf", ".svg")
     "--watch", is_flag=True, help="Write a line with the current measures for every segment, in place of the bar."
 )
 @figures_option
+@trust_option
 @json_option
 def run(
     model: str,
@@ -130,6 +132,7 @@ def run(
 @click.argument("folder", metavar="DIR")
 @figures_option
 @driving_options
+@trust_option
 @json_option
 def resume(folder: str, figures: bool | None, as_json: bool, **driving: Any) -> None:
     """Go on with a run or a comparison that was stopped, to what it would have come to.
@@ -143,12 +146,14 @@ def resume(folder: str, figures: bool | None, as_json: bool, **driving: Any) -> 
       biofa resume results/digits_fa_seed1
       biofa resume results/digits_fa_seed1 --json
     """
-    from bioFA.comparisons.table import holds_sweep, read
+    from bioFA.comparisons.table import holds_sweep, read, refuse_changed_code
     from bioFA.runs.simulation import resume as continue_run
 
     place = Path(folder)
     if holds_sweep(place):
-        return drive(read(place, driving["mixed"]), as_json, **driving)
+        sweep = read(place, driving["mixed"])
+        refuse_changed_code(sweep)
+        return drive(sweep, as_json, **driving)
     with stoppable(place), progress_bar(str(place), "going on", "done") as progress:
         result = continue_run(place, progress, _draw(place, figures, as_json), driving["force"])
     return _print_result(result, place, as_json)

@@ -16,6 +16,7 @@ from bioFA.cli.console import (
     scheme_option,
     seed_option,
     set_option,
+    trust_option,
 )
 
 
@@ -34,6 +35,7 @@ from bioFA.cli.console import (
     ),
 )
 @click.option("--exact-only", is_flag=True, help="Leave out the comparison of spikes with the rate network.")
+@trust_option
 @json_option
 def verify(
     model: str,
@@ -84,6 +86,7 @@ def verify(
 @model_argument
 @scheme_option
 @set_option
+@trust_option
 @json_option
 def audit(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool) -> None:
     """List what a circuit asks of a brain, from its description: nothing is drawn or run.
@@ -108,6 +111,7 @@ def audit(model: str, scheme: str | None, changes: tuple[str, ...], as_json: boo
 
 @click.command(short_help="Hold stored results to their SHA-256.")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@trust_option
 @json_option
 def check(paths: tuple[str, ...], as_json: bool) -> None:
     """Say whether results are still what was written: every file is held to its SHA-256.

@@ -59,7 +59,7 @@ def driving(folder: Path, shared: bool, force: bool = False) -> Iterator[None]:
 @contextlib.contextmanager
 def forking(sweep: Sweep) -> Iterator[Forks]:
     """Have a process that forks runs, once the first is to be forked, until their driver has no more."""
-    forks = Forks(str(sweep.folder.absolute()), sweep.mixed)
+    forks = Forks(str(sweep.folder.absolute()), sweep.mixed, sweep.code)
     try:
         yield forks
     finally:
@@ -69,15 +69,17 @@ def forking(sweep: Sweep) -> Iterator[Forks]:
 def attempt(
     folder: str, name: str, limit: float | None, directory: str, memory: int | None = None, mixed: bool = False,
     stop: threading.Event | None = None, forks: Forks | None = None,
+    code: tuple[str, ...] = (),
 ) -> str | None:
     """Run one job as a process of its own. Returns None, or an error message, which its log keeps as its last line.
 
     Whether the job is done, its outcome says. With `forks` the process is a fork, else it is started.
+    `code` are the SHA-256 of the Python files that may run.
     """
     runs = Path(folder) / RUNS
     log = runs / f"{name}.log"
     runs.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-P", "-m", worker.__name__, folder, name, *(["mixed"] if mixed else [])]
+    command = [sys.executable, "-P", "-m", worker.__name__, folder, name, "mixed" if mixed else "", ",".join(code)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     with open(log, "wb") as output:
         process: subprocess.Popen[bytes] | Forked | None = None
@@ -178,6 +180,7 @@ def execute(
     jobs = list(only if only is not None else sweep.part(shard))
     failed: dict[str, str] = {}
     done = 0
+    code = sweep.code if sweep.experiments else ()  # reading them asks whether their code may run
     with _pool(processes, scheduler) as (pool, width, stop):
         folder, directory = str(sweep.folder.absolute()), os.getcwd()
         for stage in ([j for j in jobs if j.factor is not None], [j for j in jobs if j.factor is None]):
@@ -190,7 +193,7 @@ def execute(
                         job = left.pop(0)
                         future = pool.submit(
                             attempt, folder, job.name, limits.time, directory, limits.memory, sweep.mixed, stop,
-                            forks if scheduler is None else None,
+                            forks if scheduler is None else None, code,
                         )
                         running[future] = job
                     if not running:

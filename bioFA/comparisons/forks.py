@@ -28,6 +28,7 @@ from typing import IO
 from bioFA.comparisons import worker
 from bioFA.comparisons.table import Sweep, read
 from bioFA.errors import BioFAError
+from bioFA.own_code import trust
 
 READY = b"ready"
 """What the process says once it has loaded everything and can fork."""
@@ -36,9 +37,9 @@ READY = b"ready"
 class Forks:
     """The process that forks, as the driver sees it. Closed, it ends; its runs do not."""
 
-    def __init__(self, folder: str, mixed: bool):
+    def __init__(self, folder: str, mixed: bool, code: tuple[str, ...] = ()):
         self._lock = threading.Lock()
-        self._arguments = [folder, "mixed" if mixed else ""]
+        self._arguments = [folder, "mixed" if mixed else "", ",".join(code)]
         self._process: subprocess.Popen[bytes] | None = None
         self._connection: socket.socket | None = None
         self._usable = sys.platform == "linux"
@@ -165,8 +166,12 @@ class Forked:
         return bytes(line)
 
 
-def main(opened: str, folder: str, mixed: str = "") -> None:
-    """Load everything, then fork a run for every name that comes, until the driver is gone."""
+def main(opened: str, folder: str, mixed: str = "", code: str = "") -> None:
+    """Load everything, then fork a run for every name that comes, until the driver is gone.
+
+    `code` holds the SHA-256 of the Python files that may run, with commas.
+    """
+    trust.allow(filter(None, code.split(",")))
     connection = socket.socket(fileno=int(opened))
     _load()
     table: Callable[[], Sweep] = partial(read, Path(folder), bool(mixed))

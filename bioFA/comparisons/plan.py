@@ -124,7 +124,8 @@ def _conditions(model: str, scheme: str | None, axes: Sequence[Axis]) -> list[Co
         experiment = toml.load(model, chosen)
         experiment = experiment if scheme is None else experiment.with_scheme(scheme)
         settings = {key: chosen[key] for key in swept}
-        found.append(Condition(experiment.name, experiment.scheme, settings, toml.dumps(experiment)))
+        toml.code_files(experiment)  # every process must find its classes
+        found.append(Condition(experiment.name, experiment.scheme, settings, toml.kept(experiment)))
     return found
 
 

@@ -1,6 +1,7 @@
 """The table of jobs of a comparison, and which of them are proven done.
 
     DIR/sweep.json                the request, the conditions and the jobs; written once
+    DIR/models/NAME.toml          experiments that were given in Python, as model files
     DIR/runs/NAME/result.h5       the result of one job
     DIR/runs/NAME/outcome.json    its outcome, with the SHA-256 of the result; written last
     DIR/runs/NAME.log             what a failed run complained of
@@ -26,6 +27,7 @@ from typing import Any
 
 from bioFA.comparisons import tuning
 from bioFA.errors import (
+    OF_OWN_PARTS,
     CannotWrite,
     DamagedFile,
     NoSuchFile,
@@ -37,6 +39,7 @@ from bioFA.experiment import Experiment
 from bioFA.instance import identical
 from bioFA.measures.measure import Measure
 from bioFA.modelfiles import toml
+from bioFA.own_code import reading
 from bioFA.runs import provenance
 from bioFA.runs.result import RESULT
 from bioFA.runs.trained import sha256
@@ -45,6 +48,8 @@ from bioFA.system.atomic import written_whole
 
 FORMAT = 1
 TABLE, RUNS, OUTCOME, LOCK = "sweep.json", "runs", "outcome.json", "lock"
+MODELS = "models"
+"""The folder with the model files of experiments that were given in Python."""
 TIDY, PAIRS = "table.csv", "comparisons.csv"
 STATES = {"timeout": TimeLimit.code, "oom": OutOfMemory.code}
 """States of a run that was ended for what it took, and the codes of what it complains of."""
@@ -77,6 +82,8 @@ class Sweep:
         self.folder = folder
         self.mixed = mixed
         self.request: Mapping[str, Any] = table["request"]
+        self.origins: Mapping[str, Sequence[str]] = {}
+        """Where Python files of somebody's own lay as the comparison began, and their SHA-256, by name."""
         self.conditions = [Condition(**row) for row in table["conditions"]]
         self.jobs = [Job(**row) for row in table["jobs"]]
         self._chosen: dict[int, dict[str, Any]] = {}
@@ -87,7 +94,16 @@ class Sweep:
     @cached_property
     def experiments(self) -> list[Experiment]:
         """The experiment of each condition, as it was before tuning."""
-        return [toml.loads(condition.experiment) for condition in self.conditions]
+        try:
+            return [toml.loads(condition.experiment) for condition in self.conditions]
+        except OF_OWN_PARTS as error:
+            raise error.prefixed(f"'{self.folder / TABLE}': ") from None
+
+    @cached_property
+    def code(self) -> tuple[str, ...]:
+        """The SHA-256 of the Python files of somebody's own in what is compared, which whoever began it trusts."""
+        found = (sha256 for condition in self.conditions for sha256 in toml.code_hashes(condition.experiment))
+        return tuple(dict.fromkeys(found))
 
     @cached_property
     def free(self) -> bool:
@@ -220,7 +236,7 @@ class Sweep:
 
 def digest(experiment: Experiment) -> str:
     """The SHA-256 of an experiment as it is written."""
-    return _sha256(toml.dumps(experiment))
+    return _sha256(toml.kept(experiment))
 
 
 def label(condition: Condition, schemes: bool = True) -> str:
@@ -258,17 +274,19 @@ def write(
     table = json.loads(json.dumps(table))
     path = folder / TABLE
     if not path.exists():
-        if folder.is_dir() and any(entry.name != LOCK for entry in folder.iterdir()):
+        if folder.is_dir() and any(entry.name not in (LOCK, MODELS) for entry in folder.iterdir()):
             raise PlaceTaken(f"--out: '{folder}' already holds something else. Give a new folder.")
         try:
             (folder / RUNS).mkdir(parents=True, exist_ok=True)
             with written_whole(path) as partial:
-                sealed_json.write(partial, "table", table, format=FORMAT, versions=provenance.versions())
+                code = {"code": origins} if (origins := _origins(conditions)) else {}
+                sealed_json.write(partial, "table", table, format=FORMAT, versions=provenance.versions(), **code)
         except OSError as error:
             raise CannotWrite(
                 f"--out: '{folder}' cannot be written ({error.strerror}). Give a folder of your own."
             ) from None
     found = read(folder, mixed)
+    refuse_changed_code(found)
     kept = [found.request, [asdict(c) for c in found.conditions], [asdict(j) for j in found.jobs]]
     if json.loads(json.dumps(kept)) != list(table.values()):
         raise PlaceTaken(
@@ -276,6 +294,24 @@ def write(
             f"Give another folder; 'biofa resume {folder}' goes on with that one."
         )
     return found
+
+
+def _origins(conditions: Sequence[Condition]) -> dict[str, tuple[str, str]]:
+    return {
+        name: origin
+        for condition in conditions
+        if toml.code_hashes(condition.experiment)
+        for name, origin in toml.code_origins(toml.loads(condition.experiment)).items()
+    }
+
+
+def refuse_changed_code(sweep: Sweep) -> None:
+    """Refuse to go on where a Python file of somebody's own was changed since the comparison began.
+
+    Raises:
+        ChangedSince: naming the file.
+    """
+    reading.refuse_changed(sweep.origins, f"the comparison in '{sweep.folder}'")
 
 
 def read(folder: Path, mixed: bool = False) -> Sweep:
@@ -294,6 +330,7 @@ def read(folder: Path, mixed: bool = False) -> Sweep:
         entry = sealed_json.load(path)
         provenance.refuse_format(path, entry.get("format"), FORMAT, remedy="Go on with that one.")
         sweep, versions = Sweep(folder, sealed_json.content(entry, "table"), mixed), dict(entry["versions"])
+        sweep.origins = dict(entry.get("code", {}))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedFile(f"'{path}' is damaged ({error}). Begin the comparison again in another folder.") from None
     if not mixed:

@@ -20,6 +20,7 @@ from typing import Any
 from bioFA.comparisons.table import OUTCOME, RUNS, Job, Sweep, digest, read
 from bioFA.errors import BioFAError, CannotWrite, Diverged, FileError, NotFinished
 from bioFA.experiment import Experiment
+from bioFA.own_code import trust
 from bioFA.runs.checkpoint import is_unfinished
 from bioFA.runs.result import RESULT, Result
 from bioFA.runs.trained import sha256
@@ -31,8 +32,12 @@ NO_MEMORY = "the memory of this machine does not suffice"
 """What a run says that found no memory."""
 
 
-def main(folder: str, name: str, mixed: str = "") -> int:
-    """Run one job of the table in a folder, unless it is done, and return the exit code."""
+def main(folder: str, name: str, mixed: str = "", code: str = "") -> int:
+    """Run one job of the table in a folder, unless it is done, and return the exit code.
+
+    `code` holds the SHA-256 of the Python files that may run, with commas: on another machine they have not run yet.
+    """
+    trust.allow(filter(None, code.split(",")))
     return work(name, lambda: read(Path(folder), bool(mixed)))
 
 

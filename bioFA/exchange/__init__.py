@@ -17,6 +17,7 @@ from bioFA.errors import CannotWrite, FileError, NoSuchFile, PlaceTaken, Unavail
 from bioFA.exchange.base import Exported, Imported
 from bioFA.exchange.expected import README
 from bioFA.exchange.format import Formats
+from bioFA.own_code import trust
 from bioFA.runs.result import Result, load_result
 from bioFA.runs.trained import Trained, load_trained
 
@@ -107,12 +108,13 @@ def _read(path: str | Path, whole: bool) -> Result | Trained:
         raise
 
 
-def load(path: str | Path, format: str | None = None) -> Imported:
+def load(path: str | Path, format: str | None = None, trust_code: bool = False) -> Imported:
     """Read a network that another program wrote, or bioFA itself with `export`.
 
     Args:
         path: the file or folder.
         format: its format's name; found by the ending, or by what a folder holds, where None.
+        trust_code: whether Python code of somebody's own that bioFA's annotation holds may run.
 
     Raises:
         ModelError: if the format is unknown or cannot be read, or the network is none that bioFA can describe.
@@ -129,7 +131,8 @@ def load(path: str | Path, format: str | None = None) -> Imported:
         raise Unavailable(
             f"the format '{name}' can be written but not read. Formats that can be read: {', '.join(known)}."
         )
-    return reader.load(path)
+    with trust.allowing(trust_code):
+        return reader.load(path)
 
 
 def _format_of(path: Path) -> str:

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bioFA.errors import CannotWrite, DamagedFile, ModelError, NoCounterpart, PlaceTaken, UnknownPart
+from bioFA.errors import OF_OWN_PARTS, CannotWrite, DamagedFile, ModelError, NoCounterpart, PlaceTaken
 from bioFA.experiment import Experiment, Protocol
 from bioFA.instance import draw
 from bioFA.ledger import Ledger as Ledger
@@ -245,7 +245,7 @@ def annotated(noted: Mapping[str, Any], held: Mapping[str, Array], path: Path) -
         experiment = toml.loads(str(noted["experiment"]))
         state = {str(name): np.asarray(array, dtype=float) for name, array in noted["state"].items()} | dict(held)
         trained = Trained(experiment, int(noted["seed"]), int(noted["presentations"]), state)
-    except UnknownPart as error:
+    except OF_OWN_PARTS as error:
         raise error.prefixed(f"the annotation '{ANNOTATION}' of '{path}': ") from None
     except (KeyError, TypeError, ValueError, AttributeError, ModelError) as error:
         raise DamagedFile(

@@ -2,6 +2,7 @@
 It loses nothing.
 
     model.toml          the description; files that it names are in `data`, by relative paths
+    my_rules.py, ...    the Python files of parts of one's own, where it has any; they run only where they are trusted
     result.h5           the whole result, as `biofa run` wrote it
     manifest.json       what was run (seed, backend, precision), its metrics, and the SHA-256 of every other file
     rerun.sh            one command that runs it again
@@ -63,16 +64,19 @@ def export(result: Result, path: Path) -> Exported:
     path.mkdir()
     try:
         result = replace(result, experiment=_with_data(result, path))
-        (path / MODEL).write_text(toml.kept(result.experiment, beside=path), encoding="utf-8")
+        (path / MODEL).write_text(toml.kept(result.experiment, path, texts=False), encoding="utf-8")
+        code = toml.code_files(result.experiment)
+        for name, file in code.items():
+            (path / name).write_bytes(file.text.encode())
         result.save(path / RESULT)
         texts = {
             RERUN: (
                 "#!/bin/sh\n# Runs it again, here, into the folder 'rerun'.\nset -e\ncd \"$(dirname"
-                f" \"$0\")\"\n{rerun(result)}\n"
+                f" \"$0\")\"\n{rerun(result)} \"$@\"\n"
             ),
             CITATION: _citation(result),
             REQUIREMENTS: "".join(f"{name}=={known}\n" for name, known in _versions(result).items()),
-            README: _readme(result),
+            README: _readme(result, tuple(code)),
         }
         for name, text in texts.items():
             (path / name).write_text(text, encoding="utf-8")
@@ -177,8 +181,6 @@ def _precision(result: Result) -> str:
 
 def _with_data(result: Result, path: Path) -> Experiment:
     """The experiment with the files that it names copied into the bundle."""
-    table = toml.to_table(result.experiment)
-
     def copied(given: str) -> str:
         source = Path(given)
         if not source.exists():
@@ -192,8 +194,7 @@ def _with_data(result: Result, path: Path) -> Experiment:
         (shutil.copytree if source.is_dir() else shutil.copyfile)(source, place)
         return str(place.resolve())
 
-    toml.each_path(table, copied)
-    return toml.from_table(table)
+    return toml.with_paths(result.experiment, copied)
 
 
 def _versions(result: Result) -> dict[str, str]:
@@ -240,10 +241,16 @@ references:
 """  # noqa: E501
 
 
-def _readme(result: Result) -> str:
+def _readme(result: Result, code: tuple[str, ...]) -> str:
     python = result.provenance.get("versions", {}).get("python", "3.11")
     metrics: dict[str, Any] = result.metrics
     rows = "\n".join(f"| {name} | {value:.6g} |" for name, value in metrics.items())
+    own = (
+        f"\nThe model has parts of its author's own, in {', '.join(code)}: Python code, which runs with your rights."
+        f" Read it first; then `sh {RERUN} --trust-code` lets it run.\n"
+        if code
+        else ""
+    )
     return f"""# {result.experiment.name}, scheme {result.experiment.scheme}, seed {result.seed}
 
 {result.experiment.description}
@@ -252,7 +259,7 @@ One run of bioFA, {result.presentations} {"trials" if result.free else "presenta
 
     pip install -r {REQUIREMENTS}       # made with Python {python}
     sh {RERUN}
-
+{own}
 On the same machine with these versions every weight comes out the same, bit for bit (`biofa doctor` says what is missing). `{RESULT}` is the whole
 result: `bioFA.load_result("{RESULT}")` in Python, `biofa report` for a page, `biofa import . --out DIR` to go on learning from it.
 `{MODEL}` is the description, `{MANIFEST}` has the SHA-256 of every file. Errors are fractions; data are of the split that the name says.

@@ -81,7 +81,7 @@ def block(result: Result) -> Any:
     made = neo.Block(
         name=result.experiment.name,
         description=result.experiment.description or None,
-        model=toml.dumps(result.experiment),
+        model=toml.kept(result.experiment),
         scheme=result.experiment.scheme,
         seed=result.seed,
         presentations=result.presentations,

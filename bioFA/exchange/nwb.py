@@ -137,7 +137,7 @@ def _add_learned(pynwb: Any, file: Any, result: Result) -> None:
 
 def _file(pynwb: Any, result: Result) -> Any:
     started = result.provenance.get("started")
-    text = toml.dumps(result.experiment)
+    text = toml.kept(result.experiment)
     identity = f"{text}{result.seed}{result.presentations}{result.backend}"
     return pynwb.NWBFile(
         session_description=(

@@ -16,6 +16,7 @@ from bioFA.experiment import Experiment
 from bioFA.modelfiles.said_once import CONSTANTS, NEURONS
 from bioFA.neurons.base import NeuronModel
 from bioFA.neurons.base import family as neurons
+from bioFA.own_code.reading import TABLE
 from bioFA.rules.base import family as rules
 from bioFA.schemes.base import family as schemes
 from bioFA.synapses.connect import family as connections
@@ -30,6 +31,11 @@ EXPRESSION = {
     "pattern": r"^\s*=",
     "description": "An expression of [constants], such as '= -g*J'.",
 }
+OWN = {
+    "type": "string",
+    "pattern": r"\.py:[A-Za-z_]\w*$",
+    "description": "A class of your own in a Python file beside this one, such as 'my_rules.py:MyRule'.",
+}
 FAMILIES: tuple[Family[Any], ...] = (
     network.family, neurons, rules, schemes, tasks.family, weights, distributions, connections, dynamics
 )
@@ -42,11 +48,17 @@ def schema() -> dict[str, Any]:
     for family in FAMILIES:
         parts = [family.get(name) for name in family.names()]
         shared[_key(family.kind)] = {
-            "anyOf": [_bare(parts), *({"$ref": f"#/$defs/{_key(family.kind)}.{part.family_name}"} for part in parts)]
+            "anyOf": [
+                _bare(parts),
+                *({"$ref": f"#/$defs/{_key(family.kind)}.{part.family_name}"} for part in parts),
+                {"$ref": "#/$defs/own_class"},
+                {"type": "object", "properties": {"name": {"$ref": "#/$defs/own_class"}}, "required": ["name"]},
+            ]
         }
         for part in parts:
             shared[f"{_key(family.kind)}.{part.family_name}"] = _named(_of(part, shared), part)
     shared["expression"] = EXPRESSION
+    shared["own_class"] = OWN
     shared[NAMED] = shared[_key(neurons.kind)]
     shared[_key(neurons.kind)] = {"anyOf": [{"$ref": f"#/$defs/{NAMED}"}, *_of_the_file()]}
     shared["scheme_settings"] = {
@@ -71,6 +83,7 @@ def _said_once() -> dict[str, Any]:
     value = {"anyOf": [{"type": "number"}, {"type": "string"}], "examples": [4, "0.1 mV", "= -g*J"]}
     neuron = {"type": "object", "anyOf": [{"$ref": f"#/$defs/{_key(neurons.kind)}"}, {"required": ["name"]}]}
     return {
+        TABLE: {"type": "object", "description": "Python files that bioFA kept with a description; not to be written."},
         CONSTANTS: {
             "type": "object",
             "additionalProperties": value,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -30,6 +31,8 @@ from bioFA.errors import (
 from bioFA.experiment import Experiment
 from bioFA.modelfiles.locate import located
 from bioFA.modelfiles.said_once import CONSTANTS, NEURONS, Resolved, neuron_places, resolved
+from bioFA.own_code import reading, trust
+from bioFA.own_code.files import CodeFile
 from bioFA.schemes.base import family
 from bioFA.schemes.layered import Layered
 from bioFA.schemes.taught import TaughtNetwork
@@ -37,6 +40,8 @@ from bioFA.schemes.taught import TaughtNetwork
 LARGEST, DEEPEST, MOST = 1_000_000, 100, 10_000
 """A model file is read by people: more bytes, tables nested deeper, or more keys than this are some other file."""
 LONGEST_KEY = 1000
+BUNDLE = "manifest.json"
+"""Beside a model file it says that the file is part of a bundle, which somebody handed on."""
 OWN = "# own part: "
 """How a line begins that names the class behind a part of somebody's own."""
 _STRING = re.compile(r"""\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'""")
@@ -107,7 +112,7 @@ def each_path(tables: Any, change: Callable[[str], str]) -> None:
         tables["path"] = change(tables["path"])
 
 
-def load(model: str | Path, changes: dict[str, Any] | None = None) -> Experiment:
+def load(model: str | Path, changes: dict[str, Any] | None = None, trust_code: bool = False) -> Experiment:
     """Read an experiment from a built-in name or a TOML file.
 
     Args:
@@ -116,23 +121,47 @@ def load(model: str | Path, changes: dict[str, Any] | None = None) -> Experiment
             `{"protocol.epochs": 3, "circuit.schemes.fa.rule.learning_rate": 0.01}`. An entry of a list goes by its
             number or its `name`, `circuit.populations.e.size`; a population or pathway of a network by its name alone,
             `e.size`. A constant, `constants.g`, is changed before it is put into anything.
+        trust_code: let Python code run that came with a bundle, or with another description that was kept.
 
-    Files that a model names by a relative path are looked for beside the model, then in the working folder.
+    Files that a model names by a relative path are looked for beside the model, then in the working folder. A Python
+    file that it names for a part of its own, `rule = "my_rules.py:MyRule"`, runs.
 
     Raises:
-        FileError: if the file is missing or is not TOML.
+        FileError: if the file is missing or is not TOML, or came with Python code that has not run here before
+            (`UntrustedCode`).
         ModelError: if what it describes is wrong.
     """
     path = find(model)
     table = _read_toml(path)
+    with trust.allowing(trust_code):
+        return _load(path, table, changes, _of_file(path, table))
+
+
+def _of_file(path: Path, table: dict[str, Any]) -> AbstractContextManager[None]:
+    """How the Python files are found that a model file names: beside it, or, of a description that was kept,
+    in its table."""
+    kept = table.pop(reading.TABLE, None)
+    if kept is None and not (path.parent / BUNDLE).exists():
+        return reading.of_named(path.name, (path.parent, Path()))
+    try:
+        return reading.of_kept("the description", reading.read_table(kept or {}, path.parent))
+    except FileError as error:
+        raise error.prefixed(f"{path.name}: ") from None
+
+
+def _load(
+    path: Path, table: dict[str, Any], changes: dict[str, Any] | None, own_code: AbstractContextManager[None]
+) -> Experiment:
+    """The experiment that the tables of a model file describe, changed."""
     _find_files(table, path.parent)
     own = table["circuit"].get("scheme", "fa") if isinstance(table.get("circuit"), dict) else None
     changed = {".".join(map(str, _put(table, key, value))): value for key, value in (changes or {}).items()}
     _keep_own(table, own)
     whole = Resolved(table, table)
     try:
-        whole = resolved(table)
-        return Experiment(**whole.table)
+        with own_code:
+            whole = resolved(table)
+            return Experiment(**whole.table)
     except (ModelError, FileError) as error:
         if (
             isinstance(error, UnknownName)
@@ -343,15 +372,50 @@ def dumps(experiment: Experiment, beside: Path | None = None) -> str:
     return tomli_w.dumps(table)
 
 
-def kept(experiment: Experiment, beside: Path | None = None) -> str:
-    """`dumps`, with a line for each part that is a class of somebody's own,
-    by which a reader learns what to import (`UnknownPart`)."""
-    own = dict.fromkeys(
-        f"{OWN}{part.family_name} = {type(part).__module__}:{type(part).__qualname__}\n"
-        for part in _parts(experiment)
-        if not type(part).__module__.startswith("bioFA.")
-    )
-    return dumps(experiment, beside) + "".join(own)
+def with_paths(experiment: Experiment, change: Callable[[str], str]) -> Experiment:
+    """The experiment with the paths of files that its parts name changed."""
+    table = to_table(experiment)
+    each_path(table, change)
+    code, _ = reading.table(map(type, _parts(experiment)))
+    with reading.of_kept("the description", reading.read_table(code, None)):
+        return from_table(table)
+
+
+def kept(experiment: Experiment, beside: Path | None = None, texts: bool = True) -> str:
+    """`dumps`, with the Python files of the parts of somebody's own in its table `code`: their texts, or, without
+    `texts`, their SHA-256 alone. Of a class that has no file a line says what to import (`UnknownPart`).
+
+    Raises:
+        DuplicateName: if two of the files, or of the classes, have one name.
+    """
+    code, without = reading.table(map(type, _parts(experiment)), texts)
+    own = dict.fromkeys(f"{OWN}{part.family_name} = {part.__module__}:{part.__qualname__}\n" for part in without)
+    return dumps(experiment, beside) + (f"\n{tomli_w.dumps({reading.TABLE: code})}" if code else "") + "".join(own)
+
+
+def code_files(experiment: Experiment) -> dict[str, CodeFile]:
+    """The Python files of the parts of somebody's own, by name.
+
+    Raises:
+        BrokenCode: if a class has none that could be kept: saying why, and what to do.
+    """
+    return reading.files_of(map(type, _parts(experiment)))
+
+
+def code_origins(experiment: Experiment) -> dict[str, tuple[str, str]]:
+    """Where the Python files of the parts of somebody's own lay, and their SHA-256, by name."""
+    return reading.origins(map(type, _parts(experiment)))
+
+
+def code_of(experiment: Experiment) -> dict[str, str]:
+    """The SHA-256 of the Python files of the parts of somebody's own, by name."""
+    code, _ = reading.table(map(type, _parts(experiment)), texts=False)
+    return {name: entry["sha256"] for name, entry in code.items()}
+
+
+def code_hashes(text: str) -> tuple[str, ...]:
+    """The SHA-256 of the Python files that a kept text holds."""
+    return reading.hashes(_tables(text).get(reading.TABLE))
 
 
 def _parts(value: Any) -> Iterator[Component]:
@@ -387,7 +451,7 @@ def _absent(error: UnknownName, text: str) -> ModelError | FileError:
     )
 
 
-def loads(text: str, beside: Path | None = None) -> Experiment:
+def loads(text: str, beside: Path | None = None, trust_code: bool = False) -> Experiment:
     """An experiment from the text that a result, bundle or comparison keeps of it;
     files that it names are looked for in the folder `beside` first.
 
@@ -397,6 +461,7 @@ def loads(text: str, beside: Path | None = None) -> Experiment:
     Raises:
         ModelError: if the text is not TOML, or what it describes is wrong.
         UnknownPart: if it has a part that is a class of somebody's own, and is not loaded.
+        UntrustedCode: if it holds Python code that has not run here before, unless `trust_code`.
     """
     try:
         table = _tables(text)
@@ -404,6 +469,16 @@ def loads(text: str, beside: Path | None = None) -> Experiment:
         raise WrongType(f"the text is not valid TOML: {error}. See 'biofa show digits' for a model file.") from None
     if beside is not None:
         _find_files(table, beside)
+    kept = reading.read_table(table.pop(reading.TABLE, {}), beside)
+    try:
+        with trust.allowing(trust_code), reading.of_kept("the description", kept):
+            return _as_once(table)
+    except UnknownName as error:
+        raise _absent(error, text) from None
+
+
+def _as_once(table: dict[str, Any]) -> Experiment:
+    """The experiment of a kept description; schemes without settings are at the defaults of their time."""
     circuit = table.get("circuit")
     if _has_scheme(circuit):
         scheme, schemes = circuit.get("scheme", "fa"), circuit.get("schemes", {})
@@ -414,10 +489,7 @@ def loads(text: str, beside: Path | None = None) -> Experiment:
             and (once := family.get(scheme).once)
         ):
             circuit["schemes"] = {**schemes, scheme: dict(once)}
-    try:
-        return from_table(table)
-    except UnknownName as error:
-        raise _absent(error, text) from None
+    return from_table(table)
 
 
 def parse_change(text: str) -> tuple[str, Any]:

@@ -33,6 +33,7 @@ import numpy as np
 from bioFA.consumers import without
 from bioFA.consumers.base import Recording
 from bioFA.errors import (
+    OF_OWN_PARTS,
     AlreadyFinished,
     CannotWrite,
     DamagedFile,
@@ -41,11 +42,11 @@ from bioFA.errors import (
     PlaceBusy,
     PlaceTaken,
     TakenOver,
-    UnknownPart,
     Unreadable,
 )
 from bioFA.experiment import Experiment
 from bioFA.modelfiles import toml
+from bioFA.own_code import reading
 from bioFA.runs import monitors, provenance
 from bioFA.runs.result import RESULT
 from bioFA.system import sealed_json
@@ -64,7 +65,7 @@ INTERVAL, LARGEST = 1.0, 16 * 1024**2
 @dataclass(frozen=True)
 class Run:
     """What is run: all that a result follows from, with the SHA-256 of the data and of given weights;
-    `start` is its first presentation."""
+    `start` is its first presentation, and `code` says where Python files of somebody's own lay, and their SHA-256."""
 
     experiment: Experiment
     seed: int
@@ -75,6 +76,7 @@ class Run:
     started: str = ""
     resumed: int = 0
     start: int = 0
+    code: Mapping[str, Sequence[str]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=provenance.versions)
 
 
@@ -251,7 +253,7 @@ def reopen(folder: Path, force: bool = False) -> Iterator[Checkpoint]:
     with _hold(folder, "Make it writable to go on with its run.", (lock,) if force else ()) as held:
         if not is_unfinished(folder):
             raise AlreadyFinished(f"the run in '{folder}' has just been finished by another process.")
-        run = _read_run(folder)
+        run = read_run(folder)
         count = next(number for number in range(10**6) if _read_segment(_path(folder / FOLDER, number)) is None)
         if count == 0:
             raise DamagedFile(
@@ -325,6 +327,8 @@ def _clean(folder: Path, count: int) -> None:
 
 def _write_run(folder: Path, run: Run) -> None:
     fields = {f.name: getattr(run, f.name) for f in dataclasses.fields(run)} | {"experiment": toml.kept(run.experiment)}
+    if not run.code:
+        del fields["code"]
     try:
         with written_whole(folder / FOLDER / RUN) as partial:
             sealed_json.write(partial, "run", fields, format=FORMAT)
@@ -334,17 +338,23 @@ def _write_run(folder: Path, run: Run) -> None:
         ) from None
 
 
-def _read_run(folder: Path) -> Run:
+def read_run(folder: Path) -> Run:
+    """What the unfinished run in a folder runs.
+
+    Raises:
+        FileError: if it is damaged, or its Python files or the versions of what decides its numbers have changed.
+    """
     path = folder / FOLDER / RUN
     try:
         entry = sealed_json.load(path)
         provenance.refuse_format(path, entry.get("format"), FORMAT, remedy="Go on with that one.")
         fields = sealed_json.content(entry, "run")
         run = Run(**(fields | {"experiment": toml.loads(fields["experiment"])}))
-    except UnknownPart as error:
+    except OF_OWN_PARTS as error:
         raise error.prefixed(f"'{path}': ") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DamagedFile(f"'{path}' is damaged ({error}). Remove '{folder}' and run the experiment again.") from None
+    reading.refuse_changed(run.code, f"the run in '{folder}'")
     but = without(run.backend)
     provenance.refuse_other_versions(run.versions, f"the run in '{folder}'", "run it again in another folder", but)
     return run

@@ -63,8 +63,10 @@ def refuse_format(path: Path, found: Any, newest: int, name: str = "format", rem
 
 
 def collect(experiment: Experiment, started: str) -> dict[str, Any]:
-    """The record of a run: no environment variables, no paths, no names of people or machines."""
-    table = json.dumps(toml.to_table(experiment), sort_keys=True)
+    """The record of a run, with the SHA-256 of Python files of somebody's own; no environment variables, no paths,
+    no names of people or machines."""
+    code = {"code": found} if (found := toml.code_of(experiment)) else {}
+    table = json.dumps(toml.to_table(experiment) | code, sort_keys=True)
     return {
         "versions": versions(),
         "platform": platform.platform(),
@@ -73,4 +75,5 @@ def collect(experiment: Experiment, started: str) -> dict[str, Any]:
         "experiment_sha256": hashlib.sha256(table.encode()).hexdigest(),
         "started": started,
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        **code,
     }

@@ -653,23 +653,25 @@ class Result:
                     file.create_dataset(f"activity/{group}/{name}", data=array, compression="gzip", shuffle=True)
 
 
-def load_result(path: str | Path, trusted: bool = False) -> Result:
+def load_result(path: str | Path, trusted: bool = False, trust_code: bool = False) -> Result:
     """Read a result file.
 
     Args:
         path: the file.
         trusted: whether it is known to be your own:
             then no other process opens it first (`bioFA.system.untrusted_hdf5`), which takes about 0.2 s.
+        trust_code: whether Python code of somebody's own that it holds may run, which otherwise only may what has run
+            here before.
 
     Raises:
-        FileError: if it is missing, damaged, malformed or from a newer bioFA.
+        FileError: if it is missing, damaged, malformed or from a newer bioFA, or holds code that may not run.
     """
     with opened(path, "result", FROM_RUN, trusted) as file:
         refuse_format(Path(path), int(file.attrs["format"]), NEWEST)
         groups = (file.get(name, {}) for name in ("recording", "snapshots", "state"))
         recording, snapshots, state = ({name: array[()] for name, array in group.items()} for group in groups)
         result = Result(
-            experiment=toml.loads(file.attrs["experiment"], beside=Path(path).parent),
+            experiment=toml.loads(file.attrs["experiment"], Path(path).parent, trust_code),
             seed=int(file.attrs["seed"]),
             backend=str(file.attrs["backend"]),
             presentations=int(file.attrs["presentations"]),

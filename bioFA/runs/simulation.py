@@ -34,6 +34,8 @@ from bioFA.errors import (
 )
 from bioFA.experiment import Experiment
 from bioFA.instance import Instance, draw
+from bioFA.modelfiles import toml
+from bioFA.own_code import trust
 from bioFA.runs import checkpoint, provenance
 from bioFA.runs.checkpoint import Checkpoint, Run, SegmentEnd
 from bioFA.runs.diagnosis import diagnose, gather
@@ -168,6 +170,7 @@ def simulate(
         origin,
         started,
         start=start,
+        code=toml.code_origins(experiment) if folder is not None else {},
     )
     if folder is None and experiment.free:
         return _run_in_passing(instance, run, progress)
@@ -180,7 +183,8 @@ def simulate(
 
 
 def resume(
-    folder: str | Path, progress: Progress | None = None, finish: Finish | None = None, force: bool = False
+    folder: str | Path, progress: Progress | None = None, finish: Finish | None = None, force: bool = False,
+    trust_code: bool = False,
 ) -> Result:
     """Go on with a run that was stopped, from its last whole segment; the result is that of a run that was not.
 
@@ -189,13 +193,15 @@ def resume(
         progress: as in `simulate`.
         finish: as in `simulate`.
         force: take the run from another process that seems to run it, such as one of a machine that is gone.
+        trust_code: whether Python code of somebody's own that the run holds may run, if it has not run here before.
 
     Raises:
-        FileError: if there is no unfinished run, it is damaged, its data have changed, or a process runs it now.
+        FileError: if there is no unfinished run, it is damaged, its data or its Python files have changed, or a process
+            runs it now.
         MissingError: if the machine lacks what the backend needs.
         RunError: if the run failed, did not finish, or diverged.
     """
-    with checkpoint.reopen(Path(folder), force) as kept:
+    with trust.allowing(trust_code), checkpoint.reopen(Path(folder), force) as kept:
         instance = draw(kept.run.experiment, kept.run.seed)
         if instance.data_sha256() != kept.run.data_sha256:
             raise ChangedSince(

@@ -17,7 +17,16 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from bioFA.errors import CannotWrite, DamagedFile, ModelError, NoSuchFile, PlaceTaken, UnknownPart, WrongData, WrongKind
+from bioFA.errors import (
+    OF_OWN_PARTS,
+    CannotWrite,
+    DamagedFile,
+    ModelError,
+    NoSuchFile,
+    PlaceTaken,
+    WrongData,
+    WrongKind,
+)
 from bioFA.experiment import Experiment
 from bioFA.modelfiles import toml
 from bioFA.system.atomic import written_whole
@@ -112,8 +121,8 @@ def new_file(path: Path) -> Iterator[h5py.File]:
         ) from None
 
 
-def load_trained(path: str | Path) -> Trained:
-    """Read the end of a run from its `result.h5`, or a `state.h5`.
+def load_trained(path: str | Path, trust_code: bool = False) -> Trained:
+    """Read the end of a run from its `result.h5`, or a `state.h5`; with `trust_code`, Python code in it may run.
 
     Raises:
         FileError: if it is missing, or is neither.
@@ -124,7 +133,7 @@ def load_trained(path: str | Path) -> Trained:
         state = read_state(file, Path(path)) if "state" in file else {}
         kept = json.loads(file.attrs.get("provenance", "{}")).get("data_sha256", "")
         return Trained(
-            toml.loads(file.attrs["experiment"], beside=Path(path).parent),
+            toml.loads(file.attrs["experiment"], Path(path).parent, trust_code),
             int(file.attrs["seed"]),
             int(file.attrs["presentations"]),
             state,
@@ -155,7 +164,7 @@ def opened(path: str | Path, what: str, remedy: str, trusted: bool = False) -> I
             inspect(path)
         with h5py.File(path, "r") as file:
             yield file
-    except UnknownPart as error:
+    except OF_OWN_PARTS as error:
         raise error.prefixed(f"'{path}': ") from None
     except (OSError, KeyError, TypeError, ValueError, ModelError) as error:
         raise DamagedFile(f"'{path}' is not a whole {what} file ({error}). {remedy}") from None

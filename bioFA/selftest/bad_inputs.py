@@ -20,7 +20,7 @@ import tomli_w
 from click.testing import CliRunner
 
 from bioFA.exchange.bundle import MANIFEST
-from bioFA.selftest import free_inputs
+from bioFA.selftest import free_inputs, own_code_inputs
 from bioFA.selftest.case import Case
 from bioFA.selftest.tally import Tally
 from bioFA.system.sealed_hdf5 import SIGNATURE
@@ -1316,7 +1316,7 @@ CASES: dict[str, Case] = {
 """By name; a test has one case for each."""
 
 
-CASES |= free_inputs.CASES
+CASES |= free_inputs.CASES | own_code_inputs.CASES
 
 
 @contextmanager
@@ -1357,6 +1357,7 @@ def in_folder(folder: Path) -> Iterator[Path]:
     np.savez(folder / "zero.npz", inputs=inputs, targets=np.zeros((4, 2)))
     (folder / "cut.h5").write_bytes(SIGNATURE + bytes(100))
     (folder / "pickle.toml").write_bytes(b"\x80\x04\x95\x05\x00\x00\x00\x00\x00\x00\x00\x8c\x01a\x94.")
+    own_code_inputs.write(folder, LAYERED)
     with h5py.File(folder / "linked.h5", "w") as file:
         file["inputs"], file["targets"] = h5py.ExternalLink("other.h5", "/inputs"), targets
     before = os.getcwd()
