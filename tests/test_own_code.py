@@ -433,7 +433,11 @@ BROKEN = {
     "no such class": ("class Owm:\n    pass\n", UnknownName, "defines no class 'Own'. Did you mean 'Owm'?"),
     "a class from elsewhere": ("from bioFA.rules.hebbian import Hebbian as Own\n", UnknownName, "imported there"),
     "no class": ("Own = 3\n", UnknownName, "defines no class 'Own'"),
-    "no rule": ("from bioFA.neurons.static_rate import StaticRate\nclass Own(StaticRate):\n    pass\n", WrongType, "no plasticity rule: it derives from StaticRate"),
+    "no rule": (
+        "from bioFA.neurons.static_rate import StaticRate\nclass Own(StaticRate):\n    pass\n",
+        WrongType,
+        "no plasticity rule: it derives from StaticRate",
+    ),
     "a name that is taken": (
         "from bioFA import rules\n@rules.family.add\nclass LocalError(rules.PlasticityRule):\n    pass\n",
         BrokenCode,

@@ -65,9 +65,9 @@ def export(result: Result, path: Path) -> Exported:
     try:
         result = replace(result, experiment=_with_data(result, path))
         (path / MODEL).write_text(toml.kept(result.experiment, path, texts=False), encoding="utf-8")
-        code = toml.code_files(result.experiment)
-        for name, file in code.items():
-            (path / name).write_bytes(file.text.encode())
+        code = toml.code_texts(result.experiment)
+        for name, own in code.items():
+            (path / name).write_bytes(own.encode())
         result.save(path / RESULT)
         texts = {
             RERUN: (

@@ -402,6 +402,12 @@ def code_files(experiment: Experiment) -> dict[str, CodeFile]:
     return reading.files_of(map(type, _parts(experiment)))
 
 
+def code_texts(experiment: Experiment) -> dict[str, str]:
+    """The texts of the Python files of the parts of somebody's own, by name, of all that have one."""
+    code, _ = reading.table(map(type, _parts(experiment)))
+    return {name: entry["text"] for name, entry in code.items()}
+
+
 def code_origins(experiment: Experiment) -> dict[str, tuple[str, str]]:
     """Where the Python files of the parts of somebody's own lay, and their SHA-256, by name."""
     return reading.origins(map(type, _parts(experiment)))

@@ -1,4 +1,4 @@
-"""Wrong Python files of somebody's own, wrong names of what is in them, and code that came with a file of a stranger."""
+"""Wrong Python files of somebody's own, wrong names of what is in them, and code in a file of a stranger."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ FILES = {
     "relative.py": "from .good import OwnRule\n",
     "elsewhere.py": "from bioFA.rules.local_error import LocalError\n",
     "taken.py": (
-        "from bioFA import rules\n\n\n@rules.family.add\nclass LocalError(rules.PlasticityRule):\n    learning_rate: float ="
-        " 1.0\n"
+        "from bioFA import rules\n\n\n@rules.family.add\nclass LocalError(rules.PlasticityRule):\n    learning_rate:"
+        " float = 1.0\n"
     ),
     "large.py": "#" * (LARGEST + 1),
     "my rules.py": OWN,
