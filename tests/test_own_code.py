@@ -187,7 +187,8 @@ def test_it_is_compiled_and_agrees_and_is_compared_by_other_processes(mine, tmp_
     biofa("compare", mine / "mine.toml", "--seeds", 5, "-j", 2, "--out", out)
     assert (out / "report.html").is_file()
     comparison = bioFA.load_comparison(out)
-    assert len(comparison.table) == 5 and set(comparison.table["status"]) == {"finished"}
+    assert len(comparison.table) == 5
+    assert set(comparison.table["status"]) == {"finished"}
 
 
 def test_a_run_that_was_killed_goes_on_in_another_process_bit_by_bit(mine, tmp_path):
@@ -266,7 +267,8 @@ def test_a_class_is_chosen_on_the_command_line(mine, tmp_path, monkeypatch):
     monkeypatch.chdir(mine)
     change = 'circuit.schemes.fa.rule={name = "parts.py:Own", learning_rate = 0.5}'
     shown = biofa("show", "linear", "--set", change)
-    assert 'name = "parts.py:Own"' in shown and "[code" not in shown
+    assert 'name = "parts.py:Own"' in shown
+    assert "[code" not in shown
 
 
 def test_what_is_wanted_is_a_task_weights_and_a_scheme_too(tmp_path):
@@ -341,9 +343,11 @@ def test_code_of_a_stranger_runs_only_where_it_is_trusted(name, mine, stranger):
         READERS[name](mine)
     for said in ("parts.py", sha256, "biofa code", "--trust-code", "trust_code=True"):
         assert said in str(error.value)
-    assert not files._ran and not trust.has_run(sha256)
+    assert not files._ran
+    assert not trust.has_run(sha256)
     READERS[name](mine, trust_code=True)
-    assert files._ran and trust.has_run(sha256)
+    assert files._ran
+    assert trust.has_run(sha256)
     READERS[name](mine)
 
 
