@@ -12,7 +12,7 @@ import pytest
 import systems
 
 import bioFA
-from bioFA import Experiment, ModelError, Network, Pathway, Population, Protocol
+from bioFA import Experiment, ModelError, Network, Pathway, Population, Protocol, exchange
 from bioFA.consumers.brian.run import Compiled
 from bioFA.consumers.reference import Reference
 from bioFA.instance import draw
@@ -23,6 +23,8 @@ from bioFA.rules import family
 from bioFA.rules.equation import Equation
 from bioFA.rules.hebbian import Hebbian
 from bioFA.rules.superspike import Superspike
+from bioFA.runs import checkpoint
+from bioFA.show.model_card import card
 from bioFA.verification.backends import verify
 
 N_PRE, N_POST, STEPS = 4, 3, 60
@@ -179,6 +181,110 @@ def test_a_phase_of_examples_has_no_duration():
         Protocol(phases=[{"duration": "1 s"}])
     with pytest.raises(ModelError, match="and not both"):
         Protocol(phases=[{"duration": "1 s", "epochs": 2}])
+
+
+# runs
+
+
+def test_a_stopped_run_that_learns_goes_on_to_the_same_bits(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "INTERVAL", 0.0)
+    phases = [{"duration": "20 ms"}, {"duration": "40 ms", "rate": 0.5}]
+    experiment = passing(DELAYS["both"], CONNECT["list"], learning=Learning(normalised=True), trials=2, phases=phases)
+    whole = bioFA.simulate(experiment, 3, "numpy")
+
+    def stop(done, total, latest):
+        if done >= 85:  # in the second phase of the second trial
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bioFA.simulate(experiment, 3, "numpy", folder=tmp_path / "cut", progress=stop)
+    again = bioFA.resume(tmp_path / "cut")
+    assert again.state.keys() == whole.state.keys()
+    assert {
+        "pre_to_post.w",
+        "pre_to_post.under_way",
+        "pre_to_post.dendrite",
+        "pre_to_post.r_post",
+    } <= again.state.keys()
+    for name, array in whole.state.items():
+        np.testing.assert_array_equal(array, again.state[name], err_msg=name)
+    assert (again.state["pre_to_post.w"] != draw(experiment, 3).state["pre_to_post.w"]).any()
+
+
+def test_what_a_rule_sees_late_is_said():
+    network = passing(DELAYS["both"], CONNECT["list"]).network
+    said = (
+        "the rule sees what is presynaptic after its axonal delay, and what is postsynaptic after its dendritic delay"
+    )
+    assert f"pre_to_post: {said}" in network.describe()
+    experiment = passing(DELAYS["both"], CONNECT["list"])
+    cells = [cell for table in card(experiment) for row in table.rows for cell in row]
+    assert any(cell.endswith(said) for cell in cells)
+    assert "sees" not in passing({}, CONNECT["list"]).network.describe()
+
+
+def test_a_network_that_learns_late_survives_its_file():
+    experiment = passing(DELAYS["both"], CONNECT["matrix"], phases=[{"duration": "60 ms", "rate": 0.5}])
+    assert bioFA.loads(bioFA.dumps(experiment)) == experiment
+
+
+def test_given_weights_of_a_list_keep_its_promises():
+    experiment = passing({}, CONNECT["list"], learning=Learning(low=-1.0, high=1.0))
+    instance = draw(experiment, 1)
+    weights = instance.state["pre_to_post.w"]
+    taken, names = instance.with_weights({"pre_to_post.w": 0.5 * weights})
+    assert names == ["pre_to_post"]
+    np.testing.assert_array_equal(taken.state["pre_to_post.w"], 0.5 * weights)
+    broken = weights.copy()
+    broken[2] = 3.0
+    synapses = instance.synapses["pre_to_post"]
+    first = f"from neuron {synapses.pre[2]} to neuron {synapses.post[2]}: 3"
+    with pytest.raises(ModelError, match=first):
+        instance.with_weights({"pre_to_post.w": broken})
+
+
+def test_signs_hold_for_listed_synapses():
+    ends = {"source": "noise", "target": "cells", "port": "I", "carries": "I", "connect": "all"}
+    drawn = {"weights": {"name": "normal"}, "plasticity": Equation(equation="dw/dt = -learning_rate*I_post/T")}
+    cells = Population("cells", size=5, neuron=rate(5))
+    network = Network(
+        populations=(Population("noise", size=4, neuron=OrnsteinUhlenbeck(sigma=9.0), inhibitory=0.5), cells),
+        pathways=(
+            Pathway("lawful", **ends, **drawn),
+            Pathway(
+                "back", **ends | {"source": "cells", "target": "cells", "carries": "x"}, **drawn, sign="inhibitory"
+            ),
+        ),
+    )
+    experiment = Experiment(name="signs", circuit=network, protocol=Protocol(duration="50 ms", dt="1 ms"))
+    instance = draw(experiment, 1)
+    lawful = np.where(instance.synapses["lawful"].pre < 2, 1.0, -1.0)
+    end = bioFA.simulate(experiment, 1, "numpy").state
+    for state in (instance.state, end):
+        assert (lawful * state["lawful.w"] >= 0).all()
+        assert (state["back.w"] <= 0).all()
+    assert (end["back.w"] != instance.state["back.w"]).all()
+
+
+def test_formats_without_delays_refuse_them(tmp_path):
+    experiment = bioFA.load("leaky", {"protocol.presentations": 2, "protocol.epochs": 1})
+    pathways = [p.replace(delay="3 ms") if p.stands_for else p for p in experiment.network.pathways]
+    late = experiment.replace(circuit=Network(populations=experiment.network.populations, pathways=tuple(pathways)))
+    trained = bioFA.simulate(late, backend="numpy").trained
+    for to in ("brian2", "neuroml", "nir", "sonata"):
+        with pytest.raises(ModelError, match=r"no place for delays.*mismatch_to_hidden.*Formats that have: "):
+            exchange.export(trained, to, tmp_path / "out")
+    with pytest.raises(ModelError, match="no delays"):
+        bioFA.to_brian2(trained)
+
+
+def test_a_partner_and_dynamics_stay_with_what_does_not_learn_by_a_list():
+    with pytest.raises(ModelError, match="listed synapses have none"):
+        passing({}, CONNECT["list"], "weight_perturbation")
+    network = spiking().network
+    few = network.pathway("few").replace(dynamics={"name": "tsodyks_markram"})
+    with pytest.raises(ModelError, match="dynamics, which rest on a fixed weight"):
+        network.replace(pathways=tuple(few if p.name == "few" else p for p in network.pathways))
 
 
 # listed and full
