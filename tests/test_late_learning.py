@@ -24,6 +24,7 @@ from bioFA.rules.equation import Equation
 from bioFA.rules.hebbian import Hebbian
 from bioFA.rules.superspike import Superspike
 from bioFA.runs import checkpoint
+from bioFA.runs.trained import Trained
 from bioFA.show.model_card import card
 from bioFA.verification.backends import verify
 
@@ -267,12 +268,12 @@ def test_signs_hold_for_listed_synapses():
 
 
 def test_formats_without_delays_refuse_them(tmp_path):
-    experiment = bioFA.load("leaky", {"protocol.presentations": 2, "protocol.epochs": 1})
-    pathways = [p.replace(delay="3 ms") if p.stands_for else p for p in experiment.network.pathways]
+    experiment = systems.mixed_tissue()
+    pathways = [p.replace(delay="3 ms") if p.name == "hidden_to_gate" else p for p in experiment.network.pathways]
     late = experiment.replace(circuit=Network(populations=experiment.network.populations, pathways=tuple(pathways)))
-    trained = bioFA.simulate(late, backend="numpy").trained
+    trained = Trained(late, 1, 0, draw(late, 1).state)
     for to in ("brian2", "neuroml", "nir", "sonata"):
-        with pytest.raises(ModelError, match=r"no place for delays.*mismatch_to_hidden.*Formats that have: "):
+        with pytest.raises(ModelError, match=r"no place for delays.*hidden_to_gate.*Formats that have: "):
             exchange.export(trained, to, tmp_path / "out")
     with pytest.raises(ModelError, match="no delays"):
         bioFA.to_brian2(trained)

@@ -516,7 +516,7 @@ class Result:
                 lines.append(
                     f"  alignment angle    {name}: {finite[0]:.0f} deg -> {self.alignment[name]:.0f} deg{note}"
                 )
-        plastic = ", ".join(f"{p.name} {self.experiment.network.shape(p)}" for p in self.experiment.network.plastic())
+        plastic = ", ".join(f"{p.name} {self._extent(p)}" for p in self.experiment.network.plastic())
         lines.append(f"  rates              {self.experiment.rates_in_use()['text'] or 'none'}")
         lines.append(f"  learned            {plastic or 'nothing: no pathway has a plasticity rule'}")
         lines += [f"  times              {place}: {how}" for place, how in self.experiment.rounded_times.items()]
@@ -539,6 +539,12 @@ class Result:
         lines += [f"  note               {caveat}" for caveat in self.experiment.circuit.caveats()]
         lines += [f"  WARNING            {finding.says}" for finding in self.findings]
         return "\n".join(lines)
+
+    def _extent(self, pathway: Pathway) -> str:
+        """The shape of a matrix, or how many synapses are listed."""
+        if pathway.listed:
+            return f"({self.state[f'{pathway.name}.w'].size} synapses)"
+        return str(self.experiment.network.shape(pathway))
 
     def _free_lines(self) -> list[str]:
         """What a run in which time passes did, and what it recorded."""
@@ -563,7 +569,8 @@ class Result:
         lines.append(f"  recorded           {self._monitors.describe()}")
         if plastic := self.experiment.network.plastic():
             lines.append(f"  rates              {self.experiment.rates_in_use()['text']}, per second")
-            lines.append(f"  learned            {', '.join(pathway.name for pathway in plastic)}")
+            learned = ", ".join(f"{pathway.name} {self._extent(pathway)}" for pathway in plastic)
+            lines.append(f"  learned            {learned}")
         lines += [f"  times              {place}: {how}" for place, how in self.experiment.rounded_times.items()]
         if given := self.provenance.get("weights"):
             lines.append(f"  weights given      {_given(given)}")
