@@ -500,26 +500,9 @@ def test_a_network_taken_over_learns_by_feedback_alignment(tmp_path):
     patterns = (rng.random((2, 12)) > 0.5)[labels] * 1.0
     inputs = np.clip(patterns + rng.normal(0, 0.1, patterns.shape), 0, 1)
     np.savez(tmp_path / "d.npz", inputs=inputs, labels=labels)
-    rules = {
-        "image_to_hidden": {"name": "local_error", "learning_rate": 0.3},
-        "hidden_to_output": {"name": "delta_rule", "learning_rate": 0.3},
-    }
-    unit = [
-        {"name": "target", "size": 2, "neuron": {"name": "rate_source", "of": "targets"}},
-        {"name": "mismatch", "size": 2, "neuron": "error_unit"},
-    ]
-    feedback = {"weights": {"name": "uniform", "low": -0.5, "high": 0.5}, "stands_for": "hidden_to_output"}
-    one = {"weights": "identity"}
-    network = network.replace(
-        populations=(*network.populations, *(bioFA.Population(**part) for part in unit)),
-        pathways=(
-            *(p.replace(plasticity=rules[p.name]) for p in network.pathways),
-            bioFA.Pathway("target_to_mismatch", source="target", target="mismatch", port="target", **one),
-            bioFA.Pathway("seen", source="output", target="mismatch", port="prediction", carries="r", **one),
-            bioFA.Pathway("told", source="mismatch", target="output", port="error", **one),
-            bioFA.Pathway("mismatch_to_hidden", source="mismatch", target="hidden", port="error", **feedback),
-        ),
-    )
+    rule, readout = ({"name": name, "learning_rate": 0.3} for name in ("local_error", "delta_rule"))
+    schemes = {"fa": {"rule": rule, "readout_rule": readout}}
+    network = bioFA.TaughtNetwork.of(network, LAYERS, scheme="fa", schemes=schemes)
     experiment = taken.experiment.replace(
         circuit=network,
         task={"name": "arrays", "path": str(tmp_path / "d.npz"), "encoding": "one_hot"},
@@ -528,6 +511,7 @@ def test_a_network_taken_over_learns_by_feedback_alignment(tmp_path):
     result = bioFA.simulate(experiment, seed=1)
     first, last = (float(np.mean(part)) for part in np.array_split(result.learning_curve, 4)[::3])
     assert last < 0.5 * first
+    assert "mismatch_to_hidden" in result.feedback_angles
     assert bioFA.verify(experiment, presentations=4).agrees
 
 
