@@ -400,13 +400,14 @@ def check_feedback_angle(evidence: Evidence) -> Iterator[Finding]:
 
 
 def check_feedback_rank(evidence: Evidence) -> Iterator[Finding]:
-    """Feedback weights that lose directions of the error."""
+    """Feedback weights, of matrices, that lose directions of the error."""
     network, result = evidence.network, evidence.result
     last = {name: shots[-1] for name, shots in result.snapshots.items()}
     measured = evidence.feedback()
     for pathway in network.pathways:
         if (
             pathway.port != "error"
+            or pathway.listed
             or pathway.weights.one_to_one
             or pathway.weights.redrawn
             or not (pathway.weights.owns or pathway in measured)
