@@ -57,6 +57,10 @@ class PlasticityRule(Component):
     ) -> dict[str, Array]:
         """The synapses one step later (NumPy, by hand): `w`, and every variable of `state`.
 
+        It is asked for a tissue in which all meet all; where synapses are listed, or see their neurons after delays of
+        their own, for those of one postsynaptic neuron at a time, `(1, n)`, with a presynaptic neuron for each. With
+        delays, `pre` and `post` are what the synapses see (`bioFA.consumers.reference`, 4).
+
         Args:
             synapses: `w` and the variables of `state`, each `(n_post, n_pre)`, and `w_partner` where the rule needs a
                 partner.
