@@ -77,6 +77,23 @@ def _trusted_code(tmp_path_factory):
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _forked_walks():
+    from walks import Forking
+
+    from bioFA.system import untrusted_hdf5
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(untrusted_hdf5, "subprocess", Forking)
+        yield
+
+
+@pytest.fixture
+def processes_that_walk(monkeypatch):
+    """HDF5 files are walked as for a user, in a process of its own (walks.py)."""
+    monkeypatch.setattr("bioFA.system.untrusted_hdf5.subprocess", subprocess)
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _one_thread():
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

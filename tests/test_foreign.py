@@ -23,6 +23,8 @@ from bioFA.runs.trained import load_trained
 from bioFA.system import untrusted_walk
 from bioFA.system.untrusted_hdf5 import inspect
 
+pytestmark = pytest.mark.usefixtures("processes_that_walk")
+
 SEGFAULT = Path(__file__).parent / "hostile" / "segfault.h5"
 """Two datasets with a few bytes changed at random; HDF5 1.14 dies of them (SIGSEGV)."""
 

@@ -84,7 +84,9 @@ def test_kills_at_random_moments_are_survived_bit_for_bit(sandbox, name, kills):
 @pytest.mark.parametrize(
     ("number", "code", "message"), [(signal.SIGTERM, 143, "ended by SIGTERM"), (signal.SIGINT, 130, "interrupted")]
 )
-@pytest.mark.parametrize("killed_before", [False, True], ids=["run", "resume"])
+@pytest.mark.parametrize(
+    "killed_before", [pytest.param(False, id="run"), pytest.param(True, id="resume", marks=pytest.mark.slow)]
+)
 def test_a_signal_stops_a_run_cleanly_and_it_continues(sandbox, number, code, message, killed_before):
     folder = sandbox.fresh() / "it's a run"
     running = sandbox.run(folder, "long")
