@@ -22,7 +22,8 @@ def program(tmp_path):
     (tmp_path / "results").mkdir()
     made.binary = SimpleNamespace(
         folder=tmp_path / "binary",
-        arrays={"rate": "rate_file", "other": "other_file"},
+        arrays={"rate": "rate_file", "other": "other_file", "first": "?", "second": "?"},
+        parameters=("first", "second"),
         pathways={"a": "dense", "b": "events", "c": "dense"},
     )
     made._served = None
@@ -109,7 +110,21 @@ def test_a_program_for_another_processor_leaves_the_cache(program, results):
 def test_a_segment_that_reached_its_end_with_its_parameters_is_proven(program, results):
     (results / "done.txt").write_text("finished 20\n")
     np.array([0.1]).tofile(results / "rate_file")
-    program._prove(results, FEED, {"rate": 0.1, "unknown": 7.0})
+    np.array([3.0, 4.0]).tofile(results / "parameters")
+    program._prove(results, FEED, {"rate": 0.1, "second": 4.0, "unknown": 7.0})
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [([3.0, 5.0], r"with second = 5\.0 instead of 4\.0"), ([3.0], "parameters has 8 bytes, expected 16"),
+     ([3.0, 4.0, 4.0], "parameters has 24 bytes, expected 16"), (None, "parameters is missing")],
+)  # fmt: skip
+def test_parameters_that_one_file_holds_are_all_there_and_as_given(program, results, values, message):
+    (results / "done.txt").write_text("finished 20")
+    if values is not None:
+        np.array(values).tofile(results / "parameters")
+    with pytest.raises((IncompleteRun, DiskFull), match=message):
+        program._prove(results, FEED, {"first": 3.0, "second": 4.0})
 
 
 @pytest.mark.parametrize(
@@ -124,6 +139,7 @@ def test_a_segment_that_did_not_reach_its_end_is_refused(program, results, done)
 
 
 def test_a_parameter_that_was_not_taken_is_refused_by_its_name(program, results):
+    program.binary.parameters = ()
     (results / "done.txt").write_text("finished 20")
     np.array([0.1]).tofile(results / "rate_file")
     np.array([np.nextafter(0.2, 1)]).tofile(results / "other_file")
@@ -139,6 +155,7 @@ def test_a_parameter_that_was_not_taken_is_refused_by_its_name(program, results)
 
 
 def test_a_parameter_of_single_precision_is_held_to_what_it_can_hold(program, results):
+    program.binary.parameters = ()
     program.dtype = np.dtype("float32")
     (results / "done.txt").write_text("finished 20")
     np.array([0.1], np.float32).tofile(results / "rate_file")

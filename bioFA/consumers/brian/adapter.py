@@ -9,7 +9,7 @@ generated C++, the objects and clock of the generated network, and the file name
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import brian2
@@ -201,18 +201,46 @@ void write_array(const char* name, T* array, size_t size) {
     file.close();
     if (file.fail()) std::cout << "Error writing output file " << name << endl;
 }
+template<class T>
+void write_value(ofstream& file, T* value) {
+    file.write(reinterpret_cast<char*>(value), sizeof(T));
+}
+"""
+_LAST = "    // Write last run info to disk\n"
+_PARAMETERS = """    ofstream file(results_dir + "parameters", ios::binary | ios::out);
+VALUES    file.close();
+    if (file.fail()) std::cout << "Error writing output file parameters" << endl;
 """
 
 
-def shorten(objects: str) -> str:
+def shorten(objects: str, states: Collection[str], parameters: Sequence[str]) -> tuple[str, bool]:
     """Brian2's `objects.cpp`, in which each array is set and written by a call, not by a dozen lines of its own, which
-    are a good part of what the compiler reads. What is not as this Brian2 writes it stays as it is."""
+    are a good part of what the compiler reads. What is not as this Brian2 writes it stays as it is.
+
+    Args:
+        objects: the text.
+        states: the files of arrays that are written; the others are not.
+        parameters: those of parameters, in the order in which the one file `parameters` is to hold their values.
+
+    Returns:
+        The text, and whether its program writes the file `parameters`; else it writes every array.
+    """
     begin = "void set_variable_by_name("
     if objects.count(begin) != 1:
-        return objects
+        return objects, False
     objects = _GIVEN.sub(r"    if (name == \1) return set_array<\3>(name, \4, \2, s_value);\n", objects)
-    objects = _WRITTEN.sub(r"    write_array(\2, \3, \4);\n", objects)
-    return objects.replace(begin, _ONE_ARRAY + begin)
+    found = {match[2].strip('"'): (match[3], match[4]) for match in _WRITTEN.finditer(objects)}
+    together = _LAST in objects and all(found.get(name, ("", ""))[1] == "1" for name in parameters)
+
+    def call(match: re.Match[str]) -> str:
+        wanted = not together or match[2].strip('"') in states
+        return f"    write_array({match[2]}, {match[3]}, {match[4]});\n" if wanted else ""
+
+    objects = _WRITTEN.sub(call, objects)
+    if together:
+        values = "".join(f"    write_value(file, {found[name][0]});\n" for name in parameters)
+        objects = objects.replace(_LAST, f"{_PARAMETERS.replace('VALUES', values)}{_LAST}")
+    return objects.replace(begin, _ONE_ARRAY + begin), together
 
 
 class Runner(CodeRunner):

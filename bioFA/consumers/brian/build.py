@@ -61,8 +61,6 @@ def generate(program: Program, folder: Path) -> None:
     for header in Path(__file__).parent.glob("*.h"):
         shutil.copy(header, folder)
     device.build(directory=str(folder), compile=False, run=False)
-    objects = folder / "objects.cpp"
-    objects.write_text(adapter.shorten(objects.read_text()))
     arrays: dict[str, str] = {}
     for population in program.groups:
         names = [
@@ -85,7 +83,16 @@ def generate(program: Program, folder: Path) -> None:
             *pathway.traces,
         ]
         arrays |= {f"{pathway.name}.{name}": adapter.array_file(pathways[pathway.name].group, name) for name in names}
-    (folder / "written.json").write_text(json.dumps({"arrays": arrays, "pathways": how}))
+    parameters = [f"{group.name}.{name}" for group in program.groups for name in group.parameters]
+    parameters += [f"{spec.name}.{name}" for spec in program.pathways for name in _parameters(program, spec)]
+    handed = {*parameters, *(f"{group.name}.{name}" for group in program.groups for name in (*group.constants, "cell"))}
+    handed |= {f"{spec.name}.exists" for spec in program.pathways}
+    states = {file for name, file in arrays.items() if name not in handed}
+    objects = folder / "objects.cpp"
+    text, together = adapter.shorten(objects.read_text(), states, [arrays[name] for name in parameters])
+    objects.write_text(text)
+    written = {"arrays": arrays, "parameters": parameters if together else [], "pathways": how}
+    (folder / "written.json").write_text(json.dumps(written))
 
 
 def _parameters(program: Program, spec: PathwaySpec) -> list[str]:

@@ -52,12 +52,14 @@ and the sources and log of a build that failed."""
 
 @dataclass(frozen=True)
 class Binary:
-    """A compiled program: its folder, the file that will hold each variable, how each pathway was compiled
-    (`dense` or `blocked`), what building it took, and the lock that says that it is in use."""
+    """A compiled program: its folder, the file that will hold each variable, the parameters whose values one file will
+    hold, how each pathway was compiled (`dense` or `blocked`), what building it took, and the lock that says that it is
+    in use."""
 
     folder: Path
     arrays: dict[str, str]
     pathways: dict[str, str]
+    parameters: tuple[str, ...] = ()
     codegen_s: float = 0.0
     compile_s: float = 0.0
     cached: bool = True
@@ -171,7 +173,7 @@ def _open(folder: Path, use: Held | None) -> Binary | None:
         if hashlib.sha256((folder / "main").read_bytes()).hexdigest() == entry["main"]:
             with contextlib.suppress(OSError):
                 os.utime(folder / "entry.json")
-            return Binary(folder, entry["arrays"], entry["pathways"], use=use)
+            return Binary(folder, entry["arrays"], entry["pathways"], tuple(entry["parameters"]), use=use)
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return None
@@ -223,8 +225,9 @@ def _build(program: Program, folder: Path, use: Held | None) -> Binary:
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
+    took = (generated - began, compiled - generated)
     return Binary(
-        folder, written["arrays"], written["pathways"], generated - began, compiled - generated, cached=False, use=use
+        folder, written["arrays"], written["pathways"], tuple(written["parameters"]), *took, cached=False, use=use
     )
 
 

@@ -303,9 +303,11 @@ class Compiled:
         if not done.is_file() or done.read_text().split() != ["finished", str(steps)]:
             what = f"{feed.presentations} presentations" if feed.span is None else f"{steps} steps"
             raise IncompleteRun(f"the compiled program stopped before the last of {what}. Run it again.")
+        together = self._read(folder, "parameters", (len(self.binary.parameters),))
+        taken = dict(zip(self.binary.parameters, together, strict=True))
         for key, value in parameters.items():
             if key in self.binary.arrays:
-                found = float(self._read(folder, self.binary.arrays[key], (1,))[0])
+                found = float(taken[key] if key in taken else self._read(folder, self.binary.arrays[key], (1,))[0])
                 if found != self.dtype.type(value):
                     raise IncompleteRun(
                         f"the compiled program ran with {key} = {found!r} instead of {value!r}, so its result does not"
