@@ -129,6 +129,12 @@ class Component(BaseModel):
         if "family_name" not in vars(cls):
             cls.family_name = snake_case(cls.__name__)
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        super().__pydantic_init_subclass__(**options)
+        # pydantic has noted which are of the class, and would read their annotations again for every class below
+        cls.__annotations__ = {n: a for n, a in cls.__annotations__.items() if n not in cls.__class_vars__}
+
     def __init__(self, /, **fields: Any) -> None:
         try:
             super().__init__(**fields)

@@ -9,12 +9,13 @@ and every parameter read back as it was given.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -68,6 +69,8 @@ class Compiled:
                 raise OutOfRange(f"the parameter {name} must be a finite number; got {value}.")
         self.binary = cache.build(program)
         self._served: Served | None = None
+        self._settings: dict[float, tuple[dict[str, float], list[str]]] = {}
+        self._segments = 0
         self.timing: dict[str, float] = {
             "codegen_s": self.binary.codegen_s, "compile_s": self.binary.compile_s, "cached": self.binary.cached,
         }
@@ -130,18 +133,12 @@ class Compiled:
         """
         every = every or self.every
         nodes = [node for node in self.recorded if only is None or str(node) in only]
-        with tempfile.TemporaryDirectory(dir=self._scratch.name, ignore_cleanup_errors=True) as name:
-            folder = Path(name)
+        with self._passing() as folder:
             under_way = {key: state[key] for key in sorted(self._on_the_way)}
             kept = {key: state[key] for key in self._kept}
             self._write_plan(folder, feed, learning, every, nodes, rasters, under_way, kept)
-            parameters = self._at_rate(feed.rate)
-            arguments = [
-                f"{key}={value!r}"
-                for key, value in parameters.items()
-                if key in self.binary.arrays or key.endswith(".r")
-            ]
-            arguments += self._masks
+            parameters, settings = self._set(feed.rate)
+            arguments = [*settings, *self._masks]
             carried = {key: array for key, array in state.items() if self._key(key) in self.binary.arrays}
             for key, array in carried.items():
                 _write(folder / f"{key}.in", np.asarray(self._stored(key, array), dtype=self.dtype))
@@ -167,6 +164,25 @@ class Compiled:
                 else {}
             )
         return Segment({**state, **final}, recording, raster, spikes=spikes, traces=traces)
+
+    def _set(self, rate: float) -> tuple[dict[str, float], list[str]]:
+        """The parameters of a phase of this rate, and the arguments that say them."""
+        if rate not in self._settings:
+            parameters = self._at_rate(rate)
+            named = {key: value for key, value in parameters.items() if key in self.binary.arrays or key.endswith(".r")}
+            self._settings[rate] = parameters, [f"{key}={value!r}" for key, value in named.items()]
+        return self._settings[rate]
+
+    @contextlib.contextmanager
+    def _passing(self) -> Iterator[Path]:
+        """A folder for the inputs and outputs of one segment."""
+        self._segments += 1
+        folder = Path(self._scratch.name) / f"segment-{self._segments}"
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _write_joined(self, spec: PathwaySpec, instance: Instance) -> None:
         """The files that say where the synapses of a pathway that learns are, and how late each sees what."""
@@ -353,11 +369,14 @@ class Compiled:
 
     def _read(self, folder: Path, name: str, shape: tuple[int, ...], dtype: np.dtype | None = None) -> Array:
         """An array file of exactly the expected size."""
-        path, dtype = folder / name, dtype or self.dtype
+        path, dtype = os.path.join(folder, name), dtype or self.dtype
         if 0 in shape:
             return np.empty(shape)
         expected = math.prod(shape) * dtype.itemsize
-        size = path.stat().st_size if path.is_file() else None
+        try:
+            size = os.stat(path).st_size
+        except OSError:
+            size = None
         if size != expected:
             found = "is missing" if size is None else f"has {size} bytes"
             raise DiskFull(
