@@ -29,12 +29,14 @@ if TYPE_CHECKING:
     from bioFA.schemes.taught import TaughtNetwork
     from bioFA.verification.backends import Verification, verify
     from bioFA.verification.biology import Audit, audit
+    from bioFA.verification.neuron_checks import NeuronCheck, check_neuron
     from bioFA.verification.rule_checks import RuleCheck, check_rule
 
 _HOMES = {
     "bioFA.verification.biology": ("Audit", "audit"),
     "bioFA.exchange.brian2_import": ("FromBrian2", "from_brian2"),
     "bioFA.exchange.brian2_live": ("Live", "to_brian2"),
+    "bioFA.verification.neuron_checks": ("NeuronCheck", "check_neuron"),
     "bioFA.verification.rule_checks": ("RuleCheck", "check_rule"),
     "bioFA.comparison": ("Comparison", "load_comparison", "run_comparison"),
     "bioFA.errors": ("BioFAError", "FileError", "MissingError", "ModelError", "RunError"),
@@ -65,6 +67,7 @@ __all__ = [
     "MissingError",
     "ModelError",
     "Network",
+    "NeuronCheck",
     "Pathway",
     "Phase",
     "Population",
@@ -78,6 +81,7 @@ __all__ = [
     "Verification",
     "audit",
     "builtin_models",
+    "check_neuron",
     "check_rule",
     "draw",
     "dumps",

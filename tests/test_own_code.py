@@ -271,6 +271,35 @@ def test_a_class_is_chosen_on_the_command_line(mine, tmp_path, monkeypatch):
     assert "[code" not in shown
 
 
+def test_a_scheme_of_ones_own_is_chosen_and_compared(mine, tmp_path, monkeypatch):
+    """Named with a folder, on the command line, beside one of bioFA's; nothing else here is of the file."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "schemes.py").write_text(
+        "from bioFA.schemes.feedback_alignment import FeedbackAlignment\n\n\nclass Mine(FeedbackAlignment):\n   "
+        " 'One.'\n"
+    )
+    words = ["--set", "task.examples=20", "--set", "task.test_examples=5", "--backend", "numpy"]
+    biofa("run", "linear", "--scheme", "deep/schemes.py:Mine", *words, "--no-figures")
+    result = bioFA.load_result("results/linear_schemes-py-Mine_seed1/result.h5")
+    assert result.experiment.scheme == "schemes.py:Mine"
+    assert toml.code_of(result.experiment).keys() == {"schemes.py"}
+    assert toml.loads(toml.kept(result.experiment)) == result.experiment
+    fa = bioFA.simulate(bioFA.load("linear", {"task.examples": 20, "task.test_examples": 5}), backend="numpy")
+    assert all(np.array_equal(result.state[name], array) for name, array in fa.state.items())
+    request = Request(("linear",), ("fa", "deep/schemes.py:Mine"), 1, ("task.examples=20",), backend="numpy")
+    run(sweep := begin(request, tmp_path / "out"))
+    assert all(map(sweep.is_done, sweep.jobs))
+    text = MODEL.replace('hidden = "parts.py:Slow"', "").replace(
+        "schemes.fa.rule", "schemes.'deep/schemes.py:Mine'.rule"
+    )
+    text = text.replace("sizes", 'scheme = "deep/schemes.py:Mine"\nsizes').replace("parts.py:Own", "local_error")
+    (tmp_path / "mine.toml").write_text(text)
+    experiment = bioFA.load(tmp_path / "mine.toml")
+    assert experiment.circuit.active().rule.learning_rate == 0.01
+    assert toml.loads(toml.kept(experiment)) == experiment
+
+
 def test_what_is_wanted_is_a_task_weights_and_a_scheme_too(tmp_path):
     (tmp_path / "others.py").write_text(
         "from bioFA.tasks.linear_teacher import LinearTeacher\nfrom bioFA.weights import *\n"

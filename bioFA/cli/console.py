@@ -262,7 +262,7 @@ def load_experiment(model: str, scheme: str | None, changes: tuple[str, ...]) ->
     from bioFA.modelfiles import toml
 
     experiment = toml.load(model, dict(toml.parse_change(change) for change in changes))
-    return experiment if scheme is None else experiment.with_scheme(scheme)
+    return experiment if scheme is None else toml.under_scheme(experiment, scheme, model)
 
 
 def driving_options(command: Callable[..., None]) -> Callable[..., None]:

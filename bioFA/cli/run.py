@@ -103,7 +103,7 @@ def run(
     experiment = load_experiment(model, scheme, changes)
     if out == "":
         raise NoSuchFile("--out: the folder has no name; got ''. Give one, such as --out results/mine.")
-    scheme_name = "" if experiment.free else f"_{experiment.scheme}"
+    scheme_name = "" if experiment.free else f"_{_folder_name(experiment.scheme)}"
     usual = f"{_folder_name(experiment.name)}{scheme_name}_seed{seed}"
     folder = Path(out) if out is not None else Path("results") / usual
     _refuse_taken(folder)

@@ -122,7 +122,7 @@ def _conditions(model: str, scheme: str | None, axes: Sequence[Axis]) -> list[Co
     for values in itertools.product(*(values for _, values in own)):
         chosen = dict(zip((key for key, _ in own), values, strict=True))
         experiment = toml.load(model, chosen)
-        experiment = experiment if scheme is None else experiment.with_scheme(scheme)
+        experiment = experiment if scheme is None else toml.under_scheme(experiment, scheme, model)
         settings = {key: chosen[key] for key in swept}
         toml.code_files(experiment)  # every process must find its classes
         found.append(Condition(experiment.name, experiment.scheme, settings, toml.kept(experiment)))
@@ -206,7 +206,7 @@ def _inherited(axis: Axis, model: str, scheme: str) -> bool:
     key, values = axis
     changes: list[dict[str, Any]] = [{key: value} for value in values]
     tried = changes if len(changes) > 1 else [{}, *changes]
-    networks = [toml.load(model, change).with_scheme(scheme).network for change in tried]
+    networks = [toml.under_scheme(toml.load(model, change), scheme, model).network for change in tried]
     return any(network != networks[0] for network in networks)
 
 

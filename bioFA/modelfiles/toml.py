@@ -156,10 +156,10 @@ def _load(
     _find_files(table, path.parent)
     own = table["circuit"].get("scheme", "fa") if isinstance(table.get("circuit"), dict) else None
     changed = {".".join(map(str, _put(table, key, value))): value for key, value in (changes or {}).items()}
-    _keep_own(table, own)
     whole = Resolved(table, table)
     try:
         with own_code:
+            _keep_own(table, own)
             whole = resolved(table)
             return Experiment(**whole.table)
     except (ModelError, FileError) as error:
@@ -170,6 +170,16 @@ def _load(
         ):
             raise _absent(error, text).prefixed(f"{path.name}: ") from None
         raise located(whole.explained(error), path, table, changed) from None
+
+
+def under_scheme(experiment: Experiment, scheme: str, model: str | Path) -> Experiment:
+    """An experiment under another scheme; where that is a class in a Python file, it is looked for as the model's are.
+
+    Raises:
+        ModelError, FileError: if there is no such scheme, or it has nothing to lay out.
+    """
+    with reading.of_named(f"the scheme '{scheme[:80]}'", (find(model).parent, Path())):
+        return experiment.with_scheme(scheme)
 
 
 def description(model: str | Path) -> str:

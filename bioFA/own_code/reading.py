@@ -50,6 +50,8 @@ class _Reading:
     where: str
     folders: tuple[Path, ...]
     kept: Mapping[str, Kept]
+    found: dict[str, type] = field(default_factory=dict)
+    """Classes by the name of file and class, without the folder that the model file names."""
 
 
 _reading: ContextVar[_Reading | None] = ContextVar("reading", default=None)
@@ -145,12 +147,14 @@ def find(name: str, base: type) -> type | None:
             f"'{name[:80]}' names a class in a Python file, and such a file is read with the model file that names it:"
             ' bioFA.load("my_model.toml").'
         )
+    if name in reading.found and not any(_there(folder / named["file"]) for folder in reading.folders):
+        return reading.found[name]
     file = _file(named["file"], reading)
     own = files.own_class(file, named["own"])
     known = f"{file.name}:{named['own']}"
     if hasattr(own, "family_name"):
         own.family_name = known
-    _latest[known] = own
+    _latest[known] = reading.found[known] = own
     return own
 
 

@@ -17,6 +17,8 @@ from pydantic import AfterValidator, PlainSerializer, ValidationInfo, field_vali
 from bioFA.components import Component, InSchema, OneOrMany, faults
 from bioFA.errors import Contradiction, FileError, Keys, ModelError
 from bioFA.network import Circuit, Network, Pathway, Population
+from bioFA.own_code import reading
+from bioFA.own_code.files import PACKAGE
 from bioFA.schemes.base import Layers, Scheme, SchemeField, family
 from bioFA.weights import WeightsField
 
@@ -68,7 +70,17 @@ class Schemed(Circuit):
         if not isinstance(schemes, Mapping):
             raise ValueError("must be a table with one entry a scheme, such as schemes.fa = { ... }")
         with faults():
-            return _read_schemes(schemes, info.data.get("own_scheme") or info.data.get("scheme", ""))
+            given = {_known_as(name): settings for name, settings in schemes.items()}
+            for name in filter(None, (info.data.get("scheme"), info.data.get("own_scheme"))):
+                if name in family and not family.get(name).__module__.startswith(PACKAGE):
+                    given.setdefault(name, {})  # so that a class of somebody's own is among the parts
+            return _read_schemes(given, info.data.get("own_scheme") or info.data.get("scheme", ""))
+
+    @field_validator("scheme", "own_scheme", check_fields=False)
+    @classmethod
+    def _as_named(cls, name: str | None) -> str | None:
+        with faults():
+            return name if name is None else _known_as(name)
 
     def _check_schemes(self) -> None:
         """Refuse settings under another scheme's name, and schemes that are not known."""
@@ -132,7 +144,7 @@ class Schemed(Circuit):
 
     def with_scheme(self, scheme: str) -> Self:
         """The same circuit under another scheme, which inherits what it is not given from the model's own."""
-        own = self.own_scheme or self.scheme
+        scheme, own = _known_as(scheme), self.own_scheme or self.scheme
         known = dict(self.schemes)
         if scheme not in known and scheme != own:
             known[scheme] = family.get(scheme)().completed(self.settings(own))
@@ -153,6 +165,11 @@ class Schemed(Circuit):
         if scheme.around and (way := laid.layers.around()):
             said.append(scheme.around.format(way=" -> ".join(way)))
         return tuple(said)
+
+
+def _known_as(name: str) -> str:
+    """The name of a scheme; that of a class in a Python file does not say in which folder it lies."""
+    return family.get(name).family_name if reading.is_named(name) else name
 
 
 def _read_schemes(schemes: Mapping[str, Any], own_name: str) -> Mapping[str, Any]:
