@@ -515,6 +515,18 @@ def test_a_network_taken_over_learns_by_feedback_alignment(tmp_path):
     assert bioFA.verify(experiment, presentations=4).agrees
 
 
+def test_neurons_as_text_are_no_script_for_brian2(tmp_path):
+    network = bioFA.TaughtNetwork.of(layered_spikes().teachable(LAYERS), LAYERS)
+    experiment = bioFA.Experiment(
+        name="learner",
+        circuit=network,
+        task={"name": "tanh_teacher", "sizes_of_teacher": [12, 3, 2]},
+        protocol={"dt": "1 ms", "presentation": "20 ms", "order": "brian2"},
+    )
+    with pytest.raises(ModelError, match="population 'hidden': the script for Brian2 writes neurons whose step"):
+        bioFA.to_brian2(bioFA.draw(experiment, 1))
+
+
 def test_a_layer_that_cannot_learn_is_refused_by_name():
     taken = layered_spikes()
     with pytest.raises(ModelError, match=r"layers\[1\]: no population is called 'hiden'. Did you mean 'hidden'"):

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import bioFA
+from bioFA.consumers.reference import Reference
 from bioFA.errors import Contradiction, Unavailable
 
 DT, STEPS, SIZE = 1e-4, 2000, 40
@@ -69,10 +70,9 @@ def jumps(folder, order, refractory=0.0, reset="v = 0", model=JUMP, **fields):
 def in_brian2(arrays, experiment):
     """The same in Brian2 with its default schedule: step and neuron of every spike, and the recorded potentials."""
     neuron = experiment.network.populations[0].neuron
-    options = {"refractory": neuron.pause * b.second} if neuron.pause else {}
-    model = JUMP if neuron.pause else JUMP.replace("(unless refractory)", "")
+    options = {"refractory": neuron.pause * b.second} if "unless" in neuron.model else {}
     group = b.NeuronGroup(
-        SIZE, f"{model}\nI : 1", threshold="v > 1", reset=neuron.reset, method="euler", namespace={}, **options
+        SIZE, f"{neuron.model}\nI : 1", threshold="v > 1", reset=neuron.reset, method="euler", namespace={}, **options
     )
     group.I = [float(value) for value in neuron.given["I"].values]
     synapses = b.Synapses(group, group, "w : 1", on_pre="v_post += w")
@@ -91,10 +91,10 @@ def found(result):
 
 
 @pytest.mark.parametrize("reset", ["v = 0", "v -= 1"])
-@pytest.mark.parametrize("refractory", [0.0, 1e-4, 2e-3])
+@pytest.mark.parametrize("refractory", [None, 0.0, 1e-4, 2e-3])
 def test_in_the_order_of_brian2_every_spike_is_brian2s(tmp_path, refractory, reset):
-    model = JUMP if refractory else JUMP.replace("(unless refractory)", "")
-    arrays, experiment = jumps(tmp_path, "brian2", refractory, reset, model)
+    model = JUMP if refractory is not None else JUMP.replace("(unless refractory)", "")
+    arrays, experiment = jumps(tmp_path, "brian2", refractory or 0.0, reset, model)
     theirs, potential = in_brian2(arrays, experiment)
     theirs = {spike for spike in theirs if spike[0] < STEPS - 1}  # that of the last step is published after the run
     for backend in ("numpy", "cpp") if refractory == 2e-3 and reset == "v = 0" else ("numpy",):
@@ -118,6 +118,23 @@ def test_both_readings_agree_on_texts_that_name_times_and_events(tmp_path, metho
         events={"early": {"when": "v > 0.9 and since < 4*ms", "do": "v -= 0.1*int(not not_refractory)"}},
     )  # fmt: skip
     assert bioFA.verify(experiment).agrees
+
+
+def test_a_run_in_pieces_is_the_whole_run(tmp_path):
+    _, experiment = jumps(tmp_path, "brian2", 2e-3, events={"near": {"when": "v > 0.9 and since < 4*ms", "do": ""}})
+    instance = bioFA.draw(experiment, 1)
+    reference = Reference(instance)
+    whole = reference.segment(instance.state, instance.passing(0, 0, 300), learning=False)
+    state, spikes = instance.state, []
+    for start, stop in ((0, 101), (101, 102), (102, 300)):
+        piece = reference.segment(state, instance.passing(0, start, stop), learning=False)
+        state = piece.state
+        spikes.append(piece.spikes["cells"])
+    for name, array in whole.state.items():
+        np.testing.assert_array_equal(state[name], array, err_msg=name)
+    for one, parts in zip(whole.spikes["cells"], zip(*spikes, strict=True), strict=True):
+        np.testing.assert_array_equal(np.concatenate(parts), one)
+    assert len(whole.spikes["cells"][0]) > 40
 
 
 def test_an_order_survives_its_file(tmp_path):

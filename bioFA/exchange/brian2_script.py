@@ -129,6 +129,13 @@ class Script:
     splits: tuple[str, ...]
 
     def __post_init__(self) -> None:
+        for population in self.network.populations:
+            if population.neuron.whole_step():
+                raise NoCounterpart(
+                    f"population '{population.name}': the script for Brian2 writes neurons whose step is told in parts,"
+                    f" and that of {population.neuron.family_name} is one text. Run it here, or write its group in"
+                    " Brian2; bioFA.from_brian2 takes it from there."
+                )
         for pathway in self.network.pathways:
             self._check(pathway)
 
