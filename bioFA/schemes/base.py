@@ -14,6 +14,7 @@ from bioFA.rules import PlasticityRule, Rule
 from bioFA.rules.delta_rule import DeltaRule
 from bioFA.rules.hebbian import Hebbian
 from bioFA.rules.local_error import LocalError
+from bioFA.synapses.delay import NO_DELAY, Delay
 from bioFA.weights import SharedWith, Weights
 
 
@@ -24,7 +25,8 @@ class Layers:
     `names`, `sizes` and `neurons` run from the input to the output; `forward[l]` goes from layer l to l + 1. `also` are
     the other pathways that reach a layer and learn by the scheme: from a bias, or from a layer to itself.
     `feedback[l]` are the weights that the description gives for feedback to hidden layer l + 1, of shape (size of that
-    layer, size of the layer above); `feedback_options` their sparsity and sign. `error_unit` compares output and
+    layer, size of the layer above); `feedback_options` their sparsity and sign, `feedback_delay` the time that what
+    they carry is under way, and what the transpose would carry with it. `error_unit` compares output and
     target, which `target` shows; `error_source` is the population that sends errors down.
 
     What stands beside the chain, and no scheme changes: `beside` are the populations through which activity of a layer
@@ -42,6 +44,7 @@ class Layers:
     error_source: str = "mismatch"
     target: str = "target"
     feedback_options: Mapping[str, Any] = field(default_factory=dict)
+    feedback_delay: Delay = NO_DELAY
     beside: tuple[Population, ...] = ()
     paths: tuple[Pathway, ...] = ()
 
@@ -176,7 +179,7 @@ def random_pathway(layers: Layers, **fields: Any) -> Pathway:
             f"pathway '{fields['name']}': the scheme decides the {' and '.join(sorted(both))} of its feedback. Leave"
             f" feedback_{sorted(both)[0]} out."
         )
-    return Pathway(**fields, **options)
+    return Pathway(**fields, **options, delay=layers.feedback_delay)
 
 
 def direct_pathway(layers: Layers, layer: int) -> Pathway:

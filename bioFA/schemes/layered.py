@@ -31,6 +31,7 @@ from bioFA.schemes.base import Layers
 from bioFA.schemes.layer import Interneurons, Layer, Recurrent
 from bioFA.schemes.settings import Laid, PerPathway, Schemed, Schemes, spread
 from bioFA.schemes.teacher import ERROR_UNIT, carried, error_pathways, teachers
+from bioFA.synapses.delay import NO_DELAY, DelayField
 from bioFA.weights import Constant, Uniform, Weights, WeightsField
 
 Densities = Annotated[tuple[Annotated[Number, Gt(0), Le(1)], ...], OneOrMany()]
@@ -47,7 +48,8 @@ class Layered(Schemed):
     of the feedback to each hidden layer, from the lowest upwards; one entry serves all. `density` is the
     share of forward synapses that exist, pathway by pathway as `weights`; biases are always whole.
     `feedback_density`, `feedback_fan_in` and `feedback_sign` hold for every feedback pathway that draws its
-    weights (see `Pathway`). With `centred_error` what is fed back is the error minus its mean over the
+    weights (see `Pathway`); `feedback_delay` is how long errors are under way to hidden layers, one delay or one a
+    synapse, and needs `protocol.dt`. With `centred_error` what is fed back is the error minus its mean over the
     outputs; the output itself learns from the whole. `inhibitory` puts what input and hidden layers
     send forward under Dale's law (see `Population`); error units, the bias unit and the errors that hidden layers pass
     on have both signs. `learning` says how changes reach the weights of all pathways that learn; biases, which may
@@ -74,6 +76,7 @@ class Layered(Schemed):
     feedback_density: Annotated[Number, Gt(0), Le(1)] = 1.0
     feedback_fan_in: Count | None = None
     feedback_sign: Literal["any", "excitatory", "inhibitory"] = "any"
+    feedback_delay: DelayField = NO_DELAY
     centred_error: Annotated[bool, Strict()] = False
     inhibitory: Annotated[Number, Ge(0), Le(1)] | None = None
     learning: Learning = Learning()
@@ -235,6 +238,7 @@ class Layered(Schemed):
             (*biases, *(pathway for plastic, pathway in loops if plastic)),
             error_source="centred" if self.centred_error else ERROR_UNIT,
             feedback_options=self._feedback_options(),
+            feedback_delay=self.feedback_delay,
             beside=beside,
             paths=(*(pathway for plastic, pathway in loops if not plastic), *joins),
         )

@@ -35,6 +35,7 @@ from bioFA.neurons.rate_source import RateSource
 from bioFA.schemes.base import Additions, Layers
 from bioFA.schemes.settings import Laid, PerPathway, Schemed, Schemes, spread
 from bioFA.schemes.teacher import ERROR_UNIT, TARGET, carried, error_pathways, teachers
+from bioFA.synapses.delay import NO_DELAY, DelayField
 from bioFA.weights import Identity, Uniform
 
 UPWARDS = {"error", "probe", "perturbation"}
@@ -50,7 +51,8 @@ class TaughtNetwork(Schemed):
     other pathway stays as it is, and learns only where it names a rule, the same under every scheme.
 
     `feedback` are the weights of the feedback to each hidden layer, from the lowest upwards, one entry for all;
-    `feedback_density`, `feedback_fan_in` and `feedback_sign` hold for every feedback pathway that draws its weights.
+    `feedback_density`, `feedback_fan_in` and `feedback_sign` hold for every feedback pathway that draws its weights,
+    `feedback_delay` is how long errors are under way to hidden layers.
     A layer whose neuron has no port `probe` learns like others, but no angle is measured there.
     Feedback that learns does so with the `learning` of the pathway that it stands for. `target` and `error` are the
     neurons that show the targets and compare them with the last layer; they are added where no population does so.
@@ -75,6 +77,7 @@ class TaughtNetwork(Schemed):
     feedback_density: Annotated[Number, Gt(0), Le(1)] = 1.0
     feedback_fan_in: Count | None = None
     feedback_sign: Literal["any", "excitatory", "inhibitory"] = "any"
+    feedback_delay: DelayField = NO_DELAY
     scheme: Name = "fa"
     own_scheme: Name | None = None
     schemes: Schemes = Field(default_factory=dict, validate_default=True)
@@ -314,6 +317,7 @@ class TaughtNetwork(Schemed):
             error_source=unit,
             target=target,
             feedback_options=self._feedback_options(),
+            feedback_delay=self.feedback_delay,
             beside=beside,
             paths=tuple(p for p in driving if p.target in moved and p.name not in taken),
         )
