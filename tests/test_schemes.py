@@ -447,3 +447,17 @@ def test_kolen_pollack_needs_rules_with_a_decay():
         Layered(
             sizes=(3, 4, 2), scheme="kp", schemes={"kp": {"rule": "local_error", "readout_rule": "node_perturbation"}}
         ).network()
+
+
+@pytest.mark.parametrize("scheme", family.names())
+def test_a_delay_of_the_feedback_is_on_the_pathways_that_bring_errors_down_and_on_no_other(scheme):
+    plain = Layered(sizes=SIZES, scheme=scheme, biases=True)
+    delayed = plain.replace(feedback_delay="5 ms").network()
+    above = {"hidden1": ("hidden2", "mismatch"), "hidden2": ("mismatch",)}
+    for pathway, before in zip(delayed.pathways, plain.network().pathways, strict=True):
+        if pathway.port in ("error", "probe") and pathway.source in above.get(pathway.target, ()):
+            assert pathway.delay.total == pytest.approx(5e-3), pathway.name
+            assert pathway.replace(delay=before.delay) == before
+        else:
+            assert pathway == before, pathway.name
+    assert scheme in ("np", "wp", "shallow") or any(p.delay.total > 0 for p in delayed.pathways)

@@ -168,7 +168,8 @@ def feedback_pathway(
 
 
 def random_pathway(layers: Layers, **fields: Any) -> Pathway:
-    """A feedback pathway, with the sparsity and sign that the description asks for where its weights are its own.
+    """A feedback pathway, with the sparsity and sign that the description asks for where its weights are its own, and
+    the delay where it reaches a layer.
 
     Raises:
         ModelError: if the scheme has signs of its own and the description asks for others.
@@ -179,7 +180,8 @@ def random_pathway(layers: Layers, **fields: Any) -> Pathway:
             f"pathway '{fields['name']}': the scheme decides the {' and '.join(sorted(both))} of its feedback. Leave"
             f" feedback_{sorted(both)[0]} out."
         )
-    return Pathway(**fields, **options, delay=layers.feedback_delay)
+    delay = layers.feedback_delay if fields["target"] in layers.names else NO_DELAY
+    return Pathway(**fields, **options, delay=delay)
 
 
 def direct_pathway(layers: Layers, layer: int) -> Pathway:

@@ -595,7 +595,16 @@ CASES: dict[str, Case] = {
     ),
     "a rate of a population without spikes": Case(
         "unknown-name",
-        {"measures": [{"name": "rate", "of": "inh"}]},
+        {
+            "circuit.populations.1.neuron": {
+                "name": "equations",
+                "model": "dv/dt = -v/(10*ms) : 1",
+                "ports": {"I": "1"},
+                "arrival": "v += I",
+            },
+            "record.spikes": ["exc"],
+            "measures": [{"name": "rate", "of": "inh"}],
+        },
         "measures.0.of",
         "'inh' publishes no spikes",
         "Known: exc.",
