@@ -239,7 +239,8 @@ def test_brian2_itself_runs_its_preferences(preferences):
 
 
 @pytest.mark.compiled
-def test_commands_and_workers_never_run_preferences_of_brian2(preferences):
+@pytest.mark.parametrize("number", [1, pytest.param(4, marks=pytest.mark.slow)])
+def test_commands_and_workers_never_run_preferences_of_brian2(preferences, number):
     small = [
         "linear",
         "--set",
@@ -255,7 +256,7 @@ def test_commands_and_workers_never_run_preferences_of_brian2(preferences):
         ["compare", *small, "--schemes", "bp", "--seeds", "1", "--out", "compare"],
         ["export", "run", "--to", "brian2", "--out", "script"],
         ["doctor"],
-    ):
+    )[:number]:
         done, canaries = preferences("-P", "-m", "bioFA", *command)
         assert done.returncode == 0, done.stderr
         assert canaries == [], command

@@ -11,6 +11,7 @@ from urllib.parse import urlparse
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from jobs import jobs_here
 
 import bioFA
 from bioFA import cli
@@ -115,7 +116,8 @@ def compared(tmp_path_factory):
     changes = ("circuit.schemes.bp.rule.learning_rate=1e4", "circuit.schemes.bp.readout_rule.learning_rate=1e4")
     request = Request((str(path),), ("shallow", "fa", "bp"), 6, changes, False, "numpy")
     found = begin(request, folder / "out")
-    report.of_comparison(run(found, 2))
+    with jobs_here():
+        report.of_comparison(run(found, 2))
     return folder / "out"
 
 
@@ -130,7 +132,8 @@ def tuned(tmp_path_factory):
         "circuit.sizes=[30,6,10]",
     )
     found = begin(Request(("linear",), ("fa",), 2, changes, True, "numpy"), folder)
-    report.of_comparison(run(found, 2))
+    with jobs_here():
+        report.of_comparison(run(found, 2))
     return folder
 
 

@@ -101,7 +101,9 @@ def test_neurons_that_keep_a_state_go_on_from_it(tmp_path):
     assert same(bioFA.resume(tmp_path), bioFA.simulate(leaky, seed=3, backend="numpy"))
 
 
-@pytest.mark.parametrize("backend", ["numpy", pytest.param("cpp", marks=pytest.mark.compiled)])
+@pytest.mark.parametrize(
+    "backend", ["numpy", pytest.param("cpp", marks=[pytest.mark.compiled, pytest.mark.slow])]  # quick: test_kills.py
+)
 def test_spikes_go_on_as_if_nothing_had_happened(tmp_path, backend):
     with pytest.raises(KeyboardInterrupt):
         bioFA.simulate(systems.SPIKING[0], seed=3, backend=backend, progress=stopper(2), folder=tmp_path)
