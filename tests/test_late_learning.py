@@ -212,6 +212,23 @@ def test_a_stopped_run_that_learns_goes_on_to_the_same_bits(tmp_path, monkeypatc
     assert (again.state["pre_to_post.w"] != draw(experiment, 3).state["pre_to_post.w"]).any()
 
 
+def test_listed_synapses_that_learn_take_memory_by_synapse_not_by_pair():
+    size, count = 4000, 3
+    ends = {"source": "cells", "target": "cells", "port": "error", "carries": "s"}
+    join = {"connect": {"name": "fan_in", "count": count}, "weights": 0.1, "delay": {"axonal": LATE, "dendritic": SLOW}}
+    network = Network(
+        populations=(Population("cells", size=size, neuron=Equations(**CELL)),),
+        pathways=(Pathway("few", **ends, **join, plasticity=Superspike()),),
+    )
+    instance = draw(Experiment(name="few", circuit=network, protocol=Protocol(duration="9 ms", dt="1 ms")), 1)
+    end = Reference(instance).segment(instance.state, instance.passing(0, 0, 2), True).state
+    kept = sum(array.nbytes for name, array in end.items() if name.startswith("few."))
+    kept += sum(part.nbytes for part in instance.delays["few"].values())
+    neurons_late = 8 * size * (6 + 6 + 7 + 7 + 8)  # what both sides and the dendrites are still to be seen of
+    assert kept <= 8 * size * count * 6 + neurons_late
+    assert end["few.w"].shape == (size * count,)
+
+
 def test_what_a_rule_sees_late_is_said():
     network = passing(DELAYS["both"], CONNECT["list"]).network
     said = (
