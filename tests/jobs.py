@@ -11,7 +11,7 @@ from bioFA.comparisons import driver, worker
 from bioFA.comparisons.table import read
 
 
-def attempt(folder, name, limit, directory, memory=None, mixed=False, stop=None):
+def attempt(folder, name, limit, directory, memory=None, mixed=False, stop=None, forks=None, code=()):
     """As `driver.attempt`, for a job that is not expected to fail."""
     sweep = read(Path(folder), mixed)
     job = next(job for job in sweep.jobs if job.name == name)
