@@ -17,6 +17,7 @@ from bioFA.network import Network
 from bioFA.neurons.leaky_rate import LeakyRate
 from bioFA.selftest import bad_inputs
 from bioFA.selftest.bad_inputs import CASES, EXPLICIT, LAYERED, arguments
+from bioFA.selftest.taught_inputs import TAUGHT
 
 PACKAGE = Path(bioFA.__file__).parent
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -40,11 +41,12 @@ def test_there_are_at_least_a_hundred_cases_of_every_kind_of_input():
         "free",
         "layered",
         "explicit",
+        "taught",
         "command",
     }
 
 
-@pytest.mark.parametrize("base", [LAYERED, EXPLICIT], ids=["layered", "explicit"])
+@pytest.mark.parametrize("base", [LAYERED, EXPLICIT, TAUGHT], ids=["layered", "explicit", "taught"])
 def test_the_models_that_the_cases_change_are_right(folder, base):
     (folder / "model.toml").write_text(tomli_w.dumps(base))
     assert bioFA.load("model.toml").network.plastic()

@@ -20,7 +20,7 @@ import tomli_w
 from click.testing import CliRunner
 
 from bioFA.exchange.bundle import MANIFEST
-from bioFA.selftest import free_inputs, own_code_inputs
+from bioFA.selftest import free_inputs, own_code_inputs, taught_inputs
 from bioFA.selftest.case import Case
 from bioFA.selftest.tally import Tally
 from bioFA.system.sealed_hdf5 import SIGNATURE
@@ -1316,7 +1316,7 @@ CASES: dict[str, Case] = {
 """By name; a test has one case for each."""
 
 
-CASES |= free_inputs.CASES | own_code_inputs.CASES
+CASES |= free_inputs.CASES | own_code_inputs.CASES | taught_inputs.CASES
 
 
 @contextmanager
@@ -1372,7 +1372,8 @@ def arguments(case: Case) -> list[str]:
     """The command that makes the mistake; a model file with it is written into the current folder."""
     if isinstance(case.given, list):
         return case.given
-    base = {"explicit": EXPLICIT, "layered": LAYERED, "free": free_inputs.FREE}[case.base]
+    bases = {"explicit": EXPLICIT, "layered": LAYERED, "free": free_inputs.FREE, "taught": taught_inputs.TAUGHT}
+    base = bases[case.base]
     Path("model.toml").write_text(tomli_w.dumps(changed(base, case.given)))
     return ["run", "model.toml", "--backend", "numpy"]
 
