@@ -155,8 +155,11 @@ def test_a_network_of_ones_own_is_compared_under_schemes_from_equal_starts(tmp_p
         str(FILE), schemes=("fa", "bp", "dfa", "kp", "shallow"), seeds=2, folder=tmp_path / "schemes",
         changes=tuple(f"{key}={value}" for key, value in SHORT.items()),
     )  # fmt: skip
-    assert set(comparison.runs["scheme"]) == {"fa", "bp", "dfa", "kp", "shallow"}
-    assert (comparison.runs["status"] == "done").all()
+    assert set(comparison.table["scheme"]) == {"fa", "bp", "dfa", "kp", "shallow"}
+    assert (comparison.table["status"] == "finished").all()
+    angles = comparison.table.set_index("scheme")["alignment.upper_to_hidden"]
+    assert angles[["fa", "bp", "kp"]].notna().all()
+    assert angles[["dfa", "shallow"]].isna().all()
 
 
 def test_the_perturbed_copy_has_the_pools_and_loops_of_the_circuit():
@@ -445,3 +448,57 @@ def test_static_interneurons_may_hear_the_layer_below():
     circuit = Layered(layers=[{"size": 3}, {"size": 4, "interneurons": [pool]}, {"size": 2}], scheme="bp")
     assert circuit.network().is_static()
     assert circuit.caveats() == ()
+
+
+@pytest.mark.compiled
+@pytest.mark.slow
+@pytest.mark.parametrize("scheme", ["fa", "bp", "dfa"])
+def test_spiking_layers_with_spiking_interneurons_learn_alike_in_both_programs(scheme):
+    circuit = Layered(
+        layers=[
+            {"size": 6},
+            {"size": 8, "recurrent": {"plastic": False}, "interneurons": [{"name": "pv", "size": 3, "hears": "both"}]},
+            {"size": 7, "neuron": {"name": "lif", "tau": "15 ms"}},
+            {"size": 3},
+        ],
+        input={"name": "poisson_source"},
+        hidden={"name": "lif"},
+        output={"name": "lif"},
+        error={"name": "spiking_error_unit"},
+        weights=[{"name": "uniform", "low": 0.0, "high": 2.0}],
+        scheme=scheme,
+    )
+    experiment = Experiment(
+        name="spiking",
+        circuit=circuit,
+        task={"name": "tanh_teacher", "sizes_of_teacher": [6, 5, 3], "examples": 20, "test_examples": 3},
+        protocol={"dt": "1 ms", "presentation": "60 ms"},
+    )
+    assert ("surrogate" in " ".join(circuit.caveats())) == (scheme == "bp")
+    found = bioFA.verify(experiment, presentations=6)
+    assert found.agrees, str(found)
+    assert found.spikes["pv"][0] > 0
+    assert all(different == 0 for _, different in found.spikes.values())
+
+
+@pytest.mark.compiled
+@pytest.mark.slow
+def test_the_cortical_microcircuit_with_apical_dendrites_learns_by_feedback_alignment():
+    """What the model file says of itself: both angles fall, and without feedback much less is learned."""
+    experiment = bioFA.load("apical_microcircuit", {"protocol.epochs": 4})
+    for seed in (1, 2):
+        aligned, alone = (bioFA.simulate(experiment.with_scheme(scheme), seed) for scheme in ("fa", "shallow"))
+        assert aligned.metrics["validation_error"] < 0.15 < alone.metrics["validation_error"]
+        angles = aligned.summary()["alignment"]
+        assert set(angles) == {"upper_to_lower", "mismatch_to_upper"}
+        assert max(angles.values()) < 80
+
+
+def test_schemes_of_the_cortical_microcircuit_begin_alike_and_bp_is_local_there():
+    experiment = bioFA.load("apical_microcircuit")
+    starts = [draw(experiment.with_scheme(scheme), 5).state for scheme in ("fa", "bp", "dfa", "shallow")]
+    for pathway in experiment.circuit.pathways:
+        assert all((state[f"{pathway.name}.w"] == starts[0][f"{pathway.name}.w"]).all() for state in starts)
+    assert "lower -> lower_pv -> lower" in experiment.with_scheme("bp").circuit.caveats()[0]
+    heard = experiment.network.arriving("upper", "shunt")
+    assert [p.source for p in heard] == ["upper_som"]
