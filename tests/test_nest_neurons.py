@@ -11,6 +11,7 @@ import pytest
 
 from bioFA.neurons.adex import Adex
 from bioFA.neurons.base import Moment
+from bioFA.neurons.equations import Equations
 from bioFA.neurons.izhikevich import Izhikevich
 from bioFA.neurons.lif_alpha import LifAlpha
 from bioFA.neurons.lif_cond import LifCond
@@ -102,21 +103,22 @@ def test_the_izhikevich_neuron_is_nests_in_every_step():
     assert np.abs(shifted - their_v).max() > 1e-3
 
 
-def conductance(kind, dt, spiking, finer=1):
-    """Potentials and spikes of ours and of NEST's cell that adapts its step, over 200 ms of the same spikes."""
-    steps = round(0.2 / dt)
+def conductance(kind, dt, spiking, finer=1, method="rk4", duration=0.2, tolerance=1e-9, exc=30.0):
+    """Potentials and spikes of ours and of NEST's cell that adapts its step, on the same spikes."""
+    steps = round(duration / dt)
     if kind is LifCond:
-        neuron, model = LifCond(v_th="-50 mV" if spiking else "1 V", refractory="2 ms"), "iaf_cond_exp"
+        model = "iaf_cond_exp"
+        neuron = LifCond(v_th="-50 mV" if spiking else "1 V", refractory="2 ms", method=method)
         fields = {"V_th": -50.0 if spiking else 1000.0, "V_reset": -60.0, "g_L": 10.0, "C_m": 200.0, "E_L": -60.0}
         fields |= {"V_m": -60.0, "t_ref": 2.0}
     else:
-        neuron, model = Adex(), "aeif_cond_exp"
+        neuron, model = Adex(method=method), "aeif_cond_exp"
         fields = {"V_peak": 20.0, "V_reset": -70.6, "g_L": 30.0, "C_m": 281.0, "E_L": -70.6, "V_m": -70.6, "a": 4.0}
-        fields |= {"b": 80.5, "Delta_T": 2.0, "V_th": -50.4, "tau_w": 144.0, "gsl_error_tol": 1e-9}
+        fields |= {"b": 80.5, "Delta_T": 2.0, "V_th": -50.4, "tau_w": 144.0, "gsl_error_tol": tolerance}
     p = {name: part.numbers(dim, name)["value"] for name, (part, dim) in neuron.own_parameters().items()}
     fields |= {"E_ex": 1e3 * p["e_e"], "E_in": 1e3 * p["e_i"]}
     fields |= {"tau_syn_ex": 1e3 * p["tau_exc"], "tau_syn_in": 1e3 * p["tau_inh"]}
-    exc, inh = (30.0 if spiking else 4.0), 10.0
+    exc, inh = (exc if spiking else 4.0), 10.0
     chance = finer * dt / 1e-4 * 0.01
     found = ours(neuron, dt, steps, (exc * 1e-9, inh * 1e-9), chance=chance, finer=finer)
     return found, theirs(model, fields, dt, steps, (exc, -inh), chance=chance, finer=finer)
@@ -150,3 +152,87 @@ def test_conductance_neurons_spike_in_the_steps_of_nests_however_fine_they_are(k
         (_, spikes), (_, their_spikes) = conductance(kind, 1e-4 / finer, spiking=True, finer=finer)
         assert len(spikes) >= 3
         np.testing.assert_array_equal(spikes, their_spikes)
+
+
+@pytest.mark.parametrize("dt", [1e-4, pytest.param(5e-4, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", [LifCond, Adex])
+def test_conductance_neurons_with_nests_own_error_control_are_nests_in_every_step(kind, dt):
+    """Strong input, so that steps are tried again, and a cell spikes within them; `rk4` comes less near."""
+    duration = 0.1 if kind is Adex else 0.3
+    settings = {"spiking": True, "finer": 3, "duration": duration, "tolerance": 1e-6, "exc": 60.0}
+    (v, spikes), (their_v, their_spikes) = conductance(kind, dt, method="rkf45", **settings)
+    assert len(spikes) > 6
+    np.testing.assert_array_equal(spikes, their_spikes)
+    # of the spike of adex hardly more than rounding decides how long the last step before it is
+    np.testing.assert_allclose(v, their_v, rtol=0, atol=1e-12 if kind is LifCond else 1e-6)
+    plain = conductance(kind, dt, **settings)[0][0]
+    assert np.abs(plain - their_v).max() > 1e-9
+
+
+HH_PSC_ALPHA = """
+    dv/dt = (g_na*m**3*h*(e_na - v) + g_k*n**4*(e_k - v) + g_l*(e_l - v) + i_exc + i_inh + i_e + I)/c_m : volt
+    dm/dt = 0.1*(u + 40)/(1 - exp(-(u + 40)/10))/ms*(1 - m) - 4*exp(-(u + 65)/18)/ms*m : 1
+    dh/dt = 0.07*exp(-(u + 65)/20)/ms*(1 - h) - 1/(1 + exp(-(u + 35)/10))/ms*h : 1
+    dn/dt = 0.01*(u + 55)/(1 - exp(-(u + 55)/10))/ms*(1 - n) - 0.125*exp(-(u + 65)/80)/ms*n : 1
+    di_exc/dt = rise_exc - i_exc/tau_exc : amp
+    di_inh/dt = rise_inh - i_inh/tau_inh : amp
+    drise_exc/dt = -rise_exc/tau_exc : amp/second
+    drise_inh/dt = -rise_inh/tau_inh : amp/second
+    u = v/mV : 1
+    before : volt
+"""
+"""NEST's `hh_psc_alpha`; `before` is the potential as the step began."""
+
+
+def hodgkin_huxley(method):
+    """NEST's Hodgkin-Huxley cell with currents that are alpha functions, as text, at rest."""
+    u = -65.0
+    rates = {
+        "m": (0.1 * (u + 40) / (1 - np.exp(-(u + 40) / 10)), 4 * np.exp(-(u + 65) / 18)),
+        "h": (0.07 * np.exp(-(u + 65) / 20), 1 / (1 + np.exp(-(u + 35) / 10))),
+        "n": (0.01 * (u + 55) / (1 - np.exp(-(u + 55) / 10)), 0.125 * np.exp(-(u + 65) / 80)),
+    }
+    return Equations(
+        model=HH_PSC_ALPHA,
+        ports={"exc": "amp", "inh": {"unit": "amp", "sign": -1}, "I": "amp"},
+        arrival="rise_exc += exc*2.718281828459045/tau_exc; rise_inh += inh*2.718281828459045/tau_inh; before = v",
+        threshold="v >= 0*mV and v < before",
+        refractory="2 ms",
+        method=method,
+        parameters={
+            "g_na": "12 uS",
+            "g_k": "3.6 uS",
+            "g_l": "30 nS",
+            "e_na": "50 mV",
+            "e_k": "-77 mV",
+            "e_l": "-54.402 mV",
+            "c_m": "100 pF",
+            "i_e": "0 pA",
+            "tau_exc": "0.2 ms",
+            "tau_inh": "2 ms",
+        },
+        initial={"v": "-65 mV"} | {name: float(a / (a + b)) for name, (a, b) in rates.items()},
+    )
+
+
+def hodgkin_huxley_in_both(method, finer=1):
+    """Potentials and spikes of ours and of NEST's over 110 ms of the same spikes, in steps of 0.1 ms or finer ones."""
+    dt, steps, chance = 1e-4 / finer, 1100 * finer, 0.02
+    found = ours(hodgkin_huxley(method), dt, steps, (1e-9, -0.3e-9), chance=chance, finer=finer)
+    return found, theirs("hh_psc_alpha", {}, dt, steps, (1000.0, -300.0), chance=chance, finer=finer)
+
+
+def test_the_hodgkin_huxley_cell_spikes_nearer_to_nests_the_finer_the_steps_are():
+    apart = []
+    for finer in (1, 2, 4):
+        (_, spikes), (_, their_spikes) = hodgkin_huxley_in_both("exponential_euler", finer)
+        assert min(len(spikes), len(their_spikes)) >= 5
+        apart.append(np.abs(spikes[:5] - their_spikes[:5]).max() * 1e-4 / finer)
+    assert apart[0] > apart[1] > apart[2]
+
+
+def test_the_hodgkin_huxley_cell_with_nests_own_error_control_spikes_in_its_steps():
+    (v, spikes), (their_v, their_spikes) = hodgkin_huxley_in_both("rkf45")
+    assert len(spikes) >= 5
+    np.testing.assert_array_equal(spikes, their_spikes)
+    np.testing.assert_allclose(v, their_v, rtol=0, atol=1e-9)

@@ -1,9 +1,11 @@
-"""One step of dt of a model's differential equations, by NumPy: Euler, exponential Euler, exact for linear ones, RK4.
+"""One step of dt of a model's differential equations, by NumPy: Euler, exponential Euler, exact for linear ones, RK4,
+and Fehlberg's method with error control.
 
     euler               x' = x + dt f(x)                          with noise: + sqrt(dt) g(x) n, n normal
     exponential_euler   dx/dt = A x + B, A and B of the others:   x' = x + dt phi(A dt) (A x + B)
     exact               dx/dt = M x + b, M and b constant:        x' = x + dt phi(M dt) (M x + b)
     rk4                 the classical Runge-Kutta method
+    rkf45               as many shorter steps as an error control asks for (`adaptive.py`)
 
 with phi(z) = (exp(z) - 1)/z, which is 1 at 0: no case divides by zero. What neurons receive, and everything that has no
 differential equation, stands still for the step. Nothing here is derived from what Brian2 does.
@@ -21,12 +23,13 @@ from typing import Any
 
 import numpy as np
 
+from bioFA.equations.adaptive import TOLERANCE, After, adapt, size_of
 from bioFA.equations.formula import NOISE, Formula, exprel
 from bioFA.equations.model import Model
 from bioFA.errors import Unavailable
 
 Array = np.ndarray
-METHODS = ("euler", "exponential_euler", "exact", "rk4")
+METHODS = ("euler", "exponential_euler", "exact", "rk4", "rkf45")
 _ZERO, _ONE = ast.Constant(0.0), ast.Constant(1.0)
 Affine = tuple[dict[str, ast.expr], ast.expr]
 """The slope in each variable, and the rest."""
@@ -35,13 +38,18 @@ Affine = tuple[dict[str, ast.expr], ast.expr]
 class Integrator:
     """The differential equations of a model, by one method."""
 
-    def __init__(self, model: Model, method: str):
+    def __init__(self, model: Model, method: str, tolerances: tuple[float, float] = (TOLERANCE, 0.0)):
         """Choose how a model moves.
+
+        Args:
+            model: the text.
+            method: one of `METHODS`.
+            tolerances: `tolerance` and `slope_tolerance` of `rkf45`.
 
         Raises:
             Unavailable: if the method is not for these equations, naming the ones that are.
         """
-        self.model, self.method = model, method
+        self.model, self.method, self.tolerances = model, method, tolerances
         self.noises = {name: _noises(formula) for name, formula in model.moved.items()}
         if method not in METHODS:
             raise Unavailable(f"method '{method}' is not known. Known: {', '.join(METHODS)}.")
@@ -110,6 +118,29 @@ class Integrator:
         active = values.get("not_refractory", True)
         held = {name: np.where(active, new[name], values[name]) for name in self.model.held}
         return new | held
+
+    @cached_property
+    def bounds(self) -> dict[str, float]:
+        """The part of the error bound that stands still, of each variable that moves (`adaptive.py`)."""
+        return {name: self.tolerances[0] * size_of(self.model.known[name]) for name in self.model.moved}
+
+    def adapt(
+        self, values: Mapping[str, Any], dt: float, lengths: Array, after: After | None = None
+    ) -> tuple[dict[str, Array], Array]:
+        """The variables one step later by `rkf45`, and the length that comes next.
+
+        Args:
+            values: as `step`; `after` may change `not_refractory` in it.
+            dt: the step, in seconds.
+            lengths: of the shorter steps, `(size,)`.
+            after: as `adaptive.adapt`.
+        """
+
+        def slope(moved: dict[str, Any], since: Array) -> dict[str, Array]:
+            return self._slope({**values, **moved, "t": values.get("t", 0.0) + since})
+
+        start = {name: np.broadcast_to(values[name], lengths.shape) for name in self.model.moved}
+        return adapt(slope, start, lengths, dt, (self.bounds, self.tolerances[1]), after)
 
     def _slope(self, values: Mapping[str, Any]) -> dict[str, Array]:
         """The right sides; what stands still in refractory neurons has none."""

@@ -19,6 +19,19 @@ from typing import Any
 
 import numpy as np
 
+from bioFA.equations.adaptive import (
+    AT,
+    ERROR,
+    FIFTH,
+    GROW,
+    NEAR,
+    SAFETY,
+    SHRINK,
+    SMALLEST,
+    STAGES,
+    TOO_FAR,
+    size_of,
+)
 from bioFA.equations.formula import NOISE, Formula, exprel, write
 from bioFA.equations.integrate import Integrator, propagators
 from bioFA.equations.model import Model, Statement
@@ -43,7 +56,8 @@ class Statements:
     """A text, ready to be written.
 
     `parameters` are the names that stand still in a run; `arrival` and `reset` statements, `condition` the threshold;
-    `tested` the condition and the statements of every other event.
+    `tested` the condition and the statements of every other event; with `inner` the threshold is tested in every
+    shorter step of `rkf45`.
     """
 
     model: Model
@@ -54,6 +68,7 @@ class Statements:
     condition: Formula | None = None
     quiet: bool = False
     tested: Mapping[str, tuple[Formula, Sequence[Statement]]] = field(default_factory=dict)
+    inner: bool = False
 
     def _names(self, since: str, active: str, time: str, own: Mapping[str, str]) -> Callable[[str], str]:
         """How each name is written."""
@@ -87,7 +102,13 @@ class Statements:
         return self.text(self.model.written_out[name], active="(left <= 0.0)", since="(quiet*step_length)")
 
     def step(self, order: str = "deliver_first") -> str:
-        """All of a step, as statements, in one of the orders of `TextNeuron`."""
+        """All of a step, as statements, in one of the orders of `TextNeuron`.
+
+        With `rkf45` it is a shorter step, to be repeated until `elapsed` is 0 again: the first time what arrives is
+        taken in, the last time the threshold is tested.
+        """
+        if self.integrator.method == "rkf45":
+            return "\n".join(self._lines_of_a_substep())
         return "\n".join(self._lines() if order == "deliver_first" else self._lines_of_brian2())
 
     def _lines_of_brian2(self) -> Iterator[str]:
@@ -152,6 +173,79 @@ class Statements:
                 yield self._set(statement, f"happens_{name}", since="since_after")
             yield f"{called(name)} = choose(happens_{name}, 1.0, 0.0)"
 
+    def _lines_of_a_substep(self) -> Iterator[str]:
+        """Try a shorter step. `elapsed` is 0 before the first, and -1 after it where it was too long."""
+        spiking, names = self.condition is not None, list(self.model.moved)
+        pausing = " and (pause <= 0.0 or fired <= 0.0)" if self.inner else ""
+        yield "begins = (elapsed == 0.0)"
+        if self.inner:
+            yield "fired = choose(begins, 0.0, fired)"
+        if spiking:
+            yield f"active = ((left <= 0.0){pausing})"
+        if self.quiet:
+            yield "since = quiet*step_length"
+        for statement in self.arrival:
+            held = " and active" if statement.name in self._held else ""
+            yield self._set(statement, f"(begins{held})")
+        yield "done = choose(elapsed < 0.0, 0.0, elapsed)"
+        yield "whole = choose(substep == 0.0, step_length, substep)"
+        yield "cut = (whole > step_length - done)"
+        yield "length = choose(cut, step_length - done, whole)"
+        for stage, (at, weights) in enumerate(zip(AT, STAGES, strict=True), 1):
+            own = {name: f"stage_{stage}_{name}" for name in names} if weights else {}
+            own["t"] = f"(seconds + (done + {at!r}*length))"
+            for name in names if weights else ():
+                yield f"stage_{stage}_{name} = {called(name)} + length*{_weighted(weights, name)}"
+            yield from self._slopes(stage, own)
+        for name in names:
+            yield f"next_{name} = {called(name)} + length*{_weighted(FIFTH, name)}"
+            yield f"error_{name} = length*{_weighted(ERROR, name)}"
+        sloping = self.integrator.tolerances[1] > 0
+        if sloping:
+            yield from self._slopes(7, {n: f"next_{n}" for n in names} | {"t": "(seconds + (done + length))"})
+        yield f"ratio_0 = {SMALLEST!r}"
+        for place, name in enumerate(names, 1):
+            bound = f"tolerance*{size_of(self.model.known[name])!r}"
+            bound += f" + slope_tolerance*abs(length*slope_7_{name})" if sloping else ""
+            yield f"ratio_{place} = clip(ratio_{place - 1}, abs(error_{name})/({bound}), inf)"
+        yield f"known = ({' + '.join(f'abs(error_{name})' for name in names)} < inf)"
+        yield f"ratio = choose(known, ratio_{len(names)}, inf)"
+        yield f"shrunk = clip({SAFETY}/ratio**0.2, {SHRINK}, inf)"
+        yield f"grown = clip({SAFETY}/ratio**{1 / 6!r}, 1.0, {GROW})"
+        yield f"again = (ratio > {TOO_FAR} and done + length + length*shrunk != done + length)"
+        yield f"substep = length*choose(again, shrunk, choose(ratio < {NEAR}, grown, 1.0))"
+        yield "now = choose(again, done, choose(cut or not known, step_length, done + length))"
+        yield "ends = ((not again) and now >= step_length)"
+        for name in names:
+            yield f"{called(name)} = choose(again, {called(name)}, next_{name})"
+        yield "elapsed = choose(ends, 0.0, choose(again and done == 0.0, -1.0, now))"
+        if self.quiet:
+            yield "since_after = (quiet + 1.0)*step_length"
+        yield from self._tests_of_a_substep()
+
+    def _tests_of_a_substep(self) -> Iterator[str]:
+        """The threshold after a shorter step, or after the last; other events after the last."""
+        for name, (condition, _) in self.tested.items():
+            yield f"happens_{name} = (({self.text(condition, since='since_after')}) and ends)"
+        if self.condition is not None:
+            when = "not again" if self.inner else "ends"
+            yield f"passed = (({self.text(self.condition, since='since_after')}) and active and {when})"
+            for statement in self.reset:
+                yield self._set(statement, "passed", since="since_after")
+            fires = "choose(passed, 1.0, fired)" if self.inner else "choose(ends, choose(passed, 1.0, 0.0), fired)"
+            yield f"fired = {fires}"
+            yield "left = choose(ends, choose(fired > 0.0, pause, clip(left - 1.0, 0.0, inf)), left)"
+            if self.quiet:
+                yield "quiet = choose(ends, choose(fired > 0.0, 0.0, quiet + 1.0), quiet)"
+        for name, (_, statements) in self.tested.items():
+            for statement in statements:
+                yield self._set(statement, f"happens_{name}", since="since_after")
+            yield f"{called(name)} = choose(ends, choose(happens_{name}, 1.0, 0.0), {called(name)})"
+
+    def _slopes(self, stage: int, own: Mapping[str, str]) -> Iterator[str]:
+        for name, formula in self.model.moved.items():
+            yield f"slope_{stage}_{name} = {self._chosen(name, self.text(formula, own=own), '0.0')}"
+
     @property
     def _held(self) -> tuple[str, ...]:
         """The variables that stand still in refractory neurons, where any neuron is ever refractory."""
@@ -178,8 +272,7 @@ class Statements:
                 own["t"] = f"(seconds + {share}*step_length)"
                 for name in self.model.moved:
                     yield f"stage_{stage}_{name} = {called(name)} + {share}*step_length*slope_{stage - 1}_{name}"
-            for name, formula in self.model.moved.items():
-                yield f"slope_{stage}_{name} = {self._chosen(name, self.text(formula, own=own), '0.0')}"
+            yield from self._slopes(stage, own)
         for name in self.model.moved:
             first, second, third, fourth = (f"slope_{stage}_{name}" for stage in (1, 2, 3, 4))
             total = f"({first} + 2.0*{second} + 2.0*{third} + {fourth})"
@@ -278,3 +371,9 @@ class Statements:
             row, column = map(int, rest.split("_"))
             found[name] = np.atleast_1d(whole[which][..., row, column])
         return found
+
+
+def _weighted(weights: Sequence[float], name: str) -> str:
+    """The weighted sum of the slopes of a variable, first to last."""
+    parts = [f"{weight!r}*slope_{stage}_{name}" for stage, weight in enumerate(weights, 1) if weight]
+    return f"({' + '.join(parts)})"

@@ -7,7 +7,9 @@
     V >= v_peak: a spike, V = v_reset, which holds for `refractory`, and w += b                                    (3)
 
 V in V, w in A, conductances in S. Within a step the right sides see V no higher than v_peak, so that the exponential
-stays finite. `I` is a current held for the step. One step is one of the classical Runge-Kutta method.
+stays finite. `I` is a current held for the step. One step is one of the classical Runge-Kutta method; with
+`method = "rkf45"`, as many shorter ones as NEST's `aeif_cond_exp` makes, each tested for a spike, of which a step may
+then hold several that count as one (`bioFA.equations.adaptive`).
 
 Source: Brette & Gerstner (2005), J. Neurophysiol. 94:3637, equations 1 to 3, numbers of the regular spiking cell and
 time constants of its conductances; Naud et al. (2008), Biol. Cybern. 99:335, table 1, has numbers of other cells.
@@ -16,7 +18,7 @@ time constants of its conductances; Naud et al. (2008), Biol. Cybern. 99:335, ta
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -52,6 +54,7 @@ class Adex(StandardNeuron):
     tau_inh: Annotated[Distributed, Measures("second", above=0)] = Constant(value="10.49 ms")
     i_e: Annotated[Distributed, Measures("amp")] = Constant(value="0 pA")
     refractory: Quantity = 0.0
+    method: Literal["rk4", "rkf45"] = "rk4"
 
     model: ClassVar[str] = """
         u = clip(v, -1*volt, v_peak) : volt
@@ -69,28 +72,34 @@ class Adex(StandardNeuron):
     on_arrival: ClassVar[str] = "g_e += exc; g_i += inh"
     threshold: ClassVar[str] = "v >= v_peak"
     reset: ClassVar[str] = "v = v_reset; w += b"
-    method: ClassVar[str] = "rk4"
+    tolerance: ClassVar[float] = 1e-6
+    slope_tolerance: ClassVar[float] = 1e-6
+    tested_in: ClassVar[str] = "substep"
     watched: ClassVar[tuple[str, ...]] = ("v", "w")
     rests: ClassVar[Mapping[str, str]] = {"v": "e_l"}
 
+    def arrive_by_hand(self, x: Values, arriving: Values) -> Values:
+        """The conductances jump."""
+        return x | {"g_e": x["g_e"] + arriving["exc"], "g_i": x["g_i"] + arriving["inh"]}
+
+    def slope_by_hand(self, x: Values, arriving: Values, p: Values, refractory: Array) -> Values:
+        """Equations (1), 0 where refractory, and (2), and those of the conductances."""
+        v = np.maximum(np.minimum(x["v"], p["v_peak"]), -1.0)
+        leak = p["g_l"] * (p["e_l"] - v)
+        spike = p["g_l"] * p["delta_t"] * np.exp((v - p["v_t"]) / p["delta_t"])
+        synaptic = x["g_e"] * (p["e_e"] - v) + x["g_i"] * (p["e_i"] - v)
+        current = leak + spike - x["w"] + synaptic + p["i_e"] + arriving["I"]
+        return {
+            "v": np.where(refractory, 0.0, current / p["c_m"]),
+            "w": (p["a"] * (v - p["e_l"]) - x["w"]) / p["tau_w"],
+            "g_e": -x["g_e"] / p["tau_exc"],
+            "g_i": -x["g_i"] / p["tau_inh"],
+        }
+
     def advance_by_hand(self, x: Values, arriving: Values, p: Values, dt: float, refractory: Array) -> Values:
         """The conductances jump, then all four variables move by one Runge-Kutta step."""
-
-        def slope(y: Values) -> Values:
-            v = np.maximum(np.minimum(y["v"], p["v_peak"]), -1.0)
-            leak = p["g_l"] * (p["e_l"] - v)
-            spike = p["g_l"] * p["delta_t"] * np.exp((v - p["v_t"]) / p["delta_t"])
-            synaptic = y["g_e"] * (p["e_e"] - v) + y["g_i"] * (p["e_i"] - v)
-            current = leak + spike - y["w"] + synaptic + p["i_e"] + arriving["I"]
-            return {
-                "v": np.where(refractory, 0.0, current / p["c_m"]),
-                "w": (p["a"] * (v - p["e_l"]) - y["w"]) / p["tau_w"],
-                "g_e": -y["g_e"] / p["tau_exc"],
-                "g_i": -y["g_i"] / p["tau_inh"],
-            }
-
-        start = x | {"g_e": x["g_e"] + arriving["exc"], "g_i": x["g_i"] + arriving["inh"]}
-        return by_runge_kutta(slope, start, dt)
+        start = self.arrive_by_hand(x, arriving)
+        return by_runge_kutta(lambda y: self.slope_by_hand(y, arriving, p, refractory), start, dt)
 
     def spikes_by_hand(self, x: Values, p: Mapping[str, Array]) -> Array:
         """V >= v_peak."""

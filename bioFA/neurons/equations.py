@@ -33,10 +33,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Ge, Gt
 from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer
 
-from bioFA.components import Component, InSchema, Name
+from bioFA.components import Component, InSchema, Name, Number
 from bioFA.distributions import Distributed, Distribution, Quantity, in_si
+from bioFA.equations.adaptive import TOLERANCE
 from bioFA.equations.dimensions import NONE, TIME, Dimension
 from bioFA.equations.formula import NOISE, Formula
 from bioFA.equations.integrate import Integrator
@@ -46,9 +48,12 @@ from bioFA.errors import BadEquation, BadName, Contradiction, MissingField, OutO
 from bioFA.neurons.base import Array, Moment, NeuronModel
 from bioFA.units import steps_of
 
-OWN_STATE = ("fired", "left", "quiet")
+OWN_STATE = ("fired", "left", "quiet", "substep", "elapsed")
 """What every neuron keeps beside the variables of its text: whether it fired in the last step, how many steps it stays
-refractory, and, where the text names `since`, for how many steps it has been quiet."""
+refractory, and, where the text names `since`, for how many steps it has been quiet; with `rkf45`, how long its next
+shorter step is, 0 before the first, and how much of a step it has done, which is 0 whenever none goes on."""
+ADAPTING: dict[str, float | str] = {"tolerance": TOLERANCE, "slope_tolerance": 0.0, "tested_in": "step"}
+"""What only `rkf45` reads, with what it is where it is left out."""
 LONG_AGO = 1e9
 """Steps since its last spike, of a neuron that has not spiked yet."""
 
@@ -116,6 +121,12 @@ class TextNeuron(NeuronModel):
         @property
         def method(self) -> str: ...  # noqa: D102
         @property
+        def tolerance(self) -> float: ...  # noqa: D102
+        @property
+        def slope_tolerance(self) -> float: ...  # noqa: D102
+        @property
+        def tested_in(self) -> str: ...  # noqa: D102
+        @property
         def on_arrival(self) -> str: ...  # noqa: D102
         @property
         def given(self) -> Mapping[str, Distribution]: ...  # noqa: D102
@@ -156,6 +167,16 @@ class TextNeuron(NeuronModel):
             with under("initial", name):
                 distribution.numbers(self.text.known[name], f"initial.{name}")
         _ = (self.statements, self.integrator, self.tested)
+        if self.method != "rkf45":
+            for name, usual in ADAPTING.items():
+                if name in type(self).model_fields and getattr(self, name) != usual:
+                    raise Contradiction(
+                        f"{name} is of the shorter steps that method 'rkf45' makes; the method is '{self.method}'."
+                        f" Leave {name} out, or give method = 'rkf45'.",
+                        at=(name,),
+                    )
+        if self.tested_in == "substep" and self.threshold is None:
+            raise MissingField("tested_in needs a threshold. For example: threshold = 'v > -50*mV'.", at=("tested_in",))
         if self.threshold is None and (self.reset or self.refractory):
             raise MissingField("reset and refractory need a threshold. For example: threshold = 'v > -50*mV'.")
         if self.threshold is not None:
@@ -240,7 +261,7 @@ class TextNeuron(NeuronModel):
     def integrator(self) -> Integrator:
         """What moves the equations by a step."""
         with under("method"):
-            return Integrator(self.text, self.method)
+            return Integrator(self.text, self.method, (self.tolerance, self.slope_tolerance))
 
     @cached_property
     def pause(self) -> float:
@@ -258,7 +279,8 @@ class TextNeuron(NeuronModel):
         """Every variable of the text, and what a neuron keeps beside them, with what it begins with."""
         own = {"fired": 0.0, "left": 0.0} if self.threshold is not None else {}
         quiet = {"quiet": LONG_AGO} if any("since" in text.names for text in self._texts()) else {}
-        return {**dict.fromkeys((*self.text.state, *self.happens), 0.0), **own, **quiet}
+        adapts = {"substep": 0.0, "elapsed": 0.0} if self.method == "rkf45" else {}
+        return {**dict.fromkeys((*self.text.state, *self.happens), 0.0), **own, **quiet, **adapts}
 
     @cached_property
     def publishes(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -330,8 +352,8 @@ class TextNeuron(NeuronModel):
         return {**moment.constants, **moment.numbers, **own, **quiet, **active}
 
     def steps_in(self, order: str) -> bool:
-        """Whether its step can be in an order of `protocol.order`."""
-        return True
+        """Whether its step can be in an order of `protocol.order`; Brian2 has no `rkf45`."""
+        return order == "deliver_first" or self.method != "rkf45"
 
     def step(self, state: Mapping[str, Array], now: Mapping[str, Array], moment: Moment) -> dict[str, Array]:
         """Arrival, integration, threshold test, reset; in the order of Brian2, arrival, reset of what the test before
@@ -344,7 +366,12 @@ class TextNeuron(NeuronModel):
         for statement in arrival:
             open_ = active if statement.name in self.text.held else True
             self._set(values, statement, open_)
-        values |= self.integrator.step(values, moment.dt, moment.numbers)
+        inner = np.zeros(moment.size, dtype=bool)
+        if self.method == "rkf45":
+            inner = self._adapt(values, reset, moment)
+            values |= {"not_refractory": active} if self.threshold is not None else {}
+        else:
+            values |= self.integrator.step(values, moment.dt, moment.numbers)
         if "quiet" in values:
             values["since"] = (state["quiet"] + 1.0) * moment.dt
         happened = {
@@ -352,9 +379,12 @@ class TextNeuron(NeuronModel):
             for name, (condition, _) in self.tested.items()
         }
         if self.threshold is not None:
-            passed = np.broadcast_to(self.condition.evaluate(self.text.values(values)), moment.size) & active
-            for statement in reset:
-                self._set(values, statement, passed)
+            if self.tested_in == "substep":
+                passed = inner
+            else:
+                passed = np.broadcast_to(self.condition.evaluate(self.text.values(values)), moment.size) & active
+                for statement in reset:
+                    self._set(values, statement, passed)
             values["left"] = np.where(passed, steps_of(self.pause, moment.dt), np.maximum(state["left"] - 1.0, 0.0))
             values["fired"] = passed.astype(float)
             if "quiet" in values:
@@ -364,6 +394,25 @@ class TextNeuron(NeuronModel):
                 self._set(values, statement, where)
         values |= {name: where.astype(float) for name, where in happened.items()}
         return {name: np.array(np.broadcast_to(values[name], moment.size), dtype=float) for name in self.state}
+
+    def _adapt(self, values: dict[str, Any], reset: tuple[Statement, ...], moment: Moment) -> Array:
+        """Integrate by `rkf45`; which neurons passed the threshold, `(size,)`, where it is tested in every substep."""
+        passed = np.zeros(moment.size, dtype=bool)
+
+        def after(x: dict[str, Any], made: Array) -> dict[str, Any]:
+            values.update(x)
+            found = self.condition.evaluate(self.text.values(values)) & values["not_refractory"] & made
+            for statement in reset:
+                self._set(values, statement, found)
+            passed[:] |= np.broadcast_to(found, moment.size)
+            if steps_of(self.pause, moment.dt):
+                values["not_refractory"] = values["not_refractory"] & ~passed
+            return {name: values[name] for name in x}
+
+        follows = after if self.tested_in == "substep" else None
+        found, lengths = self.integrator.adapt(values, moment.dt, values["substep"], follows)
+        values |= {**found, "substep": lengths}
+        return passed
 
     def _step_of_brian2(
         self, state: Mapping[str, Array], now: Mapping[str, Array], moment: Moment
@@ -428,7 +477,8 @@ class TextNeuron(NeuronModel):
         arrival, reset = self.statements
         condition = self.condition if self.threshold is not None else None
         fixed, quiet = frozenset(self.given), "quiet" in self.state
-        return Statements(self.text, self.integrator, fixed, arrival, reset, condition, quiet, self.tested)
+        inner = self.tested_in == "substep"
+        return Statements(self.text, self.integrator, fixed, arrival, reset, condition, quiet, self.tested, inner)
 
     def called(self, variable: str) -> str:
         """Spikes are what the last test found; names of the text have an underscore at their end."""
@@ -453,12 +503,15 @@ class TextNeuron(NeuronModel):
             **{called(name): one for name, one in alike.items()},
             **{n: all(alike.get(of, of != "i") for of in names) for n, names in self.compiled.constants.items()},
             **dict.fromkeys(("step_length", "learning_on", "pause"), True),
+            **dict.fromkeys(("tolerance", "slope_tolerance") if self.method == "rkf45" else (), True),
         }
 
     def run_values(self, moment: Moment) -> dict[str, Array]:
         """Their values."""
         values = {**moment.constants, "i": np.arange(moment.size, dtype=float)}
         own = {"step_length": moment.dt, "learning_on": moment.learning, "pause": steps_of(self.pause, moment.dt)}
+        if self.method == "rkf45":
+            own |= {"tolerance": self.tolerance, "slope_tolerance": self.slope_tolerance}
         return {
             **{called(name): moment.constants[name] for name in self.given},
             **self.compiled.compute(values, moment.dt),
@@ -472,7 +525,8 @@ class Equations(TextNeuron):
     `model` holds its differential equations, subexpressions and variables, a line each; `ports` the names by which
     pathways arrive, each with the unit of its weights; `parameters` numbers, which may differ between neurons;
     `initial` the first values of variables, else 0. `arrival` runs once a step before integration; a port that `model`
-    names is held for the step.
+    names is held for the step. With `method = "rkf45"`, `tolerance` and `slope_tolerance` bound the error of its
+    shorter steps (`bioFA.equations.adaptive`), and `tested_in = "substep"` tests the threshold, and resets, after each.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -482,7 +536,10 @@ class Equations(TextNeuron):
     threshold: Name | None = None
     reset: Name = ""
     refractory: Quantity = 0.0
-    method: Literal["euler", "exponential_euler", "exact", "rk4"] = "euler"
+    method: Literal["euler", "exponential_euler", "exact", "rk4", "rkf45"] = "euler"
+    tolerance: Annotated[Number, Gt(0)] = TOLERANCE
+    slope_tolerance: Annotated[Number, Ge(0)] = 0.0
+    tested_in: Literal["step", "substep"] = "step"
     on_arrival: Annotated[Name, Field(alias="arrival")] = ""
     given: Annotated[dict[str, Distributed], Field(alias="parameters")] = {}
     initial: dict[str, Distributed] = {}

@@ -9,7 +9,8 @@
     V > v_spike: a spike, unless one was within `refractory`; nothing is reset
 
 U = V - v_t in mV, rates in 1/ms, V in V, conductances in S. `I` is a current held for the step. One step is exponential
-Euler: each variable moves exactly, the others standing still. With these numbers a cell by itself fires about 13 times
+Euler: each variable moves exactly, the others standing still; with `method = "rkf45"` it is made of as many shorter
+ones as an error control asks for (`bioFA.equations.adaptive`). With these numbers a cell by itself fires about 13 times
 a second; with e_l = -65 mV it is silent.
 
 Source: Brette et al. (2007), J. Comput. Neurosci. 23:349, appendix B, benchmark 3 (equations and numbers, those of a
@@ -19,7 +20,7 @@ cell of 20 000 um^2); kinetics of Traub & Miles (1991), Neuronal networks of the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -50,6 +51,7 @@ class HodgkinHuxley(StandardNeuron):
     tau_inh: Annotated[Distributed, Measures("second", above=0)] = Constant(value="10 ms")
     i_e: Annotated[Distributed, Measures("amp")] = Constant(value="0 pA")
     refractory: Quantity = "3 ms"
+    method: Literal["exponential_euler", "rkf45"] = "exponential_euler"
 
     model: ClassVar[str] = """
         U = (v - v_t)/mV : 1
@@ -68,7 +70,6 @@ class HodgkinHuxley(StandardNeuron):
     }
     on_arrival: ClassVar[str] = "g_e += exc; g_i += inh"
     threshold: ClassVar[str] = "v > v_spike"
-    method: ClassVar[str] = "exponential_euler"
     watched: ClassVar[tuple[str, ...]] = ("v", "m", "h", "n")
     rests: ClassVar[Mapping[str, str]] = {"v": "e_l"}
 
@@ -79,6 +80,22 @@ class HodgkinHuxley(StandardNeuron):
             if name not in self.initial:
                 rest[name] = (Constant(value=float(alpha / (alpha + beta))), NONE)
         return {**rest, **super().beginnings()}
+
+    def arrive_by_hand(self, x: Values, arriving: Values) -> Values:
+        """The conductances jump."""
+        return x | {"g_e": x["g_e"] + arriving["exc"], "g_i": x["g_i"] + arriving["inh"]}
+
+    def slope_by_hand(self, x: Values, arriving: Values, p: Values, refractory: Array) -> Values:
+        """dV/dt, those of the gates, and those of the conductances."""
+        v, sodium, potassium = x["v"], p["g_na"] * x["m"] ** 3 * x["h"], p["g_k"] * x["n"] ** 4
+        membrane = p["g_l"] * (p["e_l"] - v) + sodium * (p["e_na"] - v) + potassium * (p["e_k"] - v)
+        synaptic = x["g_e"] * (p["e_e"] - v) + x["g_i"] * (p["e_i"] - v)
+        gates = {
+            name: (alpha * (1 - x[name]) - beta * x[name]) / MS
+            for name, (alpha, beta) in _rates((v - p["v_t"]) / MV).items()
+        }
+        conductances = {"g_e": -x["g_e"] / p["tau_exc"], "g_i": -x["g_i"] / p["tau_inh"]}
+        return {"v": (membrane + synaptic + p["i_e"] + arriving["I"]) / p["c_m"]} | gates | conductances
 
     def advance_by_hand(self, x: Values, arriving: Values, p: Values, dt: float, refractory: Array) -> Values:
         """The conductances jump, then each variable x moves to x_inf + (x - x_inf) exp(-dt/tau_x)."""

@@ -5,7 +5,9 @@
     a spike of weight w at the port exc: g_e += w;  at inh: g_i += w
     V >= v_th: a spike, V = v_reset, which holds for `refractory`; conductances go on
 
-`I` is a current held for the step. One step is one of the classical Runge-Kutta method, of fourth order in dt.
+Within a step the right sides see V no higher than v_th. `I` is a current held for the step. One step is one of the
+classical Runge-Kutta method, of fourth order in dt; with `method = "rkf45"`, as many shorter ones as NEST's
+`iaf_cond_exp` makes (`bioFA.equations.adaptive`).
 
 Source: Vogels & Abbott (2005), J. Neurosci. 25:10786, as benchmark 1 of Brette et al. (2007), J. Comput. Neurosci.
 23:349, appendix B (equations and numbers; their weights are 6 nS and 67 nS).
@@ -14,7 +16,7 @@ Source: Vogels & Abbott (2005), J. Neurosci. 25:10786, as benchmark 1 of Brette 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 
@@ -45,9 +47,11 @@ class LifCond(StandardNeuron):
     tau_inh: Annotated[Distributed, Measures("second", above=0)] = Constant(value="10 ms")
     i_e: Annotated[Distributed, Measures("amp")] = Constant(value="0 pA")
     refractory: Quantity = "5 ms"
+    method: Literal["rk4", "rkf45"] = "rk4"
 
     model: ClassVar[str] = """
-        dv/dt = (g_l*(e_l - v) + g_e*(e_e - v) + g_i*(e_i - v) + i_e + I)/c_m : volt (unless refractory)
+        u = clip(v, -1*volt, v_th) : volt
+        dv/dt = (g_l*(e_l - u) + g_e*(e_e - u) + g_i*(e_i - u) + i_e + I)/c_m : volt (unless refractory)
         dg_e/dt = -g_e/tau_exc : siemens
         dg_i/dt = -g_i/tau_inh : siemens
     """
@@ -59,24 +63,28 @@ class LifCond(StandardNeuron):
     on_arrival: ClassVar[str] = "g_e += exc; g_i += inh"
     threshold: ClassVar[str] = "v >= v_th"
     reset: ClassVar[str] = "v = v_reset"
-    method: ClassVar[str] = "rk4"
     watched: ClassVar[tuple[str, ...]] = ("v",)
     rests: ClassVar[Mapping[str, str]] = {"v": "e_l"}
 
+    def arrive_by_hand(self, x: Values, arriving: Values) -> Values:
+        """The conductances jump."""
+        return {"v": x["v"], "g_e": x["g_e"] + arriving["exc"], "g_i": x["g_i"] + arriving["inh"]}
+
+    def slope_by_hand(self, x: Values, arriving: Values, p: Values, refractory: Array) -> Values:
+        """dV/dt, 0 where refractory, and those of the conductances."""
+        v = np.maximum(np.minimum(x["v"], p["v_th"]), -1.0)
+        leak = p["g_l"] * (p["e_l"] - v)
+        synaptic = x["g_e"] * (p["e_e"] - v) + x["g_i"] * (p["e_i"] - v)
+        return {
+            "v": np.where(refractory, 0.0, (leak + synaptic + p["i_e"] + arriving["I"]) / p["c_m"]),
+            "g_e": -x["g_e"] / p["tau_exc"],
+            "g_i": -x["g_i"] / p["tau_inh"],
+        }
+
     def advance_by_hand(self, x: Values, arriving: Values, p: Values, dt: float, refractory: Array) -> Values:
         """The conductances jump, then all three variables move by one Runge-Kutta step."""
-
-        def slope(y: Values) -> Values:
-            leak = p["g_l"] * (p["e_l"] - y["v"])
-            synaptic = y["g_e"] * (p["e_e"] - y["v"]) + y["g_i"] * (p["e_i"] - y["v"])
-            return {
-                "v": np.where(refractory, 0.0, (leak + synaptic + p["i_e"] + arriving["I"]) / p["c_m"]),
-                "g_e": -y["g_e"] / p["tau_exc"],
-                "g_i": -y["g_i"] / p["tau_inh"],
-            }
-
-        start = {"v": x["v"], "g_e": x["g_e"] + arriving["exc"], "g_i": x["g_i"] + arriving["inh"]}
-        return by_runge_kutta(slope, start, dt)
+        start = self.arrive_by_hand(x, arriving)
+        return by_runge_kutta(lambda y: self.slope_by_hand(y, arriving, p, refractory), start, dt)
 
     def spikes_by_hand(self, x: Values, p: Mapping[str, Array]) -> Array:
         """V >= v_th."""

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from bioFA.distributions import Distributed, Distribution, Measures, Quantity
+from bioFA.equations.adaptive import TOLERANCE, adapt
 from bioFA.equations.dimensions import Dimension
 from bioFA.errors import under
 from bioFA.neurons.base import Array, Moment
@@ -40,7 +41,9 @@ class StandardNeuron(TextNeuron):
     on_arrival: ClassVar[str] = ""
     threshold: ClassVar[str | None]
     reset: ClassVar[str] = ""
-    method: ClassVar[str]
+    tolerance: ClassVar[float] = TOLERANCE
+    slope_tolerance: ClassVar[float] = 0.0
+    tested_in: ClassVar[str] = "step"
     happens: ClassVar[Mapping[str, Event]] = {}
     rests: ClassVar[Mapping[str, str]] = {}
     """Variables that begin with the value of a parameter."""
@@ -69,6 +72,8 @@ class StandardNeuron(TextNeuron):
 
     def step(self, state: Mapping[str, Array], now: Mapping[str, Array], moment: Moment) -> dict[str, Array]:
         """Arrival and integration by hand, then threshold test, reset and refractory period."""
+        if self.method == "rkf45":
+            return self._adapted(state, now, moment)
         refractory = state["left"] > 0
         x = {name: state[name] for name in self.text.state}
         arriving = {port: now[port] for port in self.ports}
@@ -80,6 +85,47 @@ class StandardNeuron(TextNeuron):
         new["left"] = np.where(spiked, steps_of(self.pause, moment.dt), np.maximum(state["left"] - 1.0, 0.0))
         new["fired"] = spiked.astype(float)
         return {name: np.array(np.broadcast_to(new[name], moment.size), dtype=float) for name in self.state}
+
+    def _adapted(self, state: Mapping[str, Array], now: Mapping[str, Array], moment: Moment) -> dict[str, Array]:
+        """A step in shorter ones, with the threshold tested in its end, or after each of them (`tested_in`)."""
+        p, inside = dict(moment.constants), self.tested_in == "substep"
+        pause = steps_of(self.pause, moment.dt)
+        arriving = {port: now[port] for port in self.ports}
+        halted, passed = state["left"] > 0, np.zeros(moment.size, dtype=bool)
+
+        def test(y: Values, where: Any) -> Values:
+            spiked = self.spikes_by_hand(y, p) & ~halted & where
+            after = y | self.reset_by_hand(y, p)
+            passed[spiked] = True
+            return {name: np.where(spiked, after[name], y[name]) for name in y}
+
+        def after(y: Values, made: Array) -> Values:
+            found = test(y, made)
+            if pause:
+                halted[passed] = True
+            return found
+
+        x = self.arrive_by_hand({name: state[name] for name in self.text.state}, arriving)
+        new, lengths = adapt(
+            lambda y, since: self.slope_by_hand(y, arriving, p, halted),
+            x,
+            state["substep"],
+            moment.dt,
+            (self.integrator.bounds, self.slope_tolerance),
+            after if inside else None,
+        )
+        new = new if inside else test(new, True)
+        new["left"] = np.where(passed, pause, np.maximum(state["left"] - 1.0, 0.0))
+        new |= {"fired": passed.astype(float), "substep": lengths, "elapsed": np.zeros(moment.size)}
+        return {name: np.array(np.broadcast_to(new[name], moment.size), dtype=float) for name in self.state}
+
+    def arrive_by_hand(self, x: Values, arriving: Values) -> Values:
+        """The variables after arrival, as `advance_by_hand` has them; for neurons that have `rkf45`."""
+        raise NotImplementedError
+
+    def slope_by_hand(self, x: Values, arriving: Values, p: Values, refractory: Array) -> Values:
+        """The right sides, `(size,)` each, as `advance_by_hand` has them; for neurons that have `rkf45`."""
+        raise NotImplementedError
 
     def steps_in(self, order: str) -> bool:
         """Its step by hand is in the usual order."""

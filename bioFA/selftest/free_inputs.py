@@ -380,6 +380,25 @@ CASES: dict[str, Case] = {
         "Use method = 'euler'.",
         base="free",
     ),
+    "a tolerance without rkf45": Case(
+        "contradiction",
+        {f"{NEURON}.tolerance": 1e-6},
+        f"{NEURON}.tolerance",
+        "the method is 'euler'",
+        "Leave tolerance out, or give method = 'rkf45'.",
+        base="free",
+    ),
+    "noise with rkf45": Case(
+        "unavailable",
+        {
+            f"{NEURON}.method": "rkf45",
+            f"{NEURON}.model": "dv/dt = (e_l - v)/tau + volt*xi*tau**-0.5 : volt\ndi_syn/dt = -i_syn/tau_syn : amp",
+        },
+        f"{NEURON}.method",
+        "'rkf45'",
+        "Use method = 'euler'.",
+        base="free",
+    ),
     "parameter that is a reserved name": Case(
         "bad-name",
         {f"{NEURON}.parameters.dt": "1 ms"},

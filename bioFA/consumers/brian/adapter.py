@@ -76,6 +76,7 @@ def check_version() -> None:
             "outside",
             "monitor",
             "neurons",
+            "adaptive",
         )
         if _template(name) is None
     ]

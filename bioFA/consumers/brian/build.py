@@ -219,6 +219,9 @@ class _Steps:
         """Run statements for every neuron of a population."""
         for name, (population, variable) in step.reads.items():
             adapter.refer(self.groups[step.of], name, self.groups[population], variable)
+        if "\nelapsed = " in "\n".join(step.statements):  # a shorter step, to be made until it has made all of dt
+            self._add(step.of, "adaptive", order, "\n".join(step.statements))
+            return
         template = "look" if step.only else "neurons" if self.program.strict else "stateupdate"
         self._add(step.of, template, order, "\n".join(step.statements), only=step.only, step=self.counter)
 
