@@ -256,7 +256,8 @@ def lif_alpha_has_currents_that_rise_and_decay(net):
 def coba_has_conductances(net):
     """Vogels and Abbott (2005), benchmark 1 of Brette et al. (2007), scaled and driven by a current."""
     model = """
-        dv/dt = (10*nS*(-60*mV - v) + g_e*(0*mV - v) + g_i*(-80*mV - v) + i_e)/(200*pF) : volt (unless refractory)
+        u = clip(v, -1*volt, -50*mV) : volt
+        dv/dt = (10*nS*(-60*mV - u) + g_e*(0*mV - u) + g_i*(-80*mV - u) + i_e)/(200*pF) : volt (unless refractory)
         dg_e/dt = -g_e/(5*ms) : siemens
         dg_i/dt = -g_i/(10*ms) : siemens
         i_e : amp (constant)
