@@ -185,7 +185,7 @@ def digits(sizes, presentation):
     """The digits in spikes with delays of 1 to 20 ms on every pathway, one a synapse."""
     experiment = bioFA.load("digits_spiking")
     protocol = experiment.protocol.replace(
-        presentation=presentation, learning_onset="10 ms", phases=[{"epochs": 1}], snapshots=40, reset=False
+        presentation=presentation, learning_onset="10 ms", phases=[{"epochs": 3}], snapshots=40, reset=False
     )
     experiment = experiment.replace(circuit=experiment.circuit.replace(sizes=sizes), protocol=protocol)
     return with_delays(experiment, lambda name: {"name": "uniform", "low": "1 ms", "high": "20 ms"})
@@ -213,7 +213,7 @@ def test_digits_with_delays_continue_bit_for_bit_after_ten_kills(sandbox, monkey
     monkeypatch.setitem(trial.sandbox.RUNS, "late", (str(model),))
     undisturbed = load_result(sandbox.reference("late").folder / RESULT)
     assert undisturbed.state["mismatch_to_hidden.under_way"].any()
-    kept, tries = [], iter(range(30))
+    kept, tries = [], iter(range(100))
     while len(kept) < 10:
         next(tries)
         folder = killing.killed_at_random(sandbox, "late")
