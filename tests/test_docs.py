@@ -13,7 +13,7 @@ from bioFA import schemes
 from bioFA.cli import main
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
-NOT_RUN = {"index", "reproduction", "mutation", "errors"}
+NOT_RUN = {"index", "reproduction", "mutation", "errors", "feedback_delay"}
 """Pages whose commands take an hour, or that hold none."""
 PAGES = sorted(
     path
