@@ -5,13 +5,13 @@ import os
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bioFA.equations import dimensions, formula
 from bioFA.equations.integrate import METHODS, Integrator
 from bioFA.equations.model import read_model, read_unit
-from bioFA.errors import BioFAError, Unavailable
+from bioFA.errors import BadEquation, BioFAError, Unavailable
 
 EXAMPLES = int(os.environ.get("BIOFA_EXAMPLES", 25))
 GIVEN = {
@@ -143,7 +143,11 @@ def test_a_dimension_is_that_which_brian2_finds_or_both_refuse_it(brian2, text):
 @given(text=texts(3))
 @settings(max_examples=8 * EXAMPLES, deadline=None)
 def test_what_is_written_for_brian2_has_the_value_of_what_was_read(text):
-    read = formula.read(text, KNOWN, itertools.count())
+    try:
+        read = formula.read(text, KNOWN, itertools.count())
+    except BadEquation as refusal:
+        assume("beyond every float" not in str(refusal))  # a number such as exp(exp(exp(2.5))), which is refused
+        raise
     names = {name: compute for name, (_, compute) in formula.FUNCTIONS.items()}
     values = {name: np.float64(size) for name, size in SIZES.items()}
     with np.errstate(all="ignore"):
