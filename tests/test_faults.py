@@ -25,7 +25,7 @@ from trial.injections import replace_program
 from trial.oracle import Attempt, Ended, Outcome, complaint, digest, judge
 from trial.sandbox import dies_after, lost, outcomes
 
-pytestmark = [pytest.mark.faults, pytest.mark.compiled]
+pytestmark = [pytest.mark.faults, pytest.mark.compiled, pytest.mark.usefixtures("processes_that_walk")]
 
 
 @pytest.mark.slow

@@ -133,7 +133,9 @@ class Drawing:
             return None
         if kind == "of a file":
             return {"name": "from_file", "path": self.file(self.rng.integers(0, 30, count) * self.dt)}
-        many, one = self.spread(0, 40 * self.dt * 1e3, "ms"), f"{self.between(0, 20) * self.dt * 1e3:.6g} ms"
+        # none between 0 and half a step, which is refused
+        step = self.dt * 1e3
+        many, one = self.spread(step, 40 * step, "ms"), f"{self.between(1, 20) * step:.6g} ms"
         if kind == "distributed":
             return many
         return {"axonal": many, "dendritic": one} if kind.startswith("axonal") else {"axonal": one, "dendritic": many}
