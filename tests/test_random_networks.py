@@ -133,9 +133,10 @@ class Drawing:
             return None
         if kind == "of a file":
             return {"name": "from_file", "path": self.file(self.rng.integers(0, 30, count) * self.dt)}
-        # none between 0 and half a step, which is refused
+        # some may be 0, as where there is none: what surely comes late is computed in another order
         step = self.dt * 1e3
-        many, one = self.spread(step, 40 * step, "ms"), f"{self.between(1, 20) * step:.6g} ms"
+        many = self.spread(step, 40 * step, "ms") | {"low": "0 ms"}
+        one = "0 ms"
         if kind == "distributed":
             return many
         return {"axonal": many, "dendritic": one} if kind.startswith("axonal") else {"axonal": one, "dendritic": many}
