@@ -83,8 +83,12 @@ def test_every_array_is_written_and_set_by_one_line(program):
     """Where another Brian2 writes its lists of arrays otherwise, programs would only compile more slowly."""
     folder = build(program).folder
     text = (folder / "objects.cpp").read_text()
-    arrays = set(json.loads((folder / "written.json").read_text())["arrays"].values())
-    assert arrays
-    assert [name for name in arrays if f'    write_array("{name}", ' not in text] == []
+    written = json.loads((folder / "written.json").read_text())
+    arrays, parameters = written["arrays"], written["parameters"]
+    states = {name: file for name, file in arrays.items() if f'    write_array("{file}", ' in text}
+    assert any(name.endswith(".w") for name in states)
+    assert parameters
+    assert not states.keys() & set(parameters)
+    assert text.count("    write_value(file, ") == len(parameters)  # one after the other in one file
     assert text.count("ofstream outfile_") == 1  # of the file that tells of the run
     assert text.count("return set_array<double>(") > len(arrays) / 2
