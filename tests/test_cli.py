@@ -112,14 +112,15 @@ def test_figures_are_not_empty(finished):
     assert all(path.stat().st_size > 5000 for path in folder.iterdir())
 
 
-SPIKING_ERRORS = ("digits_spiking_errors", "digits_erbp")  # seconds each; digits_spiking draws as they do
+LONG = ("digits_spiking_errors", "digits_erbp", "feedback_delay", "apical_microcircuit")
+"""Models that take seconds each; `digits_spiking` draws as they do."""
 
 
 # test_mnist.py, test_plateaus.py
 @pytest.mark.parametrize(
     "model",
     [
-        pytest.param(model, marks=[pytest.mark.slow] * (model in SPIKING_ERRORS))
+        pytest.param(model, marks=[pytest.mark.slow] * (model in LONG))
         for model in bioFA.builtin_models()
         if not model.startswith(("mnist", "digits_plateaus")) and not bioFA.load(model).free
     ],
@@ -129,7 +130,7 @@ def test_every_built_in_model_can_be_drawn(model, presentations):
     # thousands of steps, or a thousand neurons, each
     few = min(presentations, 3) if model in {"pattern", "evidence", "digits_spiking"} else presentations
     experiment = bioFA.load(model, {"protocol.presentations": few, "protocol.snapshots": 3})
-    if model in {"digits_spiking", "digits_spiking_errors", "digits_erbp"}:
+    if model in {"digits_spiking", "digits_spiking_errors", "digits_erbp", "feedback_delay"}:
         experiment = experiment.replace(protocol=experiment.protocol.replace(presentation=0.01, learning_onset=0.005))
     if hasattr(experiment.task, "test_examples"):
         experiment = experiment.replace(task=experiment.task.replace(test_examples=2))

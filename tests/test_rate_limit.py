@@ -64,6 +64,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_gross_fault_that_both_consumers_share_shows_in_the_bias(fault, monkeypatch):
     model, method, broken, name = FAULTS[fault]
@@ -83,6 +84,7 @@ def test_a_bias_of_any_size_is_printed_and_decides_nothing():
     assert "OUTSIDE" not in str(shifted)
 
 
+@pytest.mark.slow
 def test_at_the_spikes_own_errors_backpropagation_in_spikes_points_more_along_the_gradient():
     """Of the readout, whose rule knows no gain, as of the hidden layer:
     what grows in training is how far the errors of the two networks are apart."""
@@ -165,6 +167,7 @@ def test_verify_tells_of_spikes_averages_and_angles():
     assert outcome.summary()["rate_limit"]["averages"]["hidden.r"]["holds"]
 
 
+@pytest.mark.slow
 def test_backpropagation_in_spikes_is_said_to_be_no_gradient_of_the_spiking_network():
     spiking = small().replace(protocol=small().protocol.replace(presentations=5))
     printed = {
