@@ -161,7 +161,7 @@ def test_conductance_neurons_with_nests_own_error_control_are_nests_in_every_ste
     duration = 0.1 if kind is Adex else 0.3
     settings = {"spiking": True, "finer": 3, "duration": duration, "tolerance": 1e-6, "exc": 60.0}
     (v, spikes), (their_v, their_spikes) = conductance(kind, dt, method="rkf45", **settings)
-    assert len(spikes) > 6
+    assert len(spikes) >= 5
     np.testing.assert_array_equal(spikes, their_spikes)
     # of the spike of adex hardly more than rounding decides how long the last step before it is
     np.testing.assert_allclose(v, their_v, rtol=0, atol=1e-12 if kind is LifCond else 1e-6)
