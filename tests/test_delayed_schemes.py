@@ -1,6 +1,7 @@
 """Every learning scheme under delays, in rates and in spikes, and the digits in spikes: both readings agree, and a run
 that is killed continues to the same bits."""
 
+import time
 from functools import partial
 
 import pytest
@@ -24,7 +25,6 @@ from bioFA.schemes import family
 from bioFA.schemes.layered import Layered
 from bioFA.verification.backends import verify
 from bioFA.weights import Normal
-from trial import killing
 from trial.oracle import Attempt, Outcome
 from trial.sandbox import processes_of, waited
 
@@ -185,7 +185,7 @@ def digits(sizes, presentation):
     """The digits in spikes with delays of 1 to 20 ms on every pathway, one a synapse."""
     experiment = bioFA.load("digits_spiking")
     protocol = experiment.protocol.replace(
-        presentation=presentation, learning_onset="10 ms", phases=[{"epochs": 3}], snapshots=40, reset=False
+        presentation=presentation, learning_onset="10 ms", phases=[{"epochs": 8}], snapshots=40, reset=False
     )
     experiment = experiment.replace(circuit=experiment.circuit.replace(sizes=sizes), protocol=protocol)
     return with_delays(experiment, lambda name: {"name": "uniform", "low": "1 ms", "high": "20 ms"})
@@ -213,16 +213,23 @@ def test_digits_with_delays_continue_bit_for_bit_after_ten_kills(sandbox, monkey
     monkeypatch.setitem(trial.sandbox.RUNS, "late", (str(model),))
     undisturbed = load_result(sandbox.reference("late").folder / RESULT)
     assert undisturbed.state["mismatch_to_hidden.under_way"].any()
-    kept, tries = [], iter(range(100))
-    while len(kept) < 10:
+    killed, tries = 0, iter(range(40))
+    while killed < 10:
         next(tries)
-        folder = killing.killed_at_random(sandbox, "late")
-        if checkpoint.is_unfinished(folder):  # else it had not begun, or it was faster
+        folder = sandbox.fresh()
+        running = sandbox.run(folder, "late")
+        assert waited(lambda: _kept(folder) or running.poll() is not None, 120)  # noqa: B023
+        time.sleep(sandbox.random.uniform(0.0, 2.0))
+        running.kill()
+        if checkpoint.is_unfinished(folder):  # else it was faster
             assert waited(partial(_gone, folder), 60)
-            kept.append(len(list((folder / checkpoint.FOLDER).glob("stretch-*.h5"))))
+            killed += 1
             assert sandbox.recovered(folder, name="late") == Attempt(Outcome.REFUSED, resumed=True)
         sandbox.tidy()
-    assert len(set(kept)) > 2, kept
+
+
+def _kept(folder):
+    return list((folder / checkpoint.FOLDER).glob("stretch-*.h5"))
 
 
 def _gone(folder):

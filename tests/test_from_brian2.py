@@ -10,6 +10,7 @@ import pytest
 
 import bioFA
 from bioFA.errors import ModelError
+from bioFA.units import steps_of
 
 DT, STEPS = 1e-4, 2010
 MV, PA, NS, ONE = 2.0**-14 * b.volt, 2.0**-36 * b.amp, 2.0**-31 * b.siemens, 2.0**-7
@@ -461,7 +462,7 @@ def test_times_that_are_no_whole_steps_are_counted_as_brian2_does_and_said():
     taken = bioFA.from_brian2([group, synapses])
     network = taken.experiment.network
     assert network.population("cells").neuron.pause == pytest.approx(2e-4)
-    assert network.pathways[0].delay.steps(DT) == 2
+    assert steps_of(network.pathways[0].delay.total, DT) == 2
     assert any("refractory is 0.00029 s, which Brian2 counts as 2 steps" in sentence for sentence in taken.lost)
     assert any("16 of 16 delays are no whole steps" in sentence for sentence in taken.lost)
 
