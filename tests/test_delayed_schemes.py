@@ -185,7 +185,7 @@ def digits(sizes, presentation):
     """The digits in spikes with delays of 1 to 20 ms on every pathway, one a synapse."""
     experiment = bioFA.load("digits_spiking")
     protocol = experiment.protocol.replace(
-        presentation=presentation, learning_onset="10 ms", phases=[{"epochs": 8}], snapshots=40, reset=False
+        presentation=presentation, learning_onset="10 ms", phases=[{"epochs": 4}], snapshots=40, reset=False
     )
     experiment = experiment.replace(circuit=experiment.circuit.replace(sizes=sizes), protocol=protocol)
     return with_delays(experiment, lambda name: {"name": "uniform", "low": "1 ms", "high": "20 ms"})
@@ -207,8 +207,8 @@ def test_digits_in_spikes_agree_with_delays_of_1_to_20_ms_on_every_pathway(sizes
 @pytest.mark.slow
 @pytest.mark.faults
 @pytest.mark.compiled
-def test_digits_with_delays_continue_bit_for_bit_after_ten_kills(sandbox, monkeypatch):
-    model = sandbox.folder / "late.toml"
+def test_digits_with_delays_continue_bit_for_bit_after_ten_kills(sandbox, monkeypatch, tmp_path):
+    model = tmp_path / "late.toml"
     model.write_text(toml.kept(digits((64, 20, 10), "40 ms")), encoding="utf-8")
     monkeypatch.setitem(trial.sandbox.RUNS, "late", (str(model),))
     undisturbed = load_result(sandbox.reference("late").folder / RESULT)
