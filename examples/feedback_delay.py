@@ -7,6 +7,7 @@ images. Everything but the delay stays as it is: no trace is lengthened to bridg
 
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
@@ -20,13 +21,12 @@ import bioFA
 
 DELAYS = (0, 5, 10, 20, 50, 100, 150, 200)
 SEEDS = (1, 2, 3, 4, 5)
-FOLDER = Path("results")
 
 
-def table() -> pd.DataFrame:
+def table(delays: Sequence[int] = DELAYS, seeds: Sequence[int] = SEEDS) -> pd.DataFrame:
     """One row a run: delay in ms, reset, seed, test error (a fraction), angle in degrees."""
     rows = []
-    for seed, reset, delay in tqdm([(s, r, d) for s in SEEDS for r in (True, False) for d in DELAYS]):
+    for seed, reset, delay in tqdm([(s, r, d) for s in seeds for r in (True, False) for d in delays]):
         changes = {"constants.delay": f"{delay} ms", "protocol.reset": reset}
         result = bioFA.simulate(bioFA.load("feedback_delay", changes), seed)
         angle = result.alignment_course["mismatch_to_hidden"]["alignment"][-1]
@@ -53,9 +53,14 @@ def draw(rows: pd.DataFrame) -> plt.Figure:
     return figure
 
 
-if __name__ == "__main__":
-    FOLDER.mkdir(exist_ok=True)
-    found = table()
-    found.to_csv(FOLDER / "feedback_delay.csv", index=False)
+def main(folder: Path, delays: Sequence[int] = DELAYS, seeds: Sequence[int] = SEEDS) -> None:
+    """Run all, print the medians, and write table and figure."""
+    folder.mkdir(exist_ok=True)
+    found = table(delays, seeds)
+    found.to_csv(folder / "feedback_delay.csv", index=False)
     print(found.groupby(["reset", "delay"])[["angle", "test_error"]].median().round(3))
-    draw(found).savefig(FOLDER / "feedback_delay.png", dpi=150)
+    draw(found).savefig(folder / "feedback_delay.png", dpi=150)
+
+
+if __name__ == "__main__":
+    main(Path("results"))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import bioFA
@@ -14,7 +15,8 @@ import bioFA
 EXAMPLES = sorted((Path(__file__).resolve().parent.parent / "examples").glob("*.py"))
 OWN_RULE = next(script for script in EXAMPLES if script.stem == "three_factor_rule")
 OF_MNIST = next(script for script in EXAMPLES if script.stem == "fig2_mnist")
-FIGURES = [script for script in EXAMPLES if script not in (OWN_RULE, OF_MNIST)]
+OF_DELAYS = next(script for script in EXAMPLES if script.stem == "feedback_delay")
+FIGURES = [script for script in EXAMPLES if script not in (OWN_RULE, OF_MNIST, OF_DELAYS)]
 
 
 def test_there_are_examples():
@@ -57,6 +59,17 @@ def test_the_figures_of_mnist_are_drawn_from_finished_runs(tmp_path, capsys):
     rates = sorted(100 * results["fa", seed].metrics["test_error"] for seed in (1, 2))
     assert f"n = 2: test {sum(rates) / 2:.2f} % ({rates[0]:.2f} to {rates[1]:.2f})" in told
     assert f"n = 1: test {100 * results['shallow', 1].metrics['test_error']:.2f} %" in told
+
+
+@pytest.mark.compiled
+@pytest.mark.slow
+def test_feedback_aligns_as_long_as_the_error_is_that_of_the_image_on_show(tmp_path, capsys):
+    runpy.run_path(str(OF_DELAYS))["main"](tmp_path, (0, 100), (1,))
+    assert {path.name for path in tmp_path.iterdir()} == {"feedback_delay.png", "feedback_delay.csv"}
+    rows = pd.read_csv(tmp_path / "feedback_delay.csv").set_index(["reset", "delay"])["angle"]
+    assert max(rows[True, 0], rows[False, 0]) < 60
+    assert min(rows[True, 100], rows[False, 100]) > 80
+    assert "test_error" in capsys.readouterr().out
 
 
 @pytest.mark.compiled
