@@ -106,3 +106,16 @@ def sandbox():
 
     with sandbox() as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def plain_brian2():
+    """Brian2 without compiling, in steps of 0.1 ms."""
+    import brian2
+
+    brian2.BrianLogger.log_level_error()
+    before = brian2.prefs.codegen.target
+    brian2.prefs.codegen.target = "numpy"
+    brian2.defaultclock.dt = 1e-4 * brian2.second
+    yield
+    brian2.prefs.codegen.target = before

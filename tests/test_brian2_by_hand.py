@@ -20,6 +20,7 @@ import pytest
 import bioFA
 from bioFA import Experiment, Network, Pathway, Population
 
+pytestmark = pytest.mark.usefixtures("plain_brian2")
 DT, STEPS = 1e-4, 2010
 MV, PA, NS, ONE = 2.0**-14, 2.0**-36, 2.0**-31, 2.0**-7
 """Weights are multiples of these: about 0.06 mV, 15 pA, 0.5 nS, and 0.008."""
@@ -442,17 +443,6 @@ def gap_junctions_join_neurons_in_pairs(net):
     for port, carries in (("from_others", "v"), ("joined", "one")):
         net._describe(f"junctions_{port}", cells, cells, port, pairs, weights, np.zeros(40), carries=carries)
     net.join(cells, cells, "syn", "1", "I_syn_post += w", (-16, 16, ONE))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _plain_numpy():
-    """Brian2 without compiling, in steps of 0.1 ms."""
-    b.BrianLogger.log_level_error()
-    before = b.prefs.codegen.target
-    b.prefs.codegen.target = "numpy"
-    b.defaultclock.dt = DT * b.second
-    yield
-    b.prefs.codegen.target = before
 
 
 def compare(name, folder, backend):

@@ -12,21 +12,11 @@ import bioFA
 from bioFA.errors import ModelError
 from bioFA.units import steps_of
 
+pytestmark = pytest.mark.usefixtures("plain_brian2")
 DT, STEPS = 1e-4, 2010
 MV, PA, NS, ONE = 2.0**-14 * b.volt, 2.0**-36 * b.amp, 2.0**-31 * b.siemens, 2.0**-7
 """Weights are multiples of these: about 0.06 mV, 15 pA, 0.5 nS, and 0.008."""
 NETWORKS = {}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _plain_numpy():
-    """Brian2 without compiling, in steps of 0.1 ms."""
-    b.BrianLogger.log_level_error()
-    before = b.prefs.codegen.target
-    b.prefs.codegen.target = "numpy"
-    b.defaultclock.dt = DT * b.second
-    yield
-    b.prefs.codegen.target = before
 
 
 def network(make):

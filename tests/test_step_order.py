@@ -8,19 +8,9 @@ import bioFA
 from bioFA.consumers.reference import Reference
 from bioFA.errors import Contradiction, Unavailable
 
+pytestmark = pytest.mark.usefixtures("plain_brian2")
 DT, STEPS, SIZE = 1e-4, 2000, 40
 JUMP = "dv/dt = (I - v)/(10*ms) : 1 (unless refractory)"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _plain_numpy():
-    """Brian2 without compiling, in steps of 0.1 ms."""
-    b.BrianLogger.log_level_error()
-    before = b.prefs.codegen.target
-    b.prefs.codegen.target = "numpy"
-    b.defaultclock.dt = DT * b.second
-    yield
-    b.prefs.codegen.target = before
 
 
 def jumps(folder, order, refractory=0.0, reset="v = 0", model=JUMP, **fields):
