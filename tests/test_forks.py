@@ -1,5 +1,6 @@
 """Runs of a comparison are forks of a process that has everything loaded, and yet processes of their own."""
 
+import atexit
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ from bioFA.comparisons.plan import Request, begin
 from bioFA.comparisons.run import run
 from bioFA.comparisons.table import RUNS
 from bioFA.runs.checkpoint import is_unfinished
+from bioFA.system.processes import end_after
 from trial.sandbox import waited
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere runs are started one by one")
@@ -116,3 +118,29 @@ def test_a_run_that_fails_is_quoted_as_one_that_is_started(tmp_path, monkeypatch
         assert driver.attempt(str(found.folder), "no such job", None, str(tmp_path), forks=forks) == "StopIteration"
     assert driver.attempt(str(found.folder), "no such job", None, str(tmp_path)) == "StopIteration"
     assert worker.__name__ == "bioFA.comparisons.worker"
+
+
+def interrupted():
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("work", "code"),
+    [
+        (lambda: 3, 3),
+        (lambda: sys.exit(4), 4),
+        (lambda: sys.exit(), 0),
+        (lambda: sys.exit("a message"), 1),
+        (lambda: int("x"), 1),
+        (interrupted, 130),
+    ],
+)
+def test_a_forked_process_ends_with_the_exit_code_of_its_work_and_does_nothing_more(work, code, tmp_path):
+    child = os.fork()
+    if child == 0:
+        sys.stderr = open(tmp_path / "stderr", "w")  # noqa: SIM115
+        atexit.register((tmp_path / "of the parent").touch)
+        end_after(work)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code
+    assert ("ValueError" in (tmp_path / "stderr").read_text()) == (code == 1 and "int" in work.__code__.co_names)
+    assert not (tmp_path / "of the parent").exists()

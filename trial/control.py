@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from bioFA.system.processes import end_after
 from trial import plain_brian2
 from trial.injections import DAMAGES, limited, script
 
@@ -65,8 +66,8 @@ class _Plain:
         child = os.fork()
         if child:
             return child
-        code = 1
-        try:
+
+        def script() -> int:
             os.setsid()
             nothing = os.open(os.devnull, os.O_RDWR)
             for stream in (0, 1, 2):
@@ -80,9 +81,9 @@ class _Plain:
             if between is not None:
                 between()
             plain_brian2.save(str(saved), *self._read)
-            code = 0
-        finally:
-            os._exit(code)
+            return 0
+
+        end_after(script)
 
     def end(self, child: int, timeout: float = 20.0) -> int | None:
         """Wait for a fork; its exit code, or None where it hung."""

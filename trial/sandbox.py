@@ -15,7 +15,6 @@ import signal
 import sys
 import tempfile
 import time
-import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from typing import Any
 
 from bioFA.runs import checkpoint
 from bioFA.runs.result import RESULT
+from bioFA.system.processes import end_after
 from trial.oracle import Attempt, Ended, Outcome, digest, judge
 
 Prepare = Callable[[], None]
@@ -181,8 +181,8 @@ class Sandbox:
             child = os.fork()
         if child:
             return Running(child, said)
-        code = 1
-        try:
+
+        def disturbed() -> int:
             os.setsid()
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
@@ -205,16 +205,9 @@ class Sandbox:
             checkpoint.INTERVAL = 0.0  # every segment is kept as it ends, so that there is something to disturb
             for step in prepare:
                 step()
-            code = work()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        except BaseException:  # as Python itself would
-            traceback.print_exc()
-        finally:
-            with contextlib.suppress(BaseException):
-                sys.stdout.flush()
-                sys.stderr.flush()
-            os._exit(code)
+            return work()
+
+        end_after(disturbed)
 
     def biofa(
         self, *arguments: str, environment: Mapping[str, str | None] | None = None, prepare: Sequence[Prepare] = ()

@@ -23,6 +23,7 @@ from typing import IO, Any
 import numpy as np
 
 from bioFA.comparisons import table, worker
+from bioFA.system.processes import end_after
 from trial.report import zero
 from trial.sandbox import Running, Sandbox, gone, sandbox, without_report
 
@@ -188,16 +189,16 @@ class _Forked:
             os.close(read)
             self.stdin = os.fdopen(write, "wb")
             return
-        code = 1
-        try:
+
+        def run() -> int:
             os.setsid()
             os.chdir(cwd)
             for number, stream in enumerate((read, stdout.fileno(), stdout.fileno())):
                 os.dup2(stream, number)
             os.closerange(3, 4096)  # the driver's locks are the driver's alone
-            code = worker.main(*command[command.index("bioFA.comparisons.worker") + 1 :])
-        finally:
-            os._exit(code)
+            return worker.main(*command[command.index("bioFA.comparisons.worker") + 1 :])
+
+        end_after(run)
 
     def poll(self) -> int | None:
         """Its exit code, if it has ended."""

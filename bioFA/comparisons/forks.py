@@ -19,16 +19,16 @@ import socket
 import subprocess
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, NoReturn
 
 from bioFA.comparisons import worker
 from bioFA.comparisons.table import Sweep, read
 from bioFA.errors import BioFAError
 from bioFA.own_code import trust
+from bioFA.system.processes import end_after
 
 READY = b"ready"
 """What the process says once it has loaded everything and can fork."""
@@ -242,10 +242,10 @@ def _same(sweep: Sweep) -> Sweep:
     return sweep
 
 
-def _become(stdin: int, log: int, name: str, table: Callable[[], Sweep]) -> None:
+def _become(stdin: int, log: int, name: str, table: Callable[[], Sweep]) -> NoReturn:
     """Be a run, and end with it."""
-    code = 1
-    try:
+
+    def run() -> int:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setsid()
@@ -255,17 +255,9 @@ def _become(stdin: int, log: int, name: str, table: Callable[[], Sweep]) -> None
         os.close(log)
         code = worker.work(name, table)
         atexit._run_exitfuncs()
-    except KeyboardInterrupt:
-        code = 130
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
-    except BaseException:  # as Python itself would
-        traceback.print_exc()
-    finally:
-        with contextlib.suppress(BaseException):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        os._exit(code)
+        return code
+
+    end_after(run)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,12 @@ import os
 import select
 import signal
 import subprocess
+import sys
+import traceback
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from bioFA.errors import CannotExecute, TooFewHandles
 from bioFA.system.retry import SCARCE, retry_while_scarce
@@ -40,6 +42,25 @@ def call(
             _kill(process)
             raise
     return subprocess.CompletedProcess(command, process.returncode, _text(said), _text(complained))
+
+
+def end_after(work: Callable[[], int]) -> NoReturn:
+    """Do the work of a forked process and end it with the exit code that Python would end with, 130 where it was
+    interrupted; what its parent means to do at its own end is left to the parent."""
+    code = 1
+    try:
+        code = work()
+    except KeyboardInterrupt:
+        code = 130
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(BaseException):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
 
 
 class Answer(NamedTuple):
