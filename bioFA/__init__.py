@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from bioFA.errors import BioFAError, FileError, MissingError, ModelError, RunError
     from bioFA.exchange.brian2_import import FromBrian2, from_brian2
     from bioFA.exchange.brian2_live import Live, to_brian2
-    from bioFA.experiment import Experiment, Phase, Protocol, Record, Stop
+    from bioFA.experiment import Experiment, Phase, Protocol, Stop
     from bioFA.instance import Instance, draw
+    from bioFA.measures.record import Record
     from bioFA.modelfiles.toml import builtin_models, dumps, load, loads
     from bioFA.network import Learning, Network, Pathway, Population
     from bioFA.runs.result import Result, load_result
@@ -40,7 +41,8 @@ _HOMES = {
     "bioFA.verification.rule_checks": ("RuleCheck", "check_rule"),
     "bioFA.comparison": ("Comparison", "load_comparison", "run_comparison"),
     "bioFA.errors": ("BioFAError", "FileError", "MissingError", "ModelError", "RunError"),
-    "bioFA.experiment": ("Experiment", "Phase", "Protocol", "Record", "Stop"),
+    "bioFA.experiment": ("Experiment", "Phase", "Protocol", "Stop"),
+    "bioFA.measures.record": ("Record",),
     "bioFA.modelfiles.toml": ("builtin_models", "dumps", "load", "loads"),
     "bioFA.instance": ("Instance", "draw"),
     "bioFA.network": ("Learning", "Network", "Pathway", "Population"),

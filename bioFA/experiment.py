@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt
-from pydantic import ConfigDict, Field, Strict
+from pydantic import Field, Strict
 
-from bioFA.components import Amount, Component, Count, Name, Number
+from bioFA.components import Component, Count, Name, Number
 from bioFA.errors import (
     BadName,
     Contradiction,
@@ -27,7 +27,8 @@ from bioFA.errors import (
     under,
 )
 from bioFA.measures.measure import Measure
-from bioFA.network import CircuitField, Network, Node, Population, sliced
+from bioFA.measures.record import Record, Trace
+from bioFA.network import CircuitField, Network, Node, Population
 from bioFA.repr_html import shown
 from bioFA.tasks import TaskField
 from bioFA.tasks.base import Task, named
@@ -308,58 +309,6 @@ def _at_rates(name: str, rates: Mapping[str, float]) -> str:
     )
 
 
-class Trace(Component):
-    """Variables of some neurons, kept every so often: what each was as its step began, in SI.
-
-    `variables` are published variables, states and ports of `population`, none meaning all that its text defines;
-    `neurons` are numbers from 0, the first ones where left out. Steps from `start` to before `until` are kept, every
-    `every` seconds.
-    """
-
-    population: Annotated[Name, Field(examples=["exc"])]
-    variables: Annotated[tuple[Name, ...], Field(examples=[["v"]])]
-    neurons: tuple[Amount, ...] = (0,)
-    every: Annotated[Number, Unit("s"), Gt(0)] | None = None
-    start: Annotated[Number, Unit("s"), Ge(0), Field(alias="from")] = 0.0
-    until: Annotated[Number, Unit("s"), Gt(0)] | None = None
-
-    model_config = ConfigDict(populate_by_name=True)
-
-
-    def steps(self, dt: float, length: int) -> range:
-        """The steps of a trial of so many that are kept."""
-        return range(
-            steps_of(self.start, dt),
-            length if self.until is None else steps_of(self.until, dt),
-            1 if self.every is None else max(steps_of(self.every, dt), 1),
-        )
-
-
-class Rates(Component):
-    """The rate of every spiking population in bins of this width."""
-
-    bin: Annotated[Number, Unit("s"), Gt(0)] = 1e-3
-
-
-class Record(Component):
-    """What a run keeps.
-
-    Of presented examples: `variables`, names such as `hidden.r`, taken at the last step of the presentations 0,
-    `every`, 2 `every`, ..., beside the network's own measurements. Where time passes without a task: the `spikes` of
-    populations or of slices of them, `exc[0:80]`, all of every spiking population where left out; `traces` of
-    chosen variables and neurons; and `rates` in bins. All of it is written while the run goes on, so that memory does
-    not grow with it.
-    """
-
-    variables: tuple[Name, ...] = ()
-    every: Count = 1
-    spikes: tuple[Name, ...] | None = None
-    traces: tuple[Trace, ...] = ()
-    rate_bins: Annotated[Rates | None, Field(alias="rates")] = None
-
-    model_config = ConfigDict(populate_by_name=True)
-
-
 class ChosenOn(Component):
     """On which seeds, and on which split of their data, numbers of a model were chosen;
     comparisons take other seeds."""
@@ -556,52 +505,7 @@ class Experiment(Component):
 
     def _check_monitors(self) -> None:
         """What is to be recorded must be there."""
-        spiking = [p.name for p in self.network.spiking()]
-        for number, text in enumerate(self.record.spikes or ()):
-            name, _ = sliced(text, self.network.population_sizes(), ("record", "spikes", number))
-            if name not in spiking:
-                raise UnknownName(
-                    f"Record.spikes: '{name}' publishes no spikes.{suggestion(name, spiking)}",
-                    at=("record", "spikes", number),
-                )
-        for number, trace in enumerate(self.record.traces):
-            with under("record", "traces", number):
-                self._check_trace(trace)
-
-    def _check_trace(self, trace: Trace) -> None:
-        names = [population.name for population in self.network.populations]
-        if trace.population not in names:
-            raise UnknownName(
-                f"Trace.population: nothing is called '{trace.population}'.{suggestion(trace.population, names)}",
-                at=("population",),
-            )
-        population = self.network.population(trace.population)
-        known = tuple(dict.fromkeys((*population.neuron.publishes, *population.neuron.state, *population.neuron.ports)))
-        for variable in trace.variables:
-            if variable not in known:
-                raise UnknownName(
-                    f"Trace.variables: '{trace.population}' has no variable '{variable}'.{suggestion(variable, known)}",
-                    at=("variables",),
-                )
-        for neuron in trace.neurons:
-            if neuron >= population.size:
-                raise OutOfRange(
-                    f"Trace.neurons: '{trace.population}' has the neurons 0 to {population.size - 1}; got {neuron}.",
-                    at=("neurons",),
-                )
-        dt = self.protocol.step
-        for name, time in (("every", trace.every or dt), ("from", trace.start), ("until", trace.until or dt)):
-            if abs(time / dt - round(time / dt)) > 1e-6:
-                raise OutOfRange(
-                    f"Trace.{name} must be a whole number of steps of dt = {dt:g} s; got {time:g} s.", at=(name,)
-                )
-        last = self.protocol.shown_steps if trace.until is None else steps_of(trace.until, dt)
-        if not steps_of(trace.start, dt) < last <= self.protocol.shown_steps:
-            raise OutOfRange(
-                f"Trace.from and until must be 0 <= from < until <= {self.protocol.duration:g} s; got {trace.start:g}"
-                f" and {trace.until if trace.until is not None else 'no until'}.",
-                at=("from",),
-            )
+        self.record.check_free(self.network, self.protocol.step, self.protocol.shown_steps)
 
     @cached_property
     def traced(self) -> tuple[Trace, ...]:

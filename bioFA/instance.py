@@ -10,14 +10,25 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
 from bioFA import draws
 from bioFA.distributions import Distribution
 from bioFA.equations.dimensions import FREQUENCY, Dimension
-from bioFA.errors import Contradiction, ModelError, NothingToLearn, OutOfRange, UnknownName, WrongData, WrongShape
+from bioFA.errors import (
+    Contradiction,
+    ModelError,
+    NothingToLearn,
+    OutOfRange,
+    UnknownName,
+    WrongData,
+    WrongShape,
+    under,
+)
 from bioFA.experiment import Experiment, Phase
+from bioFA.measures.record import SynapseTrace
 from bioFA.network import Network, Pathway, Population
 from bioFA.neurons.base import TaskSource
 from bioFA.neurons.noise_source import NoiseSource
@@ -103,6 +114,16 @@ class Synapses:
 
 
 @dataclass(frozen=True)
+class Chosen:
+    """Synapses whose weights are recorded: their places in `pathway.w`, read row by row, and between which neurons each
+    is, `(n,)` each."""
+
+    places: Array
+    pre: Array
+    post: Array
+
+
+@dataclass(frozen=True)
 class Instance:
     """An experiment with its draws. `state` holds `pathway.w` and traces `(n_post, n_pre)`, `(n_synapses,)` of listed
     synapses that learn, and `population.u` `(size,)`; of listed synapses that do not, `pathway.under_way` `(slots,
@@ -143,6 +164,46 @@ class Instance:
     def phase_ends(self) -> list[int]:
         """After how many presentations, or steps of a trial, each phase ends; empty where there are none."""
         return self.experiment.protocol.phase_ends(len(self.data.train))
+
+    @cached_property
+    def chosen(self) -> tuple[Chosen, ...]:
+        """The synapses that `record.synapses` asks for, in its order.
+
+        Raises:
+            ModelError: if no synapse joins a pair that it names.
+        """
+        found = []
+        for number, kept in enumerate(self.experiment.record.synapses if self.experiment.free else ()):
+            with under("record", "synapses", number):
+                found.append(self._chosen(kept))
+        return tuple(found)
+
+    def _chosen(self, kept: SynapseTrace) -> Chosen:
+        pathway = self.network.pathway(kept.pathway)
+        n_post, n_pre = self.network.shape(pathway)
+        if pathway.listed:
+            pre, post = self.synapses[pathway.name].pre, self.synapses[pathway.name].post
+            places = np.arange(len(post))
+        else:
+            places = np.flatnonzero(self.masks.get(pathway.name, np.ones((n_post, n_pre), dtype=bool)))
+            post, pre = np.divmod(places, n_pre)
+        which = np.arange(len(places))
+        if kept.sample is not None:
+            count = min(kept.sample, len(places))
+            which = np.arange(count) * len(places) // max(count, 1)
+        if kept.pairs is not None:
+            joined = [np.flatnonzero((pre == j) & (post == i)) for j, i in kept.pairs]
+            for number, ((j, i), some) in enumerate(zip(kept.pairs, joined, strict=True)):
+                if not len(some):
+                    reached = np.unique(post[pre == j])
+                    known = f"{', '.join(map(str, reached[:10]))}{', ...' if len(reached) > 10 else ''}"
+                    raise UnknownName(
+                        f"SynapseTrace.pairs: '{pathway.name}' has no synapse from neuron {j} to neuron {i} with this"
+                        f" seed. Neuron {j} reaches {known or 'none'}.",
+                        at=("pairs", number),
+                    )
+            which = np.concatenate(joined)
+        return Chosen(places[which], pre[which].astype(np.int32), post[which].astype(np.int32))
 
     def order(self, start: int, stop: int) -> Array:
         """Which training example each presentation from `start` to `stop` shows."""
@@ -403,7 +464,9 @@ def draw(experiment: Experiment, seed: int) -> Instance:
     state |= _under_way(experiment.network, synapses, delays) | _first_traces(experiment.network, synapses)
     trains = _trains(experiment)
     if experiment.task is None:
-        return Instance(experiment, seed, NO_DATA, state, masks, synapses, delays, constants, trains)
+        instance = Instance(experiment, seed, NO_DATA, state, masks, synapses, delays, constants, trains)
+        _ = instance.chosen
+        return instance
     data = experiment.task.draw(lambda purpose: stream(seed, purpose))
     if not data.train.targets.any():
         raise NothingToLearn(

@@ -14,8 +14,9 @@ import bioFA
 from bioFA import neurons, rules, schemes, units
 from bioFA.components import Component
 from bioFA.errors import ModelError
-from bioFA.experiment import Experiment, Protocol, Record
+from bioFA.experiment import Experiment, Protocol
 from bioFA.instance import NOISE_BLOCK, draw, stream
+from bioFA.measures.record import Record
 from bioFA.network import Network, Pathway, Population
 from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.leaky_rate import LeakyRate

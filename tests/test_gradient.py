@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from bioFA.consumers.reference import Reference
-from bioFA.experiment import Experiment, Protocol, Record
+from bioFA.experiment import Experiment, Protocol
 from bioFA.instance import draw
+from bioFA.measures.record import Record
 from bioFA.neurons.activations import ACTIVATIONS
 from bioFA.neurons.error_unit import ErrorUnit
 from bioFA.neurons.static_rate import StaticRate

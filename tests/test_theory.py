@@ -6,8 +6,9 @@ import pytest
 
 import bioFA
 from bioFA.analysis.learning import nse
-from bioFA.experiment import Experiment, Protocol, Record
+from bioFA.experiment import Experiment, Protocol
 from bioFA.instance import draw
+from bioFA.measures.record import Record
 from bioFA.rules.delta_rule import DeltaRule
 from bioFA.rules.local_error import LocalError
 from bioFA.schemes import Layered

@@ -32,7 +32,8 @@ class Segment:
 
     Where time passes without a task: `spikes[population]` are all its spikes, neuron `(n,)` int32 and step of the trial
     `(n,)` int64, by step, then neuron; a spike that is published in step m has the time m dt. `traces` are what
-    `Experiment.traced` asks for, in its order: by variable, `(samples, neurons)`, of those steps which it holds.
+    `Experiment.traced` asks for, in its order: by variable, `(samples, neurons)`, of those steps which it holds;
+    `synapses` what `record.synapses` asks for, likewise, `(samples, synapses)`.
     """
 
     state: Mapping[str, Array]
@@ -42,6 +43,7 @@ class Segment:
     extremes: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     spikes: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
     traces: tuple[Mapping[str, Array], ...] = ()
+    synapses: tuple[Mapping[str, Array], ...] = ()
 
     def check_finite(self, start: int) -> None:
         """Refuse numbers that are no longer finite.

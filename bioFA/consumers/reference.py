@@ -56,6 +56,7 @@ import numpy as np
 from bioFA import draws
 from bioFA.consumers.base import Recording, Segment
 from bioFA.instance import Feed, Instance
+from bioFA.measures.record import SynapseTrace
 from bioFA.network import Node, Pathway, Population
 from bioFA.neurons.base import Moment
 
@@ -78,7 +79,8 @@ class Reference:
             p.name: {n.partition(".")[2]: a for n, a in instance.constants.items() if n.partition(".")[0] == p.name}
             for p in instance.network.populations
         }
-        self.traces = instance.experiment.traced
+        self.traces, self.chosen = instance.experiment.traced, instance.chosen
+        self.kept = instance.experiment.record.synapses if instance.experiment.free else ()
         self.protocol = instance.experiment.protocol
         self.recorded = instance.experiment.recorded
         self.every = instance.experiment.record.every
@@ -182,7 +184,8 @@ class Reference:
             for node, rows in courses.items()
         }
         at = feed.recorded(every)
-        return Segment(state, Recording(at, arrays), raster, course, reached, monitor.spikes(), monitor.traced())
+        kept = (monitor.spikes(), monitor.traced(), monitor.synapses())
+        return Segment(state, Recording(at, arrays), raster, course, reached, *kept)
 
     def _beginning(self) -> dict[str, Array]:
         """The state of all neurons, and the traces at synapses, before the first presentation, with nothing under
@@ -572,6 +575,11 @@ class _Monitor:
         dt, length = reference.protocol.step, reference.protocol.shown_steps
         self.asked = [(trace, trace.steps(dt, length)) for trace in reference.traces] if span is not None else []
         self.kept: list[dict[str, list[Array]]] = [{v: [] for v in trace.variables} for trace, _ in self.asked]
+        self.weighed: list[tuple[SynapseTrace, range, Array, dict[str, list[Array]]]] = [
+            (one, one.steps(dt, length), chosen.places, {variable: [] for variable in one.variables})
+            for one, chosen in zip(reference.kept, reference.chosen, strict=True)
+            if span is not None
+        ]
 
     def look(self, state: Mapping[str, Array], values: Mapping[Node, Array], step: int) -> None:
         """Keep what is due in a step."""
@@ -582,6 +590,10 @@ class _Monitor:
                 for variable, rows in kept.items():
                     whole = self.reference.read(state, values, trace.population, variable)
                     rows.append(whole[list(trace.neurons)])
+        for one, steps, places, found in self.weighed:
+            if step in steps:
+                for variable, rows in found.items():
+                    rows.append(state[f"{one.pathway}.{variable}"].ravel()[places])
 
     def spikes(self) -> dict[str, tuple[Array, Array]]:
         """Neuron and step of every spike, by population."""
@@ -598,6 +610,13 @@ class _Monitor:
         return tuple(
             {variable: np.array(rows).reshape(-1, len(trace.neurons)) for variable, rows in kept.items()}
             for (trace, _), kept in zip(self.asked, self.kept, strict=True)
+        )
+
+    def synapses(self) -> tuple[dict[str, Array], ...]:
+        """What synapses keep by variable, `(samples, synapses)`."""
+        return tuple(
+            {variable: np.array(rows).reshape(-1, len(places)) for variable, rows in found.items()}
+            for _, _, places, found in self.weighed
         )
 
 

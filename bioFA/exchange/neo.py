@@ -130,6 +130,23 @@ def _trial(neo: Any, result: Result, trial: int) -> Any:
                     unit=describe(dimension),
                 )
             )
+    for kept in result.synapses:
+        for variable in kept.variables:
+            weight = variable == "w" and kept.edges is None
+            unit = describe(network.weight_dimension(network.pathway(kept.pathway))) if weight else "1"
+            segment.analogsignals.append(
+                neo.AnalogSignal(
+                    kept.read(variable, trial) if kept.edges is None else kept.counts(trial),
+                    units=_unit(unit),
+                    sampling_period=(kept.times[1] - kept.times[0] if len(kept.times) > 1 else protocol.step) * s,
+                    t_start=kept.times[0] * s,
+                    name=f"{kept.pathway}.{variable if kept.edges is None else 'counts'}",
+                    pre=kept.pre.tolist(),
+                    post=kept.post.tolist(),
+                    unit=unit,
+                    **({} if kept.edges is None else {"edges": kept.edges.tolist()}),
+                )
+            )
     for population, width in result.recorded_rates.items():
         times, rates = result.rates(population, trial)
         segment.analogsignals.append(

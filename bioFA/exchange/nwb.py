@@ -10,7 +10,7 @@
 
 Of a run in which time passes without a task: `units` of the neurons whose spikes were recorded, each spike at the end
 of its step, `trials` one after the other, and processing/simulation the recorded traces, in the units of their
-variables, and rates.
+variables, weights in time, and rates.
 
 NWB is for results: nobody runs a model from it. Everything in it is simulated, and it says so. Potentials have no unit,
 since bioFA measures them by the threshold.
@@ -103,6 +103,24 @@ def _add_monitors(pynwb: Any, file: Any, result: Result) -> None:
                     unit="n.a." if unit == "1" else unit,
                     timestamps=np.concatenate([trial * length + trace.times for trial in trials]),
                     description=f"{variable} of the neurons {', '.join(map(str, trace.neurons))} of {trace.population}",
+                )
+            )
+    for number, kept in enumerate(result.synapses):
+        times = np.concatenate([trial * length + kept.times for trial in trials])
+        for variable in kept.variables:
+            unit = describe(network.weight_dimension(network.pathway(kept.pathway))) if variable == "w" else "1"
+            ends = ", ".join(f"{j} to {i}" for j, i in zip(kept.pre, kept.post, strict=True))
+            what, of = f"{variable} of the synapses of {kept.pathway} that join the neurons {ends}", variable
+            values = kept.read if kept.edges is None else kept.counts
+            if kept.edges is not None:
+                what, of, unit = f"synapses of {kept.pathway} between the weights {kept.edges.tolist()}", "counts", "1"
+            module.add(
+                pynwb.TimeSeries(
+                    name=f"{kept.pathway}_{of}_{number}",
+                    data=np.concatenate([values(trial=trial) for trial in trials]),
+                    unit="n.a." if unit == "1" else unit,
+                    timestamps=times,
+                    description=what,
                 )
             )
     for population in result.recorded_rates:

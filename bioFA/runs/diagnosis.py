@@ -28,8 +28,9 @@ from functools import cached_property
 import numpy as np
 
 from bioFA.consumers.reference import Reference
-from bioFA.experiment import STATIC_DT, Record
+from bioFA.experiment import STATIC_DT
 from bioFA.instance import Instance
+from bioFA.measures.record import Record
 from bioFA.network import Network, Node, Pathway
 from bioFA.neurons import NeuronModel
 from bioFA.neurons.base import Moment

@@ -55,7 +55,7 @@ def cuts(instance: Instance, compiles: bool) -> list[int]:
     synapses += sum(array.size for name, array in instance.state.items() if name.endswith(".w"))
     costs = max(COSTLY, READ_AGAIN * synapses) if compiles else 1
     least = costs / (neurons + 100)
-    traced = Layout(experiment).bytes_a_step()
+    traced = Layout(experiment).bytes_a_step([len(chosen.places) for chosen in instance.chosen])
     most = min(max(MOST_NEURON_STEPS, costs) / neurons, MOST_TRACED / traced if traced else math.inf)
     steps = max(1, min(most, max(least, length / SEGMENTS)))
     count = math.ceil(length / steps)
@@ -204,7 +204,7 @@ class FreeRun:
             measures=measures,
             declared=self.declared.values(),
             spectra={name: np.array(activity.spectrum()) for name, activity in self.activity.items()},
-            monitors=Unassembled(self.layout, list(zip(files, trials, strict=True))),
+            monitors=Unassembled(self.layout, list(zip(files, trials, strict=True)), self.instance.chosen),
         )
 
 

@@ -8,6 +8,9 @@ it goes, segment by segment, into `result.h5`, so that no more than one segment 
     monitors/spikes/POPULATION/first     int64 (trials + 1,): where the spikes of each trial begin
     monitors/traces/NUMBER/VARIABLE      float64 (trials, samples, neurons), as `record.traces` orders them
     monitors/rates/POPULATION            int64 (trials, bins): spikes of the population in each bin
+    monitors/synapses/NUMBER/VARIABLE    float64 (trials, samples, synapses), as `record.synapses` orders them; in place
+                                         of it `counts`, int64 (trials, samples, bins), of a histogram
+    monitors/synapses/NUMBER/pre, post   int32 (synapses,): between which neurons each is
 """
 
 from __future__ import annotations
@@ -25,7 +28,9 @@ import numpy as np
 from bioFA.analysis.streamed_activity import ActivityMeasures, Bins
 from bioFA.consumers.base import Segment
 from bioFA.errors import ChangedSince, NoSuchFile, OutOfRange, UnknownName, suggestion
-from bioFA.experiment import Experiment, Trace
+from bioFA.experiment import Experiment
+from bioFA.instance import Chosen
+from bioFA.measures.record import SynapseTrace, Trace
 from bioFA.network import sliced
 from bioFA.units import as_time, steps_of
 
@@ -58,6 +63,14 @@ class Layout:
         """Each trace, and the steps of a trial that it keeps."""
         self.looked_at = [(trace, trace.steps(self.dt, self.length)) for trace in experiment.traced]
         """The same, and what declared measures look at."""
+        self.synapses: tuple[tuple[SynapseTrace, range], ...] = tuple(
+            (kept, kept.steps(self.dt, self.length)) for kept in record.synapses
+        )
+        """Weights in time, and the steps of a trial that are kept."""
+        self.histograms = {
+            number: kept.edges(network) for number, kept in enumerate(record.synapses) if kept.histogram is not None
+        }
+        """Lowest and highest edge, and number of bins, of those of which counts are kept."""
         self.bin = None if record.rate_bins is None else max(steps_of(record.rate_bins.bin, self.dt), 1)
         """Steps in a bin of the rates, where they are kept."""
 
@@ -75,25 +88,36 @@ class Layout:
             found[f"spikes/{name}/steps"] = steps[here].astype(np.int32)
         for number, values in enumerate(segment.traces[: len(self.traces)]):
             found |= {f"traces/{number}/{variable}": array for variable, array in values.items()}
+        for number, values in enumerate(segment.synapses):
+            if number in self.histograms:
+                found[f"synapses/{number}/counts"] = _counts(values["w"], *self.histograms[number])
+                continue
+            found |= {f"synapses/{number}/{variable}": array for variable, array in values.items()}
         for name, counting in bins.items():
             found[f"rates/{name}"] = counting.add(segment.spikes[name][1], first, last)
         return found
 
-    def bytes_a_step(self) -> float:
-        """How many bytes of traces a step brings in the mean."""
-        return sum(
-            8 * len(trace.neurons) * len(trace.variables) / (steps.step if len(steps) else 1)
-            for trace, steps in self.looked_at
-        )
+    def bytes_a_step(self, synapses: Sequence[int] = ()) -> float:
+        """How many bytes of traces a step brings in the mean, where so many `synapses` are kept of each pathway that
+        `record.synapses` names."""
+        counts = [len(trace.neurons) * len(trace.variables) / steps.step for trace, steps in self.looked_at]
+        counts += [
+            count * len(kept.variables) / steps.step
+            for count, (kept, steps) in zip(synapses, self.synapses, strict=True)
+        ]
+        return 8 * sum(counts)
 
 
-def assemble(file: h5py.File, layout: Layout, segments: Sequence[tuple[Path, int]]) -> None:
+def assemble(
+    file: h5py.File, layout: Layout, segments: Sequence[tuple[Path, int]], chosen: Sequence[Chosen] = ()
+) -> None:
     """Write what all segments kept into the file of a result.
 
     Args:
         file: the new file.
         layout: of the experiment.
         segments: the file of each, in order, and of which trial it is a part.
+        chosen: the synapses that `record.synapses` asks for.
     """
     group = file.create_group(GROUP)
     streams: dict[str, _Stream] = {}
@@ -104,6 +128,15 @@ def assemble(file: h5py.File, layout: Layout, segments: Sequence[tuple[Path, int
         for variable in trace.variables:
             shape = (layout.trials, len(steps), len(trace.neurons))
             streams[f"traces/{number}/{variable}"] = _Grid(group, f"traces/{number}/{variable}", shape, float)
+    for number, ((kept, steps), one) in enumerate(zip(layout.synapses, chosen, strict=True)):
+        for end in ("pre", "post"):
+            group.create_dataset(f"synapses/{number}/{end}", data=getattr(one, end))
+        width, names = len(one.places), kept.variables
+        if number in layout.histograms:
+            width, names = layout.histograms[number][2], ("counts",)
+        for name in names:
+            place, kind = f"synapses/{number}/{name}", np.int64 if name == "counts" else float
+            streams[place] = _Grid(group, place, (layout.trials, len(steps), width), kind)
     for name, bins in layout.rate_bins().items():
         streams[f"rates/{name}"] = _Grid(group, f"rates/{name}", (layout.trials, bins.count), np.int64)
     for path, trial in segments:
@@ -146,7 +179,7 @@ class _Grid(_Stream):
 
     def __init__(self, group: h5py.Group, name: str, shape: tuple[int, ...], kind: Any):
         rows = max(CHUNK // max(math.prod(shape[2:]), 1), 1)
-        chunks = (1, min(max(shape[1], 1), rows), *shape[2:])
+        chunks = (1, min(max(shape[1], 1), rows), *(min(size, 16 * CHUNK) for size in shape[2:]))
         whole = {} if 0 in shape else {"chunks": chunks, **STORAGE}
         self.data = group.create_dataset(name, shape=shape, dtype=kind, **whole)
         self.counts = np.zeros(shape[0], dtype=np.int64)
@@ -189,6 +222,56 @@ class RecordedTrace:
         self.monitors.check_trial(trial)
         with self.monitors.opened() as group:
             found: Array = group[f"traces/{self.number}/{variable}"][trial]
+            return found
+
+
+@dataclass(frozen=True)
+class RecordedSynapses:
+    """Weights in time, read when they are asked for: `weights["w"]` is `(samples, synapses)`, in SI.
+
+    `pre` and `post` `(synapses,)` are the neurons that each joins, `times` the seconds of a trial at which the steps
+    begin in which they were kept. Where a histogram is kept in place of them, `edges` `(bins + 1,)` are its edges, and
+    `counts` its numbers.
+    """
+
+    monitors: Monitors
+    number: int
+    pathway: str
+    variables: tuple[str, ...]
+    pre: Array
+    post: Array
+    times: Array
+    edges: Array | None = None
+
+    def __getitem__(self, variable: str) -> Array:
+        """A variable in the first trial, `(samples, synapses)`, in SI."""
+        return self.read(variable)
+
+    def read(self, variable: str = "w", trial: int = 0, every: int = 1) -> Array:
+        """A variable in a trial, of every so many-th sample, `(samples, synapses)`, in SI.
+
+        Raises:
+            ModelError: if it was not recorded, or there is no such trial.
+        """
+        if variable not in self.variables or self.edges is not None:
+            known = self.variables if self.edges is None else ("counts()",)
+            raise UnknownName(f"no '{variable}' of '{self.pathway}' was recorded.{suggestion(variable, known)}")
+        return self._read(variable, trial, every)
+
+    def counts(self, trial: int = 0, every: int = 1) -> Array:
+        """How many weights lie between two `edges` in a trial, of every so many-th sample, `(samples, bins)`.
+
+        Raises:
+            ModelError: if no histogram was recorded, or there is no such trial.
+        """
+        if self.edges is None:
+            raise UnknownName(f"no histogram of '{self.pathway}' was recorded.{suggestion('counts', self.variables)}")
+        return self._read("counts", trial, every)
+
+    def _read(self, name: str, trial: int, every: int) -> Array:
+        self.monitors.check_trial(trial)
+        with self.monitors.opened() as group:
+            found: Array = group[f"synapses/{self.number}/{name}"][trial, ::every]
             return found
 
 
@@ -276,6 +359,19 @@ class Monitors:
             for number, (trace, steps) in enumerate(self.layout.traces)
         )
 
+    @cached_property
+    def synapses(self) -> tuple[RecordedSynapses, ...]:
+        """What `record.synapses` asked for, in its order."""
+        found = []
+        with self.opened() as group:
+            for number, (kept, steps) in enumerate(self.layout.synapses):
+                pre, post = (group[f"synapses/{number}/{end}"][()] for end in ("pre", "post"))
+                low, high, bins = self.layout.histograms.get(number, (0.0, 0.0, 0))
+                edges = np.linspace(low, high, bins + 1) if bins else None
+                times = np.array(steps) * self.layout.dt
+                found.append(RecordedSynapses(self, number, kept.pathway, kept.variables, pre, post, times, edges))
+        return tuple(found)
+
     def rates(self, population: str, trial: int = 0) -> tuple[Array, Array]:
         """The rate of a population: where each bin begins in seconds, and spikes a second and neuron, `(bins,)` each.
 
@@ -320,6 +416,13 @@ class Monitors:
             parts.append(
                 f"{names} of {count} neuron{'s' if count != 1 else ''} every {as_time(steps.step * layout.dt)}"
             )
+        for (_, steps), kept in zip(layout.synapses, self.synapses, strict=True):
+            names = ", ".join(f"{kept.pathway}.{variable}" for variable in kept.variables)
+            how = "" if kept.edges is None else f" in {len(kept.edges) - 1} bins"
+            count = len(kept.pre)
+            parts.append(
+                f"{names} of {count:,} synapse{'s' if count != 1 else ''}{how} every {as_time(steps.step * layout.dt)}"
+            )
         if layout.bin is not None:
             parts.append(f"rates in bins of {as_time(layout.bin * layout.dt)}")
         return "; ".join(parts) or "nothing"
@@ -350,6 +453,34 @@ def monitor_frames(
         for variable in trace.variables
         for trial in range(layout.trials)
     ]
+    weights = [
+        pd.DataFrame({
+            "pathway": kept.pathway,
+            "trial": trial,
+            "pre": np.tile(kept.pre, len(kept.times)),
+            "post": np.tile(kept.post, len(kept.times)),
+            "variable": variable,
+            "time": np.repeat(kept.times, len(kept.pre)),
+            "value": kept.read(variable, trial).ravel(),
+        })
+        for kept in monitors.synapses
+        if kept.edges is None
+        for variable in kept.variables
+        for trial in range(layout.trials)
+    ]
+    histograms = [
+        pd.DataFrame({
+            "pathway": kept.pathway,
+            "trial": trial,
+            "time": np.repeat(kept.times, len(kept.edges) - 1),
+            "low": np.tile(kept.edges[:-1], len(kept.times)),
+            "high": np.tile(kept.edges[1:], len(kept.times)),
+            "synapses": kept.counts(trial).ravel(),
+        })
+        for kept in monitors.synapses
+        if kept.edges is not None
+        for trial in range(layout.trials)
+    ]
     rates = []
     for name in layout.sizes if layout.bin is not None else ():
         for trial in range(layout.trials):
@@ -361,12 +492,16 @@ def monitor_frames(
         "rates": ["population", "trial", "time", "rate"],
     }
     parts = {"spikes": spikes, "traces": traces, "rates": rates}
+    if weights:
+        parts["synapses"] = weights
+    if histograms:
+        parts["histograms"] = histograms
     tables = {"measures": pd.DataFrame([asdict(measured) for measured in measures])}
     if declared:
         tables["declared"] = pd.DataFrame(list(declared))
     return tables | {
         name: pd.concat(parts[name], ignore_index=True) if parts[name] else pd.DataFrame(columns=columns[name])
-        for name in columns
+        for name in parts
     }
 
 
@@ -395,11 +530,43 @@ def monitor_arrays(monitors: Monitors) -> tuple[dict[str, Dimensioned], dict[str
         for variable in trace.variables:
             values = np.array([trace.read(variable, trial) for trial in range(layout.trials)])
             arrays[f"{trace.population}.{variable}{_number(number)}"] = (over, values)
+    _synapse_arrays(monitors, arrays, coordinates)
     for name in layout.sizes if layout.bin is not None else ():
         found = [monitors.rates(name, trial) for trial in range(layout.trials)]
         coordinates["rate_time"] = (("rate_time",), found[0][0])
         arrays[f"{name}.rate"] = (("trial", "rate_time"), np.array([rate for _, rate in found]))
     return arrays, coordinates
+
+
+def _synapse_arrays(
+    monitors: Monitors, arrays: dict[str, Dimensioned], coordinates: dict[str, Dimensioned]
+) -> None:
+    """Add weights in time."""
+    trials = range(monitors.layout.trials)
+    for kept in monitors.synapses:
+        number = 0
+        while f"{kept.pathway}{_number(number)}_time" in coordinates:
+            number += 1
+        name = f"{kept.pathway}{_number(number)}"
+        coordinates[f"{name}_time"] = ((f"{name}_time",), kept.times)
+        if kept.edges is not None:
+            over = ("trial", f"{name}_time", f"{name}_bin")
+            coordinates[over[2]] = (over[2:], kept.edges[:-1])
+            arrays[f"{kept.pathway}.counts{_number(number)}"] = (over, np.array([kept.counts(t) for t in trials]))
+            continue
+        over = ("trial", f"{name}_time", f"{name}_synapse")
+        coordinates |= {f"{name}_{end}": (over[2:], getattr(kept, end)) for end in ("pre", "post")}
+        for variable in kept.variables:
+            values = np.array([kept.read(variable, trial) for trial in trials])
+            arrays[f"{kept.pathway}.{variable}{_number(number)}"] = (over, values)
+
+
+def _counts(weights: Array, low: float, high: float, bins: int) -> Array:
+    """How many weights `(samples, synapses)` lie in each bin, `(samples, bins)`; outer ones in the outermost."""
+    edges = np.linspace(low, high, bins + 1)
+    places = np.clip(np.searchsorted(edges, weights, side="right") - 1, 0, bins - 1)
+    rows = np.arange(len(weights))[:, None] * bins
+    return np.bincount((places + rows).ravel(), minlength=len(weights) * bins).reshape(len(weights), bins)
 
 
 def _number(number: int) -> str:
@@ -409,12 +576,12 @@ def _number(number: int) -> str:
 class Unassembled:
     """What was recorded, still in the files of segments (`assemble`)."""
 
-    def __init__(self, layout: Layout, segments: Sequence[tuple[Path, int]]):
-        self.layout, self.segments = layout, segments
+    def __init__(self, layout: Layout, segments: Sequence[tuple[Path, int]], chosen: Sequence[Chosen] = ()):
+        self.layout, self.segments, self.chosen = layout, segments, chosen
 
     def copy(self, file: h5py.File) -> None:
         """Write all of it into a file."""
-        assemble(file, self.layout, self.segments)
+        assemble(file, self.layout, self.segments, self.chosen)
 
 
 class _Opened:

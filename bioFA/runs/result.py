@@ -28,7 +28,15 @@ from bioFA.optional import require
 from bioFA.repr_html import shown
 from bioFA.runs.activity import Activity
 from bioFA.runs.declared import DeclaredMeasure
-from bioFA.runs.monitors import GROUP, Monitors, RecordedTrace, Unassembled, monitor_arrays, monitor_frames
+from bioFA.runs.monitors import (
+    GROUP,
+    Monitors,
+    RecordedSynapses,
+    RecordedTrace,
+    Unassembled,
+    monitor_arrays,
+    monitor_frames,
+)
 from bioFA.runs.provenance import refuse_format
 from bioFA.runs.trained import Trained, new_file, opened, read_state, refuse_of_others, sha256
 from bioFA.tasks.base import named
@@ -79,7 +87,8 @@ class Result:
     Where time passes without a task all of these are empty, and `presentations` counts trials: `measures` hold what
     each spiking population did, `declared` what `Experiment.measures` asks for, `spectra[population]` `(2, n)` the
     spectrum of its rate, as `population_activity` has it, frequencies in Hz above power density, and `monitors` what
-    was recorded, which is read from the file of the result when it is asked for (`spikes`, `traces`, `rates`).
+    was recorded, which is read from the file of the result when it is asked for (`spikes`, `traces`, `synapses`,
+    `rates`).
     """
 
     experiment: Experiment
@@ -129,6 +138,12 @@ class Result:
         """What `record.traces` asked for, in its order: `result.traces[0]["v"]` is `(samples, neurons)` in SI, at
         `result.traces[0].times` seconds."""
         return self._monitors.traces if isinstance(self.monitors, Monitors) else ()
+
+    @property
+    def synapses(self) -> tuple[RecordedSynapses, ...]:
+        """What `record.synapses` asked for, in its order: `result.synapses[0]["w"]` is `(samples, synapses)` in SI, at
+        `result.synapses[0].times` seconds."""
+        return self._monitors.synapses if isinstance(self.monitors, Monitors) else ()
 
     @property
     def recorded_spikes(self) -> dict[str, int]:
@@ -347,7 +362,8 @@ class Result:
         Where time passes without a task: `measures`, one row a population; `declared`, one row a measure, if any;
         `spikes`: population, trial, neuron, time
         (s); `traces`: population, trial, neuron, variable, time (s), value (SI); `rates`: population, trial, time (s),
-        rate (Hz).
+        rate (Hz). Where weights in time were recorded, `synapses`: pathway, trial, pre, post, variable, time (s), value
+        (SI); and `histograms` of them: pathway, trial, time (s), low, high (SI), synapses.
         """
         import pandas as pd
 
@@ -379,7 +395,9 @@ class Result:
 
         Where time passes without a task: spikes `exc.neuron`, `exc.time` (s) and `exc.trial` over `exc_spike`; traces
         `exc.v` over `trial`, `exc_time` and `exc_neuron`; rates `exc.rate` (Hz) over `trial` and `rate_time`; of a
-        second trace of a population and variable, `exc.v_1`.
+        second trace of a population and variable, `exc.v_1`; weights in time `loop.w` over `trial`, `loop_time` and
+        `loop_synapse`, with the coordinates `loop_pre` and `loop_post`, or, of a histogram, `loop.counts` over `trial`,
+        `loop_time` and `loop_bin`.
 
         Raises:
             MissingError: if xarray is not installed.
@@ -452,6 +470,7 @@ class Result:
             "recorded": {
                 "spikes": self._monitors.counts,
                 "traces": [trace.model_dump(mode="json") for trace, _ in layout.traces],
+                "synapses": [kept.model_dump(mode="json") for kept, _ in layout.synapses],
                 "rates_bin_s": None if layout.bin is None else layout.bin * layout.dt,
             },
             "findings": [asdict(finding) for finding in self.findings],

@@ -69,7 +69,16 @@ FREE: dict[str, Any] = {
     "record": {"spikes": ["exc"], "traces": [{"population": "exc", "variables": ["v"], "neurons": [0]}]},
 }
 NEURON, BACKGROUND = "circuit.populations.0.neuron", "circuit.populations.0.background.0"
-PATHWAY, TRACE = "circuit.pathways.0", "record.traces.0"
+PATHWAY, TRACE, SYNAPSES = "circuit.pathways.0", "record.traces.0", "record.synapses"
+LEARNS = {
+    "name": "plastic",
+    "source": "exc",
+    "target": "inh",
+    "port": "I",
+    "connect": "all",
+    "weights": 0.1,
+    "plasticity": {"name": "equation", "equation": "dw/dt = learning_rate*s_pre*s_post/T"},
+}
 
 CASES: dict[str, Case] = {
     "delay negative": Case(
@@ -504,6 +513,95 @@ CASES: dict[str, Case] = {
     ),
     "spikes of a part that is not there": Case(
         "out-of-range", {"record.spikes": ["exc[0:9]"]}, "record.spikes.0", "'exc[0:9]'", "'exc[0", base="free"
+    ),
+    "weights in time of an unknown pathway": Case(
+        "unknown-name",
+        {"circuit.pathways.+": LEARNS, SYNAPSES: [{"pathway": "plastik", "every": "10 ms"}]},
+        f"{SYNAPSES}.0.pathway",
+        "'plastik'",
+        "Did you mean 'plastic'? Known: plastic.",
+        base="free",
+    ),
+    "weights in time of a pathway that does not learn": Case(
+        "unknown-name",
+        {"circuit.pathways.+": LEARNS, SYNAPSES: [{"pathway": "exc_to_inh", "every": "10 ms"}]},
+        f"{SYNAPSES}.0.pathway",
+        "'exc_to_inh' does not learn",
+        "Those that learn: plastic.",
+        base="free",
+    ),
+    "weights in time where nothing learns": Case(
+        "unknown-name",
+        {SYNAPSES: [{"pathway": "exc_to_inh", "every": "10 ms"}]},
+        f"{SYNAPSES}.0.pathway",
+        "'exc_to_inh' does not learn",
+        "None learns here.",
+        base="free",
+    ),
+    "a variable that no synapse has": Case(
+        "unknown-name",
+        {"circuit.pathways.+": LEARNS, SYNAPSES: [{"pathway": "plastic", "every": "10 ms", "variables": ["x"]}]},
+        f"{SYNAPSES}.0.variables",
+        "'x'",
+        "Known: w.",
+        base="free",
+    ),
+    "weights in time without an interval": Case(
+        "missing-field",
+        {"circuit.pathways.+": LEARNS, SYNAPSES: [{"pathway": "plastic"}]},
+        f"{SYNAPSES}.0.every",
+        "SynapseTrace.every is missing",
+        'For example: every = "100 ms".',
+        base="free",
+    ),
+    "weights in time every part of a step": Case(
+        "out-of-range",
+        {"circuit.pathways.+": LEARNS, SYNAPSES: [{"pathway": "plastic", "every": "0.25 ms"}]},
+        f"{SYNAPSES}.0.every",
+        "0.00025 s",
+        "SynapseTrace.every must be a whole number of steps of dt = 0.0001 s",
+        base="free",
+    ),
+    "a pair of neurons that are not there": Case(
+        "out-of-range",
+        {"circuit.pathways.+": LEARNS, SYNAPSES: [{"pathway": "plastic", "every": "10 ms", "pairs": [[0, 0], [2, 4]]}]},
+        f"{SYNAPSES}.0.pairs.1",
+        "got 4",
+        "'inh' has the neurons 0 to 3",
+        base="free",
+    ),
+    "pairs and a sample": Case(
+        "contradiction",
+        {
+            "circuit.pathways.+": LEARNS,
+            SYNAPSES: [{"pathway": "plastic", "every": "10 ms", "pairs": [[0, 0]], "sample": 3}],
+        },
+        f"{SYNAPSES}.0.sample",
+        "both pairs and sample",
+        "Leave one out.",
+        base="free",
+    ),
+    "a histogram in another unit": Case(
+        "wrong-unit",
+        {
+            "circuit.pathways.+": LEARNS,
+            SYNAPSES: [{"pathway": "plastic", "every": "10 ms", "histogram": {"bins": 3, "low": 0, "high": "1 mV"}}],
+        },
+        f"{SYNAPSES}.0.histogram",
+        "'1 mV' is in volt",
+        "expected 1",
+        base="free",
+    ),
+    "a histogram turned round": Case(
+        "out-of-range",
+        {
+            "circuit.pathways.+": LEARNS,
+            SYNAPSES: [{"pathway": "plastic", "every": "10 ms", "histogram": {"bins": 3, "low": 1, "high": 0}}],
+        },
+        f"{SYNAPSES}.0.histogram.low",
+        "got 1",
+        "Histogram.low must be < high = 0",
+        base="free",
     ),
     "duration without dt": Case(
         "missing-field",

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bioFA.equations.dimensions import describe
 from bioFA.errors import Unavailable
-from bioFA.runs.monitors import Monitors, RecordedTrace
+from bioFA.runs.monitors import Monitors, RecordedSynapses, RecordedTrace
 from bioFA.runs.result import Result
 from bioFA.show.style import BLUE, COLUMN, GREEN, GREY, ORANGE, PAGE, PURPLE, STYLE, as_text
 from bioFA.units import as_time
@@ -30,6 +30,10 @@ MOST_TRACES = 6
 """Panels of traces, and lines in each."""
 MOST_POINTS = 4000
 """Samples of a trace that are drawn."""
+MOST_WEIGHED = 400
+"""Moments at which weights are drawn."""
+BAND = (5, 95)
+"""Percentiles of all recorded weights between which a band is drawn."""
 
 
 @matplotlib.rc_context(STYLE)
@@ -106,6 +110,37 @@ def traces(result: Result) -> Figure:
 
 
 @matplotlib.rc_context(STYLE)
+def weights(result: Result) -> Figure:
+    """Recorded weights in time in the first trial, in SI: a panel for every variable, with the mean over the recorded
+    synapses, a band from their 5th to their 95th percentile, and a line for each of at most six of them; of a histogram
+    the share of synapses in each bin.
+
+    Raises:
+        ModelError: if no weights were recorded.
+    """
+    panels_of = [(kept, variable) for kept in result.synapses for variable in kept.variables][:MOST_TRACES]
+    if not panels_of:
+        raise Unavailable(
+            f"the run of '{result.experiment.name}' recorded no weights. Name some: record.synapses = [{{ pathway ="
+            " 'exc_to_out', every = '100 ms' }]."
+        )
+    figure = Figure(figsize=(PAGE, 1.2 * len(panels_of) + 0.8))
+    panels = figure.subplots(len(panels_of), 1, sharex=True, squeeze=False)[:, 0]
+    for panel, (kept, variable) in zip(panels, panels_of, strict=True):
+        _draw_weights(panel, kept, variable)
+        network = result.experiment.network
+        unit = describe(network.weight_dimension(network.pathway(kept.pathway))) if variable == "w" else "1"
+        label = f"{kept.pathway.replace('_', chr(10))}\n{variable}{'' if unit == '1' else f' ({unit})'}"
+        panel.set_ylabel(label, rotation=0, ha="right", va="center")
+        panel.yaxis.set_major_locator(MaxNLocator(nbins=3))
+        panel.margins(x=0)
+    panels[-1].set_xlabel("time (s)")
+    figure.suptitle(_title(result), x=0.02, ha="left", fontsize=8.0)
+    figure.align_ylabels(panels)
+    return figure
+
+
+@matplotlib.rc_context(STYLE)
 def spectrum(result: Result) -> Figure:
     """Power density of the rate of every population over all that was measured, by Welch's method."""
     figure = Figure(figsize=(COLUMN, 2.4))
@@ -124,6 +159,7 @@ def drawn(result: Result) -> list[Callable[[Result], Figure]]:
     return [
         *([raster] if _monitors(result).layout.spikes else []),
         *([traces] if result.traces else []),
+        *([weights] if result.synapses else []),
         *([spectrum] if any(power.any() for _, power in result.spectra.values()) else []),
     ]
 
@@ -177,6 +213,26 @@ def _draw_trace(panel: Axes, trace: RecordedTrace, variable: str, unit: str) -> 
     panel.yaxis.set_major_locator(MaxNLocator(nbins=3))
     panel.margins(x=0)
     panel.legend(loc="upper left", bbox_to_anchor=(1.0, 1.05), title="neuron", title_fontsize=7.0)
+
+
+def _draw_weights(panel: Axes, kept: RecordedSynapses, variable: str) -> None:
+    every = -(-len(kept.times) // MOST_WEIGHED)
+    times = kept.times[::every]
+    if kept.edges is not None:
+        shares = kept.counts(every=every) / max(len(kept.pre), 1)
+        if len(times) > 1:
+            panel.pcolormesh(times, kept.edges, shares[:-1].T, cmap="Greys", rasterized=True)
+        return
+    values = kept.read(variable, every=every)
+    low, high = np.percentile(values, BAND, axis=1) if values.size else (np.zeros(len(times)),) * 2
+    panel.fill_between(times, low, high, color=GREY, alpha=0.3, linewidth=0)
+    shown = np.unique(np.linspace(0, len(kept.pre) - 1, min(MOST_TRACES, len(kept.pre))).astype(int))
+    for colour, place in zip(_cycle(MOST_TRACES), shown, strict=False):
+        name = f"{kept.pre[place]} to {kept.post[place]}"
+        panel.plot(times, values[:, place], color=colour, linewidth=0.7, label=name)
+    if values.size:
+        panel.plot(times, values.mean(axis=1), color="black", linewidth=1.2, label=f"mean of {len(kept.pre):,}")
+        panel.legend(loc="upper left", bbox_to_anchor=(1.0, 1.05), title="neurons", title_fontsize=7.0)
 
 
 def _title(result: Result) -> str:

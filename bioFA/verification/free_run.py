@@ -217,6 +217,11 @@ def verify_free(
                 for number, trace in enumerate(expected.traces)
                 for name, kept in ((f"{experiment.traced[number].population}.{v}", a) for v, a in trace.items())
                 if kept.size
+            } | {
+                name: compare(name, kept, found.synapses[number][name.partition(".")[2]], steps=stop - start)
+                for number, trace in enumerate(expected.synapses)
+                for name, kept in ((f"{experiment.record.synapses[number].pathway}.{v}", a) for v, a in trace.items())
+                if kept.size
             },
         ))
         for name, (number, wrong) in spikes.items():

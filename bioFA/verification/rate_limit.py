@@ -28,8 +28,9 @@ from bioFA.analysis.alignment import angles
 from bioFA.consumers.base import Consumer
 from bioFA.consumers.reference import Reference
 from bioFA.errors import ModelError, NoCounterpart, Unavailable
-from bioFA.experiment import Experiment, Phase, Protocol, Record
+from bioFA.experiment import Experiment, Phase, Protocol
 from bioFA.instance import Feed, Instance, draw
+from bioFA.measures.record import Record
 from bioFA.network import Network, Pathway
 from bioFA.runs.simulation import Progress
 

@@ -156,7 +156,7 @@ struct Kept {
     void forget(int64_t step) { std::fill(values.begin(), values.end(), counts ? static_cast<double>(step) - begins : begins); }
 };
 
-// Some neurons of one variable, kept every so often from a step to before another.
+// Some neurons, or synapses, of one variable, kept every so often from a step to before another.
 struct Trace {
     std::string variable;
     int64_t from = 0, until = 0, every = 1;
@@ -297,8 +297,14 @@ struct Segment {
                 Trace one;
                 int64_t count = 0;
                 plan >> one.variable >> one.from >> one.until >> one.every >> count;
-                one.neurons.resize(static_cast<size_t>(count));
-                for (int64_t& neuron : one.neurons) plan >> neuron;
+                if (count < 0) {
+                    Mapped file;
+                    file.open(rest_of_line(plan));
+                    const int64_t* const places = reinterpret_cast<const int64_t*>(file.bytes);
+                    one.neurons.assign(places, places + file.size / sizeof(int64_t));
+                }
+                else one.neurons.resize(static_cast<size_t>(count));
+                if (count > 0) for (int64_t& neuron : one.neurons) plan >> neuron;
                 traces.push_back(one);
             }
             else if (word == "rows") { plan >> name; sources[name].rows.open(rest_of_line(plan)); }

@@ -322,7 +322,8 @@ class _Steps:
     def monitor(self, step: StepSpec, order: int) -> None:
         """Keep every spike, and what traces ask for."""
         spikes = list(zip(step.rasters, step.nodes, strict=True))
-        traced = [(node, adapter.array_name(self.groups[at[0]], at[1])) for node, at in step.reads.items()]
+        owners = {**self.pathways, **self.groups}
+        traced = [(node, adapter.array_name(owners[at[0]], at[1])) for node, at in step.reads.items()]
         owner = self.program.groups[0].name
         self._add(owner, "monitor", order, spikes=spikes, traced=traced, step=self.counter)
 

@@ -146,6 +146,8 @@ def _watching(experiment: Experiment) -> list[StepSpec]:
         ]
     traced = [Node(trace.population, variable) for trace in experiment.traced for variable in trace.variables]
     watched = {str(node): _place(network, node) for node in traced}
+    weights = [(kept.pathway, variable) for kept in experiment.record.synapses for variable in kept.variables]
+    watched |= {".".join(place): place for place in weights}
     gathered = tuple(".".join(_place(network, Node(p.name, "s"))) for p in spiking)
     return [StepSpec(kind="monitor", rasters=tuple(f"{p.name}.s" for p in spiking), nodes=gathered, reads=watched)]
 

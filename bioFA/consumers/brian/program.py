@@ -177,7 +177,8 @@ class StepSpec(_Data):
     gather    list the neurons of a population in which a variable (`nodes`) is not 0
     outside   add what the background of a population, by number (`trains`), brings to a port (`nodes`)
     record    keep variables (`nodes`) at the end of a presentation, and spikes (`rasters`) in every step
-    monitor   where time passes: keep spikes (`rasters`, gathered as `nodes`), and what traces ask for (`reads`)
+    monitor   where time passes: keep spikes (`rasters`, gathered as `nodes`), and what traces of neurons and
+              synapses ask for (`reads`)
     learn     one step of a pathway's plasticity rule: its weights, then its traces
     apply     make the changes that were gathered, where a batch ends
 

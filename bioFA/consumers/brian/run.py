@@ -26,8 +26,8 @@ from bioFA.consumers.brian import cache
 from bioFA.consumers.brian.compose import make_program, run_constants, run_parameters
 from bioFA.consumers.brian.program import PathwaySpec
 from bioFA.errors import DiskFull, IncompleteRun, OutOfRange, ProgramFailed, WrongProcessor
-from bioFA.experiment import Trace
 from bioFA.instance import Feed, Instance, Synapses
+from bioFA.measures.record import Trace
 from bioFA.network import Node, Population
 from bioFA.synapses.dynamics import LONG_AGO
 from bioFA.system.processes import Served
@@ -59,6 +59,10 @@ class Compiled:
         self.traces = [
             (trace, trace.steps(self.protocol.step, self.protocol.shown_steps))
             for trace in (instance.experiment.traced if instance.experiment.free else ())
+        ]
+        self.weighed = [
+            (kept, kept.steps(self.protocol.step, self.protocol.shown_steps), len(chosen.places))
+            for kept, chosen in zip(instance.experiment.record.synapses, instance.chosen, strict=False)
         ]
         constants = run_constants(instance, self.protocol.reset)
         alike = {name: float(array[0]) for name, array in constants.items()}
@@ -113,6 +117,8 @@ class Compiled:
             for variable, value in {"since": LONG_AGO, **dynamics.keeps}.items()
         }
         self._on_the_way = {f"{p.name}.under_way": p.name for p in program.listed}
+        for number, ((kept, _, _), chosen) in enumerate(zip(self.weighed, instance.chosen, strict=True)):
+            _write(self._places(number), self._stored_places(kept.pathway, chosen.places))
         for pathway in program.pathways:
             self._on_the_way |= pathway.histories
             self._write_joined(pathway, instance)
@@ -156,14 +162,14 @@ class Compiled:
                 for key, array in under_way.items()
             }
             final |= {key: self._read(folder, f"{key}.kept", state[key].shape, WIDE) for key in self._kept}
-            spikes, traces = self._read_monitors(folder, feed)
+            spikes, traces, synapses = self._read_monitors(folder, feed)
             recording = self._read_records(folder, feed.recorded(every), nodes)
             raster = (
                 {p.name: self._read_raster(folder, p, feed.presentations) for p in self.network.spiking()}
                 if rasters
                 else {}
             )
-        return Segment({**state, **final}, recording, raster, spikes=spikes, traces=traces)
+        return Segment({**state, **final}, recording, raster, spikes=spikes, traces=traces, synapses=synapses)
 
     def _set(self, rate: float) -> tuple[dict[str, float], list[str]]:
         """The parameters of a phase of this rate, and the arguments that say them."""
@@ -204,6 +210,18 @@ class Compiled:
     def _stored(self, key: str, array: Array) -> Array:
         """A matrix as the program stores it, and back: what transmits events is stored by source, then target."""
         return array.T if array.ndim == 2 and self.binary.pathways.get(key.rpartition(".")[0]) == "events" else array
+
+    def _places(self, number: int) -> Path:
+        """The file of which synapses are recorded."""
+        return Path(self._scratch.name) / f"synapses-{number}.places"
+
+    def _stored_places(self, pathway: str, places: Array) -> Array:
+        """Places in a matrix, read row by row, as those in what the program stores of it."""
+        if self.binary.pathways.get(pathway) != "events":
+            return places.astype(np.int64)
+        n_post, n_pre = self.network.shape(self.network.pathway(pathway))
+        post, pre = np.divmod(places.astype(np.int64), n_pre)
+        return pre * n_post + post
 
     def _write_plan(
         self,
@@ -249,6 +267,9 @@ class Compiled:
                 f"trace {trace.population}.{variable} {steps.start} {steps.stop} {steps.step} {len(trace.neurons)}"
                 f" {neurons}"
             )
+        for number, (synapses, steps, _) in enumerate(self.weighed if feed.span else ()):
+            of = f"{steps.start} {steps.stop} {steps.step} -1 {self._places(number)}"
+            lines += [f"trace {synapses.pathway}.{variable} {of}" for variable in synapses.variables]
         for name, table in feed.tables.items():
             rows = folder / f"{name}.rows"
             _write(rows, np.asarray(feed.rows[name], dtype=np.int64))
@@ -338,10 +359,11 @@ class Compiled:
 
     def _read_monitors(
         self, folder: Path, feed: Feed
-    ) -> tuple[dict[str, tuple[Array, Array]], tuple[dict[str, Array], ...]]:
-        """The spikes of every population, and what the traces asked for, where time passes without a task."""
+    ) -> tuple[dict[str, tuple[Array, Array]], tuple[dict[str, Array], ...], tuple[dict[str, Array], ...]]:
+        """The spikes of every population, and what the traces of neurons and of synapses asked for, where time passes
+        without a task."""
         if feed.span is None:
-            return {}, ()
+            return {}, (), ()
         spikes = {}
         for population in self.network.spiking():
             path = folder / f"{population.name}.s.spikes"
@@ -354,7 +376,14 @@ class Compiled:
         for place, (number, (trace, variable, steps)) in enumerate(zip(which, self._traced(), strict=True)):
             samples = sum(1 for step in range(*feed.span) if step in steps)
             traces[number][variable] = self._read(folder, f"{place}.trace", (samples, len(trace.neurons)))
-        return spikes, tuple(traces)
+        synapses: list[dict[str, Array]] = []
+        place = len(which)
+        for kept, steps, count in self.weighed:
+            samples = sum(1 for step in range(*feed.span) if step in steps)
+            files = {variable: f"{place + n}.trace" for n, variable in enumerate(kept.variables)}
+            synapses.append({variable: self._read(folder, file, (samples, count)) for variable, file in files.items()})
+            place += len(files)
+        return spikes, tuple(traces), tuple(synapses)
 
     def _read_raster(self, folder: Path, population: Population, presentations: int) -> Array:
         path = folder / f"{population.name}.s.raster"
