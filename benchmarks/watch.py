@@ -33,7 +33,8 @@ def watched(process: int) -> Iterator[dict[str, int]]:
             for listed in Path(f"/proc/{process}/task").glob("*/children"):
                 with suppress(OSError):
                     for child in listed.read_text().split():
-                        peaks["programs"] = max(peaks["programs"], _program(child, process))
+                        for program in (child, *_children(child)):
+                            peaks["programs"] = max(peaks["programs"], _program(program, process))
 
     watcher = threading.Thread(target=look)
     watcher.start()
@@ -43,6 +44,13 @@ def watched(process: int) -> Iterator[dict[str, int]]:
         over.set()
         watcher.join()
         peaks["own"] = high_water(process)
+
+
+def _children(process: str) -> list[str]:
+    """The children of a child: a program that is served runs each segment in a fork of its own."""
+    with suppress(OSError):
+        return Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return []
 
 
 def _program(child: str, parent: int) -> int:

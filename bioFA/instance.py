@@ -109,8 +109,8 @@ class Synapses:
 
     @property
     def pre(self) -> Array:
-        """The presynaptic neuron of each, `(n_synapses,)`."""
-        return np.repeat(np.arange(len(self.first) - 1), np.diff(self.first))
+        """The presynaptic neuron of each, `(n_synapses,)`, int32."""
+        return np.repeat(np.arange(len(self.first) - 1, dtype=np.int32), np.diff(self.first))
 
 
 @dataclass(frozen=True)
@@ -518,8 +518,8 @@ def _listed(
         raise error.prefixed(f"{place}: ") from None
     count = len(pairs.pre)
     first_pre, first_post = network.parts(pathway)
-    first = np.zeros(n_pre + 1, dtype=np.int64)
-    np.cumsum(np.bincount(pairs.pre + first_pre, minlength=n_pre), out=first[1:])
+    # int32 as the list is, or NumPy would search in a copy of it
+    first = np.searchsorted(pairs.pre, np.arange(-first_pre, n_pre + 1 - first_pre, dtype=np.int32)).astype(np.int64)
     dimension = network.weight_dimension(pathway)
     alike = pathway.weights.alike
     weights = pathway.weights.draw(
@@ -541,7 +541,8 @@ def _listed(
     post = pairs.post if not first_post else pairs.post + np.int32(first_post)
     made = Synapses(first, post, weights, delays, parameters)
     if pathway.sign != "any" or network.signs(pathway) is not None or pathway.learning.bounded:
-        weights = _constrained(network, pathway, np.broadcast_to(weights, count), None, made)
+        each = weights if network.signs(pathway) is None else np.broadcast_to(weights, count)
+        weights = _constrained(network, pathway, each, None, made)
     return replace(made, weights=weights), parts
 
 

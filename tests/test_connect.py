@@ -11,7 +11,9 @@ from scipy import stats
 
 from bioFA.errors import BioFAError
 from bioFA.synapses import connect
+from bioFA.synapses import subsets as subsets_module
 from bioFA.synapses.connect import FanIn, FanOut, PairsFrom, Probability, Shape, Total
+from bioFA.synapses.subsets import subsets
 
 EXAMPLES = int(os.environ.get("BIOFA_EXAMPLES", 25))
 sizes = st.integers(1, 30)
@@ -102,20 +104,42 @@ def test_all_sets_of_a_size_are_alike():
     """Two of five, and the three that are left out of five: ten sets each, by a chi-squared test."""
     rng = np.random.default_rng(3)
     for count in (2, 3):
-        sets = connect.subsets(rng, np.full(20_000, count), 5, None).reshape(-1, count)
+        sets = subsets(rng, np.full(20_000, count), 5, None).reshape(-1, count)
         keys = (2**sets).sum(axis=1)
         _, seen = np.unique(keys, return_counts=True)
         assert len(seen) == 10
         assert stats.chisquare(seen).pvalue > 1e-4
 
 
-def test_a_large_sparse_pathway_is_drawn_without_a_matrix_of_all_pairs():
+def test_a_large_sparse_pathway_takes_little_more_memory_than_its_lists(monkeypatch):
+    monkeypatch.setattr(subsets_module, "AT_ONCE", 2**14)
+    FanIn(count=1).draw(np.random.default_rng(0), Shape(2, 2, False))  # imports SciPy
     tracemalloc.start()
-    pre = FanIn(count=20).draw(np.random.default_rng(0), Shape(20_000, 20_000, True)).pre
+    pre = FanIn(count=40).draw(np.random.default_rng(0), Shape(20_000, 20_000, True)).pre
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert len(pre) == 400_000
-    assert peak < 100 * len(pre)  # a matrix of all pairs would be 1000 bytes a synapse
+    assert len(pre) == 800_000
+    assert peak < 14 * len(pre)  # two numbers of 4 bytes each; a matrix of all pairs would be 500 bytes a synapse
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        FanIn(count=40, autapses=False),
+        FanIn(count=70),
+        FanOut(count=60),
+        FanIn(count=40, multapses=True),
+        FanOut(count=40, multapses=True, autapses=False),
+        Probability(p=0.4, autapses=False),
+        Total(count=3000),
+    ],
+    ids=repr,
+)
+def test_how_many_are_drawn_at_once_changes_no_draw(monkeypatch, way):
+    whole = way.draw(np.random.default_rng(5), Shape(99, 99, True))
+    monkeypatch.setattr(subsets_module, "AT_ONCE", 100)
+    for one, other in zip(whole[:2], way.draw(np.random.default_rng(5), Shape(99, 99, True))[:2], strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_pairs_from_a_file_are_taken_as_they_are(tmp_path):
@@ -167,7 +191,7 @@ def test_pairs_that_cannot_be_are_refused_with_their_row(tmp_path, table, option
 @settings(max_examples=4 * EXAMPLES, deadline=None)
 def test_a_subset_has_different_members_in_order(seed, count, size):
     assume(count <= size)
-    found = connect.subsets(np.random.default_rng(seed), np.array([count, 0, count]), size, None)
+    found = subsets(np.random.default_rng(seed), np.array([count, 0, count]), size, None)
     assert len(found) == 2 * count
     for part in (found[:count], found[count:]):
         assert (np.diff(part) > 0).all()

@@ -43,6 +43,7 @@ from bioFA.errors import (
     WrongUnit,
     under,
 )
+from bioFA.synapses.subsets import blocks, ordered, passing_over, subsets, transposed
 from bioFA.system.npy import read_npy
 
 Array = np.ndarray
@@ -96,12 +97,14 @@ class Connect(Component):
             ModelError: if there cannot be so many.
         """
         pre, post = self.pairs(rng, shape)
-        if len(pre) > MOST:
-            raise OutOfRange(f"connect makes {len(pre)} synapses; at most {MOST} fit a pathway.")
-        keys = pre.astype(np.int64) * shape.n_post + post
+        _check_most(len(pre))
         if self.keeps_order:
-            order = np.argsort(keys, kind="stable")
+            order = np.argsort(pre.astype(np.int64) * shape.n_post + post, kind="stable")
             return Pairs(pre[order].astype(np.int32), post[order].astype(np.int32), order)
+        pre, post = pre.astype(np.int32, copy=False), post.astype(np.int32, copy=False)
+        if (pre[1:] >= pre[:-1]).all():
+            return Pairs(pre, ordered(post, np.bincount(pre, minlength=shape.n_pre), shape.n_post))
+        keys = pre.astype(np.int64) * shape.n_post + post
         keys.sort()
         return Pairs((keys // shape.n_post).astype(np.int32), (keys % shape.n_post).astype(np.int32))
 
@@ -174,7 +177,8 @@ class Probability(Connect):
         forbidden = self._forbidden(shape, shape.n_pre)
         available = shape.n_post - (forbidden is not None)
         counts = rng.binomial(available, self.p, shape.n_pre)
-        return np.repeat(np.arange(shape.n_pre), counts), subsets(rng, counts, shape.n_post, forbidden)
+        _check_most(int(counts.sum()))
+        return _each(counts), subsets(rng, counts, shape.n_post, forbidden)
 
 
 class FanIn(Connect):
@@ -186,10 +190,12 @@ class FanIn(Connect):
         """Not more different partners than there are."""
         _check_room(self, self.count, shape.n_pre - (shape.same and not self.autapses), "partners")
 
-    def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
-        """`count` presynaptic neurons for each postsynaptic one."""
+    def draw(self, rng: np.random.Generator, shape: Shape) -> Pairs:
+        """`count` presynaptic neurons for each postsynaptic one, turned round."""
         chosen = _chosen(self, rng, shape.n_post, shape.n_pre, self._forbidden(shape, shape.n_post))
-        return chosen, np.repeat(np.arange(shape.n_post), self.count)
+        post, counts = transposed(chosen, np.full(shape.n_post, self.count), shape.n_pre)
+        del chosen
+        return Pairs(_each(counts), post)
 
 
 class FanOut(Connect):
@@ -204,7 +210,7 @@ class FanOut(Connect):
     def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
         """`count` postsynaptic neurons for each presynaptic one."""
         chosen = _chosen(self, rng, shape.n_pre, shape.n_post, self._forbidden(shape, shape.n_pre))
-        return np.repeat(np.arange(shape.n_pre), self.count), chosen
+        return _each(np.full(shape.n_pre, self.count)), chosen
 
 
 class Total(Connect):
@@ -225,7 +231,8 @@ class Total(Connect):
             flat = rng.integers(0, shape.n_pre * columns, self.count)
         else:
             flat = subsets(rng, np.array([self.count]), shape.n_pre * columns, None)
-        pre, post = flat // columns, flat % columns
+        flat.sort()
+        pre, post = (flat // columns).astype(np.int32), (flat % columns).astype(np.int32)
         return pre, post if forbidden is None else post + (post >= pre)
 
 
@@ -388,82 +395,29 @@ def _check_room(connect: Connect, count: int, room: int, what: str) -> None:
         )
 
 
+def _check_most(count: int) -> None:
+    """Refuse more synapses than a pathway can have."""
+    if count > MOST:
+        raise OutOfRange(f"connect makes {count} synapses; at most {MOST} fit a pathway.")
+
+
+def _each(counts: Array) -> Array:
+    """The number of every neuron, as often as `counts` says, int32."""
+    return np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+
+
 def _chosen(connect: FanIn | FanOut, rng: np.random.Generator, rows: int, size: int, forbidden: Array | None) -> Array:
-    """For each of `rows` neurons `count` partners of `size`, row by row."""
+    """For each of `rows` neurons `count` partners of `size`, row by row, int32."""
     available = size - (forbidden is not None)
     _check_room(connect, connect.count, available, "partners")
+    _check_most(rows * connect.count)
     counts = np.full(rows, connect.count)
     if not connect.multapses:
         return subsets(rng, counts, size, forbidden)
-    drawn = rng.integers(0, available, rows * connect.count)
-    return drawn if forbidden is None else drawn + (drawn >= np.repeat(forbidden, connect.count))
-
-
-def subsets(rng: np.random.Generator, counts: Array, size: int, forbidden: Array | None) -> Array:
-    """For each row a set of different numbers below `size`, every set of that many with equal chance.
-
-    Args:
-        rng: where random numbers come from.
-        counts: how many numbers each row has, `(rows,)`.
-        size: of what they are drawn.
-        forbidden: for each row the number that is not in it, `(rows,)`; None where all may be.
-
-    Returns:
-        The sets row by row, each ascending, `(sum of counts,)`.
-
-    Numbers are drawn evenly; those that a row has already are drawn again until none is. What comes out does not prefer
-    any number, so that all sets of a size are alike. Rows of more than half draw what they leave out.
-    """
-    available = size - (forbidden is not None)
-    counts = np.asarray(counts, dtype=np.int64)
-    leave = counts > available // 2
-    drawn = np.where(leave, available - counts, counts)
-    keys = _different(rng, drawn, available)
-    row = keys // available
-    if leave.any():
-        keys = _complement(keys, row, leave, available)
-        row = keys // available
-    column = keys % available
-    return column if forbidden is None else column + (column >= forbidden[row])
-
-
-def _different(rng: np.random.Generator, counts: Array, size: int) -> Array:
-    """Row times size plus number, ascending, of so many different numbers a row."""
-    keys = _drawn_keys(rng, counts, size)
-    missing = counts - np.bincount(keys // size, minlength=len(counts))
-    later = np.empty(0, dtype=np.int64)
-    while missing.any():
-        new = _drawn_keys(rng, missing, size)
-        new = new[~(_holds(keys, new) | _holds(later, new))]
-        missing = missing - np.bincount(new // size, minlength=len(counts))
-        later = np.sort(np.concatenate([later, new]))
-    return np.sort(np.concatenate([keys, later])) if len(later) else keys
-
-
-def _drawn_keys(rng: np.random.Generator, counts: Array, size: int) -> Array:
-    """Row times size plus number, ascending and each once, of so many numbers a row, drawn evenly."""
-    keys = np.repeat(np.arange(len(counts), dtype=np.int64) * size, counts)
-    keys += rng.integers(0, size, len(keys))
-    keys.sort()
-    return keys[np.diff(keys, prepend=-1) > 0]  # np.unique hashes, which takes a hundred times as long
-
-
-def _holds(keys: Array, wanted: Array) -> Array:
-    """Which numbers stand in an ascending list."""
-    if not len(keys):
-        return np.zeros(len(wanted), dtype=bool)
-    found: Array = keys[np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)] == wanted
-    return found
-
-
-def _complement(keys: Array, row: Array, leave: Array, size: int) -> Array:
-    """The same with those rows turned round that hold what is left out."""
-    kept = [keys[~leave[row]]]
-    bounds = np.searchsorted(row, np.arange(len(leave) + 1))
-    for number in np.flatnonzero(leave):
-        without = keys[bounds[number] : bounds[number + 1]] - number * size
-        kept.append(number * size + np.delete(np.arange(size), without))
-    return np.sort(np.concatenate(kept))
+    drawn = np.empty(rows * connect.count, dtype=np.int32)
+    for _, at in blocks(counts):
+        drawn[at] = rng.integers(0, available, at.stop - at.start)
+    return drawn if forbidden is None else passing_over(drawn, counts, forbidden)
 
 
 family: Family[Connect] = Family("way to connect", "bioFA.synapses.connect", base=Connect)
