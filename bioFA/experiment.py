@@ -507,6 +507,30 @@ class Experiment(Component):
         """What is to be recorded must be there."""
         self.record.check_free(self.network, self.protocol.step, self.protocol.shown_steps)
 
+    def check_from(self, done: int) -> None:
+        """Refuse to record or measure what ends before a run that continues another one begins.
+
+        Args:
+            done: how many steps, all trials together, the other one has made.
+
+        Raises:
+            OutOfRange: naming it.
+        """
+        begin = done % self.protocol.shown_steps * self.protocol.step
+        kept: tuple[tuple[Keys, Sequence[Any]], ...] = (
+            (("record", "traces"), self.record.traces),
+            (("record", "synapses"), self.record.synapses),
+            (("measures",), self.measures),
+        )
+        for path, parts in kept:
+            for number, part in enumerate(parts):
+                if part.until is not None and part.until <= begin:
+                    raise OutOfRange(
+                        f"{type(part).__name__}.until = {part.until:g} s is over before this run begins, at {begin:g} s"
+                        " of the trial. Leave it out.",
+                        at=(*path, number, "until"),
+                    )
+
     @cached_property
     def traced(self) -> tuple[Trace, ...]:
         """What a run without a task looks at in its steps: `record.traces`, then what measures of variables need."""

@@ -352,7 +352,7 @@ class Instance:
                 f"a run goes on with the draws of the one before, whose seed was {seed}; got seed {self.seed}. Give"
                 f" seed {seed}."
             )
-        if presentations >= self.presentations():
+        if not self.experiment.free and presentations >= self.presentations():
             raise NothingToLearn(
                 f"nothing is left to do: the run before had {presentations} presentations, and the protocol has"
                 f" {self.presentations()} in all. Give a longer protocol, such as more epochs."

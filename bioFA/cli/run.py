@@ -50,7 +50,7 @@ SUFFIXES = (".png", ".pdf", ".svg")
 @click.option(
     "--after",
     metavar="RESULT.h5",
-    help="Go on after the last presentation of another run, with its seed and whole state.",
+    help="Go on where another run ended, with its seed and whole state.",
 )
 @click.option("--out", metavar="DIR", help="Folder for the result.  [default: results/MODEL_SCHEME_seedN]")
 @click.option(

@@ -89,7 +89,7 @@ def block(result: Result) -> Any:
         software="bioFA",
     )
     if result.free:
-        made.segments += [_trial(neo, result, trial) for trial in range(result.experiment.protocol.trials)]
+        made.segments += [_trial(neo, result, trial) for trial in range(result.presentations)]
         return made
     if result.activity is not None:
         made.segments.append(_activity(neo, result))
@@ -109,14 +109,14 @@ def _trial(neo: Any, result: Result, trial: int) -> Any:
             segment.spiketrains.append(
                 neo.SpikeTrain(
                     times * s,
-                    t_start=0 * s,
+                    t_start=result.continued % protocol.steps * protocol.step * s,
                     t_stop=end,
                     name=f"{population} {neuron}",
                     population=population,
                     neuron=neuron,
                 )
             )
-    for trace in result.traces:
+    for trace in (trace for trace in result.traces if len(trace.times)):
         for variable in trace.variables:
             dimension = network.population(trace.population).neuron.dimension_of(variable)
             segment.analogsignals.append(
@@ -130,7 +130,7 @@ def _trial(neo: Any, result: Result, trial: int) -> Any:
                     unit=describe(dimension),
                 )
             )
-    for kept in result.synapses:
+    for kept in (kept for kept in result.synapses if len(kept.times)):
         for variable in kept.variables:
             weight = variable == "w" and kept.edges is None
             unit = describe(network.weight_dimension(network.pathway(kept.pathway))) if weight else "1"

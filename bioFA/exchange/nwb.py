@@ -76,9 +76,10 @@ def export(result: Result, path: Path) -> Exported:
 def _add_monitors(pynwb: Any, file: Any, result: Result) -> None:
     """Recorded spikes, traces and rates, trial after trial."""
     protocol, network = result.experiment.protocol, result.experiment.network
-    length, trials = protocol.steps * protocol.step, range(protocol.trials)
+    length, trials = protocol.steps * protocol.step, range(result.presentations)
+    begin = result.continued % protocol.steps * protocol.step
     for trial in trials:
-        file.add_trial(start_time=trial * length, stop_time=(trial + 1) * length)
+        file.add_trial(start_time=trial * length + begin, stop_time=(trial + 1) * length)
     file.add_unit_column(name="population", description="population of the neuron")
     file.add_unit_column(name="neuron", description="number of the neuron in its population")
     for population in result.recorded_spikes:
@@ -86,7 +87,7 @@ def _add_monitors(pynwb: Any, file: Any, result: Result) -> None:
             times = np.concatenate([trial * length + found for trial, (_, found) in enumerate(trains)])
             file.add_unit(
                 spike_times=times,
-                obs_intervals=[[0.0, protocol.trials * length]],
+                obs_intervals=[[begin, len(trials) * length]],
                 population=population,
                 neuron=trains[0][0],
             )

@@ -46,7 +46,7 @@ def export(result: Result, path: Path) -> Exported:
     with h5py.File(path, "w") as file:
         stamp(file)
         for population in result.recorded_spikes:
-            found = [result.spikes(population, trial) for trial in range(protocol.trials)]
+            found = [result.spikes(population, trial) for trial in range(result.presentations)]
             length = protocol.steps * protocol.step
             times = np.concatenate([trial * length + when for trial, (_, when) in enumerate(found)])
             write_spikes(file, population, np.concatenate([neurons for neurons, _ in found]), np.round(1e3 * times, 9))

@@ -123,14 +123,19 @@ class Course:
 
 
 class DeclaredMeasures:
-    """What the declared measures of an experiment count."""
+    """What the declared measures of an experiment count, in trials of which a run makes the steps from `begin` on."""
 
-    def __init__(self, experiment: Experiment):
+    def __init__(self, experiment: Experiment, begin: int = 0):
         network, protocol = experiment.network, experiment.protocol
         self.experiment, self.dt = experiment, protocol.step
         self.measures = experiment.measures
         self.parts = [measure.neurons(network) for measure in self.measures]
-        self.steps = [measure.steps(self.dt, protocol.shown_steps, protocol.warm_up_steps) for measure in self.measures]
+        self.whole = [measure.steps(self.dt, protocol.shown_steps, protocol.warm_up_steps) for measure in self.measures]
+        """The steps of each that a whole trial has, and those of them that the run makes."""
+        self.steps = [
+            range(max(steps.start, begin + (steps.start - begin) % steps.step), steps.stop, steps.step)
+            for steps in self.whole
+        ]
         self.activity: dict[str, StreamedActivity] = {}
         """What counts spikes, by the part and the steps that it counts, which several measures may share."""
         self.courses: dict[tuple[str, range], Course] = {}
@@ -138,7 +143,7 @@ class DeclaredMeasures:
         for number, (measure, (_, part), steps) in enumerate(zip(self.measures, self.parts, self.steps, strict=True)):
             size = part.stop - part.start
             if measure.variable:
-                self.courses.setdefault((measure.of, steps), Course(size))
+                self.courses.setdefault((measure.of, self.whole[number]), Course(size))
             else:
                 self.activity[self._key(number)] = StreamedActivity(size, self.dt, steps.stop, steps.start)
 
@@ -183,9 +188,10 @@ class DeclaredMeasures:
             neurons=neurons if measure.per == "neuron" else np.zeros(0),
         )
 
-    def _of_course(self, number: int, measure: Measure) -> tuple[float, Array, str]:
-        steps = self.steps[number]
-        course, every = self.courses[measure.of, steps], steps.step
+    def _of_course(self, number: int, measure: Measure) -> tuple[float | None, Array, str]:
+        course, every = self.courses[measure.of, self.whole[number]], self.steps[number].step
+        if not course.count:
+            return None, np.zeros(0), "no step"
         neurons = course.of_neurons(measure.name)
         found = float(neurons.mean()) if measure.per == "neuron" else course.of_population(measure.name)
         return found, neurons, f"{_neurons(len(neurons))} every {as_time(every * self.dt)}"

@@ -63,7 +63,8 @@ def cuts(instance: Instance, compiles: bool) -> list[int]:
 
 
 class FreeRun:
-    """A run up to the end of some segment: its state, and what its measures count.
+    """A run up to the end of some segment: its state, and what its measures count. It may continue another one, in a
+    longer trial, or in more trials.
 
     Args:
         instance: of the experiment.
@@ -73,25 +74,27 @@ class FreeRun:
     def __init__(self, instance: Instance, kept: Checkpoint):
         self.instance, self.kept = instance, kept
         self.protocol = instance.experiment.protocol
-        self.layout = Layout(instance.experiment)
+        self.layout = Layout(instance.experiment, kept.run.start)
         ends = cuts(instance, BACKENDS[kept.run.backend].compiles)[1:]
-        self.ends = [trial * self.layout.length + end for trial in range(self.layout.trials) for end in ends]
+        every = [trial * self.layout.length + end for trial in range(self.protocol.trials) for end in ends]
+        self.ends = [end for end in every if end > self.layout.done]
         self.place = -1
         self.state: Mapping[str, Array] = {}
         self.fixed: dict[str, Array] = {}
         self.seconds = 0.0
         self.engines: list[Mapping[str, Any]] = []
+        begin = self.layout.begin
         self.activity = {
-            name: StreamedActivity(size, self.layout.dt, self.layout.length, self.protocol.warm_up_steps)
+            name: StreamedActivity(size, self.layout.dt, self.layout.length, max(self.protocol.warm_up_steps, begin))
             for name, size in self.layout.sizes.items()
         }
-        self.declared = DeclaredMeasures(instance.experiment)
+        self.declared = DeclaredMeasures(instance.experiment, begin)
         self.bins = self.layout.rate_bins()
 
     @property
     def stop(self) -> int:
-        """Steps done, all trials together."""
-        return self.ends[self.place] if self.place >= 0 else 0
+        """Steps done, all trials together, with those of a run that it continues."""
+        return self.ends[self.place] if self.place >= 0 else self.layout.done
 
     @property
     def total(self) -> int:
@@ -104,7 +107,7 @@ class FreeRun:
         Raises:
             DamagedFile: if it is of another run.
         """
-        if segment.stop == 0 and not self.state:
+        if segment.stop == self.layout.done and not self.state:
             plastic = {f"{pathway.name}.w" for pathway in self.instance.network.plastic()}
             self.fixed = {n: array for n, array in segment.state.items() if n.endswith(".w") and n not in plastic}
             self.state = segment.state
@@ -185,7 +188,7 @@ class FreeRun:
         self.kept.flush()
         experiment, run = self.instance.experiment, self.kept.run
         files = self.kept.paths()[1:]
-        trials = [(end - 1) // self.layout.length for end in self.ends]
+        trials = [(end - 1) // self.layout.length - self.layout.first_trial for end in self.ends]
         measures = tuple(activity.measures(name) for name, activity in self.activity.items())
         return Result(
             experiment=experiment,

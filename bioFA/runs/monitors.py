@@ -46,11 +46,19 @@ STORAGE: dict[str, Any] = {"compression": "gzip", "compression_opts": 1, "shuffl
 
 
 class Layout:
-    """What an experiment records: of which neurons the spikes, which traces, and rates in which bins."""
+    """What an experiment records: of which neurons the spikes, which traces, and rates in which bins.
 
-    def __init__(self, experiment: Experiment):
+    Args:
+        experiment: the description.
+        done: how many steps, all trials together, a run that it continues has made; nothing of these is recorded.
+    """
+
+    def __init__(self, experiment: Experiment, done: int = 0):
         network, protocol, record = experiment.network, experiment.protocol, experiment.record
-        self.dt, self.length, self.trials = protocol.step, protocol.shown_steps, protocol.trials
+        self.dt, self.length = protocol.step, protocol.shown_steps
+        self.done = done
+        self.first_trial, self.begin = divmod(done, self.length)
+        self.trials = protocol.trials - self.first_trial
         self.sizes = {population.name: population.size for population in network.spiking()}
         self.spikes: dict[str, Array] = {}
         """For each population of which spikes are kept, of which neurons they are, `(size,)`."""
@@ -58,13 +66,13 @@ class Layout:
             name, part = sliced(text, network.population_sizes())
             self.spikes.setdefault(name, np.zeros(self.sizes[name], dtype=bool))[part] = True
         self.traces: tuple[tuple[Trace, range], ...] = tuple(
-            (trace, trace.steps(self.dt, self.length)) for trace in record.traces
+            (trace, self._left(trace.steps(self.dt, self.length))) for trace in record.traces
         )
         """Each trace, and the steps of a trial that it keeps."""
         self.looked_at = [(trace, trace.steps(self.dt, self.length)) for trace in experiment.traced]
         """The same, and what declared measures look at."""
         self.synapses: tuple[tuple[SynapseTrace, range], ...] = tuple(
-            (kept, kept.steps(self.dt, self.length)) for kept in record.synapses
+            (kept, self._left(kept.steps(self.dt, self.length))) for kept in record.synapses
         )
         """Weights in time, and the steps of a trial that are kept."""
         self.histograms = {
@@ -74,9 +82,14 @@ class Layout:
         self.bin = None if record.rate_bins is None else max(steps_of(record.rate_bins.bin, self.dt), 1)
         """Steps in a bin of the rates, where they are kept."""
 
+    def _left(self, steps: range) -> range:
+        """Those of some steps of a trial that this run makes."""
+        before = len(range(steps.start, min(self.begin, steps.stop), steps.step))
+        return range(steps.start + before * steps.step, steps.stop, steps.step)
+
     def rate_bins(self) -> dict[str, Bins]:
         """What fills the bins of the rate of each population."""
-        return {} if self.bin is None else {name: Bins(self.bin, 0, self.length) for name in self.sizes}
+        return {} if self.bin is None else {name: Bins(self.bin, self.begin, self.length) for name in self.sizes}
 
     def kept(self, segment: Segment, bins: Mapping[str, Bins], first: int, last: int) -> dict[str, Array]:
         """What is kept of a segment, from the steps `first` to before `last` of a trial, by its place in the file."""
@@ -282,10 +295,11 @@ class Monitors:
         path: the file.
         experiment: that of the result.
         keeps: what must live as long as this does, such as a folder that is removed with it.
+        done: how many steps a run that was continued had made.
     """
 
-    def __init__(self, path: Path, experiment: Experiment, keeps: Any = None):
-        self.path, self.layout, self._keeps = path, Layout(experiment), keeps
+    def __init__(self, path: Path, experiment: Experiment, keeps: Any = None, done: int = 0):
+        self.path, self.layout, self._keeps = path, Layout(experiment, done), keeps
         self._found = self._state()
         with h5py.File(path, "r") as file:
             self._first = {name: file[f"{GROUP}/spikes/{name}/first"][()] for name in self.layout.spikes}
@@ -385,7 +399,8 @@ class Monitors:
         width = self.layout.bin * self.layout.dt
         with self.opened() as group:
             counts = group[f"rates/{population}"][trial]
-        return width * np.arange(len(counts)), counts / (width * known[population])
+        begin = self.layout.begin * self.layout.dt
+        return begin + width * np.arange(len(counts)), counts / (width * known[population])
 
     def pieces(self, population: str) -> Iterator[tuple[int, Array, Array]]:
         """All spikes of a population in pieces of bounded size: trial, neurons, and times in seconds."""

@@ -84,7 +84,8 @@ class Result:
     run; `firing_rates` are the mean rates in Hz of spiking populations at its end, and `activity` their spikes,
     where neurons spike.
 
-    Where time passes without a task all of these are empty, and `presentations` counts trials: `measures` hold what
+    Where time passes without a task all of these are empty, and `presentations` counts the trials of this run, numbered
+    from 0 also where it continues another (`continued`): `measures` hold what
     each spiking population did, `declared` what `Experiment.measures` asks for, `spectra[population]` `(2, n)` the
     spectrum of its rate, as `population_activity` has it, frequencies in Hz above power density, and `monitors` what
     was recorded, which is read from the file of the result when it is asked for (`spikes`, `traces`, `synapses`,
@@ -195,9 +196,15 @@ class Result:
             path: the file.
             keeps: what must live as long as the result, such as a folder that goes with it.
         """
-        if self.monitors is None:
+        if not self.free:
             return self
-        return replace(self, monitors=Monitors(path, self.experiment, keeps))
+        return replace(self, monitors=Monitors(path, self.experiment, keeps, self.continued))
+
+    @property
+    def continued(self) -> int:
+        """Where time passes without a task: how many steps, all trials together, the run that this one continued had
+        made; what is measured and recorded here is what came after them."""
+        return int(self.provenance.get("after", {}).get("steps", 0))
 
     @cached_property
     def learning_curve(self) -> Array:
@@ -570,11 +577,18 @@ class Result:
         protocol = self.experiment.protocol
         times = f"{as_time(protocol.duration or 0.0)} in steps of {as_time(protocol.step)}"
         trials = f"{self.presentations} trials of {times}" if self.presentations > 1 else times
-        measured_in = f"{'each ' if self.presentations > 1 else ''}measured from {as_time(protocol.warm_up)} to its end"
+        begin = self._monitors.layout.begin
+        counted = as_time(max(protocol.warm_up, begin * protocol.step))
+        measured_in = f"{'each ' if self.presentations > 1 else ''}measured from {counted} to its end"
         lines = [
             f"Result of {self.experiment.name}, seed {self.seed}, {self.backend}: {trials}, {measured_in}, in"
             f" {self.timing.get('total_s', 0.0):.1f} s"
         ]
+        if self.continued:
+            count = self._monitors.layout.first_trial
+            done = f"{count} trial{'s' if count > 1 else ''}" if count else as_time(begin * protocol.step)
+            lines.append(f"  continued after    {done}")
+            lines += [f"  continued with     {change}" for change in self.provenance["after"].get("changed", ())]
         for measured in self.measures:
             rows = measured.rows()
             for place, (name, value, on) in enumerate(rows):
@@ -719,7 +733,7 @@ def load_result(path: str | Path, trusted: bool = False, trust_code: bool = Fals
             ),
             spectra={name: array[()] for name, array in file.get("spectra", {}).items()},
         )
-        return replace(result, monitors=Monitors(Path(path), result.experiment)) if GROUP in file else result
+        return result.stored(Path(path)) if GROUP in file else result
 
 
 def read_weights(path: str | Path) -> tuple[dict[str, Array], str]:

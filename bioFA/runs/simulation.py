@@ -114,7 +114,8 @@ def simulate(
             draw figures.
         after: a run to go on from, as its result file or a `Trained`: this one begins with the whole state that it
             ended with and the presentation that was due next, and ends as one run of both lengths would have,
-            bit for bit. Its seed must be `seed`, and `protocol` must be longer.
+            bit for bit. Its seed must be `seed`, and `protocol` must be longer: where time passes without a task, in
+            the duration of its one trial, or in trials.
 
     Raises:
         ModelError: if seed, backend, weights or what to go on from are wrong.
@@ -128,11 +129,6 @@ def simulate(
             f"simulate takes an Experiment; got {experiment!r}. Load one: bioFA.simulate(bioFA.load('digits'))."
         )
     check_backend(backend, precision)
-    if after is not None and experiment.free:
-        raise Unavailable(
-            f"'{experiment.name}' lets time pass without a task, and such a run cannot continue another yet. Leave"
-            " after out, and give a longer duration."
-        )
     instance = draw(experiment, seed)
     if not experiment.free:
         _check_stop(instance)
@@ -154,9 +150,12 @@ def simulate(
         origin = {"file_sha256": digest, "pathways": taken, "unused": unused, "drawn": drawn}
     if after is not None:
         trained = after if isinstance(after, Trained) else load_trained(after)
-        start = trained.presentations
+        start = trained.steps_before(experiment) if experiment.free else trained.presentations
+        if experiment.free:
+            experiment.check_from(start)
         instance = instance.continued_from(trained.state, trained.seed, start)
-        origin = {"presentations": start} | ({} if isinstance(after, Trained) else {"file_sha256": sha256(after)})
+        origin = {"steps" if experiment.free else "presentations": start}
+        origin |= {} if isinstance(after, Trained) else {"file_sha256": sha256(after)}
         if changed := trained.changed(experiment, instance.data_sha256() if trained.data_sha256 else ""):
             origin["changed"] = changed
     if not experiment.free:

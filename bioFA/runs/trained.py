@@ -20,9 +20,11 @@ import numpy as np
 from bioFA.errors import (
     OF_OWN_PARTS,
     CannotWrite,
+    Contradiction,
     DamagedFile,
     ModelError,
     NoSuchFile,
+    NothingToLearn,
     PlaceTaken,
     WrongData,
     WrongKind,
@@ -32,6 +34,7 @@ from bioFA.modelfiles import toml
 from bioFA.system.atomic import written_whole
 from bioFA.system.sealed_hdf5 import refuse_changed, sealed
 from bioFA.system.untrusted_hdf5 import inspect
+from bioFA.units import as_time, steps_of
 
 Array = np.ndarray
 FORMAT = 1
@@ -76,12 +79,43 @@ class Trained:
         ]
         found += [
             f"protocol: {name} is {getattr(ours.protocol, name)}, and was {getattr(theirs.protocol, name)}"
-            for name in ("dt", "presentation", "learning_onset", "blank", "reset", "shuffle")
+            for name in ("dt", "presentation", "learning_onset", "blank", "reset", "shuffle", "warm_up", "order")
             if getattr(ours.protocol, name) != getattr(theirs.protocol, name)
         ]
         if self.data_sha256 and data_sha256 and self.data_sha256 != data_sha256:
             found.append("data: the examples are others")
         return found
+
+    def steps_before(self, experiment: Experiment) -> int:
+        """How many steps, all trials together, this run has made of one of an experiment in which time passes.
+
+        It goes on in the middle of the one trial, where that is longer now, or with more trials of the same length.
+
+        Raises:
+            ModelError: if nothing is left to do, or neither is so.
+        """
+        ours, theirs = experiment.protocol, self.experiment.protocol
+        if theirs.duration is None or ours.duration is None:
+            raise Contradiction(
+                f"'{self.experiment.name}' presented examples, but in '{experiment.name}' time passes without a task."
+                " Continue a run of the same model."
+            )
+        longer, more = ours.duration > theirs.duration, ours.trials > theirs.trials
+        if ours.duration == theirs.duration and more:
+            return theirs.trials * ours.shown_steps
+        if longer and ours.trials == theirs.trials == 1:
+            return steps_of(theirs.duration, ours.step)
+        made = f"{theirs.trials} trial{'s' if theirs.trials > 1 else ''} of {as_time(theirs.duration)}"
+        if not longer and not more:
+            raise NothingToLearn(
+                f"nothing is left to do: the run before had {made}. Give a longer protocol, such as protocol.duration"
+                f" = '{as_time(2 * theirs.duration)}', or protocol.trials = {theirs.trials + 1}."
+            )
+        raise Contradiction(
+            f"the run before had {made}; got {ours.trials} of {as_time(ours.duration)}. Give more trials of the same"
+            " duration, or, where there is one trial, a longer duration.",
+            at=("protocol", "duration"),
+        )
 
     def save(self, path: str | Path) -> Path:
         """Write a file that must not exist yet.

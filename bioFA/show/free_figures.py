@@ -93,7 +93,8 @@ def traces(result: Result) -> Figure:
     Raises:
         ModelError: if no traces were recorded.
     """
-    panels_of = [(trace, variable) for trace in result.traces for variable in trace.variables][:MOST_TRACES]
+    every = [trace for trace in result.traces if len(trace.times)]
+    panels_of = [(trace, variable) for trace in every for variable in trace.variables][:MOST_TRACES]
     if not panels_of:
         raise Unavailable(
             f"the run of '{result.experiment.name}' recorded no traces. Name some: record.traces = [{{ population ="
@@ -118,7 +119,8 @@ def weights(result: Result) -> Figure:
     Raises:
         ModelError: if no weights were recorded.
     """
-    panels_of = [(kept, variable) for kept in result.synapses for variable in kept.variables][:MOST_TRACES]
+    every = [kept for kept in result.synapses if len(kept.times)]
+    panels_of = [(kept, variable) for kept in every for variable in kept.variables][:MOST_TRACES]
     if not panels_of:
         raise Unavailable(
             f"the run of '{result.experiment.name}' recorded no weights. Name some: record.synapses = [{{ pathway ="
@@ -158,8 +160,8 @@ def drawn(result: Result) -> list[Callable[[Result], Figure]]:
     """The figures that can be drawn of a run in which time passed."""
     return [
         *([raster] if _monitors(result).layout.spikes else []),
-        *([traces] if result.traces else []),
-        *([weights] if result.synapses else []),
+        *([traces] if any(len(trace.times) for trace in result.traces) else []),
+        *([weights] if any(len(kept.times) for kept in result.synapses) else []),
         *([spectrum] if any(power.any() for _, power in result.spectra.values()) else []),
     ]
 
@@ -171,8 +173,8 @@ def _monitors(result: Result) -> Monitors:
 
 def _window(result: Result) -> tuple[float, float]:
     """From when to when is drawn."""
-    duration = result.experiment.protocol.duration or 0.0
-    return max(0.0, duration - LAST), duration
+    duration, layout = result.experiment.protocol.duration or 0.0, _monitors(result).layout
+    return max(layout.begin * layout.dt, duration - LAST), duration
 
 
 def _rows(neurons: Array) -> Array:
@@ -186,9 +188,9 @@ def _rate(monitors: Monitors, population: str, start: float, stop: float) -> tup
     """The rate of a population in bins, and their edges: as recorded, or that of the neurons whose spikes were."""
     if monitors.layout.bin is not None:
         width = monitors.layout.bin * monitors.layout.dt
-        begin = int(start / width)
-        rate = monitors.rates(population)[1][begin:]
-        return rate, width * np.arange(begin, begin + len(rate) + 1)
+        times, rate = monitors.rates(population)
+        begin = int(np.searchsorted(times, start - 1e-9))
+        return rate[begin:], (times[begin] if begin < len(times) else start) + width * np.arange(len(rate) - begin + 1)
     width = max(RATE_BIN, monitors.layout.dt)
     edges = start + width * np.arange(max(round((stop - start) / width), 1) + 1)
     _, times = monitors.spikes(population, 0, start, stop)
