@@ -514,6 +514,8 @@ class DensePathway(Group):
             accumulate=accumulate,
             w=array_name(self, "w"),
             step=step_counter(self.clock),
+            number=self.number,
+            plastic=bool(self.spec.equations),
         )
 
     def learn_block(self, block: str, factors: Factors, order: int) -> None:

@@ -134,7 +134,7 @@ class _Steps:
             if spec.may_block and spec.equations
         }
         self.blocks = {
-            spec.name: f"biofa::block<{pathways[spec.name].sizes['real']}, {number}>()"
+            spec.name: "biofa::block<{real}, {0}, {n_pre}, {n_post}>()".format(number, **pathways[spec.name].sizes)
             for number, spec in enumerate(program.pathways)
             if spec.may_block and self.factors.get(spec.name, "fixed") is not None
         }

@@ -6,13 +6,14 @@
     {
         const size_t _vectorisation_idx = -1;
         {{scalar_code|autoindent}}
-        {{_real}}* const _update = _block.next_update(1 - _forgotten);
+        {{_real}}* const _update = _block.next_update();
         for (int _post_idx = 0; _post_idx < {{_n_post}}; _post_idx++)
         {
             const size_t _vectorisation_idx = _post_idx;
             {{vector_code|autoindent}}
             _update[_post_idx] = _factor;
         }
+        _block.learn(1 - static_cast<double>(_forgotten));
     }
     _block.finish(biofa::segment(), {{_step}}, {{_w}});
 {% endblock %}
