@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 import shutil
 from pathlib import Path
@@ -68,7 +69,8 @@ def list_(as_json: bool) -> None:
 def show(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool) -> None:
     """Print a model file, and the network that it lays out.
 
-    What is printed is itself a model file, to be changed and run.
+    What is printed is itself a model file, to be changed and run. It says how many synapses there are, and what
+    memory a run takes.
 
     \b
     Examples:
@@ -77,9 +79,11 @@ def show(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool
       biofa show linear > mine.toml && biofa run mine.toml
     """
     from bioFA.modelfiles import toml
+    from bioFA.runs.needs import needs
 
     experiment = load_experiment(model, scheme, changes)
     network = experiment.network
+    needed = needs(experiment)
     if as_json:
         return print_json({
             "model": experiment.name,
@@ -104,12 +108,14 @@ def show(model: str, scheme: str | None, changes: tuple[str, ...], as_json: bool
                 }
                 for p in network.pathways
             ],
+            "needs": dataclasses.asdict(needed),
         })
     click.echo(toml.dumps(experiment))
     click.echo("# The network that this lays out:\n#")
     click.echo("\n".join(f"# {line}".rstrip() for line in network.describe().splitlines()))
     rates = experiment.rates_in_use()
-    click.echo(f"#\n# Rates: {rates['text'] or 'none'}")
+    click.echo(f"#\n# Needs: {needed.describe()}")
+    click.echo(f"# Rates: {rates['text'] or 'none'}")
     for place, how in experiment.rounded_times.items():
         click.echo(f"# Time {place}: {how}")
     for caveat in experiment.circuit.caveats():

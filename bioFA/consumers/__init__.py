@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from bioFA.consumers.base import Consumer
+    from bioFA.experiment import Experiment
     from bioFA.instance import Instance
 
 
@@ -24,7 +25,11 @@ class Backend:
     compiles: ClassVar[bool] = False
     """Whether it builds a program first."""
 
-    def make(self, instance: Instance, precision: str, scratch: Path | None) -> Consumer:
+    def prepare(self, experiment: Experiment, precision: str) -> object:
+        """What can be done of its work before anything is drawn, to be handed to `make`; None where that is nothing."""
+        return None
+
+    def make(self, instance: Instance, precision: str, scratch: Path | None, prepared: object = None) -> Consumer:
         """Its consumer of an instance, which has `scratch`, a folder, for what passes through files."""
         raise NotImplementedError(f"{type(self).__name__} makes no consumer")
 
@@ -38,15 +43,24 @@ class Cpp(Backend):
     packages = ("brian2",)
     compiles = True
 
-    def make(self, instance: Instance, precision: str, scratch: Path | None) -> Consumer:
+    def prepare(self, experiment: Experiment, precision: str) -> object:
+        """The program, built or found."""
+        from bioFA.consumers.brian.cache import build
+        from bioFA.consumers.brian.compose import make_program
+
+        return build(make_program(experiment, precision))
+
+    def make(self, instance: Instance, precision: str, scratch: Path | None, prepared: object = None) -> Consumer:
         """The compiled program, built or found."""
         import numpy as np
 
+        from bioFA.consumers.brian.cache import Binary
         from bioFA.consumers.brian.run import Compiled
 
         if precision == "float32":
             instance.check_range(np.float32)
-        return Compiled(instance, precision, scratch=scratch.resolve() if scratch is not None else None)
+        place = scratch.resolve() if scratch is not None else None
+        return Compiled(instance, precision, scratch=place, binary=prepared if isinstance(prepared, Binary) else None)
 
 
 class Numpy(Backend):
@@ -55,7 +69,7 @@ class Numpy(Backend):
     name = "numpy"
     title = "the NumPy reference"
 
-    def make(self, instance: Instance, precision: str, scratch: Path | None) -> Consumer:
+    def make(self, instance: Instance, precision: str, scratch: Path | None, prepared: object = None) -> Consumer:
         """The reference, which needs no files."""
         from bioFA.consumers.reference import Reference
 

@@ -40,6 +40,7 @@ from bioFA.runs import checkpoint, provenance
 from bioFA.runs.checkpoint import Checkpoint, Run, SegmentEnd
 from bioFA.runs.diagnosis import diagnose, gather
 from bioFA.runs.free_run import FreeRun
+from bioFA.runs.needs import needs
 from bioFA.runs.result import RESULT, Result, load_result, read_weights
 from bioFA.runs.trained import Trained, load_trained, sha256
 from bioFA.system.retry import SCARCE
@@ -51,6 +52,10 @@ Progress = Callable[[int, int, dict[str, float]], None]
 with steps in place of presentations."""
 
 Finish = Callable[[Result], None]
+
+LARGE = 1_000_000
+"""A program of so many synapses is built before they are drawn, so that they and the compiler are not in memory at
+once; others are drawn first, since that tells sooner what is wrong."""
 
 MOST_CLASSES = 100
 """The answers to the examples of each class are kept for so many classes."""
@@ -75,17 +80,20 @@ def check_backend(backend: str, precision: str) -> None:
         )
 
 
-def consumer(instance: Instance, backend: str, precision: str = "float64", scratch: Path | None = None) -> Consumer:
+def consumer(
+    instance: Instance, backend: str, precision: str = "float64", scratch: Path | None = None, binary: object = None
+) -> Consumer:
     """The consumer of a backend's name: `cpp` (Brian2, compiled) or `numpy` (the reference, always float64).
 
-    `scratch` is a folder for what passes through files while it runs; the system's where None.
+    `scratch` is a folder for what passes through files while it runs; the system's where None. `binary` is what
+    `Backend.prepare` made of the experiment, if it did.
 
     Raises:
         ModelError: if there is no such backend, or none with that precision.
         MissingError: if the compiler or Brian2 is missing.
     """
     check_backend(backend, precision)
-    return BACKENDS[backend].make(instance, precision, scratch)
+    return BACKENDS[backend].make(instance, precision, scratch, binary)
 
 
 def simulate(
@@ -129,6 +137,8 @@ def simulate(
             f"simulate takes an Experiment; got {experiment!r}. Load one: bioFA.simulate(bioFA.load('digits'))."
         )
     check_backend(backend, precision)
+    large = needs(experiment, precision).synapses >= LARGE
+    binary = BACKENDS[backend].prepare(experiment, precision) if large else None
     instance = draw(experiment, seed)
     if not experiment.free:
         _check_stop(instance)
@@ -172,11 +182,11 @@ def simulate(
         code=toml.code_origins(experiment) if folder is not None else {},
     )
     if folder is None and experiment.free:
-        return _run_in_passing(instance, run, progress)
+        return _run_in_passing(instance, run, progress, binary)
     if folder is None:
-        return _run(instance, run, progress)
+        return _run(instance, run, progress, binary=binary)
     with checkpoint.begin(Path(folder), run, instance.state) as kept:
-        result = _run_in_folder(instance, kept, progress)
+        result = _run_in_folder(instance, kept, progress, binary)
         del instance  # its data, which what follows does not need
         return _finished(result, kept, finish)
 
@@ -212,25 +222,27 @@ def resume(
         return _finished(result, kept, finish)
 
 
-def _run_in_passing(instance: Instance, run: Run, progress: Progress | None) -> Result:
+def _run_in_passing(instance: Instance, run: Run, progress: Progress | None, binary: object) -> Result:
     """Run where time passes, in a folder that is removed with the result."""
     scratch = tempfile.TemporaryDirectory(prefix="biofa-run-", ignore_cleanup_errors=True)
     with checkpoint.begin(Path(scratch.name) / "run", run, instance.state) as kept:
-        result = _run_in_folder(instance, kept, progress)
+        result = _run_in_folder(instance, kept, progress, binary)
         kept.remove()
     return result.stored(kept.folder / RESULT, keeps=scratch)
 
 
-def _run_in_folder(instance: Instance, kept: Checkpoint, progress: Progress | None) -> Result:
+def _run_in_folder(
+    instance: Instance, kept: Checkpoint, progress: Progress | None, binary: object = None
+) -> Result:
     """Run to the end and write the result."""
     path = kept.folder / RESULT
     if path.exists():  # stopped after its result was written, before it counted as finished
         return load_result(path, trusted=True)
     try:
         if instance.experiment.free:
-            result = _run_free(instance, kept, progress)
+            result = _run_free(instance, kept, progress, binary)
         else:
-            result = _run(instance, kept.run, progress, kept)
+            result = _run(instance, kept.run, progress, kept, binary)
     except BioFAError as error:
         if isinstance(error, Diverged) or kept.is_new:  # nothing there that could go on
             kept.undo()
@@ -254,14 +266,16 @@ def _finished(result: Result, kept: Checkpoint, finish: Finish | None) -> Result
     return result
 
 
-def _run(instance: Instance, run: Run, progress: Progress | None, kept: Checkpoint | None = None) -> Result:
+def _run(
+    instance: Instance, run: Run, progress: Progress | None, kept: Checkpoint | None = None, binary: object = None
+) -> Result:
     """Segment by segment to the end: those that are kept are read, the others are run and kept."""
     began = time.perf_counter()
     course = _Course(instance, run.start)
     for segment in kept.segments() if kept is not None else (SegmentEnd(run.start, instance.state),):
         course.add(segment)
     known = course.seconds
-    runner = consumer(instance, run.backend, run.precision, kept.place if kept is not None else None)
+    runner = consumer(instance, run.backend, run.precision, kept.place if kept is not None else None, binary)
     while not course.ended:
         segment = _next_segment(course, instance, runner)
         course.add(segment)
@@ -303,14 +317,14 @@ def _record(run: Run, runner: Consumer, ran: float, total: float) -> tuple[dict[
     return timing, record
 
 
-def _run_free(instance: Instance, kept: Checkpoint, progress: Progress | None) -> Result:
+def _run_free(instance: Instance, kept: Checkpoint, progress: Progress | None, binary: object) -> Result:
     """Let time pass, segment by segment; what is kept is read, the rest is run and kept."""
     began = time.perf_counter()
     course = FreeRun(instance, kept)
     for segment in kept.segments():
         course.read(segment)
     known = course.seconds
-    runner = consumer(instance, kept.run.backend, kept.run.precision, kept.place)
+    runner = consumer(instance, kept.run.backend, kept.run.precision, kept.place, binary)
     while course.stop < course.total:
         latest = course.next(runner)
         if progress is not None:

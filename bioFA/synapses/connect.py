@@ -119,6 +119,10 @@ class Connect(Component):
         """The synapses in any order."""
         raise NotImplementedError
 
+    def about(self, shape: Shape) -> int | None:
+        """How many synapses it lays, or in the mean; None where only drawing them tells."""
+        return None
+
     def _forbidden(self, shape: Shape, size: int) -> Array | None:
         """For each of `size` neurons the one that it may not be joined with: itself; None where all are allowed."""
         return np.arange(size) if shape.same and not self.autapses else None
@@ -134,6 +138,10 @@ class All(Connect):
     """Every pair has a synapse."""
 
     draws: ClassVar[bool] = False
+
+    def about(self, shape: Shape) -> int:
+        """All pairs, but those that are not allowed."""
+        return _allowed(self, shape)
 
     def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
         """Every pair, but a neuron with itself without autapses."""
@@ -157,6 +165,10 @@ class OneToOne(Connect):
         if self._forbidden(shape, shape.n_pre) is not None:
             raise OutOfRange("connect = 'one_to_one' from a population to itself is all autapses. Leave autapses out.")
 
+    def about(self, shape: Shape) -> int:
+        """As many as there are neurons."""
+        return shape.n_pre
+
     def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
         """As many as there are neurons.
 
@@ -171,6 +183,10 @@ class Probability(Connect):
     """Every pair has a synapse with chance p, by itself."""
 
     p: Annotated[Number, Ge(0), Le(1), Field(examples=[0.1])]
+
+    def about(self, shape: Shape) -> int:
+        """p of all pairs."""
+        return round(self.p * _allowed(self, shape))
 
     def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
         """A binomial number of different targets for each presynaptic neuron."""
@@ -190,6 +206,10 @@ class FanIn(Connect):
         """Not more different partners than there are."""
         _check_room(self, self.count, shape.n_pre - (shape.same and not self.autapses), "partners")
 
+    def about(self, shape: Shape) -> int:
+        """`count` for each postsynaptic neuron."""
+        return self.count * shape.n_post
+
     def draw(self, rng: np.random.Generator, shape: Shape) -> Pairs:
         """`count` presynaptic neurons for each postsynaptic one, turned round."""
         chosen = _chosen(self, rng, shape.n_post, shape.n_pre, self._forbidden(shape, shape.n_post))
@@ -207,6 +227,10 @@ class FanOut(Connect):
         """Not more different partners than there are."""
         _check_room(self, self.count, shape.n_post - (shape.same and not self.autapses), "partners")
 
+    def about(self, shape: Shape) -> int:
+        """`count` for each presynaptic neuron."""
+        return self.count * shape.n_pre
+
     def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
         """`count` postsynaptic neurons for each presynaptic one."""
         chosen = _chosen(self, rng, shape.n_pre, shape.n_post, self._forbidden(shape, shape.n_pre))
@@ -221,6 +245,10 @@ class Total(Connect):
     def check(self, shape: Shape) -> None:
         """Not more different pairs than there are."""
         _check_room(self, self.count, shape.n_pre * (shape.n_post - (shape.same and not self.autapses)), "pairs")
+
+    def about(self, shape: Shape) -> int:
+        """`count`."""
+        return self.count
 
     def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
         """So many pairs, different ones without multapses."""
@@ -259,6 +287,10 @@ class PairsFrom(Connect):
                 "PairsFrom needs pairs or path, and not both. For example: pairs = [[0, 3], [1, 3]], or path ="
                 " 'pairs.npy'."
             )
+
+    def about(self, shape: Shape) -> int | None:
+        """As many as are written in the model."""
+        return None if self.listed is None else len(self.listed)
 
     def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
         """The given pairs.
@@ -384,6 +416,11 @@ class As(Connect):
     def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
         """Those of `Network.laid_by`, which draws in its place."""
         raise WrongShape("connect = 'as' has no pairs of its own: the network asks the pathway that it names.")
+
+
+def _allowed(connect: Connect, shape: Shape) -> int:
+    """How many pairs may have a synapse."""
+    return shape.n_pre * (shape.n_post - (shape.same and not connect.autapses))
 
 
 def _check_room(connect: Connect, count: int, room: int, what: str) -> None:

@@ -48,7 +48,12 @@ class Compiled:
     name = "cpp"
 
     def __init__(
-        self, instance: Instance, precision: str = "float64", blocked: bool | None = None, scratch: Path | None = None
+        self,
+        instance: Instance,
+        precision: str = "float64",
+        blocked: bool | None = None,
+        scratch: Path | None = None,
+        binary: cache.Binary | None = None,
     ):
         self.network = instance.network
         self.protocol = instance.experiment.protocol
@@ -71,7 +76,7 @@ class Compiled:
         for name, value in self._at_rate().items():
             if not math.isfinite(value):
                 raise OutOfRange(f"the parameter {name} must be a finite number; got {value}.")
-        self.binary = cache.build(program)
+        self.binary = binary or cache.build(program)
         self._served: Served | None = None
         self._settings: dict[float, tuple[dict[str, float], list[str]]] = {}
         self._segments = 0
