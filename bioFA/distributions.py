@@ -11,7 +11,9 @@ Source: Devroye (1986), Non-uniform random variate generation, section II.3 (rej
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -19,14 +21,27 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
 
 from bioFA.components import Component, Family, InSchema, Name, as_table, faults
 from bioFA.equations.dimensions import NONE, SHORT, Dimension, describe
-from bioFA.equations.model import read_unit
-from bioFA.errors import OutOfRange, WrongData, WrongShape, WrongUnit
+from bioFA.equations.formula import TRUTH, Formula
+from bioFA.equations.model import Model, read_unit
+from bioFA.errors import (
+    BadEquation,
+    ModelError,
+    OutOfRange,
+    Unavailable,
+    UnknownName,
+    WrongData,
+    WrongShape,
+    WrongUnit,
+    suggestion,
+)
 from bioFA.system.npy import read_npy
 from bioFA.units import quantity
 
 Array = np.ndarray
 MOST_ROUNDS = 1000
 """How often what lies outside of the bounds is drawn again."""
+AT_ONCE = 2**18
+"""For so many synapses a text is evaluated at once."""
 
 
 def _readable(value: Any) -> Any:
@@ -59,6 +74,16 @@ def in_si(value: float | str, dimension: Dimension, place: str) -> float:
     return number * size
 
 
+@dataclass(frozen=True)
+class AtSynapses:
+    """What a text may read at each of `count` synapses: `known`, its names by what they measure, and `values`, which
+    gives their values at the synapses from one to before another, `(n,)`, `(1,)` or a number each."""
+
+    count: int
+    known: Mapping[str, Dimension]
+    values: Callable[[int, int], Mapping[str, Any]]
+
+
 class Distribution(Component):
     """Base of the distributions."""
 
@@ -70,6 +95,8 @@ class Distribution(Component):
     """Whether every value is the same."""
     given: ClassVar[bool] = False
     """Whether every value is given, in an order, not drawn."""
+    pairwise: ClassVar[bool] = False
+    """Whether every value follows from the two neurons of a synapse."""
     owns: ClassVar[bool] = True
     one_to_one: ClassVar[bool] = False
     redrawn: ClassVar[bool] = False
@@ -158,6 +185,17 @@ class Distribution(Component):
     def sample(self, rng: np.random.Generator, count: int, numbers: Mapping[str, float]) -> Array:
         """So many values, bounds aside."""
         raise NotImplementedError
+
+    def draw_at(self, rng: np.random.Generator, synapses: AtSynapses, dimension: Dimension, place: str) -> Array:
+        """A value for each synapse, `(count,)`, or `(1,)` where all are alike, as `draw`."""
+        return self.draw(rng, 1 if self.alike else synapses.count, dimension, place)
+
+    def check_at(self, known: Mapping[str, Dimension], dimension: Dimension, place: str) -> None:
+        """Refuse, while describing, what cannot be computed from names that measure what is `known`.
+
+        Raises:
+            ModelError: naming the place.
+        """
 
     def signs(self) -> frozenset[int]:
         """The signs, 1 and -1, that a value may have, as far as bounds and numbers say."""
@@ -366,6 +404,97 @@ class FromFile(Distribution):
         return values.astype(float)
 
 
+class Text(Distribution):
+    """What a text computes from the two neurons of each synapse, such as its weight from their distance.
+
+    Names of the text: `i` and `j`, the numbers of the presynaptic and the postsynaptic neuron from 0; `n_pre` and
+    `n_post`, how many there are; the parameters of both, `x_pre` and `x_post`; and `distance`, the Euclidean one, where
+    both have the same of the parameters `x`, `y` and `z`. Written in place of a quantity it needs no table,
+    `"0.5 nA * exp(-distance / (200 um))"`. What lies outside of the bounds is refused, or clipped.
+    """
+
+    pairwise: ClassVar[bool] = True
+
+    text: Annotated[Name, Field(examples=["0.5 nS * exp(-distance / (200 um))"])]
+    unitless: ClassVar[tuple[str, ...]] = ("outside", "text")
+
+    def least(self, numbers: Mapping[str, float]) -> float:
+        """The bound; else not known before there are neurons: infinity."""
+        return numbers.get("low", math.inf)
+
+    def dimension(self, place: str) -> Dimension:
+        """None that is known without neurons."""
+        raise _only_at_synapses(place)
+
+    def draw(self, rng: np.random.Generator, count: int, dimension: Dimension, place: str) -> Array:
+        """Refuse to: there are no two neurons."""
+        raise _only_at_synapses(place)
+
+    def check_at(self, known: Mapping[str, Dimension], dimension: Dimension, place: str) -> None:
+        """The text must be readable, and measure what is wanted."""
+        self._read(known, dimension, place)
+
+    def _read(self, known: Mapping[str, Dimension], dimension: Dimension, place: str) -> Formula:
+        formula, found = Model({}, known).expression(_with_units(self.text), place)
+        if formula.draws:
+            raise BadEquation(f"{place}: '{self.text}' draws numbers. Leave rand() and randn() out.")
+        for name in formula.names:
+            if name not in known:  # words of neurons, such as t
+                raise UnknownName(f"{place}: the text uses the unknown name '{name}'.{suggestion(name, known)}")
+        if found == TRUTH:
+            raise WrongUnit(f"{place}: '{self.text}' is a condition; write int(...), which is 1 or 0.")
+        if found != dimension:
+            raise WrongUnit(f"{place}: '{self.text}' is in {describe(found)}; expected {describe(dimension)}.")
+        return formula
+
+    def draw_at(self, rng: np.random.Generator, synapses: AtSynapses, dimension: Dimension, place: str) -> Array:
+        """The value at each synapse; draws nothing.
+
+        Raises:
+            OutOfRange: if one is not finite or out of bounds, naming the two neurons.
+        """
+        formula, numbers = self._read(synapses.known, dimension, place), self.numbers(dimension, place)
+        low, high = numbers.get("low", -math.inf), numbers.get("high", math.inf)
+        found = np.empty(synapses.count)
+        for first in range(0, synapses.count, AT_ONCE):
+            last = min(first + AT_ONCE, synapses.count)
+            values = synapses.values(first, last)
+            with np.errstate(all="ignore"):
+                block = np.broadcast_to(np.asarray(formula.evaluate(values), dtype=float), last - first)
+            found[first:last] = np.clip(block, low, high) if self.outside == "clip" else block
+            wrong = np.flatnonzero(~((found[first:last] >= low) & (found[first:last] <= high) & np.isfinite(block)))
+            if len(wrong):
+                i, j = (int(values[name][wrong[0]]) for name in ("i", "j"))
+                bounds = "" if "low" not in numbers and "high" not in numbers else f", not between {low:g} and {high:g}"
+                raise OutOfRange(
+                    f"{place}: '{self.text}' is {block[wrong[0]]:g} for the neurons {i} and {j}{bounds}. Give a text"
+                    " that is finite and within its bounds, or outside = 'clip'."
+                )
+        return found
+
+
+_QUANTITY = re.compile(
+    r"((?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s+((?!(?:and|or|not)\b)[A-Za-z]\w*(?:/[A-Za-z]\w*)*)"
+)
+_OF_NEURONS = re.compile(r"\b(?:distance|i|j|n_pre|n_post|[A-Za-z]\w*_(?:pre|post))\b")
+
+
+def _with_units(text: str) -> str:
+    """A text whose quantities, `0.3 m/s`, are products that the reader of equations knows, `(0.3*metre/second)`."""
+
+    def written(match: re.Match[str]) -> str:
+        return f"({match[1]}*{'/'.join(SHORT.get(unit, unit) for unit in match[2].split('/'))})"
+
+    return _QUANTITY.sub(written, text)
+
+
+def _only_at_synapses(place: str) -> ModelError:
+    return Unavailable(
+        f"{place}: a text of two neurons is for weights, delays and dynamics of synapses, and here are single neurons."
+        " Give a number, a quantity or a distribution."
+    )
+
+
 def _check_count(given: int, count: int, place: str) -> None:
     if given != count:
         raise WrongShape(f"{place} holds {given} values; expected {count}, one for each.")
@@ -401,14 +530,17 @@ def read_distribution(value: Any) -> Any:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return Constant(value=value)
         if isinstance(value, str) and value not in family:
-            return Constant(value=value)
+            return Text(text=value) if _OF_NEURONS.search(value) else Constant(value=value)
         return Values(values=tuple(value)) if isinstance(value, (list, tuple)) else family.read(value)
 
 
 def written_distribution(distribution: Distribution) -> Any:
     """A distribution as a model file has it."""
-    if type(distribution) is Constant and distribution.low is None and distribution.high is None:
-        return distribution.value
+    if isinstance(distribution, (Constant, Text)) and distribution.low is None and distribution.high is None:
+        if isinstance(distribution, Constant):
+            return distribution.value
+        if distribution.outside == "redraw" and _OF_NEURONS.search(distribution.text):
+            return distribution.text
     return as_table(distribution)
 
 

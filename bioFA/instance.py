@@ -460,7 +460,7 @@ def draw(experiment: Experiment, seed: int) -> Instance:
         if pathway.plasticity is not None:
             delays[pathway.name] = parts
             state |= _first_weights(experiment.network, pathway, synapses[pathway.name])
-    delays |= _delays(experiment, seed)
+    delays |= _delays(experiment, seed, constants)
     state |= _under_way(experiment.network, synapses, delays) | _first_traces(experiment.network, synapses)
     trains = _trains(experiment)
     if experiment.task is None:
@@ -521,13 +521,11 @@ def _listed(
     # int32 as the list is, or NumPy would search in a copy of it
     first = np.searchsorted(pairs.pre, np.arange(-first_pre, n_pre + 1 - first_pre, dtype=np.int32)).astype(np.int64)
     dimension = network.weight_dimension(pathway)
-    alike = pathway.weights.alike
-    weights = pathway.weights.draw(
-        stream(seed, f"weights/{pathway.name}"), 1 if alike else count, dimension, f"{place}: weights"
-    )
+    at = network.between(pathway, constants).at(pairs.pre, pairs.post)
+    weights = pathway.weights.draw_at(stream(seed, f"weights/{pathway.name}"), at, dimension, f"{place}: weights")
     parts = dict.fromkeys(pathway.delay.parts(), np.zeros(1, dtype=np.int32))
     if dt is not None and not pathway.delay.none:
-        parts = pathway.delay.draw(stream(seed, f"delay/{pathway.name}"), count, dt, f"{place}: delay")
+        parts = pathway.delay.draw(stream(seed, f"delay/{pathway.name}"), count, dt, f"{place}: delay", at)
     if pairs.order is not None:
         weights = weights if len(weights) == 1 or not pathway.weights.given else weights[pairs.order]
         given = pathway.delay.parts()
@@ -536,7 +534,7 @@ def _listed(
     parameters: dict[str, Array] = {}
     for name, (distribution, of) in (pathway.dynamics.own_parameters() if pathway.dynamics else {}).items():
         rng = stream(seed, f"dynamics/{pathway.name}.{name}")
-        values = distribution.draw(rng, 1 if distribution.alike else count, of, f"{place}: dynamics.{name}")
+        values = distribution.draw_at(rng, at, of, f"{place}: dynamics.{name}")
         parameters[name] = values if pairs.order is None or not distribution.given else values[pairs.order]
     post = pairs.post if not first_post else pairs.post + np.int32(first_post)
     made = Synapses(first, post, weights, delays, parameters)
@@ -546,7 +544,9 @@ def _listed(
     return replace(made, weights=weights), parts
 
 
-def _delays(experiment: Experiment, seed: int) -> dict[str, Mapping[str, Array]]:
+def _delays(
+    experiment: Experiment, seed: int, constants: Mapping[str, Array]
+) -> dict[str, Mapping[str, Array]]:
     """The parts of the delays of matrices, in steps."""
     dt = experiment.protocol.dt
     found: dict[str, Mapping[str, Array]] = {}
@@ -555,7 +555,11 @@ def _delays(experiment: Experiment, seed: int) -> dict[str, Mapping[str, Array]]
             continue
         shape = experiment.network.shape(pathway)
         rng, place = stream(seed, f"delay/{pathway.name}"), f"pathway '{pathway.name}': delay"
-        parts = pathway.delay.draw(rng, shape[0] * shape[1], dt, place)
+        at = None
+        if any(part.pairwise for part in pathway.delay.parts().values()):
+            post, pre = (axis.ravel() for axis in np.indices(shape))
+            at = experiment.network.between(pathway, constants).at(pre, post)
+        parts = pathway.delay.draw(rng, shape[0] * shape[1], dt, place, at)
         found[pathway.name] = {
             name: part if pathway.delay.parts()[name].alike else part.reshape(shape) for name, part in parts.items()
         }

@@ -22,7 +22,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, Strict, Validation
 
 from bioFA.components import Amount, Component, Count, Family, InSchema, Name, Number, Rate, as_table, faults
 from bioFA.distributions import Distributed, Distribution, read_distribution, written_distribution
-from bioFA.equations.dimensions import FREQUENCY, Dimension, over
+from bioFA.equations.dimensions import FREQUENCY, TIME, Dimension, over
 from bioFA.errors import (
     BadName,
     CannotLearn,
@@ -483,8 +483,12 @@ class Network(Circuit):
             for name, (distribution, _) in drawn.items():
                 with under("neuron", key, name):
                     distribution.check_count(population.size, f"population '{population.name}': {name}")
+                    self._check_of_one(distribution, f"population '{population.name}': {name}")
         for number, background in enumerate(population.background):
             with under("background", number):
+                for name in ("rate", "weight"):
+                    with under(name):
+                        self._check_of_one(getattr(background, name), f"background of '{population.name}': {name}")
                 if background.port not in neuron.ports:
                     raise UnknownName(
                         f"population '{population.name}': background: {type(neuron).__name__} has no port"
@@ -501,6 +505,26 @@ class Network(Circuit):
                     background.weight.numbers(
                         neuron.dimension_of(background.port), f"background of '{population.name}': weight"
                     )
+
+    @staticmethod
+    def _check_of_one(distribution: Distribution, place: str) -> None:
+        """Refuse a text of two neurons where there is one."""
+        if distribution.pairwise:
+            distribution.dimension(place)
+
+    def _check_texts(self, pathway: Pathway) -> None:
+        """Texts of two neurons must be readable, each in the unit of its place."""
+        known = self.between(pathway).names
+        parts: dict[Keys, tuple[Distribution, Dimension]] = {
+            ("delay", name): (part, TIME) for name, part in pathway.delay.parts().items()
+        }
+        for name, drawn in (pathway.dynamics.own_parameters() if pathway.dynamics is not None else {}).items():
+            parts["dynamics", name] = drawn
+        if isinstance(pathway.weights, Distribution):
+            parts["weights",] = (pathway.weights, self.weight_dimension(pathway))
+        for path, (distribution, dimension) in parts.items():
+            with under(*path):
+                distribution.check_at(known, dimension, ".".join(map(str, path)))
 
     def _check_shared(self) -> None:
         """Refuse populations that disagree about a parameter which they must share."""
@@ -570,6 +594,7 @@ class Network(Circuit):
             for name, part in pathway.delay.parts().items():
                 with under("delay", name):
                     part.check_count(target.size * source.size, f"delay.{name}")
+        self._check_texts(pathway)
 
     @staticmethod
     def _check_dynamics(pathway: Pathway, source: Population) -> None:
@@ -858,8 +883,15 @@ class Network(Circuit):
 
     def laying(self, pathway: Pathway, constants: Mapping[str, Array] | None = None) -> Shape:
         """Between what the synapses of a pathway are laid, with the parameters of both sides once they are drawn."""
-        layer = self.laid_by(pathway)
-        ends = {"pre": self.population(layer.source), "post": self.population(layer.target)}
+        return self._between(self.laid_by(pathway), self.laid_by(pathway), constants)
+
+    def between(self, pathway: Pathway, constants: Mapping[str, Array] | None = None) -> Shape:
+        """What texts of weights, delays and dynamics read of both sides, likewise; its own neurons, also where it is
+        laid as another pathway."""
+        return self._between(pathway, self.laid_by(pathway), constants)
+
+    def _between(self, pathway: Pathway, layer: Pathway, constants: Mapping[str, Array] | None) -> Shape:
+        ends = {"pre": self.population(pathway.source), "post": self.population(pathway.target)}
         known: dict[str, Dimension] = {}
         values: dict[str, Array] = {}
         for side, population in ends.items():

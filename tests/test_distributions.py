@@ -114,5 +114,5 @@ def test_a_distribution_survives_its_file():
 
 def test_every_distribution_is_in_the_family():
     assert set(distributions.family.names()) == {
-        "constant", "uniform", "normal", "lognormal", "exponential", "gamma", "linear", "values", "from_file",
+        "constant", "uniform", "normal", "lognormal", "exponential", "gamma", "linear", "values", "from_file", "text",
     }  # fmt: skip

@@ -30,6 +30,7 @@ from annotated_types import Ge, Le
 from pydantic import ConfigDict, Field, Strict
 
 from bioFA.components import Amount, Component, Count, Family, Name, Number
+from bioFA.distributions import AtSynapses
 from bioFA.equations.dimensions import NONE, Dimension, describe
 from bioFA.equations.formula import TRUTH, Formula
 from bioFA.equations.model import Model, check_name
@@ -38,9 +39,11 @@ from bioFA.errors import (
     DuplicateName,
     MissingField,
     OutOfRange,
+    UnknownName,
     WrongData,
     WrongShape,
     WrongUnit,
+    suggestion,
     under,
 )
 from bioFA.synapses.subsets import blocks, ordered, passing_over, subsets, transposed
@@ -77,6 +80,41 @@ class Shape(NamedTuple):
     same: bool
     known: Mapping[str, Dimension] = {}
     values: Mapping[str, Array] = {}
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The coordinates between which there is a distance: those of x, y and z that both sides have, if none has
+        another one and all measure the same."""
+        sides = [{axis for axis in "xyz" if f"{axis}_{side}" in self.known} for side in ("pre", "post")]
+        found = tuple(sorted(sides[0])) if sides[0] == sides[1] else ()
+        alike = {self.known[f"{axis}_{side}"] for axis in found for side in ("pre", "post")}
+        return found if len(alike) == 1 else ()
+
+    @property
+    def names(self) -> dict[str, Dimension]:
+        """What a text of two neurons may name, by what it measures."""
+        found = {**dict.fromkeys(("i", "j", "n_pre", "n_post"), NONE), **self.known}
+        return found | ({"distance": self.known[f"{self.axes[0]}_pre"]} if self.axes else {})
+
+    def with_distance(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The same values with the distance, sqrt(sum of (x_pre - x_post)^2 over the coordinates), where there is."""
+        if self.axes:
+            squares = [(values[f"{axis}_pre"] - values[f"{axis}_post"]) ** 2 for axis in self.axes]
+            values["distance"] = np.sqrt(sum(squares[1:], squares[0]))
+        return values
+
+    def at(self, pre: Array, post: Array) -> AtSynapses:
+        """What a text may read at synapses between some neurons, `(n_synapses,)` each."""
+
+        def values(first: int, last: int) -> Mapping[str, Any]:
+            i, j = pre[first:last], post[first:last]
+            found: dict[str, Any] = {"i": i.astype(float), "j": j.astype(float)}
+            found |= {"n_pre": float(self.n_pre), "n_post": float(self.n_post)}
+            for name, array in self.values.items():
+                found[name] = array if len(array) == 1 else array[j if name.endswith("_post") else i]
+            return self.with_distance(found)
+
+        return AtSynapses(len(pre), self.names, values)
 
 
 class Connect(Component):
@@ -330,7 +368,8 @@ class Where(Connect):
     P(synapse from i to j) = p(i, j)        or a condition, where every pair that meets it has one
 
     Names of the text: `i` and `j`, the numbers of the presynaptic and the postsynaptic neuron from 0; `n_pre` and
-    `n_post`, how many there are; the parameters of both, `x_pre` and `x_post`; and what `let` computes, in its order.
+    `n_post`, how many there are; the parameters of both, `x_pre` and `x_post`; `distance`, where both have the same of
+    the parameters `x`, `y` and `z`; and what `let` computes, in its order.
     """
 
     p: Annotated[Name, Field(examples=["0.3*exp(-d/20)*int(i != j)"])]
@@ -342,7 +381,7 @@ class Where(Connect):
 
     def _read(self, shape: Shape) -> tuple[dict[str, Formula], Formula]:
         """The texts of `let`, and p."""
-        known: dict[str, Dimension] = {**dict.fromkeys(("i", "j", "n_pre", "n_post"), NONE), **shape.known}
+        known = shape.names
         texts: dict[str, Formula] = {}
         for name, text in self.let.items():
             with under("let", name):
@@ -364,6 +403,9 @@ class Where(Connect):
         formula, found = Model({}, known).expression(text, place)
         if formula.draws:
             raise BadEquation(f"{place}: chance is drawn by p itself. Leave rand() and randn() out.")
+        for name in formula.names:
+            if name not in known:  # words of neurons, such as t
+                raise UnknownName(f"{place}: the text uses the unknown name '{name}'.{suggestion(name, known)}")
         return formula, found
 
     def pairs(self, rng: np.random.Generator, shape: Shape) -> tuple[Array, Array]:
@@ -392,6 +434,8 @@ class Where(Connect):
         for name, array in shape.values.items():
             row = name.endswith("_post") or len(array) == 1
             values[name] = array[None, :] if row else array[pre][:, None]
+        if any("distance" in formula.names for formula in (*texts.values(), p)):
+            values = shape.with_distance(values)
         with np.errstate(all="ignore"):
             for name, formula in texts.items():
                 values[name] = formula.evaluate(values)

@@ -17,7 +17,7 @@ import numpy as np
 from pydantic import BeforeValidator, PlainSerializer
 
 from bioFA.components import Component, InSchema, faults
-from bioFA.distributions import Constant, Distributed, Distribution
+from bioFA.distributions import AtSynapses, Constant, Distributed, Distribution
 from bioFA.equations.dimensions import TIME
 from bioFA.errors import OutOfRange, under
 from bioFA.units import steps_of_all
@@ -84,8 +84,11 @@ class Delay(Component):
         """Both parts by name."""
         return {"axonal": self.axonal, "dendritic": self.dendritic}
 
-    def draw(self, rng: np.random.Generator, count: int, dt: float, place: str) -> dict[str, Array]:
-        """Both parts in steps, by name, each `(1,)` where all are alike, else `(count,)`, int32.
+    def draw(
+        self, rng: np.random.Generator, count: int, dt: float, place: str, synapses: AtSynapses | None = None
+    ) -> dict[str, Array]:
+        """Both parts in steps, by name, each `(1,)` where all are alike, else `(count,)`, int32; `synapses` are what
+        texts of two neurons read.
 
         Raises:
             OutOfRange: if one is negative, or longer than `MOST_STEPS`.
@@ -93,7 +96,8 @@ class Delay(Component):
         found: dict[str, Array] = {}
         for name, part in self.parts().items():
             size = 1 if part.alike else count
-            times = part.draw(rng, size, TIME, f"{place}.{name}")
+            where = f"{place}.{name}"
+            times = part.draw(rng, size, TIME, where) if synapses is None else part.draw_at(rng, synapses, TIME, where)
             if not (times >= 0).all():
                 raise OutOfRange(
                     f"{place}.{name}: {np.count_nonzero(~(times >= 0))} of {size} delays are negative, the first"
