@@ -69,8 +69,8 @@ def test_kills_at_random_moments_are_survived_bit_for_bit(sandbox, name, kills):
     kept, tries = [], iter(range(3 * kills))
     while len(kept) < kills:
         next(tries)
-        folder = killing.killed_at_random(sandbox, name)
-        if checkpoint.is_unfinished(folder):  # else it had not begun, or it was faster
+        folder = killing.killed_at_random(sandbox, name, with_state=True)
+        if checkpoint.is_unfinished(folder):  # else it was faster
             assert waited(lambda folder=folder: not processes_of(folder), 60)
             kept.append(len(segments(folder)) - 1)
             assert sandbox.recovered(folder, name=name) == Attempt(Outcome.REFUSED, resumed=True)

@@ -24,12 +24,14 @@ def killed_run(sandbox: Sandbox, attempt: int) -> Attempt:
     return sandbox.recovered(place)
 
 
-def killed_at_random(sandbox: Sandbox, name: str) -> Path:
-    """Begin the run of a name, kill it at a random moment, and return its folder."""
-    seconds = sandbox.reference(name).seconds
+def killed_at_random(sandbox: Sandbox, name: str, with_state: bool = False) -> Path:
+    """Begin the run of a name, kill it at a random moment (`with_state`: once it kept one), return the folder."""
+    reference = sandbox.reference(name)
     place = sandbox.fresh()
     running = sandbox.run(place, name)
-    time.sleep(sandbox.random.uniform(0.0, seconds))
+    if with_state:
+        sandbox.until_state(running, place)
+    time.sleep(sandbox.random.uniform(0.0, reference.seconds_with_state if with_state else reference.seconds))
     running.kill()
     return place
 

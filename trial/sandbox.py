@@ -107,11 +107,13 @@ class Running:
 
 @dataclass(frozen=True)
 class Reference:
-    """An undisturbed run: its folder, the digest of its result, and about how long it takes."""
+    """An undisturbed run: its folder, the digest of its result, about how long it takes, and how much of that after it
+    has kept its first state."""
 
     folder: Path
     digest: str
     seconds: float
+    seconds_with_state: float
 
 
 class Sandbox:
@@ -141,15 +143,22 @@ class Sandbox:
             folders = [self.fresh(), self.fresh()]
             for folder in folders:
                 began = time.monotonic()
-                ended = self.run(folder, name).wait()
-                seconds = time.monotonic() - began
+                running = self.run(folder, name)
+                self.until_state(running, folder)
+                kept = time.monotonic()
+                ended = running.wait()
+                seconds, with_state = time.monotonic() - began, time.monotonic() - kept
             first, second = (digest(folder / RESULT) for folder in folders)
             if first is None or first != second:
                 raise RuntimeError(f"the undisturbed run '{name}' cannot be had: {ended.err or ended.out}")
-            self._references[name] = Reference(folders[0], first, 0.8 * seconds)
+            self._references[name] = Reference(folders[0], first, 0.8 * seconds, 0.8 * with_state)
             if name == "rates":
                 (self.program,) = (entry.parent.name for entry in self.cache.glob("*/entry.json"))
         return self._references[name]
+
+    def until_state(self, running: Running, folder: Path) -> None:
+        """Wait until a run has kept its first state, or has ended."""
+        waited(lambda: checkpoint.is_unfinished(folder) or running.poll() is not None)
 
     @property
     def expected(self) -> str:
