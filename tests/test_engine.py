@@ -1,5 +1,9 @@
 """The engine: blocked updates are online learning, float32 is float32, and a rule is taken apart correctly."""
 
+import platform
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pytest
 import systems
@@ -8,6 +12,7 @@ from hypothesis import strategies as st
 
 import bioFA
 from bioFA import Experiment, Layered
+from bioFA.consumers.brian import compile as compiling
 from bioFA.consumers.brian.compose import make_program
 from bioFA.consumers.brian.factors import factorise, rests
 from bioFA.consumers.brian.run import Compiled
@@ -117,6 +122,21 @@ def test_blocks_stop_where_a_segment_stops_and_do_nothing_with_learning_off():
 
 
 @pytest.mark.compiled
+def test_what_only_records_read_is_right_where_it_is_recorded_seldom():
+    instance = draw(bioFA.load("linear"), 2)
+    assert "recorded" in {step.only for step in make_program(instance.experiment).steps}
+    feed = instance.training(5, 40)
+    found, expected = (
+        runner.segment(instance.state, feed, learning=True, every=7).recording.arrays
+        for runner in (Compiled(instance, blocked=True), Reference(instance))
+    )
+    assert {"hidden.error", "hidden.probe"} <= found.keys()
+    for name, array in expected.items():
+        assert len(array) == 5
+        np.testing.assert_allclose(found[name], array, rtol=0, atol=1e-12)
+
+
+@pytest.mark.compiled
 def test_a_fixed_pathway_from_the_stimulus_works_in_blocks_too():
     instance = draw(bioFA.load("linear").with_scheme("shallow"), 2)
     feed = instance.training(0, 40)
@@ -168,6 +188,34 @@ def test_float32_code_computes_no_synapse_in_double():
         for source in (folder / "code_objects").glob(f"*_{kind}_*.cpp"):
             loops = source.read_text().split("_vectorisation_idx = -1;")[1].split("for (", 1)[1]
             assert "double" not in loops, f"{source.name}: {loops}"
+
+
+EXPONENTIALS = """
+#include <cstdio>
+#include <vector>
+#include "biofa_vectors.h"
+int main() {
+    std::vector<double> values(4096);
+    for (int i = 0; i < 4096; i++) values[i] = (i - 2048) / 64.0;
+    for (int i = 0; i < 4096; i++) values[i] = std::exp(values[i]);
+    std::fwrite(values.data(), sizeof(double), 4096, stdout);
+}
+"""
+
+
+@pytest.mark.compiled
+@pytest.mark.skipif(
+    (platform.machine(), platform.libc_ver()[0]) != ("x86_64", "glibc") or compiling.compiler() != ["g++"],
+    reason="only GNU's library and compiler have functions of vectors",
+)
+def test_exponentials_are_taken_of_several_neurons_at_once(tmp_path):
+    (tmp_path / "many.cpp").write_text(EXPONENTIALS)
+    folder = Path(compiling.__file__).parent
+    command = ["g++", *compiling.flags(), f"-I{folder}", "many.cpp", "-o", "many"]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert b"_ZGV" in (tmp_path / "many").read_bytes()
+    found = np.frombuffer(subprocess.run([tmp_path / "many"], stdout=subprocess.PIPE, check=True).stdout)
+    np.testing.assert_array_max_ulp(found, np.exp(np.arange(-2048, 2048) / 64), 5)
 
 
 def test_unknown_precision_is_refused_with_a_suggestion():
@@ -266,7 +314,7 @@ def test_what_only_plasticity_and_records_read_is_left_out_of_the_steps_in_which
     experiment = bioFA.load("digits_spiking")
     steps = make_program(experiment).steps
     only = {step.of: step.only for step in steps if step.kind == "transmit" and step.only}
-    assert only == {"mismatch_to_hidden": "looks", "mismatch_to_hidden_probe": "last_step"}
+    assert only == {"mismatch_to_hidden": "looks", "mismatch_to_hidden_probe": "recorded"}
     often = " ".join(
         statement for step in steps if step.kind == "evaluate" and not step.only for statement in step.statements
     )

@@ -78,7 +78,7 @@ class Block {
     std::vector<int> list;                // by presentation: the inputs that it shows, and
     std::vector<real> value;              // what they show
     int first[K + 1];                     // where a presentation's entries begin
-    std::vector<int> cut, order, used, at;  // blocks of rows: see plan()
+    std::vector<int> cut, order, used, at, sorted;  // blocks of rows: see plan()
     std::vector<int> order_first, used_first;
     real dot[K][K];
     int images = 0, filled = 0, waiting = 0;  // presentations of this block; its updates; updates of the one before
@@ -206,19 +206,20 @@ private:
         list.resize(static_cast<size_t>(K) * n_pre + 1);
         value.resize(static_cast<size_t>(K) * n_pre + 1);
         now.first.assign(n_pre + 1, 0);
-        real* const row = input.values;
+        int* const __restrict index = list.data();
+        real* const __restrict what = value.data();
+        int* const __restrict often = now.first.data() + 1;
         int found = 0;
         for (int k = 0; k < images; k++) {
-            first[k] = found;
-            segment.show_row(source, step + k, row, n_pre);
-            int* const __restrict index = list.data();
-            real* const __restrict what = value.data();
+            const real* const __restrict row = input.values;
+            segment.show_row(source, step + k, input.values, n_pre);
+            const int from = first[k] = found;
             for (int j = 0; j < n_pre; j++) {
                 index[found] = j;
                 what[found] = row[j];
                 found += row[j] != 0;
             }
-            for (int e = first[k]; e < found; e++) now.first[index[e] + 1]++;
+            for (int e = from; e < found; e++) often[index[e]]++;
         }
         first[images] = found;
         if (!learning) return;
@@ -226,19 +227,21 @@ private:
         if (now.which.size() < static_cast<size_t>(found)) { now.which.resize(found); now.value.resize(found); }
         std::fill(shown.values, shown.values + static_cast<size_t>(n_pre) * K, real(0));
         at.assign(now.first.begin(), now.first.end());
+        int* const __restrict place = at.data();
+        unsigned char* const __restrict which = now.which.data();
+        real *const __restrict by_input = now.value.data(), *const __restrict table = shown.values;
         for (int k = 0; k < images; k++)
-            for (int e = first[k]; e < first[k + 1]; e++) {
-                const int j = list[e], to = at[j]++;
-                now.which[to] = static_cast<unsigned char>(k);
-                now.value[to] = value[e];
-                shown.values[static_cast<size_t>(j) * K + k] = value[e];
+            for (int e = first[k], end = first[k + 1]; e < end; e++) {
+                const int j = index[e], to = place[j]++;
+                which[to] = static_cast<unsigned char>(k);
+                by_input[to] = table[static_cast<size_t>(j) * K + k] = what[e];
             }
         for (int k = 1; k < images; k++) {
             vec both[K / L];
             for (int v = 0; v < K / L; v++) both[v] = vec{};
-            for (int e = first[k]; e < first[k + 1]; e++) {
-                const vec* const __restrict others = reinterpret_cast<const vec*>(shown.values + static_cast<size_t>(list[e]) * K);
-                const vec x = vec{} + value[e];
+            for (int e = first[k], end = first[k + 1]; e < end; e++) {
+                const vec* const __restrict others = reinterpret_cast<const vec*>(table + static_cast<size_t>(index[e]) * K);
+                const vec x = vec{} + what[e];
                 for (int v = 0; v < K / L; v++) both[v] += x * others[v];
             }
             for (int v = 0; v < K / L; v++)
@@ -279,8 +282,13 @@ private:
 
     // end a block of rows before row j; rows with as many updates follow each other, so that loops end alike
     void close(int j) {
-        std::stable_sort(order.begin() + order_first.back(), order.end(),
-                         [this](int a, int b) { return past.entries(a) < past.entries(b); });
+        int before[K + 2] = {0};  // how many rows have fewer updates
+        const auto from = order.begin() + order_first.back();
+        for (auto row = from; row != order.end(); ++row) before[past.entries(*row) + 1]++;
+        for (int n = 0; n < K; n++) before[n + 1] += before[n];
+        sorted.resize(ROWS);
+        for (auto row = from; row != order.end(); ++row) sorted[before[past.entries(*row)]++] = *row;
+        std::copy(sorted.begin(), sorted.begin() + (order.end() - from), from);
         cut.push_back(j);
         order_first.push_back(static_cast<int>(order.size()));
         used_first.push_back(static_cast<int>(used.size()));
@@ -304,18 +312,20 @@ private:
         const vec* const a = reinterpret_cast<const vec*>(tile(update.values, t, K));
         vec* const d = reinterpret_cast<vec*>(tile(drive.values, t, K));
         for (int i = 0; i < images * wide; i++) d[i] = vec{};
-        const int blocks = static_cast<int>(cut.size()) - 1;
+        const int blocks = static_cast<int>(cut.size()) - 1, following = t + 1 < TILES ? t + 1 : 0;
         for (int b = 0; b < blocks; b++) {
             for (int n = order_first[b]; n < order_first[b + 1]; n++) {
                 const int j = order[n];
                 add<wide>(reinterpret_cast<vec*>(w) + static_cast<size_t>(j) * wide, a, past.first[j], past.first[j + 1]);
             }
-            const int next = b + 1 < blocks ? b + 1 : 0, from = used_first[next], count = used_first[next + 1] - from;
-            const char* const ahead = reinterpret_cast<const char*>(b + 1 < blocks ? w : tile(weights.values, t + 1 < TILES ? t + 1 : 0, n_pre));
+            const bool same = b + 1 < blocks;  // the rows that come next are of this tile
+            const int *next = used.data() + used_first[same ? b + 1 : 0], *const last = used.data() + used_first[same ? b + 2 : 1];
+            const size_t row = (same ? wide : width(following) / L) * Lanes<real>::bytes;
+            const char* const ahead = reinterpret_cast<const char*>(same ? w : tile(weights.values, following, n_pre));
+            const int share = images ? (static_cast<int>(last - next) + images - 1) / images : 0;
             for (int k = 0; k < images; k++) {
-                for (int n = from + count * k / images; n < from + count * (k + 1) / images; n++)
-                    for (int line = 0; line < wide * Lanes<real>::bytes; line += 64)
-                        __builtin_prefetch(ahead + static_cast<size_t>(used[n]) * wide * Lanes<real>::bytes + line, 1);
+                for (const int* const until = std::min(next + share, last); next < until; next++)
+                    for (size_t line = 0; line < row; line += 64) __builtin_prefetch(ahead + *next * row + line, 1);
                 sum_up<wide>(reinterpret_cast<const vec*>(w), d + k * wide, at[static_cast<size_t>(b) * K + k], at[static_cast<size_t>(b + 1) * K + k]);
             }
         }

@@ -354,6 +354,7 @@ struct Segment {
     bool taught(int64_t step) const { const int64_t now = step_of_presentation(step); return now >= onset && now < shown; }
     bool remembers(int64_t, size_t pathway) const { return learning && !(pathway < frozen.size() && frozen[pathway]); }
     bool learns(int64_t step, size_t pathway) const { return remembers(step, pathway) && taught(step); }
+    bool recorded(int64_t step) const { return last_step(step) && (first + presentation(step)) % every == 0; }
     bool looks(int64_t step) const { return last_step(step) || (learning && taught(step)); }
     bool ends_batch(int64_t step, size_t pathway, double batch) const {
         return learns(step, pathway) && last_step(step) && (first + presentation(step) + 1) % static_cast<int64_t>(batch) == 0;
@@ -448,7 +449,7 @@ struct Segment {
 
     template <class real>
     [[gnu::noinline]] void record(const char* name, int64_t step, const real* values, size_t count) {
-        if (!last_step(step) || (first + presentation(step)) % every != 0) return;
+        if (!recorded(step)) return;
         const auto found = records.find(name);
         if (!found) return;
         std::FILE*& file = found->second;

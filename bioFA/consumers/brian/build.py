@@ -29,7 +29,7 @@ def generate(program: Program, folder: Path) -> None:
     adapter.check_version()
     brian2.set_device("cpp_standalone", build_on_run=False)
     brian2.prefs["codegen.cpp.extra_compile_args"] = []  # bioFA compiles, with flags of its own (cache.py)
-    headers = ("block", "inverse", "numbers", "listed", "joined")
+    headers = (*(() if program.strict else ("vectors",)), "block", "inverse", "numbers", "listed", "joined")
     brian2.prefs["codegen.cpp.headers"] = [f'"biofa_{name}.h"' for name in headers]
     brian2.prefs["codegen.loop_invariant_optimisations"] = not program.strict  # they change the order of operations
     brian2.prefs["core.default_float_dtype"] = getattr(np, program.precision)

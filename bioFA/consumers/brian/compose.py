@@ -17,7 +17,7 @@ from bioFA.neurons import NeuronModel
 from bioFA.neurons.base import Moment
 
 Array = np.ndarray
-Only = Literal["", "looks", "last_step"]
+Only = Literal["", "looks", "recorded"]
 BLOCKED_FROM = 4096
 """Smaller matrices stay in the first cache, where a block saves nothing and costs its bookkeeping."""
 
@@ -44,9 +44,10 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
     looked_at = _needed(network, [*experiment.recorded, *(traced if experiment.free else ())])
     always = _always(network, moving, learned | looked_at)
     needed = always | learned | looked_at
-    only: dict[Node, Only] = {} if experiment.protocol.steps == 1 or experiment.free else {
-        node: "looks" if node in learned else "last_step" for node in needed - always
-    }
+    seldom = set() if experiment.free else needed - always
+    only: dict[Node, Only] = dict.fromkeys(seldom - learned, "recorded")
+    if experiment.protocol.steps > 1:
+        only |= dict.fromkeys(seldom & learned, "looks")
     reset = experiment.protocol.reset
     used = [p for p in network.pathways if _is_used(p, needed)]
     return Program(

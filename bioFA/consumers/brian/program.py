@@ -183,7 +183,7 @@ class StepSpec(_Data):
     apply     make the changes that were gathered, where a batch ends
 
     `only` names the steps in which what evaluate or transmit compute is read: `looks`, those in which plasticity or a
-    record looks, `last_step`, those in which a record does; all of them where it is empty.
+    record looks, `recorded`, those in which a record does; all of them where it is empty.
     """
 
     kind: Literal[
@@ -194,7 +194,7 @@ class StepSpec(_Data):
     statements: tuple[str, ...] = ()
     reads: dict[str, tuple[str, str]] = {}
     accumulate: bool = False
-    only: Literal["", "looks", "last_step"] = ""
+    only: Literal["", "looks", "recorded"] = ""
     nodes: tuple[str, ...] = ()
     rasters: tuple[str, ...] = ()
     values: dict[str, float] = {}
