@@ -3,6 +3,8 @@ what both consumers must agree on."""
 
 from typing import Any
 
+import pytest
+
 from bioFA import Experiment, Network, Pathway, Population, Protocol, Record
 from bioFA.neurons import NeuronModel
 from bioFA.neurons.adaptive_lif import AdaptiveLif
@@ -518,3 +520,14 @@ def latency(period: float) -> Experiment:
 
 SPIKING += [latency(0.0), latency(18e-3)]
 ALL += SPIKING[-2:]
+
+SIMILAR = {
+    *("deep_logistic_bp", "deep_rectified_fa", "deep_linear_bp"),
+    *("spiking_euler_subtract_reach", "traced_binned", "event_driven_tonic_error_unit_euler"),
+    *("accumulating_kp", "latency_periodic"),
+}
+"""Each of a kind with another system before it: for the slow tier."""
+EACH = [
+    pytest.param(system, id=system.name, marks=[pytest.mark.slow] * (system.name in SIMILAR)) for system in ALL
+]
+"""All of them as parameters of a test."""

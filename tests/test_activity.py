@@ -147,6 +147,8 @@ def test_activity_survives_its_file_and_the_report_draws_it_without_simulating(r
         assert set(before) == set(after)
         for name in before:
             np.testing.assert_array_equal(before[name], after[name])
+    assert {figures.raster, figures.neurons} < set(figures.drawn(result))
+    monkeypatch.setattr(figures, "drawn", lambda _: [figures.raster, figures.neurons])  # the others take long
     page = report.write(tmp_path).read_text()
     assert 'id="figure-raster"' in page
     assert 'id="figure-neurons"' in page
@@ -243,14 +245,21 @@ def test_without_elephant_a_run_says_what_to_install(result, monkeypatch, tmp_pa
     assert "Elephant, which is not installed" in report.write(tmp_path).read_text()
 
 
-def test_a_run_tells_the_statistics_of_its_spikes(tmp_path):
+@pytest.mark.parametrize("figures", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_run_tells_the_statistics_of_its_spikes(figures, tmp_path):
     pytest.importorskip("elephant", reason=f"Elephant is not installed: {analysis.INSTALL}")
     outcome = CliRunner().invoke(
-        cli.main, ["run", "linear_spiking", *WORDS, "--backend", "numpy", "--figures", "--out", str(tmp_path / "run")]
+        cli.main,
+        [
+            *("run", "linear_spiking", *WORDS, "--backend", "numpy", "--out", str(tmp_path / "run")),
+            "--figures" if figures else "--no-figures",
+        ],
     )
     assert outcome.exit_code == 0, outcome.output
     result = load_result(tmp_path / "run" / "result.h5")
     assert f"hidden: CV of intervals {result.spike_statistics['hidden']['cv_isi']:.2f}, Fano factor" in outcome.stdout
+    if not figures:
+        return
     absent = ("confusion", "traces", "spectrum")  # there are no classes, and monitors are of a run without a task
     assert {f"{name}.png" for name in cli.run.FIGURES if name not in absent} <= {
         path.name for path in (tmp_path / "run").iterdir()

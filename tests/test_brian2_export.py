@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from systems import ALL
+from systems import EACH
 
 import bioFA
 from bioFA import exchange
@@ -107,7 +107,7 @@ CASES = {
 }
 
 
-QUICK = ("digits fa", "leaky fa")
+QUICK = ("leaky fa",)
 
 
 @pytest.fixture(
@@ -171,7 +171,7 @@ def brian2():
     brian2.prefs.codegen.target = target
 
 
-@pytest.mark.parametrize("system", ALL, ids=lambda experiment: experiment.name)
+@pytest.mark.parametrize("system", EACH)
 def test_every_kind_of_part_is_the_same_in_stock_brian2(system, brian2):
     instance = bioFA.draw(system, 2)
     count = min(3, instance.presentations())

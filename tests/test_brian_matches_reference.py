@@ -76,12 +76,20 @@ def test_every_neuron_model_and_rule_is_compared():
     }
 
 
-@pytest.mark.parametrize("experiment", systems.ALL, ids=lambda e: e.name)
+@pytest.mark.parametrize("experiment", systems.EACH)
 def test_every_kind_of_part_agrees(experiment):
-    outcome = verify(experiment, seed=1, presentations=60)
+    outcome = verify(experiment, seed=1, presentations=60 if experiment.network.is_static() else 10)
     assert outcome.agrees, str(outcome)
     assert max(outcome.recorded.values()) <= TOLERANCE
     assert {"hidden.u", "answer.u"} <= set(outcome.differences) or experiment.name != "mixed_tissue"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("experiment", [e for e in systems.ALL if not e.network.is_static()], ids=lambda e: e.name)
+def test_every_kind_of_neuron_with_a_state_agrees_over_60_presentations(experiment):
+    outcome = verify(experiment, seed=1, presentations=60)
+    assert outcome.agrees, str(outcome)
+    assert max(outcome.recorded.values()) <= TOLERANCE
 
 
 @pytest.mark.parametrize(

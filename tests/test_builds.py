@@ -52,6 +52,7 @@ def test_a_build_as_on_a_users_machine_writes_what_the_server_writes_after_other
     assert [path for path in ours if (tmp_path / "then" / path).read_bytes() != (cold.folder / path).read_bytes()] == []
 
 
+@pytest.mark.slow
 def test_a_server_begins_anew_after_a_network_that_brian2_refuses(program, server, tmp_path, monkeypatch):
     monkeypatch.setenv("BIOFA_BUILD_SERVER", str(server))
     rules = [{"equations": pathway.equations.replace("=", "= strange *", 1)} for pathway in program.pathways]
@@ -64,6 +65,7 @@ def test_a_server_begins_anew_after_a_network_that_brian2_refuses(program, serve
     assert (tmp_path / "written.json").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("BIOFA_TEST_COMPILER" not in os.environ, reason="the compiler is not GCC")
 def test_parsed_headers_change_no_byte_of_the_steps(program, tmp_path, monkeypatch):
     monkeypatch.setenv("BIOFA_CACHE", str(tmp_path / "cache"))

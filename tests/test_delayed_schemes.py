@@ -118,7 +118,7 @@ SHARED = [("fa", "rate"), ("dfa", "spiking")]
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize(("scheme", "neurons"), SHARED)
+@pytest.mark.parametrize(("scheme", "neurons"), [SHARED[0], pytest.param(*SHARED[1], marks=pytest.mark.slow)])
 def test_a_scheme_learns_the_same_in_both_readings_whatever_the_delays(scheme, neurons):
     """One program each, which all examples share."""
 
@@ -181,11 +181,11 @@ def test_a_run_with_listed_feedback_is_diagnosed_as_any_other():
 # digits
 
 
-def digits(sizes, presentation):
+def digits(sizes, presentation, epochs=4):
     """The digits in spikes with delays of 1 to 20 ms on every pathway, one a synapse."""
     experiment = bioFA.load("digits_spiking")
     protocol = experiment.protocol.replace(
-        presentation=presentation, learning_onset="10 ms", phases=[{"epochs": 4}], snapshots=40, reset=False
+        presentation=presentation, learning_onset="10 ms", phases=[{"epochs": epochs}], snapshots=40, reset=False
     )
     experiment = experiment.replace(circuit=experiment.circuit.replace(sizes=sizes), protocol=protocol)
     return with_delays(experiment, lambda name: {"name": "uniform", "low": "1 ms", "high": "20 ms"})
@@ -209,9 +209,10 @@ def test_digits_in_spikes_agree_with_delays_of_1_to_20_ms_on_every_pathway(sizes
 @pytest.mark.compiled
 def test_digits_with_delays_continue_bit_for_bit_after_ten_kills(sandbox, monkeypatch, tmp_path):
     model = tmp_path / "late.toml"
-    model.write_text(toml.kept(digits((64, 20, 10), "40 ms")), encoding="utf-8")
+    model.write_text(toml.kept(digits((64, 20, 10), "40 ms", epochs=1)), encoding="utf-8")
     monkeypatch.setitem(trial.sandbox.RUNS, "late", (str(model),))
-    undisturbed = load_result(sandbox.reference("late").folder / RESULT)
+    reference = sandbox.reference("late")
+    undisturbed = load_result(reference.folder / RESULT)
     assert undisturbed.state["mismatch_to_hidden.under_way"].any()
     killed, tries = 0, iter(range(40))
     while killed < 10:
@@ -219,7 +220,7 @@ def test_digits_with_delays_continue_bit_for_bit_after_ten_kills(sandbox, monkey
         folder = sandbox.fresh()
         running = sandbox.run(folder, "late")
         assert waited(lambda: _kept(folder) or running.poll() is not None, 120)  # noqa: B023
-        time.sleep(sandbox.random.uniform(0.0, 2.0))
+        time.sleep(sandbox.random.uniform(0.0, reference.seconds / 2))
         running.kill()
         if checkpoint.is_unfinished(folder):  # else it was faster
             assert waited(partial(_gone, folder), 60)

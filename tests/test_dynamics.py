@@ -227,7 +227,7 @@ def test_any_segment_of_a_run_is_the_same(kind):
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("kind", ["facilitating", "three"])
+@pytest.mark.parametrize("kind", ["facilitating", pytest.param("three", marks=pytest.mark.slow)])
 def test_the_compiled_program_computes_what_the_reference_does(kind):
     instance = draw(busy(KINDS[kind]), 1)
     reference, compiled = Reference(instance), Compiled(instance)
@@ -243,7 +243,7 @@ def test_the_compiled_program_computes_what_the_reference_does(kind):
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("reset", [True, False])
+@pytest.mark.parametrize("reset", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_synapses_are_at_rest_again_where_a_presentation_begins_anew(reset):
     populations = (
         Population("image", size=5, neuron=PoissonSource(max_rate="300 Hz")),

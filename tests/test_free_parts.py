@@ -82,7 +82,7 @@ def test_all_of_them_are_compared():
     assert {type(s).family_name for s in SOURCES.values()} == {n for n, p in parts.items() if issubclass(p, FreeSource)}
 
 
-@pytest.mark.parametrize("trial", [0, 1])
+@pytest.mark.parametrize("trial", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_the_compiled_program_computes_what_the_reference_does(both, trial):
     instance, reference, compiled = both
     state = instance.trial_begins(trial)

@@ -35,8 +35,13 @@ def canary():
 
 
 @pytest.fixture(scope="module")
-def known(tmp_path_factory):
-    found = hostile.readers(tmp_path_factory.mktemp("known"))
+def place(tmp_path_factory):
+    return tmp_path_factory.mktemp("known")
+
+
+@pytest.fixture(scope="module")
+def known(place):
+    found = hostile.readers(place)
     hostile.warm(found)
     return found
 
@@ -64,6 +69,14 @@ def test_the_canary_sees(canary, tmp_path):
     assert canary.took > 0
 
 
+def test_hostile_texts_for_every_reader_are_refused_and_nothing_happens(canary, known, place):
+    few = hostile.cases()[::11]
+    assert {case.reader for case in few} == {case.reader for case in hostile.cases()}
+    found = {case: hostile.put(case, known, canary, place) for case in few}
+    assert [(case.reader, case.name, verdict) for case, verdict in found.items() if not verdict.passes(case)] == []
+
+
+@pytest.mark.slow
 def test_every_hostile_text_is_refused_and_nothing_happens(drill):
     found, left = drill
     every = hostile.cases()
@@ -125,8 +138,9 @@ def test_a_text_that_took_too_long_once_is_put_again(canary, tmp_path, monkeypat
     assert hostile.put(case, {"equation": reader}, canary, tmp_path).passes(case) is passes
 
 
-def test_a_process_that_dies_half_way_is_counted(drill, monkeypatch):
-    monkeypatch.setattr(hostile, "verdicts", lambda: (drill[0][:10], ["unknown"]))
+def test_a_process_that_dies_half_way_is_counted(canary, known, place, monkeypatch):
+    first = [hostile.put(case, known, canary, place) for case in hostile.cases()[:10]]
+    monkeypatch.setattr(hostile, "verdicts", lambda: (first, ["unknown"]))
     tally = hostile.run()
     assert tally.passed == 10
     assert tally.of == len(hostile.cases())
@@ -239,8 +253,19 @@ def test_brian2_itself_runs_its_preferences(preferences):
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("number", [1, pytest.param(4, marks=pytest.mark.slow)])
-def test_commands_and_workers_never_run_preferences_of_brian2(preferences, number):
+def test_a_build_never_runs_preferences_of_brian2(preferences, tmp_path, monkeypatch):
+    """The build fails with the compiler, when Brian2 has written the program."""
+    (tmp_path / "refuses").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "refuses").chmod(0o755)
+    monkeypatch.setenv("CXX", str(tmp_path / "refuses"))
+    done, canaries = preferences("-P", "-m", "bioFA", "run", "linear", "--set", "task.examples=20", "--json")
+    assert "compiler failed" in done.stderr
+    assert canaries == []
+
+
+@pytest.mark.compiled
+@pytest.mark.slow
+def test_commands_and_workers_never_run_preferences_of_brian2(preferences):
     small = [
         "linear",
         "--set",
@@ -256,7 +281,7 @@ def test_commands_and_workers_never_run_preferences_of_brian2(preferences, numbe
         ["compare", *small, "--schemes", "bp", "--seeds", "1", "--out", "compare"],
         ["export", "run", "--to", "brian2", "--out", "script"],
         ["doctor"],
-    )[:number]:
+    ):
         done, canaries = preferences("-P", "-m", "bioFA", *command)
         assert done.returncode == 0, done.stderr
         assert canaries == [], command
@@ -326,12 +351,9 @@ def test_nothing_in_bioFA_reads_xml_or_unpickles():
 
 
 def test_an_archive_of_arrays_that_unfolds_out_of_proportion_is_refused(tmp_path):
-    with (
-        zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive,
-        archive.open("inputs.npy", "w", force_zip64=True) as member,
-    ):
-        for _ in range(1300):
-            member.write(bytes(1 << 20))
+    with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("inputs.npy", bytes(1 << 20))
+        archive.filelist[0].file_size = 1300 << 20  # what it says of itself is all that is read of it
     assert (tmp_path / "bomb.npz").stat().st_size < 3_000_000
     with pytest.raises(MalformedFile, match=r"Arrays\.path: '.*bomb\.npz' unfolds to 1363148800 bytes"):
         Arrays(path=str(tmp_path / "bomb.npz")).draw(None)

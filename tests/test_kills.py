@@ -126,6 +126,8 @@ REPLACED = {
     6: "segment 4",
     7: "the result",
 }
+MIDDLE = (4, 5, 6)
+"""Segments like the one before them."""
 SHORT = {"task.examples": 60, "task.test_examples": 20, "protocol.snapshots": 4}
 
 
@@ -142,8 +144,14 @@ def whole(tmp_path_factory):
     return digest(folder / RESULT)
 
 
-@pytest.mark.parametrize("moment", ["before", "after", "half"])
-@pytest.mark.parametrize("number", REPLACED, ids=REPLACED.get)
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        pytest.param(number, moment, id=f"{name}-{moment}", marks=[slow] * (number in MIDDLE))
+        for number, name in REPLACED.items()
+        for moment in ("before", "after", "half")
+    ],
+)
 def test_death_during_a_checkpoint_leaves_the_old_state_or_the_new_never_one_between(
     sandbox, whole, tmp_path, number, moment
 ):

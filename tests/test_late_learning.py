@@ -466,8 +466,15 @@ def test_the_compiled_program_learns_what_the_reference_learns(both):
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("part", ["axonal", "dendritic"])
-@pytest.mark.parametrize("name", ["own_delays", "few_own"])
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("own_delays", "axonal"),
+        pytest.param("own_delays", "dendritic", marks=pytest.mark.slow),
+        pytest.param("few_own", "axonal", marks=pytest.mark.slow),
+        ("few_own", "dendritic"),
+    ],
+)
 def test_a_delay_that_is_a_step_too_long_is_found(both, name, part):
     instance, _, _ = both
     steps = instance.delays[name][part]

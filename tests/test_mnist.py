@@ -17,6 +17,7 @@ from bioFA.verification.backends import verify
 pytestmark = [
     pytest.mark.skipif("BIOFA_DATA" not in os.environ, reason="BIOFA_DATA names no folder with MNIST"),
     pytest.mark.compiled,
+    pytest.mark.slow,
 ]
 
 
@@ -46,31 +47,28 @@ def test_one_command_trains_draws_and_reports(tmp_path, monkeypatch):
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"result.h5", "weights.png", "alignment.pdf"}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("scheme", ["fa", "bp"])
-def test_blocked_updates_are_the_unblocked_and_the_numpy_ones(scheme):
+@pytest.mark.parametrize(("scheme", "presentations"), [("fa", 2000), ("bp", 400)])
+def test_blocked_updates_are_the_unblocked_and_the_numpy_ones(scheme, presentations):
     instance = draw(bioFA.load("mnist").with_scheme(scheme), 1)
-    feed = instance.training(0, 2000)
+    feed = instance.training(0, presentations)
     blocked, dense = Compiled(instance), Compiled(instance, blocked=False)
     assert blocked.engine["pathways"]["input_to_hidden"] == "blocked"
     assert dense.engine["pathways"]["input_to_hidden"] == "dense"
     ours, theirs = (runner.segment(instance.state, feed, learning=True).state for runner in (blocked, dense))
     for name, array in theirs.items():
         np.testing.assert_allclose(ours[name], array, rtol=0, atol=1e-12)
-    few = instance.training(0, 200)
+    few = instance.training(0, 50)
     expected = Reference(instance).segment(instance.state, few, learning=True).state
     for name, array in blocked.segment(instance.state, few, learning=True).state.items():
         np.testing.assert_allclose(array, expected[name], rtol=0, atol=1e-12)
 
 
-@pytest.mark.slow
 def test_mnist_in_spikes_is_the_reference_spike_for_spike():
     outcome = verify(bioFA.load("mnist_spiking"), seed=3, presentations=40)  # 1,200 steps
     assert outcome.agrees, str(outcome)
     assert min(count for count, _ in outcome.spikes.values()) > 100
 
 
-@pytest.mark.slow
 def test_mnist_in_spikes_is_learned_within_physiological_rates():
     short = {"protocol.phases": [], "protocol.presentations": 6000, "protocol.snapshots": 1}
     result = bioFA.simulate(bioFA.load("mnist_spiking", short), seed=3, precision="float32")

@@ -32,7 +32,7 @@ def test_only_the_pathways_of_a_phase_learn_in_it(backend):
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("scheme", ["fa", "np"])
+@pytest.mark.parametrize("scheme", ["fa", pytest.param("np", marks=pytest.mark.slow)])
 def test_cpp_and_numpy_agree_over_phases(scheme):
     outcome = bioFA.verify(frozen().with_scheme(scheme), seed=2, presentations=300)
     assert outcome.agrees, str(outcome)

@@ -173,6 +173,7 @@ def test_a_correct_neuron_in_millivolts_agrees_and_its_range_is_printed():
     assert f"of a range of {outcome.states['cells.v'].range:.3g}" in str(outcome)
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_a_unit_as_text_in_millivolts_agrees():
     text = {"name": "equation", "rate": "20*tanh(u) - 65", "slope": "20*(1 - tanh(u)**2)"}
