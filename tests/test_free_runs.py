@@ -253,7 +253,7 @@ class Drumming(Reference):
 
 
 def test_memory_does_not_grow_with_the_duration(monkeypatch, tmp_path):
-    monkeypatch.setattr(Numpy, "make", lambda self, instance, precision, scratch: Drumming(instance))
+    monkeypatch.setattr(Numpy, "make", lambda self, instance, *_: Drumming(instance))
     monkeypatch.setattr(free_run, "MOST_NEURON_STEPS", 9 * 1000)
     monkeypatch.setattr(checkpoint, "LARGEST", 0)
     peaks = []

@@ -248,7 +248,7 @@ class Weighing(Reference):
 
 
 def test_memory_does_not_grow_with_the_duration(monkeypatch, tmp_path):
-    monkeypatch.setattr(Numpy, "make", lambda self, instance, precision, scratch: Weighing(instance))
+    monkeypatch.setattr(Numpy, "make", lambda self, instance, *_: Weighing(instance))
     monkeypatch.setattr(free_run, "MOST_TRACED", 10_000)
     monkeypatch.setattr(checkpoint, "LARGEST", 0)
     peaks = []
