@@ -14,6 +14,11 @@ def test_there_are_models_without_a_teacher():
     assert {"random_ei", "coba"} <= set(FREE)
 
 
+def test_random_ei_declares_what_a_comparison_tabulates():
+    labels = [measure.label for measure in bioFA.load("random_ei").measures]
+    assert labels == ["exc.rate", "exc.cv", "exc.synchrony", "inh.rate"]
+
+
 @pytest.fixture(scope="module")
 def brunel():
     """The rate of the excitatory neurons of Brunel's network, a tenth of its size, by g and the rate from outside."""
