@@ -3,7 +3,7 @@
 Few structures, each compiled once; drawn are sizes of nothing, but all that a program takes at run time: parameters and
 their distributions, first values, weights, ways to connect, delays, background, windows of sources, what is recorded,
 trials, warm-up and seeds. Between them the structures hold every method, every well-known neuron, every source, every
-way to connect and every kind of delay, which a test counts.
+way to connect, every kind of delay and of dynamics, which a test counts.
 
 One network of the structure that holds every method is verified at once, for fewer steps; in the slow tier twice
 `BIOFA_EXAMPLES` in all, 50.
@@ -52,6 +52,13 @@ class Drawing:
     def between(self, low, high):
         return self.data.draw(st.integers(0, 1000)) / 1000 * (high - low) + low
 
+    def text(self, low, high, unit):
+        """A text of the two neurons of a synapse, between two bounds."""
+        self.used["distribution text"] += 1
+        first, last = (f"{bound:.9g} {unit}".strip() for bound in (low, high))
+        share = self.one("i/n_pre", "(j + 1)/n_post", "exp(-abs(i - j)/2)", "0.5*(1 + sin(7*i + 3*j))")
+        return f"{first} + ({last} - ({first}))*{share}"
+
     def file(self, array):
         path = self.folder / f"{len(os.listdir(self.folder))}.npy"
         np.save(path, array)
@@ -97,7 +104,11 @@ class Drawing:
         if count is not None and self.one(True, False):
             weights = {"name": "from_file", "path": self.file(self.rng.uniform(low, high, count) * size)}
         else:
-            weights = self.same(low, high, unit) if self.one(True, False) else self.spread(low, high, unit)
+            weights = {
+                "same": lambda: self.same(low, high, unit),
+                "spread": lambda: self.spread(low, high, unit),
+                "text": lambda: self.text(low, high, unit),
+            }[self.one("same", "spread", "text")]()
         found = {"connect": way, "weights": weights}
         given_ = self.delay(delay, count)
         return found if given_ is None else found | {"delay": given_}
@@ -105,7 +116,8 @@ class Drawing:
     def connect(self, n_pre, n_post, same):
         """A way to connect, and how many synapses it has, where that is known beforehand."""
         flags = {"multapses": self.one(True, False), "autapses": self.one(True, False)}
-        kinds = ["all", "probability", "fan_in", "fan_out", "total", "pairs"] + ["one_to_one"] * (n_pre == n_post)
+        kinds = ["all", "probability", "fan_in", "fan_out", "total", "pairs", "where"]
+        kinds += ["one_to_one"] * (n_pre == n_post)
         kind = self.one(*kinds)
         self.used[f"connect {kind}"] += 1
         few = max(1, min(n_pre, n_post) // 2)
@@ -114,6 +126,9 @@ class Drawing:
             return {"name": "pairs", "path": self.file(pairs)}, len(pairs)
         if kind == "one_to_one":
             return {"name": "one_to_one", "autapses": True}, None
+        if kind == "where":
+            p = self.one("0.6", "exp(-abs(i - j)/4)", "near*int(i != j) + 0.3*(1 - near)", "(i + 2*j) % 3 < 2")
+            return {"name": "where", "p": p, "let": {"near": "int(abs(i - j) < n_post/2)"}, "autapses": True}, None
         own = {"probability": {"p": self.between(0.2, 0.9)}, "all": {}, "total": {"count": 2 * few}}
         return {"name": kind, **flags, **own.get(kind, {"count": few})}, None
 
@@ -135,7 +150,8 @@ class Drawing:
             return {"name": "from_file", "path": self.file(self.rng.integers(0, 30, count) * self.dt)}
         # some may be 0, as where there is none: what surely comes late is computed in another order
         step = self.dt * 1e3
-        many = self.spread(step, 40 * step, "ms") | {"low": "0 ms"}
+        text = self.one(True, False, False)
+        many = self.text(0, 40 * step, "ms") if text else self.spread(step, 40 * step, "ms") | {"low": "0 ms"}
         one = "0 ms"
         if kind == "distributed":
             return many
@@ -369,6 +385,59 @@ def spiking_neurons(draw):
     return network(draw, populations, pathways, variables)
 
 
+def depressed(draw):
+    """Synapses that depress and recover, laid by distance and as others are, on cells that rkf45 integrates."""
+    cell = {
+        "name": "equations",
+        "model": (
+            """
+            dv/dt = (g_l*(e_l - v) + g*(0*mV - v) + i_e)/(250*pF) : volt (unless refractory)
+            dg/dt = -g/tau_g : siemens
+        """
+        ),
+        "ports": {"exc": "siemens"},
+        "arrival": "g += exc",
+        "threshold": "v >= -50*mV",
+        "reset": "v = -60*mV",
+        "refractory": draw.same(0.5, 3.0, "ms"),
+        "method": "rkf45",
+        "parameters": {
+            "g_l": "16.7 nS", "e_l": "-70 mV", "tau_g": draw.same(1, 5, "ms"), "x": {"name": "linear", "high": "1 mm"},
+            "i_e": draw.spread(400, 700, "pA", 5, 1e-12), "y": {"name": "uniform", "low": "0 mm", "high": "1 mm"},
+        },
+        "initial": {"v": draw.spread(-70, -55, "mV", 5, 1e-3)},
+    }  # fmt: skip
+
+    def dynamics(resources):
+        facil = draw.one("0 ms", draw.same(5, 200, "ms"), draw.spread(5, 200, "ms"))
+        psc = {"tau_psc": draw.same(2, 6, "ms")} if resources == "three" else {}
+        rec = draw.one(draw.text(20, 300, "ms"), draw.spread(20, 300, "ms"))
+        return {"name": "tsodyks_markram", "resources": resources, "U": draw.spread(0.1, 0.9), "tau_rec": rec,
+                "tau_facil": facil, **psc}  # fmt: skip
+
+    populations = [
+        {"name": "trains", "size": 9, "neuron": draw.poisson(40, 150, 9)},
+        {"name": "cells", "size": 5, "neuron": cell},
+    ]
+    pathways = [
+        ("trains", "cells", "exc", 2, 12, "nS", "fixed"),
+        ("trains", "cells", "exc", 2, 12, "nS", "varied"),
+        ("cells", "cells", "exc", 2, 12, "nS", "varied"),
+        ("cells", "cells", "exc", 1, 6, "nS", "varied"),
+    ]
+    made = network(draw, populations, pathways, {"cells": ["v", "g"]})
+    draw.used["connect as"] += 1
+    near = {"name": "where", "p": "exp(-distance/(0.5*mm))", "autapses": draw.one(True, False)}
+    changes = [
+        {"dynamics": dynamics("two")},
+        {"dynamics": dynamics("three")},
+        {"dynamics": dynamics("two"), "connect": near, "weights": "12 nS * exp(-distance / (1 mm))"},
+        {"connect": {"name": "as", "pathway": "p2"}, "weights": draw.same(1, 6, "nS")},
+    ]
+    laid = [pathway.replace(**change) for pathway, change in zip(made.network.pathways, changes, strict=True)]
+    return made.replace(circuit=made.network.replace(pathways=laid))
+
+
 def balanced(draw):
     """Excitation and inhibition that jump on potentials, so that rounding grows: whole runs may part."""
     cell = {
@@ -396,8 +465,8 @@ def balanced(draw):
     return network(draw, populations, pathways, {"exc": ["v"]})
 
 
-STRUCTURES = {one.__name__: one for one in (text_methods, leaky_neurons, spiking_neurons, balanced)}
-SHARES = {"text_methods": 9, "leaky_neurons": 12, "spiking_neurons": 12, "balanced": 17}
+STRUCTURES = {one.__name__: one for one in (text_methods, leaky_neurons, spiking_neurons, balanced, depressed)}
+SHARES = {"text_methods": 9, "leaky_neurons": 11, "spiking_neurons": 11, "balanced": 16, "depressed": 3}
 """Of 50 networks: fewer of those that take the reference longest."""
 DT = 1e-4
 
@@ -464,12 +533,13 @@ def test_the_structures_hold_every_kind_of_part_and_each_is_one_program(folder):
     parts = {name: neurons.family.get(name) for name in neurons.family.names()}
     wanted = {name for name, part in parts.items() if issubclass(part, (FreeSource, StandardNeuron))}
     assert wanted - {cell.family_name for cell in cells} == set()
-    # rkf45 has a test of its own, since the reference takes long for it
-    assert {cell.method for cell in cells if cell.family_name == "equations"} == set(METHODS) - {"rkf45"}
-    for kind in set(connect.family.names()) - {"as", "where"}:  # which follow another pathway, or a text
+    assert {cell.method for cell in cells if cell.family_name == "equations"} == set(METHODS)
+    kept = {p.dynamics.kind for experiment in experiments for p in experiment.network.pathways if p.dynamics}
+    assert kept == {"two_resources", "three_resources"}
+    for kind in connect.family.names():
         assert used[f"connect {kind}"] > 0, kind
     for kind in DELAYS:
         assert used[f"delay {kind}"] > 0, kind
-    for kind in set(distributions.family.names()) - {"constant", "text"}:
+    for kind in set(distributions.family.names()) - {"constant"}:
         assert used[f"distribution {kind}"] > 0, kind
     assert {experiment.protocol.trials for experiment in experiments} == {1, 2}
