@@ -46,6 +46,10 @@ SUFFIXES = (".png", ".pdf", ".svg")
 @set_option
 @backend_option
 @precision_option
+@click.option(
+    "--threads", type=int, default=1, show_default=True, metavar="N",
+    help="Threads that share the work of a large network, in C++; the numbers are the same for every N.",
+)
 @click.option("--weights", metavar="RESULT.h5", help="Start from the weights of another run; all else starts anew.")
 @click.option(
     "--after",
@@ -66,6 +70,7 @@ def run(
     changes: tuple[str, ...],
     backend: str,
     precision: str,
+    threads: int,
     weights: str | None,
     after: str | None,
     out: str | None,
@@ -93,6 +98,7 @@ def run(
       biofa run linear --set protocol.epochs=5 --set circuit.schemes.fa.rule.learning_rate=0.01
       biofa run linear --backend numpy --json
       biofa run mnist --watch
+      biofa run random_ei --threads 2
       biofa run linear --set protocol.stop.measure=nse --set protocol.stop.below=0.01
       biofa run linear --weights results/linear_fa_seed1/result.h5 --out results/onwards
       biofa run digits --set protocol.epochs=40 --after results/digits_fa_seed1/result.h5 --out results/longer
@@ -122,6 +128,7 @@ def run(
             folder=folder,
             finish=_draw(folder, figures, as_json),
             after=after,
+            threads=threads,
         )
     _print_result(result, folder, as_json)
     if not as_json:

@@ -24,13 +24,17 @@ class Backend:
     """The packages that decide its numbers, beside those of every run."""
     compiles: ClassVar[bool] = False
     """Whether it builds a program first."""
+    most_threads: ClassVar[int] = 1
 
     def prepare(self, experiment: Experiment, precision: str) -> object:
         """What can be done of its work before anything is drawn, to be handed to `make`; None where that is nothing."""
         return None
 
-    def make(self, instance: Instance, precision: str, scratch: Path | None, prepared: object = None) -> Consumer:
-        """Its consumer of an instance, which has `scratch`, a folder, for what passes through files."""
+    def make(
+        self, instance: Instance, precision: str, scratch: Path | None, prepared: object = None, threads: int = 1
+    ) -> Consumer:
+        """Its consumer of an instance, which has `scratch`, a folder, for what passes through files, and runs on so
+        many threads."""
         raise NotImplementedError(f"{type(self).__name__} makes no consumer")
 
 
@@ -42,6 +46,7 @@ class Cpp(Backend):
     precisions = ("float64", "float32")
     packages = ("brian2",)
     compiles = True
+    most_threads = 256  # Senders::MOST in biofa_runtime.h
 
     def prepare(self, experiment: Experiment, precision: str) -> object:
         """The program, built or found."""
@@ -50,7 +55,9 @@ class Cpp(Backend):
 
         return build(make_program(experiment, precision))
 
-    def make(self, instance: Instance, precision: str, scratch: Path | None, prepared: object = None) -> Consumer:
+    def make(
+        self, instance: Instance, precision: str, scratch: Path | None, prepared: object = None, threads: int = 1
+    ) -> Consumer:
         """The compiled program, built or found."""
         import numpy as np
 
@@ -60,7 +67,8 @@ class Cpp(Backend):
         if precision == "float32":
             instance.check_range(np.float32)
         place = scratch.resolve() if scratch is not None else None
-        return Compiled(instance, precision, scratch=place, binary=prepared if isinstance(prepared, Binary) else None)
+        binary = prepared if isinstance(prepared, Binary) else None
+        return Compiled(instance, precision, scratch=place, binary=binary, threads=threads)
 
 
 class Numpy(Backend):
@@ -69,7 +77,9 @@ class Numpy(Backend):
     name = "numpy"
     title = "the NumPy reference"
 
-    def make(self, instance: Instance, precision: str, scratch: Path | None, prepared: object = None) -> Consumer:
+    def make(
+        self, instance: Instance, precision: str, scratch: Path | None, prepared: object = None, threads: int = 1
+    ) -> Consumer:
         """The reference, which needs no files."""
         from bioFA.consumers.reference import Reference
 

@@ -65,7 +65,8 @@ INTERVAL, LARGEST = 1.0, 16 * 1024**2
 @dataclass(frozen=True)
 class Run:
     """What is run: all that a result follows from, with the SHA-256 of the data and of given weights;
-    `start` is its first presentation, and `code` says where Python files of somebody's own lay, and their SHA-256."""
+    `start` is its first presentation, `code` says where Python files of somebody's own lay, and their SHA-256.
+    `threads` share the work, and change no number."""
 
     experiment: Experiment
     seed: int
@@ -78,6 +79,7 @@ class Run:
     start: int = 0
     code: Mapping[str, Sequence[str]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=provenance.versions)
+    threads: int = 1
 
 
 @dataclass(frozen=True)

@@ -61,11 +61,11 @@ MOST_CLASSES = 100
 """The answers to the examples of each class are kept for so many classes."""
 
 
-def check_backend(backend: str, precision: str) -> None:
-    """Refuse a backend or a precision that there is not.
+def check_backend(backend: str, precision: str, threads: int = 1) -> None:
+    """Refuse a backend or a precision that there is not, or threads that it cannot run on.
 
     Raises:
-        ModelError: with the nearest known name.
+        ModelError: with the nearest known name, or the fewest and the most threads.
     """
     if precision not in PRECISIONS:
         raise UnknownName(f"unknown precision '{precision}'.{suggestion(precision, PRECISIONS)}")
@@ -78,22 +78,36 @@ def check_backend(backend: str, precision: str) -> None:
             f"{chosen.title} computes in {' and '.join(chosen.precisions)} only; got precision '{precision}'. Use the"
             f" backend {' or '.join(others)} for {precision}."
         )
+    if not isinstance(threads, int) or threads < 1:
+        raise OutOfRange(f"threads must be a whole number of at least 1; got {threads!r}. Leave it out for 1.")
+    if threads > chosen.most_threads == 1:
+        raise Contradiction(
+            f"{chosen.title} runs on one thread only; got threads {threads}. Use the backend 'cpp', or leave threads"
+            " out."
+        )
+    if threads > chosen.most_threads:
+        raise OutOfRange(f"threads must be at most {chosen.most_threads}; got {threads}.")
 
 
 def consumer(
-    instance: Instance, backend: str, precision: str = "float64", scratch: Path | None = None, binary: object = None
+    instance: Instance,
+    backend: str,
+    precision: str = "float64",
+    scratch: Path | None = None,
+    binary: object = None,
+    threads: int = 1,
 ) -> Consumer:
     """The consumer of a backend's name: `cpp` (Brian2, compiled) or `numpy` (the reference, always float64).
 
     `scratch` is a folder for what passes through files while it runs; the system's where None. `binary` is what
-    `Backend.prepare` made of the experiment, if it did.
+    `Backend.prepare` made of the experiment, if it did. `threads` share the work of a compiled program.
 
     Raises:
-        ModelError: if there is no such backend, or none with that precision.
+        ModelError: if there is no such backend, or none with that precision or so many threads.
         MissingError: if the compiler or Brian2 is missing.
     """
-    check_backend(backend, precision)
-    return BACKENDS[backend].make(instance, precision, scratch, binary)
+    check_backend(backend, precision, threads)
+    return BACKENDS[backend].make(instance, precision, scratch, binary, threads)
 
 
 def simulate(
@@ -106,6 +120,7 @@ def simulate(
     folder: str | Path | None = None,
     finish: Finish | None = None,
     after: str | Path | Trained | None = None,
+    threads: int = 1,
 ) -> Result:
     """Run an experiment from a seed.
 
@@ -124,9 +139,11 @@ def simulate(
             ended with and the presentation that was due next, and ends as one run of both lengths would have,
             bit for bit. Its seed must be `seed`, and `protocol` must be longer: where time passes without a task, in
             the duration of its one trial, or in trials.
+        threads: how many share the work of the compiled program: each has its own neurons, and the synapses onto them.
+            The numbers are the same, bit for bit. It pays for thousands of neurons.
 
     Raises:
-        ModelError: if seed, backend, weights or what to go on from are wrong.
+        ModelError: if seed, backend, threads, weights or what to go on from are wrong.
         FileError: if the folder is taken or cannot be written.
         MissingError: if the machine lacks what the backend needs.
         RunError: if the run failed, did not finish, or diverged.
@@ -136,7 +153,7 @@ def simulate(
         raise WrongType(
             f"simulate takes an Experiment; got {experiment!r}. Load one: bioFA.simulate(bioFA.load('digits'))."
         )
-    check_backend(backend, precision)
+    check_backend(backend, precision, threads)
     large = needs(experiment, precision).synapses >= LARGE
     binary = BACKENDS[backend].prepare(experiment, precision) if large else None
     instance = draw(experiment, seed)
@@ -180,6 +197,7 @@ def simulate(
         started,
         start=start,
         code=toml.code_origins(experiment) if folder is not None else {},
+        threads=threads,
     )
     if folder is None and experiment.free:
         return _run_in_passing(instance, run, progress, binary)
@@ -275,7 +293,8 @@ def _run(
     for segment in kept.segments() if kept is not None else (SegmentEnd(run.start, instance.state),):
         course.add(segment)
     known = course.seconds
-    runner = consumer(instance, run.backend, run.precision, kept.place if kept is not None else None, binary)
+    place = kept.place if kept is not None else None
+    runner = consumer(instance, run.backend, run.precision, place, binary, run.threads)
     while not course.ended:
         segment = _next_segment(course, instance, runner)
         course.add(segment)
@@ -324,7 +343,7 @@ def _run_free(instance: Instance, kept: Checkpoint, progress: Progress | None, b
     for segment in kept.segments():
         course.read(segment)
     known = course.seconds
-    runner = consumer(instance, kept.run.backend, kept.run.precision, kept.place, binary)
+    runner = consumer(instance, kept.run.backend, kept.run.precision, kept.place, binary, kept.run.threads)
     while course.stop < course.total:
         latest = course.next(runner)
         if progress is not None:

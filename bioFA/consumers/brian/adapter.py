@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import brian2
 import numpy as np
@@ -147,7 +147,9 @@ def functions(statements: str) -> dict[str, Any]:
 
 def own_loop(network: Any, clock: Any) -> str:
     """The C++ call that runs all steps in a loop of ours, and leaves Brian2's loop nothing to do (biofa_runtime.h)."""
-    return f"biofa::run(brian::{network.name}, brian::{clock.name});"
+    runners = [one for group in network.objects for one in group.contained_objects if isinstance(one, Runner)]
+    shared = ", ".join(f"{{_run_{one.name}_codeobject, biofa::{one.shared}}}" for one in runners if one.shared)
+    return f"biofa::run(brian::{network.name}, brian::{clock.name}, {{{shared}}});"
 
 
 def sized(pathways: Iterable[DensePathway]) -> str:
@@ -245,11 +247,20 @@ def shorten(objects: str, states: Collection[str], parameters: Sequence[str]) ->
 
 
 class Runner(CodeRunner):
-    """One code object of ours in the step: a template, statements, and a place in the order."""
+    """One code object of ours in the step: a template, statements, and a place in the order; and how threads share it
+    (biofa_team.h), if they do."""
 
     def __init__(
-        self, group: Any, template: str, order: int, code: str = "", when: str = "start", **keywords: Any
+        self,
+        group: Any,
+        template: str,
+        order: int,
+        code: str = "",
+        when: str = "start",
+        shared: Literal["", "WATCHES", "OWN", "GATHERS", "SENDS"] = "",
+        **keywords: Any,
     ) -> None:
+        self.shared = shared
         super().__init__(
             group,
             template,

@@ -36,6 +36,7 @@
 #include <xmmintrin.h>
 #endif
 #include "biofa_draws.h"
+#include "biofa_team.h"
 
 namespace biofa {
 
@@ -110,23 +111,51 @@ inline void flush_smallest() {
 #endif
 }
 
-// The neurons of a population that send something in this step.
+// The neurons of a population that send something in this step, and what each sends. Every thread lists those that it owns.
 struct Senders {
+    struct List {
+        int from, count;
+    };
+    static const int MOST = 256;  // threads
     std::vector<int32_t> which;
-    int count = 0;
+    std::vector<double> sent;
+    List lists[MOST];
+    int threads = 0;
+
+    // room for all, before threads write to it
+    void make(int size) {
+        which.resize(static_cast<size_t>(size) + 1);
+        sent.resize(static_cast<size_t>(size) + 1);
+    }
+
     template <class real>
     void gather(const real* values, int size) {
-        if (which.size() < static_cast<size_t>(size) + 1) which.resize(static_cast<size_t>(size) + 1);
-        int32_t* const list = which.data();
-        int found = 0;
-        for (int i = 0; i < size; i++) { list[found] = i; found += values[i] != 0; }
-        count = found;
+        const Range mine = own(size);
+        int32_t* const __restrict list = which.data();
+        double* const __restrict value = sent.data();
+        int found = mine.from;
+        for (int at = mine.from; at < mine.to; at += 16) {
+            const int end = std::min(at + 16, mine.to);
+            if (end == at + 16) {  // mostly all are silent
+                uint64_t bits[16 * sizeof(real) / 8], any = 0;
+                std::memcpy(bits, values + at, sizeof bits);
+                for (const uint64_t part : bits) any |= part;
+                if (any == 0) continue;
+            }
+            for (int i = at; i < end; i++)
+                if (values[i] != 0) { list[found] = i; value[found++] = values[i]; }
+        }
+        const List kept = {mine.from, found - mine.from};
+        lists[seat().number] = kept;
+        threads = seat().threads;
     }
 };
 
-[[gnu::noinline]] inline Senders& senders(const std::string& name) {
+[[gnu::noinline]] inline Senders& senders(const std::string& name, int size = 0) {
     static Named<Senders> all;
-    return all[name];
+    Senders& one = all[name];
+    if (size > 0 && one.which.empty()) one.make(size);
+    return one;
 }
 
 // What is under way on a pathway: a row for every step of the segment that leaves the same rest divided by their number.
@@ -234,6 +263,7 @@ inline pid_t fork_when_possible() {
 struct Segment {
     std::string folder;
     int64_t presentations = 0, steps = 1, shown = 1, onset = 0, first = 0, every = 1, learning = 0, rasters = 0;
+    int64_t threads = 1;
     int64_t begins = 0, ends = -1;  // where only a part of one presentation is run, its steps
     Named<Source> sources;
     Named<UnderWay> on_the_way;
@@ -265,6 +295,7 @@ struct Segment {
             else if (word == "first") plan >> first;
             else if (word == "every") plan >> every;
             else if (word == "learning") plan >> learning;
+            else if (word == "threads") plan >> threads;
             else if (word == "parent") { plan >> parent; end_with(parent); }
             else if (word == "frozen") { size_t number = 0; plan >> number; frozen.resize(std::max(frozen.size(), number + 1)); frozen[number] = 1; }
             else if (word == "record") { plan >> name; records[name] = nullptr; }
@@ -311,6 +342,7 @@ struct Segment {
             else fail("the plan holds the unknown word " + word);
             if (!plan) fail("the plan is damaged at " + word);
         }
+        if (threads < 1 || threads > Senders::MOST) fail("the plan asks for too few or too many threads");
         if (presentations < 1 || steps < 1 || shown < 1 || shown > steps || every < 1) fail("the plan is incomplete");
         if (ends >= 0 && (presentations != 1 || begins < 0 || ends < begins || ends > steps)) fail("the plan has no such steps");
     }
@@ -463,10 +495,11 @@ struct Segment {
         if (!file) file = std::fopen((folder + name + ".spikes").c_str(), "wb");
         if (!file) fail("cannot write the spikes of ", name);
         const int32_t now = static_cast<int32_t>(step_of_presentation(step));
-        for (int k = 0; k < found.count; k++) {
-            const int32_t spike[] = {found.which[static_cast<size_t>(k)], now};
-            if (std::fwrite(spike, sizeof spike, 1, file) != 1) fail("cannot write the spikes of ", name);
-        }
+        for (int t = 0; t < found.threads; t++)
+            for (int k = 0; k < found.lists[t].count; k++) {
+                const int32_t spike[] = {found.which[static_cast<size_t>(found.lists[t].from + k)], now};
+                if (std::fwrite(spike, sizeof spike, 1, file) != 1) fail("cannot write the spikes of ", name);
+            }
     }
 
     template <class real>
@@ -520,15 +553,32 @@ struct Segment {
 // All steps of the segment, in place of the simulator's own loop, which looks up clocks in sets
 // and reads the processor's time in every step: for small networks that costs more than the
 // network does. The simulator's loop then finds nothing left to do.
+//
+// Where the plan says so, threads walk through them together; `shared` says of which steps they do their parts
+// (biofa_team.h), and any other is done by one of them.
 template <class Network, class Clock>
-void run(Network& network, Clock& clock) {
-    std::vector<void (*)()> objects;
-    for (const auto& object : network.objects)
-        if (object.second) objects.push_back(object.second);
+void run(Network& network, Clock& clock, const std::vector<Work>& shared) {
+    std::vector<Work> works;
+    bool any = false;
+    for (const auto& object : network.objects) {
+        if (!object.second) continue;
+        Work found = {object.second, ALONE};
+        for (const Work& one : shared)
+            if (one.call == object.second) found = one;
+        works.push_back(found);
+        any |= found.shared == OWN || found.shared == SENDS;
+    }
     Segment& now = segment();
-    for (int64_t left = now.total(); left > 0; left--) {
-        for (const auto object : objects) object();
-        clock.tick();
+    const auto tick = [&clock] { clock.tick(); };
+    if (now.threads > 1 && any) {
+        bring_forward(works);
+        Walk<void (*)(), decltype(tick)> walk = {works, now.total(), static_cast<int>(now.threads), flush_smallest, tick, {}};
+        if (!walk.start()) fail("no more threads can be started");
+    } else {
+        for (int64_t left = now.total(); left > 0; left--) {
+            for (const Work& one : works) one.call();
+            tick();
+        }
     }
     now.finished = true;
     network.objects.clear();

@@ -29,7 +29,8 @@ def generate(program: Program, folder: Path) -> None:
     adapter.check_version()
     brian2.set_device("cpp_standalone", build_on_run=False)
     brian2.prefs["codegen.cpp.extra_compile_args"] = []  # bioFA compiles, with flags of its own (cache.py)
-    headers = (*(() if program.strict else ("vectors",)), "block", "inverse", "numbers", "listed", "joined")
+    usual = ("block", "inverse", "numbers", "listed", "joined", "background")
+    headers = usual if program.strict else ("vectors", *usual)
     brian2.prefs["codegen.cpp.headers"] = [f'"biofa_{name}.h"' for name in headers]
     brian2.prefs["codegen.loop_invariant_optimisations"] = not program.strict  # they change the order of operations
     brian2.prefs["core.default_float_dtype"] = getattr(np, program.precision)
@@ -223,7 +224,9 @@ class _Steps:
             self._add(step.of, "adaptive", order, "\n".join(step.statements))
             return
         template = "look" if step.only else "neurons" if self.program.strict else "stateupdate"
-        self._add(step.of, template, order, "\n".join(step.statements), only=step.only, step=self.counter)
+        shared = "OWN" if template == "neurons" else ""
+        code = "\n".join(step.statements)
+        self._add(step.of, template, order, code, shared=shared, only=step.only, step=self.counter)
 
     def test(self, step: StepSpec, order: int) -> None:
         """Run statements after the integration of the step."""
@@ -246,7 +249,8 @@ class _Steps:
         """List the neurons in which a variable is not 0."""
         group, variable = self.groups[step.of], step.nodes[0]
         values = adapter.array_name(group, variable)
-        self._add(step.of, "gather", order, name=f"{step.of}.{variable}", values=values, size=len(group))
+        name = f"{step.of}.{variable}"
+        self._add(step.of, "gather", order, name=name, values=values, size=len(group), shared="GATHERS")
 
     def depart(self, step: StepSpec, order: int) -> None:
         """Put on its way what listed synapses send."""
@@ -256,9 +260,9 @@ class _Steps:
             spec.target,
             "depart",
             order,
+            shared="" if spec.dynamics else "SENDS",  # what dynamics keep of a source is moved once
             name=spec.name,
             senders=f"{spec.source}.{spec.carries}",
-            values=adapter.array_name(source, spec.carries),
             dynamics=spec.dynamics or "unchanging",
             dt=adapter.step_length(brian2.defaultclock),
             n_pre=len(source),
@@ -275,6 +279,7 @@ class _Steps:
             spec.target,
             "arrive",
             order,
+            shared="OWN",
             name=spec.name if step.of in self.listed else f"{spec.name}.dendrite",
             port=port,
             size=len(target),
@@ -305,6 +310,7 @@ class _Steps:
             step.of,
             "outside",
             order,
+            shared="OWN",
             trains=trains,
             port=adapter.array_name(group, step.nodes[0]),
             size=len(group),
@@ -325,7 +331,7 @@ class _Steps:
         owners = {**self.pathways, **self.groups}
         traced = [(node, adapter.array_name(owners[at[0]], at[1])) for node, at in step.reads.items()]
         owner = self.program.groups[0].name
-        self._add(owner, "monitor", order, spikes=spikes, traced=traced, step=self.counter)
+        self._add(owner, "monitor", order, spikes=spikes, traced=traced, step=self.counter, shared="WATCHES")
 
     def _array(self, step: StepSpec, node: str) -> tuple[str, int]:
         """The C++ pointer to a population's variable, and how many values it has."""

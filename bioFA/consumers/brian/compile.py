@@ -50,7 +50,8 @@ def flags(strict: bool = False) -> tuple[str, ...]:
     """
     native = () if os.environ.get("BIOFA_PORTABLE") else ("-march=native",)
     exact = ("-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math")
-    return ("-w", "-O3", *(exact if strict else ("-ffast-math", "-fno-finite-math-only")), *native, "-std=c++11")
+    rounding = exact if strict else ("-ffast-math", "-fno-finite-math-only")
+    return ("-w", "-O3", *rounding, *native, "-std=c++11", "-pthread")
 
 
 def compile_limit() -> float:
@@ -182,7 +183,7 @@ def _call_compiler(work: Path, failed: Path, strict: bool) -> None:
             for name, extra in zip(objects, ([], ["-O1"]), strict=True)
         ]
         list(pool.map(lambda command: _call(command, work, failed), commands))
-    _call([*compiler(), *(f"{name}.o" for name in objects), "-o", "main", *link], work, failed)
+    _call([*compiler(), *(f"{name}.o" for name in objects), "-o", "main", "-pthread", *link], work, failed)
 
 
 def _together(texts: list[str], names: list[str]) -> str:

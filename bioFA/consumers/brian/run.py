@@ -54,7 +54,9 @@ class Compiled:
         blocked: bool | None = None,
         scratch: Path | None = None,
         binary: cache.Binary | None = None,
+        threads: int = 1,
     ):
+        self.threads = threads
         self.network = instance.network
         self.protocol = instance.experiment.protocol
         self.recorded = instance.experiment.recorded
@@ -84,6 +86,7 @@ class Compiled:
             "codegen_s": self.binary.codegen_s, "compile_s": self.binary.compile_s, "cached": self.binary.cached,
         }
         self.engine: dict[str, object] = {"precision": precision, "pathways": self.binary.pathways}
+        self.engine |= {"threads": threads} if threads > 1 else {}
         self._scratch = tempfile.TemporaryDirectory(prefix=SCRATCH, dir=scratch, ignore_cleanup_errors=True)
         self._lasting = {
             id(table): table for split in instance.data.splits().values() for table in (split.inputs, split.targets)
@@ -114,7 +117,8 @@ class Compiled:
         self._listed = {}
         for spec in program.listed:
             self._listed[spec.name] = Path(self._scratch.name) / f"{spec.name}.synapses"
-            _write_synapses(self._listed[spec.name], instance.synapses[spec.name])
+            targets = self.network.population(spec.target).size
+            _write_synapses(self._listed[spec.name], instance.synapses[spec.name], targets)
         self._kept = {
             f"{spec.name}.{variable}": value
             for spec in program.listed
@@ -258,6 +262,7 @@ class Compiled:
             if not feed.learns(pathway.name)
         ]
         lines += [f"span {feed.span[0]} {feed.span[1]}"] if feed.span else []
+        lines += [f"threads {self.threads}"] if self.threads > 1 else []
         for key, array in under_way.items():
             _write(folder / f"{key}.in", np.asarray(array, dtype=WIDE))
             lines.append(f"under_way {self._on_the_way[key]} {len(array)} {array.shape[1]} {folder / key}.in")
@@ -419,9 +424,10 @@ class Compiled:
         return np.fromfile(path, dtype).astype(float, copy=False).reshape(shape)
 
 
-def _write_synapses(place: Path, synapses: Synapses) -> None:
-    """The files of listed synapses, as `biofa_listed.h` maps them."""
-    for name, dtype in (("first", np.int64), ("post", np.int32), ("weights", WIDE), ("delays", np.int32)):
+def _write_synapses(place: Path, synapses: Synapses, targets: int) -> None:
+    """The files of listed synapses onto so many targets, as `biofa_listed.h` maps them."""
+    post = np.uint16 if targets <= 2**16 else np.int32
+    for name, dtype in (("first", np.int64), ("post", post), ("weights", WIDE), ("delays", np.int32)):
         _write(place.with_name(f"{place.name}.{name}"), getattr(synapses, name), np.dtype(dtype))
     for name, values in synapses.parameters.items():
         _write(place.with_name(f"{place.name}.{name}"), values, WIDE)
