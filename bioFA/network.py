@@ -277,12 +277,12 @@ class Pathway(_Named):
                 fields |= {end: found[1], f"{end}_part": (int(found[2] or 0), int(found[3] or WHOLE))}
         return fields
 
-    @property
+    @cached_property
     def listed(self) -> bool:
         """Whether its synapses are listed one by one, not a matrix."""
         return self.connect is not None
 
-    @property
+    @cached_property
     def fixed_list(self) -> bool:
         """Whether its synapses are listed one by one and never change."""
         return self.listed and self.plasticity is None
@@ -295,7 +295,13 @@ class Pathway(_Named):
     def late(self, side: str) -> Literal["", "one", "each"]:
         """How late its synapses see what is presynaptic (`pre`) or postsynaptic (`post`): in the same step, after one
         delay, or after one of their own. Fixed lists see nothing: what they carry is put on its way as it is sent."""
-        return "" if self.fixed_list else self.delay.kind("axonal" if side == "pre" else "dendritic")
+        return self._late[side]
+
+    @cached_property
+    def _late(self) -> Mapping[str, Literal["", "one", "each"]]:
+        """How late its synapses see either side."""
+        parts = {"pre": "axonal", "post": "dendritic"}
+        return {side: "" if self.fixed_list else self.delay.kind(part) for side, part in parts.items()}
 
     @cached_property
     def seen_late(self) -> Mapping[str, tuple[str, str]]:
@@ -309,7 +315,7 @@ class Pathway(_Named):
             found |= {f"{self.name}.{v}_post": ("post", v) for v in self.plasticity.reads_post}
         return found
 
-    @property
+    @cached_property
     def sent_last(self) -> bool:
         """Whether it transmits as the step ends: nothing arrives before a dendritic delay is over, but some synapse may
         see what is carried at once."""

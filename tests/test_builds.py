@@ -56,9 +56,9 @@ def test_a_build_as_on_a_users_machine_writes_what_the_server_writes_after_other
 def test_a_server_begins_anew_after_a_network_that_brian2_refuses(program, server, tmp_path, monkeypatch):
     monkeypatch.setenv("BIOFA_BUILD_SERVER", str(server))
     rules = [{"equations": pathway.equations.replace("=", "= strange *", 1)} for pathway in program.pathways]
-    pathways = tuple(p.model_copy(update=rule) for p, rule in zip(program.pathways, rules, strict=True))
+    pathways = tuple(p._replace(**rule) for p, rule in zip(program.pathways, rules, strict=True))
     with pytest.raises(TranslationFailed, match="could not translate"):
-        generate(program.model_copy(update={"pathways": pathways}), tmp_path)
+        generate(program._replace(pathways=pathways), tmp_path)
     while not server.exists():
         time.sleep(0.01)
     generate(program, tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import gc
@@ -329,8 +330,10 @@ def stoppable(folder: Path) -> Iterator[None]:
 
 def _start_lightly() -> None:
     """Spare a command what costs more than it finds: most passes of the garbage collector, since imports make a hundred
-    thousand objects that stay, and pydantic's search of all installed packages for plugins, of which none is ours."""
+    thousand objects that stay; its last passes, which go through all of them as the process ends; and pydantic's search
+    of all installed packages for plugins, of which none is ours."""
     gc.set_threshold(100_000, *gc.get_threshold()[1:])
+    atexit.register(gc.freeze)
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 

@@ -53,8 +53,10 @@ class Segment:
         """
         first = None
         for name, array in self.recording.arrays.items():
+            if np.isfinite(array).all():
+                continue
             bad = np.flatnonzero(~np.isfinite(array).all(axis=1))
-            if len(bad) and (first is None or self.recording.at[bad[0]] < first[0]):
+            if first is None or self.recording.at[bad[0]] < first[0]:
                 first = (self.recording.at[bad[0]], name)
         if first is None:
             broken = [name for name, array in self.state.items() if not np.isfinite(array).all()]

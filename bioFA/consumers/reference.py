@@ -98,6 +98,7 @@ class Reference:
         watched: Sequence[Node] = (),
         extremes: bool = False,
         whole: bool = False,
+        recorded: Sequence[Node] | None = None,
     ) -> Segment:
         """Run a segment of presentations.
 
@@ -112,12 +113,14 @@ class Reference:
             extremes: whether to keep the smallest and largest value, over all steps, of every state and recorded
                 variable.
             whole: whether to keep what is watched as float64, not float32.
+            recorded: what to record in place of the experiment's variables.
 
         Returns:
             The state at the end and what was recorded.
         """
         with np.errstate(all="ignore"):  # a run that diverges is refused by `Segment.check_finite`
-            nodes = [node for node in self.recorded if only is None or str(node) in only]
+            known = self.recorded if recorded is None else recorded
+            nodes = [node for node in known if only is None or str(node) in only]
             return self._run(state, feed, learning, every or self.every, nodes, rasters, watched, extremes, whole)
 
     def _run(

@@ -811,9 +811,7 @@ def _renamed(spec: PathwaySpec, names: list[str]) -> PathwaySpec:
         for name, (drive, tau) in spec.traces.items()
     }
     parameters = {_with_suffix(name, names): unit for name, unit in spec.parameters.items()}
-    return spec.model_copy(
-        update={"equations": _with_suffix(spec.equations, names), "traces": traces, "parameters": parameters}
-    )
+    return spec._replace(equations=_with_suffix(spec.equations, names), traces=traces, parameters=parameters)
 
 
 def quantity(value: float, unit: str) -> str:

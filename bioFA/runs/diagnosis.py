@@ -30,7 +30,6 @@ import numpy as np
 from bioFA.consumers.reference import Reference
 from bioFA.experiment import STATIC_DT
 from bioFA.instance import Instance
-from bioFA.measures.record import Record
 from bioFA.network import Network, Node, Pathway
 from bioFA.neurons import NeuronModel
 from bioFA.neurons.base import Moment
@@ -176,18 +175,18 @@ class Evidence:
 
 def gather(result: Result, instance: Instance) -> Evidence:
     """One pass over a few training examples, beside what the run left."""
-    nodes = tuple(str(node) for node in instance.network.order)
-    probed = replace(instance, experiment=instance.experiment.replace(record=Record(variables=nodes)))
     ends = [instance.presentations(), *instance.phase_ends()]
     count = min(EXAMPLES, max(1, STEPS // instance.experiment.protocol.steps), *ends)
     shown = watched(instance.network)
     errors = () if instance.network.is_static() else _errors(instance.network)
-    segment = Reference(probed).segment(
+    segment = Reference(instance).segment(
         result.state,
         instance.training(0, count),
         learning=False,
+        every=1,
         rasters=True,
         watched=tuple(dict.fromkeys((*shown, *errors))),
+        recorded=instance.network.order,
     )
     kept = {str(node) for node in shown}
     plotted = replace(segment, courses={name: course for name, course in segment.courses.items() if name in kept})

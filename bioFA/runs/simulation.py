@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -435,12 +436,13 @@ class _Course:
     def training_nse(self, recording: Recording) -> float:
         """NSE of recorded training presentations, over the power of all training targets."""
         error, power = self.instance.experiment.squares(recording.arrays, self.targets(recording.at))
-        everything = (
-            power.mean()
-            if self.instance.network.measure or self.instance.network.wanted is not None
-            else np.mean(np.sum(self.instance.data.train.final(slice(None)) ** 2, axis=1))
-        )
-        return float(error.mean() / everything)
+        measured = self.instance.network.measure or self.instance.network.wanted is not None
+        return float(error.mean() / (power.mean() if measured else self._power))
+
+    @cached_property
+    def _power(self) -> float:
+        """The mean power of all training targets."""
+        return float(np.mean(np.sum(self.instance.data.train.final(slice(None)) ** 2, axis=1)))
 
     def add(self, segment: SegmentEnd) -> None:
         """Take in one more segment, the first being the state before the first presentation."""

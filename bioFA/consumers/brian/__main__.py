@@ -8,9 +8,9 @@ def write(program: Path, folder: Path) -> None:
     """Read the program, and let Brian2 write."""
     sys.modules["pylab"] = None  # type: ignore[assignment]  # Brian2 then leaves matplotlib out, a third of its import
     from bioFA.consumers.brian.build import generate
-    from bioFA.consumers.brian.program import Program
+    from bioFA.consumers.brian.program import read
 
-    generate(Program.model_validate_json(program.read_text()), folder)
+    generate(read(program.read_text()), folder)
 
 
 if __name__ == "__main__":

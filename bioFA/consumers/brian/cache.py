@@ -9,6 +9,7 @@ part of it, so they never recompile. The folder is `BIOFA_CACHE`, or the user's 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -237,10 +238,17 @@ def _key(program: Program) -> str:
         raise NoPackage(f"the C++ backend needs Brian2: {INSTALL}")
     if not FEWEST <= _numbers(brian2) < MOST:
         raise NoPackage(f"the C++ backend needs Brian2 2.9 to 2.11; here is {brian2}: {INSTALL}")
-    of_compiler = subprocess.run([*compiler(), "--version"], capture_output=True, text=True).stdout
+    called, *options = compiler()
+    of_compiler = _said_by(shutil.which(called) or called, *options)
     command = shlex.join([*compiler(), *flags(program.strict)])
     parts = [program.digest(), brian2, command, of_compiler, _processor(), sources()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+@functools.cache
+def _said_by(*compiler: str) -> str:
+    """What a compiler says of its version."""
+    return subprocess.run([*compiler, "--version"], capture_output=True, text=True).stdout
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -96,7 +96,7 @@ def find_tools() -> None:
 
 def generate(program: Program, work: Path) -> None:
     """Have Brian2 write the C++, in a process of its own and in a folder of ours."""
-    (work / "program.json").write_text(program.model_dump_json())
+    (work / "program.json").write_text(program.text())
     if server := os.environ.get("BIOFA_BUILD_SERVER"):
         answer = _ask(server, work, compile_limit())
         if answer is not None:

@@ -522,7 +522,7 @@ def _evaluate(
 ) -> None:
     if steps and steps[-1].kind == "evaluate" and steps[-1].of == population and steps[-1].only == only:
         last = steps.pop()
-        steps.append(last.model_copy(update={"statements": (*last.statements, statement), "reads": last.reads | reads}))
+        steps.append(last._replace(statements=(*last.statements, statement), reads=last.reads | reads))
     else:
         steps.append(StepSpec(kind="evaluate", of=population, statements=(statement,), reads=reads, only=only))
 

@@ -11,16 +11,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict
+from typing import Any, Literal, NamedTuple
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class GroupSpec(_Data):
+class GroupSpec(NamedTuple):
     """A population: its variables (dimensionless, one a neuron), parameters with units, dynamics,
     and whether cells are excitatory or inhibitory.
 
@@ -45,7 +39,7 @@ class GroupSpec(_Data):
     trains: tuple[tuple[bool, bool], ...] = ()
 
 
-class PathwaySpec(_Data):
+class PathwaySpec(NamedTuple):
     """A matrix of synapses: where it reads and writes, whose weights it uses, and how it learns.
 
     `owner` is the pathway that stores the weights, itself unless they are shared; `inverse_of` the one whose
@@ -137,7 +131,7 @@ class PathwaySpec(_Data):
         ]
 
 
-class ListedSpec(_Data):
+class ListedSpec(NamedTuple):
     """Synapses that are listed one by one: where they read and write. How many there are, their weights and their
     delays come in at run time. `carries` and `port` are variables of the program; `dynamics` what they do from spike
     to spike, by the name that it has in `biofa_dynamics.h`.
@@ -151,7 +145,7 @@ class ListedSpec(_Data):
     dynamics: str = ""
 
 
-class StepSpec(_Data):
+class StepSpec(NamedTuple):
     """One thing that is done in every time step.
 
     restart   put the state of a population, or the traces of a pathway (`values`), back to their beginning as a
@@ -203,7 +197,7 @@ class StepSpec(_Data):
     trains: tuple[int, ...] = ()
 
 
-class Program(_Data):
+class Program(NamedTuple):
     """What is compiled.
 
     `strict`: every operation is rounded as it stands, in the order of the text, so that a network whose spikes hang on
@@ -222,6 +216,31 @@ class Program(_Data):
         """The number of each pathway, by which a plan speaks of it."""
         return {pathway.name: number for number, pathway in enumerate(self.pathways)}
 
+    def text(self) -> str:
+        """All of it, as `read` takes it; equal programs have equal texts."""
+        return json.dumps(self, sort_keys=True)
+
     def digest(self) -> str:
         """A hash of the program: equal programs can share a binary."""
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(self.text().encode()).hexdigest()
+
+
+def read(text: str) -> Program:
+    """The program of a text."""
+    dt, precision, groups, pathways, steps, listed, strict = _frozen(json.loads(text))
+    return Program(
+        dt,
+        precision,
+        tuple(GroupSpec(*one) for one in groups),
+        tuple(PathwaySpec(*one) for one in pathways),
+        tuple(StepSpec(*one) for one in steps),
+        tuple(ListedSpec(*one) for one in listed),
+        strict,
+    )
+
+
+def _frozen(value: Any) -> Any:
+    """What was read from JSON, with tuples for its lists."""
+    if isinstance(value, dict):
+        return {key: _frozen(part) for key, part in value.items()}
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -15,7 +15,7 @@ import os
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -82,6 +82,8 @@ class Compiled:
         self._served: Served | None = None
         self._settings: dict[float, tuple[dict[str, float], list[str]]] = {}
         self._segments = 0
+        self._before: Path | None = None
+        self._written: dict[str, tuple[Array, str]] = {}
         self.timing: dict[str, float] = {
             "codegen_s": self.binary.codegen_s, "compile_s": self.binary.compile_s, "cached": self.binary.cached,
         }
@@ -156,16 +158,19 @@ class Compiled:
             arguments = [*settings, *self._masks]
             carried = {key: array for key, array in state.items() if self._key(key) in self.binary.arrays}
             for key, array in carried.items():
-                _write(folder / f"{key}.in", np.asarray(self._stored(key, array), dtype=self.dtype))
-                arguments.append(f"{self._key(key)}={folder / key}.in")
+                known, place = self._written.get(key, (None, ""))
+                if known is not array:
+                    place = f"{folder / key}.in"
+                    _write(Path(place), np.asarray(self._stored(key, array), dtype=self.dtype))
+                arguments.append(f"{self._key(key)}={place}")
             self._call(folder, arguments)
             self._prove(folder, feed, parameters)
+            files = {key: self.binary.arrays[self._key(key)] for key in carried}
             final = {
-                key: self._stored(
-                    key, self._read(folder, self.binary.arrays[self._key(key)], self._stored(key, array).shape)
-                )
+                key: self._stored(key, self._read(folder, files[key], self._stored(key, array).shape))
                 for key, array in carried.items()
             }
+            self._written = {key: (final[key], os.path.join(folder, name)) for key, name in files.items()}
             final |= {
                 key: self._read(folder, f"{self._on_the_way[key]}.under_way", array.shape, WIDE)
                 for key, array in under_way.items()
@@ -190,14 +195,21 @@ class Compiled:
 
     @contextlib.contextmanager
     def _passing(self) -> Iterator[Path]:
-        """A folder for the inputs and outputs of one segment."""
+        """A folder for the inputs and outputs of one segment. What it holds of the state at the end stays until the
+        next segment, which begins with it, has ended."""
         self._segments += 1
         folder = Path(self._scratch.name) / f"segment-{self._segments}"
         folder.mkdir()
+        before, written = self._before, self._written
         try:
             yield folder
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            if self._written is written:  # it did not reach its end
+                self._written = {}
+            _empty(folder, {path for _, path in self._written.values()})
+            if before is not None:
+                _empty(before)
+            self._before = folder
 
     def _write_joined(self, spec: PathwaySpec, instance: Instance) -> None:
         """The files that say where the synapses of a pathway that learns are, and how late each sees what."""
@@ -280,15 +292,19 @@ class Compiled:
         for number, (synapses, steps, _) in enumerate(self.weighed if feed.span else ()):
             of = f"{steps.start} {steps.stop} {steps.step} -1 {self._places(number)}"
             lines += [f"trace {synapses.pathway}.{variable} {of}" for variable in synapses.variables]
+        shown: dict[int, Path] = {}
         for name, table in feed.tables.items():
-            rows = folder / f"{name}.rows"
-            _write(rows, np.asarray(feed.rows[name], dtype=np.int64))
+            rows = feed.rows[name]
+            if id(rows) not in shown:  # sources of one task show the same examples
+                shown[id(rows)] = folder / f"{name}.rows"
+                _write(shown[id(rows)], np.asarray(rows, dtype=np.int64))
             lines += [
                 f"bins {name} {table.shape[1] if len(table.shape) == 3 else 1}",
-                f"rows {name} {rows}",
+                f"rows {name} {shown[id(rows)]}",
                 *(f"{part} {name} {path}" for part, path in self._table(folder / name, table)),
             ]
-        (folder / "plan.txt").write_text("\n".join(lines) + "\n")
+        with open(folder / "plan.txt", "wb") as plan:
+            plan.write(("\n".join(lines) + "\n").encode())
 
     def _handed(self, folder: Path, feed: Feed) -> list[str]:
         """What is handed to sources that need no task, and whose random numbers are the same in all presentations."""
@@ -345,9 +361,12 @@ class Compiled:
 
     def _prove(self, folder: Path, feed: Feed, parameters: Mapping[str, float]) -> None:
         """Refuse a segment that did not reach its end, or ran with other parameters than given."""
-        done = folder / "done.txt"
         steps = feed.presentations * self.protocol.steps if feed.span is None else feed.span[1] - feed.span[0]
-        if not done.is_file() or done.read_text().split() != ["finished", str(steps)]:
+        try:
+            done = bytes(_bytes(os.path.join(folder, "done.txt")))
+        except FileNotFoundError:
+            done = b""
+        if done.split() != [b"finished", str(steps).encode()]:
             what = f"{feed.presentations} presentations" if feed.span is None else f"{steps} steps"
             raise IncompleteRun(f"the compiled program stopped before the last of {what}. Run it again.")
         together = self._read(folder, "parameters", (len(self.binary.parameters),))
@@ -413,15 +432,15 @@ class Compiled:
             return np.empty(shape)
         expected = math.prod(shape) * dtype.itemsize
         try:
-            size = os.stat(path).st_size
+            content = _bytes(path)
         except OSError:
-            size = None
-        if size != expected:
-            found = "is missing" if size is None else f"has {size} bytes"
+            content = None
+        if content is None or len(content) != expected:
+            found = "is missing" if content is None else f"has {len(content)} bytes"
             raise DiskFull(
                 f"the compiled program did not finish writing: {name} {found}, expected {expected}. {_room(folder)}"
             )
-        return np.fromfile(path, dtype).astype(float, copy=False).reshape(shape)
+        return np.frombuffer(content, dtype).astype(float, copy=False).reshape(shape)
 
 
 def _write_synapses(place: Path, synapses: Synapses, targets: int) -> None:
@@ -441,11 +460,35 @@ def _room(folder: Path) -> str:
         return "Is the disk full, or was the folder removed?"
 
 
+def _empty(folder: Path, but: Collection[str] = ()) -> None:
+    """Remove a folder of files, or all of it but some files."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if (path := os.path.join(folder, name)) not in but:
+                os.unlink(path)
+        if not but:
+            os.rmdir(folder)
+
+
+def _bytes(path: str) -> bytearray:
+    """All of a file, read into memory that an array may have as its own."""
+    with open(path, "rb", buffering=0) as file:
+        content = bytearray(os.fstat(file.fileno()).st_size)
+        rest = memoryview(content)
+        while len(rest) and (count := file.readinto(rest)):
+            rest = rest[count:]
+    if len(rest):
+        raise OSError(f"{path} became shorter while it was read")
+    return content
+
+
 def _write(path: Path, array: Array, dtype: np.dtype | None = None) -> None:
     """Write an array row by row, some rows at a time, or say why not."""
     try:
-        with open(path, "wb") as file:
+        with open(path, "wb", buffering=0) as file:
             for start in range(0, len(array), ROWS):
-                np.ascontiguousarray(array[start : start + ROWS], dtype=dtype).tofile(file)
+                rest = memoryview(np.asarray(array[start : start + ROWS], dtype=dtype).tobytes())
+                while len(rest):
+                    rest = rest[file.write(rest) :]
     except OSError as error:
         raise DiskFull(f"the input of the compiled program could not be written ({error}). Is the disk full?") from None
