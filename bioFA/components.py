@@ -16,7 +16,7 @@ import math
 import pkgutil
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +30,6 @@ from pydantic import (
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
-    PlainSerializer,
     Strict,
     ValidationError,
     model_validator,
@@ -215,6 +214,21 @@ class InSchema:
         return dict(self.table)
 
 
+class ReadBy:
+    """Annotation of a field that one function reads, which answers a part or raises, and another writes.
+
+    pydantic then needs no schema of what is annotated, whose making takes longer than most models take to read.
+    """
+
+    def __init__(self, read: Callable[[Any], Any], written: Callable[[Any], Any]):
+        self.read, self.written = read, written
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            self.read, serialization=core_schema.plain_serializer_function_ser_schema(self.written)
+        )
+
+
 class OneOrMany:
     """Annotation of a list for which one entry may stand by itself."""
 
@@ -390,11 +404,7 @@ class Family(Generic[C]):
 
     def member(self) -> Any:
         """The annotation of a field that holds one part of this family."""
-        return (
-            BeforeValidator(self._read_field),
-            PlainSerializer(as_table, return_type=dict),
-            InSchema({"family": self.kind}),
-        )
+        return ReadBy(self._read_field, as_table), InSchema({"family": self.kind})
 
     def _read_field(self, value: Any) -> C:
         with faults():

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
-from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer
+from pydantic import AfterValidator, Field
 
-from bioFA.components import Component, Family, InSchema, Name, as_table, faults
+from bioFA.components import Component, Family, InSchema, Name, ReadBy, as_table, faults
 from bioFA.equations.dimensions import NONE, SHORT, Dimension, describe
 from bioFA.equations.formula import TRUTH, Formula
 from bioFA.equations.model import Model, read_unit
@@ -546,8 +546,7 @@ def written_distribution(distribution: Distribution) -> Any:
 
 Distributed = Annotated[
     Distribution,
-    BeforeValidator(read_distribution),
-    PlainSerializer(written_distribution),
+    ReadBy(read_distribution, written_distribution),
     InSchema({"anyOf": [{"type": ["number", "string", "array"]}, {"family": "distribution"}]}),
 ]
 """A field that holds a distribution: a quantity for all, a list of one each, or a table."""

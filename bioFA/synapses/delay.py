@@ -14,9 +14,8 @@ from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, PlainSerializer
 
-from bioFA.components import Component, InSchema, faults
+from bioFA.components import Component, InSchema, ReadBy, faults
 from bioFA.distributions import AtSynapses, Constant, Distributed, Distribution
 from bioFA.equations.dimensions import TIME
 from bioFA.errors import OutOfRange, under
@@ -133,8 +132,7 @@ def _written(delay: Delay) -> Any:
 
 DelayField = Annotated[
     Delay,
-    BeforeValidator(_read),
-    PlainSerializer(_written),
+    ReadBy(_read, _written),
     InSchema({"anyOf": [{"type": ["number", "string", "array", "object"]}]}),
 ]
 """A field that holds a delay: a quantity or a distribution, which is axonal, or a table of both parts."""
