@@ -313,6 +313,32 @@ def test_a_damaged_last_segment_is_run_again(tmp_path, monkeypatch):
     assert equal(arrays(tmp_path / "whole" / RESULT), arrays(tmp_path / "cut" / RESULT))
 
 
+@pytest.mark.parametrize("damaged", [0, 1, 2])
+def test_a_large_state_is_kept_of_three_segments_and_what_was_damaged_is_run_again(damaged, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "INTERVAL", 0.0)
+    monkeypatch.setattr(checkpoint, "BULKY", 1)
+    experiment = model(duration="60 ms")
+
+    def stop(done, total, latest):
+        if done >= 30:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bioFA.simulate(experiment, 3, "numpy", folder=tmp_path / "cut", progress=stop)
+    files = sorted((tmp_path / "cut" / "checkpoint").glob("stretch-*.h5"))
+    held = [checkpoint._read_segment(path) for path in files]
+    assert len(held) == 11
+    assert [number for number, segment in enumerate(held) if segment.state] == [0, 9, 10]
+    assert [number for number, segment in enumerate(held) if not segment.thinned] == [0, 9, 10]
+    for path in files[len(files) - damaged :]:
+        path.write_bytes(path.read_bytes()[:-40])
+    seen = []
+    bioFA.resume(tmp_path / "cut", progress=lambda done, total, latest: seen.append(done))
+    assert seen[0] == {0: 33, 1: 30, 2: 3}[damaged]  # the last state that is whole
+    bioFA.simulate(experiment, 3, "numpy", folder=tmp_path / "whole")
+    assert equal(arrays(tmp_path / "whole" / RESULT), arrays(tmp_path / "cut" / RESULT))
+
+
 def test_where_segments_end_changes_nothing(result, tmp_path, monkeypatch):
     result.save(tmp_path / "many.h5")
     monkeypatch.setattr(free_run, "SEGMENTS", 1)

@@ -60,6 +60,8 @@ FOLDER, LOCK, RUN = "checkpoint", "lock", "run.json"
 MONITORS, COUNTING = monitors.GROUP, "counting"
 INTERVAL, LARGEST = 1.0, 16 * 1024**2
 """A segment waits to be written for at most so many seconds, while those that wait have at most so many bytes."""
+BULKY = 16 * 1024**2
+"""A state of so many bytes is kept of the first and the last two segments only, where time passes without a task."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ class SegmentEnd:
     `evaluations` are the result's rows; `measured` is what an early stop looks at, `seconds`
     what the segment took, `engine` what ran it. Where time passes without a task, `stop` counts steps, all trials
     together; `monitored` is what was recorded, by its place in a result's group `monitors`, which stays in the file
-    when the segment is read, and `counting` what measures keep, by its place in a group of its own.
+    when the segment is read, and `counting` what measures keep, by its place in a group of its own. `thinned` says that
+    the state is no longer kept, so that a run cannot go on from there.
     """
 
     stop: int
@@ -101,6 +104,7 @@ class SegmentEnd:
     engine: Mapping[str, Any] = field(default_factory=dict)
     monitored: Mapping[str, Array] = field(default_factory=dict)
     counting: Mapping[str, Array] = field(default_factory=dict)
+    thinned: bool = False
 
 
 class Checkpoint:
@@ -158,8 +162,11 @@ class Checkpoint:
             while self._waiting:
                 with written_whole(_path(self.place, self.count)) as partial:
                     _write_segment(partial, self._waiting[0])
+                bulky = sum(array.nbytes for array in self._waiting[0].state.values()) >= BULKY
                 del self._waiting[0]
                 self.count += 1
+                if bulky and self.count > 3 and self.run.experiment.free:
+                    _thin(_path(self.place, self.count - 3))
         except OSError as error:
             raise CannotWrite(
                 f"the run's state could not be kept in '{self.place}': {error}. Make space; then 'biofa resume"
@@ -256,7 +263,10 @@ def reopen(folder: Path, force: bool = False) -> Iterator[Checkpoint]:
         if not is_unfinished(folder):
             raise AlreadyFinished(f"the run in '{folder}' has just been finished by another process.")
         run = read_run(folder)
-        count = next(number for number in range(10**6) if _read_segment(_path(folder / FOLDER, number)) is None)
+        count = found = 0
+        while (segment := _read_segment(_path(folder / FOLDER, found))) is not None:
+            found += 1
+            count = count if segment.thinned else found
         if count == 0:
             raise DamagedFile(
                 f"'{_path(folder / FOLDER, 0)}' is damaged, so the run cannot go on. Remove '{folder}' and run it"
@@ -384,6 +394,17 @@ def _write_segment(path: Path, segment: SegmentEnd) -> None:
             file.create_dataset("recording/at", data=segment.recording.at)
             for name, array in segment.recording.arrays.items():
                 file.create_dataset(f"recording/{name}", data=array)
+
+
+def _thin(path: Path) -> None:
+    """Write a segment anew without its state."""
+    if not is_whole(path):  # a damaged one stays so, and is found when it is read
+        return
+    with written_whole(path) as partial, h5py.File(path, "r") as file, sealed(partial) as thinned:
+        for name in file:
+            if name != "state":
+                file.copy(name, thinned)
+        thinned.attrs["stretch"] = json.dumps(json.loads(file.attrs["stretch"]) | {"thinned": True})
 
 
 def _read_segment(path: Path) -> SegmentEnd | None:
