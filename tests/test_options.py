@@ -364,7 +364,7 @@ def test_the_numbers_of_learning_are_not_compiled():
 
     for one, other in (
         ({"batch": 3}, {"batch": 9}),
-        ({"step": 0.1}, {"step": 0.2, "batch": 2}),
+        ({"step": 0.1, "batch": 5}, {"step": 0.2, "batch": 2}),
         ({"low": -1.0}, {"low": -2.0, "high": 1.0}),
     ):
         assert make_program(changed(**one)).digest() == make_program(changed(**other)).digest()

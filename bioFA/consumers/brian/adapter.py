@@ -77,6 +77,13 @@ def check_version() -> None:
             "monitor",
             "neurons",
             "adaptive",
+            "chunk",
+            "show_batch",
+            "draw_batch",
+            "record_batch",
+            "transmit_batch",
+            "learn_batch",
+            "apply_batch",
         )
         if _template(name) is None
     ]
@@ -283,7 +290,8 @@ class DensePathway(Group):
     A group whose members are the synapses; `w` has `n_post * n_pre` values, row by row (one row a
     postsynaptic neuron; with `by_pre`, a presynaptic one), or is another pathway's array. With `event`, only
     presynaptic neurons that spike are visited. Presynaptic variables go by `<name>_pre`, postsynaptic ones by
-    `<name>_post`. The strings are Brian2's; the loops are in `templates/`.
+    `<name>_post`. The strings are Brian2's; the loops are in `templates/`. Source and target have `lanes` values for
+    every neuron (`Program.lanes`).
     """
 
     add_to_magic_network = True
@@ -297,11 +305,12 @@ class DensePathway(Group):
         shared: DensePathway | None,
         number: int,
         clock: Any,
+        lanes: int = 1,
     ) -> None:
         super().__init__(clock=clock, name=spec.name, when="start", order=0)
         self.codeobj_class = BioFACodeObject
         self.source, self.target = source, target
-        self.n_pre, self.n_post = len(source), len(target)
+        self.n_pre, self.n_post = len(source) // lanes, len(target) // lanes
         self.start, self.stop = 0, self.n_pre * self.n_post
         self.variables = Variables(self)
         self.spec, self.number = spec, number
@@ -330,7 +339,8 @@ class DensePathway(Group):
             self.variables.add_array(parameter, size=1, dimensions=unit.dim, scalar=True, constant=True)
         self.add_dependency(source)
         self.add_dependency(target)
-        self.sizes = {"n_pre": self.n_pre, "n_post": self.n_post, "real": c_data_type(self.variables["w"].dtype)}
+        real = c_data_type(self.variables["w"].dtype)
+        self.sizes = {"n_pre": self.n_pre, "n_post": self.n_post, "lanes": lanes, "real": real}
         self._enable_group_attributes()
 
     def _add_at_synapses(self, name: str) -> None:

@@ -265,6 +265,7 @@ struct Segment {
     int64_t presentations = 0, steps = 1, shown = 1, onset = 0, first = 0, every = 1, learning = 0, rasters = 0;
     int64_t threads = 1;
     int64_t begins = 0, ends = -1;  // where only a part of one presentation is run, its steps
+    int64_t at = 0, together = 1;   // the step that is run, and how many with it (biofa_batch.h)
     Named<Source> sources;
     Named<UnderWay> on_the_way;
     Named<std::string> paths;
@@ -575,7 +576,7 @@ void run(Network& network, Clock& clock, const std::vector<Work>& shared) {
         Walk<void (*)(), decltype(tick)> walk = {works, now.total(), static_cast<int>(now.threads), flush_smallest, tick, {}};
         if (!walk.start()) fail("no more threads can be started");
     } else {
-        for (int64_t left = now.total(); left > 0; left--) {
+        for (now.at = 0; now.at < now.total(); now.at += now.together) {
             for (const Work& one : works) one.call();
             tick();
         }

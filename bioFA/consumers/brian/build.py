@@ -17,6 +17,7 @@ import numpy as np
 
 from bioFA import units
 from bioFA.consumers.brian import adapter
+from bioFA.consumers.brian.batch import BY_LANES, BatchedPathway, batched, find_factors
 from bioFA.consumers.brian.factors import factorise
 from bioFA.consumers.brian.program import GroupSpec, PathwaySpec, Program, StepSpec
 
@@ -27,10 +28,11 @@ def generate(program: Program, folder: Path) -> None:
     """Write the C++ project of a program, and `written.json`: which file will hold
     which variable, and how each pathway was compiled."""
     adapter.check_version()
+    program = batched(program)
     brian2.set_device("cpp_standalone", build_on_run=False)
     brian2.prefs["codegen.cpp.extra_compile_args"] = []  # bioFA compiles, with flags of its own (cache.py)
     usual = ("block", "inverse", "numbers", "listed", "joined", "background")
-    headers = usual if program.strict else ("vectors", *usual)
+    headers = [*([] if program.strict else ["vectors"]), *usual, *(["batch"] if program.lanes > 1 else [])]
     brian2.prefs["codegen.cpp.headers"] = [f'"biofa_{name}.h"' for name in headers]
     brian2.prefs["codegen.loop_invariant_optimisations"] = not program.strict  # they change the order of operations
     brian2.prefs["core.default_float_dtype"] = getattr(np, program.precision)
@@ -43,7 +45,9 @@ def generate(program: Program, folder: Path) -> None:
         source, target, shared = groups[spec.source], groups[spec.target], pathways.get(spec.owner)
         given = {"T": "s", "dt": "s"} | spec.parameters
         dimensions = {name: UNITS[given.get(name, "1")] for name in _parameters(program, spec)}
-        pathways[spec.name] = adapter.DensePathway(spec, source, target, dimensions, shared, numbers[spec.name], clock)
+        kind = BatchedPathway if program.lanes > 1 else adapter.DensePathway
+        number = numbers[spec.name]
+        pathways[spec.name] = kind(spec, source, target, dimensions, shared, number, clock, program.lanes)
     for spec in program.pathways:
         for other, name, index in ((spec.follows, "w_followed", "_turned_idx"), (spec.partner, "w_partner", "_idx")):
             if other:
@@ -113,9 +117,8 @@ def _group(spec: GroupSpec, program: Program) -> brian2.NeuronGroup:
     equations += ["course : 1 (shared)"] if spec.course else []
     equations += [f"{name} : 1 (constant)" for name in spec.constants]
     steps = "\n".join(statement for step in program.steps if step.of == spec.name for statement in step.statements)
-    return brian2.NeuronGroup(
-        spec.size, "\n".join(equations), method=spec.method, name=spec.name, namespace=adapter.functions(steps)
-    )
+    size, namespace = spec.size * program.lanes, adapter.functions(steps)
+    return brian2.NeuronGroup(size, "\n".join(equations), method=spec.method, name=spec.name, namespace=namespace)
 
 
 class _Steps:
@@ -129,7 +132,8 @@ class _Steps:
         self.specs = {spec.name: spec for spec in program.pathways}
         self.listed = {spec.name: spec for spec in program.listed}
         self.counter = adapter.step_counter(brian2.defaultclock)
-        self.factors = {
+        self.lanes, self.real = program.lanes, "double" if program.precision == "float64" else "float"
+        self.factors = (find_factors(program) or {}) if self.lanes > 1 else {
             spec.name: factorise(spec.rate, {*spec.parameters, "T", "dt"})
             for spec in program.pathways
             if spec.may_block and spec.equations
@@ -137,25 +141,33 @@ class _Steps:
         self.blocks = {
             spec.name: "biofa::block<{real}, {0}, {n_pre}, {n_post}>()".format(number, **pathways[spec.name].sizes)
             for number, spec in enumerate(program.pathways)
-            if spec.may_block and self.factors.get(spec.name, "fixed") is not None
+            if spec.may_block and self.factors.get(spec.name, "fixed") is not None and self.lanes == 1
         }
 
     def place(self) -> dict[str, str]:
         """Give every step its place.
 
         Returns:
-            How each pathway was compiled: `dense`, `blocked` where it works through presentations in blocks, or
-            `events` where its matrix is stored by presynaptic neuron.
+            How each pathway was compiled: `dense`, `blocked` where it works through presentations in blocks, `batched`
+            where it works through those of a batch side by side, `events` where its matrix is stored by presynaptic
+            neuron, or `listed`.
         """
-        for order, step in enumerate(self.program.steps):
+        if self.lanes > 1:
+            learns = next(spec.name for spec in self.program.pathways if spec.equations)
+            self._add(self.program.groups[0].name, "chunk", 0, batch=adapter.array_name(self.pathways[learns], "batch"))
+        for order, step in enumerate(self.program.steps, 1):
             getattr(self, step.kind)(step, 10 * order)
         events = [name for name in self.pathways if self.specs[name].by_pre]
         listed = [*self.listed, *(name for name in self.pathways if self.specs[name].listed)]
-        ways = {"dense": self.pathways, "events": events, "blocked": self.blocks, "listed": listed}
+        plain = "batched" if self.lanes > 1 else "dense"
+        ways = {plain: self.pathways, "events": events, "blocked": self.blocks, "listed": listed}
         return {name: way for way, names in ways.items() for name in names}
 
     def _add(self, of: str, template: str, order: int, code: str = "", **keywords: Any) -> None:
         group = self.groups[of]
+        if self.lanes > 1:
+            template += "_batch" if template in BY_LANES else ""
+            keywords |= {"lanes": self.lanes, "real": self.real}
         group.contained_objects.append(adapter.Runner(group, template, order, code, **keywords))
 
     def restart(self, step: StepSpec, order: int) -> None:
@@ -348,6 +360,8 @@ class _Steps:
             pathway.see("pre", "cell")
         if step.of in self.blocks:
             pathway.learn_block(self.blocks[step.of], self.factors[step.of], order)
+        elif self.lanes > 1:
+            pathway.learn_lanes(self.factors[step.of], order)
         else:
             pathway.learn(order)
         if spec.traces:
@@ -357,4 +371,7 @@ class _Steps:
 
     def apply(self, step: StepSpec, order: int) -> None:
         """Make the changes that were gathered, where a batch ends."""
-        self.pathways[step.of].apply(order)
+        if self.lanes > 1:
+            self.pathways[step.of].apply_lanes(self.factors[step.of], order)
+        else:
+            self.pathways[step.of].apply(order)

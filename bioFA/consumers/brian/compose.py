@@ -20,6 +20,9 @@ Array = np.ndarray
 Only = Literal["", "looks", "recorded"]
 BLOCKED_FROM = 4096
 """Smaller matrices stay in the first cache, where a block saves nothing and costs its bookkeeping."""
+LANES = (16, 32, 64)
+"""How many presentations of a batch are computed side by side: few numbers, so that batches of like size share a
+binary."""
 
 
 def scale_name(pathway: Pathway) -> str:
@@ -34,7 +37,7 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
         experiment: the description.
         precision: of all weights, states and rates.
         blocked: whether pathways from the stimulus may work in blocks of presentations; None:
-            those of at least `BLOCKED_FROM` synapses.
+            those of at least `BLOCKED_FROM` synapses. False also keeps the presentations of a batch one after another.
     """
     network = experiment.network
     smallest = None if blocked is False or experiment.protocol.steps > 1 else 1 if blocked else BLOCKED_FROM
@@ -106,7 +109,33 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
         ),
         listed=tuple(_listed(network, p) for p in used if p.fixed_list),
         strict=experiment.free or any(p.neuron.run_constants() for p in network.populations),
+        lanes=1 if blocked is False else _lanes(experiment),
     )
+
+
+def _lanes(experiment: Experiment) -> int:
+    """How many presentations are computed side by side: of a batch, where nothing but weights passes from one to the
+    next and all pathways gather the changes of the same batch; else 1."""
+    network = experiment.network
+    batches = {pathway.learning.batch for pathway in network.plastic()}
+    if experiment.free or experiment.protocol.steps > 1 or len(batches) != 1 or batches == {1}:
+        return 1
+    plain = not network.spiking() and all(
+        not (p.neuron.state or p.neuron.handed or p.neuron.run_constants() or p.background)
+        and p.inhibitory is None and not p.neuron.whole_step()
+        for p in network.populations
+    )
+    rested = not any(
+        p.listed or p.weights.redrawn or p.seen_late or p.late("pre") or p.late("post") or p.traces()
+        for p in network.pathways
+    )
+    rested = rested and not any(
+        p.plasticity is None or p.plasticity.state or p.plasticity.needs_partner or len(p.reads_pre()) > 1
+        for p in network.plastic()
+    )
+    batch = max(batches)
+    chunk = math.ceil(batch / math.ceil(batch / LANES[-1]))
+    return next(lanes for lanes in LANES if lanes >= chunk) if plain and rested else 1
 
 
 def _always(network: Network, moving: list[Node], needed: set[Node]) -> set[Node]:

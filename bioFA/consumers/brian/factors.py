@@ -45,16 +45,17 @@ def rests(expression: str, variable: str, parameters: set[str]) -> tuple[str, ..
     return () if rest == 0 else (alone[0].name,) if alone else None
 
 
-def factorise(expression: str, parameters: set[str]) -> Factors | None:
+def factorise(expression: str, parameters: set[str], presynaptic: str = "r_pre") -> Factors | None:
     """The factors of dw/dt, or None where it has not that form.
 
     Args:
         expression: the right-hand side of `dw/dt = ...`, in `w`, `r_pre`, `<name>_post` and parameters.
         parameters: the names that are one number for the whole pathway.
+        presynaptic: the variable that stands for `r_pre`.
     """
     whole = sympy.expand(str_to_sympy(expression))
     symbols = {symbol.name: symbol for symbol in whole.free_symbols}
-    w, rate = symbols.get("w", sympy.Symbol("w", real=True)), symbols.get("r_pre", sympy.Symbol("r_pre", real=True))
+    w, rate = (symbols.get(name, sympy.Symbol(name, real=True)) for name in ("w", presynaptic))
     decay = -whole.coeff(w, 1)
     rest = sympy.expand(whole + decay * w)
     post = rest.coeff(rate, 1)

@@ -201,7 +201,8 @@ class Program(NamedTuple):
     """What is compiled.
 
     `strict`: every operation is rounded as it stands, in the order of the text, so that a network whose spikes hang on
-    the last bit spikes as in the reference.
+    the last bit spikes as in the reference. `lanes`: so many presentations are computed side by side, where it is more
+    than one and every rule has the form for it (`batch.py`); each neuron has as many values.
     """
 
     dt: float
@@ -211,6 +212,7 @@ class Program(NamedTuple):
     steps: tuple[StepSpec, ...]
     listed: tuple[ListedSpec, ...] = ()
     strict: bool = False
+    lanes: int = 1
 
     def numbers(self) -> dict[str, int]:
         """The number of each pathway, by which a plan speaks of it."""
