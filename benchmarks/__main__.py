@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import builds, cases, events, exports, machine, memory, scaling, sweep, table
+from benchmarks import builds, cases, events, exports, machine, memory, networks, scaling, sweep, table
 from benchmarks.race import THREADS, race
 from benchmarks.variants import RACE
 
-PARTS = ("race", "builds", "widths", "lengths", "sweep", "memory", "events", "exports")
+PARTS = ("race", "builds", "widths", "lengths", "sweep", "memory", "events", "exports", "networks")
 
 
 def main() -> None:
@@ -88,6 +88,7 @@ def parts(
         "sweep": lambda: sweep.sweep(10 if quick else 50, few, say),
         "events": lambda: events.events(repeats, 0.3 if quick else 2.0, 10 if quick else 20, environments, say),
         "exports": lambda: exports.exports(repeats, say),
+        "networks": lambda: networks.networks(repeats, 0.1 if quick else 1.0, environments, say),
         "memory": lambda: memory.memory(2000 if quick else 60_000, say),
     }
 

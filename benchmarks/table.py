@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import median
 from typing import Any
 
+from benchmarks.networks import ratio
+
 PLAIN, STOCK = "plain C++ loop", "stock Brian2 standalone"
 
 
@@ -29,7 +31,7 @@ def markdown(results: dict[str, Any]) -> str:
     ]
     sections: dict[str, Callable[[Any], str]] = {
         "race": race, "builds": builds, "widths": widths, "lengths": lengths, "sweep": sweep, "memory": memory,
-        "events": events, "exports": exports,
+        "events": events, "exports": exports, "networks": networks,
     }
     parts += [section(results[name]) for name, section in sections.items() if name in results]
     return "\n\n".join(parts) + "\n"
@@ -238,6 +240,34 @@ def events(found: dict[str, Any]) -> str:
             ),
         ]
     return "\n\n".join(parts)
+
+
+def networks(rows: list[dict[str, Any]]) -> str:
+    """Free networks: what a simulated second costs, and beside stock Brian2 and NEST."""
+    parts = ["## Networks in which time passes, with static weights: processor time of a simulated second"]
+    head = (
+        "network", "peer", "s of the processor", "min to max", "s of wall time", "Hz x neurons",
+        "ns a synaptic event, neurons included", "times as fast as Brian2", "times as fast as NEST", "remark",
+    )  # fmt: skip
+    lines = []
+    for row in rows:
+        if not row["processor"]:
+            lines.append((row["model"], row["name"], "**missing**", *[""] * 6, row["reason"]))
+            continue
+        taken = row["processor"]
+        beside = [ratio(rows, row, base) for base in (STOCK, "NEST")]
+        lines.append((
+            row["model"],
+            row["name"],
+            f"{median(taken):.3g}",
+            f"{min(taken):.3g} to {max(taken):.3g}",
+            f"{median(row['wall']):.3g}",
+            f"{row['spikes']:,.0f}",
+            f"{1e9 * median(taken) / (row['spikes'] * row['synapses']):.2f}" if row["spikes"] else "",
+            *(f"{one:.2f}" if one else "" for one in beside),
+            ", ".join(f"{name} {version}" for name, version in row.get("versions", {}).items()),
+        ))
+    return "\n\n".join([*parts, table(head, lines)])
 
 
 def _spiking(found: dict[str, Any], cost: str, base: str) -> str:

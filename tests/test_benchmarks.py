@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmarks import cases, events, exports, table
+from benchmarks import cases, events, exports, networks, table
 from benchmarks.case import Case
 from benchmarks.cases import spikes
 from benchmarks.race import Variant, blank, hold, race
@@ -176,7 +176,33 @@ def test_every_peer_file_takes_part():
     import benchmarks.peers
 
     files = {path.stem for path in Path(benchmarks.peers.__file__).parent.glob("*.py")} - {"__init__"}
-    assert files == {variant.module for variant in (*RACE, *EVENTS, *FROZEN)}
+    assert files == {variant.module for variant in (*RACE, *EVENTS, *FROZEN, *networks.PEERS)}
+
+
+def test_free_networks_are_set_against_brian_and_nest_and_a_peer_that_fails_is_missing(monkeypatch):
+    class Peer:
+        def __init__(self, variant, model, folder, environments):
+            if variant.name == "NEST":
+                raise networks.Absent("no such package")
+            self.costs = {"bioFA": 1e-4, "bioFA, 2 threads": 2e-4}.get(variant.name, 4e-4)
+            self.about = {"versions": {"some": "1"}}
+
+        def run(self, steps):
+            return {"processor": 5.0 + self.costs * steps, "wall": 6.0 + self.costs * steps, "spikes": 7 * steps}
+
+        def stop(self):
+            pass
+
+    monkeypatch.setattr(networks, "_Started", Peer)
+    monkeypatch.setattr(networks, "MODELS", ("coba",))
+    rows = networks.networks(2, 0.1, None, lambda message: None)
+    assert [len(row["processor"]) for row in rows] == [2, 2, 2, 0]
+    lines = [line.split(" | ") for line in table.networks(rows).splitlines() if line.startswith("| coba")]
+    assert [line[2] for line in lines] == ["1", "2", "4", "**missing**"]
+    assert [line[7] for line in lines] == ["4.00", "2.00", "1.00", ""]
+    assert lines[0][6] == f"{1e9 / (70000 * rows[0]['synapses']):.2f}"
+    assert 75 < rows[0]["synapses"] < 85
+    assert lines[3][9].startswith("no such package")
 
 
 @pytest.mark.slow

@@ -4,9 +4,10 @@ import functools
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 import bioFA
-from bioFA import Experiment
+from bioFA import Experiment, cli
 from bioFA.consumers.brian.run import Compiled
 from bioFA.consumers.reference import Reference
 from bioFA.errors import ModelError
@@ -114,6 +115,28 @@ def test_a_run_goes_on_with_another_number_of_threads():
     assert all(np.array_equal(values, whole(1).state[name]) for name, values in rest.state.items())
 
 
+TAUGHT = {
+    "linear_spiking": {},
+    "leaky": {"circuit.sizes": [30, 260, 260, 10]},  # matrices that threads share
+}
+
+
+@pytest.mark.compiled
+@pytest.mark.parametrize("model", TAUGHT)
+def test_a_network_that_learns_has_the_same_bits_on_every_number_of_threads(model):
+    taught = draw(bioFA.load(model, TAUGHT[model]), 2)
+    ends = [
+        Compiled(taught, threads=threads).segment(taught.state, taught.training(0, 4), learning=True)
+        for threads in COUNTS
+    ]
+    assert any(not np.array_equal(ends[0].state[name], taught.state[name]) for name in taught.state if ".w" in name)
+    for other in ends[1:]:
+        assert all(np.array_equal(values, ends[0].state[name]) for name, values in other.state.items())
+        assert all(
+            np.array_equal(values, ends[0].recording.arrays[name]) for name, values in other.recording.arrays.items()
+        )
+
+
 @pytest.mark.parametrize(("threads", "backend", "says"), [
     (0, "cpp", "threads must be a whole number of at least 1; got 0"),
     (-2, "cpp", "at least 1; got -2"),
@@ -124,3 +147,23 @@ def test_a_run_goes_on_with_another_number_of_threads():
 def test_threads_that_cannot_be_are_refused_before_anything_runs(threads, backend, says):
     with pytest.raises(ModelError, match=says):
         bioFA.simulate(bioFA.load("linear"), backend=backend, threads=threads)
+
+
+def test_the_command_line_refuses_no_threads_and_takes_some(monkeypatch, tmp_path):
+    def given(*arguments):
+        return CliRunner().invoke(cli.main, ["run", "linear", "--out", str(tmp_path / "run"), *arguments])
+
+    refused = given("--threads", "0")
+    assert refused.exit_code == 2
+    assert "threads must be a whole number of at least 1; got 0" in refused.output
+    assert not (tmp_path / "run").exists()
+    seen = []
+
+    def simulate(*arguments, threads, **named):
+        seen.append(threads)
+        raise ModelError("seen")
+
+    monkeypatch.setattr("bioFA.runs.simulation.simulate", simulate)
+    given("--threads", "3")
+    given()
+    assert seen == [3, 1]

@@ -25,6 +25,9 @@ from bioFA.consumers.brian.compile import FEWEST, MOST
 from bioFA.consumers.brian.factors import Factors, rests
 from bioFA.consumers.brian.program import PathwaySpec
 
+SHARED_FROM = 65536
+"""From so many synapses on, threads share a matrix."""
+
 
 class BioFACodeObject(CPPStandaloneCodeObject):
     """Brian2's standalone code object, which finds bioFA's templates before Brian2's own."""
@@ -264,7 +267,7 @@ class Runner(CodeRunner):
         order: int,
         code: str = "",
         when: str = "start",
-        shared: Literal["", "WATCHES", "OWN", "GATHERS", "SENDS"] = "",
+        shared: Literal["", "WATCHES", "OWN", "GATHERS", "SENDS", "READS"] = "",
         **keywords: Any,
     ) -> None:
         self.shared = shared
@@ -451,7 +454,15 @@ class DensePathway(Group):
             sent=self._sent(spec.carries) if spec.event else "",
             only=only,
             step=step_counter(self.clock),
+            large=self._is_large(),
+            shared="READS" if self._is_large() else "",
         )
+
+    def _is_large(self) -> bool:
+        """Whether threads share the rows of a matrix that is stored by target: below this, waiting costs more."""
+        spec = self.spec
+        rows = not (spec.listed or spec.rows_of_pre or spec.by_pre or spec.dendritic)
+        return rows and self.n_pre * self.n_post >= SHARED_FROM
 
     def learn(self, order: int) -> None:
         """Integrate the rule's `dw/dt` by one Euler step, where learning is on and a synapse exists;
@@ -473,6 +484,8 @@ class DensePathway(Group):
             step=step_counter(self.clock),
             number=self.number,
             silent=list(silent),
+            large=self._is_large(),
+            shared="READS" if self._is_large() else "",
         )
 
     def _silent(self, expression: str) -> list[tuple[str, str]]:

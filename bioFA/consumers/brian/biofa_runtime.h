@@ -567,7 +567,7 @@ void run(Network& network, Clock& clock, const std::vector<Work>& shared) {
         for (const Work& one : shared)
             if (one.call == object.second) found = one;
         works.push_back(found);
-        any |= found.shared == OWN || found.shared == SENDS;
+        any |= found.shared == OWN || found.shared == SENDS || found.shared == READS;
     }
     Segment& now = segment();
     const auto tick = [&clock] { clock.tick(); };

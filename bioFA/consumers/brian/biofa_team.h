@@ -76,8 +76,8 @@ struct Meeting {
 };
 
 // How a step may be shared: not, nor when it only looks (WATCHES); by a thread's own neurons; by these, listing them; or by
-// its own targets, reading what all have listed.
-enum Shared : char { ALONE, WATCHES, OWN, GATHERS, SENDS };
+// its own targets, reading what all have listed, or anything (READS).
+enum Shared : char { ALONE, WATCHES, OWN, GATHERS, SENDS, READS };
 
 struct Work {
     void (*call)();
@@ -112,19 +112,22 @@ struct Walk {
         seat() = mine;
         begin();
         for (int64_t step = 0; step < steps; step++) {
-            bool gathered = false;
+            bool moved = false, gathered = false, read = false;  // since all met
             for (const Work& one : works) {
+                const bool reads = one.shared == READS;
                 if (one.shared == ALONE || one.shared == WATCHES) {
                     meeting.wait(threads, [&] { seat() = alone; one.call(); seat() = mine; });
-                    gathered = false;
+                    moved = gathered = read = false;
                     continue;
                 }
                 // in the first step every object finds what it works on, one object at a time
-                if (step == 0 || (one.shared == SENDS && gathered)) {
+                if (step == 0 || (one.shared == SENDS && gathered) || (reads && moved) || (!reads && read)) {
                     meeting.wait(threads, [] {});
-                    gathered = false;
+                    moved = gathered = read = false;
                 }
+                moved = true;
                 gathered |= one.shared == GATHERS;
+                read |= reads;
                 one.call();
             }
             meeting.wait(threads, tick);

@@ -28,7 +28,11 @@
             }
         }
         {% else %}
-        for (int _post_idx = 0; _post_idx < {{_n_post}}; _post_idx++)
+        {% set _mine = ('_own.from', '_own.to') if _large else ('0', _n_post) %}
+        {% if _large %}
+        const biofa::Range _own = biofa::own({{_n_post}});
+        {% endif %}
+        for (int _post_idx = {{_mine[0]}}; _post_idx < {{_mine[1]}}; _post_idx++)
         {
             for (int _pre_idx = 0; _pre_idx < {{_n_pre}}; _pre_idx++)
             {
