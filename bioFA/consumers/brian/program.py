@@ -229,7 +229,7 @@ class Program(NamedTuple):
 
 def read(text: str) -> Program:
     """The program of a text."""
-    dt, precision, groups, pathways, steps, listed, strict = _frozen(json.loads(text))
+    dt, precision, groups, pathways, steps, listed, *how = _frozen(json.loads(text))
     return Program(
         dt,
         precision,
@@ -237,7 +237,7 @@ def read(text: str) -> Program:
         tuple(PathwaySpec(*one) for one in pathways),
         tuple(StepSpec(*one) for one in steps),
         tuple(ListedSpec(*one) for one in listed),
-        strict,
+        *how,
     )
 
 
