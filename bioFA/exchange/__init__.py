@@ -75,7 +75,7 @@ def export(source: Result | Trained | str | Path, to: str, path: str | Path, **o
             " Export to nwb or neo, which hold the spikes of its first presentations."
         )
     late = [p.name for p in source.experiment.network.pathways if p.listed or not p.delay.none]
-    if late and not FORMATS[to].holds_delays:
+    if late and not FORMATS[to].holds_delays and not source.experiment.free:
         holding = [name for name, format in FORMATS.items() if format.holds_delays and format.holds_presented]
         raise Unavailable(
             f"the format '{to}' has no place for delays and synapses that are listed one by one, which"

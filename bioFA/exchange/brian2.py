@@ -29,7 +29,7 @@ import numpy as np
 
 from bioFA.consumers.reference import Reference
 from bioFA.errors import OutOfRange, WrongKind
-from bioFA.exchange import expected
+from bioFA.exchange import brian2_free, expected
 from bioFA.exchange.base import Exported, Imported
 from bioFA.exchange.brian2_script import SHOWN, SUFFIX, Script, quantity, stimulus_data, stripped
 from bioFA.exchange.format import Format
@@ -41,6 +41,7 @@ SCRIPT, WEIGHTS, DATA = "network.py", "weights.npz", "data.npz"
 FORMAT = Format(
     "a script for plain Brian2, with weights and examples, that runs without bioFA", reads=True, mark=SCRIPT,
     holds_delays=False,
+    holds_free=True,
 )
 NEAR = 1e-10
 _COMPARE = """import numpy as np
@@ -66,6 +67,8 @@ def export(trained: Trained, path: Path, presentations: int | None = None) -> Ex
         ModelError: if the network cannot be written in equations: pseudo-inverse feedback,
             weights that keep their norm.
     """
+    if trained.experiment.free:
+        return brian2_free.export(trained, path)
     instance = draw(trained.experiment, trained.seed)
     splits = instance.data.splits()
     script = Script(stripped(trained.experiment), trained.seed, tuple(splits))
