@@ -116,16 +116,21 @@ LONG = ("digits_spiking_errors", "digits_erbp", "feedback_delay", "apical_microc
 """Models that take seconds each; `digits_spiking` draws as they do."""
 
 
-# test_mnist.py, test_plateaus.py
+DRAWN = [  # others: test_mnist.py, test_plateaus.py
+    model
+    for model in bioFA.builtin_models()
+    if not model.startswith(("mnist", "digits_plateaus")) and not bioFA.load(model).free
+]
+
+
 @pytest.mark.parametrize(
-    "model",
+    ("presentations", "model"),
     [
-        pytest.param(model, marks=[pytest.mark.slow] * (model in LONG))
-        for model in bioFA.builtin_models()
-        if not model.startswith(("mnist", "digits_plateaus")) and not bioFA.load(model).free
+        pytest.param(count, model, marks=[pytest.mark.slow] * (model in LONG or (count == 1 and model != "linear")))
+        for count in (1, 30)
+        for model in DRAWN
     ],
 )
-@pytest.mark.parametrize("presentations", [1, 30])
 def test_every_built_in_model_can_be_drawn(model, presentations):
     # thousands of steps, or a thousand neurons, each
     few = min(presentations, 3) if model in {"pattern", "evidence", "digits_spiking"} else presentations

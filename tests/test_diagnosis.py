@@ -138,6 +138,7 @@ def test_what_is_not_known_is_claimed_by_no_check():
     assert diagnosis.diagnose(nothing) == ()
 
 
+@pytest.mark.slow
 def test_spikes_that_carry_errors_are_looked_for_in_every_step():
     small = {
         "circuit.error": {"name": "spiking_error_unit"},
@@ -154,7 +155,7 @@ def test_a_distance_between_spike_trains_is_no_variance_of_targets():
     assert not any("nan" in finding.says for finding in result.findings)
 
 
-@pytest.mark.parametrize("model", ["linear", "digits", "minimal"])
+@pytest.mark.parametrize("model", ["linear", pytest.param("digits", marks=pytest.mark.slow), "minimal"])
 def test_a_healthy_run_shows_none(model):
     assert bioFA.simulate(bioFA.load(model), 1, backend="numpy" if model != "digits" else "cpp").findings == ()
 

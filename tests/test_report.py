@@ -296,7 +296,11 @@ def test_dots_of_seeds_do_not_hide_one_another():
 
 
 @pytest.mark.parametrize(
-    ("every", "words"), [(1, "Every presentation was recorded."), (7, "One presentation in 7 was recorded.")]
+    ("every", "words"),
+    [
+        pytest.param(1, "Every presentation was recorded.", marks=pytest.mark.slow),
+        (7, "One presentation in 7 was recorded."),
+    ],
 )
 def test_captions_say_which_presentations_were_recorded(every, words, tmp_path):
     model = hostile()
