@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import builds, cases, events, exports, machine, memory, networks, scaling, sweep, table
+from benchmarks import builds, cases, events, exports, machine, memory, networks, scale, scaling, sweep, table
 from benchmarks.race import THREADS, race
 from benchmarks.variants import RACE
 
-PARTS = ("race", "builds", "widths", "lengths", "sweep", "memory", "events", "exports", "networks")
+PARTS = ("race", "builds", "widths", "lengths", "sweep", "memory", "events", "exports", "networks", "scale")
 
 
 def main() -> None:
@@ -90,6 +90,7 @@ def parts(
         "exports": lambda: exports.exports(repeats, say),
         "networks": lambda: networks.networks(repeats, 0.1 if quick else 1.0, environments, say),
         "memory": lambda: memory.memory(2000 if quick else 60_000, say),
+        "scale": lambda: scale.scale([(10_000, 200, 1)] if quick else scale.SIZES, scale.DURATION, say),
     }
 
 

@@ -31,7 +31,7 @@ def markdown(results: dict[str, Any]) -> str:
     ]
     sections: dict[str, Callable[[Any], str]] = {
         "race": race, "builds": builds, "widths": widths, "lengths": lengths, "sweep": sweep, "memory": memory,
-        "events": events, "exports": exports, "networks": networks,
+        "events": events, "exports": exports, "networks": networks, "scale": scale,
     }
     parts += [section(results[name]) for name, section in sections.items() if name in results]
     return "\n\n".join(parts) + "\n"
@@ -214,6 +214,24 @@ def memory(found: dict[str, Any]) -> str:
     return "## Peak memory of a run of `mnist`\n\n" + table(
         ("run", "data", "data file MB", "Python MB", "compiled program MB"), [line]
     )
+
+
+def scale(rows: Sequence[dict[str, Any]]) -> str:
+    """What each size of the large network took."""
+    lines = []
+    for row in rows:
+        cells = [f"{row['neurons']:,} neurons, {row['synapses']:.2g} synapses", row["way"]]
+        if row["reason"]:
+            cells += [row["reason"], "", "", ""]
+        else:
+            ratio = f"{row['to_off']:.2f}" if "to_off" in row else ""
+            memory = f"{row['python_mb']:.0f}" + (f" + {row['program_mb']:.0f}" if row["program_mb"] else "")
+            cells += [f"{row['ns_an_event']:.1f}", ratio, memory, f"{row['hz']:.1f}"]
+        lines.append(cells)
+    head = (
+        "network", "simulator", "ns a synaptic event", "learning / off", "peak MB (Python + program)", "mean rate (Hz)",
+    )
+    return f"## A large network, one in ten of whose synapses learns\n\n{table(head, lines)}"
 
 
 def events(found: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmarks import cases, events, exports, networks, table
+from benchmarks import cases, events, exports, networks, scale, table
 from benchmarks.case import Case
 from benchmarks.cases import spikes
 from benchmarks.race import Variant, blank, hold, race
@@ -231,3 +231,34 @@ def test_exports_are_read_back_timed_in_turns_and_set_against_nwb(monkeypatch):
     monkeypatch.setitem(exports.READERS, "nwb", wrong)
     with pytest.raises(AssertionError, match=r"0\.nwb"):
         exports.exports(1, print, {"linear": small | {"circuit.sizes": [6, 5, 3]}})
+
+
+def test_the_large_network_is_told_for_every_way(monkeypatch):
+    """Medians over rounds, the ratio of learning to the same round without, and reasons in place of numbers."""
+    costs = iter([5.0, 4.0, 90.0, 6.0, 3.0, 80.0, 7.0, 7.0, 100.0])
+
+    def run(way, neurons, indegree, duration):
+        if duration < scale.DURATION:
+            return {"reason": ""}  # builds
+        if way == "NEST, static":
+            return {"reason": "no NEST here"}
+        numbers = {"ns_an_event": next(costs), "seconds": 1.0, "hz": 9.0, "python_mb": 80.0, "program_mb": 20.0}
+        return numbers | {"reason": ""}
+
+    monkeypatch.setattr(scale, "_run", run)
+    rows = scale.scale([(10_000, 200, 3)], scale.DURATION, print)
+    assert [row["way"] for row in rows] == list(scale.WAYS)
+    assert [row.get("ns_an_event") for row in rows] == [6.0, 4.0, 90.0, None]
+    assert rows[0]["to_off"] == 1.25
+    printed = table.scale(rows)
+    assert "| 10,000 neurons, 2e+06 synapses | bioFA, learning | 6.0 | 1.25 | 80 + 20 | 9.0 |" in printed
+    assert "| NEST, static | no NEST here |" in printed
+
+
+def test_nest_is_not_asked_for_more_than_its_memory(monkeypatch):
+    asked = []
+    numbers = {"ns_an_event": 1.0, "seconds": 1.0, "hz": 9.0, "python_mb": 1.0, "program_mb": 0.0, "reason": ""}
+    monkeypatch.setattr(scale, "_run", lambda way, *_: (asked.append(way), numbers)[1])
+    rows = scale.scale([(100_000, 1000, 1)], scale.DURATION, print)
+    assert not any(way.startswith("NEST") for way in asked)
+    assert rows[2]["reason"] == rows[3]["reason"] == "not tried above 2e+07 synapses"
