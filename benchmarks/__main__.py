@@ -13,11 +13,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import builds, cases, events, exports, machine, memory, networks, scale, scaling, sweep, table
+from benchmarks import (
+    builds,
+    cases,
+    check,
+    events,
+    exports,
+    machine,
+    memory,
+    networks,
+    pictures,
+    scale,
+    scaling,
+    sweep,
+    table,
+)  # fmt: skip
 from benchmarks.race import THREADS, race
-from benchmarks.variants import RACE
+from benchmarks.variants import MINIBATCH, RACE, beside
 
-PARTS = ("race", "builds", "widths", "lengths", "sweep", "memory", "events", "exports", "networks", "scale")
+PARTS = (
+    "race", "minibatch", "builds", "widths", "lengths", "sweep", "memory", "events", "exports", "networks", "scale",
+)  # fmt: skip
 
 
 def main() -> None:
@@ -38,13 +54,33 @@ def main() -> None:
     parser.add_argument(
         "--out", type=Path, default=Path(__file__).parent, metavar="DIR", help="where results.md and results.json go"
     )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="DIR",
+        help="a checkout of another build, timed beside this one in the same rounds (race, minibatch, events)",
+    )
+    small = parser.add_mutually_exclusive_group()
+    small.add_argument(
+        "--check",
+        action="store_true",
+        help="only hold ratios to the plain loop to benchmarks/ratios.json; exit code 1 where one is a quarter worse",
+    )
+    small.add_argument("--store", action="store_true", help="only write benchmarks/ratios.json anew")
     options = parser.parse_args()
+    if options.against and not (options.against / "benchmarks" / "peers" / "biofa.py").is_file():
+        parser.error(f"--against {options.against} is no checkout of bioFA: it has no benchmarks/peers/biofa.py")
     os.environ.update(THREADS)
     began = time.perf_counter()
 
     def say(message: str) -> None:
         print(f"[{time.perf_counter() - began:5.0f} s] {message}", file=sys.stderr, flush=True)
 
+    if options.check:
+        sys.exit("\n".join(check.check(say)) or 0)
+    if options.store:
+        check.store(say)
+        return
     repeats = 3 if options.quick else 7
     command = shlex.join([
         "python",
@@ -52,6 +88,7 @@ def main() -> None:
         "benchmarks",
         *(["--quick"] if options.quick else []),
         *(f"--only={name}" for name in options.only or ()),
+        *(["--against", options.against.name] if options.against else []),
     ])
     results: dict[str, Any] = {
         "command": command,
@@ -61,17 +98,18 @@ def main() -> None:
         "machine": machine.describe(),
     }
     options.out.mkdir(parents=True, exist_ok=True)
-    for name, work in parts(options.quick, repeats, options.environments, say).items():
+    for name, work in parts(options.quick, repeats, options.environments, say, options.against).items():
         if not options.only or name in options.only:
             say(f"{name}:")
             results[name] = work()
+            results["pictures"] = pictures.draw({part: results[part] for part in PARTS if part in results}, options.out)
             (options.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
             (options.out / "results.md").write_text(table.markdown(results))
     print(table.markdown(results))
 
 
 def parts(
-    quick: bool, repeats: int, environments: Path | None, say: Callable[[str], None]
+    quick: bool, repeats: int, environments: Path | None, say: Callable[[str], None], against: Path | None = None
 ) -> dict[str, Callable[[], Any]]:
     """The parts of the benchmark by name."""
     sizes = (100, 1000, 3000) if quick else (100, 200, 300, 500, 1000, 1500, 2000, 3000, 4500, 6000, 9000)
@@ -80,13 +118,19 @@ def parts(
     return {
         "builds": lambda: {"cold": builds.cold(few, say), "warm": builds.warm(repeats, say)},
         "race": lambda: race(
-            [variant for variant in RACE if variant.quick or not quick], [cases.linear(), cases.logistic()], repeats,
+            beside([v for v in RACE if v.quick or not quick], against), [cases.linear(), cases.logistic()], repeats,
+            0.3 if quick else 2.0, 200 if quick else 2000, environments, say,
+        ),
+        "minibatch": lambda: race(
+            beside([v for v in MINIBATCH if v.quick or not quick], against), [cases.minibatch()], repeats,
             0.3 if quick else 2.0, 200 if quick else 2000, environments, say,
         ),
         "widths": lambda: scaling.widths(sizes, 1 if quick else repeats, 0.2 if quick else 1.5, say),
         "lengths": lambda: scaling.lengths(counts, few, say),
         "sweep": lambda: sweep.sweep(10 if quick else 50, few, say),
-        "events": lambda: events.events(repeats, 0.3 if quick else 2.0, 10 if quick else 20, environments, say),
+        "events": lambda: events.events(
+            repeats, 0.3 if quick else 2.0, 10 if quick else 20, environments, say, against=against
+        ),
         "exports": lambda: exports.exports(repeats, say),
         "networks": lambda: networks.networks(repeats, 0.1 if quick else 1.0, environments, say),
         "memory": lambda: memory.memory(2000 if quick else 60_000, say),

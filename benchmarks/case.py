@@ -6,7 +6,9 @@
 One example at a time; presentation k shows row k modulo the number of rows. phi is `linear`
 or `logistic`. With `spikes` in place of phi, neurons are leaky integrate-and-fire and a presentation lasts
 `steps` steps of 1 ms: `inputs` has a row of zeros and ones for each step, `targets` one for each presentation
-(`spikes.py` has the equations). Only NumPy is needed to read a case, so that a peer can live in any environment.
+(`spikes.py` has the equations). With `batch`, changes are summed over so many presentations and made together; those of
+a last batch that is not full are not made. Only NumPy is needed to read a case, so that a peer can live in any
+environment.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ class Case:
     w1: Array
     feedback: Array
     steps: int = 1
+    batch: int = 1
 
     @property
     def sizes(self) -> tuple[int, int, int]:
@@ -58,7 +61,7 @@ class Case:
             "rate": self.rate,
             "data": self.data,
             "steps": self.steps,
-        }
+        } | ({"batch": self.batch} if self.batch > 1 else {})  # older builds know none
         (folder / "case.json").write_text(json.dumps(about))
 
     @staticmethod

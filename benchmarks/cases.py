@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 import bioFA
@@ -22,6 +24,12 @@ def linear() -> Case:
         "30-20-10 linear", "linear", 7e-3, "generated (linear teacher)", np.asarray(train.inputs), train.targets,
         state["input_to_hidden.w"], state["hidden_to_output.w"], state["mismatch_to_hidden.w"],
     )
+
+
+def minibatch(batch: int = 64) -> Case:
+    """784-1000-10, logistic, learning in batches; the rate is small enough for the sum of a batch."""
+    case = logistic(rows=32 * batch)
+    return replace(case, name=f"{case.name}, batches of {batch}", rate=1e-3, batch=batch)
 
 
 def logistic(width: int = 1000, rows: int = 2000) -> Case:

@@ -12,13 +12,19 @@ from benchmarks.case import Case
 from benchmarks.cases import spikes
 from benchmarks.race import Say, Variant, race
 from benchmarks.spikes import DT
-from benchmarks.variants import EVENTS, FROZEN
+from benchmarks.variants import EVENTS, FROZEN, beside
 
 
 def events(
-    repeats: int, seconds: float, check: int, environments: Path | None, say: Say, case: Case | None = None
+    repeats: int,
+    seconds: float,
+    check: int,
+    environments: Path | None,
+    say: Say,
+    case: Case | None = None,
+    against: Path | None = None,
 ) -> dict[str, Any]:
-    """Time every peer on the spiking case; arguments as `race`.
+    """Time every peer on the spiking case, bioFA also as the build `against`; other arguments as `race`.
 
     Returns:
         Its rows, the synaptic events and the seconds of biological time of a presentation, and the mean rates in Hz;
@@ -26,7 +32,7 @@ def events(
     """
     case = case or spikes()
     still = dataclasses.replace(case, name=f"{case.name}, weights that stay", rate=0.0)
-    return _measured(EVENTS, case, repeats, seconds, check, environments, say) | {
+    return _measured(beside(EVENTS, against), case, repeats, seconds, check, environments, say) | {
         "frozen": _measured(FROZEN, still, repeats, seconds, check, environments, say)
     }
 

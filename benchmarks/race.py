@@ -26,12 +26,20 @@ THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THR
 TOLERANCE = {"float64": 1e-10, "float32": 1e-4}
 """Largest difference of a weight from the reference, over the largest weight of its matrix, for a peer to be timed."""
 MOST = 5_000_000
+LONGER = 3
+"""So many times a sample is made four times as long where the longer run was not the slower one; then it is refused."""
+MISLEADING = ("OPENBLAS_CORETYPE", "ATEN_CPU_CAPABILITY", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS")
+"""Variables by which a machine may choose the kernels of a peer's libraries; peers are started without them."""
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A peer in one configuration; `packages` are installed into an environment of its own, named after the module."""
+    """A peer in one configuration; `packages` are installed into an environment of its own, named after the module.
+
+    `checkout` is the folder of another build of bioFA whose peer it is, which runs with the Python in its `.venv`, or
+    else with this one.
+    """
 
     name: str
     module: str
@@ -39,6 +47,7 @@ class Variant:
     options: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     quick: bool = True
+    checkout: str = ""
 
     @property
     def environment(self) -> str:
@@ -48,6 +57,10 @@ class Variant:
 
 class Absent(Exception):
     """A peer that cannot take part, and why."""
+
+
+class Unmeasured(Exception):
+    """A sample that no length made one, and why."""
 
 
 @dataclass
@@ -92,6 +105,9 @@ class Contestant:
 
 def python_of(variant: Variant, environments: Path | None) -> str:
     """The interpreter of a peer; its environment is made where it is wanted and not there yet."""
+    if variant.checkout:
+        own = Path(variant.checkout) / ".venv" / "bin" / "python"
+        return str(own) if own.exists() else sys.executable
     if not variant.packages:
         return sys.executable
     if environments is None:
@@ -119,7 +135,9 @@ def start(
         Absent: if its environment or one of its packages is missing, or it failed.
     """
     python = python_of(variant, environments)
-    environment = os.environ | THREADS | {"PYTHONPATH": str(ROOT)} | (changes or {})
+    home = variant.checkout or str(ROOT)
+    environment = os.environ | THREADS | {"PYTHONPATH": home} | (changes or {})
+    environment = {name: value for name, value in environment.items() if name not in MISLEADING}
     command = [python, "-m", f"benchmarks.peers.{variant.module}", str(folder), variant.precision, *variant.options]
     errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  (lives as long as the process)
     process = subprocess.Popen(
@@ -195,10 +213,25 @@ def calibrate(contestant: Contestant, seconds: float) -> None:
 
 
 def time_once(contestant: Contestant) -> None:
-    """One sample: a long run less a short one, in ns a presentation."""
+    """One sample: a long run less a short one, in ns a presentation.
+
+    Where the long run does not last longer, other work has disturbed it, and it is made longer from now on.
+
+    Raises:
+        Unmeasured: where the longest did not, either.
+    """
     row = contestant.row
-    short, long = contestant.run(row["short"])[0], contestant.run(row["long"])[0]
-    row["ns"].append(1e9 * (long - short) / (row["long"] - row["short"]))
+    for longer in range(LONGER + 1):
+        if longer:
+            row["long"] = min(4 * row["long"], MOST)
+        short, long = contestant.run(row["short"])[0], contestant.run(row["long"])[0]
+        if long > short:
+            row["ns"].append(1e9 * (long - short) / (row["long"] - row["short"]))
+            return
+    raise Unmeasured(
+        f"{row['long']} presentations took {long:.3g} s and {row['short']} took {short:.3g} s, so that there is no cost"
+        " of one"
+    )
 
 
 def race(
@@ -270,8 +303,12 @@ def race(
                     contestant.row |= {"status": "failed", "reason": str(reason)}
             for repeat in range(repeats):
                 say(f"round {repeat + 1} of {repeats}")
-                for contestant in ready:
-                    time_once(contestant)
+                for contestant in list(ready):
+                    try:
+                        time_once(contestant)
+                    except Unmeasured as reason:
+                        contestant.row |= {"status": "refused", "reason": str(reason), "ns": []}
+                        ready.remove(contestant)
         finally:
             for entry in prepared:
                 if isinstance(entry, Contestant):

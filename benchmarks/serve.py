@@ -11,6 +11,8 @@ with seconds and the file of the final weights. Whatever else it prints goes to 
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
 import os
 import sys
@@ -50,6 +52,22 @@ def loop(start: Callable[[], Weights], learn: Callable[[Weights, int], None]) ->
     return run
 
 
+def kernels() -> str:
+    """The kernels that every OpenBLAS in this process has chosen for the processor; empty where there is none."""
+    found = []
+    with contextlib.suppress(OSError):
+        files = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines() if "openblas" in line}
+        for file in sorted(files):
+            library = ctypes.CDLL(file)
+            for start, end in (("scipy_", "64_"), ("scipy_", ""), ("", "64_"), ("", "")):
+                with contextlib.suppress(AttributeError):
+                    ask = getattr(library, f"{start}openblas_get_corename{end}")
+                    ask.restype = ctypes.c_char_p
+                    found.append(ask().decode())
+                    break
+    return ", ".join(dict.fromkeys(found))
+
+
 def serve(prepare: Callable[[Case, str, list[str], Path], Peer]) -> None:
     """Answer requests until the input ends."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
@@ -57,7 +75,8 @@ def serve(prepare: Callable[[Case, str, list[str], Path], Peer]) -> None:
     folder, precision, *options = sys.argv[1:]
     with tempfile.TemporaryDirectory(prefix="biofa-peer-") as scratch:
         peer = prepare(Case.read(Path(folder)), precision, options, Path(scratch))
-        print(json.dumps({"versions": peer.versions, "flags": peer.flags, "note": peer.note}), file=answers)
+        about = {"versions": peer.versions, "flags": peer.flags, "note": peer.note, "kernels": kernels()}
+        print(json.dumps(about), file=answers)
         for line in sys.stdin:
             seconds, (w0, w1) = peer.run(int(line))
             path = Path(scratch) / "weights.npz"

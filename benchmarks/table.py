@@ -7,8 +7,9 @@ from statistics import median
 from typing import Any
 
 from benchmarks.networks import ratio
+from benchmarks.variants import OTHER
 
-PLAIN, STOCK = "plain C++ loop", "stock Brian2 standalone"
+PLAIN, STOCK, TORCH = "plain C++ loop", "stock Brian2 standalone", "PyTorch"
 
 
 def markdown(results: dict[str, Any]) -> str:
@@ -30,10 +31,13 @@ def markdown(results: dict[str, Any]) -> str:
         *([results["remark"]] if "remark" in results else []),
     ]
     sections: dict[str, Callable[[Any], str]] = {
-        "race": race, "builds": builds, "widths": widths, "lengths": lengths, "sweep": sweep, "memory": memory,
-        "events": events, "exports": exports, "networks": networks, "scale": scale,
+        "race": race, "minibatch": minibatch, "builds": builds, "widths": widths, "lengths": lengths, "sweep": sweep,
+        "memory": memory, "events": events, "exports": exports, "networks": networks, "scale": scale,
     }
-    parts += [section(results[name]) for name, section in sections.items() if name in results]
+    pictures = results.get("pictures", {})
+    for name, section in sections.items():
+        if name in results:
+            parts += [section(results[name]), *(f"![{name}]({picture})" for picture in pictures.get(name, ()))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -43,19 +47,29 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(one) + " |" for one in (head, rule, *rows))
 
 
-def race(rows: list[dict[str, Any]]) -> str:
-    """Cost of a presentation, case by case; who is missing or disagrees says so instead."""
-    parts = ["## Online learning by feedback alignment: cost of one presentation, start-up excluded"]
+def minibatch(rows: list[dict[str, Any]]) -> str:
+    """Cost of a presentation of a batch, beside PyTorch."""
+    return race(rows, "## Learning in batches: cost of one presentation, start-up excluded", TORCH)
+
+
+ONLINE = "## Online learning by feedback alignment: cost of one presentation, start-up excluded"
+
+
+def race(rows: list[dict[str, Any]], title: str = ONLINE, base: str = PLAIN) -> str:
+    """Cost of a presentation, case by case, as multiples of a peer's (`base`) and of the other build's where there is
+    one; who is missing, disagrees or was refused says so instead."""
+    parts = [title]
     for case in dict.fromkeys(row["case"] for row in rows):
         here = [row for row in rows if row["case"] == case]
-        lines = [_racer(row, here) for row in here]
+        lines = [_racer(row, here, base) for row in here]
         head = (
             "peer",
             "precision",
             "us a presentation",
             "min to max",
-            "x plain loop, float64",
-            "x plain loop, same precision",
+            f"x {base.replace(' C++', '')}, float64",
+            f"x {base.replace(' C++', '')}, same precision",
+            "x other build",
             "difference from reference",
             "peak MB (Python + program)",
             "remark",
@@ -72,12 +86,13 @@ def race(rows: list[dict[str, Any]]) -> str:
     return "\n\n".join(parts)
 
 
-def _racer(row: dict[str, Any], here: list[dict[str, Any]]) -> tuple[str, ...]:
+def _racer(row: dict[str, Any], here: list[dict[str, Any]], base: str) -> tuple[str, ...]:
     gap = f"{row['difference']:.1e} ({row['checked']})" if "difference" in row else ""
     peak = " + ".join(f"{row[name] / 1024:.0f}" for name in ("peak_kb", "program_kb") if row.get(name))
     if row["status"] != "timed":
-        return row["name"], row["precision"], f"**{row['status']}**", "", "", "", gap, peak, row["reason"]
-    ratios = [_ratio(row, here, precision) for precision in ("float64", row["precision"])]
+        return row["name"], row["precision"], f"**{row['status']}**", "", "", "", "", gap, peak, row["reason"]
+    ratios = [_ratio(row, here, base, precision) for precision in ("float64", row["precision"])]
+    ratios.append(_ratio(row, here, f"{row['name']}{OTHER}", row["precision"]))
     spread = f"{min(row['ns']) / 1e3:.3g} to {max(row['ns']) / 1e3:.3g}"
     return (
         row["name"],
@@ -91,13 +106,17 @@ def _racer(row: dict[str, Any], here: list[dict[str, Any]]) -> tuple[str, ...]:
     )
 
 
-def _ratio(row: dict[str, Any], here: list[dict[str, Any]], precision: str) -> str:
-    base = [
-        one["median_ns"]
-        for one in here
-        if one["name"] == PLAIN and one["precision"] == precision and one["status"] == "timed"
-    ]
-    return f"{row['median_ns'] / base[0]:.2f}" if base else ""
+def _ratio(row: dict[str, Any], here: list[dict[str, Any]], base: str, precision: str) -> str:
+    """The median over rounds of a row's cost in a round to that of another row in the same round."""
+    wanted = (base, precision, "timed")
+    found = [one["ns"] for one in here if (one["name"], one["precision"], one["status"]) == wanted]
+    return f"{paired(row['ns'], found[0]):.2f}" if found else ""
+
+
+def paired(one: Sequence[float], other: Sequence[float]) -> float:
+    """The median over rounds of the ratio of two costs in the same round, which a machine's changes of speed leave as
+    it is."""
+    return median(a / b for a, b in zip(one, other, strict=True))
 
 
 def builds(found: dict[str, Any]) -> str:

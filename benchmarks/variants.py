@@ -1,5 +1,9 @@
 """Who takes part. A new peer is a file in `peers/` and a line here."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
 from benchmarks.race import Variant
 
 PLAIN, PLAIN32 = Variant("plain C++ loop", "plain_cpp"), Variant("plain C++ loop", "plain_cpp", "float32")
@@ -9,9 +13,11 @@ BLOCKED, DENSE = Variant("bioFA, blocked", "biofa", options=("blocked",)), Varia
 BLOCKED32, DENSE32 = Variant("bioFA, blocked", "biofa", "float32", ("blocked",)), Variant(
     "bioFA, dense", "biofa", "float32", ("dense",)
 )
+BIOFA, BIOFA32 = Variant("bioFA", "biofa"), Variant("bioFA", "biofa", "float32")
 REFERENCE = Variant("NumPy reference", "biofa", options=("reference",))
 STOCK = Variant("stock Brian2 standalone", "brian2_stock")
 TORCH = ("torch==2.13.0", "numpy")
+BATCHED, BATCHED32 = Variant("bioFA, batched", "biofa"), Variant("bioFA, batched", "biofa", "float32")
 
 RACE = (
     PLAIN, PLAIN32, BLOCKED, DENSE, BLOCKED32, DENSE32, REFERENCE,
@@ -23,6 +29,12 @@ RACE = (
     Variant("ANNarchy", "annarchy", packages=("annarchy",)),
     Variant("ANNarchy", "annarchy", "float32", packages=("annarchy",), quick=False),
 )
+MINIBATCH = (
+    BATCHED, BATCHED32,
+    Variant("bioFA, one after another", "biofa", "float32", ("dense",), quick=False),
+    Variant("PyTorch", "pytorch", packages=TORCH),
+    Variant("PyTorch", "pytorch", "float32", packages=TORCH),
+)
 EVENT_DRIVEN, EVENT_DRIVEN32 = Variant("bioFA, event-driven", "biofa"), Variant(
     "bioFA, event-driven", "biofa", "float32"
 )
@@ -31,3 +43,15 @@ EVENTS = (EVENT_DRIVEN, EVENT_DRIVEN32, STOCK_EVENTS, Variant("ANNarchy", "annar
 FROZEN = (EVENT_DRIVEN, Variant("NEST", "nest_events", packages=("nest-simulator>=3.10",)))
 WIDTHS = (PLAIN, DENSE, BLOCKED)
 LENGTHS = (PLAIN, BLOCKED, STOCK)
+OTHER = ", other build"
+"""How the name of a variant of another build ends."""
+
+
+def beside(variants: Sequence[Variant], checkout: Path | None) -> list[Variant]:
+    """Some variants, each of bioFA's followed by that of another build, where its checkout is given."""
+    found = []
+    for variant in variants:
+        found.append(variant)
+        if checkout is not None and variant.module == "biofa" and "reference" not in variant.options:
+            found.append(replace(variant, name=f"{variant.name}{OTHER}", checkout=str(checkout.resolve())))
+    return found

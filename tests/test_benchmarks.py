@@ -5,24 +5,27 @@ import dataclasses
 import numpy as np
 import pytest
 
-from benchmarks import cases, events, exports, networks, scale, table
+from benchmarks import cases, check, events, exports, networks, pictures, scale, table
 from benchmarks.case import Case
 from benchmarks.cases import spikes
-from benchmarks.race import Variant, blank, hold, race
+from benchmarks.race import Unmeasured, Variant, blank, hold, race, start, time_once
 from benchmarks.scaling import flatness
 from benchmarks.spikes import STEPS
 from benchmarks.variants import (
+    BATCHED,
     BLOCKED,
     BLOCKED32,
     DENSE,
     EVENT_DRIVEN,
     EVENTS,
     FROZEN,
+    MINIBATCH,
     PLAIN,
     PLAIN32,
     RACE,
     REFERENCE,
     STOCK_EVENTS,
+    beside,
 )
 
 MACHINE = {
@@ -176,7 +179,7 @@ def test_every_peer_file_takes_part():
     import benchmarks.peers
 
     files = {path.stem for path in Path(benchmarks.peers.__file__).parent.glob("*.py")} - {"__init__"}
-    assert files == {variant.module for variant in (*RACE, *EVENTS, *FROZEN, *networks.PEERS)}
+    assert files == {variant.module for variant in (*RACE, *MINIBATCH, *EVENTS, *FROZEN, *networks.PEERS)}
 
 
 def test_free_networks_are_set_against_brian_and_nest_and_a_peer_that_fails_is_missing(monkeypatch):
@@ -262,3 +265,124 @@ def test_nest_is_not_asked_for_more_than_its_memory(monkeypatch):
     rows = scale.scale([(100_000, 1000, 1)], scale.DURATION, print)
     assert not any(way.startswith("NEST") for way in asked)
     assert rows[2]["reason"] == rows[3]["reason"] == "not tried above 2e+07 synapses"
+
+
+def test_a_sample_is_measured_longer_where_the_long_run_was_not_slower_and_refused_where_that_does_not_help(case):
+    class Noisy:
+        variant = REFERENCE
+
+        def __init__(self, disturbed):
+            self.row, self.disturbed, self.asked = blank(REFERENCE, case) | {"short": 1, "long": 10}, disturbed, []
+
+        def run(self, presentations):
+            self.asked.append(presentations)
+            late = 1.0 if presentations == 1 and len(self.asked) <= 2 * self.disturbed else 0.0
+            return 1e-6 * presentations + late, case.w0, case.w1
+
+    once = Noisy(1)
+    time_once(once)
+    assert once.asked == [1, 10, 1, 40]
+    assert once.row["ns"] == pytest.approx([1e3])
+    with pytest.raises(Unmeasured, match=r"640 presentations took 0.00064 s and 1 took 1 s"):
+        time_once(Noisy(9))
+
+
+def test_a_refused_peer_says_so_and_the_others_go_on(case, monkeypatch):
+    def never(contestant):
+        raise Unmeasured("too noisy")
+
+    monkeypatch.setattr("benchmarks.race.time_once", never)
+    rows = race([REFERENCE], [case], repeats=2, seconds=1e-4, check=5, environments=None, say=print)
+    assert (rows[0]["status"], rows[0]["ns"]) == ("refused", [])
+    assert "| **refused** |" in table.race(rows)
+    assert "| too noisy |" in table.race(rows)
+
+
+def test_peers_start_without_what_chooses_their_kernels(case, tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Prescott")
+    case.write(tmp_path)
+    contestant = start(Variant("NumPy", "numpy_blas"), case, tmp_path)
+    contestant.stop()
+    assert contestant.row["kernels"] not in ("", "Prescott")
+    assert contestant.row["kernels"] in contestant.row["note"]
+
+
+def test_another_build_runs_from_its_own_checkout_and_stands_beside_this_one(case, tmp_path):
+    from pathlib import Path
+
+    assert beside([BLOCKED, REFERENCE, PLAIN], None) == [BLOCKED, REFERENCE, PLAIN]
+    assert [v.name for v in beside([BLOCKED, REFERENCE], tmp_path)] == [
+        "bioFA, blocked", "bioFA, blocked, other build", "NumPy reference",
+    ]
+    peers = tmp_path / "benchmarks" / "peers"
+    peers.mkdir(parents=True)
+    for package in (peers.parent, peers):
+        (package / "__init__.py").touch()
+    source = Path(cases.__file__).parent / "peers" / "numpy_blas.py"
+    (peers / "biofa.py").write_text(source.read_text().replace('{"numpy": np', '{"other": "1", "numpy": np'))
+    for name in ("case", "serve"):
+        (peers.parent / f"{name}.py").write_text((source.parent.parent / f"{name}.py").read_text())
+    other = beside([BLOCKED], tmp_path)[1]
+    rows = race([REFERENCE, other], [case], repeats=1, seconds=1e-4, check=5, environments=None, say=print)
+    assert [row["status"] for row in rows] == ["timed", "timed"], rows[1]["reason"]
+    assert rows[1]["versions"]["other"] == "1"
+    both = [timed(BLOCKED, case, 1.0), timed(other, case, 4.0)]
+    line = next(line for line in table.race(both).splitlines() if line.startswith("| bioFA, blocked |"))
+    assert line.split(" | ")[6] == "0.25"
+
+
+@pytest.mark.parametrize(
+    ("measured", "words"),
+    [
+        ([{"a": 1.2}], []),
+        ([{"a": 1.3}, {"a": 1.24}], []),
+        ([{"a": 1.3}] * 3, ["a: 1.30 x the plain loop; stored is 1.00 (1.30 times that)."]),
+        ([{}] * 3, ["a: not measured; 1.00 x the plain loop is stored."]),
+    ],
+)
+def test_the_check_fails_where_a_ratio_stays_a_quarter_worse(measured, words, tmp_path):
+    (tmp_path / "ratios.json").write_text('{"a": 1.0}')
+    left = iter(measured)
+    assert check.check(lambda word: None, lambda say: next(left), tmp_path / "ratios.json") == words
+    assert next(left, None) is None
+
+
+def test_ratios_of_the_check_are_of_the_same_round_and_precision(case):
+    rows = [timed(PLAIN, case, 1.0), timed(BLOCKED, case, 1.0), timed(BLOCKED32, case, 1.0)]
+    rows[0]["ns"], rows[1]["ns"] = [100.0, 200.0, 400.0], [150.0, 300.0, 6000.0]
+    assert check.ratios(rows) == {"7-5-3 logistic, bioFA, blocked, float64": 1.5}
+
+
+@pytest.mark.compiled
+@pytest.mark.slow
+def test_this_build_is_not_a_quarter_slower_than_stored_beside_the_plain_loop():
+    assert check.check(print) == []
+
+
+def test_every_table_of_costs_has_a_picture_beside_it(case, tmp_path):
+    rows = [timed(PLAIN, case, 4.0), timed(BLOCKED, case, 1.0), blank(DENSE, case)]
+    spent = [{"name": "bioFA", "case": "linear", "seconds": [1.0, 2.0]}]
+    wide = {"rows": [row | {"width": 5} for row in rows], "last_level_cache": {}, "flatness": {}}
+    builds = {"cold": spent, "warm": spent}
+    results = {"race": rows, "widths": wide, "builds": builds, "exports": spent, "memory": {}}
+    found = pictures.draw(results, tmp_path)
+    assert list(found) == ["race", "widths", "builds", "exports"]
+    assert found["builds"] == ["pictures/builds.svg", "pictures/builds-2.svg"]
+    for part in found.values():
+        for name in part:
+            assert "<svg" in (tmp_path / name).read_text()
+    text = (tmp_path / "pictures/race.svg").read_text()
+    assert "bioFA, blocked" in text
+    results = {
+        "machine": MACHINE, "command": "", "date": "today", "repeats": 3, "race": rows, "pictures": found,
+    }
+    assert "![race](pictures/race.svg)" in table.markdown(results)
+
+
+@pytest.mark.compiled
+@pytest.mark.slow
+def test_a_batch_of_bioFA_ends_with_the_weights_of_the_reference():
+    case = dataclasses.replace(cases.linear(), batch=8)
+    rows = race([BATCHED, REFERENCE], [case], repeats=1, seconds=1e-3, check=44, environments=None, say=print)
+    assert [row["status"] for row in rows] == ["timed", "timed"], [row["reason"] for row in rows]
+    assert rows[0]["note"] == "first pathway batched"

@@ -42,7 +42,10 @@ def experiment(case: Case, data: Path) -> Experiment:
     scheme = FeedbackAlignment(
         rule=LocalError(learning_rate=case.rate), readout_rule=DeltaRule(learning_rate=case.rate)
     )
-    circuit = Layered(sizes=case.sizes, hidden=unit, output=unit, scheme="fa", schemes={"fa": scheme})
+    learning = {"batch": case.batch}
+    circuit = Layered(
+        sizes=case.sizes, hidden=unit, output=unit, scheme="fa", schemes={"fa": scheme}, learning=learning
+    )
     return Experiment(name=case.name, circuit=circuit, task=Arrays(path=str(data)), protocol=Protocol(shuffle=False))
 
 

@@ -9,7 +9,7 @@ import scipy
 from scipy.linalg import blas
 
 from benchmarks.case import Case
-from benchmarks.serve import Peer, Weights, loop, serve
+from benchmarks.serve import Peer, Weights, kernels, loop, serve
 
 
 def prepare(case: Case, precision: str, options: list[str], scratch: Path) -> Peer:
@@ -38,7 +38,8 @@ def prepare(case: Case, precision: str, options: list[str], scratch: Path) -> Pe
     def start() -> Weights:
         return np.array(case.w0, precision, order="C"), np.array(case.w1, precision, order="C")
 
-    return Peer(loop(start, learn), {"numpy": np.__version__, "scipy": scipy.__version__})
+    about = {"numpy": np.__version__, "scipy": scipy.__version__}
+    return Peer(loop(start, learn), about, note=f"OpenBLAS kernels for {kernels() or 'no processor that it names'}")
 
 
 if __name__ == "__main__":
