@@ -1,14 +1,15 @@
 """Sphinx: the documentation site. Build: pip install '.[docs]' && sphinx-build -W -b html docs site."""
 
-import importlib.metadata
 import sys
 from pathlib import Path
+
+import bioFA
 
 sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "bioFA"
 author = "The bioFA developers"
-version = release = importlib.metadata.version("bioFA")
+version = release = bioFA.__version__
 extensions = ["myst_nb", "sphinx_gallery.gen_gallery", "reference_pages"]
 exclude_patterns = [
     "_ext",

@@ -7,7 +7,7 @@ snapshots, evaluations, the final state, and provenance. A result file is whole 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -230,18 +230,17 @@ class Result:
     def alignment_course(self) -> dict[str, dict[str, Array]]:
         """For each measured feedback pathway, over the snapshots: `alignment` (B against W'),
         `pseudoinverse` (B against pinv W) in degrees, and `norm_ratio`; NaN while weights are zero."""
-        course = {}
-        for pathway in self.experiment.network.measured_feedback():
-            pairs = [self._pair(pathway, index) for index in range(len(self.snapshots_at))]
-            course[pathway.name] = {
-                name: np.array([measure(b, w) if w.any() and b.any() else np.nan for b, w in pairs])
-                for name, measure in (
-                    ("alignment", alignment_angle),
-                    ("pseudoinverse", pseudoinverse_angle),
-                    ("norm_ratio", norm_ratio),
-                )
-            }
-        return course
+        measures = (("alignment", alignment_angle), ("pseudoinverse", pseudoinverse_angle), ("norm_ratio", norm_ratio))
+        shots = range(len(self.snapshots_at))
+        return {
+            pathway.name: {name: self._compared(pathway, shots, measure) for name, measure in measures}
+            for pathway in self.experiment.network.measured_feedback()
+        }
+
+    def _compared(self, pathway: Pathway, shots: Iterable[int], measure: Callable[[Array, Array], float]) -> Array:
+        """A measure of a feedback matrix against what it stands for, in some snapshots; NaN while weights are zero."""
+        pairs = [self._pair(pathway, index) for index in shots]
+        return np.array([measure(b, w) if w.any() and b.any() else np.nan for b, w in pairs])
 
     def _pair(self, pathway: Pathway, index: int) -> tuple[Array, Array]:
         """The feedback matrix at a place, and the forward matrix that it stands for, in one snapshot."""
@@ -263,7 +262,11 @@ class Result:
             return {}
         first, last = int(self.snapshots_at[0]), int(self.snapshots_at[-1])
         late = self.snapshots_at >= last - late_angles(last - first)
-        return {name: _median(course["alignment"][late]) for name, course in self.alignment_course.items()}
+        shots = np.flatnonzero(late).tolist()
+        return {
+            pathway.name: _median(self._compared(pathway, shots, alignment_angle))
+            for pathway in self.experiment.network.measured_feedback()
+        }
 
     @cached_property
     def confusion(self) -> dict[str, Array]:

@@ -302,7 +302,7 @@ def _run(
         if kept is not None:
             kept.keep(segment)
         if progress is not None:
-            progress(course.stop, course.total, _latest(segment, course.nse))
+            progress(course.stop, course.total, _latest(segment, course))
     timing, record = _record(run, runner, course.seconds, time.perf_counter() - began + known)
     if instance.data.columns:
         record["columns"] = {name: list(columns) for name, columns in instance.data.columns.items()}
@@ -387,7 +387,7 @@ class _Course:
         self.state: Mapping[str, Array] = instance.state
         self.place = -1
         self.seconds = 0.0
-        self.nse = float("nan")
+        self.latest: Recording | None = None
         self.engines: list[Mapping[str, Any]] = []
         self.evaluations: list[Mapping[str, Any]] = []
         self.measured: list[float] = []
@@ -462,7 +462,7 @@ class _Course:
             if name in segment.state:
                 _put(self.snapshots, name, segment.state[name], len(self.points), self.place)
         if segment.recording is not None:
-            self.nse = self.training_nse(segment.recording) if len(segment.recording.at) else self.nse
+            self.latest = segment.recording if len(segment.recording.at) else self.latest
             if segment.engine not in self.engines:
                 self.engines.append(segment.engine)
             after = self.recorded + len(segment.recording.at)
@@ -578,8 +578,8 @@ def evaluate(
     ]
 
 
-def _latest(segment: SegmentEnd, training_nse: float) -> dict[str, float]:
+def _latest(segment: SegmentEnd, course: _Course) -> dict[str, float]:
     """What progress shows: the latest error rate, or the NSE of the last segment over the power of all targets."""
     if segment.evaluations and segment.evaluations[-1]["error"] is not None:
         return {f"{segment.evaluations[-1]['split']} error": segment.evaluations[-1]["error"]}
-    return {"NSE": training_nse}
+    return {"NSE": float("nan") if course.latest is None else course.training_nse(course.latest)}
