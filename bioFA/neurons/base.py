@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -206,12 +207,15 @@ class NeuronModel(Component):
 
     def called(self, variable: str) -> str:
         """The name of a port, state, published variable or random number in the compiled program; two that are always
-        equal may share one."""
-        return variable
+        equal may share one, such as a state and what publishes it unchanged."""
+        if variable in self.state or variable not in self.publishes:
+            return variable
+        kept = self.expressions().get(variable, variable)
+        return kept if kept in self.state else variable
 
     def computed(self, variable: str) -> str:
         """One published variable as the compiled program computes it, in names of `called`."""
-        return self.expressions()[variable]
+        return re.sub(r"[A-Za-z_]\w*", lambda name: self.called(name[0]), self.expressions()[variable])
 
     def steps_in(self, order: str) -> bool:
         """Whether its step can be in an order of `protocol.order`: any order is the same where nothing is reset."""

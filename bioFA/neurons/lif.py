@@ -137,8 +137,8 @@ class Lif(IntegrateAndFire):
         return "\n".join((
             "v = v*int(left <= 0) + v_reset*int(left > 0)",
             "tested = v",
-            f"fired = 1.0*int({passed})*int(left <= 0)",
-            "left = left - 1.0*int(left > 0)",
+            f"fired = int({passed})*int(left <= 0)",
+            "left = left - int(left > 0)",
             f"v = v*(1 - fired) + {value}*fired",
             "left = left*(1 - fired) + floor(refractory_period/dt + 0.5)*fired",
         ))

@@ -2,7 +2,7 @@
 
 bioFA's own code objects use Brian2's templates with a few of ours in front (`templates/`):
 Brian2 checks and translates all equations, only the loops around them are ours. What this
-touches: `Templater.derive`, `CodeRunner`, auxiliary variables as indices, array names in the
+touches: `Templater.derive`, `CodeRunner`, `StateUpdater`, auxiliary variables as indices, array names in the
 generated C++, the objects and clock of the generated network, and the file names of results.
 """
 
@@ -20,6 +20,7 @@ from brian2.core.variables import DynamicArrayVariable, Variables
 from brian2.devices.cpp_standalone.codeobject import CPPStandaloneCodeObject
 from brian2.devices.device import get_device
 from brian2.groups.group import CodeRunner, Group
+from brian2.groups.neurongroup import StateUpdater
 
 from bioFA.consumers.brian.compile import FEWEST, MOST
 from bioFA.consumers.brian.factors import Factors, rests
@@ -55,13 +56,14 @@ def check_version() -> None:
         name
         for name in (
             "common_group",
-            "stateupdate",
             "transmit",
             "learn",
             "transmit_block",
             "learn_block",
+            "learn_rows",
             "show",
             "draw",
+            "foresee",
             "clock",
             "course",
             "spike",
@@ -155,9 +157,14 @@ def functions(statements: str) -> dict[str, Any]:
     return found
 
 
+def in_single() -> bool:
+    """Whether numbers are of single precision; Brian2 writes 1.0, a double, which would make its neighbours doubles."""
+    return bool(brian2.prefs["core.default_float_dtype"] == np.float32)
+
+
 def own_loop(network: Any, clock: Any) -> str:
     """The C++ call that runs all steps in a loop of ours, and leaves Brian2's loop nothing to do (biofa_runtime.h)."""
-    runners = [one for group in network.objects for one in group.contained_objects if isinstance(one, Runner)]
+    runners = [one for group in network.objects for one in group.contained_objects if isinstance(one, Runner | Advance)]
     shared = ", ".join(f"{{_run_{one.name}_codeobject, biofa::{one.shared}}}" for one in runners if one.shared)
     return f"biofa::run(brian::{network.name}, brian::{clock.name}, {{{shared}}});"
 
@@ -219,6 +226,16 @@ void write_value(ofstream& file, T* value) {
     file.write(reinterpret_cast<char*>(value), sizeof(T));
 }
 """
+_ALIGNED = """
+// arrays begin where the widest vectors of numbers are loaded at once
+void* operator new[](std::size_t size) {
+    void* at = nullptr;
+    if (::posix_memalign(&at, 64, size ? size : 64) != 0) throw std::bad_alloc();
+    return at;
+}
+void operator delete[](void* at) noexcept { std::free(at); }
+void operator delete[](void* at, std::size_t) noexcept { std::free(at); }
+"""
 _LAST = "    // Write last run info to disk\n"
 _PARAMETERS = """    ofstream file(results_dir + "parameters", ios::binary | ios::out);
 VALUES    file.close();
@@ -253,7 +270,7 @@ def shorten(objects: str, states: Collection[str], parameters: Sequence[str]) ->
     if together:
         values = "".join(f"    write_value(file, {found[name][0]});\n" for name in parameters)
         objects = objects.replace(_LAST, f"{_PARAMETERS.replace('VALUES', values)}{_LAST}")
-    return objects.replace(begin, _ONE_ARRAY + begin), together
+    return objects.replace(begin, _ONE_ARRAY + begin) + _ALIGNED, together
 
 
 class Runner(CodeRunner):
@@ -271,6 +288,7 @@ class Runner(CodeRunner):
         **keywords: Any,
     ) -> None:
         self.shared = shared
+        how = {"single": in_single(), "shared": shared, **keywords}
         super().__init__(
             group,
             template,
@@ -279,11 +297,34 @@ class Runner(CodeRunner):
             order=order,
             name=f"{group.name}_{template}_{order}",
             clock=group.clock,
-            template_kwds={f"_{key}": value for key, value in keywords.items()},
+            template_kwds={f"_{key}": value for key, value in how.items()},
             codeobj_class=BioFACodeObject,
             # Brian2 collects names after it has cancelled dt*(x/dt)
             needed_variables=["dt"] if re.search(r"\bdt\b", code) else None,
         )
+
+
+class Advance(StateUpdater):
+    """Brian2's integration of a population, with what comes before and after it in a step, in one loop; `shared` as
+    `Runner`."""
+
+    abstract_code: str
+
+    def __init__(self, group: Any, method: str, before: str, after: str, shared: Literal["", "OWN"] = "") -> None:
+        super().__init__(group, method)
+        self.shared = shared
+        self.template, self.codeobj_class = "neurons", BioFACodeObject
+        self.template_kwds = {"_single": in_single(), "_shared": shared}
+        self.before, self.after = before, after
+        self.needed_variables = ["dt"]
+        group.contained_objects.remove(group.state_updater)
+        group.state_updater = self
+        group.contained_objects.append(self)
+
+    def update_abstract_code(self, run_namespace: Any) -> None:
+        """As Brian2 does, between the statements that are given."""
+        super().update_abstract_code(run_namespace)
+        self.abstract_code = "\n".join((self.before, self.abstract_code, self.after))
 
 
 class DensePathway(Group):
@@ -438,11 +479,14 @@ class DensePathway(Group):
         names = {"w": array_name(self, "w"), "owner": array_name(owner, "w"), "ridge": array_name(self, "ridge")}
         self._add("invert", order, "", rows=owner.n_post, columns=owner.n_pre, **names)
 
-    def transmit(self, accumulate: bool, order: int, only: str) -> None:
+    def transmit(self, accumulate: bool, order: int, only: str, foreseen: bool = False) -> None:
         """Sum `w * <carries>_pre` into a port of the target, at a place in the step; where the pathway follows
-        another, w takes the signs of `w_followed`."""
+        another, w takes the signs of `w_followed`; where the spikes of the source are foreseen, several steps at once.
+        """
         spec = self.spec
         weight = "abs(w)*sign(w_followed)" if spec.follows else "w"
+        sent = self._sent(spec.carries)
+        sums = bool(sent) and spec.rows_of_pre and not (spec.listed or spec.dendritic or spec.follows)
         self._add(
             "transmit",
             order,
@@ -451,7 +495,12 @@ class DensePathway(Group):
             accumulate=accumulate,
             dendritic=spec.dendritic,
             follows=bool(spec.follows),
-            sent=self._sent(spec.carries) if spec.event else "",
+            sent=sent,
+            event=spec.event,
+            sums=sums,
+            ahead=self.source.name if foreseen and sums and spec.event and spec.owner == spec.name and not only else "",
+            number=self.number,
+            w=array_name(self, "w"),
             only=only,
             step=step_counter(self.clock),
             large=self._is_large(),
@@ -561,6 +610,22 @@ class DensePathway(Group):
             order,
             code,
             block=block,
+            w=array_name(self, "w"),
+            step=step_counter(self.clock),
+            number=self.number,
+        )
+
+    def learn_rows(self, factors: Factors, variable: str, order: int, accumulate: bool | None = None) -> None:
+        """As `learn`, with `dw/dt = factors.post * <variable>_pre - factors.decay * w`, for a matrix with one row a
+        presynaptic neuron; where `accumulate` is given, `transmit` in the same loop."""
+        transmits = accumulate is not None
+        self._add(
+            "learn_rows",
+            order,
+            f"_forgotten = dt*({factors.decay})\n_factor = dt*({factors.post})",
+            port=array_name(self.target, self.spec.port) if transmits else "",
+            accumulate=accumulate,
+            sent=self._sent(variable),
             w=array_name(self, "w"),
             step=step_counter(self.clock),
             number=self.number,

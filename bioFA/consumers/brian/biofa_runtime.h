@@ -90,7 +90,7 @@ struct Mapped {  // a whole file, read only
 };
 
 struct Source {
-    Mapped table, rows, levels;  // with levels, the table holds bytes and levels[byte] is shown
+    Mapped table, rows, levels;  // with levels, the table holds bytes and levels[byte] is shown; with one level, the byte itself
     int64_t bins = 1;            // so many rows, of equal length in time, are one presentation
 };
 
@@ -407,15 +407,31 @@ struct Segment {
             fail("row outside the table of ", name);
         const char* row = source.table.bytes + static_cast<size_t>(index) * width;
         if (!source.levels.bytes) { std::memcpy(rates, row, width); return; }
-        if (source.levels.size != 256 * sizeof(real)) fail("not 256 levels for ", name);
         const real* levels = reinterpret_cast<const real*>(source.levels.bytes);
-        for (size_t i = 0; i < count; i++) rates[i] = levels[static_cast<unsigned char>(row[i])];
+        const unsigned char* const bytes = reinterpret_cast<const unsigned char*>(row);
+        if (source.levels.size == sizeof(real)) for (size_t i = 0; i < count; i++) rates[i] = bytes[i];
+        else if (source.levels.size == 256 * sizeof(real)) for (size_t i = 0; i < count; i++) rates[i] = levels[bytes[i]];
+        else fail("not 256 levels for ", name);
+    }
+
+    // for how many steps a source shows the same
+    int64_t length(const char* name) const {
+        const auto found = sources.find(name);
+        return !found ? shown : shown / std::max<int64_t>(found->second.bins, 1);
+    }
+    [[gnu::noinline]] bool changes(const char* name, int64_t step) const {
+        const int64_t now = step_of_presentation(step);
+        return now < shown && now % length(name) == 0;
+    }
+    // the step from which on a pathway may have other weights than now
+    int64_t rests(int64_t step, size_t pathway) const {
+        const int64_t now = step_of_presentation(step);
+        return remembers(step, pathway) && now < shown ? step + std::max<int64_t>(onset - now, 0) + 1 : step - now + steps;
     }
 
     template <class real>
     [[gnu::noinline]] void show(const char* name, int64_t step, real* rates, size_t count) const {
-        const auto found = sources.find(name);
-        const int64_t length = !found ? shown : shown / std::max<int64_t>(found->second.bins, 1), now = step_of_presentation(step);
+        const int64_t length = this->length(name), now = step_of_presentation(step);
         if (now < shown && now % length == 0) show_row(name, presentation(step), rates, count, now / length);
         else if (now == shown) std::fill(rates, rates + count, real(0));
     }

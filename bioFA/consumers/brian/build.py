@@ -10,7 +10,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import brian2
 import numpy as np
@@ -18,7 +18,7 @@ import numpy as np
 from bioFA import units
 from bioFA.consumers.brian import adapter
 from bioFA.consumers.brian.batch import BY_LANES, BatchedPathway, batched, find_factors
-from bioFA.consumers.brian.factors import factorise
+from bioFA.consumers.brian.factors import Factors, factorise
 from bioFA.consumers.brian.program import GroupSpec, PathwaySpec, Program, StepSpec
 
 UNITS = {unit: brian2.Unit(1) if unit == "1" else getattr(brian2, name) for unit, name in units.BRIAN2.items()}
@@ -31,7 +31,7 @@ def generate(program: Program, folder: Path) -> None:
     program = batched(program)
     brian2.set_device("cpp_standalone", build_on_run=False)
     brian2.prefs["codegen.cpp.extra_compile_args"] = []  # bioFA compiles, with flags of its own (cache.py)
-    usual = ("block", "inverse", "numbers", "listed", "joined", "background")
+    usual = ("block", "inverse", "numbers", "listed", "joined", "background", "rows", "ahead")
     headers = [*([] if program.strict else ["vectors"]), *usual, *(["batch"] if program.lanes > 1 else [])]
     brian2.prefs["codegen.cpp.headers"] = [f'"biofa_{name}.h"' for name in headers]
     brian2.prefs["codegen.loop_invariant_optimisations"] = not program.strict  # they change the order of operations
@@ -117,8 +117,21 @@ def _group(spec: GroupSpec, program: Program) -> brian2.NeuronGroup:
     equations += ["course : 1 (shared)"] if spec.course else []
     equations += [f"{name} : 1 (constant)" for name in spec.constants]
     steps = "\n".join(statement for step in program.steps if step.of == spec.name for statement in step.statements)
-    size, namespace = spec.size * program.lanes, adapter.functions(steps)
-    return brian2.NeuronGroup(size, "\n".join(equations), method=spec.method, name=spec.name, namespace=namespace)
+    named = adapter.functions("\n".join((steps, spec.before, spec.after)))
+    size = spec.size * program.lanes
+    group = brian2.NeuronGroup(size, "\n".join(equations), method=spec.method, name=spec.name, namespace=named)
+    if spec.dynamics:
+        adapter.Advance(group, spec.method, spec.before, spec.after, "OWN" if program.strict else "")
+    return group
+
+
+def _by_rows(spec: PathwaySpec) -> tuple[Factors, str] | None:
+    """How a pathway's rule changes a row of the matrix, and by which presynaptic variable, if it does so."""
+    plain = not (spec.masked or spec.bounded or spec.gathers or spec.traces or spec.late_pre or spec.late_post)
+    if not (spec.equations and spec.by_pre and plain and spec.sign == "any" and len(spec.reads_pre) == 1):
+        return None
+    factors = factorise(spec.rate, {*spec.parameters, "T", "dt"}, f"{spec.reads_pre[0]}_pre")
+    return (factors, spec.reads_pre[0]) if factors else None
 
 
 class _Steps:
@@ -138,6 +151,7 @@ class _Steps:
             for spec in program.pathways
             if spec.may_block and spec.equations
         }
+        self.rows = {} if program.strict else {spec.name: rows for spec in program.pathways if (rows := _by_rows(spec))}
         self.blocks = {
             spec.name: "biofa::block<{real}, {0}, {n_pre}, {n_post}>()".format(number, **pathways[spec.name].sizes)
             for number, spec in enumerate(program.pathways)
@@ -149,18 +163,19 @@ class _Steps:
 
         Returns:
             How each pathway was compiled: `dense`, `blocked` where it works through presentations in blocks, `batched`
-            where it works through those of a batch side by side, `events` where its matrix is stored by presynaptic
-            neuron, or `listed`.
+            where it works through those of a batch side by side, `listed`, or, where its matrix is stored by
+            presynaptic neuron, `events` if those that spike are visited, `rows` if all are.
         """
         if self.lanes > 1:
             learns = next(spec.name for spec in self.program.pathways if spec.equations)
             self._add(self.program.groups[0].name, "chunk", 0, batch=adapter.array_name(self.pathways[learns], "batch"))
         for order, step in enumerate(self.program.steps, 1):
             getattr(self, step.kind)(step, 10 * order)
-        events = [name for name in self.pathways if self.specs[name].by_pre]
+        by_pre = [name for name in self.pathways if self.specs[name].by_pre]
+        events = [name for name in by_pre if self.specs[self.specs[name].owner].event]
         listed = [*self.listed, *(name for name in self.pathways if self.specs[name].listed)]
         plain = "batched" if self.lanes > 1 else "dense"
-        ways = {plain: self.pathways, "events": events, "blocked": self.blocks, "listed": listed}
+        ways = {plain: self.pathways, "rows": by_pre, "events": events, "blocked": self.blocks, "listed": listed}
         return {name: way for way, names in ways.items() for name in names}
 
     def _add(self, of: str, template: str, order: int, code: str = "", **keywords: Any) -> None:
@@ -197,6 +212,13 @@ class _Steps:
             for name in step.nodes
         ]
         self._add(step.of, "draw", order, numbers=numbers, size=len(group), step=self.counter)
+
+    def foresee(self, step: StepSpec, order: int) -> None:
+        """Draw the spikes of a source for as long as it shows the same."""
+        group = self.groups[step.of]
+        into, real = adapter.array_name(group, "s"), adapter.number_type(group, "s")
+        named = {"name": step.of, "into": into, "real": real, "size": len(group), "step": self.counter}
+        self._add(step.of, "foresee", order, "\n".join(step.statements), **named)
 
     def clock(self, step: StepSpec, order: int) -> None:
         """Tell a population the time since the presentation began."""
@@ -235,14 +257,14 @@ class _Steps:
         if "\nelapsed = " in "\n".join(step.statements):  # a shorter step, to be made until it has made all of dt
             self._add(step.of, "adaptive", order, "\n".join(step.statements))
             return
-        template = "look" if step.only else "neurons" if self.program.strict else "stateupdate"
-        shared = "OWN" if template == "neurons" else ""
+        template = "look" if step.only else "neurons"
+        shared: Literal["", "OWN"] = "OWN" if self.program.strict and not step.only else ""
         code = "\n".join(step.statements)
         self._add(step.of, template, order, code, shared=shared, only=step.only, step=self.counter)
 
     def test(self, step: StepSpec, order: int) -> None:
         """Run statements after the integration of the step."""
-        self._add(step.of, "stateupdate", order, "\n".join(step.statements), when="thresholds")
+        self._add(step.of, "neurons", order, "\n".join(step.statements), when="thresholds")
 
     def transmit(self, step: StepSpec, order: int) -> None:
         """Sum a pathway's synapses into a port."""
@@ -250,7 +272,8 @@ class _Steps:
         if step.of in self.blocks:
             pathway.transmit_block(self.blocks[step.of], spec.port, step.accumulate, order)
         else:
-            pathway.transmit(step.accumulate, order, step.only)
+            foreseen = any(other.kind == "foresee" and other.of == spec.source for other in self.program.steps)
+            pathway.transmit(step.accumulate, order, step.only, foreseen and not spec.late_pre)
 
     def forget(self, step: StepSpec, order: int) -> None:
         """Drop what is under way on a pathway."""
@@ -358,10 +381,14 @@ class _Steps:
                 pathway.see(side, name)
         if spec.sign == "dale":
             pathway.see("pre", "cell")
+        if step.transmits and step.of not in self.rows:
+            pathway.transmit(step.accumulate, order - 1, "")
         if step.of in self.blocks:
             pathway.learn_block(self.blocks[step.of], self.factors[step.of], order)
         elif self.lanes > 1:
             pathway.learn_lanes(self.factors[step.of], order)
+        elif step.of in self.rows:
+            pathway.learn_rows(*self.rows[step.of], order, step.accumulate if step.transmits else None)
         else:
             pathway.learn(order)
         if spec.traces:

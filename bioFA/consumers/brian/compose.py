@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -53,6 +53,8 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
         only |= dict.fromkeys(seldom & learned, "looks")
     reset = experiment.protocol.reset
     used = [p for p in network.pathways if _is_used(p, needed)]
+    strict = experiment.free or any(p.neuron.run_constants() for p in network.populations)
+    last = {} if strict else _transmit_last(experiment, {node for node in needed if node not in only})
     return Program(
         dt=experiment.protocol.step,
         precision=precision,
@@ -75,7 +77,7 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
                 if p.traces() and reset
             ),
             *(StepSpec(kind="forget", of=p.name) for p in network.pathways if reset and _lasts(network, p, needed)),
-            *(_draw(p) for p in network.populations if p.neuron.draws),
+            *(_draw(p) for p in network.populations if p.neuron.draws and not _chance(p.neuron)),
             *(StepSpec(kind="clock", of=name) for name in _timed(network, needed)),
             *(
                 StepSpec(kind="clock", of=p.name, nodes=("seconds",))
@@ -88,27 +90,31 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
                 if p.neuron.handed == "course"
             ),
             *(StepSpec(kind="show", of=p.name) for p in network.redrawn()),
-            *_sweep(network, needed, only, experiment.free),
+            *_sweep(network, needed, only, experiment.free, last),
             *_watching(experiment),
             *(
-                StepSpec(kind=kind, of=p.name)
+                step
                 for p in network.plastic()
-                for kind in ("learn", *(("apply",) if p.learning.gathers else ()))
+                for step in (
+                    StepSpec(kind="learn", of=p.name, transmits=p.name in last, accumulate=last.get(p.name, False)),
+                    *([StepSpec(kind="apply", of=p.name)] if p.learning.gathers else ()),
+                )
             ),
             *(
                 StepSpec(kind="evaluate", of=p.name, statements=(statements,))
                 for p in network.populations
-                for statements in (p.neuron.arrival(), p.neuron.whole_step(experiment.protocol.order))
+                for whole in [p.neuron.whole_step(experiment.protocol.order)]
+                for statements in ("" if _integrated(p.neuron) else p.neuron.arrival(), whole)
                 if statements
             ),
             *(
                 StepSpec(kind="test", of=p.name, statements=(p.neuron.spiking(),))
                 for p in network.populations
-                if p.neuron.spiking()
+                if p.neuron.spiking() and not _integrated(p.neuron)
             ),
         ),
         listed=tuple(_listed(network, p) for p in used if p.fixed_list),
-        strict=experiment.free or any(p.neuron.run_constants() for p in network.populations),
+        strict=strict,
         lanes=1 if blocked is False else _lanes(experiment),
     )
 
@@ -160,6 +166,28 @@ def _lasts(network: Network, pathway: Pathway, needed: set[Node]) -> bool:
     return bool(pathway.seen_late) or pathway.late("post") != ""
 
 
+def _transmit_last(experiment: Experiment, always: set[Node]) -> dict[str, bool]:
+    """The pathways that transmit at the end of a step, as they learn, since both visit those that spike and nobody
+    hears of it before; and whether others have added to their port by then."""
+    network = experiment.network
+    heard = {at for node in network.order for at in network.dependencies(node)} | set(experiment.recorded)
+    heard |= set(_learned_from(network, network.plastic()))
+    heard |= {Node(p.target if s == "post" else p.source, v) for p in network.pathways for s, v in p.seen_late.values()}
+    heard |= {Node(p.name, background.port) for p in network.populations for background in p.background}
+    waiting: list[Pathway] = []
+    found: dict[str, bool] = {}
+    for pathway in network.plastic():
+        port = Node(pathway.target, pathway.port)
+        late = pathway.delayed or pathway.listed or pathway.seen_late or pathway.late("post")
+        both = _is_by_pre(network, pathway) and set(pathway.reads_pre()) == {pathway.carries}
+        if both and port in always and port not in heard and not late:
+            waiting.append(pathway)
+    for pathway in waiting:
+        arriving = network.arriving(pathway.target, pathway.port)
+        found[pathway.name] = any(p not in waiting or p.name in found for p in arriving if p != pathway)
+    return found
+
+
 def _watching(experiment: Experiment) -> list[StepSpec]:
     """What is kept of a step."""
     network = experiment.network
@@ -185,6 +213,15 @@ def _watching(experiment: Experiment) -> list[StepSpec]:
 def _place(network: Network, node: Node) -> tuple[str, str]:
     """The population and the variable of the program that hold a node."""
     return node.population, network.population(node.population).neuron.called(node.variable)
+
+
+def _chance(neuron: NeuronModel) -> str:
+    """The chance of a spike in a step of a source for which that is a multiple of what it shows; else empty."""
+    found = re.fullmatch(r"1\.0\*int\(chance < (-?\w+(?:\*\w+)*)\)", neuron.expressions().get("s", ""))
+    if not found or neuron.shows not in ("task", "noise") or neuron.draws != ("chance",) or neuron.named_draws:
+        return ""
+    factors = set(found[1].lstrip("-").split("*"))
+    return found[1] if neuron.shown in factors and factors <= {neuron.shown, "dt", *neuron.parameters()} else ""
 
 
 def _draw(population: Population) -> StepSpec:
@@ -274,8 +311,8 @@ def _is_event(network: Network, pathway: Pathway) -> bool:
 
 
 def _is_by_pre(network: Network, owner: Pathway) -> bool:
-    """Whether a matrix is stored with one row a presynaptic neuron: it transmits events,
-    and nothing needs it row by row of the target."""
+    """Whether a matrix is stored with one row a presynaptic neuron: it transmits events, or is fixed and has few rows
+    (feedback of some outputs), and nothing needs it row by row of the target."""
     rule = owner.plasticity
     plain = not (
         owner.sign == "concordant"
@@ -284,7 +321,10 @@ def _is_by_pre(network: Network, owner: Pathway) -> bool:
         or (rule is not None and rule.needs_partner)
     )
     readers = [p for p in network.pathways if owner.name in p.refers_to()]
-    return _is_event(network, owner) and plain and all(p.weights.shares for p in readers)
+    n_post, n_pre = network.shape(owner)
+    moving = any(population.neuron.state for population in network.populations)
+    few = moving and rule is None and n_pre < n_post and not _is_shown(network, owner.source)
+    return (few or _is_event(network, owner)) and plain and all(p.weights.shares for p in readers)
 
 
 def _is_shown(network: Network, population: str) -> bool:
@@ -356,17 +396,18 @@ def _group(network: Network, name: str, needed: set[Node], reset: bool) -> Group
         for node in network.order
         if node in needed and node.population == name and not _is_kept(neuron, node.variable)
     ]
-    alike, dynamics = neuron.run_constants() | _trains(population), "" if neuron.whole_step() else neuron.dynamics()
+    alike, dynamics = neuron.run_constants() | _trains(population), _integrated(neuron)
     parameters = {field: neuron.unit_of(field) for field in _runtime_parameters(neuron)}
     return GroupSpec(
         name=name, size=population.size,
-        variables=(*stateless, *(neuron.called(number) for number in neuron.draws)),
+        variables=(*stateless, *(neuron.called(number) for number in neuron.draws if not _chance(neuron))),
         kept=tuple(neuron.called(v) for v in neuron.state if f"d{v}/dt" not in dynamics),
         parameters=parameters | {scale_name(p): "1" for p in one_to_one} | {n: "1" for n, one in alike.items() if one},
         dynamics=dynamics, method=neuron.integration() if dynamics else "euler",
         dale=population.inhibitory is not None,
         timed=name in _timed(network, needed), seconds=_knows_seconds(population, needed),
         course=neuron.handed == "course",
+        before=neuron.arrival() if dynamics else "", after=neuron.spiking() if dynamics else "",
         constants=(
             *(n for n, one in alike.items() if not one),
             *((first for _, first in _first_drawn(population).values()) if reset else ()),
@@ -375,6 +416,11 @@ def _group(network: Network, name: str, needed: set[Node], reset: bool) -> Group
             (not background.rate.alike, not background.weight.alike) for background in population.background
         ),
     )
+
+
+def _integrated(neuron: NeuronModel) -> str:
+    """The differential equations that Brian2 integrates, between what arrives and the test of the threshold."""
+    return "" if neuron.whole_step() else neuron.dynamics()
 
 
 def _trains(population: Population) -> dict[str, bool]:
@@ -459,23 +505,30 @@ def _may_block(network: Network, pathway: Pathway, smallest: int) -> bool:
     return large and shown and plain and free and own
 
 
-def _sweep(network: Network, needed: set[Node], only: Mapping[Node, Only], free: bool) -> list[StepSpec]:
-    """The walk of a step; neighbouring work on one population becomes one step where it is read in the same steps
-    (`only`)."""
+def _sweep(
+    network: Network, needed: set[Node], only: Mapping[Node, Only], free: bool, last: Collection[str]
+) -> list[StepSpec]:
+    """The walk of a step, without the pathways that transmit at its end (`last`); neighbouring work on one population
+    becomes one step where it is read in the same steps (`only`)."""
     steps: list[StepSpec] = []
     gathered: set[Node] = set()
     for node in (n for n in network.order if n in needed):
         population = network.population(node.population)
         neuron = population.neuron
         if node.variable in neuron.ports:
-            _sum(steps, gathered, network, node, only.get(node, ""))
+            _sum(steps, gathered, network, node, only.get(node, ""), last)
         elif _is_shown(network, node.population) and node.variable == neuron.shown:
             steps.append(StepSpec(kind="show", of=node.population, nodes=(node.variable,)))
+        elif node.variable == "s" and (chance := _chance(neuron)):
+            steps.append(
+                StepSpec(kind="foresee", of=node.population, nodes=("s",), statements=(f"_chance = {chance}",))
+            )
         elif neuron.handed == "trains":
             steps.append(StepSpec(kind="spike", of=node.population, nodes=(neuron.called(node.variable),)))
-        elif neuron.shows != "one" and not (neuron.run_constants() and _is_kept(neuron, node.variable)):
+        elif neuron.shows != "one" and not _is_kept(neuron, node.variable):
             statement = f"{neuron.called(node.variable)} = {neuron.computed(node.variable)}"
-            _evaluate(steps, node.population, statement, {}, only.get(node, ""))
+            ports = frozenset(neuron.called(name) for name in neuron.ports)
+            _evaluate(steps, node.population, statement, {}, only.get(node, ""), ports)
     for pathway in network.pathways:
         if pathway.delayed and pathway.fixed_list and _is_used(pathway, needed):
             _depart(steps, gathered, network, pathway)
@@ -498,10 +551,12 @@ def _end_step(steps: list[StepSpec], pathway: Pathway, used: bool) -> None:
     steps += [StepSpec(kind="note", of=pathway.name, nodes=nodes) for nodes in pathway.seen_late.values()]
 
 
-def _sum(steps: list[StepSpec], gathered: set[Node], network: Network, node: Node, only: Only) -> None:
+def _sum(
+    steps: list[StepSpec], gathered: set[Node], network: Network, node: Node, only: Only, last: Collection[str]
+) -> None:
     """What arrives at a port."""
     population = network.population(node.population)
-    arriving = network.arriving(*node)
+    arriving = [pathway for pathway in network.arriving(*node) if pathway.name not in last]
     for index, pathway in enumerate(arriving):
         if pathway.fixed_list:
             if not pathway.delayed:
@@ -547,13 +602,25 @@ def _gather(steps: list[StepSpec], gathered: set[Node], network: Network, node: 
 
 
 def _evaluate(
-    steps: list[StepSpec], population: str, statement: str, reads: dict[str, tuple[str, str]], only: Only
+    steps: list[StepSpec],
+    population: str,
+    statement: str,
+    reads: dict[str, tuple[str, str]],
+    only: Only,
+    ports: frozenset[str] = frozenset(),
 ) -> None:
-    if steps and steps[-1].kind == "evaluate" and steps[-1].of == population and steps[-1].only == only:
-        last = steps.pop()
-        steps.append(last._replace(statements=(*last.statements, statement), reads=last.reads | reads))
-    else:
-        steps.append(StepSpec(kind="evaluate", of=population, statements=(statement,), reads=reads, only=only))
+    """Add a statement to the last step of its population, if what it reads is known by then: no partner, none of the
+    `ports`, and nothing that another step computes."""
+    words = _identifiers(statement.partition("=")[2])
+    for place in range(len(steps) - 1, -1, -1):
+        last = steps[place]
+        if last.kind == "evaluate" and last.of == population and last.only == only:
+            steps[place] = last._replace(statements=(*last.statements, statement), reads=last.reads | reads)
+            return
+        computed = {*last.nodes, *re.findall(r"^\s*(\w+)\s*[-+*/]?=", "\n".join(last.statements), re.MULTILINE)}
+        if reads or words & ports or (last.of == population and words & computed):
+            break
+    steps.append(StepSpec(kind="evaluate", of=population, statements=(statement,), reads=reads, only=only))
 
 
 def learning_parameters(spec: PathwaySpec, learning: Learning) -> dict[str, float]:

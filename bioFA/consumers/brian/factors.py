@@ -1,11 +1,12 @@
 """Take a plasticity rule apart: what only the postsynaptic side knows, the presynaptic rate, and decay.
 
-A pathway from the stimulus can be updated in blocks if one step of its rule is
+A pathway from the stimulus can be updated in blocks, and one that is stored by presynaptic neuron row by row, if one
+step of its rule is
 
-    w += post r_pre - decay w
+    w += post pre - decay w
 
-with `post` free of the synapse and of the presynaptic side, and `decay` one number for the
-whole pathway. That is found from the rule's own expression, with SymPy.
+with `pre` one presynaptic variable, `post` free of the synapse and of the presynaptic side, and `decay` one number for
+the whole pathway. That is found from the rule's own expression, with SymPy.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from brian2.parsing.sympytools import str_to_sympy, sympy_to_str
 
 @dataclass(frozen=True)
 class Factors:
-    """Two Brian2 expressions, such that dw/dt = post * r_pre - decay * w."""
+    """Two Brian2 expressions, such that dw/dt = post * pre - decay * w."""
 
     post: str
     decay: str

@@ -21,7 +21,8 @@ class GroupSpec(NamedTuple):
     `kept` are the state variables that no differential equation describes; `constants` numbers that stand still in a
     run and differ between neurons; `timed` says that it knows the time since the presentation began, `seconds` that
     it knows this as a plain number; `course` that a course is handed to it; `trains` which background reaches it, by
-    number, and for each whether mean and weight differ between neurons.
+    number, and for each whether mean and weight differ between neurons; `before` and `after` are the statements that
+    come before and after the integration of `dynamics`, in one loop with it.
     """
 
     name: str
@@ -37,6 +38,8 @@ class GroupSpec(NamedTuple):
     seconds: bool = False
     course: bool = False
     trains: tuple[tuple[bool, bool], ...] = ()
+    before: str = ""
+    after: str = ""
 
 
 class PathwaySpec(NamedTuple):
@@ -156,6 +159,8 @@ class StepSpec(NamedTuple):
     clock     tell a population the time since this presentation began, in `nodes`
     course    tell a source what its course says of this step, in `nodes`
     spike     count the spikes of this step that are handed to a source, in `nodes`
+    foresee   draw the spikes of a source for as long as it shows the same, and set those of this step (`nodes`); the
+              statement says the chance of one
     show      load the row of this presentation, or of its bin, into a source's variable (`nodes`), or into the weights
               of a pathway
     invert    compute a pathway's weights as the pseudo-inverse of another's
@@ -173,7 +178,8 @@ class StepSpec(NamedTuple):
     record    keep variables (`nodes`) at the end of a presentation, and spikes (`rasters`) in every step
     monitor   where time passes: keep spikes (`rasters`, gathered as `nodes`), and what traces of neurons and
               synapses ask for (`reads`)
-    learn     one step of a pathway's plasticity rule: its weights, then its traces
+    learn     one step of a pathway's plasticity rule: its weights, then its traces; before it, where it `transmits`,
+              transmit
     apply     make the changes that were gathered, where a batch ends
 
     `only` names the steps in which what evaluate or transmit compute is read: `looks`, those in which plasticity or a
@@ -181,8 +187,8 @@ class StepSpec(NamedTuple):
     """
 
     kind: Literal[
-        "restart", "forget", "draw", "clock", "course", "spike", "show", "invert", "evaluate", "test", "transmit",
-        "depart", "arrive", "see", "note", "gather", "outside", "record", "monitor", "learn", "apply",
+        "restart", "forget", "draw", "foresee", "clock", "course", "spike", "show", "invert", "evaluate", "test",
+        "transmit", "depart", "arrive", "see", "note", "gather", "outside", "record", "monitor", "learn", "apply",
     ]
     of: str = ""
     statements: tuple[str, ...] = ()
@@ -195,6 +201,7 @@ class StepSpec(NamedTuple):
     named: bool = False
     normal: tuple[str, ...] = ()
     trains: tuple[int, ...] = ()
+    transmits: bool = False
 
 
 class Program(NamedTuple):

@@ -229,8 +229,11 @@ class Compiled:
         return self._keys.get(key, key)
 
     def _stored(self, key: str, array: Array) -> Array:
-        """A matrix as the program stores it, and back: what transmits events is stored by source, then target."""
-        return array.T if array.ndim == 2 and self.binary.pathways.get(key.rpartition(".")[0]) == "events" else array
+        """A matrix as the program stores it, and back: some are stored by source, then target."""
+        return array.T if array.ndim == 2 and self._is_by_pre(key.rpartition(".")[0]) else array
+
+    def _is_by_pre(self, pathway: str) -> bool:
+        return self.binary.pathways.get(pathway) in ("events", "rows")
 
     def _places(self, number: int) -> Path:
         """The file of which synapses are recorded."""
@@ -238,7 +241,7 @@ class Compiled:
 
     def _stored_places(self, pathway: str, places: Array) -> Array:
         """Places in a matrix, read row by row, as those in what the program stores of it."""
-        if self.binary.pathways.get(pathway) != "events":
+        if not self._is_by_pre(pathway):
             return places.astype(np.int64)
         n_post, n_pre = self.network.shape(self.network.pathway(pathway))
         post, pre = np.divmod(places.astype(np.int64), n_pre)
@@ -340,6 +343,11 @@ class Compiled:
         if isinstance(table, ByteTable):
             _write(path, table.bytes)
             _write(levels, np.asarray(table.levels, dtype=self.dtype))
+            return [("table", path), ("levels", levels)]
+        chunks = (table[start : start + ROWS] for start in range(0, len(table), ROWS))
+        if all(((chunk == 0) | (chunk == 1)).all() for chunk in chunks):
+            _write(path, table, np.dtype(np.uint8))  # spikes
+            _write(levels, np.ones(1, self.dtype))
             return [("table", path), ("levels", levels)]
         _write(path, table, self.dtype)
         return [("table", path)]

@@ -26,12 +26,25 @@
     {% set _add = _accumulate or _dendritic %}
     {% if _rows_of_pre %}
     // stored by presynaptic neuron: add one neuron's synapses after the other's
-    {% if not _add %}
+    {% if not _add and not _ahead %}
     for (int _i = 0; _i < {{_n_post}}; _i++) _port[_i] = 0;
     {% endif %}
+    {% if _sums %}
+    {% if _ahead %}
+    static biofa::Ahead<{{_n_post}}, {{_real}}> _ahead;
+    _ahead.transmit(biofa::foreseen("{{_ahead}}"), biofa::segment(), {{_number}}, {{_step}}, {{_sent}}, {{_w}}, _port, {{'true' if _add else 'false'}});
+    {% elif _event %}
+    static biofa::Sending _senders;
+    _senders.gather({{_sent}}, {{_n_pre}});
+    biofa::transmit<{{_n_post}}>(_senders.which.data(), _senders.count, {{_sent}}, {{_w}}, _port);
+    {% else %}
+    static const int32_t* const _all_pre = biofa::everyone({{_n_pre}});
+    biofa::transmit<{{_n_post}}>(_all_pre, {{_n_pre}}, {{_sent}}, {{_w}}, _port);
+    {% endif %}
+    {% else %}
     for (int _pre_idx = 0; _pre_idx < {{_n_pre}}; _pre_idx++)
     {
-        {% if _sent %}
+        {% if _sent and _event %}
         if ({{_sent}}[_pre_idx] == 0) continue;
         {% endif %}
         {% if _listed %}
@@ -48,6 +61,7 @@
             {{_onto}} += _transmitted;
         }
     }
+    {% endif %}
     {% else %}
     // stored as (n_post, n_pre): one sum for each postsynaptic neuron (biofa_team.h: of those that this thread owns)
     {% set _mine = ('_own.from', '_own.to') if _large else ('0', _n_post) %}
