@@ -479,9 +479,10 @@ class DensePathway(Group):
         names = {"w": array_name(self, "w"), "owner": array_name(owner, "w"), "ridge": array_name(self, "ridge")}
         self._add("invert", order, "", rows=owner.n_post, columns=owner.n_pre, **names)
 
-    def transmit(self, accumulate: bool, order: int, only: str, foreseen: bool = False) -> None:
+    def transmit(self, accumulate: bool, order: int, only: str, foreseen: bool = False, decays: bool = False) -> None:
         """Sum `w * <carries>_pre` into a port of the target, at a place in the step; where the pathway follows
-        another, w takes the signs of `w_followed`; where the spikes of the source are foreseen, several steps at once.
+        another, w takes the signs of `w_followed`; where the spikes of the source are foreseen, several steps at once;
+        where what it sends may decay, only what does not is summed anew.
         """
         spec = self.spec
         weight = "abs(w)*sign(w_followed)" if spec.follows else "w"
@@ -499,6 +500,7 @@ class DensePathway(Group):
             event=spec.event,
             sums=sums,
             ahead=self.source.name if foreseen and sums and spec.event and spec.owner == spec.name and not only else "",
+            decays=decays and sums and not spec.event and 1 < self.n_pre < self.n_post // 2,
             number=self.number,
             w=array_name(self, "w"),
             only=only,

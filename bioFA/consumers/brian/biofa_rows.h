@@ -4,7 +4,10 @@
 #ifndef BIOFA_ROWS_H
 #define BIOFA_ROWS_H
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <limits>
 #include <vector>
 #include "biofa_runtime.h"
 
@@ -89,6 +92,54 @@ template <int N, class real>
     if (k + 2 <= count) { add_some<N, 2>(which + k, sent, w, port); k += 2; }
     if (k < count) add_some<N, 1>(which + k, sent, w, port);
 }
+
+// A port that all neurons of a small population reach in every step. Errors that nobody renews decay, by one factor a: then
+//     sum w_j new_j = a sum w_j old_j + sum w_j (new_j - a old_j)
+// of those neurons whose new_j is not a old_j. The first step of a presentation sums all. Weights are fixed.
+template <int N, class real>
+struct Decaying {
+    std::vector<real> old, renewed, sum;
+    std::vector<int32_t> which;
+
+    [[gnu::noinline]] void transmit(bool anew, int count, const real* sent, const real* w, real* port, bool accumulate) {
+        old.resize(static_cast<size_t>(count));
+        renewed.resize(static_cast<size_t>(count));
+        sum.resize(N);
+        const real a = anew ? 0 : factor(count, sent);
+        which.clear();
+        for (int j = 0; j < count; j++) {
+            const real kept = a * old[j];
+            if (kept != sent[j]) which.push_back(j);
+            renewed[j] = a == 0 ? sent[j] : sent[j] - kept;
+            old[j] = sent[j];
+        }
+        real* const all = sum.data();
+        if (a == 0) std::fill(all, all + N, real(0));
+        else for (int i = 0; i < N; i++) all[i] *= a;
+        biofa::transmit<N>(which.data(), static_cast<int>(which.size()), renewed.data(), w, all);
+        if (accumulate) for (int i = 0; i < N; i++) port[i] += all[i];
+        else for (int i = 0; i < N; i++) port[i] = all[i];
+    }
+
+private:
+    // the factor by which most have decayed, to the last bit; 0 where less than half have by the same one
+    real factor(int count, const real* sent) const {
+        real best = 0;
+        int most = count / 2, tries = 0;
+        for (int j = 0; j < count && best == 0 && tries < 4; j++) {
+            const real ratio = old[j] != 0 ? sent[j] / old[j] : 0;
+            if (!(ratio > 0 && ratio < 1)) continue;
+            tries++;
+            for (int ulp = -2; ulp <= 2; ulp++) {
+                const real a = ratio + ulp * ratio * std::numeric_limits<real>::epsilon() / 2;
+                int decayed = 0;
+                for (int k = 0; k < count; k++) { const real kept = a * old[k]; decayed += kept == sent[k]; }
+                if (decayed > most) { most = decayed; best = a; }
+            }
+        }
+        return best;
+    }
+};
 
 // a row learns w[i] += factor[i] p after it has brought port[i] += w[i] p; N as above
 template <int N, class real>

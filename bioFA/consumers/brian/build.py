@@ -273,7 +273,9 @@ class _Steps:
             pathway.transmit_block(self.blocks[step.of], spec.port, step.accumulate, order)
         else:
             foreseen = any(other.kind == "foresee" and other.of == spec.source for other in self.program.steps)
-            pathway.transmit(step.accumulate, order, step.only, foreseen and not spec.late_pre)
+            fixed = spec.owner == spec.name and not (spec.equations or spec.redrawn or spec.inverse_of or step.only)
+            decays = fixed and not self.program.strict and any(group.dynamics for group in self.program.groups)
+            pathway.transmit(step.accumulate, order, step.only, foreseen and not spec.late_pre, decays)
 
     def forget(self, step: StepSpec, order: int) -> None:
         """Drop what is under way on a pathway."""

@@ -26,7 +26,7 @@
     {% set _add = _accumulate or _dendritic %}
     {% if _rows_of_pre %}
     // stored by presynaptic neuron: add one neuron's synapses after the other's
-    {% if not _add and not _ahead %}
+    {% if not (_add or _ahead or _decays) %}
     for (int _i = 0; _i < {{_n_post}}; _i++) _port[_i] = 0;
     {% endif %}
     {% if _sums %}
@@ -37,6 +37,9 @@
     static biofa::Sending _senders;
     _senders.gather({{_sent}}, {{_n_pre}});
     biofa::transmit<{{_n_post}}>(_senders.which.data(), _senders.count, {{_sent}}, {{_w}}, _port);
+    {% elif _decays %}
+    static biofa::Decaying<{{_n_post}}, {{_real}}> _decaying;
+    _decaying.transmit(biofa::segment().first_step({{_step}}), {{_n_pre}}, {{_sent}}, {{_w}}, _port, {{'true' if _add else 'false'}});
     {% else %}
     static const int32_t* const _all_pre = biofa::everyone({{_n_pre}});
     biofa::transmit<{{_n_post}}>(_all_pre, {{_n_pre}}, {{_sent}}, {{_w}}, _port);
