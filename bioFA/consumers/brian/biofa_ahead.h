@@ -107,8 +107,10 @@ private:
             const int wide = std::min(TILE, N - i);
             for (size_t k = 0; k < spikes.used.size(); k++) {
                 const real* const from = w + static_cast<size_t>(spikes.used[k]) * N + i;
-                std::memcpy(rows.values + k * TILE, from, static_cast<size_t>(wide) * sizeof(real));
-                for (int line = 0; line < TILE; line += 64 / static_cast<int>(sizeof(real))) __builtin_prefetch(from + TILE + line);
+                real* const to = rows.values + k * TILE;
+                if (wide == TILE) for (int l = 0; l < TILE; l++) to[l] = from[l];
+                else for (int l = 0; l < wide; l++) to[l] = from[l];
+                if (i + TILE < N) for (int line = 0; line < TILE; line += 64 / static_cast<int>(sizeof(real))) __builtin_prefetch(from + TILE + line);
             }
             for (int64_t t = begins; t < ends; t++) tile(spikes, t, wide, &drive[static_cast<size_t>(t - begins) * N + i]);
         }
