@@ -34,7 +34,9 @@ def _presynaptic(spec: PathwaySpec) -> str:
 class BatchedPathway(DensePathway):
     """As a dense pathway, for `lanes` presentations at a time (biofa_batch.h)."""
 
-    def transmit(self, accumulate: bool, order: int, only: str) -> None:
+    def transmit(
+        self, accumulate: bool, order: int, only: str, foreseen: bool = False, decays: bool = False
+    ) -> None:
         """Sum `w * <carries>_pre` into a port of the target, in all lanes."""
         spec = self.spec
         self._add(
