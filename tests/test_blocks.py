@@ -97,10 +97,10 @@ def expected(x, order, w, factors, keep=1.0):
 
 
 def case(pre, post, presentations, share):
-    """Inputs of which a share is not zero, and one in three of them all zero; weights, factors and an order."""
+    """Inputs of which a share is not zero, one in three all zero if it is not 1; an order, weights and factors."""
     generator = np.random.default_rng([pre, post, presentations])
     x = generator.normal(size=(40, pre)) * (generator.random((40, pre)) < share) / np.sqrt(pre)
-    x[::3] = 0
+    x[::3] *= share == 1
     order = generator.integers(0, len(x), presentations)
     factors = 0.1 * generator.normal(size=(presentations, post))
     return x, order, generator.normal(size=(post, pre)), factors

@@ -8,7 +8,8 @@
 //
 // V lies in tiles of a few vectors of postsynaptic neurons, one row an input, so that a row of a tile fits the registers:
 // while it is there, it takes up its updates; and one image's drives of a tile are summed there over the inputs that it
-// shows. Both go block by block of as many rows as fit the first cache, while the next rows are on their way to it.
+// shows; two rows, or two images, at once where nothing is zero. Both go block by block of as many rows as fit the first
+// cache, while the next rows are on their way to it.
 #ifndef BIOFA_BLOCK_H
 #define BIOFA_BLOCK_H
 
@@ -85,6 +86,7 @@ class Block {
     double scale = 1, left = 1;           // s, and what V has still to be multiplied by
     bool laid = false, learning = false;
 
+    static constexpr int part(int wide) { return Lanes<real>::bytes == 64 ? wide : (wide + 1) / 2; }  // what two rows at once fill
     static real* tile(real* from, int number, int rows) { return from + static_cast<size_t>(number) * rows * WIDE * L; }
     static int width(int number) { return (number == TILES - 1 ? LAST : WIDE) * L; }
 
@@ -316,6 +318,13 @@ private:
         for (int b = 0; b < blocks; b++) {
             for (int n = order_first[b]; n < order_first[b + 1]; n++) {
                 const int j = order[n];
+                if (n + 1 < order_first[b + 1] && past.entries(j) == waiting) {  // both rows take up all updates
+                    const int i = order[++n];
+                    vec* const rows = reinterpret_cast<vec*>(w);
+                    add_two<wide, 0, part(wide)>(rows + static_cast<size_t>(j) * wide, rows + static_cast<size_t>(i) * wide, a, past.first[j], past.first[i]);
+                    add_two<wide, part(wide), wide>(rows + static_cast<size_t>(j) * wide, rows + static_cast<size_t>(i) * wide, a, past.first[j], past.first[i]);
+                    continue;
+                }
                 add<wide>(reinterpret_cast<vec*>(w) + static_cast<size_t>(j) * wide, a, past.first[j], past.first[j + 1]);
             }
             const bool same = b + 1 < blocks;  // the rows that come next are of this tile
@@ -326,6 +335,14 @@ private:
             for (int k = 0; k < images; k++) {
                 for (const int* const until = std::min(next + share, last); next < until; next++)
                     for (size_t line = 0; line < row; line += 64) __builtin_prefetch(ahead + *next * row + line, 1);
+                const int *const begin = &at[static_cast<size_t>(b) * K + k], *const end = begin + K, count = cut[b + 1] - cut[b];
+                if (k + 1 < images && end[0] - begin[0] == count && end[1] - begin[1] == count) {  // both show all rows
+                    const vec* const rows = reinterpret_cast<const vec*>(w) + static_cast<size_t>(cut[b]) * wide;
+                    sum_two<wide, 0, part(wide)>(rows, d + k * wide, begin[0], begin[1], count);
+                    sum_two<wide, part(wide), wide>(rows, d + k * wide, begin[0], begin[1], count);
+                    k++;
+                    continue;
+                }
                 sum_up<wide>(reinterpret_cast<const vec*>(w), d + k * wide, at[static_cast<size_t>(b) * K + k], at[static_cast<size_t>(b + 1) * K + k]);
             }
         }
@@ -344,6 +361,40 @@ private:
             for (int v = 0; v < wide; v++) row[v] += x * one[v];
         }
         for (int v = 0; v < wide; v++) w[v] = row[v];
+    }
+
+    // two rows that all presentations change alike: each factor is loaded once
+    template <int wide, int low, int high>
+    void add_two(vec* __restrict w, vec* __restrict z, const vec* __restrict a, int from, int other) const {
+        vec row[high - low], next[high - low];
+        for (int v = low; v < high; v++) { row[v - low] = w[v]; next[v - low] = z[v]; }
+        const real *const __restrict what = past.value.data() + from, *const __restrict more = past.value.data() + other;
+        for (int m = 0; m < waiting; m++) {
+            const vec x = vec{} + what[m], y = vec{} + more[m];
+            for (int v = low; v < high; v++) {
+                const vec factor = a[m * wide + v];
+                row[v - low] += x * factor;
+                next[v - low] += y * factor;
+            }
+        }
+        for (int v = low; v < high; v++) { w[v] = row[v - low]; z[v] = next[v - low]; }
+    }
+
+    // the drives of two presentations by rows that both show: each row is loaded once
+    template <int wide, int low, int high>
+    void sum_two(const vec* __restrict w, vec* __restrict d, int from, int other, int count) const {
+        vec all[high - low], next[high - low];
+        for (int v = low; v < high; v++) { all[v - low] = d[v]; next[v - low] = d[wide + v]; }
+        const real *const __restrict what = value.data() + from, *const __restrict more = value.data() + other;
+        for (int e = 0; e < count; e++) {
+            const vec x = vec{} + what[e], y = vec{} + more[e];
+            for (int v = low; v < high; v++) {
+                const vec weight = w[e * wide + v];
+                all[v - low] += x * weight;
+                next[v - low] += y * weight;
+            }
+        }
+        for (int v = low; v < high; v++) { d[v] = all[v - low]; d[wide + v] = next[v - low]; }
     }
 
     // the drive of one presentation by some of the inputs that it shows
