@@ -36,6 +36,7 @@ from bioFA.errors import NoCounterpart
 from bioFA.experiment import Experiment
 from bioFA.instance import Instance
 from bioFA.network import Network, Node, Pathway, Population
+from bioFA.neurons.base import published_apart
 from bioFA.tasks import ByteTable
 
 Array = np.ndarray
@@ -223,7 +224,8 @@ class Script:
 
     @cached_property
     def _program(self) -> Program:
-        return make_program(self.experiment, blocked=False)
+        with published_apart():
+            return make_program(self.experiment, blocked=False)
 
     @cached_property
     def _specs(self) -> dict[str, PathwaySpec]:

@@ -16,7 +16,9 @@ from __future__ import annotations
 import inspect
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -55,6 +57,19 @@ class Moment:
     learning: bool = False
     shown: Any = 1.0
     order: str = "deliver_first"
+
+
+_published_apart = ContextVar("published_apart", default=False)
+
+
+@contextmanager
+def published_apart() -> Iterator[None]:
+    """Within, a variable that publishes a state unchanged keeps its own name, as readers of a script expect."""
+    token = _published_apart.set(True)
+    try:
+        yield
+    finally:
+        _published_apart.reset(token)
 
 
 class NeuronModel(Component):
@@ -208,7 +223,7 @@ class NeuronModel(Component):
     def called(self, variable: str) -> str:
         """The name of a port, state, published variable or random number in the compiled program; two that are always
         equal may share one, such as a state and what publishes it unchanged."""
-        if variable in self.state or variable not in self.publishes:
+        if variable in self.state or variable not in self.publishes or _published_apart.get():
             return variable
         kept = self.expressions().get(variable, variable)
         return kept if kept in self.state else variable
