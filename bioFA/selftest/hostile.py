@@ -6,7 +6,7 @@ put to every reader of bioFA in a process of its own.
 
 A canary, Python's audit hook, notes every file opened, process, socket and import while a text is read. A case passes
 if its text was refused by an error of bioFA's (or, where text is wanted, taken as text), nothing was noted,
-and it took less than `LIMIT` seconds.
+and it took less than `LIMIT` seconds of the processor's time.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bioFA.errors import BioFAError
 from bioFA.selftest.tally import Tally
 
 LIMIT = 2.0
-"""Seconds that one text may take."""
+"""Seconds of the processor's time that one text may take, whatever else the machine does."""
 LONGEST_MESSAGE = 3000
 WATCHED = (
     "import",
@@ -346,7 +346,7 @@ class Case(NamedTuple):
 
 class Verdict(NamedTuple):
     """The outcome of a case: `error` is what the reader said, or None; `seen` what the canary noted;
-    seconds it `took`."""
+    seconds of the processor's time it `took`."""
 
     error: str | None
     expected: bool
@@ -395,11 +395,11 @@ class Canary:
     def watching(self, folder: Path | None = None) -> Iterator[Canary]:
         """Forget what was noted, and watch; files in `folder` may be read."""
         self.seen, self._folder = [], "" if folder is None else str(folder)
-        began, self._watching = time.perf_counter(), True
+        began, self._watching = time.process_time(), True
         try:
             yield self
         finally:
-            self._watching, self.took = False, time.perf_counter() - began
+            self._watching, self.took = False, time.process_time() - began
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self._watching:
