@@ -109,6 +109,20 @@ def test_a_fork_of_the_process_has_a_program_of_its_own_and_leaves_that_of_its_p
     assert compiled._served._process is served
 
 
+def test_a_fork_leaves_the_files_that_its_parent_goes_on_from_alone(compiled, instance):
+    first = run(compiled, instance)
+    child = os.fork()
+    if child == 0:
+        run(compiled, instance)
+        run(compiled, instance)
+        compiled._served.close()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    further = instance.training(50, 100)
+    last = compiled.segment(first.state, further, learning=True).state["input_to_hidden.w"]
+    assert (last == Compiled(instance).segment(first.state, further, learning=True).state["input_to_hidden.w"]).all()
+
+
 def test_a_program_ends_with_its_run_and_with_the_process_that_began_it(compiled, instance):
     run(compiled, instance)
     served = compiled._served._process.pid

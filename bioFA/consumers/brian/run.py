@@ -81,7 +81,7 @@ class Compiled:
         self.binary = binary or cache.build(program)
         self._served: Served | None = None
         self._settings: dict[float, tuple[dict[str, float], list[str]]] = {}
-        self._segments = 0
+        self._segments, self._process = 0, os.getpid()
         self._before: Path | None = None
         self._written: dict[str, tuple[Array, str]] = {}
         self.timing: dict[str, float] = {
@@ -196,9 +196,11 @@ class Compiled:
     @contextlib.contextmanager
     def _passing(self) -> Iterator[Path]:
         """A folder for the inputs and outputs of one segment. What it holds of the state at the end stays until the
-        next segment, which begins with it, has ended."""
+        next segment, which begins with it, has ended. A fork of the process leaves the files of its parent alone."""
+        if self._process != os.getpid():
+            self._process, self._before, self._written = os.getpid(), None, {}
         self._segments += 1
-        folder = Path(self._scratch.name) / f"segment-{self._segments}"
+        folder = Path(self._scratch.name) / f"segment-{self._process}-{self._segments}"
         folder.mkdir()
         before, written = self._before, self._written
         try:
@@ -335,7 +337,8 @@ class Compiled:
         if id(table) not in self._lasting:
             return self._write_table(place, table)
         if id(table) not in self._tables:
-            self._tables[id(table)] = self._write_table(Path(self._scratch.name) / f"data-{len(self._tables)}", table)
+            place = Path(self._scratch.name) / f"data-{os.getpid()}-{len(self._tables)}"
+            self._tables[id(table)] = self._write_table(place, table)
         return self._tables[id(table)]
 
     def _write_table(self, place: Path, table: Table) -> list[tuple[str, Path]]:
