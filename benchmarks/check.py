@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import cases
+from benchmarks.machine import describe
 from benchmarks.race import Say, Variant, race
 from benchmarks.table import PLAIN, paired
 from benchmarks.variants import BIOFA, BIOFA32, PLAIN32
@@ -52,13 +53,20 @@ def measure(say: Say, peers: Sequence[Variant] = PEERS) -> dict[str, float]:
     return ratios(race(peers, [cases.linear(), cases.logistic(100)], ROUNDS, SECONDS, CHECKED, None, say))
 
 
+def of_processor(stored: Path = STORED) -> str:
+    """The processor that the stored ratios were measured on."""
+    return str(json.loads(stored.read_text())["processor"])
+
+
 def check(say: Say, measured: Callable[[Say], dict[str, float]] = measure, stored: Path = STORED) -> list[str]:
     """Measure and compare, again where something seems worse: what a busy moment made so is not so twice.
 
     Returns:
         What is worse, in words; nothing where all is well.
     """
-    before = json.loads(stored.read_text())
+    before, meant = json.loads(stored.read_text())["ratios"], of_processor(stored)
+    if meant != describe()["processor"]:
+        say(f"The ratios are of another processor, {meant}: --store writes those of this one.")
     best: dict[str, float] = {}
     words: list[str] = []
     for number in range(TRIES):
@@ -76,4 +84,4 @@ def check(say: Say, measured: Callable[[Say], dict[str, float]] = measure, store
 def store(say: Say, measured: Callable[[Say], dict[str, float]] = measure, stored: Path = STORED) -> None:
     """Keep the ratios of this build on this machine, rounded up, for later ones to be held to."""
     found = {name: round(ratio + 0.005, 2) for name, ratio in sorted(measured(say).items())}
-    stored.write_text(json.dumps(found, indent=1) + "\n")
+    stored.write_text(json.dumps({"processor": describe()["processor"], "ratios": found}, indent=1) + "\n")
