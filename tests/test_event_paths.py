@@ -5,6 +5,7 @@
 import numpy as np
 import pytest
 
+import bioFA
 from bioFA import Experiment, Protocol
 from bioFA.consumers.brian.compose import make_program
 from bioFA.consumers.brian.run import Compiled
@@ -103,3 +104,9 @@ def test_a_port_that_is_recorded_is_filled_before_synapses_learn(tmp_path):
         learning = next(step for step in steps if (step.kind, step.of) == ("learn", "input_to_hidden"))
         assert learning.transmits == at_once
         assert any((step.kind, step.of) == ("transmit", "input_to_hidden") for step in steps) != at_once
+
+
+@pytest.mark.parametrize(("scheme", "by_rows"), [("fa", True), ("pbp", False)])
+def test_feedback_that_is_computed_row_by_row_of_its_target_is_stored_so(scheme, by_rows):
+    pathways = make_program(bioFA.load("leaky", scheme=scheme)).pathways
+    assert next(p for p in pathways if p.name == "mismatch_to_hidden").rows_of_pre == by_rows

@@ -318,6 +318,7 @@ def _is_by_pre(network: Network, owner: Pathway) -> bool:
         owner.sign == "concordant"
         or owner.learning.gathers
         or owner.weights.redrawn
+        or owner.weights.inverts
         or (rule is not None and rule.needs_partner)
     )
     readers = [p for p in network.pathways if owner.name in p.refers_to()]
