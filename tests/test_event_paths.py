@@ -108,5 +108,5 @@ def test_a_port_that_is_recorded_is_filled_before_synapses_learn(tmp_path):
 
 @pytest.mark.parametrize(("scheme", "by_rows"), [("fa", True), ("pbp", False)])
 def test_feedback_that_is_computed_row_by_row_of_its_target_is_stored_so(scheme, by_rows):
-    pathways = make_program(bioFA.load("leaky", scheme=scheme)).pathways
+    pathways = make_program(bioFA.load("leaky", {"circuit.scheme": scheme})).pathways
     assert next(p for p in pathways if p.name == "mismatch_to_hidden").rows_of_pre == by_rows
