@@ -252,8 +252,8 @@ def test_memory_does_not_grow_with_the_duration(monkeypatch, tmp_path):
     monkeypatch.setattr(free_run, "MOST_TRACED", 10_000)
     monkeypatch.setattr(checkpoint, "LARGEST", 0)
     peaks = []
-    for duration in (1, 8):
-        folder = tmp_path / str(duration)
+    for duration in (1, 1, 4):  # the first pays for what is imported and cached
+        folder = tmp_path / str(len(peaks))
         tracemalloc.start()
         bioFA.simulate(model(EVERY | {"every": "1 ms"}, duration=f"{duration} s"), 1, "numpy", folder=folder)
         peaks.append(tracemalloc.get_traced_memory()[1])
@@ -261,7 +261,8 @@ def test_memory_does_not_grow_with_the_duration(monkeypatch, tmp_path):
         found = bioFA.load_result(folder / RESULT, trusted=True).synapses[0]
         assert found["w"].shape == (1000 * duration, 18)
         assert (found["w"] == 1).all()
-    assert peaks[1] < 1.1 * peaks[0], peaks
+    recorded_more = 3000 * 18 * 8
+    assert peaks[2] - peaks[1] < recorded_more / 4, peaks  # their times are there at once
 
 
 def test_figures_and_the_card_show_them(result):
