@@ -296,16 +296,21 @@ def test_a_killed_run_continues_to_the_same_bits(after, tmp_path, monkeypatch):
     assert os.listdir(tmp_path / "killed") == [RESULT]
 
 
-def test_a_damaged_last_segment_is_run_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "INTERVAL", 0.0)
-    experiment = model(duration="60 ms")
+def stopped_half_way(experiment, folder):
+    """Begin a run with seed 3, and interrupt it after 30 steps."""
 
     def stop(done, total, latest):
         if done >= 30:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        bioFA.simulate(experiment, 3, "numpy", folder=tmp_path / "cut", progress=stop)
+        bioFA.simulate(experiment, 3, "numpy", folder=folder, progress=stop)
+
+
+def test_a_damaged_last_segment_is_run_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "INTERVAL", 0.0)
+    experiment = model(duration="60 ms")
+    stopped_half_way(experiment, tmp_path / "cut")
     last = sorted((tmp_path / "cut" / "checkpoint").glob("stretch-*.h5"))[-1]
     last.write_bytes(last.read_bytes()[:-40])
     bioFA.resume(tmp_path / "cut")
@@ -318,13 +323,7 @@ def test_a_large_state_is_kept_of_three_segments_and_what_was_damaged_is_run_aga
     monkeypatch.setattr(checkpoint, "INTERVAL", 0.0)
     monkeypatch.setattr(checkpoint, "BULKY", 1)
     experiment = model(duration="60 ms")
-
-    def stop(done, total, latest):
-        if done >= 30:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        bioFA.simulate(experiment, 3, "numpy", folder=tmp_path / "cut", progress=stop)
+    stopped_half_way(experiment, tmp_path / "cut")
     files = sorted((tmp_path / "cut" / "checkpoint").glob("stretch-*.h5"))
     held = [checkpoint._read_segment(path) for path in files]
     assert len(held) == 11
