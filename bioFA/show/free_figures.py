@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -85,6 +86,20 @@ def raster(result: Result) -> Figure:
     return figure
 
 
+def _panels(count: int, height: float) -> tuple[Figure, Any]:
+    """A figure of panels below one another, each of a height in inches, which share their time."""
+    figure = Figure(figsize=(PAGE, height * count + 0.8))
+    return figure, figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
+
+
+def _finished(figure: Figure, panels: Any, result: Result) -> Figure:
+    """The figure with its title, the name of its time axis, and labels in line."""
+    panels[-1].set_xlabel("time (s)")
+    figure.suptitle(_title(result), x=0.02, ha="left", fontsize=8.0)
+    figure.align_ylabels(panels)
+    return figure
+
+
 @matplotlib.rc_context(STYLE)
 def traces(result: Result) -> Figure:
     """Recorded traces in the last second of the first trial, or in as much of it as they were recorded: a panel for
@@ -100,14 +115,10 @@ def traces(result: Result) -> Figure:
             f"the run of '{result.experiment.name}' recorded no traces. Name some: record.traces = [{{ population ="
             " 'exc', variables = ['v'] }]."
         )
-    figure = Figure(figsize=(PAGE, 1.0 * len(panels_of) + 0.8))
-    panels = figure.subplots(len(panels_of), 1, sharex=True, squeeze=False)[:, 0]
+    figure, panels = _panels(len(panels_of), 1.0)
     for panel, (trace, variable) in zip(panels, panels_of, strict=True):
         _draw_trace(panel, trace, variable, _unit(result, trace.population, variable))
-    panels[-1].set_xlabel("time (s)")
-    figure.suptitle(_title(result), x=0.02, ha="left", fontsize=8.0)
-    figure.align_ylabels(panels)
-    return figure
+    return _finished(figure, panels, result)
 
 
 @matplotlib.rc_context(STYLE)
@@ -126,8 +137,7 @@ def weights(result: Result) -> Figure:
             f"the run of '{result.experiment.name}' recorded no weights. Name some: record.synapses = [{{ pathway ="
             " 'exc_to_out', every = '100 ms' }]."
         )
-    figure = Figure(figsize=(PAGE, 1.2 * len(panels_of) + 0.8))
-    panels = figure.subplots(len(panels_of), 1, sharex=True, squeeze=False)[:, 0]
+    figure, panels = _panels(len(panels_of), 1.2)
     for panel, (kept, variable) in zip(panels, panels_of, strict=True):
         _draw_weights(panel, kept, variable)
         network = result.experiment.network
@@ -136,10 +146,7 @@ def weights(result: Result) -> Figure:
         panel.set_ylabel(label, rotation=0, ha="right", va="center")
         panel.yaxis.set_major_locator(MaxNLocator(nbins=3))
         panel.margins(x=0)
-    panels[-1].set_xlabel("time (s)")
-    figure.suptitle(_title(result), x=0.02, ha="left", fontsize=8.0)
-    figure.align_ylabels(panels)
-    return figure
+    return _finished(figure, panels, result)
 
 
 @matplotlib.rc_context(STYLE)
