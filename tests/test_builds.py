@@ -77,8 +77,29 @@ def test_parsed_headers_change_no_byte_of_the_steps(program, tmp_path, monkeypat
     for name in ("g++", os.environ["BIOFA_TEST_COMPILER"]):
         subprocess.run([name, *include, *flags(), "-I.", "-c", "steps.cpp", "-o", "steps.o"], cwd=folder, check=True)
         objects[name] = (folder / "steps.o").read_bytes()
-    assert (tmp_path / "headers" / "steps" / "headers.h.gch").is_file()
+    assert list((tmp_path / "headers").glob("steps-*/headers.h.gch"))
     assert len(set(objects.values())) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("BIOFA_TEST_COMPILER" not in os.environ, reason="the compiler is not GCC")
+def test_instances_of_templates_are_shared_and_where_they_do_not_suffice_made_anew(program, tmp_path, monkeypatch):
+    headers = tmp_path / "headers"
+    headers.mkdir()
+    monkeypatch.setenv("BIOFA_TEST_HEADERS", str(headers))
+
+    def built(name):
+        monkeypatch.setenv("BIOFA_CACHE", str(tmp_path / name))
+        return build(program).folder  # which sees that it runs
+
+    assert not (built("first") / "instances").exists()
+    (instances,) = headers.glob("rest-*/instances.o")
+    second = built("second")
+    assert (second / "instances").read_text() == f"{instances}\n"
+    instances.write_bytes(instances.read_bytes()[:100])
+    third = built("third")
+    assert b"biofa" in (third / "main").read_bytes()
+    assert (third / "main").stat().st_size != (second / "main").stat().st_size
 
 
 def test_every_array_is_written_and_set_by_one_line(program):
