@@ -17,6 +17,7 @@ BIOFA, BIOFA32 = Variant("bioFA", "biofa"), Variant("bioFA", "biofa", "float32")
 REFERENCE = Variant("NumPy reference", "biofa", options=("reference",))
 STOCK = Variant("stock Brian2 standalone", "brian2_stock")
 TORCH = ("torch==2.13.0", "numpy")
+JAX = ("jax==0.10.2", "numpy")
 BATCHED, BATCHED32 = Variant("bioFA, batched", "biofa"), Variant("bioFA, batched", "biofa", "float32")
 
 RACE = (
@@ -26,6 +27,8 @@ RACE = (
     STOCK,
     Variant("PyTorch, batch 1", "pytorch", packages=TORCH),
     Variant("PyTorch, batch 1", "pytorch", "float32", packages=TORCH, quick=False),
+    Variant("JAX, batch 1", "jax_loop", packages=JAX),
+    Variant("JAX, batch 1", "jax_loop", "float32", packages=JAX, quick=False),
     Variant("ANNarchy", "annarchy", packages=("annarchy",)),
     Variant("ANNarchy", "annarchy", "float32", packages=("annarchy",), quick=False),
 )
@@ -34,6 +37,8 @@ MINIBATCH = (
     Variant("bioFA, one after another", "biofa", "float32", ("dense",), quick=False),
     Variant("PyTorch", "pytorch", packages=TORCH),
     Variant("PyTorch", "pytorch", "float32", packages=TORCH),
+    Variant("JAX", "jax_loop", packages=JAX),
+    Variant("JAX", "jax_loop", "float32", packages=JAX),
 )
 EVENT_DRIVEN, EVENT_DRIVEN32 = Variant("bioFA, event-driven", "biofa"), Variant(
     "bioFA, event-driven", "biofa", "float32"
