@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,12 +26,12 @@ class Kept(Compiled):
         """Where to keep them."""
         self.kept = folder
 
-    def _call(self, folder: Path, arguments: list[str]) -> None:
+    def _call(self, folder: Path, arguments: list[str]) -> Iterator[None]:
         shutil.copytree(folder, self.kept)
         plan = self.kept / "plan.txt"
         plan.write_text(plan.read_text().replace(str(folder), str(self.kept)))
         self.repeated = [argument.replace(str(folder), str(self.kept)) for argument in arguments]
-        super()._call(folder, arguments)
+        return super()._call(folder, arguments)
 
 
 def sweep(runs: int, repeats: int, say: Say) -> list[dict[str, Any]]:

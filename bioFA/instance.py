@@ -155,6 +155,12 @@ class Instance:
         """The experiment's network."""
         return self.experiment.network
 
+    @property
+    def same_tables(self) -> bool:
+        """Whether all presentations show rows of the data, and no noise or weights that are drawn for them."""
+        noisy = any(isinstance(population.neuron, NoiseSource) for population in self.network.populations)
+        return not noisy and not self.network.redrawn()
+
     def presentations(self) -> int:
         """How many presentations the training has, or trials, where time passes without a task."""
         if self.experiment.free:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from bioFA.consumers.brian import run
+from bioFA.consumers.brian import outputs, run
 from bioFA.consumers.brian.run import ROWS, Compiled
 from bioFA.errors import DiskFull, IncompleteRun, ProgramFailed, WrongProcessor
 
@@ -60,7 +60,7 @@ def test_a_program_is_called_with_its_results_folder_and_arguments_where_it_lies
         "echo all is well",
         "echo ended",
     )
-    program._call(results, ["a=1", "b=2"])
+    assert list(program._call(results, ["a=1", "b=2"])) == []
     assert (program.binary.folder / "said").read_text().splitlines() == [
         f"--serve {os.getpid()}",
         "1",
@@ -90,7 +90,7 @@ def test_a_program_is_called_with_its_results_folder_and_arguments_where_it_lies
 def test_a_program_that_fails_or_complains_is_refused_in_its_words(program, results, lines, code, words):
     script(program, *lines)
     with pytest.raises(ProgramFailed) as refusal:
-        program._call(results, [])
+        list(program._call(results, []))
     assert str(refusal.value) == f"the compiled program failed (exit code {code}): {words}"
 
 
@@ -98,7 +98,7 @@ def test_a_program_for_another_processor_leaves_the_cache(program, results):
     script(program, "kill -4 $$")
     (program.binary.folder / "entry.json").touch()
     with pytest.raises(WrongProcessor) as refusal:
-        program._call(results, [])
+        list(program._call(results, []))
     assert (
         str(refusal.value)
         == "the compiled program holds instructions that this processor lacks, so it was taken out of the cache. Run"
@@ -183,7 +183,7 @@ def test_an_array_of_another_size_is_refused(program, results, size, found, monk
     if size is not None:
         (results / "x").write_bytes(bytes(size))
     asked = []
-    monkeypatch.setattr(run, "_room", lambda folder: asked.append(folder) or "ROOM")
+    monkeypatch.setattr(outputs, "room", lambda folder: asked.append(folder) or "ROOM")
     with pytest.raises(DiskFull) as refusal:
         program._read(results, "x", (2, 3))
     assert str(refusal.value) == f"the compiled program did not finish writing: x {found}, expected 48. ROOM"
@@ -205,7 +205,7 @@ def test_records_have_the_size_of_their_population(program, results):
 
 
 def test_a_raster_is_whole_or_refused(program, results, monkeypatch):
-    monkeypatch.setattr(run, "_room", lambda folder: f"ROOM {folder}")
+    monkeypatch.setattr(run, "room", lambda folder: f"ROOM {folder}")
     hidden = SimpleNamespace(name="hidden", size=3)
     for size in (None, 0, 23, 25):
         if size is not None:
@@ -225,10 +225,10 @@ def test_a_raster_is_whole_or_refused(program, results, monkeypatch):
 def test_the_room_that_is_left_is_told(tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: asked.append(folder) or SimpleNamespace(free=12_345_678))
-    assert run._room(tmp_path) == "Is the disk full, or a quota reached? 12.3 MB are free there."
+    assert outputs.room(tmp_path) == "Is the disk full, or a quota reached? 12.3 MB are free there."
     assert asked == [tmp_path]
     monkeypatch.undo()
-    assert run._room(tmp_path / "gone") == "Is the disk full, or was the folder removed?"
+    assert outputs.room(tmp_path / "gone") == "Is the disk full, or was the folder removed?"
 
 
 @pytest.mark.parametrize(("key", "turned"), [("a.w", False), ("b.w", True), ("c.w", False), ("unknown.w", False)])

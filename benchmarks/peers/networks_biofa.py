@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import bioFA
@@ -17,9 +18,10 @@ class _Timed(Compiled):
 
     took = (0.0, 0.0)
 
-    def _call(self, folder: Path, arguments: list[str]) -> None:
+    def _call(self, folder: Path, arguments: list[str]) -> Iterator[None]:
         command = [str(self.binary.folder / "main"), "--results_dir", f"{folder}/", *arguments]
         self.took = program(command, self.binary.folder, {})
+        return iter(())
 
 
 def prepare(model: str, seed: int, options: list[str], scratch: Path) -> Simulated:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -69,6 +70,16 @@ class Segment:
         )
 
 
+def one_by_one(
+    consumer: Consumer, state: Mapping[str, Array], points: Sequence[int], feed: Callable[[int, int], Feed]
+) -> Iterator[Segment]:
+    """`Consumer.segments`, each run for itself."""
+    for start, stop in pairwise(points):
+        segment = consumer.segment(state, feed(start, stop), learning=True)
+        state = segment.state
+        yield segment
+
+
 class Consumer(Protocol):
     """What runs an instance: the NumPy reference, or Brian2 compiled to C++."""
 
@@ -86,4 +97,16 @@ class Consumer(Protocol):
         rasters: bool = False,
     ) -> Segment:
         """Run a segment of presentations from a state; see `Reference.segment`."""
+        ...
+
+    def segments(
+        self, state: Mapping[str, Array], points: Sequence[int], feed: Callable[[int, int], Feed]
+    ) -> Iterator[Segment]:
+        """Learn from each point, a number of presentations, to the next, each segment beginning with the state that the
+        one before ended with; `feed` says what the sources show from one presentation to before another, all of one
+        phase.
+
+        Raises:
+            RunError: if a segment is not proven complete.
+        """
         ...

@@ -49,12 +49,12 @@ Nothing here is derived from the Brian2 strings, and nothing here draws a random
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
 from bioFA import draws
-from bioFA.consumers.base import Recording, Segment
+from bioFA.consumers.base import Recording, Segment, one_by_one
 from bioFA.instance import Feed, Instance
 from bioFA.measures.record import SynapseTrace
 from bioFA.network import Node, Pathway, Population
@@ -122,6 +122,12 @@ class Reference:
             known = self.recorded if recorded is None else recorded
             nodes = [node for node in known if only is None or str(node) in only]
             return self._run(state, feed, learning, every or self.every, nodes, rasters, watched, extremes, whole)
+
+    def segments(
+        self, state: Mapping[str, Array], points: Sequence[int], feed: Callable[[int, int], Feed]
+    ) -> Iterator[Segment]:
+        """Run segment after segment, as `Consumer.segments` says."""
+        return one_by_one(self, state, points, feed)
 
     def _run(
         self,

@@ -8,9 +8,11 @@ from __future__ import annotations
 import datetime
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -297,12 +299,13 @@ def _run(
     place = kept.place if kept is not None else None
     runner = consumer(instance, run.backend, run.precision, place, binary, run.threads)
     while not course.ended:
-        segment = _next_segment(course, instance, runner)
-        course.add(segment)
-        if kept is not None:
-            kept.keep(segment)
-        if progress is not None:
-            progress(course.stop, course.total, _latest(segment, course))
+        with closing(_next_segments(course, instance, runner)) as segments:
+            for segment in segments:
+                course.add(segment)
+                if kept is not None:
+                    kept.keep(segment)
+                if progress is not None:
+                    progress(course.stop, course.total, _latest(segment, course))
     timing, record = _record(run, runner, course.seconds, time.perf_counter() - began + known)
     if instance.data.columns:
         record["columns"] = {name: list(columns) for name, columns in instance.data.columns.items()}
@@ -355,26 +358,30 @@ def _run_free(instance: Instance, kept: Checkpoint, progress: Progress | None, b
     return course.result(runner.name, timing, record)
 
 
-def _next_segment(course: _Course, instance: Instance, runner: Consumer) -> SegmentEnd:
-    """Learn up to the next point, then measure with learning off."""
+def _next_segments(course: _Course, instance: Instance, runner: Consumer) -> Generator[SegmentEnd, None, None]:
+    """Learn up to the next points at which nothing but the state is asked for, then measure with learning off."""
     began = time.perf_counter()
-    start, stop = course.next()
-    segment = runner.segment(course.state, instance.training(start, stop), learning=True)
-    segment.check_finite(start)
-    recording = Recording(segment.recording.at + start, segment.recording.arrays)
-    rows = evaluate(instance, runner, segment.state, stop, "validation")
-    rule = instance.experiment.protocol.stop
-    measured = None
-    if rule is not None:
-        row = rows[0] if rows else {}
-        measured = {
-            "validation_error": row.get("error"),
-            "validation_nse": row.get("nse"),
-            "nse": course.training_nse(recording) if len(recording.at) else None,
-        }[rule.measure]
-    if course.reason_after(measured) is not None or stop == course.total:
-        rows += evaluate(instance, runner, segment.state, stop, "test")
-    return SegmentEnd(stop, segment.state, recording, tuple(rows), measured, time.perf_counter() - began, runner.engine)
+    points = course.next()
+    for (start, stop), segment in zip(
+        pairwise(points), runner.segments(course.state, points, instance.training), strict=True
+    ):
+        segment.check_finite(start)
+        recording = Recording(segment.recording.at + start, segment.recording.arrays)
+        rows = evaluate(instance, runner, segment.state, stop, "validation")
+        rule = instance.experiment.protocol.stop
+        measured = None
+        if rule is not None:
+            row = rows[0] if rows else {}
+            measured = {
+                "validation_error": row.get("error"),
+                "validation_nse": row.get("nse"),
+                "nse": course.training_nse(recording) if len(recording.at) else None,
+            }[rule.measure]
+        if course.reason_after(measured) is not None or stop == course.total:
+            rows += evaluate(instance, runner, segment.state, stop, "test")
+        seconds = time.perf_counter() - began
+        yield SegmentEnd(stop, segment.state, recording, tuple(rows), measured, seconds, runner.engine)
+        began = time.perf_counter()
 
 
 class _Course:
@@ -422,9 +429,14 @@ class _Course:
         rule = self.instance.experiment.protocol.stop
         return None if rule is None else rule.reason([*self.measured, *([] if measured is None else [measured])])
 
-    def next(self) -> tuple[int, int]:
-        """The presentations from which and to which the next segment goes."""
-        return self.stop, self.points[self.place + 1]
+    def next(self) -> list[int]:
+        """The presentations from which and to which the next segments go: one, where something is measured after it,
+        else as many as are of the same phase."""
+        following = self.points[self.place :]
+        if self.instance.data.validation is not None or self.instance.experiment.protocol.stop is not None:
+            return following[:2]
+        end = next((end for end in self.instance.phase_ends() if end > self.stop), self.total)
+        return [point for point in following if point <= end]
 
     def targets(self, at: Array) -> Array:
         """The targets of some presentations as they end, `(n, n_out)`."""

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import traceback
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -20,6 +20,8 @@ from bioFA.system.retry import SCARCE, retry_while_scarce
 
 ENDED = b"ended\n"
 """The line that a served program writes when it has done what it was told."""
+HANDED = b"handed\n"
+"""The line that it writes when it has done a part of that."""
 
 
 def call(
@@ -94,12 +96,26 @@ class Served:
         Raises:
             MissingError: if the program cannot be begun.
         """
+        parts = self.follow(arguments)
+        while True:
+            try:
+                next(parts)
+            except StopIteration as end:
+                answer: Answer = end.value
+                return answer
+
+    def follow(self, arguments: Sequence[str]) -> Generator[None, None, Answer]:
+        """Have something done, and go on whenever a part of it is; who does not go on to its end ends the program.
+
+        Raises:
+            MissingError: if the program cannot be begun.
+        """
         process = self._running()
         said, complained = bytearray(), bytearray()
         try:
             with contextlib.suppress(BrokenPipeError):  # it has ended, and is heard out
                 _tell(process, b"".join(os.fsencode(argument) + b"\0" for argument in (*arguments, "")))
-            ended = _listen(process, said, complained)
+            ended = yield from _listen(process, said, complained)
             code = 0 if ended else process.wait()
         except BaseException:
             self.close()
@@ -127,7 +143,9 @@ def _tell(process: subprocess.Popen[bytes], order: bytes) -> None:
     process.stdin.flush()
 
 
-def _listen(process: subprocess.Popen[bytes], said: bytearray, complained: bytearray) -> bool:
+def _listen(
+    process: subprocess.Popen[bytes], said: bytearray, complained: bytearray
+) -> Generator[None, None, bool]:
     """Gather what a served program writes, until it has done what it was told (True) or has ended (False)."""
     assert process.stdout is not None
     assert process.stderr is not None
@@ -143,6 +161,9 @@ def _listen(process: subprocess.Popen[bytes], said: bytearray, complained: bytea
             else:
                 poll.unregister(opened)
                 del written[opened]
+        while said.startswith(HANDED):
+            del said[: len(HANDED)]
+            yield
         if bytes(said[-len(ENDED) - 1 :]) in (ENDED, b"\n" + ENDED):
             del said[-len(ENDED) :]
             timeout, ended = 0, True  # what it complained of before that is there by now

@@ -166,7 +166,8 @@ def own_loop(network: Any, clock: Any) -> str:
     """The C++ call that runs all steps in a loop of ours, and leaves Brian2's loop nothing to do (biofa_runtime.h)."""
     runners = [one for group in network.objects for one in group.contained_objects if isinstance(one, Runner | Advance)]
     shared = ", ".join(f"{{_run_{one.name}_codeobject, biofa::{one.shared}}}" for one in runners if one.shared)
-    return f"biofa::run(brian::{network.name}, brian::{clock.name}, {{{shared}}});"
+    run = f"biofa::run(brian::{network.name}, brian::{clock.name}, {{{shared}}}, _put_state);"
+    return f"bool _put_state(std::FILE*);\n{run}"
 
 
 def sized(pathways: Iterable[DensePathway]) -> str:
@@ -236,6 +237,18 @@ void* operator new[](std::size_t size) {
 void operator delete[](void* at) noexcept { std::free(at); }
 void operator delete[](void* at, std::size_t) noexcept { std::free(at); }
 """
+_PUT = """
+#include <cstdio>
+template<class T>
+static bool put(std::FILE* file, const T* array, size_t size) {
+    return std::fwrite(array, sizeof(T), size, file) == size;
+}
+// the state, then the parameters, one after the other (biofa_runtime.h)
+bool _put_state(std::FILE* file) {
+    using namespace brian;
+    return ARRAYS;
+}
+"""
 _LAST = "    // Write last run info to disk\n"
 _PARAMETERS = """    ofstream file(results_dir + "parameters", ios::binary | ios::out);
 VALUES    file.close();
@@ -243,7 +256,9 @@ VALUES    file.close();
 """
 
 
-def shorten(objects: str, states: Collection[str], parameters: Sequence[str]) -> tuple[str, bool]:
+def shorten(
+    objects: str, states: Collection[str], parameters: Sequence[str]
+) -> tuple[str, bool, list[str]]:
     """Brian2's `objects.cpp`, in which each array is set and written by a call, not by a dozen lines of its own, which
     are a good part of what the compiler reads. What is not as this Brian2 writes it stays as it is.
 
@@ -253,11 +268,13 @@ def shorten(objects: str, states: Collection[str], parameters: Sequence[str]) ->
         parameters: those of parameters, in the order in which the one file `parameters` is to hold their values.
 
     Returns:
-        The text, and whether its program writes the file `parameters`; else it writes every array.
+        The text; whether its program writes the file `parameters`, else it writes every array; and the files of the
+        states that it writes one after the other, with the parameters after them, where several segments follow each
+        other: all that are not listed one by one.
     """
     begin = "void set_variable_by_name("
     if objects.count(begin) != 1:
-        return objects, False
+        return objects + _PUT.replace("ARRAYS", "false"), False, []
     objects = _GIVEN.sub(r"    if (name == \1) return set_array<\3>(name, \4, \2, s_value);\n", objects)
     found = {match[2].strip('"'): (match[3], match[4]) for match in _WRITTEN.finditer(objects)}
     together = _LAST in objects and all(found.get(name, ("", ""))[1] == "1" for name in parameters)
@@ -270,7 +287,10 @@ def shorten(objects: str, states: Collection[str], parameters: Sequence[str]) ->
     if together:
         values = "".join(f"    write_value(file, {found[name][0]});\n" for name in parameters)
         objects = objects.replace(_LAST, f"{_PARAMETERS.replace('VALUES', values)}{_LAST}")
-    return objects.replace(begin, _ONE_ARRAY + begin) + _ALIGNED, together
+    handed = [name for name in found if name in states] if together else []
+    puts = [f"put(file, {found[name][0]}, {found[name][1]})" for name in (*handed, *parameters)] if together else []
+    put = _PUT.replace("ARRAYS", "\n        && ".join(puts) or "false")
+    return objects.replace(begin, _ONE_ARRAY + begin) + _ALIGNED + put, together, handed
 
 
 class Runner(CodeRunner):

@@ -10,6 +10,10 @@
 // Started with `--serve PARENT`, the program serves segment after segment: it reads the arguments of one from its standard
 // input, runs it in a fork of itself, which begins like a program started for that segment alone, and writes "ended" when
 // that has ended well. When a segment ends otherwise, so does the program.
+//
+// Where the plan names stops, several segments follow each other in one: at each stop the state is appended to "handed",
+// with the parameters and the number of presentations so far as its mark, and the program says so; the next segment begins
+// from it, counting its steps from 0 as if it were alone.
 #ifndef BIOFA_RUNTIME_H
 #define BIOFA_RUNTIME_H
 
@@ -266,6 +270,9 @@ struct Segment {
     int64_t threads = 1;
     int64_t begins = 0, ends = -1;  // where only a part of one presentation is run, its steps
     int64_t at = 0, together = 1;   // the step that is run, and how many with it (biofa_batch.h)
+    std::vector<int64_t> stops;     // after how many presentations the state is handed out
+    int64_t before = 0;             // presentations before the last of them that has passed
+    std::FILE* left = nullptr;       // what stops leave of the state
     Named<Source> sources;
     Named<UnderWay> on_the_way;
     Named<std::string> paths;
@@ -294,6 +301,7 @@ struct Segment {
             else if (word == "rasters") plan >> rasters;
             else if (word == "key") { plan >> name; plan >> keys[name]; }
             else if (word == "first") plan >> first;
+            else if (word == "stop") { int64_t stop = 0; plan >> stop; stops.push_back(stop); }
             else if (word == "every") plan >> every;
             else if (word == "learning") plan >> learning;
             else if (word == "threads") plan >> threads;
@@ -400,8 +408,8 @@ struct Segment {
         const auto found = sources.find(name);
         if (!found) fail("the plan shows nothing at ", name);
         const Source& source = found->second;
-        if (static_cast<size_t>(k + 1) * sizeof(int64_t) > source.rows.size) fail("too few rows for ", name);
-        const int64_t index = reinterpret_cast<const int64_t*>(source.rows.bytes)[k] * source.bins + bin;
+        if (static_cast<size_t>(before + k + 1) * sizeof(int64_t) > source.rows.size) fail("too few rows for ", name);
+        const int64_t index = reinterpret_cast<const int64_t*>(source.rows.bytes)[before + k] * source.bins + bin;
         const size_t width = count * (source.levels.bytes ? 1 : sizeof(real));
         if (index < 0 || static_cast<size_t>(index + 1) * width > source.table.size)
             fail("row outside the table of ", name);
@@ -534,6 +542,17 @@ struct Segment {
         }
     }
 
+    // what a stop leaves: everything that is recorded so far, the state and its mark
+    [[gnu::noinline]] void hand_out(bool (*put_state)(std::FILE*)) {
+        for (auto* record = records.entries; record; record = record->next)
+            if (record->second && std::fflush(record->second) != 0) fail("cannot write the record of " + record->first);
+        if (!left) left = std::fopen((folder + "handed").c_str(), "wb");
+        const int64_t mark = before + presentations;
+        if (!left || !put_state(left) || std::fwrite(&mark, sizeof mark, 1, left) != 1 || std::fflush(left) != 0)
+            fail("cannot write the state at a stop");
+        if (::write(1, "handed\n", 7) != 7) fail("cannot say that a stop has passed");
+    }
+
     [[gnu::noinline]] void end() {
         for (auto& one : traces)
             if (one.file && std::fclose(one.file) != 0) fail("cannot finish the trace of " + one.variable);
@@ -572,9 +591,9 @@ struct Segment {
 // network does. The simulator's loop then finds nothing left to do.
 //
 // Where the plan says so, threads walk through them together; `shared` says of which steps they do their parts
-// (biofa_team.h), and any other is done by one of them.
+// (biofa_team.h), and any other is done by one of them. `put_state` writes the state and the parameters to a file.
 template <class Network, class Clock>
-void run(Network& network, Clock& clock, const std::vector<Work>& shared) {
+void run(Network& network, Clock& clock, const std::vector<Work>& shared, bool (*put_state)(std::FILE*)) {
     std::vector<Work> works;
     bool any = false;
     for (const auto& object : network.objects) {
@@ -587,16 +606,29 @@ void run(Network& network, Clock& clock, const std::vector<Work>& shared) {
     }
     Segment& now = segment();
     const auto tick = [&clock] { clock.tick(); };
-    if (now.threads > 1 && any) {
-        bring_forward(works);
-        Walk<void (*)(), decltype(tick)> walk = {works, now.total(), static_cast<int>(now.threads), flush_smallest, tick, {}};
-        if (!walk.start()) fail("no more threads can be started");
-    } else {
-        for (now.at = 0; now.at < now.total(); now.at += now.together) {
-            for (const Work& one : works) one.call();
-            tick();
+    const int64_t first = now.first, presentations = now.presentations;
+    now.stops.push_back(presentations);
+    for (const int64_t stop : now.stops) {
+        if (stop <= now.before && now.stops.size() > 1) fail("the plan has no such stops");
+        now.presentations = stop - now.before;
+        now.first = first + now.before;
+        clock.timestep[0] = 0;
+        clock.t[0] = 0;
+        if (now.threads > 1 && any) {
+            bring_forward(works);
+            Walk<void (*)(), decltype(tick)> walk = {works, now.total(), static_cast<int>(now.threads), flush_smallest, tick, {}};
+            if (!walk.start()) fail("no more threads can be started");
+        } else {
+            for (now.at = 0; now.at < now.total(); now.at += now.together) {
+                for (const Work& one : works) one.call();
+                tick();
+            }
         }
+        if (stop < presentations) now.hand_out(put_state);
+        now.before = stop;
     }
+    now.presentations = presentations;
+    now.first = first;
     now.finished = true;
     network.objects.clear();
 }

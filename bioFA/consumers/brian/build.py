@@ -94,9 +94,11 @@ def generate(program: Program, folder: Path) -> None:
     handed |= {f"{spec.name}.exists" for spec in program.pathways}
     states = {file for name, file in arrays.items() if name not in handed}
     objects = folder / "objects.cpp"
-    text, together = adapter.shorten(objects.read_text(), states, [arrays[name] for name in parameters])
+    text, together, states_handed = adapter.shorten(objects.read_text(), states, [arrays[name] for name in parameters])
     objects.write_text(text)
-    written = {"arrays": arrays, "parameters": parameters if together else [], "pathways": how}
+    written = {
+        "arrays": arrays, "parameters": parameters if together else [], "pathways": how, "handed": states_handed,
+    }
     (folder / "written.json").write_text(json.dumps(written))
 
 

@@ -20,11 +20,11 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import platformdirs
 
@@ -54,13 +54,14 @@ and the sources and log of a build that failed."""
 @dataclass(frozen=True)
 class Binary:
     """A compiled program: its folder, the file that will hold each variable, the parameters whose values one file will
-    hold, how each pathway was compiled (`dense` or `blocked`), what building it took, and the lock that says that it is
-    in use."""
+    hold, how each pathway was compiled (`dense` or `blocked`), the files whose content it hands out at a stop, one
+    after the other, what building it took, and the lock that says that it is in use."""
 
     folder: Path
     arrays: dict[str, str]
     pathways: dict[str, str]
     parameters: tuple[str, ...] = ()
+    handed: tuple[str, ...] = ()
     codegen_s: float = 0.0
     compile_s: float = 0.0
     cached: bool = True
@@ -174,7 +175,7 @@ def _open(folder: Path, use: Held | None) -> Binary | None:
         if hashlib.sha256((folder / "main").read_bytes()).hexdigest() == entry["main"]:
             with contextlib.suppress(OSError):
                 os.utime(folder / "entry.json")
-            return Binary(folder, entry["arrays"], entry["pathways"], tuple(entry["parameters"]), use=use)
+            return _binary(folder, entry, use=use)
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return None
@@ -226,10 +227,14 @@ def _build(program: Program, folder: Path, use: Held | None) -> Binary:
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         raise
-    took = (generated - began, compiled - generated)
-    return Binary(
-        folder, written["arrays"], written["pathways"], tuple(written["parameters"]), *took, cached=False, use=use
-    )
+    took = {"codegen_s": generated - began, "compile_s": compiled - generated}
+    return _binary(folder, written, **took, cached=False, use=use)
+
+
+def _binary(folder: Path, written: Mapping[str, Any], **how: Any) -> Binary:
+    """The program of a folder, of which `written.json` says so much."""
+    parameters, handed = tuple(written["parameters"]), tuple(written["handed"])
+    return Binary(folder, written["arrays"], written["pathways"], parameters, handed, **how)
 
 
 def _key(program: Program) -> str:

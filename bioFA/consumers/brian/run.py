@@ -12,18 +12,21 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import shutil
 import signal
+import sys
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import accumulate, pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from bioFA.consumers.base import Recording, Segment
+from bioFA.consumers.base import Recording, Segment, one_by_one
 from bioFA.consumers.brian import cache
 from bioFA.consumers.brian.compose import make_program, run_constants, run_parameters
+from bioFA.consumers.brian.outputs import Growing, room, unfinished, whole
 from bioFA.consumers.brian.program import PathwaySpec
 from bioFA.errors import DiskFull, IncompleteRun, OutOfRange, ProgramFailed, WrongProcessor
 from bioFA.instance import Feed, Instance, Synapses
@@ -38,8 +41,19 @@ SCRATCH = "biofa-run-"
 """How the folder begins in which a run's inputs and outputs pass by."""
 ROWS = 4096
 """So many rows are converted at a time on the way to disk."""
+MOST_PASSING = 1 << 24
+"""In bytes, what may lie in files beside each other of several segments that one call runs."""
 WIDE = np.dtype(np.float64)
 """The type of synapses that are listed and of what is under way, in any precision."""
+
+
+class _Begun(NamedTuple):
+    """What a call of the program began with: its parameters, its arguments, and the keys of what they carry of the
+    state."""
+
+    parameters: dict[str, float]
+    arguments: list[str]
+    carried: list[str]
 
 
 class Compiled:
@@ -94,6 +108,7 @@ class Compiled:
             id(table): table for split in instance.data.splits().values() for table in (split.inputs, split.targets)
         }
         self._tables: dict[int, list[tuple[str, Path]]] = {}
+        self._same_tables = instance.same_tables
         self._masks = []
         for name, mask in instance.masks.items():
             if f"{name}.exists" in self.binary.arrays:
@@ -151,31 +166,11 @@ class Compiled:
         every = every or self.every
         nodes = [node for node in self.recorded if only is None or str(node) in only]
         with self._passing() as folder:
-            under_way = {key: state[key] for key in sorted(self._on_the_way)}
-            kept = {key: state[key] for key in self._kept}
-            self._write_plan(folder, feed, learning, every, nodes, rasters, under_way, kept)
-            parameters, settings = self._set(feed.rate)
-            arguments = [*settings, *self._masks]
-            carried = {key: array for key, array in state.items() if self._key(key) in self.binary.arrays}
-            for key, array in carried.items():
-                known, place = self._written.get(key, (None, ""))
-                if known is not array:
-                    place = f"{folder / key}.in"
-                    _write(Path(place), np.asarray(self._stored(key, array), dtype=self.dtype))
-                arguments.append(f"{self._key(key)}={place}")
-            self._call(folder, arguments)
-            self._prove(folder, feed, parameters)
-            files = {key: self.binary.arrays[self._key(key)] for key in carried}
-            final = {
-                key: self._stored(key, self._read(folder, files[key], self._stored(key, array).shape))
-                for key, array in carried.items()
-            }
-            self._written = {key: (final[key], os.path.join(folder, name)) for key, name in files.items()}
-            final |= {
-                key: self._read(folder, f"{self._on_the_way[key]}.under_way", array.shape, WIDE)
-                for key, array in under_way.items()
-            }
-            final |= {key: self._read(folder, f"{key}.kept", state[key].shape, WIDE) for key in self._kept}
+            begun = self._begin(folder, state, feed, learning, every, nodes, rasters)
+            for _ in self._call(folder, begun.arguments):
+                raise IncompleteRun("the compiled program handed out a part of a segment. Run it again.")
+            self._prove(folder, feed, begun.parameters)
+            final = self._final(folder, state, begun)
             spikes, traces, synapses = self._read_monitors(folder, feed)
             recording = self._read_records(folder, feed.recorded(every), nodes)
             raster = (
@@ -184,6 +179,105 @@ class Compiled:
                 else {}
             )
         return Segment({**state, **final}, recording, raster, spikes=spikes, traces=traces, synapses=synapses)
+
+    def segments(
+        self, state: Mapping[str, Array], points: Sequence[int], feed: Callable[[int, int], Feed]
+    ) -> Iterator[Segment]:
+        """Run segment after segment, as `Consumer.segments` says: in one call of the program where what passes by is
+        small, and nothing but the state passes from one to the next.
+
+        Raises:
+            RunError: if a segment is not proven complete.
+        """
+        if len(points) > 2 and self._may_follow(state, points):
+            return self._one_after_the_other(state, points, feed(points[0], points[-1]))
+        return one_by_one(self, state, points, feed)
+
+    def _may_follow(self, state: Mapping[str, Array], points: Sequence[int]) -> bool:
+        """Whether the segments between some points may follow each other in one call."""
+        shown = points[-1] - points[0]
+        recorded = sum(self.network.population(node.population).size for node in self.recorded)
+        passing = sum(array.nbytes for array in state.values()) * len(points) + 8 * shown * (1 + recorded // self.every)
+        files = {self.binary.arrays.get(self._key(key)) for key in state}
+        return self._same_tables and passing <= MOST_PASSING and files == set(self.binary.handed)
+
+    def _one_after_the_other(self, state: Mapping[str, Array], points: Sequence[int], feed: Feed) -> Iterator[Segment]:
+        """Segments in one call of the program, which hands out the state at the points between them."""
+        sizes = {str(node): self.network.population(node.population).size for node in self.recorded}
+        with self._passing() as folder, contextlib.ExitStack() as stack:
+            files = {name: Growing(folder, name) for name in ("handed", *(f"{name}.record" for name in sizes))}
+            for file in files.values():
+                stack.callback(file.close)
+            stops = [point - feed.start for point in points[1:-1]]
+            begun = self._begin(folder, state, feed, True, self.every, self.recorded, stops=stops)
+            parts = pairwise([0, *stops, feed.presentations])
+
+            def recording(start: int, stop: int, last: bool = False) -> Recording:
+                at = np.arange(-(feed.start + start) % self.every, stop - start, self.every)
+                taken = {name: files[f"{name}.record"].take(len(at) * size * self.dtype.itemsize, last)
+                         for name, size in sizes.items()}  # fmt: skip
+                return Recording(at, {name: self._array(part, (len(at), sizes[name])) for name, part in taken.items()})
+
+            for _ in self._call(folder, begun.arguments):
+                start, stop = next(parts, (0, 0))
+                handed = self._state_at(files["handed"], state, stop, begun.parameters)
+                yield Segment({**state, **handed}, recording(start, stop))
+            start, stop = next(parts, (0, 0))
+            if stop != feed.presentations:
+                raise IncompleteRun(f"the compiled program left out a stop before presentation {stop}. Run it again.")
+            self._prove(folder, feed, begun.parameters)
+            segment = Segment({**state, **self._final(folder, state, begun)}, recording(start, stop, last=True))
+        yield segment
+
+    def _state_at(
+        self, file: Growing, state: Mapping[str, Array], stop: int, parameters: Mapping[str, float]
+    ) -> dict[str, Array]:
+        """The state at a stop, refused where the program did not reach it, or ran with other parameters than given."""
+        keys = {self.binary.arrays[self._key(key)]: key for key in state}
+        stored = [(key, self._stored(key, state[key]).shape) for key in map(keys.__getitem__, self.binary.handed)]
+        sizes = [math.prod(shape) * self.dtype.itemsize for _, shape in stored]
+        ends = list(accumulate([*sizes, len(self.binary.parameters) * self.dtype.itemsize], initial=0))
+        content = memoryview(file.take(ends[-1] + 8))
+        if int.from_bytes(content[-8:], sys.byteorder) != stop:
+            raise IncompleteRun(f"the compiled program stopped before presentation {stop}. Run it again.")
+        self._compare(np.frombuffer(content[ends[-2] : ends[-1]], self.dtype), parameters)
+        return {
+            key: self._stored(key, self._array(content[start:end], shape))
+            for (key, shape), (start, end) in zip(stored, pairwise(ends[:-1]), strict=True)
+        }
+
+    def _begin(
+        self, folder: Path, state: Mapping[str, Array], feed: Feed, learning: bool, every: int, nodes: Sequence[Node],
+        rasters: bool = False, stops: Sequence[int] = (),
+    ) -> _Begun:
+        """Write what a call begins with."""
+        under_way = {key: state[key] for key in sorted(self._on_the_way)}
+        kept = {key: state[key] for key in self._kept}
+        self._write_plan(folder, feed, learning, every, nodes, rasters, under_way, kept, stops)
+        parameters, settings = self._set(feed.rate)
+        arguments = [*settings, *self._masks]
+        carried = [key for key in state if self._key(key) in self.binary.arrays]
+        for key in carried:
+            known, place = self._written.get(key, (None, ""))
+            if known is not state[key]:
+                place = f"{folder / key}.in"
+                _write(Path(place), np.asarray(self._stored(key, state[key]), dtype=self.dtype))
+            arguments.append(f"{self._key(key)}={place}")
+        return _Begun(parameters, arguments, carried)
+
+    def _final(self, folder: Path, state: Mapping[str, Array], begun: _Begun) -> dict[str, Array]:
+        """What a call ended with of the state."""
+        files = {key: self.binary.arrays[self._key(key)] for key in begun.carried}
+        final = {
+            key: self._stored(key, self._read(folder, name, self._stored(key, state[key]).shape))
+            for key, name in files.items()
+        }
+        self._written = {key: (final[key], os.path.join(folder, name)) for key, name in files.items()}
+        final |= {
+            key: self._read(folder, f"{name}.under_way", state[key].shape, WIDE)
+            for key, name in self._on_the_way.items()
+        }
+        return final | {key: self._read(folder, f"{key}.kept", state[key].shape, WIDE) for key in self._kept}
 
     def _set(self, rate: float) -> tuple[dict[str, float], list[str]]:
         """The parameters of a phase of this rate, and the arguments that say them."""
@@ -255,10 +349,11 @@ class Compiled:
         feed: Feed,
         learning: bool,
         every: int,
-        nodes: list[Node],
+        nodes: Sequence[Node],
         rasters: bool,
         under_way: Mapping[str, Array],
         kept: Mapping[str, Array],
+        stops: Sequence[int],
     ) -> None:
         lines = [
             f"parent {os.getpid()}",
@@ -272,6 +367,7 @@ class Compiled:
             f"every {every}",
             f"learning {int(learning)}",
             *(f"record {node}" for node in nodes),
+            *(f"stop {stop}" for stop in stops),
         ]
         lines += [
             f"frozen {self.numbers[pathway.name]}"
@@ -355,11 +451,12 @@ class Compiled:
         _write(path, table, self.dtype)
         return [("table", path)]
 
-    def _call(self, folder: Path, arguments: list[str]) -> None:
+    def _call(self, folder: Path, arguments: list[str]) -> Iterator[None]:
+        """Have the program do something, and go on whenever it has handed out a part of that, to its end."""
         if self._served is None:
             program = str(self.binary.folder / "main")
             self._served = Served([program, "--serve"], self.binary.folder, {"LD_BIND_NOW": "1"})
-        done = self._served.call(["--results_dir", f"{folder}/", *arguments])
+        done = yield from self._served.follow(["--results_dir", f"{folder}/", *arguments])
         if done.code == -signal.SIGILL:
             cache.forget(self.binary)
             raise WrongProcessor(
@@ -374,22 +471,28 @@ class Compiled:
         """Refuse a segment that did not reach its end, or ran with other parameters than given."""
         steps = feed.presentations * self.protocol.steps if feed.span is None else feed.span[1] - feed.span[0]
         try:
-            done = bytes(_bytes(os.path.join(folder, "done.txt")))
+            done = bytes(whole(os.path.join(folder, "done.txt")))
         except FileNotFoundError:
             done = b""
         if done.split() != [b"finished", str(steps).encode()]:
             what = f"{feed.presentations} presentations" if feed.span is None else f"{steps} steps"
             raise IncompleteRun(f"the compiled program stopped before the last of {what}. Run it again.")
-        together = self._read(folder, "parameters", (len(self.binary.parameters),))
-        taken = dict(zip(self.binary.parameters, together, strict=True))
+        self._compare(self._read(folder, "parameters", (len(self.binary.parameters),)), parameters)
         for key, value in parameters.items():
-            if key in self.binary.arrays:
-                found = float(taken[key] if key in taken else self._read(folder, self.binary.arrays[key], (1,))[0])
-                if found != self.dtype.type(value):
-                    raise IncompleteRun(
-                        f"the compiled program ran with {key} = {found!r} instead of {value!r}, so its result does not"
-                        " count."
-                    )
+            if key in self.binary.arrays and key not in self.binary.parameters:
+                self._compare_one(key, self._read(folder, self.binary.arrays[key], (1,))[0], value)
+
+    def _compare(self, taken: Array, parameters: Mapping[str, float]) -> None:
+        """Refuse what ran with other parameters than given, of those whose values come together."""
+        for key, found in zip(self.binary.parameters, taken, strict=True):
+            if key in parameters:
+                self._compare_one(key, found, parameters[key])
+
+    def _compare_one(self, key: str, taken: float, given: float) -> None:
+        if (found := float(taken)) != self.dtype.type(given):
+            raise IncompleteRun(
+                f"the compiled program ran with {key} = {found!r} instead of {given!r}, so its result does not count."
+            )
 
     def _read_records(self, folder: Path, at: Array, nodes: list[Node]) -> Recording:
         sizes = {str(node): self.network.population(node.population).size for node in nodes}
@@ -409,7 +512,7 @@ class Compiled:
             path = folder / f"{population.name}.s.spikes"
             pairs = np.fromfile(path, np.int32) if path.is_file() else np.empty(0, np.int32)
             if (not path.is_file() and feed.span[1] > feed.span[0]) or len(pairs) % 2:
-                raise DiskFull(f"the compiled program did not finish writing: {path.name}. {_room(folder)}")
+                raise DiskFull(f"the compiled program did not finish writing: {path.name}. {room(folder)}")
             spikes[population.name] = (pairs[::2].copy(), pairs[1::2].astype(np.int64))
         traces: list[dict[str, Array]] = [{} for _ in self.traces]
         which = [number for number, (trace, _) in enumerate(self.traces) for _ in trace.variables]
@@ -432,7 +535,7 @@ class Compiled:
         if len(raster) != math.prod(shape):
             raise DiskFull(
                 f"the compiled program did not finish writing: {path.name} has {len(raster)} bytes, expected"
-                f" {math.prod(shape)}. {_room(folder)}"
+                f" {math.prod(shape)}. {room(folder)}"
             )
         return raster.reshape(shape)
 
@@ -443,15 +546,19 @@ class Compiled:
             return np.empty(shape)
         expected = math.prod(shape) * dtype.itemsize
         try:
-            content = _bytes(path)
+            content = whole(path)
         except OSError:
             content = None
         if content is None or len(content) != expected:
             found = "is missing" if content is None else f"has {len(content)} bytes"
-            raise DiskFull(
-                f"the compiled program did not finish writing: {name} {found}, expected {expected}. {_room(folder)}"
-            )
-        return np.frombuffer(content, dtype).astype(float, copy=False).reshape(shape)
+            raise unfinished(folder, name, found, expected)
+        return self._array(content, shape, dtype)
+
+    def _array(
+        self, content: bytearray | memoryview, shape: tuple[int, ...], dtype: np.dtype | None = None
+    ) -> Array:
+        """Numbers in double precision, in a shape."""
+        return np.frombuffer(content, dtype or self.dtype).astype(float, copy=False).reshape(shape)
 
 
 def _write_synapses(place: Path, synapses: Synapses, targets: int) -> None:
@@ -463,14 +570,6 @@ def _write_synapses(place: Path, synapses: Synapses, targets: int) -> None:
         _write(place.with_name(f"{place.name}.{name}"), values, WIDE)
 
 
-def _room(folder: Path) -> str:
-    """Describe how full the disk is."""
-    try:
-        return f"Is the disk full, or a quota reached? {shutil.disk_usage(folder).free / 1e6:.1f} MB are free there."
-    except OSError:
-        return "Is the disk full, or was the folder removed?"
-
-
 def _empty(folder: Path, but: Collection[str] = ()) -> None:
     """Remove a folder of files, or all of it but some files."""
     with contextlib.suppress(OSError):
@@ -479,18 +578,6 @@ def _empty(folder: Path, but: Collection[str] = ()) -> None:
                 os.unlink(path)
         if not but:
             os.rmdir(folder)
-
-
-def _bytes(path: str) -> bytearray:
-    """All of a file, read into memory that an array may have as its own."""
-    with open(path, "rb", buffering=0) as file:
-        content = bytearray(os.fstat(file.fileno()).st_size)
-        rest = memoryview(content)
-        while len(rest) and (count := file.readinto(rest)):
-            rest = rest[count:]
-    if len(rest):
-        raise OSError(f"{path} became shorter while it was read")
-    return content
 
 
 def _write(path: Path, array: Array, dtype: np.dtype | None = None) -> None:
