@@ -14,6 +14,7 @@ from bioFA.errors import ModelError
 from bioFA.instance import draw
 from bioFA.network import Network, Pathway, Population
 from bioFA.neurons.equations import Equations
+from bioFA.rules.equation import Equation as EquationRule
 
 COUNTS = (1, 2, 3)
 STEPS = 250
@@ -28,11 +29,12 @@ CELL = Equations(
     method="exponential_euler",
     initial={"v": {"name": "uniform"}},
 )
+RULE = EquationRule(equation="dw/dt = learning_rate*(v_post - 0.5)*s_pre/T", learning_rate=200.0)
 
 
 def large():
     """Two populations, one of more targets than a tile holds, with every kind of weights and delays, dynamics of
-    synapses, and backgrounds of few and of many spikes a step."""
+    synapses, a pathway that learns, and backgrounds of few and of many spikes a step."""
     backgrounds = (
         {"port": "exc", "rate": "20 kHz", "weight": 0.02},
         {"port": "inh", "rate": "500 kHz", "weight": 0.0005},
@@ -56,6 +58,7 @@ def large():
             pathway("few", "many", "exc", {"name": "fan_out", "count": 900}, 0.01),
             pathway("few", "many", "inh", {"name": "fan_out", "count": 300}, drawn, spread),
             pathway("many", "many", "inh", {"name": "fan_out", "count": 30, "multapses": True}, drawn),
+            pathway("many", "many", "exc", {"name": "fan_out", "count": 20}, 0.01, carries="s", plasticity=RULE),
             pathway("many", "few", "exc", {"name": "probability", "p": 0.05}, 0.004, spread),
             pathway("few", "few", "exc", {"name": "fan_in", "count": 40}, 0.02,
                     dynamics={"name": "tsodyks_markram", "U": 0.4, "tau_rec": "80 ms"}),
@@ -75,7 +78,7 @@ def instance():
 @functools.cache
 def whole(threads):
     """Some steps of it, on so many threads."""
-    return Compiled(instance(), threads=threads).segment(instance().state, instance().passing(0, 0, STEPS), False)
+    return Compiled(instance(), threads=threads).segment(instance().state, instance().passing(0, 0, STEPS), True)
 
 
 def identical(one, other):
@@ -90,7 +93,7 @@ def identical(one, other):
 
 @pytest.mark.compiled
 def test_tiles_of_targets_and_tables_of_numbers_give_what_the_reference_has():
-    expected = Reference(instance()).segment(instance().state, instance().passing(0, 0, STEPS), False)
+    expected = Reference(instance()).segment(instance().state, instance().passing(0, 0, STEPS), True)
     found = whole(1)
     for name, (which, when) in expected.spikes.items():
         assert len(which) > 100, name
@@ -98,6 +101,8 @@ def test_tiles_of_targets_and_tables_of_numbers_give_what_the_reference_has():
         assert np.array_equal(found.spikes[name][1], when), name
     for variable, values in expected.traces[0].items():
         assert np.allclose(found.traces[0][variable], values, rtol=0, atol=1e-12), variable
+    learned = "many_to_many_exc.w"
+    assert np.abs(expected.state[learned] - instance().state[learned]).max() > 1e-3
     for name, values in expected.state.items():
         assert np.allclose(found.state[name], values, rtol=0, atol=1e-12), name
 
@@ -110,8 +115,8 @@ def test_a_large_network_has_the_same_bits_on_every_number_of_threads(threads):
 
 @pytest.mark.compiled
 def test_a_run_goes_on_with_another_number_of_threads():
-    first = Compiled(instance(), threads=3).segment(instance().state, instance().passing(0, 0, 100), False)
-    rest = Compiled(instance(), threads=2).segment(first.state, instance().passing(0, 100, STEPS), False)
+    first = Compiled(instance(), threads=3).segment(instance().state, instance().passing(0, 0, 100), True)
+    rest = Compiled(instance(), threads=2).segment(first.state, instance().passing(0, 100, STEPS), True)
     assert all(np.array_equal(values, whole(1).state[name]) for name, values in rest.state.items())
 
 

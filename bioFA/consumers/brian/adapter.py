@@ -80,6 +80,7 @@ def check_version() -> None:
             "note",
             "outside",
             "monitor",
+            "trace",
             "neurons",
             "adaptive",
             "chunk",
@@ -118,9 +119,8 @@ def array_file(group: Any, variable: str) -> str:
     return get_device().get_array_filename(group.variables[variable])
 
 
-def step_counter(clock: Any) -> str:
-    """The C++ expression of the number of the current step."""
-    return f"{get_device().get_array_name(clock.variables['timestep'], access_data=True)}[0]"
+STEP = "biofa::now()"
+"""The C++ expression of the number of the current step, of the thread that asks."""
 
 
 def step_length(clock: Any) -> str:
@@ -162,11 +162,11 @@ def in_single() -> bool:
     return bool(brian2.prefs["core.default_float_dtype"] == np.float32)
 
 
-def own_loop(network: Any, clock: Any) -> str:
+def own_loop(network: Any) -> str:
     """The C++ call that runs all steps in a loop of ours, and leaves Brian2's loop nothing to do (biofa_runtime.h)."""
     runners = [one for group in network.objects for one in group.contained_objects if isinstance(one, Runner | Advance)]
     shared = ", ".join(f"{{_run_{one.name}_codeobject, biofa::{one.shared}}}" for one in runners if one.shared)
-    run = f"biofa::run(brian::{network.name}, brian::{clock.name}, {{{shared}}}, _put_state);"
+    run = f"biofa::run(brian::{network.name}, {{{shared}}}, _put_state);"
     return f"bool _put_state(std::FILE*);\n{run}"
 
 
@@ -462,7 +462,7 @@ class DensePathway(Group):
             "name": self.name if carried else f"{self.name}.{variable}_{side}",
             "values": array_name(*self._at(side, variable)),
             "size": getattr(self, f"n_{side}"),
-            "step": step_counter(self.clock),
+            "step": STEP,
         }
 
     def take(self, side: str, variable: str, order: int) -> None:
@@ -475,12 +475,14 @@ class DensePathway(Group):
             seen=array_name(self, self._seen(side, variable)),
             delays=f"{self.name}.{'axonal' if side == 'pre' else 'dendritic'}" if each else "",
             side=side,
+            shared="OWN" if self.spec.listed and not each else "",
             **self._history(side, variable),
         )
 
     def note(self, side: str, variable: str, order: int) -> None:
         """Keep what a variable is in this step, to be seen later."""
-        self._add("note", order, "", **self._history(side, variable))
+        shared = "OWN" if self.spec.listed else ""
+        self._add("note", order, "", shared=shared, **self._history(side, variable))
 
     def show(self, order: int) -> None:
         """Load the weights of this presentation."""
@@ -489,7 +491,7 @@ class DensePathway(Group):
             order,
             "",
             size=self.n_pre * self.n_post,
-            step=step_counter(self.clock),
+            step=STEP,
             rates=array_name(self, "w"),
             name=self.name,
         )
@@ -524,9 +526,9 @@ class DensePathway(Group):
             number=self.number,
             w=array_name(self, "w"),
             only=only,
-            step=step_counter(self.clock),
+            step=STEP,
             large=self._is_large(),
-            shared="READS" if self._is_large() else "",
+            shared="READS" if self._is_large() or self.spec.listed else "",
         )
 
     def _is_large(self) -> bool:
@@ -552,11 +554,11 @@ class DensePathway(Group):
             order,
             code,
             on=on,
-            step=step_counter(self.clock),
+            step=STEP,
             number=self.number,
             silent=list(silent),
             large=self._is_large(),
-            shared="READS" if self._is_large() else "",
+            shared="READS" if self._is_large() or self.spec.listed else "",
         )
 
     def _silent(self, expression: str) -> list[tuple[str, str]]:
@@ -590,7 +592,7 @@ class DensePathway(Group):
         """Put what synapses keep back to its beginning as a presentation begins."""
         arrays = [(array_name(self, variable), value) for variable, value in values.items()]
         size = f'(int)biofa::joined("{self.name}").count' if self.spec.listed else self.n_pre * self.n_post
-        self._add("restart", order, "", values=arrays, size=size, step=step_counter(self.clock))
+        self._add("restart", order, "", values=arrays, size=size, step=STEP)
 
     def apply(self, order: int) -> None:
         """Make the changes that were gathered where their batch ends, and rescale the weights that keep their norm."""
@@ -600,7 +602,7 @@ class DensePathway(Group):
             "apply",
             order,
             f"w = {self.spec.constrained(f'w + {change}')}\ngathered = 0",
-            step=step_counter(self.clock),
+            step=STEP,
             number=self.number,
             batch=array_name(self, "batch"),
             norm=norm,
@@ -618,7 +620,7 @@ class DensePathway(Group):
             port=array_name(self.target, port),
             accumulate=accumulate,
             w=array_name(self, "w"),
-            step=step_counter(self.clock),
+            step=STEP,
             number=self.number,
             plastic=bool(self.spec.equations),
         )
@@ -633,7 +635,7 @@ class DensePathway(Group):
             code,
             block=block,
             w=array_name(self, "w"),
-            step=step_counter(self.clock),
+            step=STEP,
             number=self.number,
         )
 
@@ -649,7 +651,7 @@ class DensePathway(Group):
             accumulate=accumulate,
             sent=self._sent(variable),
             w=array_name(self, "w"),
-            step=step_counter(self.clock),
+            step=STEP,
             number=self.number,
         )
 

@@ -2,6 +2,7 @@
 #ifndef BIOFA_JOINED_H
 #define BIOFA_JOINED_H
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -15,6 +16,30 @@ struct Joined {
     const int64_t* first = nullptr;
     const int32_t* post = nullptr;
     int64_t sources = 0, count = 0;
+    std::vector<uint32_t> cuts;  // onto the targets of thread t arrive those of source j from cuts[j * (threads + 1) + t]
+
+    // the synapses onto the targets that a thread owns (biofa_team.h)
+    struct Part {
+        const int64_t* first;
+        const uint32_t* cuts;
+        int64_t step;
+        int64_t from(int64_t j) const { return first[j] + (cuts ? cuts[j * step] : 0); }
+        int64_t end(int64_t j) const { return cuts ? first[j] + cuts[j * step + 1] : first[j + 1]; }
+    };
+    Part own() const {
+        const Seat here = seat();
+        return Part{first, here.threads > 1 ? cuts.data() + here.number : nullptr, here.threads + 1};
+    }
+
+    [[gnu::noinline]] void divide(int targets, int threads) {
+        if (threads == 1 || !cuts.empty()) return;
+        cuts.reserve(static_cast<size_t>(sources * (threads + 1)));
+        for (int64_t j = 0; j < sources; j++)
+            for (int thread = 0; thread <= threads; thread++) {
+                const int begin = thread < threads ? range(targets, thread, threads).from : targets;
+                cuts.push_back(static_cast<uint32_t>(std::lower_bound(post + first[j], post + first[j + 1], begin) - (post + first[j])));
+            }
+    }
     [[gnu::noinline]] void open(const std::string& name) {
         const std::string path = segment().path_of(name);
         files[0].open(path + ".first");
@@ -27,11 +52,12 @@ struct Joined {
     }
 };
 
-[[gnu::noinline]] inline const Joined& joined(const std::string& name, int64_t sources = -1) {
+[[gnu::noinline]] inline const Joined& joined(const std::string& name, int64_t sources = -1, int targets = -1) {
     static Named<Joined> all;
     Joined& one = all[name];
     if (!one.first) one.open(name);
     if (sources >= 0 && one.sources != sources) fail("the synapses of " + name + " have other sources");
+    if (targets >= 0) one.divide(targets, static_cast<int>(segment().threads));
     return one;
 }
 

@@ -139,9 +139,10 @@ private:
                 from += cut[0];
             };
             for (int list = 0; list < senders.threads; list++) {
-                const int32_t* const which = senders.which.data() + senders.lists[list].from;
-                const double* const values = senders.sent.data() + senders.lists[list].from;
-                const int count = senders.lists[list].count;
+                const Senders::Found found = senders.of(step, list);
+                const int32_t* const which = found.which;
+                const double* const values = found.sent;
+                const int count = found.count;
                 int64_t from = 0, end = 0, next_from = 0, next_end = 0;
                 if (count > 0) within(which[0], next_from, next_end);
                 for (int s = 0; s < count; s++) {

@@ -115,52 +115,70 @@ inline void flush_smallest() {
 #endif
 }
 
-// The neurons of a population that send something in this step, and what each sends. Every thread lists those that it owns.
+// The neurons of a population that send something in this step, and what each sends. Every thread lists those that it owns;
+// lists of the step before stay, for threads that are behind.
 struct Senders {
     struct List {
         int from, count;
+        char rest[56];  // so that no two threads write to one line of a cache
+    };
+    struct Found {
+        int count;
+        const int32_t* which;
+        const double* sent;
     };
     static const int MOST = 256;  // threads
     std::vector<int32_t> which;
     std::vector<double> sent;
-    List lists[MOST];
-    int threads = 0;
+    std::vector<List> lists;
+    size_t room = 0;
+    int threads = 1;
 
     // room for all, before threads write to it
-    void make(int size) {
-        which.resize(static_cast<size_t>(size) + 1);
-        sent.resize(static_cast<size_t>(size) + 1);
+    void make(int size, int64_t most) {
+        room = static_cast<size_t>(size) + 64;
+        which.resize(2 * room);
+        sent.resize(2 * room);
+        threads = static_cast<int>(most);
+        lists.resize(2 * static_cast<size_t>(most));
+    }
+
+    // those that a thread has listed in a step
+    Found of(int64_t step, int thread) const {
+        const size_t turn = static_cast<size_t>(step & 1);
+        const List& list = lists[2 * static_cast<size_t>(thread) + turn];
+        const size_t from = turn * room + static_cast<size_t>(list.from);
+        return Found{list.count, which.data() + from, sent.data() + from};
     }
 
     template <class real>
-    void gather(const real* values, int size) {
+    void gather(const real* __restrict values, int size, int64_t step) {
         const Range mine = own(size);
-        int32_t* const __restrict list = which.data();
-        double* const __restrict value = sent.data();
-        int found = mine.from;
-        for (int at = mine.from; at < mine.to; at += 16) {
-            const int end = std::min(at + 16, mine.to);
-            if (end == at + 16) {  // mostly all are silent
-                uint64_t bits[16 * sizeof(real) / 8], any = 0;
-                std::memcpy(bits, values + at, sizeof bits);
-                for (const uint64_t part : bits) any |= part;
-                if (any == 0) continue;
-            }
+        const size_t turn = static_cast<size_t>(step & 1);
+        int32_t* const __restrict list = which.data() + turn * room;
+        double* const __restrict value = sent.data() + turn * room;
+        int found = mine.from, at = mine.from;
+        const auto look = [&](int end) {
             for (int i = at; i < end; i++)
                 if (values[i] != 0) { list[found] = i; value[found++] = values[i]; }
+        };
+        for (; at + 64 <= mine.to; at += 64) {  // mostly all are silent
+            uint64_t any[8] = {};
+            for (int k = 0; k < 64; k += static_cast<int>(64 / sizeof(real))) {
+                uint64_t bits[8];
+                std::memcpy(bits, values + at + k, sizeof bits);
+                for (int b = 0; b < 8; b++) any[b] |= bits[b];
+            }
+            uint64_t all = 0;
+            for (int b = 0; b < 8; b++) all |= any[b];
+            if (all != 0) look(at + 64);
         }
-        const List kept = {mine.from, found - mine.from};
-        lists[seat().number] = kept;
-        threads = seat().threads;
+        look(mine.to);
+        List& kept = lists[2 * static_cast<size_t>(seat().number) + turn];
+        kept.from = mine.from;
+        kept.count = found - mine.from;
     }
 };
-
-[[gnu::noinline]] inline Senders& senders(const std::string& name, int size = 0) {
-    static Named<Senders> all;
-    Senders& one = all[name];
-    if (size > 0 && one.which.empty()) one.make(size);
-    return one;
-}
 
 // What is under way on a pathway: a row for every step of the segment that leaves the same rest divided by their number.
 // In files, the first row is that of the next step.
@@ -189,13 +207,37 @@ struct Kept {
     void forget(int64_t step) { std::fill(values.begin(), values.end(), counts ? static_cast<double>(step) - begins : begins); }
 };
 
-// Some neurons, or synapses, of one variable, kept every so often from a step to before another.
+// Some neurons, or synapses, of one variable, kept every so often from a step to before another. Every thread takes those
+// neurons that it owns; the row of the step before stays, for the thread that writes it.
 struct Trace {
     std::string variable;
     int64_t from = 0, until = 0, every = 1;
     std::vector<int64_t> neurons;
-    std::vector<char> row;
+    std::vector<char> rows;
+    size_t width = 0;  // of a row, in bytes
     std::FILE* file = nullptr;
+
+    bool due(int64_t time) const { return time >= from && time < until && (time - from) % every == 0; }
+
+    // of so many neurons; 0 where the values are not neurons'
+    template <class real>
+    void take(int64_t step, int64_t time, const real* values, int size) {
+        if (!due(time)) return;
+        const Range mine = own(size);
+        real* const row = reinterpret_cast<real*>(rows.data() + static_cast<size_t>(step & 1) * width);
+        for (size_t i = 0; i < neurons.size(); i++)
+            if (size == 0 || (neurons[i] >= mine.from && neurons[i] < mine.to)) row[i] = values[neurons[i]];
+    }
+};
+
+// Spikes that are kept: pairs of a neuron and the step of the trial.
+struct Spikes {
+    std::FILE* file = nullptr;
+    std::vector<int32_t> waiting;
+    [[gnu::noinline]] void write() {
+        if (!file || std::fwrite(waiting.data(), 4, waiting.size(), file) != waiting.size()) fail("cannot write spikes");
+        waiting.clear();
+    }
 };
 
 // a parent that is killed cannot end its child, so the child asks to be ended with it
@@ -281,6 +323,7 @@ struct Segment {
     Named<Train> trains;
     Named<bool> same;  // whose random numbers are those of the first presentation in all
     std::vector<Trace> traces;
+    Named<Spikes> spiked;
     Named<uint64_t> keys;
     Named<std::FILE*> records;
     std::vector<char> frozen;  // by the number of a pathway: whether its learning is off
@@ -470,26 +513,30 @@ struct Segment {
         const int64_t* const first = reinterpret_cast<const int64_t*>(found->second.first.bytes) + at;
         const int32_t* const which = reinterpret_cast<const int32_t*>(found->second.which.bytes);
         if (static_cast<size_t>(first[1]) * sizeof(int32_t) > found->second.which.size) fail("spikes are missing of ", name);
-        std::fill(spikes, spikes + count, real(0));
-        for (int64_t k = first[0]; k < first[1]; k++) spikes[which[k]] += real(1);
+        const Range mine = own(static_cast<int>(count));
+        std::fill(spikes + mine.from, spikes + mine.to, real(0));
+        for (int64_t k = first[0]; k < first[1]; k++)
+            if (which[k] >= mine.from && which[k] < mine.to) spikes[which[k]] += real(1);
     }
 
-    // uniform numbers in [0, 1) for one step, one a neuron
+    // uniform numbers in [0, 1) for one step, one a neuron, of those that this thread owns
     template <class real>
     [[gnu::noinline]] void draw(const char* name, int64_t step, real* numbers, size_t count) const {
         const int bits = sizeof(real) == 8 ? 53 : 24;
         const real unit = real(1) / real(uint64_t(1) << bits);
         const uint64_t from = place(name, step);
-        for (size_t i = 0; i < count; i++) numbers[i] = real(counted(from, static_cast<int64_t>(i)) >> (64 - bits)) * unit;
+        const Range mine = own(static_cast<int>(count));
+        for (int i = mine.from; i < mine.to; i++) numbers[i] = real(counted(from, i) >> (64 - bits)) * unit;
     }
 
     // normal numbers of mean 0 and variance 1
     template <class real>
     [[gnu::noinline]] void draw_normal(const char* name, int64_t step, real* numbers, size_t count) const {
         const uint64_t from = place(name, step), second = place(name, step, SECOND);
-        for (size_t i = 0; i < count; i++) {
-            const double radius = std::sqrt(-2.0 * std::log1p(-uniform(from, static_cast<int64_t>(i))));
-            numbers[i] = real(radius * std::cos(2.0 * 3.141592653589793 * uniform(second, static_cast<int64_t>(i))));
+        const Range mine = own(static_cast<int>(count));
+        for (int i = mine.from; i < mine.to; i++) {
+            const double radius = std::sqrt(-2.0 * std::log1p(-uniform(from, i)));
+            numbers[i] = real(radius * std::cos(2.0 * 3.141592653589793 * uniform(second, i)));
         }
     }
 
@@ -514,31 +561,47 @@ struct Segment {
         if (!file || std::fwrite(values, sizeof(real), count, file) != count) fail("cannot write the record of ", name);
     }
 
-    // every spike of this step, as its neuron and the step of the trial
-    [[gnu::noinline]] void spikes(const char* name, int64_t step, const Senders& found) {
-        std::FILE*& file = records[std::string(name) + " spikes"];
-        if (!file) file = std::fopen((folder + name + ".spikes").c_str(), "wb");
-        if (!file) fail("cannot write the spikes of ", name);
-        const int32_t now = static_cast<int32_t>(step_of_presentation(step));
-        for (int t = 0; t < found.threads; t++)
-            for (int k = 0; k < found.lists[t].count; k++) {
-                const int32_t spike[] = {found.which[static_cast<size_t>(found.lists[t].from + k)], now};
-                if (std::fwrite(spike, sizeof spike, 1, file) != 1) fail("cannot write the spikes of ", name);
-            }
+    [[gnu::noinline]] Spikes& spikes_of(const char* name) {
+        Spikes& one = spiked[name];
+        if (!one.file) one.file = std::fopen((folder + name + ".spikes").c_str(), "wb");
+        if (!one.file) fail("cannot write the spikes of ", name);
+        return one;
     }
 
+    // every spike of this step
+    [[gnu::noinline]] void keep(Spikes& one, int64_t step, const Senders& senders) const {
+        const int32_t time = static_cast<int32_t>(step_of_presentation(step));
+        for (int t = 0; t < senders.threads; t++) {
+            const Senders::Found found = senders.of(step, t);
+            for (int k = 0; k < found.count; k++) {
+                one.waiting.push_back(found.which[k]);
+                one.waiting.push_back(time);
+            }
+        }
+        if (one.waiting.size() > 16384) one.write();
+    }
+
+    // the traces of a variable
     template <class real>
-    [[gnu::noinline]] void trace(const char* name, int64_t step, const real* values) {
-        const int64_t now = step_of_presentation(step);
+    [[gnu::noinline]] std::vector<Trace*> traces_of(const char* name, const real*) {
+        std::vector<Trace*> found;
+        for (Trace& one : traces)
+            if (one.variable == name) {
+                one.width = one.neurons.size() * sizeof(real);
+                one.rows.resize(2 * one.width);
+                found.push_back(&one);
+            }
+        return found;
+    }
+
+    // what has been taken of this step
+    [[gnu::noinline]] void write_traces(int64_t step) {
         for (size_t number = 0; number < traces.size(); number++) {
             Trace& one = traces[number];
-            if (now < one.from || now >= one.until || (now - one.from) % one.every || one.variable != name) continue;
+            if (!one.due(step_of_presentation(step))) continue;
             if (!one.file) one.file = std::fopen((folder + std::to_string(number) + ".trace").c_str(), "wb");
-            one.row.resize(one.neurons.size() * sizeof(real));
-            real* const row = reinterpret_cast<real*>(one.row.data());
-            for (size_t i = 0; i < one.neurons.size(); i++) row[i] = values[one.neurons[i]];
-            if (!one.file || std::fwrite(row, sizeof(real), one.neurons.size(), one.file) != one.neurons.size())
-                fail("cannot write the trace of ", name);
+            const char* const row = one.rows.data() + static_cast<size_t>(step & 1) * one.width;
+            if (!one.file || std::fwrite(row, 1, one.width, one.file) != one.width) fail("cannot write the trace of " + one.variable);
         }
     }
 
@@ -554,6 +617,10 @@ struct Segment {
     }
 
     [[gnu::noinline]] void end() {
+        for (auto* one = spiked.entries; one; one = one->next) {
+            one->second.write();
+            if (std::fclose(one->second.file) != 0) fail("cannot finish the spikes of " + one->first);
+        }
         for (auto& one : traces)
             if (one.file && std::fclose(one.file) != 0) fail("cannot finish the trace of " + one.variable);
         for (auto* one = on_the_way.entries; one; one = one->next) {
@@ -586,14 +653,21 @@ struct Segment {
     return one;
 }
 
+[[gnu::noinline]] inline Senders& senders(const std::string& name, int size = 0) {
+    static Named<Senders> all;
+    Senders& one = all[name];
+    if (size > 0 && one.which.empty()) one.make(size, segment().threads);
+    return one;
+}
+
 // All steps of the segment, in place of the simulator's own loop, which looks up clocks in sets
 // and reads the processor's time in every step: for small networks that costs more than the
 // network does. The simulator's loop then finds nothing left to do.
 //
 // Where the plan says so, threads walk through them together; `shared` says of which steps they do their parts
 // (biofa_team.h), and any other is done by one of them. `put_state` writes the state and the parameters to a file.
-template <class Network, class Clock>
-void run(Network& network, Clock& clock, const std::vector<Work>& shared, bool (*put_state)(std::FILE*)) {
+template <class Network>
+void run(Network& network, const std::vector<Work>& shared, bool (*put_state)(std::FILE*)) {
     std::vector<Work> works;
     bool any = false;
     for (const auto& object : network.objects) {
@@ -604,32 +678,28 @@ void run(Network& network, Clock& clock, const std::vector<Work>& shared, bool (
         works.push_back(found);
         any |= found.shared == OWN || found.shared == SENDS || found.shared == READS;
     }
-    Segment& now = segment();
-    const auto tick = [&clock] { clock.tick(); };
-    const int64_t first = now.first, presentations = now.presentations;
-    now.stops.push_back(presentations);
-    for (const int64_t stop : now.stops) {
-        if (stop <= now.before && now.stops.size() > 1) fail("the plan has no such stops");
-        now.presentations = stop - now.before;
-        now.first = first + now.before;
-        clock.timestep[0] = 0;
-        clock.t[0] = 0;
-        if (now.threads > 1 && any) {
-            bring_forward(works);
-            Walk<void (*)(), decltype(tick)> walk = {works, now.total(), static_cast<int>(now.threads), flush_smallest, tick, {}};
+    Segment& whole = segment();
+    const int64_t first = whole.first, presentations = whole.presentations;
+    bring_forward(works);
+    whole.stops.push_back(presentations);
+    for (const int64_t stop : whole.stops) {
+        if (stop <= whole.before && whole.stops.size() > 1) fail("the plan has no such stops");
+        whole.presentations = stop - whole.before;
+        whole.first = first + whole.before;
+        if (whole.threads > 1 && any) {
+            Walk<void (*)()> walk(works, whole.total(), static_cast<int>(whole.threads), flush_smallest);
             if (!walk.start()) fail("no more threads can be started");
         } else {
-            for (now.at = 0; now.at < now.total(); now.at += now.together) {
+            now() = 0;
+            for (whole.at = 0; whole.at < whole.total(); whole.at += whole.together, now()++)
                 for (const Work& one : works) one.call();
-                tick();
-            }
         }
-        if (stop < presentations) now.hand_out(put_state);
-        now.before = stop;
+        if (stop < presentations) whole.hand_out(put_state);
+        whole.before = stop;
     }
-    now.presentations = presentations;
-    now.first = first;
-    now.finished = true;
+    whole.presentations = presentations;
+    whole.first = first;
+    whole.finished = true;
     network.objects.clear();
 }
 

@@ -59,7 +59,7 @@ def generate(program: Program, folder: Path) -> None:
     device.insert_code("before_start", "biofa::segment().begin(brian::results_dir);")
     device.insert_code("after_start", adapter.sized(pathways.values()))
     device.apply_run_args()  # the parameters of the command line, before the steps are run
-    device.insert_code("before_network_run", adapter.own_loop(network, clock))
+    device.insert_code("before_network_run", adapter.own_loop(network))
     network.run(program.dt * brian2.second, namespace={})
     device.insert_code("after_end", "biofa::segment().end();")
     folder.mkdir(parents=True, exist_ok=True)
@@ -146,7 +146,7 @@ class _Steps:
         self.program, self.groups, self.pathways = program, groups, pathways
         self.specs = {spec.name: spec for spec in program.pathways}
         self.listed = {spec.name: spec for spec in program.listed}
-        self.counter = adapter.step_counter(brian2.defaultclock)
+        self.counter = adapter.STEP
         self.lanes, self.real = program.lanes, "double" if program.precision == "float64" else "float"
         self.factors = (find_factors(program) or {}) if self.lanes > 1 else {
             spec.name: factorise(spec.rate, {*spec.parameters, "T", "dt"})
@@ -213,7 +213,8 @@ class _Steps:
             )
             for name in step.nodes
         ]
-        self._add(step.of, "draw", order, numbers=numbers, size=len(group), step=self.counter)
+        shared: Literal["", "OWN"] = "OWN" if self.program.strict else ""
+        self._add(step.of, "draw", order, numbers=numbers, size=len(group), step=self.counter, shared=shared)
 
     def foresee(self, step: StepSpec, order: int) -> None:
         """Draw the spikes of a source for as long as it shows the same."""
@@ -237,7 +238,10 @@ class _Steps:
         """Count the spikes that are handed to a source."""
         group = self.groups[step.of]
         spikes = adapter.array_name(group, step.nodes[0])
-        self._add(step.of, "spike", order, name=step.of, spikes=spikes, size=len(group), step=self.counter)
+        shared: Literal["", "OWN"] = "OWN" if self.program.strict else ""
+        self._add(
+            step.of, "spike", order, shared=shared, name=step.of, spikes=spikes, size=len(group), step=self.counter
+        )
 
     def show(self, step: StepSpec, order: int) -> None:
         """Load what a source shows, or the weights of a pathway."""
@@ -289,16 +293,19 @@ class _Steps:
         group, variable = self.groups[step.of], step.nodes[0]
         values = adapter.array_name(group, variable)
         name = f"{step.of}.{variable}"
-        self._add(step.of, "gather", order, name=name, values=values, size=len(group), shared="GATHERS")
+        size = len(group)
+        self._add(step.of, "gather", order, name=name, values=values, size=size, step=self.counter, shared="GATHERS")
 
     def depart(self, step: StepSpec, order: int) -> None:
-        """Put on its way what listed synapses send."""
+        """Put on its way what listed synapses send: where it arrives later, as the step ends, when all have sent."""
         spec = self.listed[step.of]
         source = self.groups[spec.source]
+        later = [other.kind for other in self.program.steps if other.of == step.of][-1] == "depart"
         self._add(
             spec.target,
             "depart",
             order,
+            when="end" if later else "start",
             shared="" if spec.dynamics else "SENDS",  # what dynamics keep of a source is moved once
             name=spec.name,
             senders=f"{spec.source}.{spec.carries}",
@@ -365,12 +372,18 @@ class _Steps:
         self._add(owner, "record", order, records=records, rasters=rasters, step=self.counter)
 
     def monitor(self, step: StepSpec, order: int) -> None:
-        """Keep every spike, and what traces ask for."""
+        """Keep every spike, and what traces ask for: taken here, written as the step ends."""
         spikes = list(zip(step.rasters, step.nodes, strict=True))
         owners = {**self.pathways, **self.groups}
-        traced = [(node, adapter.array_name(owners[at[0]], at[1])) for node, at in step.reads.items()]
+        traced = [
+            (node, adapter.array_name(owners[at[0]], at[1]), len(self.groups[at[0]]) if at[0] in self.groups else 0)
+            for node, at in step.reads.items()
+        ]
         owner = self.program.groups[0].name
-        self._add(owner, "monitor", order, spikes=spikes, traced=traced, step=self.counter, shared="WATCHES")
+        if traced:
+            shared = "GATHERS" if all(size for _, _, size in traced) else ""
+            self._add(owner, "trace", order, traced=traced, step=self.counter, shared=shared)
+        self._add(owner, "monitor", order, spikes=spikes, step=self.counter, shared="WATCHES", when="end")
 
     def _array(self, step: StepSpec, node: str) -> tuple[str, int]:
         """The C++ pointer to a population's variable, and how many values it has."""

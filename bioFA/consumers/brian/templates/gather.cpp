@@ -2,5 +2,5 @@
 {% extends 'common_group.cpp' %}
 {% block maincode %}
     static biofa::Senders& _senders = biofa::senders("{{_name}}", {{_size}});
-    _senders.gather({{_values}}, {{_size}});
+    _senders.gather({{_values}}, {{_size}}, {{_step}});
 {% endblock %}

@@ -6,7 +6,8 @@
         const size_t _vectorisation_idx = -1;
         {{scalar_code|autoindent}}
         {% if _listed %}
-        static const biofa::Joined& _joined = biofa::joined("{{_pathway}}", {{_n_pre}});
+        static const biofa::Joined& _joined = biofa::joined("{{_pathway}}", {{_n_pre}}, {{_n_post}});
+        const biofa::Joined::Part _part = _joined.own();
         {% endif %}
         {% if _by_pre or _listed %}
         for (int _pre_idx = 0; _pre_idx < {{_n_pre}}; _pre_idx++)
@@ -15,7 +16,7 @@
             if ({% for _array, _index in _silent %}{{'' if loop.first else ' && '}}{{_array}}[{{_index}}] == 0{% endfor %}) continue;
             {% endif %}
             {% if _listed %}
-            for (int64_t _idx = _joined.first[_pre_idx]; _idx < _joined.first[_pre_idx + 1]; _idx++)
+            for (int64_t _idx = _part.from(_pre_idx), _end = _part.end(_pre_idx); _idx < _end; _idx++)
             {
                 const int _post_idx = _joined.post[_idx];
             {% else %}

@@ -3,5 +3,6 @@
 {% block maincode %}
     static biofa::UnderWay& _past = biofa::segment().under_way("{{_name}}");
     double* const _row = _past.row({{_step}}, {{_size}});
-    for (int _i = 0; _i < {{_size}}; _i++) _row[_i] = {{_values}}[_i];
+    const biofa::Range _own = biofa::own({{_size}});
+    for (int _i = _own.from; _i < _own.to; _i++) _row[_i] = {{_values}}[_i];
 {% endblock %}

@@ -4,7 +4,8 @@
     static biofa::UnderWay& _past = biofa::segment().under_way("{{_name}}");
     const double* const _row = _past.row({{_step}}, {{_size}});
     {% if not _delays %}
-    for (int _i = 0; _i < {{_size}}; _i++) {{_seen}}[_i] = _row[_i];
+    const biofa::Range _own = biofa::own({{_size}});
+    for (int _i = _own.from; _i < _own.to; _i++) {{_seen}}[_i] = _row[_i];
     {% else %}
     {% if _listed %}
     static const biofa::Joined& _joined = biofa::joined("{{_pathway}}", {{_n_pre}});

@@ -7,7 +7,8 @@
     const size_t _vectorisation_idx = -1;
     {{scalar_code|autoindent}}
     {% if _listed %}
-    static const biofa::Joined& _joined = biofa::joined("{{_pathway}}", {{_n_pre}});
+    static const biofa::Joined& _joined = biofa::joined("{{_pathway}}", {{_n_pre}}, {{_n_post}});
+    const biofa::Joined::Part _part = _joined.own();
     {% endif %}
     {% if _dendritic %}
     static biofa::UnderWay& _dendrite = biofa::segment().under_way("{{_pathway}}.dendrite");
@@ -26,7 +27,10 @@
     {% set _add = _accumulate or _dendritic %}
     {% if _rows_of_pre %}
     // stored by presynaptic neuron: add one neuron's synapses after the other's
-    {% if not (_add or _ahead or _decays) %}
+    {% if _listed and not _add %}
+    const biofa::Range _own = biofa::own({{_n_post}});
+    for (int _i = _own.from; _i < _own.to; _i++) _port[_i] = 0;
+    {% elif not (_add or _ahead or _decays) %}
     for (int _i = 0; _i < {{_n_post}}; _i++) _port[_i] = 0;
     {% endif %}
     {% if _sums %}
@@ -51,7 +55,7 @@
         if ({{_sent}}[_pre_idx] == 0) continue;
         {% endif %}
         {% if _listed %}
-        for (int64_t _idx = _joined.first[_pre_idx]; _idx < _joined.first[_pre_idx + 1]; _idx++)
+        for (int64_t _idx = _part.from(_pre_idx), _end = _part.end(_pre_idx); _idx < _end; _idx++)
         {
             const int _post_idx = _joined.post[_idx];
         {% else %}
