@@ -24,11 +24,7 @@ from brian2.groups.neurongroup import StateUpdater
 
 from bioFA.consumers.brian.compile import FEWEST, MOST
 from bioFA.consumers.brian.factors import Factors, rests
-from bioFA.consumers.brian.program import PathwaySpec
-
-SHARED_FROM = 65536
-"""From so many synapses on, threads share a matrix."""
-
+from bioFA.consumers.brian.program import SHARED_FROM, PathwaySpec
 
 class BioFACodeObject(CPPStandaloneCodeObject):
     """Brian2's standalone code object, which finds bioFA's templates before Brian2's own."""
@@ -640,8 +636,8 @@ class DensePathway(Group):
         )
 
     def learn_rows(self, factors: Factors, variable: str, order: int, accumulate: bool | None = None) -> None:
-        """As `learn`, with `dw/dt = factors.post * <variable>_pre - factors.decay * w`, for a matrix with one row a
-        presynaptic neuron; where `accumulate` is given, `transmit` in the same loop."""
+        """As `learn`, with `dw/dt = factors.post * <variable>_pre - factors.decay * w`, row by row; where `accumulate` is
+        given, `transmit` in the same loop."""
         transmits = accumulate is not None
         self._add(
             "learn_rows",
@@ -653,6 +649,8 @@ class DensePathway(Group):
             w=array_name(self, "w"),
             step=STEP,
             number=self.number,
+            large=self._is_large(),
+            shared="READS" if self._is_large() else "",
         )
 
     def _add(self, template: str, order: int, code: str, **keywords: Any) -> None:

@@ -110,7 +110,7 @@ inline void record_lanes(Segment& segment, const char* name, const real* values,
     for (int64_t k = 0; k < segment.together; k++) {
         if ((segment.first + segment.at + k) % segment.every != 0) continue;
         for (size_t i = 0; i < size; i++) row[i] = values[i * lanes + static_cast<size_t>(k)];
-        segment.record(name, segment.at + k, row.data(), size);
+        segment.record(name, row.data(), size);
     }
 }
 

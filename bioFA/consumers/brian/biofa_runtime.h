@@ -431,8 +431,8 @@ struct Segment {
     }
 
     // the presentation of a step, and whether it is that presentation's first step, or the last before its blank
-    int64_t presentation(int64_t step) const { return (step + begins) / steps; }
-    int64_t step_of_presentation(int64_t step) const { return (step + begins) % steps; }
+    int64_t presentation(int64_t step) const { return steps == 1 ? step + begins : (step + begins) / steps; }
+    int64_t step_of_presentation(int64_t step) const { return steps == 1 ? 0 : (step + begins) % steps; }
     bool first_step(int64_t step) const { return step_of_presentation(step) == 0; }
     bool last_step(int64_t step) const { return step_of_presentation(step) == shown - 1; }
     bool taught(int64_t step) const { const int64_t now = step_of_presentation(step); return now >= onset && now < shown; }
@@ -445,12 +445,19 @@ struct Segment {
     }
     bool last(int64_t step) const { return step + 1 >= total(); }
 
-    // copy the row that a source shows in a presentation, or in one of its bins
-    template <class real>
-    [[gnu::noinline]] void show_row(const char* name, int64_t k, real* rates, size_t count, int64_t bin = 0) const {
+    [[gnu::noinline]] const Source& source_of(const char* name) const {
         const auto found = sources.find(name);
         if (!found) fail("the plan shows nothing at ", name);
-        const Source& source = found->second;
+        return found->second;
+    }
+
+    // copy the row that a source shows in a presentation, or in one of its bins
+    template <class real>
+    void show_row(const char* name, int64_t k, real* rates, size_t count, int64_t bin = 0) const {
+        show_row(source_of(name), name, k, rates, count, bin);
+    }
+    template <class real>
+    [[gnu::noinline]] void show_row(const Source& source, const char* name, int64_t k, real* rates, size_t count, int64_t bin) const {
         if (static_cast<size_t>(before + k + 1) * sizeof(int64_t) > source.rows.size) fail("too few rows for ", name);
         const int64_t index = reinterpret_cast<const int64_t*>(source.rows.bytes)[before + k] * source.bins + bin;
         const size_t width = count * (source.levels.bytes ? 1 : sizeof(real));
@@ -466,9 +473,10 @@ struct Segment {
     }
 
     // for how many steps a source shows the same
+    int64_t length(const Source& source) const { return source.bins <= 1 ? shown : shown / source.bins; }
     int64_t length(const char* name) const {
         const auto found = sources.find(name);
-        return !found ? shown : shown / std::max<int64_t>(found->second.bins, 1);
+        return !found ? shown : length(found->second);
     }
     [[gnu::noinline]] bool changes(const char* name, int64_t step) const {
         const int64_t now = step_of_presentation(step);
@@ -481,9 +489,10 @@ struct Segment {
     }
 
     template <class real>
-    [[gnu::noinline]] void show(const char* name, int64_t step, real* rates, size_t count) const {
-        const int64_t length = this->length(name), now = step_of_presentation(step);
-        if (now < shown && now % length == 0) show_row(name, presentation(step), rates, count, now / length);
+    void show(const Source& source, const char* name, int64_t step, real* rates, size_t count) const {
+        if (steps == 1 && source.bins == 1) return show_row(source, name, presentation(step), rates, count, 0);
+        const int64_t length = this->length(source), now = step_of_presentation(step);
+        if (now < shown && now % length == 0) show_row(source, name, presentation(step), rates, count, now / length);
         else if (now == shown) std::fill(rates, rates + count, real(0));
     }
 
@@ -552,8 +561,7 @@ struct Segment {
     }
 
     template <class real>
-    [[gnu::noinline]] void record(const char* name, int64_t step, const real* values, size_t count) {
-        if (!recorded(step)) return;
+    [[gnu::noinline]] void record(const char* name, const real* values, size_t count) {
         const auto found = records.find(name);
         if (!found) return;
         std::FILE*& file = found->second;
@@ -690,9 +698,11 @@ void run(Network& network, const std::vector<Work>& shared, bool (*put_state)(st
             Walk<void (*)()> walk(works, whole.total(), static_cast<int>(whole.threads), flush_smallest);
             if (!walk.start()) fail("no more threads can be started");
         } else {
+            const Work *const begin = works.data(), *const end = begin + works.size();
+            const int64_t total = whole.total();
             now() = 0;
-            for (whole.at = 0; whole.at < whole.total(); whole.at += whole.together, now()++)
-                for (const Work& one : works) one.call();
+            for (whole.at = 0; whole.at < total; whole.at += whole.together, now()++)
+                for (const Work* one = begin; one != end; one++) one->call();
         }
         if (stop < presentations) whole.hand_out(put_state);
         whole.before = stop;

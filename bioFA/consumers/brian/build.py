@@ -128,9 +128,9 @@ def _group(spec: GroupSpec, program: Program) -> brian2.NeuronGroup:
 
 
 def _by_rows(spec: PathwaySpec) -> tuple[Factors, str] | None:
-    """How a pathway's rule changes a row of the matrix, and by which presynaptic variable, if it does so."""
+    """How a pathway's rule changes its matrix, and by which presynaptic variable, if it does so row by row."""
     plain = not (spec.masked or spec.bounded or spec.gathers or spec.traces or spec.late_pre or spec.late_post)
-    if not (spec.equations and spec.by_pre and plain and spec.sign == "any" and len(spec.reads_pre) == 1):
+    if not (spec.equations and plain and not spec.listed and spec.sign == "any" and len(spec.reads_pre) == 1):
         return None
     factors = factorise(spec.rate, {*spec.parameters, "T", "dt"}, f"{spec.reads_pre[0]}_pre")
     return (factors, spec.reads_pre[0]) if factors else None

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bioFA.consumers.brian.program import GroupSpec, ListedSpec, PathwaySpec, Program, StepSpec
+from bioFA.consumers.brian.program import SHARED_FROM, GroupSpec, ListedSpec, PathwaySpec, Program, StepSpec
 from bioFA.experiment import Experiment
 from bioFA.instance import Instance
 from bioFA.network import Learning, Network, Node, Pathway, Population
@@ -54,13 +54,14 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
     reset = experiment.protocol.reset
     used = [p for p in network.pathways if _is_used(p, needed)]
     strict = experiment.free or any(p.neuron.run_constants() for p in network.populations)
+    lanes = 1 if blocked is False else _lanes(experiment)
     last = {} if strict else _transmit_last(experiment, {node for node in needed if node not in only})
     return Program(
         dt=experiment.protocol.step,
         precision=precision,
         groups=tuple(_group(network, p.name, needed, reset) for p in network.populations),
         pathways=tuple(
-            _pathway(network, p, smallest)
+            _pathway(network, p, smallest, not strict and lanes == 1)
             for p in network.pathways
             if not (p.weights.one_to_one and not p.listed) and not p.fixed_list
             and (_is_used(p, needed) or _is_owner(network, p) or _lasts(network, p, needed))
@@ -115,7 +116,7 @@ def make_program(experiment: Experiment, precision: str = "float64", blocked: bo
         ),
         listed=tuple(_listed(network, p) for p in used if p.fixed_list),
         strict=strict,
-        lanes=1 if blocked is False else _lanes(experiment),
+        lanes=lanes,
     )
 
 
@@ -179,7 +180,7 @@ def _transmit_last(experiment: Experiment, always: set[Node]) -> dict[str, bool]
     for pathway in network.plastic():
         port = Node(pathway.target, pathway.port)
         late = pathway.delayed or pathway.listed or pathway.seen_late or pathway.late("post")
-        both = _is_by_pre(network, pathway) and set(pathway.reads_pre()) == {pathway.carries}
+        both = _is_event(network, pathway) and _is_by_pre(network, pathway) and set(pathway.reads_pre()) == {pathway.carries}
         if both and port in always and port not in heard and not late:
             waiting.append(pathway)
     for pathway in waiting:
@@ -310,9 +311,10 @@ def _is_event(network: Network, pathway: Pathway) -> bool:
     return pathway.carries in network.population(pathway.source).neuron.events
 
 
-def _is_by_pre(network: Network, owner: Pathway) -> bool:
+def _is_by_pre(network: Network, owner: Pathway, smallest: int | None = None, either: bool = False) -> bool:
     """Whether a matrix is stored with one row a presynaptic neuron: it transmits events, or is fixed and has few rows
-    (feedback of some outputs), and nothing needs it row by row of the target."""
+    (feedback of some outputs), or takes fewer operations on vectors so where `either` way is as good, and nothing needs
+    it row by row of the target (as blocks do: `smallest` as in `_pathway`)."""
     rule = owner.plasticity
     plain = not (
         owner.sign == "concordant"
@@ -325,7 +327,17 @@ def _is_by_pre(network: Network, owner: Pathway) -> bool:
     n_post, n_pre = network.shape(owner)
     moving = any(population.neuron.state for population in network.populations)
     few = moving and rule is None and n_pre < n_post and not _is_shown(network, owner.source)
-    return (few or _is_event(network, owner)) and plain and all(p.weights.shares for p in readers)
+    either = either and not (owner.listed or owner.seen_late or owner.late("post"))
+    either = either and not (smallest is not None and _may_block(network, owner, smallest))
+    short = either and n_pre * n_post < SHARED_FROM and _by_pre_is_faster(n_post, n_pre, rule is not None)
+    return (few or short or _is_event(network, owner)) and plain and all(p.weights.shares for p in readers)
+
+
+def _by_pre_is_faster(n_post: int, n_pre: int, learns: bool) -> bool:
+    """Whether a matrix takes fewer operations on vectors (of 8 numbers) by rows of its source than by rows of its target,
+    each of which ends in the sum over a vector, of 4 operations."""
+    by_pre, by_post = n_pre * math.ceil(n_post / 8), n_post * math.ceil(n_pre / 8)
+    return by_pre + learns * by_pre < by_post + 4 * n_post + learns * by_post
 
 
 def _is_shown(network: Network, population: str) -> bool:
@@ -441,8 +453,9 @@ def _runtime_parameters(neuron: NeuronModel) -> list[str]:
     return [field for field in neuron.parameters() if field in words]
 
 
-def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> PathwaySpec:
-    """`smallest`: from how many synapses on a pathway may work in blocks; None for never."""
+def _pathway(network: Network, pathway: Pathway, smallest: int | None, either: bool) -> PathwaySpec:
+    """`smallest`: from how many synapses on a pathway may work in blocks; None for never. `either`: whether sums may run
+    in any order, so that a matrix may be stored by source or by target."""
     shared, rule = pathway.weights.shares, pathway.plasticity
     source, target = (network.population(end).neuron for end in (pathway.source, pathway.target))
     owner = network.pathway(shared) if shared else pathway
@@ -479,7 +492,7 @@ def _pathway(network: Network, pathway: Pathway, smallest: int | None) -> Pathwa
         ),
         may_block=smallest is not None and _may_block(network, pathway, smallest),
         event=_is_event(network, pathway),
-        by_pre=_is_by_pre(network, owner),
+        by_pre=_is_by_pre(network, owner, smallest, either),
         redrawn=pathway.weights.redrawn,
         inverse_of=pathway.weights.inverts or "",
         follows=pathway.stands_for or "" if pathway.sign == "concordant" else "",

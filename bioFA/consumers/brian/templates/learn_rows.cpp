@@ -15,9 +15,14 @@
     {
         const size_t _vectorisation_idx = -1;
         {{scalar_code|autoindent}}
+        {% if _large %}
+        const biofa::Range _own = biofa::own({{_n_post}});
+        {% else %}
+        const struct { int from, to; } _own = {0, {{_n_post}}};
+        {% endif %}
         alignas(64) static {{_real}} _factors[{{_n_post}}];
         #pragma GCC ivdep
-        for (int _post_idx = 0; _post_idx < {{_n_post}}; _post_idx++)
+        for (int _post_idx = _own.from; _post_idx < _own.to; _post_idx++)
         {
             const size_t _vectorisation_idx = _post_idx;
             {{vector_code|autoindent}}
@@ -25,8 +30,10 @@
         }
         {% if _port %}
         biofa::transmit_and_learn<{{_n_post}}>(_which, _senders.count, {{_sent}}, _factors, {{_w}}, _port);
-        {% else %}
+        {% elif _by_pre %}
         biofa::learn<{{_n_post}}>({{_n_pre}}, {{_sent}}, _factors, ({{_real}})_forgotten, {{_w}});
+        {% else %}
+        biofa::learn<{{_n_pre}}>(_own.to - _own.from, _factors + _own.from, {{_sent}}, ({{_real}})_forgotten, {{_w}} + (size_t)_own.from * {{_n_pre}});
         {% endif %}
     }
     {% if _port %}

@@ -2,9 +2,14 @@
 {% extends 'common_group.cpp' %}
 {% block maincode %}
     biofa::Segment& _segment = biofa::segment();
-    {% for _name, _array, _size in _records %}
-    _segment.record("{{_name}}", {{_step}}, {{_array}}, {{_size}});
-    {% endfor %}
+    {% if _records %}
+    if (_segment.recorded({{_step}}))
+    {
+        {% for _name, _array, _size in _records %}
+        _segment.record("{{_name}}", {{_array}}, {{_size}});
+        {% endfor %}
+    }
+    {% endif %}
     {% for _name, _array, _size in _rasters %}
     _segment.raster("{{_name}}", {{_array}}, {{_size}});
     {% endfor %}
