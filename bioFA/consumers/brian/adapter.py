@@ -26,6 +26,7 @@ from bioFA.consumers.brian.compile import FEWEST, MOST
 from bioFA.consumers.brian.factors import Factors, rests
 from bioFA.consumers.brian.program import SHARED_FROM, PathwaySpec
 
+
 class BioFACodeObject(CPPStandaloneCodeObject):
     """Brian2's standalone code object, which finds bioFA's templates before Brian2's own."""
 
@@ -636,8 +637,8 @@ class DensePathway(Group):
         )
 
     def learn_rows(self, factors: Factors, variable: str, order: int, accumulate: bool | None = None) -> None:
-        """As `learn`, with `dw/dt = factors.post * <variable>_pre - factors.decay * w`, row by row; where `accumulate` is
-        given, `transmit` in the same loop."""
+        """As `learn`, with `dw/dt = factors.post * <variable>_pre - factors.decay * w`, row by row; where `accumulate`
+        is given, `transmit` in the same loop."""
         transmits = accumulate is not None
         self._add(
             "learn_rows",

@@ -180,7 +180,8 @@ def _transmit_last(experiment: Experiment, always: set[Node]) -> dict[str, bool]
     for pathway in network.plastic():
         port = Node(pathway.target, pathway.port)
         late = pathway.delayed or pathway.listed or pathway.seen_late or pathway.late("post")
-        both = _is_event(network, pathway) and _is_by_pre(network, pathway) and set(pathway.reads_pre()) == {pathway.carries}
+        events = _is_event(network, pathway) and _is_by_pre(network, pathway)
+        both = events and set(pathway.reads_pre()) == {pathway.carries}
         if both and port in always and port not in heard and not late:
             waiting.append(pathway)
     for pathway in waiting:
@@ -334,8 +335,8 @@ def _is_by_pre(network: Network, owner: Pathway, smallest: int | None = None, ei
 
 
 def _by_pre_is_faster(n_post: int, n_pre: int, learns: bool) -> bool:
-    """Whether a matrix takes fewer operations on vectors (of 8 numbers) by rows of its source than by rows of its target,
-    each of which ends in the sum over a vector, of 4 operations."""
+    """Whether a matrix takes fewer operations on vectors (of 8 numbers) by rows of its source than by rows of its
+    target, each of which ends in the sum over a vector, of 4 operations."""
     by_pre, by_post = n_pre * math.ceil(n_post / 8), n_post * math.ceil(n_pre / 8)
     return by_pre + learns * by_pre < by_post + 4 * n_post + learns * by_post
 
@@ -454,8 +455,8 @@ def _runtime_parameters(neuron: NeuronModel) -> list[str]:
 
 
 def _pathway(network: Network, pathway: Pathway, smallest: int | None, either: bool) -> PathwaySpec:
-    """`smallest`: from how many synapses on a pathway may work in blocks; None for never. `either`: whether sums may run
-    in any order, so that a matrix may be stored by source or by target."""
+    """`smallest`: from how many synapses on a pathway may work in blocks; None for never. `either`: whether sums may
+    run in any order, so that a matrix may be stored by source or by target."""
     shared, rule = pathway.weights.shares, pathway.plasticity
     source, target = (network.population(end).neuron for end in (pathway.source, pathway.target))
     owner = network.pathway(shared) if shared else pathway

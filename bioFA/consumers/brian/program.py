@@ -13,7 +13,6 @@ import json
 import re
 from typing import Any, Literal, NamedTuple
 
-
 SHARED_FROM = 65536
 """From so many synapses on, threads share a matrix."""
 
@@ -59,10 +58,11 @@ class PathwaySpec(NamedTuple):
     or their rule has the form for it. `traces` are the drive and the time constant of each variable that its rule keeps
     at every synapse; `w_before` in a drive is the weight as the step began.
     `event` says that only neurons that spike have anything to transmit, `by_pre` that the owner's matrix is stored with
-    one row a presynaptic neuron, because the owner transmits events, or since this is faster. `listed` says that synapses are listed by source:
-    how many there are, and where each arrives, is said at run time. `late_pre` and `late_post` are what synapses see
-    late of the source and the target, `axonal` and `dendritic` whether that is after `one` delay or after one of `each`
-    synapse: of how many steps is said at run time. `carries`, `reads_pre`, `reads_post` are names of the description,
+    one row a presynaptic neuron, because the owner transmits events, or since this is faster. `listed` says that
+    synapses are listed by source: how many there are, and where each arrives, is said at run time. `late_pre` and
+    `late_post` are what synapses see late of the source and the target, `axonal` and `dendritic` whether that is after
+    `one` delay or after one of `each` synapse: of how many steps is said at run time. `carries`, `reads_pre`,
+    `reads_post` are names of the description,
     `called_pre` and `called_post` those of the program.
     """
 
