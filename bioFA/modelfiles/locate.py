@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from bioFA.errors import FileError, Keys, ModelError
 
 MOST = 4_000_000
 """The line of a mistake is not looked for where lines times characters are more,
-since each line is read with all before it."""
+since a line is read with all before it, and within a long value every line is tried."""
 
 
 def located(
@@ -48,27 +49,37 @@ def as_written(keys: Keys, part: Any) -> Keys:
 
 def _line(text: str, keys: Keys) -> int | None:
     """The line where a value begins, or as much of the way to it as the file has."""
-    lines, begin, deepest, found = text.split("\n"), 1, 0, None
+    lines = text.split("\n")
     filled = [number for number, line in enumerate(lines, 1) if line.strip() and not line.lstrip().startswith("#")]
     if len(filled) * len(text) > MOST:
         return None
-    for number in filled:
+
+    @functools.cache
+    def depth(place: int) -> int | None:
+        """How deep the keys lead in the lines up to a filled one; None in the middle of a longer value."""
         try:
-            depth = depth_of(tomllib.loads("\n".join(lines[:number])), keys)
-        except tomllib.TOMLDecodeError:  # the middle of a longer value
-            continue
-        if depth > deepest:
-            deepest = depth
-            found = next(
-                (
-                    at
-                    for at in range(begin, number)
-                    if lines[at - 1].strip() and not lines[at - 1].lstrip().startswith("#")
-                ),
-                number,
-            )
-        begin = number + 1
-    return found
+            return depth_of(tomllib.loads("\n".join(lines[: filled[place]])), keys)
+        except tomllib.TOMLDecodeError:
+            return None
+
+    def whole(place: int, least: int = 0) -> int:
+        """The last filled line up to this one where a value ends; `least` - 1 where there is none."""
+        while place >= least and depth(place) is None:
+            place -= 1
+        return place
+
+    first, last = 0, whole(len(filled) - 1)
+    deepest = (depth(last) if last >= 0 else None) or 0
+    if not deepest:
+        return None
+    while first < last:  # what the keys lead to in some lines is there in more of them too
+        middle = (first + last) // 2
+        found = whole(middle, first)
+        if found >= first and (depth(found) or 0) >= deepest:
+            last = found
+        else:
+            first = middle + 1
+    return filled[whole(last - 1) + 1]
 
 
 def depth_of(part: Any, keys: Keys) -> int:
