@@ -94,6 +94,14 @@ def processes_that_walk(monkeypatch):
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _power_stays_on():
+    """Nothing is waited for until it is on disk, in this process: tests kill processes, not machines."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda opened: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _one_thread():
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -64,22 +64,22 @@ def hold(found, expected, tolerance=1e-12):
 
 
 @pytest.mark.compiled
-def test_a_batch_side_by_side_is_that_of_the_reference_and_goes_on_where_it_is_cut():
+@pytest.mark.parametrize("batch", [7, *(pytest.param(batch, marks=pytest.mark.slow) for batch in (20, 130))])
+def test_a_batch_side_by_side_is_that_of_the_reference_and_goes_on_where_it_is_cut(batch):
     """Batches of 7, 20 and 130 have programs of 16, 32 and 64 lanes; the last batch is not full. A cut within a batch
     changes not a bit, but for what decay rounds."""
-    for batch in (7, 20, 130):
-        instance, compiled, found, expected = both(experiment(batch=batch, decay=0.0), count=75)
-        hold(found, expected)
-        assert any(np.abs(found.state[name] - instance.state[name]).max() > 1e-3 for name in found.state)
-        state, records = instance.state, []
-        for first, last in ((0, 17), (17, 18), (18, 75)):
-            part = compiled.segment(state, instance.training(first, last), learning=True)
-            state = part.state
-            records.append(part.recording.arrays)
-        for name, array in found.state.items():
-            np.testing.assert_array_equal(state[name], array, err_msg=name)
-        for name, array in found.recording.arrays.items():
-            np.testing.assert_array_equal(np.concatenate([one[name] for one in records]), array)
+    instance, compiled, found, expected = both(experiment(batch=batch, decay=0.0), count=75)
+    hold(found, expected)
+    assert any(np.abs(found.state[name] - instance.state[name]).max() > 1e-3 for name in found.state)
+    state, records = instance.state, []
+    for first, last in ((0, 17), (17, 18), (18, 75)):
+        part = compiled.segment(state, instance.training(first, last), learning=True)
+        state = part.state
+        records.append(part.recording.arrays)
+    for name, array in found.state.items():
+        np.testing.assert_array_equal(state[name], array, err_msg=name)
+    for name, array in found.recording.arrays.items():
+        np.testing.assert_array_equal(np.concatenate([one[name] for one in records]), array)
 
 
 @pytest.mark.compiled

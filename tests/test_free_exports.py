@@ -114,7 +114,7 @@ def test_the_spikes_of_a_sonata_file_can_be_shown_to_another_network(result, tmp
 
 
 def test_a_presented_experiment_has_no_sonata_spike_file(tmp_path):
-    small = {"protocol.presentations": 5, "protocol.snapshots": 1}
+    small = {"protocol.presentations": 1, "protocol.snapshots": 1, "task.test_examples": 2}
     shown = bioFA.simulate(bioFA.load("linear_spiking", small), seed=1, backend="numpy")
     with pytest.raises(ModelError, match=r"presents a task. Export to nwb or neo"):
         exchange.export(shown, "sonata_spikes", tmp_path / "spikes.h5")
