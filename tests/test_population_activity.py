@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from bioFA.analysis import population_activity as measures
 from bioFA.analysis.population_activity import Spikes
+from bioFA.analysis.streamed_activity import StreamedActivity
 from bioFA.errors import OutOfRange, WrongShape
 
 
@@ -101,6 +102,36 @@ def test_neither_the_order_of_spikes_nor_the_names_of_neurons_matter(seed, size,
 def test_spikes_at_the_edge_of_a_bin_are_in_the_bin_that_begins_there():
     times = np.arange(1000) * 1e-3  # 0.001 * k is often just below k thousandths
     np.testing.assert_array_equal(measures.counts(Spikes(np.zeros(1000, int), times, 1, 0.0, 1.0), 1e-3), np.ones(1000))
+
+
+def test_what_only_rounding_keeps_from_an_end_of_the_interval_is_at_that_end():
+    early = Spikes(np.array([0, 0]), np.array([0.3, 0.7 - 1e-16]), 1, 3 * 0.1, 0.7)  # 3 * 0.1 > 0.3
+    np.testing.assert_array_equal(early.times, [0.3])
+    clock = np.cumsum(np.full(100_000, 1e-4)) - 1e-4  # a clock that adds its step
+    counted = measures.counts(Spikes(np.zeros(100_000, int), clock, 1, 0.0, 10.0), 1e-4)
+    np.testing.assert_array_equal(counted, np.ones(100_000))
+
+
+def test_too_little_to_vary_has_no_measure_of_variation_and_no_peak():
+    def streamed(steps, length):
+        found = StreamedActivity(1, 1e-3, length, 0)
+        found.add(np.zeros(len(steps), int), np.array(steps), 0, length)
+        return found
+
+    def spikes(steps, length):
+        return Spikes(np.zeros(len(steps), int), 1e-3 * np.array(steps), 1, 0.0, 1e-3 * length)
+
+    once, late, steady = ([500], 1000), (range(1001, 1005), 1005), (range(1000), 1000)
+    for given in (once, late, steady):  # one spike; none in any window of the spectrum; one in every bin
+        assert streamed(*given).measures("e").peak_hz is None
+    for given in (once, steady):
+        assert np.isnan(measures.peak_frequency(spikes(*given)))
+    one_window = ([5, 7, 40], 150)
+    assert np.isnan(streamed(*one_window).fano_factors()).all()
+    assert np.isnan(measures.fano_factors(spikes(*one_window))).all()
+    assert np.isnan(measures.synchrony(spikes(*one_window), 0.1))
+    rows = {name: of for name, _, of in streamed([5, 120, 140], 200).measures("e").rows()}
+    assert "so few windows, 2, make it too low, 1 - 1/2" in rows["Fano factor"]
 
 
 def test_a_silent_population_has_a_rate_of_0_and_nothing_else():

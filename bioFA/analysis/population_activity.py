@@ -7,7 +7,9 @@
     spectrum     power density of the population's rate, in Hz^2/Hz, by Welch's method
 
 Spikes are two arrays, neuron and time in seconds, of those within [start, stop): what comes before `start`, such as a
-warm-up, is not counted. The counts are of whole bins: what is left at the end is not looked at.
+warm-up, is not counted. The counts are of whole bins: what is left at the end is not looked at. Times that only
+rounding keeps from an edge of the interval, or of a bin, are at the edge (`bioFA.units.rounding`). What fewer than two
+bins or windows tell, or a rate that never changes, is NaN.
 
 Sources: Softky & Koch (1993), J. Neurosci. 13:334 (CV); Potjans & Diesmann (2014), Cereb. Cortex 24:785, section
 "Analysis" (synchrony, with bins of 3 ms); Welch (1967), IEEE Trans. Audio Electroacoust. 15:70 (spectrum).
@@ -20,10 +22,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from bioFA.errors import OutOfRange, WrongShape
+from bioFA.units import bin_of, rounding
 
 Array = np.ndarray
 FEWEST_INTERVALS = 3
 """A neuron with fewer intervals has no CV."""
+FEWEST_SPIKES = 4
+"""A population with fewer spikes has no peak of its spectrum: that of one spike is flat."""
+FINEST_EDGE = 1e-3
+"""Width, in seconds, of the bins whose rounding decides whether a spike is at an end of the interval."""
 SYNCHRONY_BIN = 3e-3
 """The bin of Potjans & Diesmann (2014)."""
 FANO_WINDOW = 0.1
@@ -59,9 +66,11 @@ class Spikes:
         if len(self.neurons) and not 0 <= np.min(self.neurons) <= np.max(self.neurons) < self.size:
             raise OutOfRange(f"neurons must be from 0 to {self.size - 1}; got {np.min(self.neurons)} to"
                              f" {np.max(self.neurons)}.")  # fmt: skip
-        inside = (self.times >= self.start) & (self.times < self.stop)
+        times = np.asarray(self.times, dtype=float)
+        near = rounding(times, min(FINEST_EDGE, self.duration))
+        inside = (times >= self.start - near) & (times < self.stop - near)
         object.__setattr__(self, "neurons", np.asarray(self.neurons)[inside])
-        object.__setattr__(self, "times", np.asarray(self.times, dtype=float)[inside])
+        object.__setattr__(self, "times", times[inside])
 
     @property
     def duration(self) -> float:
@@ -81,7 +90,7 @@ class Spikes:
 
     def bin_of(self, width: float) -> Array:
         """The bin of every spike; times that only rounding keeps from an edge are at the edge."""
-        return np.floor((self.times - self.start) / width + 1e-9).astype(np.int64)
+        return np.maximum(bin_of(self.times, self.start, width), 0)
 
 
 def rates(spikes: Spikes) -> Array:
@@ -103,13 +112,16 @@ def cv_of_intervals(spikes: Spikes) -> Array:
 
 
 def fano_factors(spikes: Spikes, window: float = FANO_WINDOW) -> Array:
-    """Variance over mean of each neuron's counts in windows, `(size,)`; NaN for neurons that are silent.
+    """Variance over mean of each neuron's counts in windows, `(size,)`; NaN for neurons that are silent, and for all
+    where fewer than two windows fit.
 
     Args:
         spikes: of the population.
         window: in seconds.
     """
     windows = spikes.bins(window)
+    if windows < 2:
+        return np.full(spikes.size, np.nan)
     at = spikes.bin_of(window)
     keys = np.sort(spikes.neurons[at < windows].astype(np.int64) * windows + at[at < windows])
     edges = np.flatnonzero(np.diff(keys, prepend=-1))
@@ -129,9 +141,9 @@ def counts(spikes: Spikes, width: float) -> Array:
 
 
 def synchrony(spikes: Spikes, width: float = SYNCHRONY_BIN) -> float:
-    """Variance over mean of the population's counts in bins; NaN where it is silent."""
+    """Variance over mean of the population's counts in bins; NaN where it is silent, or has one bin."""
     found = counts(spikes, width)
-    return float(found.var() / found.mean()) if found.any() else float("nan")
+    return float(found.var() / found.mean()) if found.any() and len(found) > 1 else float("nan")
 
 
 def spectrum(spikes: Spikes, width: float = 1e-3, resolution: float | None = None) -> tuple[Array, Array]:
@@ -154,8 +166,11 @@ def spectrum(spikes: Spikes, width: float = 1e-3, resolution: float | None = Non
 
 
 def peak_frequency(spikes: Spikes, width: float = 1e-3, resolution: float | None = None) -> float:
-    """The frequency in Hz at which the spectrum is highest; NaN where the population is silent."""
-    if not len(spikes.times):
+    """The frequency in Hz at which the spectrum is highest.
+
+    NaN with fewer than four spikes, and where the rate is the same in all bins, so that it has no spectrum.
+    """
+    if len(spikes.times) < FEWEST_SPIKES or np.ptp(counts(spikes, width)) == 0:
         return float("nan")
     frequencies, power = spectrum(spikes, width, resolution)
     return float(frequencies[np.argmax(power)])

@@ -15,10 +15,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bioFA.analysis.population_activity import FANO_WINDOW, FEWEST_INTERVALS, SEGMENTS, SYNCHRONY_BIN
+from bioFA.analysis.population_activity import (
+    FANO_WINDOW,
+    FEWEST_INTERVALS,
+    FEWEST_SPIKES,
+    SEGMENTS,
+    SYNCHRONY_BIN,
+)
 
 Array = np.ndarray
 SPECTRUM_BIN = 1e-3
+FEW_WINDOWS = 10
+"""With fewer windows than this a Fano factor is said to be too low, by 1/n for n of them."""
 MOST_COUNTED = 1 << 16
 FINEST_RESOLUTION = 1.0
 """Hz; a spectrum is not resolved finer than this, or than an eighth of the measured part of a trial allows."""
@@ -32,7 +40,8 @@ class ActivityMeasures:
     is the mean over all `size` neurons; `cv` that over `neurons_with_cv`, which have at least three intervals; `fano`
     that over `neurons_with_fano`, which spike in some window, of counts in windows of `fano_window` seconds;
     `synchrony` is of the population's counts in bins of `synchrony_bin`; `peak_hz` is where the spectrum of its rate in
-    bins of `spectrum_bin` is highest, which is known to `resolution_hz`. Of all neurons, `active` spike at least once.
+    bins of `spectrum_bin` is highest, which is known to `resolution_hz`; none with fewer than four spikes, or where that
+    rate never changes. Of all neurons, `active` spike at least once.
     """
 
     population: str
@@ -66,16 +75,19 @@ class ActivityMeasures:
             return "-" if value is None else f"{value:.3g}{unit}"
 
         neurons = f"{self.size} neuron{'s' if self.size != 1 else ''}"
-        of_fano = f"mean of {self.neurons_with_fano} neurons that spike"
-        if int((self.stop - self.start) / self.fano_window + 1e-9) * self.trials < 2:
+        windows = int((self.stop - self.start) / self.fano_window + 1e-9) * self.trials
+        of_fano = f"mean of {self.neurons_with_fano} neuron{'s' if self.neurons_with_fano != 1 else ''} that spike"
+        if windows < 2:
             of_fano = "of which fewer than two fit what is measured"
+        elif windows < FEW_WINDOWS:
+            of_fano += f"; so few windows, {windows}, make it too low, 1 - 1/{windows} for a Poisson process"
         resolution = "" if self.resolution_hz is None else f", resolved to {self.resolution_hz:.3g} Hz"
         return [
             ("rate", shown(self.rate, " Hz"), f"mean of {neurons}, {self.active} of which spike"),
             (
                 "CV of intervals",
                 shown(self.cv),
-                f"mean of {self.neurons_with_cv} neurons with at least {FEWEST_INTERVALS} intervals",
+                f"mean of {self.neurons_with_cv} neuron{'s' if self.neurons_with_cv != 1 else ''} with at least {FEWEST_INTERVALS} intervals",
             ),
             (
                 "Fano factor",
@@ -211,8 +223,9 @@ class StreamedActivity:
         hop = self.points - self.points // 2
         taper = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(self.points) / self.points)
         while len(waiting) >= self.points:
-            rate = waiting[: self.points] / (self.rate.width * self.dt * self.size)
-            self.power += np.abs(np.fft.rfft(taper * (rate - rate.mean()))) ** 2
+            if np.ptp(waiting[: self.points]):  # rounding alone would give a constant rate a spectrum, with a peak
+                rate = waiting[: self.points] / (self.rate.width * self.dt * self.size)
+                self.power += np.abs(np.fft.rfft(taper * (rate - rate.mean()))) ** 2
             self.segments += 1
             waiting = waiting[hop:]
         self.waiting = waiting
@@ -240,9 +253,12 @@ class StreamedActivity:
         return found
 
     def fano_factors(self) -> Array:
-        """Variance over mean of the counts in windows of each neuron, `(size,)`; NaN of those that are silent."""
+        """Variance over mean of the counts in windows of each neuron, `(size,)`; NaN of those that are silent, and of
+        all where there are fewer than two windows."""
         count = self.windows * self.trials
         found = np.full(self.size, np.nan)
+        if count < 2:
+            return found
         for neuron in np.flatnonzero(self.counted):
             total, squares = int(self.counted[neuron]), int(self.counted_squares[neuron])
             found[neuron] = (count * squares - total**2) / (count * total)
@@ -266,12 +282,12 @@ class StreamedActivity:
             rate=float(self.rates().mean()),
             cv=float(cvs[known].mean()) if known.any() else None,
             neurons_with_cv=int(known.sum()),
-            fano=float(factors[counted].mean()) if counted.any() and self.windows * self.trials > 1 else None,
+            fano=float(factors[counted].mean()) if counted.any() else None,
             neurons_with_fano=int(counted.sum()),
             fano_window=self.window * self.dt,
             synchrony=(bins * squares - total**2) / (bins * total) if total and bins > 1 else None,
             synchrony_bin=self.bins.width * self.dt,
-            peak_hz=float(frequencies[np.argmax(power)]) if spikes and len(power) else None,
+            peak_hz=float(frequencies[np.argmax(power)]) if spikes >= FEWEST_SPIKES and power.any() else None,
             resolution_hz=float(frequencies[0]) if len(frequencies) else None,
             spectrum_bin=self.rate.width * self.dt,
         )
