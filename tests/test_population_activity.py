@@ -122,10 +122,10 @@ def test_too_little_to_vary_has_no_measure_of_variation_and_no_peak():
         return Spikes(np.zeros(len(steps), int), 1e-3 * np.array(steps), 1, 0.0, 1e-3 * length)
 
     once, late, steady = ([500], 1000), (range(1001, 1005), 1005), (range(1000), 1000)
-    for given in (once, late, steady):  # one spike; none in any window of the spectrum; one in every bin
-        assert streamed(*given).measures("e").peak_hz is None
-    for given in (once, steady):
-        assert np.isnan(measures.peak_frequency(spikes(*given)))
+    for train in (once, late, steady):  # one spike; none in any window of the spectrum; one in every bin
+        assert streamed(*train).measures("e").peak_hz is None
+    for train in (once, steady):
+        assert np.isnan(measures.peak_frequency(spikes(*train)))
     one_window = ([5, 7, 40], 150)
     assert np.isnan(streamed(*one_window).fano_factors()).all()
     assert np.isnan(measures.fano_factors(spikes(*one_window))).all()

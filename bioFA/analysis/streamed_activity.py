@@ -40,8 +40,8 @@ class ActivityMeasures:
     is the mean over all `size` neurons; `cv` that over `neurons_with_cv`, which have at least three intervals; `fano`
     that over `neurons_with_fano`, which spike in some window, of counts in windows of `fano_window` seconds;
     `synchrony` is of the population's counts in bins of `synchrony_bin`; `peak_hz` is where the spectrum of its rate in
-    bins of `spectrum_bin` is highest, which is known to `resolution_hz`; none with fewer than four spikes, or where that
-    rate never changes. Of all neurons, `active` spike at least once.
+    bins of `spectrum_bin` is highest, which is known to `resolution_hz`; none with fewer than four spikes, or where
+    that rate never changes. Of all neurons, `active` spike at least once.
     """
 
     population: str
@@ -74,9 +74,12 @@ class ActivityMeasures:
         def shown(value: float | None, unit: str = "") -> str:
             return "-" if value is None else f"{value:.3g}{unit}"
 
-        neurons = f"{self.size} neuron{'s' if self.size != 1 else ''}"
+        def counted(count: int) -> str:
+            return f"{count} neuron{'s' if count != 1 else ''}"
+
+        neurons = counted(self.size)
         windows = int((self.stop - self.start) / self.fano_window + 1e-9) * self.trials
-        of_fano = f"mean of {self.neurons_with_fano} neuron{'s' if self.neurons_with_fano != 1 else ''} that spike"
+        of_fano = f"mean of {counted(self.neurons_with_fano)} that spike"
         if windows < 2:
             of_fano = "of which fewer than two fit what is measured"
         elif windows < FEW_WINDOWS:
@@ -87,7 +90,7 @@ class ActivityMeasures:
             (
                 "CV of intervals",
                 shown(self.cv),
-                f"mean of {self.neurons_with_cv} neuron{'s' if self.neurons_with_cv != 1 else ''} with at least {FEWEST_INTERVALS} intervals",
+                f"mean of {counted(self.neurons_with_cv)} with at least {FEWEST_INTERVALS} intervals",
             ),
             (
                 "Fano factor",
