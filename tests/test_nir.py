@@ -561,6 +561,18 @@ def two_layers(kind, recurrence, r, rng, threshold=1.0, leak=0.0):
     return foreign(nodes, edges, dt=DT)
 
 
+def test_where_v_begins_and_a_time_constant_that_is_hardly_in_seconds_are_told(tmp_path):
+    def told(**node):
+        nodes = {"0": nir.Linear(np.ones((3, 8))), "1": lif_node(3, **node)}
+        nir.write(tmp_path / "n.nir", foreign(nodes, [("input", "0"), ("0", "1"), ("1", "output")], dt=DT))
+        return "\n".join(exchange.load(tmp_path / "n.nir").lost)
+
+    assert "begins" not in told()
+    assert "v of the node '1' begins: at v_leak here" in told(v_leak=-0.5)
+    assert "seconds" not in told()
+    assert "whether the time constant of the node '1', 20, is meant in seconds" in told(tau=20.0)
+
+
 def fed(found, spikes, folder):
     """What was read, shown given spikes `(n, steps, n_in)`, as its user is told to do it."""
     described, steps = found.trained.experiment, spikes.shape[1]

@@ -51,6 +51,8 @@ ALIKE = 1e-9
 """Parameters of the neurons of one node that differ by less, relative, count as equal."""
 PLACEHOLDER_STEPS = 100
 """Steps of a presentation of a graph that was read, until its user says otherwise."""
+LONGEST_TAU = 5.0
+"""Seconds; a longer time constant of a neuron was probably written in other units."""
 MAPS = ("Affine", "Linear", "Scale")
 """Linear maps: they become weights (n_post, n_pre) and biases (n_post,)."""
 NEURONS: dict[str, Any] = {"LIF": Lif, "CubaLIF": Lif, "LI": LeakyRate}
@@ -478,6 +480,11 @@ class Reader:
             return Population(name=self._name(name), size=size, neuron=StaticRate()), (np.ones(size), np.zeros(size))
         values: dict[str, Array] = {key: np.broadcast_to(node[key].ravel(), size) for key in USED[kind]}
         tau = self._one(name, "tau_mem" if kind == "CubaLIF" else "tau", values)
+        if tau > LONGEST_TAU:
+            self.lost.append(
+                f"whether the time constant of the node '{name}', {tau:g}, is meant in seconds, as NIR has it:"
+                f" {tau / self.dt:g} time steps of {self.dt:g} s; where it is in ms, write it anew"
+            )
         if kind == "LI":
             if values["v_leak"].any():
                 self.lost.append(
@@ -486,6 +493,10 @@ class Reader:
             return Population(name=self._name(name), size=size, neuron=LeakyRate(tau=tau)), (
                 values["r"],
                 values["v_leak"],
+            )
+        if values["v_leak"].any():
+            self.lost.append(
+                f"where v of the node '{name}' begins: at v_leak here; NIR does not say, and some tools begin at 0"
             )
         distance = values["v_threshold"] - values["v_leak"]
         if not (distance > 0).all():
