@@ -293,6 +293,7 @@ def test_the_order_of_layers_is_told_where_the_sizes_leave_it_open_or_the_names_
     )
     only = of_torch(tmp_path, {"b.weight": np.ones((4, 12)), "a.weight": np.full((7, 4), 2.0)})
     assert any("b, a (12-4-7) is taken, the only one that fits their sizes" in line for line in only.lost)
+    assert any("where each is (n_pre, n_post), as JAX and Keras have it" in line for line in only.lost)
     assert weights_of(only)["hidden_to_output"].shape == (7, 4)
     named = of_torch(tmp_path, {"0.weight": np.ones((4, 12)), "2.weight": np.ones((7, 4))})
     assert not any("order" in line for line in named.lost)

@@ -374,6 +374,11 @@ def _chain(layers: dict[str, Array], path: Path) -> tuple[list[str], list[str]]:
         if others
         else f"; of more than {MOST_LAYERS} layers no other is looked for" if many else ""
     )
+    if chain != names and all(layers[a].shape[1] == len(layers[b]) for a, b in itertools.pairwise(names)):
+        more += (
+            "; in the order of their names they follow each other where each is (n_pre, n_post), as JAX and Keras have"
+            " it: if that is what they are, save them transposed"
+        )
     return chain, [
         f"the order of the layers, which a safetensors file does not keep: {_described(chain, layers)} is taken,"
         f" {why}{more}"
