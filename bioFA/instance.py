@@ -468,9 +468,10 @@ def draw(experiment: Experiment, seed: int) -> Instance:
             state |= _first_weights(experiment.network, pathway, synapses[pathway.name])
     delays |= _delays(experiment, seed, constants)
     state |= _under_way(experiment.network, synapses, delays) | _first_traces(experiment.network, synapses)
-    trains = _trains(experiment)
+    trains, notes = _trains(experiment)
     if experiment.task is None:
-        instance = Instance(experiment, seed, NO_DATA, state, masks, synapses, delays, constants, trains)
+        data = replace(NO_DATA, notes=notes)
+        instance = Instance(experiment, seed, data, state, masks, synapses, delays, constants, trains)
         _ = instance.chosen
         return instance
     data = experiment.task.draw(lambda purpose: stream(seed, purpose))
@@ -479,12 +480,15 @@ def draw(experiment: Experiment, seed: int) -> Instance:
             f"the train targets of {type(experiment.task).__name__} are all zero, so there is nothing to learn. Check"
             " the task."
         )
+    if notes:
+        data = replace(data, notes=(*data.notes, *notes))
     return Instance(experiment, seed, data, state, masks, synapses, delays, constants, trains)
 
 
-def _trains(experiment: Experiment) -> dict[str, tuple[Array, Array]]:
-    """The given spikes of every source that has some."""
+def _trains(experiment: Experiment) -> tuple[dict[str, tuple[Array, Array]], tuple[str, ...]]:
+    """The given spikes of every source that has some, and what of them is not shown."""
     found: dict[str, tuple[Array, Array]] = {}
+    notes: list[str] = []
     protocol = experiment.protocol
     for population in experiment.network.populations:
         try:
@@ -493,7 +497,9 @@ def _trains(experiment: Experiment) -> dict[str, tuple[Array, Array]]:
             raise error.prefixed(f"population '{population.name}': ") from None
         if trains is not None:
             found[population.name] = trains
-    return found
+            of = population.neuron.notes(protocol.step, protocol.steps)
+            notes += [f"population '{population.name}': {note}" for note in of]
+    return found, tuple(notes)
 
 
 def _between(steps: Array, neurons: Array, start: int, stop: int) -> tuple[Array, Array]:

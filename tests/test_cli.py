@@ -71,6 +71,7 @@ def test_run_prints_one_json_object_and_nothing_else(finished):
         "feedback_angle",
         "findings",
         "rounded_times",
+        "data_notes",
         "firing_rates_hz",
         "firing_rates_window",
         "timing",

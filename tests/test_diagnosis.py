@@ -127,6 +127,22 @@ def test_a_text_rule_that_reads_no_error_is_not_told_to_learn_longer():
     assert "still" not in findings
 
 
+def test_always_answering_the_most_frequent_test_class_is_nothing_learned(tmp_path):
+    rng, labels, ones = np.random.default_rng(0), np.arange(40) % 2, np.r_[np.zeros(19, int), 1]
+    np.savez(
+        tmp_path / "d.npz", inputs=rng.normal(size=(40, 4)), targets=np.eye(2)[labels], labels=labels,
+        test_inputs=rng.normal(size=(20, 4)), test_targets=np.eye(2)[ones], test_labels=ones,
+    )  # fmt: skip
+    changes = rates(0.0, 0.0) | {
+        "circuit.sizes": [4, 6, 2],
+        "circuit.weights": {"name": "constant", "value": 0.0},
+        "task": {"name": "arrays", "path": str(tmp_path / "d.npz")},
+    }
+    result = bioFA.simulate(bioFA.load("linear", changes).with_scheme("fa"), backend="numpy")
+    assert result.metrics["test_error"] == 0.05  # of 0 and 0 the first is taken
+    assert "no_learning" in {finding.kind for finding in result.findings}
+
+
 def test_what_is_not_known_is_claimed_by_no_check():
     result = bioFA.simulate(bioFA.load("linear", SHORT), backend="numpy")
     arrays = {name: np.full_like(array, np.nan) for name, array in result.recording.arrays.items()}

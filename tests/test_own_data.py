@@ -203,6 +203,38 @@ def test_wrong_data_are_refused_with_place_and_remedy(case, tmp_path, monkeypatc
     assert not (tmp_path / "out").exists()
 
 
+def doubts(folder, **arrays):
+    np.savez(folder / "doubt.npz", **arrays)
+    given = "given" if "targets" in arrays else "one_hot"
+    return "; ".join(Arrays(path=str(folder / "doubt.npz"), encoding=given).draw(None).notes)
+
+
+def test_what_makes_an_error_mean_nothing_is_told(tmp_path):
+    inputs, labels = RNG.uniform(size=(20, 2)), np.arange(20) % 2
+    here, there = {"inputs": inputs, "labels": labels}, {"test_inputs": 1 + inputs, "test_labels": labels}
+    assert doubts(tmp_path, **here, **there) == ""
+    assert "one class, 'a', so that no error" in doubts(tmp_path, inputs=inputs, labels=np.full(20, "a"))
+    assert "20 classes in 20 examples" in doubts(tmp_path, inputs=inputs, labels=inputs[:, 0])
+    unseen = doubts(tmp_path, **here, **there | {"test_labels": labels + 1})
+    assert "10 of 20 test examples are of a class without a training example: 2" in unseen
+    assert "no test example is of the class 0" in unseen
+    assert "3 of 20 test examples have the inputs of a training example" in doubts(
+        tmp_path, **here, test_inputs=np.concatenate([inputs[:3], inputs[3:] + 1]), test_labels=labels
+    )
+    assert "'Yes' and 'yes' are classes of their own" in doubts(
+        tmp_path, inputs=inputs, labels=np.array(["Yes", "no", "yes", "no"] * 5)
+    )
+    assert "in 20 of 20 train examples the target is larger at another class" in doubts(
+        tmp_path, inputs=inputs, labels=1 - labels, targets=np.eye(2)[labels]
+    )
+
+
+def test_blanks_around_a_label_are_no_part_of_it(tmp_path):
+    (tmp_path / "d.csv").write_text("x,kind\n1,yes\n2,no\n3,yes \n4, no\n")
+    drawn = Arrays(path=str(tmp_path / "d.csv"), labels="kind", encoding="one_hot").draw(None)
+    np.testing.assert_array_equal(drawn.train.labels, [1, 0, 1, 0])
+
+
 def test_a_link_out_of_an_hdf5_file_is_not_followed(tmp_path):
     with h5py.File(tmp_path / "secret.h5", "w") as file:
         file["inputs"] = INPUTS

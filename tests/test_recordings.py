@@ -13,6 +13,7 @@ import quantities as pq
 import bioFA
 from bioFA.errors import FileError
 from bioFA.exchange import sonata
+from bioFA.neurons.spikes_from import SpikesFrom
 from bioFA.tasks.arrays import Arrays
 from bioFA.tasks.recorded_trials import RecordedTrials
 from bioFA.units import DOUBLE, bin_of
@@ -274,6 +275,18 @@ def test_a_spike_train_that_ends_before_a_trial_is_no_silence(tmp_path):
         ),
     ):
         read(path)
+    assert SpikesFrom(path=path).notes(1e-3, 4000) == ()
+    assert SpikesFrom(path=path, start="1 s").notes(1e-3, 4000) == (
+        "10 of 40 spikes are not shown, for a trial shows 1 s to 5 s",
+        "1 of 1 neurons were not recorded in all of 1 s to 5 s, and are shown as silent where they were not: neuron 0"
+        " was recorded from 0 s to 4 s",
+    )
+
+
+def test_trials_that_share_spikes_are_told(tmp_path):
+    path = nwb(tmp_path / "r.nwb", spikes=[TICKS])
+    assert not any("overlap" in note for note in read(path, window=1.0).notes)
+    assert "6 of 6 trials overlap another in time, so that" in "\n".join(read(path, window=1.2).notes)
 
 
 def test_all_segments_and_all_epochs_of_a_block_are_trials(tmp_path):

@@ -5,6 +5,7 @@ import datetime
 import numpy as np
 import pytest
 
+import bioFA
 from bioFA import Experiment, Network, Pathway, Population, errors, neurons
 from bioFA.consumers.reference import Reference
 from bioFA.instance import draw
@@ -264,6 +265,16 @@ def test_spikes_of_a_file_are_shown_as_those_of_the_model(kind, tmp_path):
     assert shown(source.replace(select=[2])) == [(0, 10, 2.0)]
     given = experiment(source)
     assert toml.loads(toml.dumps(given)) == given
+
+
+def test_spikes_that_no_trial_shows_are_told_in_the_result(tmp_path):
+    path = tmp_path / "spikes.npz"
+    np.savez(path, neurons=np.array([0, 1]), times=np.array([5.0, 7.0]))  # written in ms
+    result = bioFA.simulate(experiment(SpikesFrom(path=str(path))), backend="numpy")
+    (note,) = result.summary()["data_notes"]
+    assert "2 of 2 spikes are not shown, for a trial shows 0 s to " in note
+    assert note.endswith("; are their times in seconds?")
+    assert f"  data               {note}" in str(result)
 
 
 def test_spikes_that_changed_on_disk_are_noticed(tmp_path):

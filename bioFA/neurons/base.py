@@ -307,6 +307,10 @@ class NeuronModel(Component):
         of steps; None where it has none."""
         return None
 
+    def notes(self, dt: float, steps: int) -> tuple[str, ...]:
+        """What of the given spikes of a source a trial of so many steps does not show, a sentence each."""
+        return ()
+
     def begins_as(self) -> Mapping[str, str]:
         """Variables that begin with the value of a parameter of their neuron, where no first value is given."""
         return {}

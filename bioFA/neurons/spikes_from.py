@@ -7,6 +7,9 @@
 the file; `start` is the time in it at which a trial begins. Every trial has the same spikes; with `repeat` they come
 again, with `on` only those within the windows.
 
+Time that was not recorded (outside of `obs_intervals` of NWB, of `t_start` to `t_stop` of Neo) is shown as silence, and
+noted, as are spikes that no trial shows.
+
 A spike that only rounding keeps from a step's edge is at the edge (`units.bin_of`). One of time t acts, after a delay
 d, in the step that begins at t + d, as a spike that a neuron's test found at t does.
 """
@@ -25,7 +28,7 @@ from bioFA.errors import Contradiction, MissingField, OutOfRange, WrongShape, un
 from bioFA.neurons.base import Array, Moment
 from bioFA.neurons.free_source import FreeSource
 from bioFA.tasks import spike_files
-from bioFA.units import bin_of, steps_of
+from bioFA.units import as_time, bin_of, rounding, steps_of
 
 
 class SpikesFrom(FreeSource):
@@ -82,9 +85,7 @@ class SpikesFrom(FreeSource):
             FileError: if there is no such file, or it holds something else.
             WrongShape: if the spikes are of more neurons than there are.
         """
-        found = self._listed() if self.path is None else spike_files.read(self.path, self.group, "SpikesFrom.path")
-        if self.select is not None:
-            found = self._selected(found)
+        found = self._found()
         neurons, times, count = found.neurons, found.times, found.size
         if count > size:
             raise WrongShape(
@@ -106,6 +107,37 @@ class SpikesFrom(FreeSource):
         order = np.lexsort((neurons[kept], at[kept]))
         return at[kept][order], neurons[kept][order].astype(np.int32)
 
+    def notes(self, dt: float, steps: int) -> tuple[str, ...]:
+        """Spikes before and after what a trial shows, and neurons that were not recorded in all of it."""
+        found = self._found()
+        length = steps if self.period is None else min(steps, steps_of(self.period, dt))
+        at = bin_of(found.times, self.begin, dt)
+        outside = int(((at < 0) | (at >= length)).sum())
+        stop = self.begin + length * dt
+        near = float(rounding(stop, dt))
+        lacking = [
+            neuron
+            for neuron, intervals in enumerate(found.recorded)
+            if not ((intervals[:, 0] <= self.begin + near) & (intervals[:, 1] >= stop - near)).any()
+        ]
+        window = f"{as_time(self.begin)} to {as_time(stop)}"
+        notes = []
+        if outside:
+            all_of_them = "; are their times in seconds?" if outside == len(at) else ""
+            notes.append(f"{outside} of {len(at)} spikes are not shown, for a trial shows {window}{all_of_them}")
+        if lacking:
+            known = ", ".join(f"{as_time(low)} to {as_time(high)}" for low, high in found.recorded[lacking[0]][:3])
+            notes.append(
+                f"{len(lacking)} of {found.size} neurons were not recorded in all of {window}, and are shown as silent"
+                f" where they were not: neuron {lacking[0]} was recorded from {known or 'no time'}"
+            )
+        return tuple(notes)
+
+    def _found(self) -> spike_files.Spikes:
+        """The spikes of the model or the file, of the selected neurons."""
+        found = self._listed() if self.path is None else spike_files.read(self.path, self.group, "SpikesFrom.path")
+        return found if self.select is None else self._selected(found)
+
     def _selected(self, found: spike_files.Spikes) -> spike_files.Spikes:
         """The spikes of some neurons, which count from 0 in the order of `select`."""
         assert self.select is not None
@@ -118,7 +150,10 @@ class SpikesFrom(FreeSource):
         place = np.full(max(found.size, *self.select, 0) + 1, -1)
         place[list(self.select)] = np.arange(len(self.select))
         kept = place[found.neurons] >= 0
-        return spike_files.Spikes(place[found.neurons[kept]], found.times[kept], len(self.select))
+        recorded = tuple(found.recorded[neuron] for neuron in self.select) if found.recorded else ()
+        return spike_files.Spikes(
+            place[found.neurons[kept]], found.times[kept], len(self.select), found.named, recorded
+        )
 
     def course(self, dt: float, start: int, stop: int) -> None:  # type: ignore[override]
         """It has spikes, and no course."""

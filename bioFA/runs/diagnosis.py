@@ -127,9 +127,14 @@ class Evidence:
         nse = metrics.get("nse", np.nan)
         if not np.isfinite(nse):
             return True
-        errors = [metrics[name] for name in ("validation_error", "test_error") if name in metrics]
         frequent = self.result.targets.mean(axis=0).max(initial=0.0)
-        better = bool(errors) and frequent > 0 and min(errors) < BETTER * (1 - frequent)
+        better = False
+        for split in ("validation", "test"):
+            if frequent > 0 and f"{split}_error" in metrics:
+                # of the split itself, where that is known: its classes may be others than those of training
+                balance = self.result.class_balance.get(split, {})
+                constant = min(1 - frequent, balance.get("constant_error", 1.0))
+                better |= metrics[f"{split}_error"] < BETTER * constant
         return better or nse < (1 - EXPLAINED) * self.mean_answer
 
     @property

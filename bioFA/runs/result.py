@@ -362,6 +362,11 @@ class Result:
         """Why the run ended before its last presentation (`Protocol.stop`), or None."""
         return self.provenance.get("ended_early")
 
+    @property
+    def data_notes(self) -> tuple[str, ...]:
+        """What of the data was not read, not shown or left out, and what about it is doubtful, a sentence each."""
+        return tuple(self.provenance.get("data_notes", ()))
+
     def frames(self) -> dict[str, pd.DataFrame]:
         """The courses of the run as pandas tables.
 
@@ -458,6 +463,7 @@ class Result:
             },
             "findings": [asdict(finding) for finding in self.findings],
             "rounded_times": dict(self.experiment.rounded_times),
+            "data_notes": list(self.data_notes),
             "firing_rates_hz": dict(self.firing_rates),
             "firing_rates_window": self.window,
             "timing": dict(self.timing),
@@ -485,6 +491,7 @@ class Result:
             },
             "findings": [asdict(finding) for finding in self.findings],
             "rounded_times": dict(self.experiment.rounded_times),
+            "data_notes": list(self.data_notes),
             "timing": dict(self.timing),
         }
 
@@ -556,7 +563,7 @@ class Result:
         if given := self.provenance.get("weights"):
             lines.append(f"  weights given      {_given(given)}")
         lines += [f"  continued with     {change}" for change in self.provenance.get("after", {}).get("changed", ())]
-        lines += [f"  data               {note}" for note in self.provenance.get("data_notes", ())]
+        lines += [f"  data               {note}" for note in self.data_notes]
         if self.ended_early is not None:
             lines.append(f"  ended early        {self.ended_early}")
         if self.firing_rates:
@@ -610,6 +617,7 @@ class Result:
         lines += [f"  times              {place}: {how}" for place, how in self.experiment.rounded_times.items()]
         if given := self.provenance.get("weights"):
             lines.append(f"  weights given      {_given(given)}")
+        lines += [f"  data               {note}" for note in self.data_notes]
         return lines
 
     def _beside(self, split: str) -> str:

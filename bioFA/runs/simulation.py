@@ -306,11 +306,9 @@ def _run(
                     kept.keep(segment)
                 if progress is not None:
                     progress(course.stop, course.total, _latest(segment, course))
-    timing, record = _record(run, runner, course.seconds, time.perf_counter() - began + known)
+    timing, record = _record(run, runner, instance, course.seconds, time.perf_counter() - began + known)
     if instance.data.columns:
         record["columns"] = {name: list(columns) for name, columns in instance.data.columns.items()}
-    if instance.data.notes:
-        record["data_notes"] = list(instance.data.notes)
     if course.reason is not None:
         record["ended_early"] = course.reason
     if len(course.engines) > 1:
@@ -322,12 +320,15 @@ def _run(
     )
 
 
-def _record(run: Run, runner: Consumer, ran: float, total: float) -> tuple[dict[str, Any], dict[str, Any]]:
+def _record(
+    run: Run, runner: Consumer, instance: Instance, ran: float, total: float
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """How long a run took, and where its numbers came from.
 
     Args:
         run: what was run.
         runner: what ran it.
+        instance: of the experiment.
         ran: seconds that its segments took.
         total: seconds in all.
     """
@@ -337,6 +338,8 @@ def _record(run: Run, runner: Consumer, ran: float, total: float) -> tuple[dict[
         record["after" if run.start else "weights"] = dict(run.weights)
     if run.data_sha256:
         record["data_sha256"] = run.data_sha256
+    if instance.data.notes:
+        record["data_notes"] = list(instance.data.notes)
     return timing, record
 
 
@@ -352,7 +355,7 @@ def _run_free(instance: Instance, kept: Checkpoint, progress: Progress | None, b
         latest = course.next(runner)
         if progress is not None:
             progress(course.stop, course.total, latest)
-    timing, record = _record(kept.run, runner, course.seconds, time.perf_counter() - began + known)
+    timing, record = _record(kept.run, runner, instance, course.seconds, time.perf_counter() - began + known)
     if len(course.engines) > 1:
         record["engines"] = course.engines
     return course.result(runner.name, timing, record)

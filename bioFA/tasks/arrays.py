@@ -242,9 +242,8 @@ class Arrays(Given):
 
 
 def _texts(labels: Array) -> Array:
-    """Labels as texts or numbers; an empty one is missing, None for texts and NaN for numbers."""
+    """Labels as texts, without blanks around them, or numbers; an empty one is missing, None for texts and NaN for
+    numbers."""
     if labels.dtype.kind != "O":
         return labels
-    return np.array(
-        [label if isinstance(label, str) else None if label != label else str(label) for label in labels], dtype=object
-    )
+    return np.array([None if label != label else str(label).strip() for label in labels], dtype=object)

@@ -27,6 +27,7 @@ from pydantic import Strict
 
 from bioFA.components import Count, Number
 from bioFA.errors import OutOfRange, WrongData, under
+from bioFA.tasks import doubtful
 from bioFA.tasks.base import Array, Data, Split, Stream, Task, one_hot
 
 ROUNDING = 2.0**-50
@@ -138,15 +139,17 @@ class Given(Task):
                     " validation and test out of the task."
                 )
             parts = self._split(train)
+        classes = None
         if self.encoding == "one_hot":
             self._check_kinds(parts)
-            parts = _one_hot(parts)
+            parts, classes = _one_hot(parts)
         inputs = {
             name: part.inputs if self.scaling == "none" else self._scaled(part, parts["train"])
             for name, part in parts.items()
         }
-        notes = tuple(dict.fromkeys(note for part in parts.values() for note in part.notes))
         splits = {name: Split(inputs[name], part.targets, part.labels) for name, part in parts.items()}  # type: ignore[arg-type]
+        doubts = doubtful.notes(splits, classes)
+        notes = tuple(dict.fromkeys((*doubts, *(note for part in parts.values() for note in part.notes))))
         if self.class_weights != "none":
             splits["train"] = self._weighted(splits["train"])
         return Data(splits["train"], splits.get("validation"), splits.get("test"), train.columns, notes)
@@ -363,8 +366,8 @@ class Given(Task):
         return scaled
 
 
-def _one_hot(parts: Mapping[str, Examples]) -> dict[str, Examples]:
-    """Labels as numbers from 0, in the order of all classes, and as targets."""
+def _one_hot(parts: Mapping[str, Examples]) -> tuple[dict[str, Examples], list[object]]:
+    """Labels as numbers from 0, in the order of all classes, and as targets; and what each class is called."""
     labels = {name: np.asarray(part.labels) for name, part in parts.items()}
     if len({array.dtype for array in labels.values()}) > 1:
         labels = {name: array.astype(object) for name, array in labels.items()}  # one type for all would round numbers
@@ -373,7 +376,7 @@ def _one_hot(parts: Mapping[str, Examples]) -> dict[str, Examples]:
     return {
         name: part._replace(targets=one_hot(numbers[name], len(classes)), labels=numbers[name])
         for name, part in parts.items()
-    }
+    }, classes.tolist()
 
 
 def rounded_in(array: Array, numbers: Array) -> Array:

@@ -77,6 +77,7 @@ class RecordedTrials(Given):
         inputs, labels = [], []
         left_out: list[str] = []
         seen: dict[int, Array] = {}
+        shown: dict[int, list[Array]] = {}
         for part in session.parts:
             column = self._column(part, self.label)
             starts = (part.starts if not self.align else self._times(part, self.align)) + self.offset
@@ -85,6 +86,7 @@ class RecordedTrials(Given):
             left_out += [f"{part.places[trial]} {fault}" for trial, fault in enumerate(faults) if fault]
             whole = np.array([not fault for fault in faults], dtype=bool)
             inputs.append(self._counts(part, kept, starts[whole], seen))
+            shown.setdefault(id(part.units), []).append(starts[whole])
             labels.append(column[whole])
         if left_out and self.incomplete == "refuse":
             more = f" ({len(left_out)} trials are like that)" if len(left_out) > 1 else ""
@@ -104,6 +106,7 @@ class RecordedTrials(Given):
             *session.ledger.by_place(),
             *session.notes,
             *self._silent(session, kept, sum(int(of.sum()) for of in seen.values())),
+            *self._overlapping([np.concatenate(starts) for starts in shown.values()]),
         ]
         if left_out:
             notes.append(
@@ -143,6 +146,18 @@ class RecordedTrials(Given):
             yield (
                 "without a spike in the file, and taken for silent: unit"
                 f" {', '.join(str(kept[at]) for at in np.flatnonzero(sizes == 0))}"
+            )
+
+    def _overlapping(self, shown: Sequence[Array]) -> Iterator[str]:
+        """Trials, by their starts on each time axis, of which another begins before the window ends."""
+        count = 0
+        for starts in map(np.sort, shown):
+            soon = np.diff(starts) < self.window - rounding(starts[1:], self.window)
+            count += int(np.count_nonzero(np.append(soon, False) | np.insert(soon, 0, False))) if len(starts) else 0
+        if count:
+            yield (
+                f"{count} of {sum(map(len, shown))} trials overlap another in time, so that examples, also of training"
+                " and test, share spikes; a shorter window would not"
             )
 
     def _column(self, part: Part, name: str) -> Array:

@@ -31,12 +31,14 @@ PER_SECOND = {"ms": 1e3, "milliseconds": 1e3, "s": 1.0, "seconds": 1.0}
 
 class Spikes(NamedTuple):
     """Neuron and time in seconds of every spike, `(n_spikes,)` each, and how many neurons there are, which is known
-    where they are `named`, else as many as the largest number says."""
+    where they are `named`, else as many as the largest number says; of each of them the intervals `(k, 2)` in which it
+    was recorded, in seconds, where the file says so."""
 
     neurons: Array
     times: Array
     size: int
     named: bool = False
+    recorded: tuple[Array, ...] = ()
 
 
 def read(path: str, group: str | None, place: str) -> Spikes:
@@ -98,7 +100,7 @@ def _counted(neurons: Array, times: Array, path: str, place: str) -> Spikes:
 def _of_units(units: list[Recorded]) -> Spikes:
     neurons = np.repeat(np.arange(len(units)), [len(unit.spikes) for unit in units])
     times = np.concatenate([unit.spikes for unit in units] or [np.empty(0)]).astype(float)
-    return Spikes(neurons, times, len(units), named=True)
+    return Spikes(neurons, times, len(units), named=True, recorded=tuple(unit.recorded for unit in units))
 
 
 def _of_nwb(path: str, group: str | None, place: str) -> Spikes:
