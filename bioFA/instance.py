@@ -468,7 +468,7 @@ def draw(experiment: Experiment, seed: int) -> Instance:
             state |= _first_weights(experiment.network, pathway, synapses[pathway.name])
     delays |= _delays(experiment, seed, constants)
     state |= _under_way(experiment.network, synapses, delays) | _first_traces(experiment.network, synapses)
-    trains, notes = _trains(experiment)
+    trains, notes = _trains(experiment), _notes(experiment, constants)
     if experiment.task is None:
         data = replace(NO_DATA, notes=notes)
         instance = Instance(experiment, seed, data, state, masks, synapses, delays, constants, trains)
@@ -485,10 +485,23 @@ def draw(experiment: Experiment, seed: int) -> Instance:
     return Instance(experiment, seed, data, state, masks, synapses, delays, constants, trains)
 
 
-def _trains(experiment: Experiment) -> tuple[dict[str, tuple[Array, Array]], tuple[str, ...]]:
-    """The given spikes of every source that has some, and what of them is not shown."""
+def _notes(experiment: Experiment, constants: Mapping[str, Array]) -> tuple[str, ...]:
+    """What sources do not show of what they are given."""
+    protocol = experiment.protocol
+    return tuple(
+        f"population '{population.name}': {note}"
+        for population in experiment.network.populations
+        for note in population.neuron.notes(
+            protocol.step,
+            protocol.steps,
+            {name.partition(".")[2]: of for name, of in constants.items() if name.startswith(f"{population.name}.")},
+        )
+    )
+
+
+def _trains(experiment: Experiment) -> dict[str, tuple[Array, Array]]:
+    """The given spikes of every source that has some."""
     found: dict[str, tuple[Array, Array]] = {}
-    notes: list[str] = []
     protocol = experiment.protocol
     for population in experiment.network.populations:
         try:
@@ -497,9 +510,7 @@ def _trains(experiment: Experiment) -> tuple[dict[str, tuple[Array, Array]], tup
             raise error.prefixed(f"population '{population.name}': ") from None
         if trains is not None:
             found[population.name] = trains
-            of = population.neuron.notes(protocol.step, protocol.steps)
-            notes += [f"population '{population.name}': {note}" for note in of]
-    return found, tuple(notes)
+    return found
 
 
 def _between(steps: Array, neurons: Array, start: int, stop: int) -> tuple[Array, Array]:

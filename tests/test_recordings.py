@@ -275,8 +275,8 @@ def test_a_spike_train_that_ends_before_a_trial_is_no_silence(tmp_path):
         ),
     ):
         read(path)
-    assert SpikesFrom(path=path).notes(1e-3, 4000) == ()
-    assert SpikesFrom(path=path, start="1 s").notes(1e-3, 4000) == (
+    assert SpikesFrom(path=path).notes(1e-3, 4000, {}) == ()
+    assert SpikesFrom(path=path, start="1 s").notes(1e-3, 4000, {}) == (
         "10 of 40 spikes are not shown, for a trial shows 1 s to 5 s",
         "1 of 1 neurons were not recorded in all of 1 s to 5 s, and are shown as silent where they were not: neuron 0"
         " was recorded from 0 s to 4 s",

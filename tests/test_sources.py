@@ -275,6 +275,10 @@ def test_spikes_that_no_trial_shows_are_told_in_the_result(tmp_path):
     assert "2 of 2 spikes are not shown, for a trial shows 0 s to " in note
     assert note.endswith("; are their times in seconds?")
     assert f"  data               {note}" in str(result)
+    (twice,) = SpikesFrom(spikes=[[0, "1.2 ms"], [0, "1.4 ms"], [1, "1.4 ms"]]).notes(1e-3, 10, {})
+    assert twice.startswith("1 of 3 spikes are in a step of 1 ms in which their neuron spikes already")
+    fast = bioFA.simulate(experiment(Poisson(rate="5000 Hz"), dt=1e-3), backend="numpy")
+    assert "a rate of 5000 Hz would be 5 spikes in each step of 1 ms; one at most is sent, 1000 Hz" in str(fast)
 
 
 def test_spikes_that_changed_on_disk_are_noticed(tmp_path):

@@ -307,8 +307,14 @@ class NeuronModel(Component):
         of steps; None where it has none."""
         return None
 
-    def notes(self, dt: float, steps: int) -> tuple[str, ...]:
-        """What of the given spikes of a source a trial of so many steps does not show, a sentence each."""
+    def notes(self, dt: float, steps: int, constants: Mapping[str, Array]) -> tuple[str, ...]:
+        """What a source does not show of what it is given in a trial of so many steps, a sentence each.
+
+        Args:
+            dt: length of a step in seconds.
+            steps: of a trial.
+            constants: its drawn parameters by name.
+        """
         return ()
 
     def begins_as(self) -> Mapping[str, str]:

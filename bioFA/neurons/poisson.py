@@ -22,6 +22,7 @@ from bioFA.equations.dimensions import FREQUENCY, Dimension
 from bioFA.errors import Contradiction, OutOfRange, under
 from bioFA.neurons.base import Array, Moment
 from bioFA.neurons.free_source import FreeSource, Table
+from bioFA.units import as_time
 
 ONE_HZ = Constant(value=1.0)
 
@@ -60,6 +61,16 @@ class Poisson(FreeSource):
     def own_parameters(self) -> Mapping[str, tuple[Distribution, Dimension]]:
         """The rate of each neuron; 1 Hz where a table, whose course then counts in Hz, says it."""
         return {"rate": (ONE_HZ if self.rate_table else self.rate, FREQUENCY)}
+
+    def notes(self, dt: float, steps: int, constants: Mapping[str, Array]) -> tuple[str, ...]:
+        """A rate of more than one spike a step, which is not reached."""
+        largest = max(self.rates_in_si, default=0.0) if self.rate_table else float(constants["rate"].max())
+        if largest * dt <= 1:
+            return ()
+        return (
+            f"a rate of {largest:g} Hz would be {largest * dt:.3g} spikes in each step of {as_time(dt)}; one at most is"
+            f" sent, {1 / dt:g} Hz: give a shorter dt",
+        )
 
     def course(self, dt: float, start: int, stop: int) -> Array:
         """The share of its rate in each step: 1, or 0 while it is not on; with a table the rate in Hz."""

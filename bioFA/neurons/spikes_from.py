@@ -16,6 +16,7 @@ d, in the step that begins at t + d, as a spike that a neuron's test found at t 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -107,8 +108,9 @@ class SpikesFrom(FreeSource):
         order = np.lexsort((neurons[kept], at[kept]))
         return at[kept][order], neurons[kept][order].astype(np.int32)
 
-    def notes(self, dt: float, steps: int) -> tuple[str, ...]:
-        """Spikes before and after what a trial shows, and neurons that were not recorded in all of it."""
+    def notes(self, dt: float, steps: int, constants: Mapping[str, Array]) -> tuple[str, ...]:
+        """Spikes before and after what a trial shows, several of a neuron in a step, and neurons that were not recorded
+        in all of it."""
         found = self._found()
         length = steps if self.period is None else min(steps, steps_of(self.period, dt))
         at = bin_of(found.times, self.begin, dt)
@@ -125,6 +127,14 @@ class SpikesFrom(FreeSource):
         if outside:
             all_of_them = "; are their times in seconds?" if outside == len(at) else ""
             notes.append(f"{outside} of {len(at)} spikes are not shown, for a trial shows {window}{all_of_them}")
+        shown = (at >= 0) & (at < length)
+        several = int(shown.sum()) - len(np.unique(np.stack([found.neurons[shown], at[shown]]), axis=1).T)
+        if several:
+            notes.append(
+                f"{several} of {len(at)} spikes are in a step of {as_time(dt)} in which their neuron spikes already:"
+                " they reach its targets, but spikes that are recorded and measured are one a step; a shorter dt parts"
+                " them"
+            )
         if lacking:
             known = ", ".join(f"{as_time(low)} to {as_time(high)}" for low, high in found.recorded[lacking[0]][:3])
             notes.append(

@@ -14,6 +14,7 @@ both sides compute from: a fault of the parse is the same in both, and is named 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -133,7 +134,7 @@ class FreeVerification:
         ]
         lines += [f"  {place:<34}{how}" for place, how in self.experiment.rounded_times.items()]
         for name, (number, differing) in self.spikes.items():
-            equal = f"{differing} of them differ" if differing else "all equal"
+            equal = f"{differing} of them differ" if differing else "all equal" if number else "none to compare"
             lines.append(f"  {name + '.s':<33} {number} spikes, {equal}{self._excess(f'{name}.s')}")
         lines += [f"  {name:<33} {found}{self._excess(name)}" for name, found in self.states.items()]
         for name, found in self.records.items():
@@ -279,9 +280,9 @@ def _same(first: Mapping[str, Array], second: Mapping[str, Array]) -> bool:
 
 
 def _differing(first: Segment, second: Segment, population: str) -> Array:
-    """The steps of the spikes that one of two segments has and the other lacks."""
+    """The steps of the spikes that one of two segments has and the other lacks, one that a source sends twice
+    in a step being two."""
     one, other = (
-        {tuple(pair) for pair in np.stack(segment.spikes[population][::-1], axis=1).tolist()}
-        for segment in (first, second)
+        Counter(map(tuple, np.stack(segment.spikes[population][::-1], axis=1).tolist())) for segment in (first, second)
     )
-    return np.array([step for step, _ in one ^ other])
+    return np.array([step for step, _ in ((one - other) + (other - one)).elements()])
