@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from bioFA import Experiment
+from bioFA.consumers.base import Recording, Segment
 from bioFA.consumers.brian.run import Compiled
 from bioFA.instance import draw
-from bioFA.verification.free_run import verify_free
+from bioFA.verification.free_run import _differing, verify_free
 
 pytestmark = pytest.mark.compiled
 DT, SIZE = 1e-3, 12
@@ -148,3 +149,11 @@ def test_what_is_recorded_wrongly_is_seen():
     found = verify_free(right, seed=1, trials=1, against=Shifted())
     assert not found.agrees
     assert list(found.first_excess) == ["cells.v, as recorded"]
+
+
+def test_a_spike_that_one_side_has_twice_differs():
+    once, twice = (
+        Segment({}, Recording(np.zeros(0, int), {}), spikes={"e": (np.zeros(n, int), np.full(n, 3))}) for n in (1, 2)
+    )
+    assert list(_differing(once, twice, "e")) == [3]
+    assert list(_differing(twice, twice, "e")) == []
