@@ -228,6 +228,8 @@ def test_too_few_spikes_have_no_statistics():
         "fano_factor": None,
         "correlation": None,
     }
+    always = np.array([(step, neuron) for step in range(20) for neuron in (0, 1)])
+    assert analysis.spike_statistics(always, 2, 10, 5e-3)["correlation"] is None  # nothing varies
 
 
 def test_without_elephant_a_run_says_what_to_install(result, monkeypatch, tmp_path):

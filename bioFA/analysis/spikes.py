@@ -65,10 +65,11 @@ def spike_statistics(spikes: Array, presentations: int, steps: int, dt: float) -
         whole.append(train(at, presentations * steps))
     correlation = None
     if len(whole) > 1:
-        matrix = correlation_coefficient(
-            BinnedSpikeTrain(whole, bin_size=BIN * s, t_start=0 * s, t_stop=whole[0].t_stop, tolerance=None)
-        )
-        correlation = float(np.nanmean(matrix[np.triu_indices(len(whole), 1)]))
+        binned = BinnedSpikeTrain(whole, bin_size=BIN * s, t_start=0 * s, t_stop=whole[0].t_stop, tolerance=None)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            matrix = correlation_coefficient(binned)
+        pairs = matrix[np.triu_indices(len(whole), 1)]
+        correlation = _mean(pairs[np.isfinite(pairs)].tolist())  # a neuron that spikes alike in all bins has none
     return {"cv_isi": _mean(cvs), "fano_factor": _mean(factors), "correlation": correlation}
 
 
