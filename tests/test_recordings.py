@@ -422,6 +422,17 @@ def test_spikes_of_a_segment_without_trials_are_told(tmp_path):
     )
 
 
+def test_spikes_of_several_blocks_are_not_shown_as_those_of_the_first(tmp_path):
+    blocks = [neo.Block(name=name) for name in "ab"]
+    for block in blocks:
+        block.segments.append(segment("s", [TICKS[:5]]))
+    io = neo.NixIO(str(tmp_path / "r.nix"), "ow")
+    io.write_all_blocks(blocks)
+    io.close()
+    with pytest.raises(FileError, match="2 segments of its 2 blocks have spike trains; expected one"):
+        SpikesFrom(path=str(tmp_path / "r.nix")).trains(1, 1e-3, 100)
+
+
 def test_a_segment_without_spike_trains_is_a_trial_that_was_not_recorded(tmp_path):
     path = nix(
         tmp_path / "r.nix",

@@ -281,6 +281,15 @@ def test_spikes_that_no_trial_shows_are_told_in_the_result(tmp_path):
     assert "a rate of 5000 Hz would be 5 spikes in each step of 1 ms; one at most is sent, 1000 Hz" in str(fast)
 
 
+def test_times_of_32_bits_are_shown_in_their_steps(tmp_path):
+    path, steps = tmp_path / "spikes.npz", np.arange(0, 5000, 3)
+    np.savez(path, neurons=np.zeros(len(steps), int), times=(1e-3 * steps).astype(np.float32))
+    source = SpikesFrom(path=str(path))
+    np.testing.assert_array_equal(source.trains(1, 1e-3, 5000)[0], steps)
+    assert source.notes(1e-3, 5000, {}) == ()
+    assert "times are known to 7.2e-07 s only" in source.notes(1e-6, 5_000_000, {})[0]
+
+
 def test_spikes_that_changed_on_disk_are_noticed(tmp_path):
     path = tmp_path / "spikes.npz"
     digests = set()

@@ -93,7 +93,7 @@ class SpikesFrom(FreeSource):
                 f"SpikesFrom has spikes of {count} neurons; the population has {size}. Give it a size of {count}, or"
                 " name some of them: select = [...]."
             )
-        at = bin_of(times, self.begin, dt).astype(np.int64)
+        at = bin_of(times, self.begin, dt, found.precision).astype(np.int64)
         neurons, at = neurons[at >= 0], at[at >= 0]
         if self.period is not None:
             length = steps_of(self.period, dt)
@@ -113,7 +113,7 @@ class SpikesFrom(FreeSource):
         in all of it."""
         found = self._found()
         length = steps if self.period is None else min(steps, steps_of(self.period, dt))
-        at = bin_of(found.times, self.begin, dt)
+        at = bin_of(found.times, self.begin, dt, found.precision)
         outside = int(((at < 0) | (at >= length)).sum())
         stop = self.begin + length * dt
         near = float(rounding(stop, dt))
@@ -124,6 +124,12 @@ class SpikesFrom(FreeSource):
         ]
         window = f"{as_time(self.begin)} to {as_time(stop)}"
         notes = []
+        known_to = float(rounding(np.abs(found.times).max(initial=0.0), dt, found.precision))
+        if known_to > dt / 4:
+            notes.append(
+                f"times are known to {known_to:.2g} s only, so the step of {as_time(dt)} that a spike is in is not:"
+                " write them as float64, or give a longer dt"
+            )
         if outside:
             all_of_them = "; are their times in seconds?" if outside == len(at) else ""
             notes.append(f"{outside} of {len(at)} spikes are not shown, for a trial shows {window}{all_of_them}")
@@ -162,7 +168,7 @@ class SpikesFrom(FreeSource):
         kept = place[found.neurons] >= 0
         recorded = tuple(found.recorded[neuron] for neuron in self.select) if found.recorded else ()
         return spike_files.Spikes(
-            place[found.neurons[kept]], found.times[kept], len(self.select), found.named, recorded
+            place[found.neurons[kept]], found.times[kept], len(self.select), found.named, recorded, found.precision
         )
 
     def course(self, dt: float, start: int, stop: int) -> None:  # type: ignore[override]

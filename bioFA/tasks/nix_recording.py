@@ -88,7 +88,7 @@ def read(path: Path, wanted: Sequence[str]) -> Session:
 
 
 def units(path: Path) -> list[Recorded]:
-    """The spike trains of the one segment of the first block that has some.
+    """The spike trains of the one segment that has some, in whatever block.
 
     Raises:
         FileError: if none has, or several have, or the file cannot be read.
@@ -100,11 +100,12 @@ def units(path: Path) -> list[Recorded]:
             blocks = io.read_all_blocks()
     except Exception as error:  # nixio and Neo raise errors of many kinds about a damaged file
         raise DamagedFile(f"'{path}' is not a whole NIX file ({error}).") from None
-    segments = [segment for segment in blocks[0].segments if segment.spiketrains] if blocks else []
+    segments = [segment for block in blocks for segment in block.segments if segment.spiketrains]
     if len(segments) != 1:
+        of_blocks = f" of its {len(blocks)} blocks" if len(blocks) > 1 else ""
         raise WrongData(
-            f"'{path}': {len(segments) or 'no'} segments of the first block have spike trains; expected one. Write the"
-            " spikes to be shown as one segment."
+            f"'{path}': {len(segments) or 'no'} segments{of_blocks} have spike trains; expected one. Write the spikes"
+            " to be shown as one segment."
         )
     return [
         recorded(_seconds(train.times), np.array([[_seconds(train.t_start), _seconds(train.t_stop)]]))

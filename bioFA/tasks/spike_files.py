@@ -23,7 +23,8 @@ from bioFA.system.npy import read_npy
 from bioFA.system.untrusted_hdf5 import inspect
 from bioFA.tasks import nix_recording, nwb_recording
 from bioFA.tasks.base import Array
-from bioFA.tasks.recordings import Recorded
+from bioFA.tasks.recordings import Recorded, precision
+from bioFA.units import DOUBLE
 
 PER_SECOND = {"ms": 1e3, "milliseconds": 1e3, "s": 1.0, "seconds": 1.0}
 """Units of SONATA's times; milliseconds where a file says none."""
@@ -32,13 +33,14 @@ PER_SECOND = {"ms": 1e3, "milliseconds": 1e3, "s": 1.0, "seconds": 1.0}
 class Spikes(NamedTuple):
     """Neuron and time in seconds of every spike, `(n_spikes,)` each, and how many neurons there are, which is known
     where they are `named`, else as many as the largest number says; of each of them the intervals `(k, 2)` in which it
-    was recorded, in seconds, where the file says so."""
+    was recorded, in seconds, where the file says so; and to what share of themselves the times are rounded."""
 
     neurons: Array
     times: Array
     size: int
     named: bool = False
     recorded: tuple[Array, ...] = ()
+    precision: float = DOUBLE
 
 
 def read(path: str, group: str | None, place: str) -> Spikes:
@@ -89,18 +91,19 @@ def _of_arrays(path: str, group: str | None, place: str) -> Spikes:
     return _counted(found["neurons"], found["times"], path, place)
 
 
-def _counted(neurons: Array, times: Array, path: str, place: str) -> Spikes:
-    """Spikes of a list that names as many neurons as its largest number says."""
+def _counted(neurons: Array, times: Array, path: str, place: str, per_second: float = 1.0) -> Spikes:
+    """Spikes of a list that names as many neurons as its largest number says; times are so many a second."""
     whole = neurons.astype(np.int64)
     if not np.array_equal(whole, neurons):
         raise WrongData(f"{place}: {path!r} names neurons by numbers that are not whole.")
-    return Spikes(whole, times.astype(float), int(whole.max(initial=-1)) + 1)
+    size = int(whole.max(initial=-1)) + 1
+    return Spikes(whole, times.astype(float) / per_second, size, precision=precision(times.astype(float)))
 
 
 def _of_units(units: list[Recorded]) -> Spikes:
     neurons = np.repeat(np.arange(len(units)), [len(unit.spikes) for unit in units])
     times = np.concatenate([unit.spikes for unit in units] or [np.empty(0)]).astype(float)
-    return Spikes(neurons, times, len(units), named=True, recorded=tuple(unit.recorded for unit in units))
+    return Spikes(neurons, times, len(units), True, tuple(unit.recorded for unit in units), precision(times))
 
 
 def _of_nwb(path: str, group: str | None, place: str) -> Spikes:
@@ -137,7 +140,7 @@ def _of_sonata(path: str, group: str | None, place: str) -> Spikes:
         unit = unit.decode() if isinstance(unit, bytes) else str(unit)
         if unit not in PER_SECOND:
             raise WrongUnit(f"{place}: {path!r} has times in '{unit}'; expected one of {', '.join(PER_SECOND)}.")
-        return _counted(part["node_ids"][:], part["timestamps"][:] / PER_SECOND[unit], path, place)
+        return _counted(part["node_ids"][:], part["timestamps"][:], path, place, PER_SECOND[unit])
 
 
 READERS: Mapping[str, Callable[[str, str | None, str], Spikes]] = {
