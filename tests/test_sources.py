@@ -281,6 +281,19 @@ def test_spikes_that_no_trial_shows_are_told_in_the_result(tmp_path):
     assert "a rate of 5000 Hz would be 5 spikes in each step of 1 ms; one at most is sent, 1000 Hz" in str(fast)
 
 
+def test_windows_that_show_nothing_or_are_no_whole_steps_are_told():
+    windows = [["0.1 ms", "0.3 ms"], ["1.2 ms", "3 ms"], ["4 ms", "5 ms"], ["1 s", "2 s"]]
+    source = Current(values=[["0 ms", "1 pA"]], on=windows)
+    assert source.notes(1e-3, 100, {}) == (
+        "on[0], 0.1 ms to 0.3 ms, is shorter than a step of 1 ms, and shows nothing",
+        "on[1], 1.2 ms to 3 ms, is simulated as 1 ms to 3 ms",
+        "on[3], 1 s to 2 s, begins after the end of a trial, and shows nothing",
+    )
+    assert SpikesFrom(spikes=[[0, "1 ms"]], repeat="20.4 ms").notes(1e-3, 100, {}) == (
+        "repeat, 20.4 ms, is simulated as 20 ms",
+    )
+
+
 def test_times_of_32_bits_are_shown_in_their_steps(tmp_path):
     path, steps = tmp_path / "spikes.npz", np.arange(0, 5000, 3)
     np.savez(path, neurons=np.zeros(len(steps), int), times=(1e-3 * steps).astype(np.float32))

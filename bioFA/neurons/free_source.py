@@ -23,10 +23,12 @@ from bioFA.distributions import Distribution, Measures, Quantity, in_si
 from bioFA.equations.dimensions import TIME, Dimension
 from bioFA.errors import MissingField, OutOfRange, under
 from bioFA.neurons.base import Array, Moment, NeuronModel
-from bioFA.units import steps_of
+from bioFA.units import as_time, steps_of
 
 Table = tuple[tuple[Quantity, Quantity], ...]
 """Times and what holds from each on."""
+OFF_GRID = 1e-6
+"""A time that is further from a whole number of steps, in steps, is none."""
 
 
 class FreeSource(NeuronModel):
@@ -79,6 +81,22 @@ class FreeSource(NeuronModel):
         """After how long it begins again, in seconds."""
         with under("repeat"):
             return None if self.repeat is None else in_si(self.repeat, TIME, "repeat")
+
+    def notes(self, dt: float, steps: int, constants: Mapping[str, Array]) -> tuple[str, ...]:
+        """Windows in which it is never on, and times that are no whole number of steps."""
+        found = []
+        for number, (start, stop) in enumerate(self.windows):
+            first, last = steps_of(start, dt), steps_of(stop, dt)
+            window = f"on[{number}], {as_time(start)} to {as_time(stop)},"
+            if first >= last:
+                found.append(f"{window} is shorter than a step of {as_time(dt)}, and shows nothing")
+            elif first >= steps:
+                found.append(f"{window} begins after the end of a trial, and shows nothing")
+            elif max(abs(start / dt - first), abs(stop / dt - last)) > OFF_GRID:
+                found.append(f"{window} is simulated as {as_time(first * dt)} to {as_time(last * dt)}")
+        if self.period is not None and abs(self.period / dt - steps_of(self.period, dt)) > OFF_GRID:
+            found.append(f"repeat, {as_time(self.period)}, is simulated as {as_time(steps_of(self.period, dt) * dt)}")
+        return tuple(found)
 
     def own_parameters(self) -> Mapping[str, tuple[Distribution, Dimension]]:
         """The parameters, each a distribution over neurons, and their dimensions."""

@@ -63,11 +63,13 @@ class Poisson(FreeSource):
         return {"rate": (ONE_HZ if self.rate_table else self.rate, FREQUENCY)}
 
     def notes(self, dt: float, steps: int, constants: Mapping[str, Array]) -> tuple[str, ...]:
-        """A rate of more than one spike a step, which is not reached."""
+        """What those of other sources say, and a rate of more than one spike a step, which is not reached."""
+        found = super().notes(dt, steps, constants)
         largest = max(self.rates_in_si, default=0.0) if self.rate_table else float(constants["rate"].max())
         if largest * dt <= 1:
-            return ()
+            return found
         return (
+            *found,
             f"a rate of {largest:g} Hz would be {largest * dt:.3g} spikes in each step of {as_time(dt)}; one at most is"
             f" sent, {1 / dt:g} Hz: give a shorter dt",
         )

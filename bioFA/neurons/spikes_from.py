@@ -109,8 +109,8 @@ class SpikesFrom(FreeSource):
         return at[kept][order], neurons[kept][order].astype(np.int32)
 
     def notes(self, dt: float, steps: int, constants: Mapping[str, Array]) -> tuple[str, ...]:
-        """Spikes before and after what a trial shows, several of a neuron in a step, and neurons that were not recorded
-        in all of it."""
+        """What those of other sources say, spikes before and after what a trial shows, several of a neuron in a step,
+        and neurons that were not recorded in all of it."""
         found = self._found()
         length = steps if self.period is None else min(steps, steps_of(self.period, dt))
         at = bin_of(found.times, self.begin, dt, found.precision)
@@ -123,7 +123,7 @@ class SpikesFrom(FreeSource):
             if not ((intervals[:, 0] <= self.begin + near) & (intervals[:, 1] >= stop - near)).any()
         ]
         window = f"{as_time(self.begin)} to {as_time(stop)}"
-        notes = []
+        notes = list(super().notes(dt, steps, constants))
         known_to = float(rounding(np.abs(found.times).max(initial=0.0), dt, found.precision))
         if known_to > dt / 4:
             notes.append(
