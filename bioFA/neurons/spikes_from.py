@@ -134,7 +134,7 @@ class SpikesFrom(FreeSource):
             all_of_them = "; are their times in seconds?" if outside == len(at) else ""
             notes.append(f"{outside} of {len(at)} spikes are not shown, for a trial shows {window}{all_of_them}")
         shown = (at >= 0) & (at < length)
-        several = int(shown.sum()) - len(np.unique(np.stack([found.neurons[shown], at[shown]]), axis=1).T)
+        several = int(shown.sum()) - len(np.unique(at[shown] * max(found.size, 1) + found.neurons[shown]))
         if several:
             notes.append(
                 f"{several} of {len(at)} spikes are in a step of {as_time(dt)} in which their neuron spikes already:"
