@@ -69,6 +69,25 @@ def test_unequal_classes_are_told_beside_the_error(tmp_path):
     assert "95% are class 0, so that always answering it is wrong in 5.0%" in str(result)
 
 
+def test_an_error_that_one_answer_to_all_would_have_is_told(tmp_path):
+    rng, labels = np.random.default_rng(0), (np.arange(40) % 5 < 2).astype(int)
+    np.savez(tmp_path / "d.npz", inputs=rng.normal(size=(40, 3)), labels=labels,
+             test_inputs=rng.normal(size=(40, 3)), test_labels=labels)  # fmt: skip
+    result = bioFA.simulate(
+        bioFA.load("digits", {
+            "circuit.sizes": [3, 5, 2],
+            "circuit.weights": {"name": "constant", "value": 0.0},
+            "circuit.schemes.fa.rule.learning_rate": 0.0,
+            "circuit.schemes.fa.readout_rule.learning_rate": 0.0,
+            "task": {"name": "arrays", "path": str(tmp_path / "d.npz"), "encoding": "one_hot"},
+            "protocol.epochs": 1,
+        }),
+        backend="numpy",
+    )  # fmt: skip
+    told = "test error         40.0%   (no better than always answering class 0, which is wrong in 40.0%)"
+    assert told in str(result)
+
+
 def test_weights_of_classes_show_their_examples_so_often(tmp_path):
     plain, balanced, given = (
         unequal(tmp_path, **task).task.draw(None).train

@@ -621,12 +621,18 @@ class Result:
         return lines
 
     def _beside(self, split: str) -> str:
-        """What stands beside the error rate of a split whose classes are unequal."""
+        """What stands beside the error rate of a split whose classes are unequal, or which one answer to all would not
+        raise."""
         if split not in self.confusion:
             return ""
         balance, counts = self.class_balance[split], self.confusion[split].sum(axis=1)
         if counts.max() < UNEQUAL * max(counts.min(), 1):
-            return ""
+            if self.metrics[f"{split}_error"] < balance["constant_error"]:
+                return ""
+            return (
+                f"   (no better than always answering class {int(counts.argmax())}, which is wrong in"
+                f" {balance['constant_error']:.1%})"
+            )
         return (
             f"   (classes are unequal: {balance['largest']:.0%} are class {int(counts.argmax())}, so that always"
             f" answering it is wrong in {balance['constant_error']:.1%}; mean error of the classes"
