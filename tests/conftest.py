@@ -93,6 +93,14 @@ def processes_that_walk(monkeypatch):
     monkeypatch.setattr("bioFA.system.untrusted_hdf5.subprocess", subprocess)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_loaded():
+    """A test may change what a part is, so it takes no experiment from before."""
+    from bioFA.modelfiles import toml
+
+    toml._LOADED.clear()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _power_stays_on():
     """Nothing is waited for until it is on disk, in this process: tests kill processes, not machines."""

@@ -504,3 +504,19 @@ def test_public_names_are_the_exported_names():
         assert getattr(bioFA, name).__name__ == name
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         bioFA.nothing  # noqa: B018
+
+
+def test_a_file_that_stays_as_it_is_gives_the_same_experiment_and_one_that_names_files_is_read_anew(tmp_path):
+    path = tmp_path / "mine.toml"
+    text = (bioFA.modelfiles.toml.models_folder() / "linear.toml").read_text()
+    path.write_text(text)
+    first = bioFA.load(path)
+    assert bioFA.load(path) is first
+    assert bioFA.load(path, {"protocol.epochs": 2}).protocol.epochs == 2
+    assert bioFA.load(path, {"protocol.epochs": 3}).protocol.epochs == 3
+    path.write_text(text.replace("epochs = 1", "epochs = 7"))
+    assert bioFA.load(path).protocol.epochs == 7
+    np.savez(tmp_path / "mine.npz", inputs=np.eye(30), targets=np.ones((30, 10)))
+    given = text.partition("[task]")[0] + '[task]\nname = "arrays"\npath = "mine.npz"\n[protocol]\nepochs = 1\n'
+    path.write_text(given)
+    assert bioFA.load(path) is not bioFA.load(path)

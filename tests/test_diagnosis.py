@@ -5,11 +5,13 @@ import json
 
 import numpy as np
 import pytest
+import systems
 from click.testing import CliRunner
 
 import bioFA
 from bioFA import cli
-from bioFA.runs import diagnosis
+from bioFA.consumers.reference import Reference
+from bioFA.runs import at_once, diagnosis
 from bioFA.runs.result import Finding, load_result
 from bioFA.schemes import family
 
@@ -152,6 +154,34 @@ def test_what_is_not_known_is_claimed_by_no_check():
         evidence, result=unknown, values={name: np.full_like(array, np.nan) for name, array in evidence.values.items()}
     )
     assert diagnosis.diagnose(nothing) == ()
+
+
+def shown_both_ways(experiment):
+    """What a network shows of its first examples: one after the other, and all at once."""
+    instance = bioFA.draw(experiment, 4)
+    feed, nodes = instance.training(0, 4), instance.network.order
+    segment = Reference(instance).segment(instance.state, feed, learning=False, every=1, recorded=nodes)
+    return segment.recording.arrays, at_once.show(instance, instance.state, feed)
+
+
+STATIC = [experiment for experiment in systems.ALL if at_once.can_show(bioFA.draw(experiment, 4))]
+SHOWN = [*STATIC, *map(bioFA.load, ("linear", "nonlinear", "digits"))]
+
+
+@pytest.mark.parametrize("experiment", SHOWN, ids=lambda experiment: experiment.name)
+def test_examples_that_are_shown_all_at_once_bring_what_each_brings_alone(experiment):
+    alone, together = shown_both_ways(experiment)
+    assert alone.keys() == together.keys()
+    for name, array in alone.items():
+        np.testing.assert_allclose(together[name], array, rtol=1e-12, atol=1e-13, err_msg=name)
+
+
+def test_only_networks_whose_presentations_are_alone_are_shown_all_at_once():
+    assert {experiment.name for experiment in STATIC} >= {"deep_tanh_fa", "constrained"}
+    for changes in ({"circuit.schemes.np.sigma": 0.01, "circuit.scheme": "np"}, {}):
+        assert at_once.can_show(bioFA.draw(bioFA.load("linear", changes), 1))
+    for model in ("leaky", "digits_spiking", "digits_erbp", "feedback_delay"):
+        assert not at_once.can_show(bioFA.draw(bioFA.load(model), 1)), model
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -44,6 +45,10 @@ BUNDLE = "manifest.json"
 """Beside a model file it says that the file is part of a bundle, which somebody handed on."""
 OWN = "# own part: "
 """How a line begins that names the class behind a part of somebody's own."""
+MOST_LOADED = 8
+_LOADED: dict[tuple[str, bytes, str], Experiment] = {}
+"""The experiments of the last files that were loaded, which hold all that they describe, by path, content and changes:
+a sweep loads the same one for every run, and a description never changes."""
 _STRING = re.compile(r"""\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'""")
 _KEY = re.compile(r"[\w\-.\t ]+")
 
@@ -132,9 +137,33 @@ def load(model: str | Path, changes: dict[str, Any] | None = None, trust_code: b
         ModelError: if what it describes is wrong.
     """
     path = find(model)
-    table = _read_toml(path)
+    raw = _read(path)
+    try:
+        known = str(path.absolute()), raw, json.dumps(changes)
+    except (TypeError, ValueError):
+        known = None
+    if known in _LOADED:
+        return _LOADED[known]
+    table = _read_toml(path, raw)
     with trust.allowing(trust_code):
-        return _load(path, table, changes, _of_file(path, table))
+        experiment = _load(path, table, changes, _of_file(path, table))
+    if known is not None and not _names_files(table) and not code_of(experiment):
+        for oldest in list(_LOADED)[: len(_LOADED) + 1 - MOST_LOADED]:
+            del _LOADED[oldest]
+        _LOADED[known] = experiment
+    return experiment
+
+
+def _names_files(table: dict[str, Any]) -> bool:
+    """Whether a part in the tables of a model file names a file."""
+    found: list[str] = []
+
+    def note(given: str) -> str:
+        found.append(given)
+        return given
+
+    each_path(table, note)
+    return bool(found)
 
 
 def _of_file(path: Path, table: dict[str, Any]) -> AbstractContextManager[None]:
@@ -188,7 +217,8 @@ def description(model: str | Path) -> str:
     Raises:
         FileError: if the file is missing or is not TOML.
     """
-    return str(_read_toml(find(model)).get("description", ""))
+    path = find(model)
+    return str(_read_toml(path, _read(path)).get("description", ""))
 
 
 def _has_scheme(circuit: Any) -> TypeGuard[dict[str, Any]]:
@@ -206,7 +236,8 @@ def _keep_own(table: dict[str, Any], own: Any) -> None:
             circuit["schemes"].setdefault(chosen, {})
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> bytes:
+    """What a model file holds."""
     try:
         size = path.stat().st_size
         raw = path.read_bytes() if size <= LARGEST else b""
@@ -217,6 +248,11 @@ def _read_toml(path: Path) -> dict[str, Any]:
             f"{path}: a model file has at most {LARGEST} bytes; this one has {size}. Put data into a .npz file and name"
             " it in the task."
         )
+    return raw
+
+
+def _read_toml(path: Path, raw: bytes) -> dict[str, Any]:
+    """The tables of a model file, which holds these bytes."""
     try:
         return _tables(raw.decode("utf-8-sig"))
     except UnicodeDecodeError:

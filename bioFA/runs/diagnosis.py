@@ -13,9 +13,9 @@
     overfitting      the validation error rose while the training error fell
     batch_waits      the changes of the last presentations never reached the weights, since their batch was not full
 
-Looked at are the recording, the first and the last weights, and one pass of the NumPy reference over at
-most 50 training examples, with the last weights and learning off. A run that ended in numbers that
-are not finite has no result; `Diverged` names it. A check is a function of the `Evidence`,
+Looked at are the recording, the first and the last weights, and one pass of the NumPy reference, or of a static
+network all at once (`at_once.py`), over at most 50 training examples, with the last weights and learning off. A run
+that ended in numbers that are not finite has no result; `Diverged` names it. A check is a function of the `Evidence`,
 which yields findings; `CHECKS` lists them.
 """
 
@@ -33,6 +33,7 @@ from bioFA.instance import Instance
 from bioFA.network import Network, Node, Pathway
 from bioFA.neurons import NeuronModel
 from bioFA.neurons.base import Moment
+from bioFA.runs import at_once
 from bioFA.runs.activity import Activity, activity, watched
 from bioFA.runs.result import Finding, Result, late_angles
 
@@ -182,6 +183,9 @@ def gather(result: Result, instance: Instance) -> Evidence:
     """One pass over a few training examples, beside what the run left."""
     ends = [instance.presentations(), *instance.phase_ends()]
     count = min(EXAMPLES, max(1, STEPS // instance.experiment.protocol.steps), *ends)
+    if at_once.can_show(instance):
+        with np.errstate(all="ignore"):
+            return Evidence(result, at_once.show(instance, result.state, instance.training(0, count)), count=count)
     shown = watched(instance.network)
     errors = () if instance.network.is_static() else _errors(instance.network)
     segment = Reference(instance).segment(
