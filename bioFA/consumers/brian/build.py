@@ -289,8 +289,13 @@ class _Steps:
         self._add(spec.target, "forget", order, name=step.of, step=self.counter)
 
     def gather(self, step: StepSpec, order: int) -> None:
-        """List the neurons in which a variable is not 0."""
+        """List the neurons in which a variable is not 0; what the step before left as a step begins, so that all have
+        listed theirs long since when they are read."""
         group, variable = self.groups[step.of], step.nodes[0]
+        kept = next(spec.kept for spec in self.program.groups if spec.name == step.of)
+        if variable in kept[:9]:
+            begins = sum(other.kind in ("restart", "forget") for other in self.program.steps)
+            order = 10 * begins + 1 + kept.index(variable)
         values = adapter.array_name(group, variable)
         name = f"{step.of}.{variable}"
         size = len(group)
