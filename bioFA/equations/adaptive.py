@@ -14,7 +14,8 @@ of 1e-3 means 1e-3 mV and 1e-3 nS. A step that is too long is kept where a short
 of dt is left out where its error is no number.
 
 This is the control that NEST uses for its conductance-based neurons (`iaf_cond_exp`, `hh_psc_alpha`: tolerance 1e-3;
-`aeif_cond_exp`: both tolerances 1e-6), to the bit where its arithmetic is repeated in its units.
+`aeif_cond_exp`: both tolerances 1e-6), to the bit where its arithmetic is repeated in its units: exp and powers are
+those of C's library (`libm.py`), since the last bit can decide how long the next step is.
 
 Sources: Fehlberg (1969), NASA TR R-315, table III; Hairer, Norsett & Wanner (1993), Solving ordinary differential
 equations I, section II.4; GNU Scientific Library, `ode-initval/rkf45.c` and `cstd.c`.
@@ -27,6 +28,7 @@ from typing import Any
 
 import numpy as np
 
+from bioFA.equations import libm
 from bioFA.equations.dimensions import BASE, Dimension
 
 Array = np.ndarray
@@ -96,8 +98,8 @@ def adapt(
                 ratio = np.fmax(ratio, np.abs(error[name]) / bound)
             known = np.isfinite(sum(np.abs(part) for part in error.values()))
             ratio = np.where(known, ratio, np.inf)
-            shrunk = np.maximum(SAFETY / ratio**0.2, SHRINK)
-            grown = np.clip(SAFETY / ratio ** (1 / 6), 1.0, GROW)
+            shrunk = np.maximum(SAFETY / libm.power(ratio, 0.2), SHRINK)
+            grown = np.clip(SAFETY / libm.power(ratio, 1 / 6), 1.0, GROW)
             end = done + h
             again = (ratio > TOO_FAR) & (end + h * shrunk != end)
             factor = np.where(again, shrunk, np.where(ratio < NEAR, grown, 1.0))

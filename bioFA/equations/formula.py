@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bioFA.equations import libm
 from bioFA.equations.dimensions import NONE, TIME, UNITS, Dimension, describe, over, power, times
 from bioFA.errors import BadEquation, UnknownName, WrongUnit, suggestion
 
@@ -160,10 +161,15 @@ class Formula:
         """
         return _dimension(self.tree, known)
 
-    def evaluate(self, values: Mapping[str, Any]) -> Any:
-        """Its value for these values of its names, in SI, which may be arrays."""
+    def evaluate(self, values: Mapping[str, Any], by_libm: bool = False) -> Any:
+        """Its value for these values of its names, in SI, which may be arrays.
+
+        Args:
+            values: by name.
+            by_libm: whether functions are those of C's library, to the bit (`libm.py`), not NumPy's.
+        """
         with np.errstate(all="ignore"):
-            return _evaluate(self.tree, values)
+            return _evaluate(self.tree, values, by_libm)
 
     @cached_property
     def text(self) -> str:
@@ -465,8 +471,12 @@ def _of_function(node: ast.Call, name: str, arguments: list[Dimension]) -> Dimen
     return NONE
 
 
-def _evaluate(node: ast.expr, values: Mapping[str, Any]) -> Any:
+def _evaluate(node: ast.expr, values: Mapping[str, Any], by_libm: bool = False) -> Any:
     """The value of a node."""
+
+    def inner(part: ast.expr) -> Any:
+        return _evaluate(part, values, by_libm)
+
     match node:
         case ast.Constant(value=value):
             return value if isinstance(value, bool) else np.float64(value)  # type: ignore[arg-type]
@@ -474,22 +484,24 @@ def _evaluate(node: ast.expr, values: Mapping[str, Any]) -> Any:
             value = values[name]
             return np.float64(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
         case ast.UnaryOp(op=ast.Not(), operand=operand):
-            return np.logical_not(_evaluate(operand, values))
+            return np.logical_not(inner(operand))
         case ast.UnaryOp(operand=operand):
-            return -_evaluate(operand, values)
+            return -inner(operand)
         case ast.BoolOp(op=op, values=parts):
-            value, *others = (_evaluate(part, values) for part in parts)
+            value, *others = (inner(part) for part in parts)
             for other in others:
                 value = _COMPUTE["and" if isinstance(op, ast.And) else "or"](value, other)
             return value
         case ast.Compare(left=left, ops=[op], comparators=[right]):
-            return _COMPUTE[_COMPARE[type(op)]](_evaluate(left, values), _evaluate(right, values))
+            return _COMPUTE[_COMPARE[type(op)]](inner(left), inner(right))
         case ast.BinOp(left=left, op=op, right=right):
-            return _COMPUTE[_BINARY[type(op)]](_evaluate(left, values), _evaluate(right, values))
+            compute = libm.power if by_libm and isinstance(op, ast.Pow) else _COMPUTE[_BINARY[type(op)]]
+            return compute(inner(left), inner(right))
         case ast.Call(func=ast.Name(id=name), args=arguments):
             if name == "unit":
                 return np.float64(_unit(node)[0])
-            return FUNCTIONS[name][1](*(_evaluate(argument, values) for argument in arguments))
+            function = libm.FUNCTIONS.get(name) if by_libm else None
+            return (function or FUNCTIONS[name][1])(*(inner(argument) for argument in arguments))
     raise AssertionError  # the reader lets nothing else through
 
 
@@ -525,12 +537,12 @@ def _write(node: ast.expr, names: Mapping[str, str]) -> str:
     raise AssertionError  # the reader lets nothing else through
 
 
-def write(node: ast.expr, name: Callable[[str], str]) -> str:
+def write(node: ast.expr, name: Callable[[str], str], by_libm: bool = False) -> str:
     """A node as text for a compiled program: names as `name` has them, NumPy's own meaning of // and %, and e^z as a
-    function of ours (`consumers/brian/biofa_numbers.h`)."""
+    function of ours (`consumers/brian/biofa_numbers.h`), or, `by_libm`, of C's library."""
 
     def inner(part: ast.expr) -> str:
-        return write(part, name)
+        return write(part, name, by_libm)
 
     match node:
         case ast.Constant() | ast.Call(func=ast.Name(id="unit")):
@@ -552,7 +564,8 @@ def write(node: ast.expr, name: Callable[[str], str]) -> str:
         case ast.Call(func=ast.Name(id="int"), args=[condition]):
             return f"choose({inner(condition)}, 1.0, 0.0)"
         case ast.Call(func=ast.Name(id=function), args=arguments):
-            called = {"exp": "power_of_e", "exprel": "relative_growth"}.get(function, function)
+            own = {"exprel": "libm_growth"} if by_libm else {"exp": "power_of_e", "exprel": "relative_growth"}
+            called = own.get(function, function)
             return f"{called}({', '.join(inner(argument) for argument in arguments)})"
     raise AssertionError  # the reader lets nothing else through
 

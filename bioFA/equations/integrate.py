@@ -137,15 +137,15 @@ class Integrator:
         """
 
         def slope(moved: dict[str, Any], since: Array) -> dict[str, Array]:
-            return self._slope({**values, **moved, "t": values.get("t", 0.0) + since})
+            return self._slope({**values, **moved, "t": values.get("t", 0.0) + since}, by_libm=True)
 
         start = {name: np.broadcast_to(values[name], lengths.shape) for name in self.model.moved}
         return adapt(slope, start, lengths, dt, (self.bounds, self.tolerances[1]), after)
 
-    def _slope(self, values: Mapping[str, Any]) -> dict[str, Array]:
+    def _slope(self, values: Mapping[str, Any], by_libm: bool = False) -> dict[str, Array]:
         """The right sides; what stands still in refractory neurons has none."""
         active = values.get("not_refractory", True)
-        found = {name: formula.evaluate(values) for name, formula in self.model.moved.items()}
+        found = {name: formula.evaluate(values, by_libm) for name, formula in self.model.moved.items()}
         return {name: np.where(active, f, 0.0) if name in self.model.held else f for name, f in found.items()}
 
     def _euler(self, values: dict[str, Any], dt: float, normal: Mapping[str, Array]) -> dict[str, Array]:

@@ -5,7 +5,7 @@ The operations are those of `integrate.py`, in its order, so that the compiled s
 the text gets an underscore at its end, as no name of our own has one there: a variable may be called as Brian2, SymPy
 or C++ like. What hangs on parameters and dt alone, such as exp(M dt), is computed once, before the first step
 (`Statements.constants`). `choose`, `floored`, `modulo`, `power_of_e`, `relative_growth` and `exact_<n>` are functions
-of the compiled program (`consumers/brian/biofa_numbers.h`).
+of the compiled program (`consumers/brian/biofa_numbers.h`); under `rkf45` the slopes call C's library, as NEST does.
 """
 
 from __future__ import annotations
@@ -94,8 +94,9 @@ class Statements:
     def text(self, formula: Formula, **options: Any) -> str:
         """An expression, subexpressions put in."""
         options = {"since": "since", "active": "active", "time": "seconds", "own": {}} | options
+        by_libm = options.pop("by_libm", False)
         names = self._names(**options)
-        return write(formula.with_parts(self.model.written_out).tree, names)
+        return write(formula.with_parts(self.model.written_out).tree, names, by_libm)
 
     def published(self, name: str) -> str:
         """A subexpression, as the step begins."""
@@ -244,7 +245,8 @@ class Statements:
 
     def _slopes(self, stage: int, own: Mapping[str, str]) -> Iterator[str]:
         for name, formula in self.model.moved.items():
-            yield f"slope_{stage}_{name} = {self._chosen(name, self.text(formula, own=own), '0.0')}"
+            text = self.text(formula, own=own, by_libm=self.integrator.method == "rkf45")
+            yield f"slope_{stage}_{name} = {self._chosen(name, text, '0.0')}"
 
     @property
     def _held(self) -> tuple[str, ...]:

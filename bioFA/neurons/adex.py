@@ -23,6 +23,7 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 
 from bioFA.distributions import Constant, Distributed, Measures, Quantity
+from bioFA.equations import libm
 from bioFA.neurons.base import Array
 from bioFA.neurons.equations import Port
 from bioFA.neurons.standard import (
@@ -86,9 +87,10 @@ class Adex(StandardNeuron):
         """Equations (1), 0 where refractory, and (2), and those of the conductances."""
         v = np.maximum(np.minimum(x["v"], p["v_peak"]), -1.0)
         leak = p["g_l"] * (p["e_l"] - v)
-        spike = p["g_l"] * p["delta_t"] * np.exp((v - p["v_t"]) / p["delta_t"])
-        synaptic = x["g_e"] * (p["e_e"] - v) + x["g_i"] * (p["e_i"] - v)
-        current = leak + spike - x["w"] + synaptic + p["i_e"] + arriving["I"]
+        exp = libm.FUNCTIONS["exp"] if self.method == "rkf45" else np.exp
+        spike = p["g_l"] * p["delta_t"] * exp((v - p["v_t"]) / p["delta_t"])
+        exc, inh = x["g_e"] * (p["e_e"] - v), x["g_i"] * (p["e_i"] - v)
+        current = leak + spike - x["w"] + exc + inh + p["i_e"] + arriving["I"]
         return {
             "v": np.where(refractory, 0.0, current / p["c_m"]),
             "w": (p["a"] * (v - p["e_l"]) - x["w"]) / p["tau_w"],

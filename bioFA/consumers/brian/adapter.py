@@ -133,7 +133,7 @@ def number_type(group: Any, variable: str) -> str:
 def functions(statements: str) -> dict[str, Any]:
     """The functions of ours that statements call (biofa_numbers.h), by name, as Brian2 knows them."""
     found: dict[str, Any] = {}
-    counts = {"choose": 3, "floored": 2, "modulo": 2, "power_of_e": 1, "relative_growth": 1}
+    counts = {"choose": 3, "floored": 2, "modulo": 2, "power_of_e": 1, "relative_growth": 1, "libm_growth": 1}
     for name in sorted(set(re.findall(rf"\b({'|'.join(counts)}|exact_\d+)\(", statements))):
         count, condition = counts.get(name, 0), name == "choose"
         if name.startswith("exact_"):

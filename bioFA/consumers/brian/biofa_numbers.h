@@ -55,6 +55,9 @@ static inline double relative_growth(double z) {
     return choose(z == 0.0, 1.0, choose(z > LARGEST_POWER, INFINITY, value));
 }
 
+// the same by C's library, to the bit
+static inline double libm_growth(double z) { return z == 0.0 ? 1.0 : std::expm1(z) / z; }
+
 // a // b and a % b of floats, with the remainder's sign that of b
 static inline double modulo(double a, double b) {
     double rest = std::fmod(a, b);
