@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import bioFA
 from bioFA import cli
 from bioFA.comparisons.plan import Request, plan
-from bioFA.distributions import in_si
+from bioFA.distributions import Constant, in_si
 from bioFA.equations.dimensions import NONE, UNITS
 from bioFA.equations.model import read_unit
 from bioFA.errors import BadChange, BioFAError, MissingField, ModelError, UnknownField, UnknownName
@@ -593,6 +593,16 @@ def test_a_field_of_the_model_comes_before_a_part_of_its_name(path):
         NETWORK.replace('name = "target"', 'name = "record"').replace('source = "target"', 'source = "record"')
     )
     assert bioFA.load(path, {"record.every": 3}).record.every == 3
+
+
+def test_a_parameter_that_no_text_reads_cannot_be_set_unless_a_text_changes_with_it():
+    for key in ("exc.neuron.parameters.tua", "neurons.cell.parameters.tua"):
+        with pytest.raises(BadChange, match=r"reads 'tua'\. Did you mean 'tau'\? Known: tau, theta, v_reset"):
+            bioFA.load("random_ei", {key: "20 ms"})
+    text = "dv/dt = -slope*v/tau : volt (unless refractory)"
+    changed = bioFA.load("random_ei", {"neurons.cell.model": text, "neurons.cell.parameters.slope": 2.0})
+    assert changed.network.population("exc").neuron.given["slope"] == Constant(value=2.0)
+    assert bioFA.load("random_ei", {"exc.neuron.parameters.tau": "10 ms"}) != bioFA.load("random_ei")
 
 
 @pytest.mark.parametrize(

@@ -149,9 +149,10 @@ class SynapseTrace(Component):
             )
         if self.pathway not in plastic:
             those = f"Those that learn: {', '.join(plastic)}." if plastic else "None learns here."
+            moves = network.pathway(self.pathway).dynamics is not None
             raise UnknownName(
-                f"SynapseTrace.pathway: '{self.pathway}' does not learn, so its weights are those that it begins with."
-                f" {those}",
+                f"SynapseTrace.pathway: '{self.pathway}' does not learn, so its weights are those that it begins with"
+                f"{'; what its dynamics keep is not recorded' if moves else ''}. {those}",
                 at=("pathway",),
             )
         pathway = network.pathway(self.pathway)

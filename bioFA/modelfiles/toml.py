@@ -184,7 +184,10 @@ def _load(
     """The experiment that the tables of a model file describe, changed."""
     _find_files(table, path.parent)
     own = table["circuit"].get("scheme", "fa") if isinstance(table.get("circuit"), dict) else None
-    changed = {".".join(map(str, _put(table, key, value))): value for key, value in (changes or {}).items()}
+    placed = {key: _put(table, key, value) for key, value in (changes or {}).items()}
+    for key, keys in placed.items():
+        _refuse_unread(table, key, keys)
+    changed = {".".join(map(str, placed[key])): value for key, value in (changes or {}).items()}
     whole = Resolved(table, table)
     try:
         with own_code:
@@ -324,6 +327,39 @@ def _put(table: dict[str, Any], key: str, value: Any) -> Keys:
     place = _place(part, last, key)
     part[place] = value
     return (*keys, place)
+
+
+def _refuse_unread(table: dict[str, Any], key: str, keys: Keys) -> None:
+    """Refuse to set a parameter of a neuron as text that nothing in the model reads.
+
+    Raises:
+        BadChange: naming the parameters that there are.
+    """
+    *parents, holder, name = ("", "", *keys)
+    if holder != "parameters" or not isinstance(name, str):
+        return
+    neuron: Any = table
+    for parent in parents[2:]:
+        neuron = neuron[parent]
+    if not isinstance(neuron, dict):
+        return
+    given = shared.get(str(neuron.get("name"))) if isinstance(shared := table.get(NEURONS), dict) else None
+    described = given if isinstance(given, dict) else {}
+    if "equations" not in (neuron.get("name"), described.get("name")):
+        return
+    read = re.compile(rf"\b{re.escape(name)}(_pre|_post)?\b")
+    if not any(read.search(text) for text in _texts(table)):
+        parts = (part["parameters"] for part in (described, neuron) if isinstance(part.get("parameters"), dict))
+        known = {other for part in parts for other in part} - {name}
+        raise BadChange(f"cannot set '{key}': no text of the model reads '{name}'.{suggestion(name, known)}")
+
+
+def _texts(part: Any) -> Iterator[str]:
+    """Every text in the tables of a model file."""
+    if isinstance(part, str):
+        yield part
+    for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from _texts(inner)
 
 
 def _whole_path(table: dict[str, Any], key: str) -> list[str]:
