@@ -259,7 +259,7 @@ def test_a_text_in_nests_units_with_its_error_control_is_nests_bit_for_bit(model
             NESTS_NAMES.get(name, name): float(str(value).removesuffix(" s")) for name, value in parameters.items()
         }
     weights, theirs_are = ((1000.0, -300.0),) * 2 if model == "hh_psc_alpha" else ((60.0, 10.0), (60.0, -10.0))
-    steps, chance = round(75 / dt), 0.3 * dt
+    steps, chance = round((150 if model == "hh_psc_alpha" else 75) / dt), 0.3 * dt
     v, spikes = ours(neuron, dt, steps, weights, chance=chance, finer=3)
     their_v, their_spikes = theirs(model, fields, dt * 1e-3, steps, theirs_are, chance=chance, finer=3)
     assert len(spikes) >= 2

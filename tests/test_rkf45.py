@@ -123,8 +123,8 @@ def test_compiled_and_numpy_are_equal_in_every_spike():
         assert len(found.spikes[name][0]) >= 3, name
         for theirs, ours in zip(found.spikes[name], expected.spikes[name], strict=True):
             np.testing.assert_array_equal(theirs, ours, err_msg=name)
-    # the last bits of an error can decide how long a substep is, and with it, where a neuron spikes within its step, how
-    # far it comes after the reset; so both do the same operations, by C's library, but for the rates of `gates` by hand
+    # the last bits of an error can decide how long a substep is, and with it, where a neuron spikes within its step,
+    # how far it comes after the reset; so both do the same operations, by C's library, but for the rates of `gates`
     for name, values in expected.state.items():
         if not name.startswith("gates"):
             np.testing.assert_array_equal(found.state[name], values, err_msg=name)
