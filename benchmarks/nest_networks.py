@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Mapping, Sequence
-from statistics import mean
+from statistics import mean, stdev
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -208,8 +208,19 @@ def _join(nest: Any, instance: Instance, pathway: Pathway, cells: Mapping[str, A
     )
 
 
+def _error(values: Sequence[float]) -> float:
+    """The standard error of a mean; nan for fewer than two values."""
+    return stdev(values) / len(values) ** 0.5 if len(values) > 1 else float("nan")
+
+
+def _known(values: Sequence[float]) -> str:
+    """A mean with its standard error, as it is shown."""
+    return f"{mean(values):.4g} +- {_error(values):.2g}"
+
+
 def table(name: str, runs: Sequence[tuple[Run, Run]]) -> tuple[str, bool]:
-    """Both side by side, and whether each mean over the runs that stayed active is within 5 % of NEST's."""
+    """Both side by side with standard errors, and whether each mean over the runs that stayed active is within 5 % of
+    NEST's; further off by less than two standard errors, too few seeds tell."""
     kind, every = NEURONS[name], True
     lines = [
         f"| population | measure | bioFA | NEST {kind.model} | bioFA / NEST | within 5 % | paper |",
@@ -225,13 +236,15 @@ def table(name: str, runs: Sequence[tuple[Run, Run]]) -> tuple[str, bool]:
                 ]
                 for k in (0, 1)
             ]
-            cells = [f"{mean(side):.4g} ({min(side):.4g} to {max(side):.4g})" if side else "-" for side in sides]
+            cells = [f"{_known(side)} ({min(side):.4g} to {max(side):.4g})" if side else "-" for side in sides]
             ratio = mean(sides[0]) / mean(sides[1]) if all(sides) else float("nan")
+            error = ratio * sum((_error(side) / mean(side)) ** 2 for side in sides) ** 0.5 if all(sides) else ratio
             close = abs(ratio - 1) <= WITHIN
             every &= close
+            verdict = "yes" if close else "too few seeds to tell" if abs(ratio - 1) <= WITHIN + 2 * error else "NO"
             paper = kind.paper.get((population, measure))
             says = f"{paper:g}, {kind.where}" if paper is not None else ""
-            row = (population, shown, *cells, f"{ratio:.3f}", "yes" if close else "NO", says)
+            row = (population, shown, *cells, f"{ratio:.3f} +- {error:.3f}", verdict, says)
             lines.append(f"| {' | '.join(row)} |")
     return "\n".join(lines), every
 

@@ -10,7 +10,8 @@ NEST is installed by the extra `nest`; without it these tests are skipped.
 import numpy as np
 import pytest
 
-from bioFA import Experiment
+import bioFA
+from bioFA import Experiment, draws
 from bioFA.instance import draw
 from bioFA.runs.simulation import consumer
 
@@ -187,3 +188,60 @@ def test_izhikevich_with_distributed_delays(tmp_path, backend):
     )
     assert sum(map(len, mine)) > 300
     assert [list(steps) for steps in mine] == [list(steps) for steps in other]
+
+
+def test_random_ei_on_the_same_synapses_and_background_spikes_is_nests_in_every_spike():
+    """The built-in network, small: so what is left between the two is what each draws by itself.
+
+    A jump decays from the end of the step before in NEST, and from the beginning of the step here, so weights have
+    decayed by a step there, and act a step later; all of NEST's run is one step later, as no spike can come at 0.
+    """
+    changes = {"constants.order": 40, "protocol.duration": "100 ms", "protocol.warm_up": 0.0, "record.spikes": []}
+    experiment = bioFA.load("random_ei", changes)
+    network, steps, dt = experiment.network, experiment.protocol.shown_steps, 0.1
+    instance = draw(experiment, 1)
+    feed = instance.passing(0, 0, steps)
+    mine = consumer(instance, "numpy").segment(instance.state | instance.trial_begins(0), feed, learning=False)
+    decay = np.exp(-dt / 20.0)
+    nest.ResetKernel()
+    nest.verbosity = nest.VerbosityLevel.ERROR
+    nest.resolution = dt
+    fields = {"tau_m": 20.0, "V_th": 20.0, "V_reset": 10.0, "t_ref": 2.0, "E_L": 0.0, "I_e": 0.0, "C_m": 1.0}
+    cells = {p.name: nest.Create("iaf_psc_delta", p.size, fields) for p in network.populations}
+    ids = {name: np.array(group.tolist()) for name, group in cells.items()}
+    for population in network.populations:
+        name = population.name
+        cells[name].V_m = list(instance.state[f"{name}.v"] * 1e3 / decay)
+        mean = instance.constants[f"{name}.background_0_rate"] * population.background[0].count * dt * 1e-3
+        key = feed.keys[f"{name}.background_0"]
+        numbers = np.array([
+            draws.poisson(draws.uniform(key, 0, step, population.size), mean) for step in range(steps)
+        ]).astype(int)
+        assert numbers.sum(axis=1).var() / numbers.sum(axis=1).mean() == pytest.approx(1, abs=5 * (2 / steps) ** 0.5)
+        weight = float(instance.constants[f"{name}.background_0_weight"][0]) * 1e3 * decay
+        for cell, counts in zip(cells[name], numbers.T, strict=True):
+            at = np.flatnonzero(counts)
+            trains = {"spike_times": dt * (at + 1), "spike_multiplicities": counts[at], "allow_offgrid_times": True}
+            source = nest.Create("spike_generator", 1, trains)
+            nest.Connect(source, cell, "one_to_one", {"weight": weight, "delay": dt})
+    for pathway in network.pathways:
+        synapses = instance.synapses[pathway.name]
+        count = len(synapses.post)
+        weight, delay = float(synapses.weights[0]) * 1e3 * decay, (int(synapses.delays[0]) + 1) * dt
+        nest.Connect(
+            ids[pathway.source][synapses.pre],
+            ids[pathway.target][synapses.post],
+            "one_to_one",
+            {"weight": np.full(count, weight), "delay": np.full(count, delay), "synapse_model": "static_synapse"},
+        )
+    recorders = {name: nest.Create("spike_recorder") for name in cells}
+    for name, recorder in recorders.items():
+        nest.Connect(cells[name], recorder)
+    nest.Simulate((steps + 2) * dt)
+    for name, recorder in recorders.items():
+        at = np.rint(np.asarray(recorder.events["times"]) / dt).astype(int) - 1
+        neurons = np.asarray(recorder.events["senders"]) - ids[name][0]
+        expected = {(int(n), int(step)) for n, step in zip(neurons, at, strict=True) if step < steps}
+        found = {(int(n), int(step)) for n, step in zip(*mine.spikes[name], strict=True)}
+        assert len(found) > 300
+        assert found == expected
