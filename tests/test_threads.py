@@ -32,7 +32,7 @@ CELL = Equations(
 RULE = EquationRule(equation="dw/dt = learning_rate*(v_post - 0.5)*s_pre/T", learning_rate=200.0)
 
 
-def large():
+def large(learning=True):
     """Two populations, one of more targets than a tile holds, with every kind of weights and delays, dynamics of
     synapses, a pathway that learns, and backgrounds of few and of many spikes a step."""
     backgrounds = (
@@ -49,6 +49,7 @@ def large():
         ends = {"source": source, "target": target, "port": port, "connect": connect}
         return Pathway(name, weights=weights, delay=delay, **ends, **fields)
 
+    taught = {"carries": "s", "plasticity": RULE} if learning else {}
     network = Network(
         populations=(
             Population("many", size=2700, neuron=CELL, background=backgrounds),
@@ -58,7 +59,7 @@ def large():
             pathway("few", "many", "exc", {"name": "fan_out", "count": 900}, 0.01),
             pathway("few", "many", "inh", {"name": "fan_out", "count": 300}, drawn, spread),
             pathway("many", "many", "inh", {"name": "fan_out", "count": 30, "multapses": True}, drawn),
-            pathway("many", "many", "exc", {"name": "fan_out", "count": 20}, 0.01, carries="s", plasticity=RULE),
+            pathway("many", "many", "exc", {"name": "fan_out", "count": 20}, 0.01, **taught),
             pathway("many", "few", "exc", {"name": "probability", "p": 0.05}, 0.004, spread),
             pathway("few", "few", "exc", {"name": "fan_in", "count": 40}, 0.02,
                     dynamics={"name": "tsodyks_markram", "U": 0.4, "tau_rec": "80 ms"}),
@@ -70,15 +71,16 @@ def large():
 
 
 @functools.cache
-def instance():
+def instance(learning=True):
     """The large network, drawn."""
-    return draw(large(), 3)
+    return draw(large(learning), 3)
 
 
 @functools.cache
-def whole(threads):
+def whole(threads, learning=True):
     """Some steps of it, on so many threads."""
-    return Compiled(instance(), threads=threads).segment(instance().state, instance().passing(0, 0, STEPS), True)
+    drawn = instance(learning)
+    return Compiled(drawn, threads=threads).segment(drawn.state, drawn.passing(0, 0, STEPS), learning)
 
 
 def identical(one, other):
@@ -108,9 +110,10 @@ def test_tiles_of_targets_and_tables_of_numbers_give_what_the_reference_has():
 
 
 @pytest.mark.compiled
+@pytest.mark.parametrize("learning", [True, False])  # with weights that stay, threads wait once a step and no more
 @pytest.mark.parametrize("threads", COUNTS[1:])
-def test_a_large_network_has_the_same_bits_on_every_number_of_threads(threads):
-    assert identical(whole(1), whole(threads))
+def test_a_large_network_has_the_same_bits_on_every_number_of_threads(threads, learning):
+    assert identical(whole(1, learning), whole(threads, learning))
 
 
 @pytest.mark.compiled
