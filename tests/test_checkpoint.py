@@ -44,6 +44,7 @@ def segment(stop, recorded=True):
         0.25,
         1.5,
         {"name": "numpy"},
+        counting={"exc/spikes": np.array([stop, 2])},
     )
 
 
@@ -59,6 +60,9 @@ def same(one, other):
     assert one.state.keys() == other.state.keys()
     for name, array in one.state.items():
         np.testing.assert_array_equal(array, other.state[name])
+    assert one.counting.keys() == other.counting.keys()
+    for name, array in one.counting.items():
+        np.testing.assert_array_equal(array, other.counting[name])
     assert (one.recording is None) == (other.recording is None)
     if one.recording is not None:
         np.testing.assert_array_equal(one.recording.at, other.recording.at)
@@ -106,6 +110,38 @@ def test_what_is_kept_comes_back_in_its_order(tmp_path, run):
     ]
 
 
+@pytest.mark.parametrize(("model", "bytes_", "thin"), [("coba", 64, True), ("coba", 65, False), ("linear", 64, False)])
+def test_large_states_of_a_network_in_which_time_passes_are_kept_of_the_last_segments(
+    tmp_path, run, monkeypatch, model, bytes_, thin
+):
+    """A state of so many bytes or more; the first is there to begin again from, and all else is there of each."""
+    monkeypatch.setattr(checkpoint, "BULKY", bytes_)
+    stops = range(10, 60, 10)
+    begun(tmp_path / "r", dataclasses.replace(run, experiment=bioFA.load(model)), *map(segment, stops))
+    with reopen(tmp_path / "r") as kept:
+        assert [path.name for path in kept.paths()] == [f"stretch-{n:05d}.h5" for n in range(6)]
+        assert all(path.is_file() for path in kept.paths())
+        found = list(kept.segments())[1:]
+    assert [one.thinned for one in found] == [thin, thin, thin, False, False]
+    for stop, one in zip(stops, found, strict=True):
+        wanted = segment(stop)
+        same(one, dataclasses.replace(wanted, state={}) if one.thinned else wanted)
+
+
+def test_a_segment_that_is_damaged_stays_so_where_states_are_thinned(tmp_path, run, monkeypatch):
+    monkeypatch.setattr(checkpoint, "BULKY", 1)
+    with begin(tmp_path / "r", dataclasses.replace(run, experiment=bioFA.load("coba")), {}) as kept:
+        kept.keep(segment(10))
+        kept.flush()
+        damaged = kept.paths()[1]
+        damaged.write_bytes(damaged.read_bytes()[:-1])
+        before = damaged.read_bytes()
+        for stop in (20, 30, 40):
+            kept.keep(segment(stop))
+        kept.flush()
+    assert damaged.read_bytes() == before
+
+
 def test_a_state_of_nothing_comes_back(tmp_path, run):
     with begin(tmp_path / "r", run, {}) as kept:
         assert [dict(one.state) for one in kept.segments()] == [{}]
@@ -133,8 +169,8 @@ def test_short_segments_wait_a_second_and_large_ones_do_not(tmp_path, run, monke
         now[0] += 0.9
         kept.keep(segment(40))
         assert kept.count == 4
-        # 14 numbers are in the one before
-        kept.keep(SegmentEnd(50, {"x": np.zeros(checkpoint.LARGEST // 8 - 14 - 7 - 1)}))
+        # 16 numbers are in the one before
+        kept.keep(SegmentEnd(50, {"x": np.zeros(checkpoint.LARGEST // 8 - 16 - 7 - 1)}))
         kept.keep(SegmentEnd(60, {}, Recording(np.zeros(0), {"r": np.zeros(7)})))
         assert kept.count == 4
         kept.keep(SegmentEnd(70, {"x": np.zeros(1)}))

@@ -331,3 +331,46 @@ def test_a_text_that_uses_up_the_parser_is_refused(monkeypatch):
             parse("w")
         monkeypatch.undo()
     assert isinstance(parse("w").tree, ast.Name)
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("a", "name_a"),
+        ("-a", "(-name_a)"),
+        ("a + 2*b", "(name_a + (2.0 * name_b))"),
+        ("a - b / 4", "(name_a - (name_b / 4.0))"),
+        ("a ** b", "(name_a ** name_b)"),
+        ("a // b", "floored(name_a, name_b)"),
+        ("a % (b + 1)", "modulo(name_a, (name_b + 1.0))"),
+        ("int(a < b)", "choose((name_a < name_b), 1.0, 0.0)"),
+        ("int(a >= b and not a == 2)", "choose(((name_a >= name_b) and (not (name_a == 2.0))), 1.0, 0.0)"),
+        (
+            "int(a > b or a != b or a <= 1)",
+            "choose(((name_a > name_b) or (name_a != name_b) or (name_a <= 1.0)), 1.0, 0.0)",
+        ),
+        ("exp(a)", "power_of_e(name_a)"),
+        ("exprel(-a)", "relative_growth((-name_a))"),
+        ("clip(a, 0, b)", "clip(name_a, 0.0, name_b)"),
+        ("sqrt(abs(a))", "sqrt(abs(name_a))"),
+        ("a * 2*mV", "((name_a * 2.0) * 0.001)"),
+    ],
+)
+def test_a_text_for_a_compiled_program_has_its_own_names_and_functions(text, written):
+    """And with these functions by their meaning in NumPy it is the value of the expression."""
+    read = formula.read(text, ("a", "b"), formula.NEURON)
+    assert formula.write(read.tree, "name_{}".format) == written
+    ours = {
+        "floored": np.floor_divide,
+        "modulo": np.mod,
+        "choose": np.where,
+        "power_of_e": np.exp,
+        "relative_growth": formula.exprel,
+        "clip": np.clip,
+        "sqrt": np.sqrt,
+    }
+    for a, b in ((1.5, 2.0), (-2.5, 0.75), (2.0, 2.0)):
+        values = {"a": np.float64(a), "b": np.float64(b)}
+        with np.errstate(invalid="ignore"):
+            value = eval(written, ours | {f"name_{name}": number for name, number in values.items()})
+        np.testing.assert_equal(float(value), float(read.evaluate(values)))

@@ -121,13 +121,22 @@ def test_two_runs_that_both_diverged_are_a_tie():
 def test_runs_that_diverged_on_either_side_balance():
     outcome = paired([np.inf, 1.0], [1.0, np.inf])
     assert (outcome.estimate, outcome.p) == (0.0, 1.0)
+    assert hodges_lehmann([-np.inf, -np.inf, np.inf]).median == -np.inf
+
+
+def test_no_seeds_say_nothing(recwarn):
+    outcome = paired([], [])
+    assert (outcome.n, outcome.p) == (0, 1.0)
+    assert np.isnan([outcome.superiority, outcome.estimate]).all()
+    assert not recwarn.list
 
 
 def test_too_few_seeds_bound_nothing():
     interval = hodges_lehmann([1.0, 2.0, 3.0, 4.0, 5.0])
     assert (interval.low, interval.median, interval.high) == (-np.inf, 3.0, np.inf)
     assert hodges_lehmann(np.arange(1.0, 7.0)).low == 1.0
-    assert np.isnan(hodges_lehmann([]).median)
+    nothing = hodges_lehmann([])
+    assert np.isnan([nothing.low, nothing.median, nothing.high]).all()
 
 
 def test_all_seeds_on_one_side_reach_the_smallest_p_there_is():
@@ -141,11 +150,16 @@ def test_two_are_equal_within_a_margin_that_holds_the_90_percent_interval():
     interval = outcome.interval(alpha=0.1)
     assert equal_within(outcome, interval.high)
     assert not equal_within(outcome, interval.high - 1e-9)
+    assert outcome.interval().low < interval.low < interval.high < outcome.interval().high, "95 % hold more than 90"
     assert not equal_within(paired([1.0, 1.0], [1.0, 1.0]), 1e9), "two seeds bound nothing"
+    below = paired(np.zeros(8), np.ones(8))
+    assert equal_within(below, 1.0)
+    assert not equal_within(below, 0.999)
 
 
 def test_the_sampling_error_of_ten_wrong_of_360():
     assert statistics.sampling_error(10 / 360, 360) == pytest.approx(0.017, abs=5e-4)
+    assert statistics.sampling_error(0.5, 100) == pytest.approx(0.098)
 
 
 def test_holm_corrects_as_in_a_worked_example():
@@ -153,6 +167,7 @@ def test_holm_corrects_as_in_a_worked_example():
     assert holm([0.5, 0.9]) == [1.0, 1.0]
     assert holm([]) == []
     assert [tests for _, tests in holm_tests([0.01, 0.04, 0.03, 0.005])] == [3, 2, 2, 4]
+    assert [tests for _, tests in holm_tests([1e-9] * 40)] == list(range(40, 0, -1)), "ties are tested in their order"
 
 
 def test_holm_never_falls_along_the_order_and_ends_at_one():
@@ -167,10 +182,16 @@ def test_what_cannot_be_paired_is_refused_in_words():
             paired(first, second)
         assert str(refusal.value) == f"runs are paired by seed, so both must have the same number; got {shapes}."
     for first, second in (([np.nan], [1.0]), ([1.0], [np.nan])):
-        with pytest.raises(ModelError, match="a value is missing"):
+        with pytest.raises(ModelError) as refusal:
             paired(first, second)
-    with pytest.raises(ModelError, match="none missing"):
+        assert str(refusal.value) == (
+            "a value is missing (NaN). Give infinity for a run that diverged, and wait for one that has not ended."
+        )
+    with pytest.raises(ModelError) as refusal:
         hodges_lehmann([np.nan])
+    assert str(refusal.value) == (
+        "values must be numbers in one row, none missing; got shape (1,). Give infinity for a run that diverged."
+    )
 
 
 def test_the_fewest_seeds_for_so_many_pairs():

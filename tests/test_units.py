@@ -9,7 +9,18 @@ import pytest
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from bioFA.units import Unit, bin_of, parse, quantity, rounding, sample, steps_of, write
+from bioFA.units import (
+    Unit,
+    as_time,
+    bin_of,
+    parse,
+    quantity,
+    rounding,
+    sample,
+    steps_of,
+    steps_of_all,
+    write,
+)  # fmt: skip
 
 PREFIXES = {"": 0, "k": 3, "M": 6, "G": 9, "m": -3, "u": -6, "n": -9, "p": -12}
 
@@ -211,6 +222,25 @@ def test_the_schema_for_editors_says_what_a_field_takes(field):
 )
 def test_a_duration_lasts_the_nearest_number_of_steps_and_half_ones_more(time, dt, steps):
     assert steps_of(time, dt) == steps
+    assert steps_of_all(np.array([time, 0.0]), dt).tolist() == [steps, 0]
+
+
+def test_many_times_last_the_steps_that_each_lasts():
+    halves = np.arange(0, 4001) / 2
+    for dt in (1e-3, 1e-4, 1 / 3 * 1e-3, 0.5):
+        whole = halves * dt
+        times = np.concatenate([whole, np.nextafter(whole, 0), whole * (1 + 3e-10), 0.7 * whole])
+        found = steps_of_all(times, dt)
+        assert found.dtype == np.int64
+        assert found.tolist() == [steps_of(float(time), dt) for time in times]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(1.5, "1.5 s"), (1e-4, "0.1 ms"), (3 * 0.1e-3, "0.3 ms"), (0.0, "0 s")],
+)
+def test_a_time_in_a_message_leaves_out_what_rounding_left(seconds, text):
+    assert as_time(seconds) == text
 
 
 @pytest.mark.parametrize(

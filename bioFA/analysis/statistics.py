@@ -111,9 +111,8 @@ def _walsh(d: Array) -> Array:
 
 
 def _median(ordered: Array) -> float:
-    """The median, where two infinities of one sign have that as their middle, and two of both signs 0."""
-    low, high = float(ordered[(len(ordered) - 1) // 2]), float(ordered[len(ordered) // 2])
-    return low if low == high else 0.0 if np.isinf(low) and np.isinf(high) else 0.5 * low + 0.5 * high
+    """The median of sorted values; -infinity and infinity are never neighbours, as 0 stands for their mean."""
+    return float(0.5 * ordered[(len(ordered) - 1) // 2] + 0.5 * ordered[len(ordered) // 2])
 
 
 @lru_cache(maxsize=256)
@@ -128,7 +127,7 @@ def _cumulative(n: int) -> Array:
 def _corrected(below: Array, tests: int) -> Array:
     """Two-sided p of P(W <= t), as one of so many tests; the one place where p is computed,
     so that equal p are equal bits."""
-    return np.minimum(1.0, tests * np.minimum(1.0, 2.0 * below))
+    return np.minimum(1.0, tests * 2.0 * below)
 
 
 def signed_rank_p(differences: Sequence[float] | Array) -> float:
