@@ -57,9 +57,11 @@ RUNS = {
         "constants.order=250", "constants.J=0.5 mV", "protocol.duration=3 s",
         'inh_to_exc.delay={name="uniform",low="0 ms",high="3 ms"}',
     )),
+    "blocks": ("digits", *settings("protocol.epochs=40", "protocol.snapshots=40", "record.every=50")),
 }
 """The runs to disturb, by name: short ones; one that takes seconds; neurons that keep their state from one presentation
-to the next; a rule with traces at its synapses; time that passes without a task, with spikes under way."""
+to the next; a rule with traces at its synapses; time that passes without a task, with spikes under way; a matrix that
+learns in blocks of presentations, in tiles."""
 COMPARED = ("linear", "--schemes", "fa", "--seeds", "3", *SMALL, "--backend", "numpy", "--json")
 """What is compared."""
 
