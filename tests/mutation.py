@@ -51,12 +51,12 @@ MODULES = {
         ("test_proof.py",),
         (
             "Compiled._call",
+            "Compiled._compare_one",
             "Compiled._prove",
             "Compiled._read",
             "Compiled._read_raster",
             "Compiled._read_records",
             "Compiled._stored",
-            "_room",
             "_write",
         ),
     ),
