@@ -65,7 +65,7 @@ def timed(variant, case, microseconds):
 @pytest.mark.slow
 def test_plain_loop_bioFA_and_reference_give_the_same_weights_and_are_timed():
     peers = [PLAIN, PLAIN32, BLOCKED, DENSE, BLOCKED32, REFERENCE]
-    rows = race(peers, [cases.linear()], repeats=1, seconds=1e-3, check=40, environments=None, say=print)
+    rows = race(peers, [cases.linear()], repeats=1, seconds=0.05, check=40, environments=None, say=print)
     assert [row["status"] for row in rows] == ["timed"] * 6, [row["reason"] for row in rows]
     for row in rows:
         assert row["difference"] < (1e-13 if row["precision"] == "float64" else 1e-5)
@@ -385,6 +385,6 @@ def test_every_table_of_costs_has_a_picture_beside_it(case, tmp_path):
 @pytest.mark.slow
 def test_a_batch_of_bioFA_ends_with_the_weights_of_the_reference():
     case = dataclasses.replace(cases.linear(), batch=8)
-    rows = race([BATCHED, REFERENCE], [case], repeats=1, seconds=1e-3, check=44, environments=None, say=print)
+    rows = race([BATCHED, REFERENCE], [case], repeats=1, seconds=0.02, check=44, environments=None, say=print)
     assert [row["status"] for row in rows] == ["timed", "timed"], [row["reason"] for row in rows]
     assert rows[0]["note"] == "first pathway batched"
