@@ -91,6 +91,7 @@ class Compiler:
         self.path = script(
             place / "compiler",
             f'''
+unset BIOFA_TEST_HEADERS # an object that the tests' own g++ makes with it needs files beside it
 case "$1" in --version) exec "{real}" --version;; esac
 out= previous=
 for word in "$@"; do [ "$previous" = -o ] && out=$word; previous=$word; done
