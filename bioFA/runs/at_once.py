@@ -11,6 +11,7 @@ import numpy as np
 
 from bioFA.instance import Feed, Instance
 from bioFA.neurons.base import Moment
+from bioFA.neurons.equations import Equations
 from bioFA.own_code.files import PACKAGE
 
 Array = np.ndarray
@@ -21,6 +22,7 @@ def can_show(instance: Instance) -> bool:
     network = instance.network
     plain = all(
         type(p.neuron).__module__.startswith(PACKAGE)
+        and not isinstance(p.neuron, Equations)
         and not (p.background or p.neuron.draws or p.neuron.handed)
         and not any(need in ("dt", "time") for variable in p.neuron.publishes for need in p.neuron.needs(variable))
         for p in network.populations
