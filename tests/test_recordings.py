@@ -289,6 +289,18 @@ def test_trials_that_share_spikes_are_told(tmp_path):
     assert "6 of 6 trials overlap another in time, so that" in "\n".join(read(path, window=1.2).notes)
 
 
+def test_windows_that_go_on_after_the_trial_are_counted_whatever_they_begin_at(tmp_path):
+    given = [TICKS] * 2
+    for path in (
+        nwb(tmp_path / "r.nwb", spikes=given),
+        nix(tmp_path / "r.nix", segment("one", given, [epoch("t", range(6), choice=list("ababab"))], stop=10.0)),
+    ):
+        assert not any("by the file" in note for note in read(path, window=0.5).notes)
+        said = "the windows of 6 of 6 trials end after the trial does by the file, so that they show what came later"
+        assert said in "\n".join(read(path, window=0.6).notes)
+        assert said in "\n".join(read(path, window=0.5, offset=0.1).notes)
+
+
 def test_all_segments_and_all_epochs_of_a_block_are_trials(tmp_path):
     spikes = [TICKS[TICKS < 6], TICKS[TICKS < 6] + 0.01]
     path = nix(

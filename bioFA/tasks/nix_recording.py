@@ -214,6 +214,7 @@ def _trials(
         (),
         "times",
         units_of=_not_times(of.array_annotations),
+        stops=_seconds(of.times) + _seconds(of.durations) if hasattr(of, "durations") else np.empty(0),
     )
 
 

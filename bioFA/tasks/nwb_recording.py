@@ -129,6 +129,7 @@ def _part(name: str, table: Any, units: Sequence[Recorded], of_units: Mapping[st
         other,
         "start_time",
         invalid,
+        stops=np.asarray(table["stop_time"][:], dtype=float),
     )
 
 

@@ -78,6 +78,7 @@ class RecordedTrials(Given):
         left_out: list[str] = []
         seen: dict[int, Array] = {}
         shown: dict[int, list[Array]] = {}
+        beyond = 0
         for part in session.parts:
             column = self._column(part, self.label)
             starts = (part.starts if not self.align else self._times(part, self.align)) + self.offset
@@ -88,6 +89,7 @@ class RecordedTrials(Given):
             inputs.append(self._counts(part, kept, starts[whole], seen))
             shown.setdefault(id(part.units), []).append(starts[whole])
             labels.append(column[whole])
+            beyond += self._beyond(part, starts, whole)
         if left_out and self.incomplete == "refuse":
             more = f" ({len(left_out)} trials are like that)" if len(left_out) > 1 else ""
             raise WrongData(
@@ -108,6 +110,11 @@ class RecordedTrials(Given):
             *self._silent(session, kept, sum(int(of.sum()) for of in seen.values())),
             *self._overlapping([np.concatenate(starts) for starts in shown.values()]),
         ]
+        if beyond:
+            notes.append(
+                f"the windows of {beyond} of {sum(map(len, labels))} trials end after the trial does by the file, so"
+                " that they show what came later; a shorter window would not"
+            )
         if left_out:
             notes.append(
                 f"left out {len(left_out)} of {len(left_out) + sum(map(len, labels))} trials:"
@@ -159,6 +166,13 @@ class RecordedTrials(Given):
                 f"{count} of {sum(map(len, shown))} trials overlap another in time, so that examples, also of training"
                 " and test, share spikes; a shorter window would not"
             )
+
+    def _beyond(self, part: Part, starts: Array, whole: Array) -> int:
+        """How many trials that are shown end, by the file, before their window does."""
+        if not len(part.stops):
+            return 0
+        ends = starts[whole] + self.window
+        return int(np.count_nonzero(ends > part.stops[whole] + rounding(ends, self.window)))
 
     def _column(self, part: Part, name: str) -> Array:
         if name in part.other:

@@ -35,7 +35,8 @@ class Part(NamedTuple):
     where each stands in the file, and the columns of trials.
 
     `ledger` is the place of these columns in the ledger, `other` the columns that do not have one value a trial;
-    `starts_from` what of the file the starts are; `units_of` the units of columns that are no times.
+    `starts_from` what of the file the starts are; `units_of` the units of columns that are no times; `stops` where each
+    trial ends by the file, in seconds, `(n,)`, or empty where the file does not say.
     """
 
     units: Sequence[Recorded]
@@ -48,6 +49,7 @@ class Part(NamedTuple):
     starts_from: str = ""
     invalid: Array = np.empty((0, 2))
     units_of: Mapping[str, str] = MappingProxyType({})
+    stops: Array = np.empty(0)
 
 
 class Session(NamedTuple):
