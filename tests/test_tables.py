@@ -154,6 +154,23 @@ def test_a_class_whose_name_means_missing_elsewhere_is_a_class(missing, tmp_path
     )
 
 
+@pytest.mark.parametrize("kinds", [("01", "1"), ("1", "1e400", "inf"), ("True", "true"), ("0.1", "0.10"), ("x ", "1")])
+def test_texts_that_would_be_one_number_are_classes_of_their_own(kinds, tmp_path):
+    (tmp_path / "d.csv").write_text("a,kind\n" + "".join(f"{row},{kind}\n" for row, kind in enumerate(kinds * 3)))
+    found = read(tmp_path / "d.csv", labels="kind", encoding="one_hot").targets
+    np.testing.assert_array_equal(found.sum(axis=0), [3] * len(kinds))
+
+
+def test_labels_that_are_numbers_stay_numbers_also_where_one_is_missing(tmp_path):
+    (tmp_path / "d.csv").write_text("a,kind\n1,10\n2,9\n3,10\n")
+    np.testing.assert_array_equal(
+        read(tmp_path / "d.csv", labels="kind", encoding="one_hot").targets, [[0, 1], [1, 0], [0, 1]]
+    )
+    (tmp_path / "d.csv").write_text("a,kind\n1,10\n2,\n3,10\n")
+    with pytest.raises(FileError, match="label in line 3 is missing"):
+        read(tmp_path / "d.csv", labels="kind", encoding="one_hot")
+
+
 def test_lines_are_those_of_the_file_also_after_blank_and_broken_ones(tmp_path):
     (tmp_path / "d.csv").write_text('a,b,kind\n1,2,"x\ny"\n\n3,,z\n')
     with pytest.raises(FileError, match="column 'b' has no finite number in line 5"):

@@ -158,7 +158,9 @@ class Arrays(Given):
                 f"Arrays.path: there is no file {self.path!r}. Write one with pandas (table.to_csv(path, index=False))"
                 f" or numpy.savez, or give {KINDS}."
             )
-        columns, lines, unnamed = csv_table.read(self.path, "Arrays.path", self.header, self.skip_lines, self.decimal)
+        columns, lines, unnamed = csv_table.read(
+            self.path, "Arrays.path", self.header, self.skip_lines, self.decimal, self.labels or ""
+        )
         answers = (*self.targets, *([self.labels] if self.labels else []))
         if not answers:
             raise UnknownColumn(

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
@@ -51,7 +51,9 @@ def is_text_table(path: str | Path) -> bool:
     return Path(name.stem if name.suffix.lower() == ".gz" else name.name).suffix.lower() in SUFFIXES
 
 
-def read(path: str, place: str, header: bool | None = None, skip_lines: int = 0, decimal: str = ".") -> Columns:
+def read(
+    path: str, place: str, header: bool | None = None, skip_lines: int = 0, decimal: str = ".", classes: str = ""
+) -> Columns:
     """Every column of a text table by its name; `column_1`, `column_2`, ... where it has none.
 
     Args:
@@ -60,6 +62,8 @@ def read(path: str, place: str, header: bool | None = None, skip_lines: int = 0,
         header: whether the first line holds names; where None, it does, and must hold no number.
         skip_lines: lines before it that belong to something else.
         decimal: what stands before the fraction of a number, "." or ",".
+        classes: the column that names a class in each row. It holds texts where numbers would make one class of
+            several texts (01 and 1), or none of a text (inf).
 
     Raises:
         FileError: naming the line, if lines have different numbers of fields, names are missing or doubled,
@@ -77,21 +81,30 @@ def read(path: str, place: str, header: bool | None = None, skip_lines: int = 0,
             lines = lines[1:] if named else lines
             if not lines:
                 raise WrongData(f"{place}: '{file}' has no lines below its names.")
-            text.seek(0)
-            for _ in range(lines[0] - 1):  # by lines, as they were counted: a name in quotes may hold a line end
-                text.readline()
-            table = pd.read_csv(
-                text,
-                sep=r"\s+" if separator == " " else separator,
-                header=None,
-                names=names,
-                index_col=False,
-                decimal=decimal,
-                keep_default_na=False,
-                na_values=[""],
-                skipinitialspace=True,
-                low_memory=False,
-            )
+
+            def parsed(**how: Any) -> pd.DataFrame:
+                text.seek(0)
+                for _ in range(lines[0] - 1):  # by lines, as they were counted: a name in quotes may hold a line end
+                    text.readline()
+                return pd.read_csv(
+                    text,
+                    sep=r"\s+" if separator == " " else separator,
+                    header=None,
+                    names=names,
+                    index_col=False,
+                    decimal=decimal,
+                    keep_default_na=False,
+                    na_values=[""],
+                    skipinitialspace=True,
+                    low_memory=False,
+                    **how,
+                )
+
+            table = parsed()
+            if classes in names and table[classes].to_numpy().dtype.kind in "iufb":
+                written = parsed(usecols=[classes], dtype=str)[classes]
+                if _are_no_numbers(written.to_numpy(), table[classes].to_numpy()):
+                    table[classes] = written
     except UnicodeDecodeError:
         line = _first_undecoded(file, place)
         raise WrongKind(
@@ -110,6 +123,14 @@ def read(path: str, place: str, header: bool | None = None, skip_lines: int = 0,
         )
     unnamed = tuple(name for name, given in zip(names, first, strict=True) if named and not given.strip())
     return Columns({name: table[name].to_numpy() for name in names}, np.array(lines), unnamed)
+
+
+def _are_no_numbers(texts: Array, values: Array) -> bool:
+    """Whether numbers tell the texts that stand in a column, missing ones aside, not all apart."""
+    given = np.array([text == text for text in texts])
+    found = values[given]
+    different = {str(text).strip() for text in texts[given]}
+    return not np.isfinite(found.astype(float)).all() or len(different) > len(np.unique(found))
 
 
 def _opened(file: Path, place: str, errors: str = "strict") -> IO[str]:

@@ -66,14 +66,22 @@ def _listed(names: Sequence[str], which: Array) -> str:
 
 
 def _alike(classes: Sequence[object]) -> Iterator[str]:
-    """Texts that differ in nothing but blanks and capitals."""
-    found: dict[str, list[str]] = {}
+    """Texts that differ in nothing but blanks and capitals, or are the same number."""
+    found: dict[object, list[str]] = {}
     for name in classes:
         if isinstance(name, str):
-            found.setdefault(" ".join(name.split()).casefold(), []).append(str(name))
+            found.setdefault(_meant(name), []).append(str(name))
     for names in found.values():
         if len(names) > 1:
             yield f"{' and '.join(map(repr, names))} are classes of their own: write them alike if they are one"
+
+
+def _meant(name: str) -> object:
+    try:
+        number = float(name)
+    except ValueError:
+        number = np.nan
+    return number if np.isfinite(number) else " ".join(name.split()).casefold()
 
 
 def _contradictions(split: str, labels: Array, of: Split) -> Iterator[str]:
