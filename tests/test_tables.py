@@ -156,7 +156,7 @@ def test_a_class_whose_name_means_missing_elsewhere_is_a_class(missing, tmp_path
 
 @pytest.mark.parametrize("kinds", [("01", "1"), ("1", "1e400", "inf"), ("True", "true"), ("0.1", "0.10"), ("x ", "1")])
 def test_texts_that_would_be_one_number_are_classes_of_their_own(kinds, tmp_path):
-    (tmp_path / "d.csv").write_text("a,kind\n" + "".join(f"{row},{kind}\n" for row, kind in enumerate(kinds * 3)))
+    (tmp_path / "d.csv").write_text("a,kind\n" + "".join(f"{row / 2},{kind}\n" for row, kind in enumerate(kinds * 3)))
     found = read(tmp_path / "d.csv", labels="kind", encoding="one_hot").targets
     np.testing.assert_array_equal(found.sum(axis=0), [3] * len(kinds))
 
