@@ -260,24 +260,24 @@ class Protocol(Component):
         """Length of a step in seconds."""
         return STATIC_DT if self.dt is None else self.dt
 
-    @property
+    @cached_property
     def shown_steps(self) -> int:
         """Steps of a presentation in which its example is shown; of a trial, where time passes without a task."""
         if self.duration is not None:
             return steps_of(self.duration, self.step)
         return 1 if self.dt is None or self.presentation is None else steps_of(self.presentation, self.dt)
 
-    @property
+    @cached_property
     def steps(self) -> int:
         """Steps per presentation, with the blank after it."""
         return self.shown_steps + steps_of(self.blank, self.step)
 
-    @property
+    @cached_property
     def onset_steps(self) -> int:
         """Steps of a presentation, or trial, before learning is on."""
         return self.warm_up_steps if self.free else steps_of(self.learning_onset, self.step)
 
-    @property
+    @cached_property
     def learning_time(self) -> float:
         """T of the plasticity rules: learning time per presentation in seconds; a second where nothing is presented."""
         if self.free:

@@ -50,6 +50,7 @@ Nothing here is derived from the Brian2 strings, and nothing here draws a random
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 
 import numpy as np
 
@@ -57,7 +58,7 @@ from bioFA import draws
 from bioFA.consumers.base import Recording, Segment, one_by_one
 from bioFA.instance import Feed, Instance
 from bioFA.measures.record import SynapseTrace
-from bioFA.network import Node, Pathway, Population
+from bioFA.network import Network, Node, Pathway, Population
 from bioFA.neurons.base import Moment
 
 Array = np.ndarray
@@ -75,6 +76,16 @@ class Reference:
         self.delays = instance.delays
         self.single = {p.name: _Single(instance, p) for p in instance.network.pathways if _one_by_one(p)}
         self.first = instance.trial_begins(0)
+        self.order = [_Place(instance.network, node) for node in instance.network.order]
+        self.stateful = [
+            (
+                p,
+                {variable: f"{p.name}.{variable}" for variable in p.neuron.state},
+                {variable: Node(p.name, variable) for variable in (*p.neuron.ports, *p.neuron.publishes)},
+            )
+            for p in instance.network.populations
+            if p.neuron.state
+        ]
         self.constants = {
             p.name: {n.partition(".")[2]: a for n, a in instance.constants.items() if n.partition(".")[0] == p.name}
             for p in instance.network.populations
@@ -365,25 +376,29 @@ class Reference:
     ) -> dict[Node, Array]:
         """All ports and published variables of one step."""
         values: dict[Node, Array] = {}
-        for node in self.network.order:
-            population = self.network.population(node.population)
+        for place in self.order:
+            node, population = place.node, place.population
             neuron = population.neuron
-            if node.variable in neuron.ports:
+            if place.is_port:
                 total = np.zeros(population.size)
-                for pathway in self.network.arriving(*node):
+                for pathway in place.arriving:
                     total = total + self._transmit(pathway, state, values)
                 if population.background:
                     total = total + self._from_outside(population, node.variable, moments[population.name])
                 values[node] = total
-            elif population.name in feed.tables and node.variable == neuron.shown:
+            elif node.variable == neuron.shown and population.name in feed.tables:
                 values[node] = self._shown(feed, population, k, step)
             elif neuron.shows == "one":
                 values[node] = np.ones(population.size)
             else:
-                needs = {
-                    need: self._need(population, need, state, values, feed, k, step)
-                    for need in neuron.needs(node.variable)
-                }
+                needs: dict[str, Array | float] = {}
+                for need, key, before in place.needs:
+                    if key is not None:
+                        needs[need] = state[key]
+                    elif before is not None:
+                        needs[need] = values[before]
+                    else:
+                        needs[need] = self._other(population, need, feed, k, step)
                 values[node] = neuron.published(node.variable, needs, moments[population.name])
         return values
 
@@ -394,26 +409,14 @@ class Reference:
         table, row = feed.tables[population.name], feed.rows[population.name][k]
         return table[row] if len(table.shape) == 2 else table[row, step * table.shape[1] // self.protocol.shown_steps]
 
-    def _need(
-        self,
-        population: Population,
-        need: str,
-        state: Mapping[str, Array],
-        values: Mapping[Node, Array],
-        feed: Feed,
-        k: int,
-        step: int,
-    ) -> Array | float:
-        """What a published variable needs: dt, the time, a state, a random number, or what was computed before it."""
+    def _other(self, population: Population, need: str, feed: Feed, k: int, step: int) -> Array | float:
+        """What a published variable needs beside states and what was computed before it: dt, the time, or a random
+        number."""
         if need == "dt":
             return self.protocol.step
         if need == "time":
             return step * self.protocol.step
-        if need in population.neuron.state:
-            return state[f"{population.name}.{need}"]
-        if need in population.neuron.draws:
-            return draws.uniform(feed.keys[population.name], feed.start + k, step, population.size)
-        return values[Node(population.name, need)]
+        return draws.uniform(feed.keys[population.name], feed.start + k, step, population.size)
 
     def _learn(
         self,
@@ -527,15 +530,11 @@ class Reference:
     ) -> dict[str, Array]:
         """The state of the neurons one step later."""
         changed: dict[str, Array] = {}
-        for population in self.network.populations:
-            neuron = population.neuron
-            if neuron.state:
-                now = {v: state[f"{population.name}.{v}"] for v in neuron.state}
-                seen = {
-                    variable: values[Node(population.name, variable)] for variable in (*neuron.ports, *neuron.publishes)
-                }
-                new = neuron.step(now, seen, moments[population.name])
-                changed |= {f"{population.name}.{variable}": array for variable, array in new.items()}
+        for population, keys, nodes in self.stateful:
+            now = {variable: state[key] for variable, key in keys.items()}
+            seen = {variable: values[node] for variable, node in nodes.items()}
+            new = population.neuron.step(now, seen, moments[population.name])
+            changed |= {f"{population.name}.{variable}": array for variable, array in new.items()}
         return changed
 
     def read(self, state: Mapping[str, Array], values: Mapping[Node, Array], population: str, variable: str) -> Array:
@@ -547,6 +546,26 @@ class Reference:
 def _one_by_one(pathway: Pathway) -> bool:
     """Whether its synapses are looked at one by one: they are listed and learn, or have delays of their own."""
     return not pathway.fixed_list and (pathway.listed or "each" in (pathway.late("pre"), pathway.late("post")))
+
+
+class _Place:
+    """A node of a step: its population, the pathways that arrive where it is a port, and what it needs where not."""
+
+    def __init__(self, network: Network, node: Node):
+        self.node, self.population = node, network.population(node.population)
+        self.is_port = node.variable in self.population.neuron.ports
+        self.arriving = network.arriving(*node) if self.is_port else ()
+
+    @cached_property
+    def needs(self) -> tuple[tuple[str, str | None, Node | None], ...]:
+        """Each need by name, with its key where it is a state, or its node where it is computed before this one."""
+        neuron, name = self.population.neuron, self.population.name
+        return tuple(
+            (need, f"{name}.{need}", None)
+            if need in neuron.state and need not in ("dt", "time")
+            else (need, None, None if need in ("dt", "time", *neuron.draws) else Node(name, need))
+            for need in neuron.needs(self.node.variable)
+        )
 
 
 class _Single:
