@@ -115,8 +115,8 @@ class Synapses:
 
 @dataclass(frozen=True)
 class Chosen:
-    """Synapses whose weights are recorded: their places in `pathway.w`, read row by row, and between which neurons each
-    is, `(n,)` each."""
+    """Synapses that are recorded: their places in `pathway.w`, read row by row, or in `pathway.x`, and between which
+    neurons each is, `(n,)` each."""
 
     places: Array
     pre: Array
@@ -197,6 +197,8 @@ class Instance:
         if kept.sample is not None:
             count = min(kept.sample, len(places))
             which = np.arange(count) * len(places) // max(count, 1)
+        if kept.pre is not None:
+            which = np.concatenate([np.flatnonzero(pre == j) for j in dict.fromkeys(kept.pre)])
         if kept.pairs is not None:
             joined = [np.flatnonzero((pre == j) & (post == i)) for j, i in kept.pairs]
             for number, ((j, i), some) in enumerate(zip(kept.pairs, joined, strict=True)):

@@ -1,9 +1,11 @@
 """Synapses whose strength changes from spike to spike: closed forms, NEST's synapses, both consumers, any segment."""
 
+import brian2
 import numpy as np
 import pytest
 from scipy.linalg import expm
 
+import bioFA
 from bioFA import Experiment, Network, Pathway, Population, errors
 from bioFA.consumers.brian.run import Compiled
 from bioFA.consumers.reference import Reference
@@ -17,6 +19,7 @@ from bioFA.neurons.poisson import Poisson
 from bioFA.neurons.poisson_source import PoissonSource
 from bioFA.neurons.rate_source import RateSource
 from bioFA.neurons.spikes_from import SpikesFrom
+from bioFA.show.model_card import card
 from bioFA.synapses.dynamics import family
 from bioFA.synapses.tsodyks_markram import TsodyksMarkram
 from bioFA.tasks.linear_teacher import LinearTeacher
@@ -205,7 +208,15 @@ def busy(dynamics):
             ),
         ),
     )
-    record = {"traces": [{"population": "summed", "variables": ["g"], "neurons": list(range(20))}]}
+    variables = tuple(dynamics.keeps)
+    record = {
+        "traces": [{"population": "summed", "variables": ["g"], "neurons": list(range(20))}],
+        "synapses": [
+            {"pathway": "to", "variables": variables, "every": "0.4 ms", "pre": [7, 3]},
+            {"pathway": "too", "variables": variables[1:], "every": "1 ms", "from": "20 ms", "sample": 30},
+            {"pathway": "loop", "variables": ["x"], "every": "0.1 ms"},
+        ],
+    }
     return Experiment(
         name="busy", circuit=circuit, protocol={"duration": "150 ms", "dt": DT, "trials": 2}, record=record
     )
@@ -220,6 +231,7 @@ def test_any_segment_of_a_run_is_the_same(kind):
     rest = reference.segment(half.state, instance.passing(0, 411, 900), False)
     for name, array in whole.state.items():
         np.testing.assert_array_equal(rest.state[name], array, err_msg=name)
+    same_synapses(whole, half, rest)
     begun = instance.trial_begins(1)
     for name in ("to.x", "to.u", "to.since"):
         np.testing.assert_array_equal(begun[name], instance.state[name])
@@ -231,7 +243,8 @@ def test_any_segment_of_a_run_is_the_same(kind):
 def test_the_compiled_program_computes_what_the_reference_does(kind):
     instance = draw(busy(KINDS[kind]), 1)
     reference, compiled = Reference(instance), Compiled(instance)
-    state = instance.trial_begins(1)
+    state, parts = instance.trial_begins(1), []
+    whole = compiled.segment(state, instance.passing(1, 0, 1500), False)
     for span in ((0, 611), (611, 1500)):
         ours, theirs = (one.segment(state, instance.passing(1, *span), False) for one in (reference, compiled))
         assert len(ours.spikes["cells"][1]) > 5
@@ -239,7 +252,77 @@ def test_the_compiled_program_computes_what_the_reference_does(kind):
             np.testing.assert_array_equal(mine, other)
         for name, array in ours.state.items():
             np.testing.assert_allclose(theirs.state[name], array, rtol=1e-11, atol=1e-15, err_msg=name)
+        for kept, other in zip(ours.synapses, theirs.synapses, strict=True):
+            for name, array in kept.items():
+                assert np.ptp(array) > 0.05
+                np.testing.assert_allclose(other[name], array, rtol=0, atol=1e-10 * np.ptp(array), err_msg=name)
         state = theirs.state
+        parts.append(theirs)
+    same_synapses(whole, *parts)
+
+
+def same_synapses(whole, *parts):
+    """What was kept of synapses does not depend on where a run was cut."""
+    for number, kept in enumerate(whole.synapses):
+        for name, array in kept.items():
+            np.testing.assert_array_equal(np.concatenate([part.synapses[number][name] for part in parts]), array)
+
+
+@pytest.mark.usefixtures("plain_brian2")
+@pytest.mark.parametrize("kind", ["depressing", "facilitating", "three"])
+def test_recorded_dynamics_are_those_of_plain_brian2(kind):
+    """Differential equations that move with the clock, sampled as each step begins, before a spike of that step."""
+    dynamics, steps = KINDS[kind], 600
+    p = {name: part.numbers(dim, name)["value"] for name, (part, dim) in dynamics.own_parameters().items()}
+    trains = [train(12, 40, seed) + 1 for seed in (1, 2)]
+    variables = tuple(dynamics.keeps)
+    kept = {"synapses": [{"pathway": "to", "variables": variables, "every": "0.5 ms"}]}
+    resources = "dx/dt = (1 - x)/tau_rec : 1 (clock-driven)"
+    if dynamics.resources == "three":
+        resources = "dx/dt = (1 - x - y)/tau_rec : 1 (clock-driven)\ndy/dt = -y/tau_psc : 1 (clock-driven)"
+    facilitation = "du/dt = -u/tau_facil : 1 (clock-driven)" if p["tau_facil"] else "u : 1"
+    brian2.defaultclock.dt = DT * brian2.second
+    neurons = np.repeat([0, 1], [len(one) for one in trains])
+    source = brian2.SpikeGeneratorGroup(2, neurons, (np.concatenate(trains) - 1) * DT * brian2.second)
+    target = brian2.NeuronGroup(2, "g : 1")
+    jump = "u += U*(1 - u)\nused = u*x\nx -= used" + ("\ny += used" if "y" in variables else "")
+    constants = {name: value if name == "U" else value * brian2.second for name, value in p.items()}
+    synapses = brian2.Synapses(
+        source,
+        target,
+        f"{resources}\n{facilitation}",
+        on_pre=jump + ("" if p["tau_facil"] else "\nu = 0"),
+        method="exact",
+        namespace=constants,
+    )
+    synapses.connect("i == j")
+    synapses.x = 1
+    synapses.pre.when, synapses.pre.order = "start", 1
+    monitor = brian2.StateMonitor(synapses, variables, record=True, when="start")
+    brian2.Network(source, target, synapses, monitor).run(steps * DT * brian2.second)
+    for delay in ("0 ms", "0.3 ms"):
+        instance = draw(model(dynamics, trains, steps, size=2, delay=delay).replace(record=kept), 1)
+        found = Reference(instance).segment(instance.state, instance.passing(0, 0, steps), False).synapses[0]
+        for variable in variables:
+            theirs = getattr(monitor, variable).T[::5]
+            theirs = p["U"] + (1 - p["U"]) * theirs if variable == "u" else theirs
+            spread = max(np.ptp(theirs), 0.1)
+            np.testing.assert_allclose(found[variable], theirs, rtol=0, atol=1e-10 * spread, err_msg=variable)
+
+
+@pytest.mark.compiled
+def test_a_result_has_recorded_dynamics_and_describes_them():
+    result = bioFA.simulate(busy(KINDS["facilitating"]), 1)
+    first = result.synapses[0]
+    assert set(first.pre) == {7, 3}
+    assert first.read("u", 1).shape == (375, len(first.pre))
+    text = f"to.x, to.u of {len(first.pre)} synapses every 0.4 ms; too.u of 30 synapses every 1 ms"
+    assert text in str(result)
+    table = result.frames()["synapses"]
+    assert set(table[table.pathway == "to"].variable) == {"x", "u"}
+    np.testing.assert_array_equal(result.to_xarray()["too.u"][1], result.synapses[1].read("u", 1))
+    rows = {row[0]: row[1] for part in card(result.experiment) for row in part.rows if "pre" in "".join(row)}
+    assert rows["dynamics in time"] == "to.x, to.u of the synapses of presynaptic neurons 7, 3, every 0.4 ms"
 
 
 @pytest.mark.compiled

@@ -60,6 +60,7 @@ from bioFA.instance import Feed, Instance
 from bioFA.measures.record import SynapseTrace
 from bioFA.network import Network, Node, Pathway, Population
 from bioFA.neurons.base import Moment
+from bioFA.synapses.dynamics import Dynamics
 
 Array = np.ndarray
 
@@ -169,6 +170,7 @@ class Reference:
             for step in range(*(feed.span or (0, self.protocol.steps))):
                 if step == 0 and self.protocol.reset:
                     state |= self._beginning()
+                monitor.begin(state, step)
                 moments = {p.name: self._moment(p, feed, k, step) for p in self.network.populations}
                 values = self._sweep(state | shown, feed, k, step, moments)
                 monitor.look(state, values, step)
@@ -274,6 +276,13 @@ class Reference:
             state[f"{pathway.name}.{variable}"][which] = values
         since[senders] = 0.0
         return released
+
+    def present(self, dynamics: Dynamics, pathway: str, state: Mapping[str, Array], which: Array) -> dict[str, Array]:
+        """What a spike of this step would find at some synapses with dynamics, by variable."""
+        synapses = self.synapses[pathway]
+        kept = {variable: state[f"{pathway}.{variable}"][which] for variable in dynamics.keeps}
+        p = {name: values[which] if len(values) > 1 else values for name, values in synapses.parameters.items()}
+        return dynamics.present(kept, p, state[f"{pathway}.since"][synapses.pre[which]] * self.protocol.step)
 
     def _send(self, state: dict[str, Array], shown: dict[str, Array], values: Mapping[Node, Array]) -> None:
         """Put on its way what the step sent over pathways of which nothing arrives at once, and let all that is under
@@ -609,6 +618,15 @@ class _Monitor:
             if span is not None
         ]
 
+    def begin(self, state: Mapping[str, Array], step: int) -> None:
+        """Keep what is due in a step of synapses with dynamics, before any of them is used."""
+        for one, steps, places, found in self.weighed:
+            dynamics = self.reference.network.pathway(one.pathway).dynamics
+            if step in steps and dynamics is not None:
+                present = self.reference.present(dynamics, one.pathway, state, places)
+                for variable, rows in found.items():
+                    rows.append(np.broadcast_to(present[variable], places.shape))
+
     def look(self, state: Mapping[str, Array], values: Mapping[Node, Array], step: int) -> None:
         """Keep what is due in a step."""
         for name in self.spiking:
@@ -619,7 +637,7 @@ class _Monitor:
                     whole = self.reference.read(state, values, trace.population, variable)
                     rows.append(whole[list(trace.neurons)])
         for one, steps, places, found in self.weighed:
-            if step in steps:
+            if step in steps and self.reference.network.pathway(one.pathway).dynamics is None:
                 for variable, rows in found.items():
                     rows.append(state[f"{one.pathway}.{variable}"].ravel()[places])
 

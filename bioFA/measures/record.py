@@ -1,4 +1,4 @@
-"""What a run keeps: variables of presentations, spikes, traces, rates in bins, and weights in time."""
+"""What a run keeps: variables of presentations, spikes, traces, rates in bins, and weights and dynamics in time."""
 
 from __future__ import annotations
 
@@ -85,16 +85,19 @@ class Histogram(Component):
 
 
 class SynapseTrace(Component):
-    """Weights in time, of a pathway that learns: what each was as its step began, in SI.
+    """Synapses in time, of a pathway that learns or has `dynamics`: what each was as its step began, in SI.
 
-    `variables` are the weight `w` and the traces of the pathway's rule. All synapses are kept, or those of `pairs` of a
-    presynaptic and a postsynaptic neuron, or a `sample` of so many, evenly over them in their order (listed ones by
-    presynaptic neuron, those of a matrix by postsynaptic neuron). Steps from `start` to before `until` are kept, every
-    `every` seconds. With `histogram`, only how many weights lie in each bin is kept.
+    `variables` are the weight `w` and the traces of the pathway's rule where it learns, or what its dynamics keep: `x`,
+    `u` and the like, what a presynaptic spike would find in that step. All synapses are kept, or those of the
+    presynaptic neurons `pre`, those of `pairs` of a presynaptic and a postsynaptic neuron, or a `sample` of so many,
+    evenly over them in their order (listed ones by presynaptic neuron, those of a matrix by postsynaptic neuron). Steps
+    from `start` to before `until` are kept, every `every` seconds. With `histogram`, only how many weights lie in each
+    bin is kept.
     """
 
     pathway: Annotated[Name, Field(examples=["exc_to_out"])]
     variables: tuple[Name, ...] = ("w",)
+    pre: tuple[Amount, ...] | None = None
     pairs: tuple[tuple[Amount, Amount], ...] | None = None
     sample: Count | None = None
     every: Annotated[Number, Unit("s"), Gt(0), Field(examples=["100 ms"])]
@@ -106,10 +109,10 @@ class SynapseTrace(Component):
 
     def model_post_init(self, context: object) -> None:
         """Refuse what does not fit together."""
-        if self.pairs is not None and self.sample is not None:
-            raise Contradiction("SynapseTrace: got both pairs and sample. Leave one out.", at=("sample",))
-        if self.pairs == () or self.variables == ():
-            empty = "pairs" if self.pairs == () else "variables"
+        ways = [name for name in ("pre", "pairs", "sample") if getattr(self, name) is not None]
+        if len(ways) > 1:
+            raise Contradiction(f"SynapseTrace: got both {ways[0]} and {ways[1]}. Leave one out.", at=(ways[1],))
+        for empty in (name for name in ("pre", "pairs", "variables") if getattr(self, name) == ()):
             raise Contradiction(f"SynapseTrace.{empty} is empty, so nothing is kept. Leave it out.", at=(empty,))
         if self.histogram is not None and self.variables != ("w",):
             raise Contradiction(
@@ -141,22 +144,31 @@ class SynapseTrace(Component):
         Raises:
             ModelError: naming what there is.
         """
-        names, plastic = ([p.name for p in pathways] for pathways in (network.pathways, network.plastic()))
+        names = [pathway.name for pathway in network.pathways]
+        plastic = [pathway.name for pathway in network.plastic()]
+        moving = [pathway.name for pathway in network.pathways if pathway.dynamics is not None]
         if self.pathway not in names:
             raise UnknownName(
-                f"SynapseTrace.pathway: no pathway is called '{self.pathway}'.{suggestion(self.pathway, plastic)}",
+                f"SynapseTrace.pathway: no pathway is called '{self.pathway}'."
+                f"{suggestion(self.pathway, [*plastic, *moving])}",
                 at=("pathway",),
             )
-        if self.pathway not in plastic:
+        if self.pathway not in (*plastic, *moving):
             those = f"Those that learn: {', '.join(plastic)}." if plastic else "None learns here."
-            moves = network.pathway(self.pathway).dynamics is not None
+            those += f" With dynamics: {', '.join(moving)}." if moving else ""
             raise UnknownName(
-                f"SynapseTrace.pathway: '{self.pathway}' does not learn, so its weights are those that it begins with"
-                f"{'; what its dynamics keep is not recorded' if moves else ''}. {those}",
+                f"SynapseTrace.pathway: '{self.pathway}' does not learn and has no dynamics, so its weights are those"
+                f" that it begins with. {those}",
                 at=("pathway",),
             )
         pathway = network.pathway(self.pathway)
-        known = ("w", *pathway.traces())
+        known = ("w", *pathway.traces()) if pathway.dynamics is None else tuple(pathway.dynamics.keeps)
+        if pathway.dynamics is not None and "w" in self.variables:
+            raise UnknownName(
+                f"SynapseTrace.variables: '{self.pathway}' has dynamics and does not learn, so each 'w' is the one that"
+                f" it begins with. Say which of {', '.join(known)}, such as variables = ['x', 'u'].",
+                at=("variables",),
+            )
         for variable in self.variables:
             if variable not in known:
                 raise UnknownName(
@@ -165,6 +177,12 @@ class SynapseTrace(Component):
                     at=("variables",),
                 )
         sizes = network.shape(pathway)[::-1]
+        for number, neuron in enumerate(self.pre or ()):
+            if neuron >= sizes[0]:
+                raise OutOfRange(
+                    f"SynapseTrace.pre: '{pathway.source}' has the neurons 0 to {sizes[0] - 1}; got {neuron}.",
+                    at=("pre", number),
+                )
         for number, pair in enumerate(self.pairs or ()):
             for neuron, size, end in zip(pair, sizes, (pathway.source, pathway.target), strict=True):
                 if neuron >= size:
@@ -184,8 +202,8 @@ class Record(Component):
     Of presented examples: `variables`, names such as `hidden.r`, taken at the last step of the presentations 0,
     `every`, 2 `every`, ..., beside the network's own measurements. Where time passes without a task: the `spikes` of
     populations or of slices of them, `exc[0:80]`, all of every spiking population where left out; `traces` of
-    chosen variables and neurons; `synapses`, weights in time; and `rates` in bins. All of it is written while the run
-    goes on, so that memory does not grow with it.
+    chosen variables and neurons; `synapses`, weights and short-term dynamics in time; and `rates` in bins. All of it is
+    written while the run goes on, so that memory does not grow with it.
     """
 
     variables: tuple[Name, ...] = ()

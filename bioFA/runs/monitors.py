@@ -8,8 +8,9 @@ it goes, segment by segment, into `result.h5`, so that no more than one segment 
     monitors/spikes/POPULATION/first     int64 (trials + 1,): where the spikes of each trial begin
     monitors/traces/NUMBER/VARIABLE      float64 (trials, samples, neurons), as `record.traces` orders them
     monitors/rates/POPULATION            int64 (trials, bins): spikes of the population in each bin
-    monitors/synapses/NUMBER/VARIABLE    float64 (trials, samples, synapses), as `record.synapses` orders them; in place
-                                         of it `counts`, int64 (trials, samples, bins), of a histogram
+    monitors/synapses/NUMBER/VARIABLE    float64 (trials, samples, synapses), as `record.synapses` orders them: `w`,
+                                         traces of a rule, or what dynamics keep; in place of `w` `counts`,
+                                         int64 (trials, samples, bins), of a histogram
     monitors/synapses/NUMBER/pre, post   int32 (synapses,): between which neurons each is
 """
 
@@ -74,7 +75,7 @@ class Layout:
         self.synapses: tuple[tuple[SynapseTrace, range], ...] = tuple(
             (kept, self._left(kept.steps(self.dt, self.length))) for kept in record.synapses
         )
-        """Weights in time, and the steps of a trial that are kept."""
+        """Synapses in time, and the steps of a trial that are kept."""
         self.histograms = {
             number: kept.edges(network) for number, kept in enumerate(record.synapses) if kept.histogram is not None
         }
@@ -240,7 +241,8 @@ class RecordedTrace:
 
 @dataclass(frozen=True)
 class RecordedSynapses:
-    """Weights in time, read when they are asked for: `weights["w"]` is `(samples, synapses)`, in SI.
+    """Weights, or what short-term dynamics keep, in time, read when they are asked for: `weights["w"]` and
+    `resources["x"]` are `(samples, synapses)`, in SI.
 
     `pre` and `post` `(synapses,)` are the neurons that each joins, `times` the seconds of a trial at which the steps
     begin in which they were kept. Where a histogram is kept in place of them, `edges` `(bins + 1,)` are its edges, and

@@ -377,7 +377,7 @@ class Result:
         Where time passes without a task: `measures`, one row a population; `declared`, one row a measure, if any;
         `spikes`: population, trial, neuron, time
         (s); `traces`: population, trial, neuron, variable, time (s), value (SI); `rates`: population, trial, time (s),
-        rate (Hz). Where weights in time were recorded, `synapses`: pathway, trial, pre, post, variable, time (s), value
+        rate (Hz). Where synapses were recorded, `synapses`: pathway, trial, pre, post, variable, time (s), value
         (SI); and `histograms` of them: pathway, trial, time (s), low, high (SI), synapses.
         """
         import pandas as pd

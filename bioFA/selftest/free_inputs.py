@@ -586,6 +586,36 @@ CASES: dict[str, Case] = {
         "None learns here.",
         base="free",
     ),
+    "the weights of synapses with dynamics in time": Case(
+        "unknown-name",
+        {f"{PATHWAY}.dynamics": "tsodyks_markram", SYNAPSES: [{"pathway": "exc_to_exc", "every": "10 ms"}]},
+        f"{SYNAPSES}.0.variables",
+        "each 'w' is the one that it begins with",
+        "Say which of x, u,",
+        base="free",
+    ),
+    "a variable that dynamics do not keep": Case(
+        "unknown-name",
+        {
+            f"{PATHWAY}.dynamics": "tsodyks_markram",
+            SYNAPSES: [{"pathway": "exc_to_exc", "every": "10 ms", "variables": ["y"]}],
+        },
+        f"{SYNAPSES}.0.variables",
+        "synapses of 'exc_to_exc' have no 'y'",
+        "Known: u, x.",
+        base="free",
+    ),
+    "synapses of a presynaptic neuron that is not there": Case(
+        "out-of-range",
+        {
+            f"{PATHWAY}.dynamics": "tsodyks_markram",
+            SYNAPSES: [{"pathway": "exc_to_exc", "every": "10 ms", "variables": ["u"], "pre": [0, 99]}],
+        },
+        f"{SYNAPSES}.0.pre.1",
+        "got 99",
+        "SynapseTrace.pre: 'exc' has the neurons 0 to",
+        base="free",
+    ),
     "a variable that no synapse has": Case(
         "unknown-name",
         {"circuit.pathways.+": LEARNS, SYNAPSES: [{"pathway": "plastic", "every": "10 ms", "variables": ["x"]}]},

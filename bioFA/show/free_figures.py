@@ -123,9 +123,9 @@ def traces(result: Result) -> Figure:
 
 @matplotlib.rc_context(STYLE)
 def weights(result: Result) -> Figure:
-    """Recorded weights in time in the first trial, in SI: a panel for every variable, with the mean over the recorded
-    synapses, a band from their 5th to their 95th percentile, and a line for each of at most six of them; of a histogram
-    the share of synapses in each bin.
+    """Recorded weights, or what short-term dynamics keep, in time in the first trial, in SI: a panel for every
+    variable, with the mean over the recorded synapses, a band from their 5th to their 95th percentile, and a line for
+    each of at most six of them; of a histogram the share of synapses in each bin.
 
     Raises:
         ModelError: if no weights were recorded.

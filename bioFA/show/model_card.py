@@ -313,9 +313,12 @@ def _monitored(experiment: Experiment) -> Table:
     for kept in record.synapses:
         which = "all synapses" if kept.sample is None else f"a sample of {kept.sample:,} synapses"
         which = which if kept.pairs is None else f"{len(kept.pairs)} pairs"
+        which = which if kept.pre is None else f"the synapses of presynaptic neurons {', '.join(map(str, kept.pre))}"
         how = f" in {kept.histogram.bins} bins" if kept.histogram is not None else ""
         names = ", ".join(f"{kept.pathway}.{variable}" for variable in kept.variables)
-        rows.append(("weights in time", f"{names} of {which}{how}, every {as_time(kept.every)}"))
+        moves = experiment.network.pathway(kept.pathway).dynamics is not None
+        kind = "dynamics in time" if moves else "weights in time"
+        rows.append((kind, f"{names} of {which}{how}, every {as_time(kept.every)}"))
     if record.rate_bins is not None:
         rows.append(("rates", f"of {', '.join(spiking)} in bins of {as_time(record.rate_bins.bin)}"))
     rows.append(("measures", "rate, CV of intervals, Fano factor, synchrony and spectrum of every spiking population"))

@@ -48,6 +48,16 @@ class Dynamics(Component):
         """The parameters, each a distribution over synapses, and their dimensions."""
         return {name: (getattr(self, name), part.dimension) for name, part in Measures.fields(type(self)).items()}
 
+    def present(self, kept: Mapping[str, Array], p: Mapping[str, Array], since: Array) -> dict[str, Array]:
+        """What a presynaptic spike would find now, by variable, `(n,)` each, as `release` takes it; what is recorded.
+
+        Args:
+            kept: what they kept after the spike before, `(n,)` each.
+            p: their parameters, `(n,)` or `(1,)` each, in SI.
+            since: the seconds since that spike, `(n,)`.
+        """
+        raise NotImplementedError
+
     def release(
         self, kept: Mapping[str, Array], p: Mapping[str, Array], since: Array
     ) -> tuple[Array, dict[str, Array]]:

@@ -14,6 +14,9 @@ With three, what is released stays active for tau_psc before it recovers (Tsodyk
 solved exactly from spike to spike. Both begin at rest, x = 1, so that the first spike releases U. NEST's
 `tsodyks2_synapse` is the first, `tsodyks_synapse` the second.
 
+What is recorded of a synapse, `x`, `u` and, with three resources, `y`, is what a spike would find as the step begins:
+x has recovered by then, and u is the share that such a spike would use, U at rest; so it would release u x.
+
 Sources: Tsodyks, Pawelzik & Markram (1998), Neural Comput. 10:821, equations 2.1 and 2.2; Tsodyks, Uziel & Markram
 (2000), J. Neurosci. 20:RC50, equations 3 and 4; numbers of their depressing synapses.
 """
@@ -65,25 +68,28 @@ class TsodyksMarkram(Dynamics):
         found = super().own_parameters()
         return {name: part for name, part in found.items() if name != "tau_psc" or self.resources == "three"}
 
-    def release(
-        self, kept: Mapping[str, Array], p: Mapping[str, Array], since: Array
-    ) -> tuple[Array, dict[str, Array]]:
-        """u x."""
+    def present(self, kept: Mapping[str, Array], p: Mapping[str, Array], since: Array) -> dict[str, Array]:
+        """Resources x, the share u of them that a spike would use, and, of three, the active ones y."""
         x, u = kept["x"], kept["u"]
         recovers = np.exp(-since / p["tau_rec"])
         facilitates = np.where(
             p["tau_facil"] > 0, np.exp(-since / np.where(p["tau_facil"] > 0, p["tau_facil"], 1.0)), 0.0
         )
         if self.resources == "two":
-            x = 1.0 + (x - x * u - 1.0) * recovers
-            u = p["U"] + u * (1.0 - p["U"]) * facilitates
-            return u * x, {"x": x, "u": u}
+            return {"x": 1.0 + (x - x * u - 1.0) * recovers, "u": p["U"] + u * (1.0 - p["U"]) * facilitates}
         y, share = kept["y"], since / p["tau_psc"]
         z = 1.0 - x - y
         inactive = share * recovers * exprel(since / p["tau_rec"] - share)  # of y, what waits in z by now
         x = x + (1.0 - recovers) * z + y * (-np.expm1(-share) - inactive)
-        y = y * np.exp(-share)
         u = u * facilitates
-        u = u + p["U"] * (1.0 - u)
-        released = u * x
-        return released, {"x": x - released, "u": u, "y": y + released}
+        return {"x": x, "u": u + p["U"] * (1.0 - u), "y": y * np.exp(-share)}
+
+    def release(
+        self, kept: Mapping[str, Array], p: Mapping[str, Array], since: Array
+    ) -> tuple[Array, dict[str, Array]]:
+        """u x."""
+        found = self.present(kept, p, since)
+        released = found["u"] * found["x"]
+        if self.resources == "three":
+            found |= {"x": found["x"] - released, "y": found["y"] + released}
+        return released, found

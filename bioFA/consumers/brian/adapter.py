@@ -72,6 +72,7 @@ def check_version() -> None:
             "forget",
             "gather",
             "depart",
+            "observe",
             "arrive",
             "see",
             "note",

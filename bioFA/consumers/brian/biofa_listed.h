@@ -36,15 +36,6 @@ struct Listed {
     std::vector<int> tiles_of;   // thread t has the tiles tiles_of[t] to before tiles_of[t + 1]
     std::vector<uint32_t> cuts;  // before tile b arrive cuts[j * (tiles + 1) + b] synapses of source j; empty where one tile holds all
 
-    [[gnu::noinline]] static size_t count_of(const std::string& name) {
-        Mapped file;
-        file.open(segment().path_of(name) + ".first");
-        if (file.size < 8) fail("the synapses of " + name + " are incomplete");
-        const int64_t count = reinterpret_cast<const int64_t*>(file.bytes)[file.size / 8 - 1];
-        ::munmap(const_cast<char*>(file.bytes), file.size);
-        return static_cast<size_t>(count);
-    }
-
     [[gnu::noinline]] Listed(const std::string& name, int64_t n_pre, int64_t n_post, double dt)
         : under_way(segment().under_way(name)), n_post(n_post), dt(dt), dynamics(name, static_cast<size_t>(n_pre), count_of(name)) {
         const std::string path = segment().path_of(name);

@@ -383,8 +383,17 @@ class _Steps:
         traced = [
             (node, adapter.array_name(owners[at[0]], at[1]), len(self.groups[at[0]]) if at[0] in self.groups else 0)
             for node, at in step.reads.items()
+            if at[0] in owners
         ]
+        named = dict.fromkeys(name for name, _ in step.reads.values())
+        moving = [self.listed[name] for name in named if name in self.listed]
         owner = self.program.groups[0].name
+        if moving:  # before any of them is used in the step
+            begins = sum(other.kind in ("restart", "forget") for other in self.program.steps)
+            observed = [(spec.name, spec.dynamics, len(self.groups[spec.source])) for spec in moving]
+            dt = adapter.step_length(brian2.defaultclock)
+            order = 10 * begins + 9
+            self._add(owner, "observe", order, observed=observed, dt=dt, real=self.real, step=self.counter)
         if traced:
             shared = "GATHERS" if all(size for _, _, size in traced) else ""
             self._add(owner, "trace", order, traced=traced, step=self.counter, shared=shared)
