@@ -82,6 +82,7 @@ def test_a_batch_side_by_side_is_that_of_the_reference_and_goes_on_where_it_is_c
         np.testing.assert_array_equal(np.concatenate([one[name] for one in records]), array)
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_wide_layers_fill_registers_and_leave_rests():
     """More neurons than a panel has, in single precision too; half of the inputs are 0, some always."""

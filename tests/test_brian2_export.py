@@ -250,7 +250,7 @@ def test_a_folder_that_biofa_did_not_write_is_not_read(tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    [
+    [  # each a process that imports Brian2
         'x"""); open("canary", "w"); ("""',
         '"""\nopen("canary", "w")\n"""',
         "\\",

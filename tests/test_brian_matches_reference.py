@@ -109,6 +109,7 @@ def test_a_flipped_sign_in_a_rule_is_caught_and_its_pathway_named(rule, scheme, 
     assert "DIFFER" in str(outcome)
 
 
+@pytest.mark.slow
 def test_a_wrong_activation_is_caught(monkeypatch):
     from bioFA.neurons.activations import ACTIVATIONS, Activation
 

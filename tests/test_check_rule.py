@@ -157,6 +157,7 @@ def test_a_rule_that_reads_its_partner_reads_another_pathways_weight(rule):
     assert not any("does not feel" in name for name in failed(report))
 
 
+@pytest.mark.slow
 def test_of_our_own_rules_weight_perturbation_alone_reads_another_pathways_weight():
     verdicts = {name: check_rule(rules.family.get(name)()).verdict for name in rules.family.names()}
     assert verdicts.pop("weight_perturbation") == "reads another pathway's weight"

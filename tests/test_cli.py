@@ -113,8 +113,11 @@ def test_figures_are_not_empty(finished):
     assert all(path.stat().st_size > 5000 for path in folder.iterdir())
 
 
-LONG = ("digits_spiking_errors", "digits_erbp", "feedback_delay", "apical_microcircuit")
-"""Models that take seconds each; `digits_spiking` draws as they do."""
+LONG = (
+    *("digits_spiking", "digits_dale", "digits_spiking_errors", "digits_erbp"),
+    *("evidence", "feedback_delay", "apical_microcircuit"),
+)
+"""Models that take seconds each; `linear_spiking` and `pattern` draw as they do."""
 
 
 DRAWN = [  # others: test_mnist.py, test_plateaus.py

@@ -75,16 +75,16 @@ def test_a_pathway_has_the_synapses_that_its_description_promises_or_is_refused(
 @pytest.mark.parametrize(
     ("way", "chance"),
     [
-        (FanIn(count=2), 2 / 5),
-        (FanIn(count=4), 4 / 5),
         (FanIn(count=3, autapses=False), 3 / 4),
-        (FanOut(count=2, autapses=False), 2 / 4),
         (FanOut(count=3, multapses=True), 3 / 5),
-        (Total(count=6), 6 / 25),
-        (Total(count=6, autapses=False), 6 / 20),
         (Total(count=6, autapses=False, multapses=True), 6 / 20),
-        (Probability(p=0.3), 0.3),
         (Probability(p=0.8, autapses=False), 0.8),
+        pytest.param(FanIn(count=2), 2 / 5, marks=pytest.mark.slow),
+        pytest.param(FanIn(count=4), 4 / 5, marks=pytest.mark.slow),
+        pytest.param(FanOut(count=2, autapses=False), 2 / 4, marks=pytest.mark.slow),
+        pytest.param(Total(count=6), 6 / 25, marks=pytest.mark.slow),
+        pytest.param(Total(count=6, autapses=False), 6 / 20, marks=pytest.mark.slow),
+        pytest.param(Probability(p=0.3), 0.3, marks=pytest.mark.slow),
     ],
     ids=repr,
 )

@@ -191,10 +191,11 @@ def digits(sizes, presentation, epochs=4):
     return with_delays(experiment, lambda name: {"name": "uniform", "low": "1 ms", "high": "20 ms"})
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 @pytest.mark.parametrize(
     ("sizes", "presentation", "count"),
-    [((64, 20, 10), "40 ms", 5), pytest.param((64, 200, 10), "100 ms", 20, marks=pytest.mark.slow)],
+    [((64, 20, 10), "40 ms", 5), ((64, 200, 10), "100 ms", 20)],
 )
 def test_digits_in_spikes_agree_with_delays_of_1_to_20_ms_on_every_pathway(sizes, presentation, count):
     experiment = digits(sizes, presentation)

@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from tiers import first_of
 
 import bioFA
 from bioFA.experiment import Experiment, Protocol
@@ -44,7 +45,7 @@ def learned(neuron, learning_rate=0.05, presentations=40, **times):
     )
 
 
-@pytest.mark.parametrize("decay", ["euler", "exact"])
+@pytest.mark.parametrize("decay", first_of("exact", "euler"))
 def test_halving_dt_leaves_learning_alone_to_first_order(decay):
     runs = [
         learned(LEAKY.replace(decay=decay), dt=dt, presentation=40e-3, learning_onset=20e-3)
@@ -65,6 +66,7 @@ def test_holding_each_example_twice_as_long_does_not_teach_twice_as_much():
     assert np.linalg.norm(long - short) < 0.05 * np.linalg.norm(short)
 
 
+@pytest.mark.slow
 def test_learning_for_the_last_half_or_the_last_quarter_teaches_as_much():
     half, quarter = (learned(LEAKY, dt=1e-3, presentation=80e-3, learning_onset=onset)[1] for onset in (40e-3, 60e-3))
     assert np.linalg.norm(quarter - half) < 0.05 * np.linalg.norm(half)

@@ -9,6 +9,7 @@ import pytest
 import systems
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from tiers import first_of
 
 import bioFA
 from bioFA import Experiment, Layered
@@ -166,7 +167,7 @@ def test_blocks_are_for_matrices_beyond_the_first_cache(model, may_block):
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("blocked", [True, False])
+@pytest.mark.parametrize("blocked", first_of(False, True))
 def test_float32_agrees_with_the_reference_to_its_precision(blocked):
     instance = draw(bioFA.load("linear"), 1)
     feed = instance.training(0, 500)

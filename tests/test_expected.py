@@ -186,7 +186,11 @@ def test_what_the_table_calls_refused_is_refused_for_the_reason_it_gives(model, 
 
 @pytest.mark.parametrize(
     ("model", "format"),
-    [pair for pair in CELLS if pair not in REFUSED and pair[1] != "brian2" and "mnist" not in pair[0]],
+    [
+        pytest.param(*pair, marks=[pytest.mark.slow] * (pair[0].startswith("digits") and pair[1] == "neuroml"))
+        for pair in CELLS
+        if pair not in REFUSED and pair[1] != "brian2" and "mnist" not in pair[0]
+    ],
 )
 def test_what_the_table_does_not_call_refused_is_exported_with_a_readme_that_names_its_programs(
     model, format, exported

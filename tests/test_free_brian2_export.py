@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from tiers import first_of
 
 import bioFA
 from bioFA import Experiment, ModelError, Network, Pathway, Population, exchange
@@ -78,7 +79,7 @@ def as_trained(experiment, seed=5):
     return Trained(experiment, seed, 0, draw(experiment, seed).state)
 
 
-@pytest.mark.parametrize("order", ["deliver_first", "brian2"])
+@pytest.mark.parametrize("order", first_of("deliver_first", "brian2"))
 def test_the_script_has_every_spike(order, tmp_path):
     experiment = model(order)
     result = bioFA.simulate(experiment, seed=5, backend="numpy")

@@ -15,6 +15,7 @@ import pytest
 import systems
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiers import first_of
 
 from bioFA import Experiment
 from bioFA.consumers.brian import cache
@@ -31,7 +32,8 @@ from bioFA.verification.backends import verify
 
 pytestmark = pytest.mark.compiled
 
-STEPS, LONG = 1000, 2000
+STEPS, LONG = 400, 2000
+HAND = 1000
 TOLERANCE = 1e-12
 OPEN = {"C": "200 pF", "g_l": "10 nS", "e_l": "-70 mV", "tau": "5 ms"}
 SPREAD = {"name": "uniform", "low": "-70 mV", "high": "-52 mV"}
@@ -131,7 +133,7 @@ def texts(seed_of_rates="9 kHz", tau="5 ms", gap="2 ms"):
         )
         variables = [*neuron.publishes, *neuron.ports, *neuron.state]
         traces.append({"population": name, "variables": list(dict.fromkeys(variables)), "neurons": [7, 0]})
-    traces.append({"population": "runge", "variables": ["v"], "every": "0.7 ms", "from": "20 ms", "until": "120 ms"})
+    traces.append({"population": "runge", "variables": ["v"], "every": "0.7 ms", "from": "10 ms", "until": "35 ms"})
     return free(populations, pathways, traces)
 
 
@@ -228,7 +230,7 @@ def test_every_spike_is_that_of_the_reference(network):
     reference, compiled = whole(*network)
     assert reference.spikes.keys() == compiled.spikes.keys()
     for name, (neurons, steps) in reference.spikes.items():
-        assert len(neurons) > 10, name
+        assert len(neurons) > 5, name
         np.testing.assert_array_equal(compiled.spikes[name][0], neurons)
         np.testing.assert_array_equal(compiled.spikes[name][1], steps)
         assert compiled.spikes[name][0].dtype == np.int32
@@ -424,7 +426,7 @@ def with_delays(experiment, steps, kind="axonal"):
 )
 def test_a_presented_network_with_delays_is_that_of_the_reference(case):
     experiment, steps = DELAYED[case]
-    outcome = verify(with_delays(experiment, steps), seed=1, presentations=30)
+    outcome = verify(with_delays(experiment, steps), seed=1, presentations=10)
     assert outcome.agrees, str(outcome)
     assert max(outcome.recorded.values()) <= 1e-9
     assert all(different == 0 for _, different in outcome.spikes.values())
@@ -449,7 +451,8 @@ def test_what_is_sent_arrives_after_its_delay_across_presentations():
     np.testing.assert_allclose(arrived, (late + now).T, atol=1e-14)
 
 
-def test_text_and_listed_synapses_may_be_presented_to():
+@pytest.mark.parametrize("reset", first_of(True, False))
+def test_text_and_listed_synapses_may_be_presented_to(reset):
     experiment = systems.mixed_tissue()
     neuron = Equations(
         model="dx/dt = (-x + I)/(7*ms) : 1\nr = tanh(x) : 1",
@@ -484,11 +487,10 @@ def test_text_and_listed_synapses_may_be_presented_to():
             ),
         ),
     )
-    for reset in (False, True):
-        protocol = experiment.protocol.replace(reset=reset)
-        outcome = verify(experiment.replace(circuit=circuit, protocol=protocol), seed=1, presentations=30)
-        assert outcome.agrees, str(outcome)
-        assert outcome.moved["extra.x"] > 1e-3
+    protocol = experiment.protocol.replace(reset=reset)
+    outcome = verify(experiment.replace(circuit=circuit, protocol=protocol), seed=1, presentations=30)
+    assert outcome.agrees, str(outcome)
+    assert outcome.moved["extra.x"] > 1e-3
 
 
 def test_a_rule_sees_what_its_pathway_carries_as_it_arrives():
@@ -639,11 +641,11 @@ def by_hand(tmp_path_factory):
         for name, (model, ports, on_pre, method, steps) in PLAIN.items()
     ]
     (place / "script.py").write_text(BRIAN)
-    command = [sys.executable, "script.py", "data.npz", json.dumps(groups), str(LONG), "spikes.npz"]
+    command = [sys.executable, "script.py", "data.npz", json.dumps(groups), str(HAND), "spikes.npz"]
     done = subprocess.run(command, cwd=place, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     theirs = np.load(place / "spikes.npz")
-    ours = [c(instance).segment(instance.state, instance.passing(0, 0, LONG), False) for c in (Reference, Compiled)]
+    ours = [c(instance).segment(instance.state, instance.passing(0, 0, HAND), False) for c in (Reference, Compiled)]
     return theirs, ours
 
 
@@ -654,7 +656,7 @@ def test_a_network_spikes_as_in_a_script_of_plain_brian2(by_hand, name):
         neurons, steps = segment.spikes[name]
         # Brian2 counts a spike in the step whose test found it, here it is published in the next
         order = np.lexsort((theirs[f"{name}.i"], theirs[f"{name}.t"]))
-        kept = theirs[f"{name}.t"][order] + 1 < LONG
-        assert kept.sum() > 100
+        kept = theirs[f"{name}.t"][order] + 1 < HAND
+        assert kept.sum() > 60
         np.testing.assert_array_equal(steps, theirs[f"{name}.t"][order][kept] + 1)
         np.testing.assert_array_equal(neurons, theirs[f"{name}.i"][order][kept])

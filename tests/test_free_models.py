@@ -31,6 +31,7 @@ def brunel():
     return rate
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_inhibition_lowers_the_rate_and_excitation_saturates_it(brunel):
     """Figure 2 of Brunel (2000): near 1/t_ref = 500 Hz where g < 4, far below where inhibition dominates."""

@@ -439,7 +439,8 @@ def test_the_command_line_runs_shows_and_reports(place):
     assert "biofa verify" in printed
     listed = biofa("run", place / "passing.toml", "--backend", "numpy", "--out", place / "three", "--json", "--seed", 2)
     assert json.loads(listed)["measures"][0]["population"] == "exc"
-    watched = biofa("run", place / "passing.toml", "--backend", "numpy", "--out", place / "four", "--watch")
+    numpy = ("--backend", "numpy", "--no-figures")
+    watched = biofa("run", place / "passing.toml", *numpy, "--out", place / "four", "--watch")
     assert "300 of 300 steps" in watched
     assert "# The network" in biofa("show", place / "passing.toml")
     assert "2 populations" in biofa("audit", place / "passing.toml")

@@ -226,6 +226,7 @@ def both(makes, backends, **options):
     return taken, theirs, ours
 
 
+@pytest.mark.slow
 def test_networks_that_share_a_run_spike_as_in_brian2():
     makes = [
         leaky_neurons_jump_and_a_reset_overwrites,

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from tiers import first_of
 
 import bioFA
 from bioFA import Experiment, Network, Pathway, Population, Protocol, Record, cli
@@ -81,7 +82,7 @@ def test_the_printed_error_is_the_error_units_own_signal(seed):
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", first_of(0, 1, 2))
 def test_both_readings_measure_the_same_error(seed):
     ours, theirs = (bioFA.simulate(judged(seed), seed, backend=backend) for backend in ("numpy", "cpp"))
     assert ours.metrics == pytest.approx(theirs.metrics, rel=1e-9)

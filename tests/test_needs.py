@@ -59,7 +59,7 @@ def test_a_large_network_is_built_once_before_it_is_drawn(monkeypatch):
 
     note(simulation, "draw")
     note(cache, "build")
-    experiment = bioFA.load(BALANCED, FEW)
+    experiment = bioFA.load("linear", {"task.examples": 20, "task.test_examples": 5})
     small = bioFA.simulate(experiment)
     assert order == ["draw", "build"]
     order.clear()

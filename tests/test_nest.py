@@ -166,7 +166,8 @@ def compare(circuit, dt, backend="numpy"):
 
 
 @pytest.mark.parametrize(("recurrent", "dt", "backend"), [
-    (False, 1e-4, "numpy"), (True, 1e-4, "numpy"), pytest.param(True, 1e-3, "cpp", marks=pytest.mark.compiled),
+    (False, 1e-4, "numpy"), (True, 1e-4, "numpy"),
+    pytest.param(True, 1e-3, "cpp", marks=[pytest.mark.compiled, pytest.mark.slow]),
 ], ids=["layer_pair", "recurrent", "recurrent_compiled_1_ms"])
 def test_nest_spikes_in_the_same_steps(recurrent, dt, backend):
     for name, (spikes, mismatches) in compare(network(dt, recurrent), dt, backend).items():

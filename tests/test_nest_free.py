@@ -9,6 +9,7 @@ NEST is installed by the extra `nest`; without it these tests are skipped.
 
 import numpy as np
 import pytest
+from tiers import first_of
 
 import bioFA
 from bioFA import Experiment, draws
@@ -117,7 +118,7 @@ IAF_PSC_EXP = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("backend", ["numpy", "cpp"])
+@pytest.mark.parametrize("backend", first_of("cpp", "numpy"))
 def test_iaf_psc_exp_with_distributed_delays(tmp_path, backend):
     wiring = wired(1, 20.0, 80.0, 0.25, 16)
     mine = ours(tmp_path, backend, PSC_EXP, "syn", wiring, 1e-12)
@@ -126,7 +127,7 @@ def test_iaf_psc_exp_with_distributed_delays(tmp_path, backend):
     assert [list(steps) for steps in mine] == [list(steps) for steps in other]
 
 
-@pytest.mark.parametrize("backend", ["numpy", "cpp"])
+@pytest.mark.parametrize("backend", first_of("cpp", "numpy"))
 def test_tsodyks2_synapses_with_distributed_delays_and_parameters(tmp_path, backend):
     """What they release is no multiple of anything, so that sums round otherwise; no potential meets the threshold so
     nearly."""

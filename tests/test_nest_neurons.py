@@ -247,8 +247,14 @@ NESTS_NAMES = {"g_l": "g_L", "c_m": "C_m", "e_l": "E_L", "e_e": "E_ex", "e_i": "
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("dt", [0.1, 0.5])
-@pytest.mark.parametrize("model", sorted(IN_NESTS_UNITS))
+@pytest.mark.parametrize(
+    ("model", "dt"),
+    [  # of each the cheaper one at once
+        pytest.param(model, dt, marks=[pytest.mark.slow] * ((model == "hh_psc_alpha") == (dt == 0.1)))
+        for model in sorted(IN_NESTS_UNITS)
+        for dt in (0.1, 0.5)
+    ],
+)
 def test_a_text_in_nests_units_with_its_error_control_is_nests_bit_for_bit(model, dt):
     text, parameters, fields = IN_NESTS_UNITS[model]
     ports = {"exc": "1", "inh": {"unit": "1", "sign": -1}}
@@ -314,6 +320,7 @@ def hodgkin_huxley_in_both(method, finer=1):
     return found, theirs("hh_psc_alpha", {}, dt, steps, (1000.0, -300.0), chance=chance, finer=finer)
 
 
+@pytest.mark.slow
 def test_the_hodgkin_huxley_cell_spikes_nearer_to_nests_the_finer_the_steps_are():
     apart = []
     for finer in (1, 2, 4):

@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiers import first_of
 
 import bioFA
 from bioFA import Experiment, Network, Pathway, Population, Protocol, cli, exchange
@@ -175,7 +176,13 @@ def interpret(graph, rows, dt):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=pytest.mark.compiled) if "compiled" in n else n for n in cases()]
+    "name",
+    [
+        pytest.param(
+            n, marks=[pytest.mark.compiled] * ("compiled" in n) + [pytest.mark.slow] * ("recurrent" not in n)
+        )
+        for n in cases()
+    ],
 )
 def test_the_graph_spikes_as_the_network(name, tmp_path):
     described, backend = cases()[name]
@@ -587,7 +594,7 @@ def fed(found, spikes, folder):
     )
 
 
-@pytest.mark.parametrize("r", [1.0, 200.0, 7.0])
+@pytest.mark.parametrize("r", first_of(7.0, 1.0, 200.0))
 @pytest.mark.parametrize("recurrence", ["none", "flat", "nested"])
 @pytest.mark.parametrize("kind", [nir.LIF, nir.CubaLIF])
 def test_a_graph_of_others_spikes_as_its_equations_say(kind, recurrence, r, tmp_path):

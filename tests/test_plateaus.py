@@ -159,10 +159,11 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 @pytest.mark.parametrize(
     "fault",
-    [pytest.param(fault, marks=[pytest.mark.slow] * (fault != "plateaus the wrong way round")) for fault in FAULTS],
+    FAULTS,
 )
 def test_a_fault_in_two_phases_is_caught(fault, monkeypatch):
     monkeypatch.setattr(*FAULTS[fault])

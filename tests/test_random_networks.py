@@ -515,6 +515,7 @@ def test_drawn_networks_are_verified(name, folder):
     assert any(whole)
 
 
+@pytest.mark.slow
 def test_the_structures_hold_every_kind_of_part_and_each_is_one_program(folder):
     used, programs, experiments = collections.Counter(), collections.defaultdict(set), []
 

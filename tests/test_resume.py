@@ -23,6 +23,8 @@ from bioFA.runs.result import RESULT, load_result
 from bioFA.system.locks import hold
 
 SMALL = {"task.examples": 60, "task.test_examples": 20, "protocol.snapshots": 4}
+FEW = {"task.examples": 20, "task.test_examples": 5, "protocol.snapshots": 4}
+"""For networks of many steps a presentation."""
 FINISHED = {RESULT} | {
     f"{figure}.{ending}" for figure in ("learning_curve", "alignment", "weights") for ending in ("png", "pdf", "svg")
 }
@@ -96,7 +98,7 @@ def test_a_stopped_run_goes_on_to_the_same_result(tmp_path, scheme, segments):
 
 
 def test_neurons_that_keep_a_state_go_on_from_it(tmp_path):
-    leaky = bioFA.load("leaky", SMALL)
+    leaky = bioFA.load("leaky", FEW)
     stopped(leaky, tmp_path)
     assert same(bioFA.resume(tmp_path), bioFA.simulate(leaky, seed=3, backend="numpy"))
 
@@ -105,9 +107,11 @@ def test_neurons_that_keep_a_state_go_on_from_it(tmp_path):
     "backend", ["numpy", pytest.param("cpp", marks=[pytest.mark.compiled, pytest.mark.slow])]  # quick: test_kills.py
 )
 def test_spikes_go_on_as_if_nothing_had_happened(tmp_path, backend):
+    system = systems.SPIKING[0]
+    system = system.replace(protocol=system.protocol.replace(presentations=12, snapshots=4))
     with pytest.raises(KeyboardInterrupt):
-        bioFA.simulate(systems.SPIKING[0], seed=3, backend=backend, progress=stopper(2), folder=tmp_path)
-    assert same(bioFA.resume(tmp_path), bioFA.simulate(systems.SPIKING[0], seed=3, backend=backend))
+        bioFA.simulate(system, seed=3, backend=backend, progress=stopper(2), folder=tmp_path)
+    assert same(bioFA.resume(tmp_path), bioFA.simulate(system, seed=3, backend=backend))
 
 
 def test_a_run_may_be_stopped_again_and_again(tmp_path):

@@ -3,6 +3,7 @@ Notation: y = W A x, E = T - W A, fed back by B."""
 
 import numpy as np
 import pytest
+from tiers import first_of
 
 import bioFA
 from bioFA.analysis.learning import nse
@@ -55,7 +56,7 @@ def matrices(state):
     return state["input_to_hidden.w"], state["hidden_to_output.w"], state["mismatch_to_hidden.w"]
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", first_of(1, 2, 3))
 def test_feedback_alignment_from_zero_weights_drives_the_error_to_zero(seed):
     result = run(linear((12, 8, 4), white(12, 4), 3000, 0.01, weights=(Constant(value=0.0),)), seed)
     _, forward, feedback = matrices(result.state)
@@ -70,6 +71,7 @@ def test_backpropagation_from_zero_weights_never_leaves_zero():
     assert not result.state["hidden_to_output.w"].any()
 
 
+@pytest.mark.slow
 def test_what_feedback_alignment_conserves_drifts_in_proportion_to_the_step():
     def conserved(state):
         hidden, forward, feedback = matrices(state)
@@ -144,7 +146,7 @@ def flow_of_two_weights(hidden, forward, learning_rate=5e-3, presentations=4000)
     return result.snapshots["input_to_hidden.w"][:, 0, 0], result.snapshots["hidden_to_output.w"][:, 0, 0]
 
 
-@pytest.mark.parametrize("start", [(0.0, 0.0), (1.5, -1.0), (-1.0, 1.5), (-2.0, -1.0)])
+@pytest.mark.parametrize("start", first_of((0.0, 0.0), (1.5, -1.0), (-1.0, 1.5), (-2.0, -1.0)))
 def test_two_weights_move_along_parabolas(start):
     for learning_rate, presentations, allowed in ((1e-2, 500, 0.1), (1e-3, 5000, 0.01)):
         hidden, forward = flow_of_two_weights(*start, learning_rate, presentations)
@@ -153,14 +155,14 @@ def test_two_weights_move_along_parabolas(start):
         assert np.abs(parabola - parabola[0]).max() < allowed
 
 
-@pytest.mark.parametrize("start", [(0.0, 0.0), (0.5, -0.5), (1.5, -1.0), (-1.0, 1.5)])
+@pytest.mark.parametrize("start", first_of((0.0, 0.0), (0.5, -0.5), (1.5, -1.0), (-1.0, 1.5)))
 def test_two_weights_reach_the_good_branch(start):
     hidden, forward = flow_of_two_weights(*start)
     assert hidden[-1] * forward[-1] == pytest.approx(1.0, abs=1e-6)
     assert forward[-1] > 0
 
 
-@pytest.mark.parametrize("start", [(-2.0, -1.0), (-1.5, -1.5), (-2.0, -0.2)])
+@pytest.mark.parametrize("start", first_of((-2.0, -1.0), (-1.5, -1.5), (-2.0, -0.2)))
 def test_two_weights_from_the_lower_left_end_on_the_bad_branch(start):
     hidden, forward = flow_of_two_weights(*start)
     assert hidden[-1] * forward[-1] == pytest.approx(1.0, abs=1e-6)
@@ -174,7 +176,7 @@ def test_the_minimal_model_shows_both_branches():
         assert state["input_to_hidden.w"] * state["hidden_to_output.w"] == pytest.approx(1.0, abs=1e-6)
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", first_of(1, 2))
 def test_shallow_learning_is_left_with_the_third_that_its_hidden_layer_cannot_see(seed):
     experiment = linear(
         (30, 20, 10), white(30, 10), 6000, 1e-3, scheme="shallow", weights=(Orthogonal(), Uniform(low=-0.01, high=0.01))
@@ -189,7 +191,7 @@ def test_shallow_learning_is_left_with_the_third_that_its_hidden_layer_cannot_se
     np.testing.assert_array_equal(result.state["input_to_hidden.w"], seen)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", first_of(1, 2, 3))
 def test_feedback_may_be_all_positive_but_not_of_rank_one(seed):
     def final(feedback):
         task = LinearTeacher(n_in=30, n_out=10, examples=2000)
