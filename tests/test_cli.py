@@ -326,6 +326,7 @@ def without_compiler(tmp_path, monkeypatch):
     monkeypatch.delenv("CXX", raising=False)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("without_compiler")
 def test_without_a_compiler_doctor_says_so_and_how_to_mend_it():
     outcome = biofa("doctor")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from jobs import jobs_here
+from tiers import first_of
 
 import bioFA
 from bioFA import cli
@@ -109,7 +110,7 @@ def test_another_comparison_in_the_same_folder_is_refused(finished):
     assert "holds another comparison" in outcome.stderr
 
 
-@pytest.mark.parametrize("damage", ["result.h5", "outcome.json"])
+@pytest.mark.parametrize("damage", first_of("result.h5", "outcome.json"))
 def test_what_is_damaged_is_run_again_and_nothing_else(finished, damage):
     folder, _ = finished
     table = (folder / "table.csv").read_bytes()
@@ -144,6 +145,7 @@ def test_a_run_that_diverges_is_counted_and_shown(tmp_path):
     assert np.isinf(outcome["conditions"][1]["values"]).all()
 
 
+@pytest.mark.slow
 def test_a_run_past_its_time_limit_fails_and_the_failure_budget_stops_the_rest(tmp_path):
     found = begin(request(changes=(*SMALL, "protocol.epochs=5000")), tmp_path / "out")
     outcome = summary(run(found, 1, limits=driver.Limits(time=2, failures=1)))

@@ -43,8 +43,9 @@ def watched(experiment, state, presentations, nodes):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
-@pytest.mark.parametrize("name", [pytest.param("digits_spiking_errors", marks=pytest.mark.slow), "digits_erbp"])
+@pytest.mark.parametrize("name", ["digits_spiking_errors", "digits_erbp"])
 def test_an_error_that_spikes_carry_teaches_hidden_neurons(name):
     """Nothing but spikes of the error pair arrives where neurons learn from an error,
     and it suffices to learn and to align."""

@@ -60,6 +60,7 @@ def test_halving_dt_leaves_learning_alone_to_first_order(decay):
         assert fine / finest == pytest.approx(2.0, rel=0.2)
 
 
+@pytest.mark.slow
 def test_holding_each_example_twice_as_long_does_not_teach_twice_as_much():
     short, long = (learned(LEAKY, dt=1e-3, presentation=held, learning_onset=held / 2)[1] for held in (60e-3, 120e-3))
     assert np.linalg.norm(short) > 0.3

@@ -277,9 +277,8 @@ FAULTS = {
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize(
-    "fault", [pytest.param(fault, marks=[pytest.mark.slow] * (fault != "a dropped filter")) for fault in FAULTS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_in_e_prop_is_caught(fault, monkeypatch):
     assert EProp.equations.count(FAULTS[fault][0]) == 1
     monkeypatch.setattr(EProp, "equations", EProp.equations.replace(*FAULTS[fault]))

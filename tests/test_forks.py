@@ -71,6 +71,7 @@ def test_a_run_ends_with_its_standard_input(begun):
     assert other.poll() is None
 
 
+@pytest.mark.slow
 def test_runs_end_where_the_process_that_forks_is_killed_and_others_are_started_one_by_one(forks, begun, tmp_path):
     os.kill(forks._process.pid, signal.SIGKILL)
     assert [one.wait(20) for one in begun] == [-signal.SIGKILL] * 2

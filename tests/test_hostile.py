@@ -250,6 +250,7 @@ def preferences(tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_brian2_itself_runs_its_preferences(preferences):
     assert preferences("-P", "-c", "import brian2")[1] == ["canary-here", "canary-home"]
 
@@ -290,6 +291,7 @@ def test_commands_and_workers_never_run_preferences_of_brian2(preferences):
         assert "warn" not in done.stderr.lower()
 
 
+@pytest.mark.slow
 def test_live_objects_warn_of_preferences_in_the_working_folder(preferences):
     done, canaries = preferences("-P", "-c", "import bioFA; bioFA.to_brian2('missing.h5')")
     assert canaries == ["canary-here", "canary-home"]

@@ -223,6 +223,7 @@ def test_identical_conditions_are_named_and_not_compared(bare, tmp_path):
     assert np.isclose(found.experiments[3].circuit.active().rule.decay, 0.1 / 200)
 
 
+@pytest.mark.slow
 def test_rates_are_those_that_tuning_chose(bare, tmp_path):
     request = Request((str(bare),), ("fa",), 1, ("task.validation_examples=20",), tune=True, backend="numpy")
     found = begin(request, tmp_path / "tuned")

@@ -116,6 +116,7 @@ def test_the_rates_of_the_microcircuit_are_near_those_of_the_full_network():
     assert np.allclose(rates, [0.97, 2.87, 4.75, 5.40, 8.14, 9.08, 0.99, 7.52], rtol=0.4, atol=0.3), rates
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_cells_that_are_clamped_spike_above_their_rheobase_the_more_the_larger_the_current():
     """The regular spiking cell spikes above 0.59 nA or so (Brette & Gerstner 2005); without a current none does."""

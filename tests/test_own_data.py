@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_activity import SMALL
+from tiers import first_of
 
 import bioFA
 from bioFA import cli, exchange
@@ -290,7 +291,7 @@ def recorded(tmp_path_factory):
     return result, folder
 
 
-@pytest.mark.parametrize("file", ["session.nwb", "session.nix"])
+@pytest.mark.parametrize("file", first_of("session.nwb", "session.nix"))
 def test_recorded_trials_are_the_spikes_of_the_recording_and_a_network_learns_from_them(recorded, file, tmp_path):
     result, folder = recorded
     protocol = result.experiment.protocol

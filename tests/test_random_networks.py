@@ -5,8 +5,8 @@ their distributions, first values, weights, ways to connect, delays, background,
 trials, warm-up and seeds. Between them the structures hold every method, every well-known neuron, every source, every
 way to connect, every kind of delay and of dynamics, which a test counts.
 
-One network of the structure that holds every method is verified at once, for fewer steps; in the slow tier twice
-`BIOFA_EXAMPLES` in all, 50.
+One network of the structure that holds every method is verified for fewer steps, and then twice `BIOFA_EXAMPLES` in
+all, 50. All of it is slow; `test_free_engine.py` holds every method to the reference at once.
 """
 
 import collections
@@ -491,6 +491,7 @@ def drawn(examples):
     )
 
 
+@pytest.mark.slow
 def test_a_network_of_every_method_is_verified(folder):
     @drawn(1)
     @given(data=st.data())

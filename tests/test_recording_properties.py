@@ -229,7 +229,7 @@ def test_everything_of_an_nwb_file_is_used_or_noted_or_refused_by_name(data, n, 
     assert any(f"silent: unit {', '.join(map(str, silent))}" in note for note in result.notes) == bool(silent)
 
 
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=max(12, EXAMPLES // 2))  # each writes and reads a file, which takes long
 @given(
     data=st.data(),
     n=st.integers(1, 3),

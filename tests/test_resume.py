@@ -448,12 +448,12 @@ def test_an_early_stop_that_makes_no_sense_is_refused(stop, message):
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("trained")
-    return bioFA.simulate(bioFA.load("leaky", SMALL), seed=3, backend="numpy", folder=folder), folder / RESULT
+    return bioFA.simulate(bioFA.load("leaky", FEW), seed=3, backend="numpy", folder=folder), folder / RESULT
 
 
 def test_a_run_starts_from_given_weights_and_everything_else_starts_anew(trained, tmp_path):
     first, path = trained
-    leaky = bioFA.load("leaky", SMALL)
+    leaky = bioFA.load("leaky", FEW)
     result = bioFA.simulate(leaky, seed=4, backend="numpy", weights=path)
     fresh = bioFA.draw(leaky, 4)
     for name, shots in result.snapshots.items():
@@ -571,11 +571,11 @@ def test_weights_of_0_are_absent_synapses_where_the_model_says_so(backend, tmp_p
 
 def test_a_run_that_continues_with_other_rules_or_data_says_so(trained, tmp_path):
     _, path = trained
-    longer = SMALL | {"protocol.epochs": 5}
+    longer = FEW | {"protocol.epochs": 2}
     same_rules = bioFA.simulate(bioFA.load("leaky", longer), seed=3, backend="numpy", after=path)
     assert "changed" not in same_rules.provenance["after"]
     other = bioFA.load(
-        "leaky", longer | {"circuit.schemes.fa.rule.learning_rate": 0.004, "task.examples": SMALL["task.examples"] + 1}
+        "leaky", longer | {"circuit.schemes.fa.rule.learning_rate": 0.004, "task.examples": FEW["task.examples"] + 1}
     )
     result = bioFA.simulate(other, seed=3, backend="numpy", after=path)
     assert [change.partition(":")[0] for change in result.provenance["after"]["changed"]] == [

@@ -211,6 +211,7 @@ def gradient(s, names):
     return found
 
 
+@pytest.mark.slow
 def test_weight_perturbation_follows_the_gradient_on_average():
     presentations = 4000
     tiny = {

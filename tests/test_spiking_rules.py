@@ -14,6 +14,7 @@ import numpy as np
 import papers
 import pytest
 import systems
+from tiers import first_of
 
 from bioFA import Experiment, Protocol
 from bioFA import rules as family
@@ -348,7 +349,7 @@ def test_every_rule_that_can_act_in_spikes_is_here():
     assert {rule for case in CASES for rule in case.rules} | WITHOUT_SPIKES == set(family.family.names())
 
 
-@pytest.mark.parametrize("presentations", [0, 30], ids=["initial", "trained"])
+@pytest.mark.parametrize("presentations", first_of(0, 30), ids=["initial", "trained"])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.experiment.name)
 def test_weights_change_as_the_paper_says_of_the_recorded_spikes(case, presentations):
     found = excess(case, Reference, presentations)

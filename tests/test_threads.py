@@ -5,6 +5,7 @@ import functools
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from tiers import first_of
 
 import bioFA
 from bioFA import Experiment, cli
@@ -112,7 +113,7 @@ def test_tiles_of_targets_and_tables_of_numbers_give_what_the_reference_has():
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("learning", [True, False])  # with weights that stay, threads wait once a step and no more
+@pytest.mark.parametrize("learning", first_of(True, False))  # with weights that stay, threads wait once a step
 @pytest.mark.parametrize("threads", COUNTS[1:])
 def test_a_large_network_has_the_same_bits_on_every_number_of_threads(threads, learning):
     assert identical(whole(1, learning), whole(threads, learning))

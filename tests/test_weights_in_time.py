@@ -247,6 +247,7 @@ class Weighing(Reference):
         return Segment(dict(state), recording, spikes=spikes, synapses=({"w": values},))
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_duration(monkeypatch, tmp_path):
     monkeypatch.setattr(Numpy, "make", lambda self, instance, *_: Weighing(instance))
     monkeypatch.setattr(free_run, "MOST_TRACED", 10_000)
