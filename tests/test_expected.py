@@ -47,7 +47,7 @@ CHANGES = {
     "evidence": {"task.examples": 6, "task.test_examples": 4},
 }
 # whole, jNeuroML takes 9 GB and half an hour
-CHANGES |= {key: {"circuit.sizes": [784, 50, 10]} for key in ("mnist", "mnist_sparse", "mnist_spiking")}
+CHANGES |= {key: {"circuit.sizes": [784, 24, 10]} for key in ("mnist", "mnist_sparse", "mnist_spiking")}
 PRESENTATIONS = 20
 ARGUMENTS = {"norse": "norse", "snnTorch": "snntorch", "SpikingJelly": "spikingjelly"}
 WITHOUT_BIOFA = """
