@@ -105,6 +105,7 @@ def test_a_test_shows_every_row_and_changes_nothing():
 
 @pytest.mark.slow
 @pytest.mark.compiled
+@pytest.mark.usefixtures("quick_builds")
 @pytest.mark.parametrize(
     "learning", [{}, {"step": 1e-3}, {"low": -0.5, "high": 0.5}, {"normalised": True}, {"density": 0.6}], ids=str
 )

@@ -144,6 +144,7 @@ def test_drawn_delays_agree_over_many_examples(scheme, neurons):
 
 @pytest.mark.slow
 @pytest.mark.compiled
+@pytest.mark.usefixtures("quick_builds")
 @pytest.mark.parametrize("kind", ["one", "each"])
 @pytest.mark.parametrize(("scheme", "neurons"), POSSIBLE)
 def test_every_scheme_learns_the_same_in_both_readings_whatever_the_delays(scheme, neurons, kind):

@@ -109,6 +109,7 @@ def test_every_option_of_feedback_goes_with_every_scheme(scheme, option):
 
 @pytest.mark.slow
 @pytest.mark.compiled
+@pytest.mark.usefixtures("quick_builds")
 @pytest.mark.parametrize("scheme", ["fa", "dfa", "frsf", "brsf", "kp", "wm"])
 def test_cpp_and_numpy_agree_with_sparse_centred_feedback(scheme):
     outcome = bioFA.verify(experiment(scheme, feedback_fan_in=2, centred_error=True), presentations=60)
@@ -305,6 +306,7 @@ def test_bounds_are_met_and_kept(backend):
 
 @pytest.mark.slow
 @pytest.mark.compiled
+@pytest.mark.usefixtures("quick_builds")
 @pytest.mark.parametrize(
     "learning",
     [

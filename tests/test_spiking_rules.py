@@ -438,6 +438,7 @@ def test_a_rule_that_forgets_the_learning_time_is_seen(monkeypatch):
 
 @pytest.mark.compiled
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_builds")
 @pytest.mark.parametrize(
     ("case", "rule"), PAIRS, ids=lambda part: part if isinstance(part, str) else part.experiment.name
 )
