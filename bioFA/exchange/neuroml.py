@@ -26,6 +26,8 @@ with Euler's decay the course is the same (to the single precision that jLEMS pr
 first layer after a source, whose current begins after the first step and which itself takes one, and by one more in
 each layer after it; compared at such a lag, or when settled.
 
+A network in which time passes without a task is written whole, by `neuroml_free.py`.
+
 Plasticity rules and error pathways have no place in NeuroML's networks. Of leaky rates they are written as LEMS
 dynamics, for one training presentation (`lems_learning.py`: learning.xml, LEMS_learning.xml);
 nothing reads `state.h5` but bioFA.
@@ -40,7 +42,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from bioFA.errors import NoCounterpart, UnknownName, WrongKind
-from bioFA.exchange import expected, lems_learning
+from bioFA.exchange import expected, lems_learning, neuroml_free
 from bioFA.exchange.base import (
     ANNOTATION,
     Exported,
@@ -65,9 +67,10 @@ from bioFA.units import steps_of
 Array = np.ndarray
 NETWORK, TYPES, SIMULATION, EXPECTED = "network.nml", "rates.xml", "LEMS_network.xml", "expected.npz"
 FORMAT = Format(
-    "NeuroML 2 and LEMS of the part that answers, on one example, for jNeuroML",
+    "NeuroML 2 and LEMS for jNeuroML: the part that answers, on one example; without a task, the whole network",
     reads=True,
     mark=SIMULATION,
+    holds_free=True,
     holds_delays=False,
     tools={"jNeuroML": "pyneuroml==1.3.22"},
 )
@@ -91,6 +94,8 @@ def export(trained: Trained, path: Path, split: str = "test", example: int = 0) 
     Raises:
         ModelError: if the part that answers holds neurons that have no words here, or there is no such example.
     """
+    if trained.experiment.free:
+        return neuroml_free.export(trained, path, FORMAT.requirements("jNeuroML"))
     instance = draw(trained.experiment, trained.seed)
     splits = instance.data.splits()
     split = split if split in splits else "train" if split == "test" else split

@@ -1,0 +1,144 @@
+"""The parts of a network in which time passes as lists, for formats that write them one by one: neurons and sources,
+synapses with weights and delays, the spikes that sources show, and those of a background.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from bioFA import draws
+from bioFA.consumers.reference import Reference
+from bioFA.errors import NoCounterpart
+from bioFA.instance import Instance, draw
+from bioFA.measures.record import Record
+from bioFA.network import Network, Pathway, Population
+from bioFA.neurons.equations import TextNeuron
+
+Array = np.ndarray
+Refused = Callable[[str, str], NoCounterpart]
+"""The error of a format, of what it has no words for and what it has."""
+
+
+class Listed(NamedTuple):
+    """Synapses one by one: `pre` and `post` `(n_synapses,)`, `weights` in SI and `delays` in steps `(n_synapses,)` or
+    `(1,)`."""
+
+    pre: Array
+    post: Array
+    weights: Array
+    delays: Array
+
+    def part(self, start: int, stop: int) -> Listed:
+        """The synapses from `start` to before `stop`, all four `(stop - start,)`."""
+        pre, post = self.pre[start:stop], self.post[start:stop]
+        weights, delays = (
+            array[start:stop] if len(array) > 1 else np.broadcast_to(array, len(pre))
+            for array in (self.weights, self.delays)
+        )
+        return Listed(pre, post, weights, delays)
+
+
+def cells(network: Network) -> list[Population]:
+    """The populations whose neurons have equations."""
+    return [population for population in network.populations if isinstance(population.neuron, TextNeuron)]
+
+
+def sources(network: Network) -> list[Population]:
+    """All other populations."""
+    return [population for population in network.populations if not isinstance(population.neuron, TextNeuron)]
+
+
+def check_sources(network: Network, refused: Refused) -> None:
+    """Refuse sources that send anything else than spikes.
+
+    Raises:
+        NoCounterpart: naming the population.
+    """
+    for population in sources(network):
+        if population.neuron.spike_signals != ("s",):
+            family = population.neuron.family_name
+            raise refused(
+                f"population '{population.name}': {family} sends graded signals", "spikes of poisson or spikes_from"
+            )
+
+
+def check_synapses(pathway: Pathway, refused: Refused) -> None:
+    """Refuse pathways that carry anything else than spikes, or have no weights of their own.
+
+    Raises:
+        NoCounterpart: naming the pathway.
+    """
+    place = f"pathway '{pathway.name}'"
+    if pathway.carries != "s":
+        raise refused(f"{place} carries '{pathway.carries}'", "spikes")
+    if not pathway.listed and (not pathway.weights.owns or pathway.weights.one_to_one):
+        raise refused(f"{place}: {type(pathway.weights).__name__} is no matrix of its own", "connect = 'one_to_one'")
+
+
+def synapses(instance: Instance, pathway: Pathway) -> Listed:
+    """The synapses of a pathway, with the weights that the instance's state holds where they learn."""
+    name = pathway.name
+    if pathway.listed:
+        listed = instance.synapses[name]
+        weights = instance.state.get(f"{name}.w", listed.weights)
+        return Listed(listed.pre, listed.post, weights, listed.delays)
+    matrix = instance.state[f"{name}.w"]
+    post, pre = np.nonzero(instance.masks.get(name, np.ones(matrix.shape, dtype=bool)))
+    delays = np.zeros(1, dtype=np.int32)
+    for part in instance.delays.get(name, {}).values():
+        delays = delays + (part if part.size == 1 else part[post, pre])
+    return Listed(pre, post, matrix[post, pre], delays)
+
+
+def shown(instance: Instance, refused: Refused) -> dict[str, tuple[Array, Array]]:
+    """Neuron and step of every spike that each source shows in the first trial, by step: a network of sources alone
+    draws the same numbers.
+
+    Raises:
+        NoCounterpart: if a neuron spikes twice in one step.
+    """
+    found = sources(instance.network)
+    if not found:
+        return {}
+    alone = Network(populations=tuple(found), pathways=())
+    experiment = instance.experiment.replace(circuit=alone, record=Record(), measures=())
+    drawn = draw(experiment, instance.seed)
+    feed = drawn.passing(0, 0, experiment.protocol.shown_steps)
+    for name, train in drawn.trains.items():
+        if len(np.unique(np.stack(train), axis=1).T) < len(train[0]):
+            raise refused(f"population '{name}': a neuron spikes twice in one step", "one spike a step")
+    return dict(Reference(drawn).segment(drawn.state, feed, learning=False).spikes)
+
+
+class Outside(NamedTuple):
+    """What one background brings a population: its place, as in `exc.background_0`, the key of its numbers, the port,
+    and of each neuron the mean number of spikes in a step and the weight, `(size,)` each, in SI."""
+
+    place: str
+    key: int
+    port: str
+    mean: Array
+    weight: Array
+
+    def numbers(self, steps: int) -> Iterator[Array]:
+        """How many spikes each neuron gets in each step of the first trial, `(size,)`."""
+        for step in range(steps):
+            yield draws.poisson(draws.uniform(self.key, 0, step, len(self.mean)), self.mean).astype(int)
+
+
+def outside(instance: Instance, population: Population) -> list[Outside]:
+    """The backgrounds of a population."""
+    if not population.background:
+        return []
+    feed, dt, found = instance.passing(0, 0, 0), instance.experiment.protocol.step, []
+    for number, background in enumerate(population.background):
+        place = f"{population.name}.background_{number}"
+        rate, weight = (
+            np.array(np.broadcast_to(instance.constants[f"{place}_{what}"], population.size))
+            for what in ("rate", "weight")
+        )
+        found.append(Outside(place, feed.keys[place], background.port, rate * background.count * dt, weight))
+    return found
