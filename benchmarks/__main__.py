@@ -60,6 +60,15 @@ def main() -> None:
         metavar="DIR",
         help="a checkout of another build, timed beside this one in the same rounds (race, minibatch, events)",
     )
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        metavar="N",
+        help=(
+            "samples of each peer, in turns, instead of 7 (3 with --quick), and at most as many where fewer are taken"
+            " anyway; they last as long as without it"
+        ),
+    )
     small = parser.add_mutually_exclusive_group()
     small.add_argument(
         "--check",
@@ -70,6 +79,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.against and not (options.against / "benchmarks" / "peers" / "biofa.py").is_file():
         parser.error(f"--against {options.against} is no checkout of bioFA: it has no benchmarks/peers/biofa.py")
+    if options.rounds is not None and options.rounds < 1:
+        parser.error(f"--rounds {options.rounds}: at least 1 is needed")
     os.environ.update(THREADS)
     began = time.perf_counter()
 
@@ -81,12 +92,13 @@ def main() -> None:
     if options.store:
         check.store(say)
         return
-    repeats = 3 if options.quick else 7
+    repeats = options.rounds or (3 if options.quick else 7)
     command = shlex.join([
         "python",
         "-m",
         "benchmarks",
         *(["--quick"] if options.quick else []),
+        *([f"--rounds={options.rounds}"] if options.rounds else []),
         *(f"--only={name}" for name in options.only or ()),
         *(["--against", options.against.name] if options.against else []),
     ])
@@ -101,7 +113,9 @@ def main() -> None:
     for name, work in parts(options.quick, repeats, options.environments, say, options.against).items():
         if not options.only or name in options.only:
             say(f"{name}:")
+            started = time.perf_counter()
             results[name] = work()
+            say(f"{name} took {time.perf_counter() - started:.0f} s")
             results["pictures"] = pictures.draw({part: results[part] for part in PARTS if part in results}, options.out)
             (options.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
             (options.out / "results.md").write_text(table.markdown(results))
@@ -114,7 +128,7 @@ def parts(
     """The parts of the benchmark by name."""
     sizes = (100, 1000, 3000) if quick else (100, 200, 300, 500, 1000, 1500, 2000, 3000, 4500, 6000, 9000)
     counts = (10, 1000, 100_000) if quick else (10, 100, 1000, 10_000, 100_000, 1_000_000)
-    few = 1 if quick else 3
+    few = 1 if quick else min(3, repeats)
     return {
         "builds": lambda: {"cold": builds.cold(few, say), "warm": builds.warm(repeats, say)},
         "race": lambda: race(
@@ -134,7 +148,12 @@ def parts(
         "exports": lambda: exports.exports(repeats, say),
         "networks": lambda: networks.networks(repeats, 0.1 if quick else 1.0, environments, say),
         "memory": lambda: memory.memory(2000 if quick else 60_000, say),
-        "scale": lambda: scale.scale([(10_000, 200, 1)] if quick else scale.SIZES, scale.DURATION, say),
+        "scale": lambda: scale.scale(
+            [(10_000, 200, 1)]
+            if quick
+            else [(neurons, indegree, min(most, repeats)) for neurons, indegree, most in scale.SIZES],
+            scale.DURATION, say,
+        ),
     }
 
 

@@ -7,11 +7,13 @@ A sample is a long run less a short one, in seconds of the processor, so that st
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import json
 import os
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -45,9 +47,10 @@ class _Started:
             [*command, *variant.options], cwd=folder, env=os.environ | THREADS | {"PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         )  # fmt: skip
-        self.about = self._answer()
+        self.about = self.answer()
 
-    def _answer(self) -> dict[str, Any]:
+    def answer(self) -> dict[str, Any]:
+        """The peer's next line."""
         assert self._process.stdout is not None
         line = next((line for line in self._process.stdout if line.startswith("{")), "")
         if not line:
@@ -57,16 +60,49 @@ class _Started:
 
     def run(self, steps: int) -> dict[str, Any]:
         """What so many steps took."""
+        return together([self], steps)[0]
+
+    def begin(self, steps: int) -> None:
+        """Begin to run so many steps."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{steps}\n")
         self._process.stdin.flush()
-        return self._answer()
 
     def stop(self) -> None:
         """End the peer, which removes its files."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()
+
+
+def together(peers: Sequence[_Started], steps: int) -> list[dict[str, Any]]:
+    """What so many steps took of each peer, all at once."""
+    for peer in peers:
+        peer.begin(steps)
+    return [peer.answer() for peer in peers]
+
+
+def ceiling(model: str, rounds: int) -> None:
+    """Print how much faster two threads are than one, and how much slower each of two programs that have nothing to do
+    with each other is than one alone: what caches, memory and clock of the machine leave to a second core."""
+    protocol = bioFA.load(model).protocol
+    long = protocol.shown_steps
+    seconds: dict[str, list[float]] = {"alone": [], "beside another": [], "two threads": []}
+    with tempfile.TemporaryDirectory(prefix="biofa-networks-") as folder, ExitStack() as stack:
+        one, other, two = (_Started(variant, model, folder, None) for variant in (PEERS[0], PEERS[0], PEERS[1]))
+        for peer in (one, other, two):
+            stack.callback(peer.stop)
+        for _ in range(rounds):
+            for name, peers in zip(seconds, ([one], [one, other], [two]), strict=True):
+                more, less = together(peers, long), together(peers, SHORT)
+                wall = [a["wall"] - b["wall"] for a, b in zip(more, less, strict=True)]
+                seconds[name].append(sum(wall) / len(wall) / ((long - SHORT) * protocol.step))
+    alone = seconds["alone"]
+    slower = median(b / a for a, b in zip(alone, seconds["beside another"], strict=True))
+    faster = median(a / b for a, b in zip(alone, seconds["two threads"], strict=True))
+    for name, found in seconds.items():
+        print(f"{model}, {name}: {median(found):.3g} s a simulated second ({min(found):.3g} to {max(found):.3g})")
+    print(f"two programs at once do {2 / slower:.2f} times the work of one, two threads are {faster:.2f} times as fast")
 
 
 def networks(repeats: int, share: float, environments: Path | None, say: Say) -> list[dict[str, Any]]:
@@ -129,3 +165,11 @@ def ratio(rows: list[dict[str, Any]], row: dict[str, Any], base: str) -> float |
     if beside is None or not beside["processor"] or not row["processor"]:
         return None
     return median(beside["processor"]) / median(row["processor"])
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=ceiling.__doc__)
+    parser.add_argument("model", choices=MODELS)
+    parser.add_argument("--rounds", type=int, default=7)
+    given = parser.parse_args()
+    ceiling(given.model, given.rounds)

@@ -70,6 +70,7 @@ def test_a_batch_side_by_side_is_that_of_the_reference_and_goes_on_where_it_is_c
     changes not a bit, but for what decay rounds."""
     instance, compiled, found, expected = both(experiment(batch=batch, decay=0.0), count=75)
     hold(found, expected)
+    hold(*(one.segment(instance.state, instance.training(0, 75), True, 4) for one in (compiled, Reference(instance))))
     assert any(np.abs(found.state[name] - instance.state[name]).max() > 1e-3 for name in found.state)
     state, records = instance.state, []
     for first, last in ((0, 17), (17, 18), (18, 75)):

@@ -58,20 +58,18 @@ def test_every_drill_that_kills_is_put_here_in_every_variant():
         assert list(ATTEMPTS[fault.number]) == list(range(len(fault.variants)))
 
 
-COMPILED = {"blocks": "blocked"}
+COMPILED = {"blocks": "blocked", "batches": "batched", "events": "events"}
 """How runs that are to try a kernel of their own compile their first pathway."""
-RUNS_AND_KILLS = [
-    ("long", 20), ("spikes", 10), ("traces", 10), ("passing", 10), *((name, 20) for name in COMPILED),
-]  # fmt: skip
+RUNS_AND_KILLS = [("long", 20), ("traces", 10), ("passing", 10), *((name, 20) for name in COMPILED)]
 
 
 @slow
 @pytest.mark.parametrize(("name", "kills"), RUNS_AND_KILLS)
 def test_kills_at_random_moments_are_survived_bit_for_bit(sandbox, name, kills):
     """Also of neurons that go on from one presentation to the next, of a rule with traces at its synapses, and of
-    matrices that learn in blocks of presentations."""
+    matrices that learn in blocks or batches of presentations, or at every event."""
     undisturbed = load_result(sandbox.reference(name).folder / RESULT)
-    assert name in ("long", "blocks") or any(variable.endswith(".v") for variable in undisturbed.state)
+    assert name in ("long", "blocks", "batches") or any(variable.endswith(".v") for variable in undisturbed.state)
     assert name != "traces" or any(pathway.traces() for pathway in undisturbed.experiment.network.plastic())
     assert name != "passing" or undisturbed.state["inh_to_exc.under_way"].any()
     if name in COMPILED:

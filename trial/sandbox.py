@@ -48,7 +48,7 @@ RUNS = {
     "long": ("linear", "--scheme", "np", *settings(
         "protocol.epochs=100", "protocol.snapshots=40", "record.every=20",
     )),
-    "spikes": ("digits_spiking", *settings(
+    "events": ("digits_erbp", *settings(
         "circuit.sizes=[64,20,10]", "protocol.presentation=40 ms", "protocol.learning_onset=20 ms",
         "protocol.reset=false", "protocol.phases=[{epochs=3}]", "protocol.snapshots=40",
     )),
@@ -58,10 +58,13 @@ RUNS = {
         'inh_to_exc.delay={name="uniform",low="0 ms",high="3 ms"}',
     )),
     "blocks": ("digits", *settings("protocol.epochs=40", "protocol.snapshots=40", "record.every=50")),
+    "batches": ("digits", *settings(
+        "circuit.learning={batch=50}", "protocol.epochs=40", "protocol.snapshots=40", "record.every=50",
+    )),
 }
-"""The runs to disturb, by name: short ones; one that takes seconds; neurons that keep their state from one presentation
-to the next; a rule with traces at its synapses; time that passes without a task, with spikes under way; a matrix that
-learns in blocks of presentations, in tiles."""
+"""The runs to disturb, by name: short ones; one that takes seconds; spiking neurons that keep their state from one
+presentation to the next and learn at every event; a rule with traces at its synapses; time that passes without a task,
+with spikes under way; a matrix that learns in blocks of presentations, in tiles; one that learns in batches."""
 COMPARED = ("linear", "--schemes", "fa", "--seeds", "3", *SMALL, "--backend", "numpy", "--json")
 """What is compared."""
 

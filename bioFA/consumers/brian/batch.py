@@ -37,7 +37,7 @@ class BatchedPathway(DensePathway):
     def transmit(
         self, accumulate: bool, order: int, only: str, foreseen: bool = False, decays: bool = False
     ) -> None:
-        """Sum `w * <carries>_pre` into a port of the target, in all lanes."""
+        """Sum `w * <carries>_pre` into a port of the target, in all lanes; `only` where one of them is recorded."""
         spec = self.spec
         self._add(
             "transmit_batch",
@@ -45,6 +45,7 @@ class BatchedPathway(DensePathway):
             "_weight = abs(w)*sign(w_followed)" if spec.follows else "",
             port=array_name(self.target, spec.port),
             accumulate=accumulate,
+            only=only,
             follows=bool(spec.follows),
             sent=self._sent(spec.carries),
             w=array_name(self, "w"),

@@ -12,24 +12,21 @@
 #include <cmath>
 #include <cstring>
 #include <vector>
+#include "biofa_block.h"
+#include "biofa_lanes.h"
 #include "biofa_runtime.h"
 
 namespace biofa {
 
-// as many numbers as one vector register holds
+// how many rows and vectors of a product stay in registers
 template <class real>
-struct Wide {
-#if defined(__AVX512F__)
-    static const int bytes = 64, wide = 4, tall = 6;
-#elif defined(__AVX__)
-    static const int bytes = 32, wide = 2, tall = 6;
-#elif defined(__aarch64__)
-    static const int bytes = 16, wide = 4, tall = 6;
+struct InRegisters {
+#if defined(__AVX512F__) || defined(__aarch64__)
+    static const int wide = 4;
 #else
-    static const int bytes = 16, wide = 2, tall = 6;
+    static const int wide = 2;
 #endif
-    typedef real type __attribute__((vector_size(bytes)));
-    static const int count = bytes / sizeof(real), columns = wide * count;
+    static const int tall = 6, columns = wide * Lanes<real>::count;
 };
 
 // C[r][c] += sum over t of A[r][t] B[t][c], or where `fresh` in place of what was there, for `rows` rows and `vectors` vectors of C, which stay in registers; `which`
@@ -37,8 +34,8 @@ struct Wide {
 template <class real, int rows, int vectors>
 inline void product_tile(const real* __restrict a, size_t by_row, size_t by_term, const real* __restrict b, size_t b_row,
                          const int* __restrict which, int terms, real* __restrict c, size_t c_row, bool fresh) {
-    typedef typename Wide<real>::type vec;
-    const int L = Wide<real>::count;
+    typedef typename Lanes<real>::type vec;
+    const int L = Lanes<real>::count;
     vec sum[rows][vectors];
     if (fresh) for (int r = 0; r < rows; r++) for (int v = 0; v < vectors; v++) sum[r][v] = vec{};
     else
@@ -60,7 +57,7 @@ inline void product_tile(const real* __restrict a, size_t by_row, size_t by_term
 template <class real, int rows>
 inline void product_row(const real* a, size_t by_row, size_t by_term, const real* b, size_t b_row, const int* which, int terms,
                         real* c, size_t c_row, int columns, bool fresh) {
-    const int L = Wide<real>::count, wide = Wide<real>::wide;
+    const int L = Lanes<real>::count, wide = InRegisters<real>::wide;
     int at = 0;
     for (; at + wide * L <= columns; at += wide * L)
         product_tile<real, rows, wide>(a, by_row, by_term, b + at, b_row, which, terms, c + at, c_row, fresh);
@@ -71,7 +68,7 @@ inline void product_row(const real* a, size_t by_row, size_t by_term, const real
 template <class real>
 [[gnu::noinline]] void product(const real* a, size_t by_row, size_t by_term, const real* b, size_t b_row, const int* which,
                                int terms, real* c, size_t c_row, int n_rows, int columns, bool fresh) {
-    const int tall = Wide<real>::tall;
+    const int tall = InRegisters<real>::tall;
     int r = 0;
     for (; r + tall <= n_rows; r += tall)
         product_row<real, tall>(a + r * by_row, by_row, by_term, b, b_row, which, terms, c + r * c_row, c_row, columns, fresh);
@@ -130,12 +127,26 @@ template <class real>
     product(w, by_post, by_pre, x, lanes, used.data(), static_cast<int>(used.size()), port, lanes, n_post, lanes, !accumulate);
 }
 
+// Room for one pathway after the other.
+template <class real>
+struct Bench {
+    std::vector<real> factor, sums;   // n_post x lanes; ROWS x width
+    std::vector<real> panel, passing; // columns x lanes: the last panel, and one that is turned
+    std::vector<int> lane;
+    static Bench& one() {
+        static Bench bench;
+        return bench;
+    }
+};
+
 // What the synapses of a pathway gather: a row for each postsynaptic neuron, ROWS at a time.
 template <class real>
 struct Gathering {
-    static const int ROWS = 4 * Wide<real>::tall, columns = Wide<real>::columns;
-    std::vector<real> factor, inputs, sums;  // n_post x lanes; n_pre x lanes, in panels of `columns`; ROWS x width
-    std::vector<int> lane;
+    static const int ROWS = 4 * InRegisters<real>::tall, columns = InRegisters<real>::columns;
+    std::vector<real>&factor = Bench<real>::one().factor, &sums = Bench<real>::one().sums;
+    std::vector<real>&last = Bench<real>::one().panel, &passing = Bench<real>::one().passing;
+    std::vector<int>& lane = Bench<real>::one().lane;
+    real* inputs = nullptr;
     size_t width = 0;
     int n_pre = 0, n_post = 0, lanes = 0;
     bool known = false, waits = false;  // whether changes of earlier chunks wait in the program's own array
@@ -145,26 +156,46 @@ struct Gathering {
         n_post = post;
         lanes = of_lanes;
         width = (static_cast<size_t>(pre) + columns - 1) / columns * columns;
-        factor.resize(static_cast<size_t>(post) * lanes);
-        inputs.resize(width * lanes);
-        sums.resize(width * ROWS);
+        grow(factor, static_cast<size_t>(post) * lanes);
+        grow(last, static_cast<size_t>(columns) * lanes);
+        grow(passing, static_cast<size_t>(columns) * lanes);
+        grow(sums, width * ROWS);
         lane.resize(lanes);
         for (int k = 0; k < lanes; k++) lane[k] = k;
     }
 
-    // the presynaptic side of a chunk, a panel's neurons beside each other for every lane
-    void take(const real* __restrict x, int count, const real* gathered) {
-        if (!known) waits = std::any_of(gathered, gathered + static_cast<size_t>(n_pre) * n_post, [](real one) { return one != 0; });
-        known = true;
-        for (size_t from = 0; from < width; from += columns) {
-            real* const panel = &inputs[from * lanes];
-            const int some = std::min<int>(columns, n_pre - static_cast<int>(from));
-            for (int k = 0; k < count; k++) {
-                real* __restrict const row = panel + static_cast<size_t>(k) * columns;
-                for (int c = 0; c < some; c++) row[c] = x[(from + c) * lanes + k];
-                for (int c = some; c < columns; c++) row[c] = 0;
-            }
+    static void grow(std::vector<real>& room, size_t size) {
+        if (room.size() < size) std::vector<real>(size).swap(room);
+    }
+
+    // The presynaptic side of a chunk: `columns` neurons beside each other for every lane, which are turned where they lie.
+    void take(real* x, real* gathered) {
+        if (!known) {
+            const size_t all = static_cast<size_t>(n_pre) * n_post;
+            waits = std::any_of(gathered, gathered + all, [](real one) { return one != 0; });
+            if (!waits) drop(gathered, all * sizeof(real));  // zeros are again what is read there
         }
+        known = true;
+        inputs = x;
+        for (int from = 0; from + columns <= n_pre; from += columns) turn(panel(from), columns, lanes);
+        const int some = n_pre % columns;
+        std::fill(last.begin(), last.end(), real(0));
+        for (int c = 0; c < some; c++)
+            for (int k = 0; k < lanes; k++) last[k * columns + c] = x[static_cast<size_t>(n_pre - some + c) * lanes + k];
+    }
+
+    // they are neuron by neuron again
+    void give_back() {
+        for (int from = 0; from + columns <= n_pre; from += columns) turn(panel(from), lanes, columns);
+    }
+
+    real* panel(int from) { return from + columns <= n_pre ? inputs + static_cast<size_t>(from) * lanes : last.data(); }
+
+    void turn(real* __restrict at, int rows, int row) {
+        real* __restrict const before = passing.data();
+        std::copy(at, at + rows * row, before);
+        for (int j = 0; j < row; j++)
+            for (int i = 0; i < rows; i++) at[j * rows + i] = before[i * row + j];
     }
 
     // the sums of `some` neurons from `first` on, on top of what waits
@@ -175,8 +206,8 @@ struct Gathering {
                 std::copy(before, before + n_pre, &sums[r * width]);
             }
         const real* const a = &factor[static_cast<size_t>(first) * lanes];
-        for (size_t from = 0; from < width; from += columns)
-            product(a, lanes, 1, &inputs[from * lanes], columns, lane.data(), count, &sums[from], width, some, columns, !waits);
+        for (int from = 0; from < n_pre; from += columns)
+            product(a, lanes, 1, panel(from), columns, lane.data(), count, &sums[from], width, some, columns, !waits);
     }
 };
 

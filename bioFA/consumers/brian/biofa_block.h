@@ -17,23 +17,10 @@
 #include <cmath>
 #include <cstring>
 #include <vector>
+#include "biofa_lanes.h"
 #include "biofa_runtime.h"
 
 namespace biofa {
-
-// as many numbers as one vector register of this processor holds
-template <class real>
-struct Lanes {
-#if defined(__AVX512F__)
-    static const int bytes = 64;
-#elif defined(__AVX__)
-    static const int bytes = 32;
-#else
-    static const int bytes = 16;
-#endif
-    typedef real type __attribute__((vector_size(bytes), may_alias));
-    static const int count = bytes / sizeof(real);
-};
 
 // numbers at the beginning of a cache line, in memory that is not touched before it is written
 template <class real>

@@ -10,41 +10,10 @@
 #include <cstring>
 #include <limits>
 #include <vector>
+#include "biofa_lanes.h"
 #include "biofa_runtime.h"
 
 namespace biofa {
-
-// which of `count` numbers are not 0, as the bits of a whole number
-template <class real>
-struct Bits {
-#if defined(__AVX512F__)
-    static const int bytes = 64;
-#elif defined(__AVX__)
-    static const int bytes = 32;
-#else
-    static const int bytes = 16;
-#endif
-    static const int count = bytes / sizeof(real);
-    typedef real vec __attribute__((vector_size(bytes)));
-};
-
-#if defined(__AVX512F__)
-inline uint64_t bits(const Bits<double>::vec& v) { return static_cast<uint8_t>(__builtin_ia32_cmppd512_mask(v, (Bits<double>::vec{}), 4, -1, 4)); }
-inline uint64_t bits(const Bits<float>::vec& v) { return static_cast<uint16_t>(__builtin_ia32_cmpps512_mask(v, (Bits<float>::vec{}), 4, -1, 4)); }
-#elif defined(__AVX__)
-inline uint64_t bits(const Bits<double>::vec& v) { return static_cast<uint64_t>(__builtin_ia32_movmskpd256((Bits<double>::vec)(v != 0))); }
-inline uint64_t bits(const Bits<float>::vec& v) { return static_cast<uint64_t>(__builtin_ia32_movmskps256((Bits<float>::vec)(v != 0))); }
-#elif defined(__SSE2__)
-inline uint64_t bits(const Bits<double>::vec& v) { return static_cast<uint64_t>(__builtin_ia32_movmskpd((Bits<double>::vec)(v != 0))); }
-inline uint64_t bits(const Bits<float>::vec& v) { return static_cast<uint64_t>(__builtin_ia32_movmskps((Bits<float>::vec)(v != 0))); }
-#else
-template <class vec>
-inline uint64_t bits(const vec& v) {
-    uint64_t found = 0;
-    for (size_t k = 0; k < sizeof v / sizeof v[0]; k++) found |= static_cast<uint64_t>(v[k] != 0) << k;
-    return found;
-}
-#endif
 
 // the neurons of a population that send something in this step
 struct Sending {
@@ -52,7 +21,7 @@ struct Sending {
     int count = 0;
     template <class real>
     [[gnu::noinline]] void gather(const real* values, int size) {
-        const int L = Bits<real>::count;
+        const int L = Lanes<real>::count;
         which.resize(static_cast<size_t>(size));
         int32_t* const list = which.data();
         int found = 0, i = 0;
@@ -60,7 +29,7 @@ struct Sending {
             const int from = i, some = std::min(64, (size - i) / L * L);
             uint64_t sends = 0;
             for (int k = 0; k < some; k += L) {
-                typename Bits<real>::vec one;
+                typename Lanes<real>::type one;
                 std::memcpy(&one, values + from + k, sizeof one);
                 sends |= bits(one) << k;
             }

@@ -438,7 +438,10 @@ struct Segment {
     bool taught(int64_t step) const { const int64_t now = step_of_presentation(step); return now >= onset && now < shown; }
     bool remembers(int64_t, size_t pathway) const { return learning && !(pathway < frozen.size() && frozen[pathway]); }
     bool learns(int64_t step, size_t pathway) const { return remembers(step, pathway) && taught(step); }
-    bool recorded(int64_t step) const { return last_step(step) && (first + presentation(step)) % every == 0; }
+    bool recorded(int64_t step) const {  // this presentation, or one of those that are run with it
+        const int64_t past = (first + presentation(step)) % every;
+        return last_step(step) && (past == 0 || every - past < together);
+    }
     bool looks(int64_t step) const { return last_step(step) || (learning && taught(step)); }
     bool ends_batch(int64_t step, size_t pathway, double batch) const {
         return learns(step, pathway) && last_step(step) && (first + presentation(step) + 1) % static_cast<int64_t>(batch) == 0;

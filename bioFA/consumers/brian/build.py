@@ -19,6 +19,7 @@ from bioFA import units
 from bioFA.consumers.brian import adapter
 from bioFA.consumers.brian.batch import BY_LANES, BatchedPathway, batched, find_factors
 from bioFA.consumers.brian.factors import Factors, factorise
+from bioFA.consumers.brian.objects import shorten
 from bioFA.consumers.brian.program import GroupSpec, PathwaySpec, Program, StepSpec
 
 UNITS = {unit: brian2.Unit(1) if unit == "1" else getattr(brian2, name) for unit, name in units.BRIAN2.items()}
@@ -94,7 +95,10 @@ def generate(program: Program, folder: Path) -> None:
     handed |= {f"{spec.name}.exists" for spec in program.pathways}
     states = {file for name, file in arrays.items() if name not in handed}
     objects = folder / "objects.cpp"
-    text, together, states_handed = adapter.shorten(objects.read_text(), states, [arrays[name] for name in parameters])
+    others = "".join(file.read_text() for file in folder.rglob("*.cpp") if file != objects)
+    text, together, states_handed = shorten(
+        objects.read_text(), others, states, [arrays[name] for name in parameters]
+    )
     objects.write_text(text)
     written = {
         "arrays": arrays, "parameters": parameters if together else [], "pathways": how, "handed": states_handed,
@@ -374,7 +378,9 @@ class _Steps:
         """Keep variables and spikes."""
         records, rasters = ([(n, *self._array(step, n)) for n in nodes] for nodes in (step.nodes, step.rasters))
         owner = self.program.groups[0].name
-        self._add(owner, "record", order, records=records, rasters=rasters, step=self.counter)
+        seldom = [self.specs[s.of] for s in self.program.steps if s.kind == "transmit" and s.only == "recorded"]
+        summed = [f"{spec.target}.{spec.port}" for spec in seldom]
+        self._add(owner, "record", order, records=records, rasters=rasters, seldom=summed, step=self.counter)
 
     def monitor(self, step: StepSpec, order: int) -> None:
         """Keep every spike, and what traces ask for: taken here, written as the step ends."""

@@ -35,7 +35,9 @@ INSTALL = "pip install 'brian2>=2.9,<2.12', or run without it: biofa run MODEL -
 NO_PLAN = "there is no plan in "
 """What a program that runs here complains of when nothing is given to it."""
 
-WRITERS = ("__main__.py", "adapter.py", "batch.py", "build.py", "factors.py", "program.py", "compile.py")
+WRITERS = (
+    "__main__.py", "adapter.py", "batch.py", "build.py", "factors.py", "objects.py", "program.py", "compile.py",
+)  # fmt: skip
 """What decides the C++ that is written of a program and how it is compiled; the rest of this folder runs it,
 or writes other things."""
 

@@ -7,7 +7,7 @@
         auto& _gathering = {{_gathering}};
         const int _count = static_cast<int>(_segment.together);
         const bool _ends = _segment.ends_batch(_segment.at + _count - 1, {{_number}}, {{_batch}}[0]);
-        _gathering.take({{_sent}}, _count, {{_gathered}});
+        _gathering.take({{_sent}}, {{_gathered}});
         const size_t _vectorisation_idx = -1;
         {{scalar_code|autoindent}}
         const {{_real}} _lost = _count * _forgotten;
@@ -47,6 +47,7 @@
                 {% endif %}
             }
         }
+        _gathering.give_back();
         _gathering.waits = !_ends;
     }
 {% endblock %}

@@ -1,6 +1,9 @@
 {# Sum a pathway's synapses into a port, for a chunk of presentations: one matrix product (biofa_batch.h). #}
 {% extends 'common_group.cpp' %}
 {% block maincode %}
+    {% if _only %}
+    if (!biofa::segment().{{_only}}(biofa::segment().at)) return;
+    {% endif %}
     const {{_real}}* _weights = {{_w}};
     {% if _follows %}
     static std::vector<{{_real}}> _signed((size_t){{_n_pre}} * {{_n_post}});
