@@ -52,6 +52,8 @@ from bioFA.errors import (
     WrongUnit,
     suggestion,
 )
+from bioFA.names.elsewhere import elsewhere
+from bioFA.names.nearest import nearest
 from bioFA.own_code import reading
 from bioFA.units import Unit, sample, write
 
@@ -471,7 +473,10 @@ def _explain(owner: type[Component], error: Any) -> str:
     place = ".".join([owner.__name__, *path])
     kind, given, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        return f"unknown field {_short(path[-1])} in {owner.__name__}.{suggestion(path[-1], owner.model_fields)}"
+        owners = [kind.__name__ for kind in owner.__mro__]
+        known = [part.alias or name for name, part in owner.model_fields.items()]
+        there = "" if nearest(path[-1], known) else elsewhere(path[-1], owners)
+        return f"unknown field {_short(path[-1])} in {owner.__name__}.{there}{suggestion(path[-1], known)}"
     if kind == "missing":
         return (
             f"{place} is missing. {owner.__name__} needs:"

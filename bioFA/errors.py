@@ -12,11 +12,12 @@ what helps; `docs/errors.md` is made of them, with a real message for each.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar, Self
+
+from bioFA.names.nearest import nearest
 
 Keys = tuple[str | int, ...]
 """A path through the tables of a model file: a word for a field, a number for a place in a list."""
@@ -354,17 +355,16 @@ def under(*keys: str | int) -> Iterator[None]:
         raise
 
 
-LONGEST_NAME = 80
-"""A longer name is no misspelt one."""
 MOST_NAMES = 60
 """A message lists at most so many known names."""
 
 
 def suggestion(given: str, known: Iterable[str]) -> str:
-    """Say which known name was probably meant: `Did you mean 'x'? Known: x, y.`; of many the first are named."""
+    """Say which known name was probably meant, if one is near: `Did you mean 'x'? Known: x, y.`; of many the first are
+    named."""
     known = sorted(known)
-    close = difflib.get_close_matches(given[:LONGEST_NAME], known, n=1, cutoff=0.5)
-    meant = f" Did you mean '{close[0]}'?" if close else ""
+    near = nearest(given, known)
+    meant = f" Did you mean '{near}'?" if near is not None else ""
     more = f", and {len(known) - MOST_NAMES} more" if len(known) > MOST_NAMES else ""
     return f"{meant} Known: {', '.join(known[:MOST_NAMES]) or 'none'}{more}."
 

@@ -162,7 +162,7 @@ REFUSED = {
     "v**g_e > 1": "exponent",
     "v**a > 1": "must be a number that stands there",
     "missing > 1": "unknown name 'missing'",
-    "v > -50*mv": "Did you mean",
+    "v > -50*mv": "unknown name 'mv'",
     "sin(1, 2) > 0": "sin takes 1 argument(s)",
     "sine(1) > 0": "unknown function 'sine'",
     "v > 1*mV and": "cannot be read",

@@ -9,6 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "bioFA"
 FLOORS = [
+    {"names"},
     {"errors", "draws", "repr_html"},
     {"units", "optional", "ledger"},
     {"analysis", "system", "own_code"},

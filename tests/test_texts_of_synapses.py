@@ -165,7 +165,7 @@ def test_bounds_refuse_or_clip():
         ("1 mV * exp(-distance / (200 um))", "1 ms", r"weights: '1 mV .* is in volt; expected amp"),
         ("1 nA * exp(-distance)", "1 ms", r"weights: .*exp.*metre"),
         ("1 nA * exp(-distance / (200 um))", "distance / (1 mm)", r"delay.axonal: .* is in 1; expected second"),
-        ("1 nA * exp(-distanc_pre / (200 um))", "1 ms", r"weights: .*'distanc_pre'. Did you mean 'distance'"),
+        ("1 nA * exp(-distanc_pre / (200 um))", "1 ms", r"weights: .*'distanc_pre'. Known: distance, dt"),
         ("1 nA * i * t / (1 s)", "1 ms", "weights: .*unknown name 't'. .*Known: distance, i, j, n_post, n_pre, x_post"),
         ("1 nA * int(distance > 100 um)", "1 ms", None),
         ("1 nA * (distance > 100 um)", "1 ms", "weights: .*is a condition; put int"),

@@ -32,7 +32,6 @@ from bioFA.equations.dimensions import NONE, SHORT, UNITS, Dimension, describe
 from bioFA.equations.formula import CONDITIONS, FUNCTIONS, RANDOM, TRUTH, Dialect, Formula, read
 from bioFA.equations.model import read_unit
 from bioFA.errors import (
-    LONGEST_NAME,
     BadEquation,
     BadName,
     Contradiction,
@@ -49,6 +48,7 @@ from bioFA.errors import (
     suggestion,
 )
 from bioFA.modelfiles.locate import as_written, depth_of
+from bioFA.names.nearest import LONGEST_NAME
 from bioFA.network import family as circuits
 from bioFA.neurons.base import NeuronModel
 from bioFA.neurons.base import family as models

@@ -212,7 +212,7 @@ CASES: dict[str, Case] = {
         {"circuit.schemes.fb": {}},
         "circuit.schemes.fb",
         "'fb'",
-        "Did you mean 'fa'?",
+        "Known: arbp, bp, brsf, dfa, fa",
         ("Known: arbp, bp,",),
     ),
     "scheme under another name": Case(
