@@ -249,6 +249,7 @@ def test_what_is_no_file_on_a_disk_is_refused(tmp_path):
             inspect(path)
 
 
+@pytest.mark.slow
 def test_text_of_variable_length_that_is_pointed_to_many_times_is_a_bomb(tmp_path):
     """A heap object of 1 MB that 2,000 strings point to: 32 kB of pointers unfold to 2 GB."""
     with h5py.File(tmp_path / "x.h5", "w") as file:

@@ -649,6 +649,7 @@ def by_hand(tmp_path_factory):
     return theirs, ours
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLAIN)
 def test_a_network_spikes_as_in_a_script_of_plain_brian2(by_hand, name):
     theirs, ours = by_hand

@@ -41,6 +41,7 @@ def test_inhibition_lowers_the_rate_and_excitation_saturates_it(brunel):
     assert balanced["exc.cv"] > 0.3  # irregular, not a clock
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_the_mean_potential_that_comes_from_outside_is_as_high_as_said():
     """nu_ext = 1 brings the mean potential, without recurrent spikes, to the threshold: v = J C_E tau nu = theta."""
@@ -61,6 +62,7 @@ def test_the_synapses_of_the_full_networks_are_as_many_as_the_papers_say():
     assert small.constants["exc.background_0_rate"] * 100 == pytest.approx(2 * 20e-3 / (0.1e-3 * 20e-3))
 
 
+@pytest.mark.slow
 @pytest.mark.compiled
 def test_a_model_is_drawn_from_what_was_recorded(tmp_path):
     result = bioFA.simulate(bioFA.load("coba", {"protocol.duration": "50 ms", "protocol.warm_up": "0 ms"}), seed=1)

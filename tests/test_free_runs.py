@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from jobs import jobs_here
+from tiers import first_of
 
 import bioFA
 from bioFA import Experiment, cli
@@ -269,9 +270,7 @@ def test_memory_does_not_grow_with_the_duration(monkeypatch, tmp_path):
     assert peaks[1] < 1.1 * peaks[0], peaks
 
 
-@pytest.mark.parametrize(
-    "after", [1, 13, 39, *(pytest.param(after, marks=pytest.mark.slow) for after in (4, 7, 19, 20, 21, 30, 38))]
-)
+@pytest.mark.parametrize("after", first_of(13, 1, 4, 7, 19, 20, 21, 30, 38, 39))
 def test_a_killed_run_continues_to_the_same_bits(after, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "INTERVAL", 0.0)
     experiment = model(trials=2, warm_up="20 ms", duration="60 ms")
@@ -318,7 +317,7 @@ def test_a_damaged_last_segment_is_run_again(tmp_path, monkeypatch):
     assert equal(arrays(tmp_path / "whole" / RESULT), arrays(tmp_path / "cut" / RESULT))
 
 
-@pytest.mark.parametrize("damaged", [0, 1, 2])
+@pytest.mark.parametrize("damaged", first_of(1, 0, 2))
 def test_a_large_state_is_kept_of_three_segments_and_what_was_damaged_is_run_again(damaged, tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "INTERVAL", 0.0)
     monkeypatch.setattr(checkpoint, "BULKY", 1)

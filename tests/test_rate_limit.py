@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 import pytest
 import systems
+from tiers import first_of
 
 import bioFA
 from bioFA import ModelError, schemes
@@ -119,7 +120,7 @@ def test_a_rate_network_has_the_settled_unit_of_every_neuron():
     assert LeakyRate(activation="tanh").rate_unit() == StaticRate(activation="tanh")
 
 
-@pytest.mark.parametrize("drive", [0.5, 1.2, 3.0])
+@pytest.mark.parametrize("drive", first_of(1.2, 0.5, 3.0))
 def test_the_rate_unit_of_a_lif_neuron_has_its_rate(drive):
     neuron = Lif(refractory_period="3 ms", v_reset=-0.3, unit_rate="50 Hz")
     state = {name: np.full(1, value) for name, value in neuron.state.items()}

@@ -133,7 +133,7 @@ TAUGHT = {
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("model", TAUGHT)
+@pytest.mark.parametrize("model", first_of("leaky", "linear_spiking"))
 def test_a_network_that_learns_has_the_same_bits_on_every_number_of_threads(model):
     taught = draw(bioFA.load(model, TAUGHT[model]), 2)
     ends = [

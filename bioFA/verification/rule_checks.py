@@ -99,13 +99,15 @@ class _Tissue:
         with some parts of the tissue replaced."""
         given, pre, post = _copies(*(parts.get(name, getattr(self, name)) for name in ("synapses", "pre", "post")))
         shape = given["w"].shape
-        with np.errstate(all="ignore"):
-            new = self.rule.step(given, pre, post, dt, T)
+        new = self.rule.step(given, pre, post, dt, T)
         for name in self.kept:
             if name not in new or np.shape(new[name]) != shape:
                 got = np.shape(new[name]) if name in new else "none"
                 raise WrongShape(f"step must return {name} of shape (n_post, n_pre) = {shape}; got {got}.")
-        return np.stack([np.asarray(new[name], dtype=float) for name in self.kept], axis=-1)
+        found = np.empty((*shape, len(self.kept)))
+        for place, name in enumerate(self.kept):
+            found[..., place] = new[name]
+        return found
 
     def change(self, dt: float = DT, T: float = DT, /, **parts: Parts) -> Array:
         """The change of what each synapse keeps."""
@@ -118,7 +120,7 @@ class _Tissue:
         for value in DISTURBANCES:
             yield {name: np.where(here, values, value) for name, values in variables.items()}
             yield {
-                name: np.where(here, values, value * self.rng.choice([-1.0, 1.0], values.shape))
+                name: np.where(here, values, np.where(self.rng.random(values.shape) < 0.5, -value, value))
                 for name, values in variables.items()
             }
 
@@ -167,7 +169,8 @@ class _DoesNotApply(Exception):
 
 def _finding(name: str, check: Callable[[Sequence[_Tissue]], str | None], rule: PlasticityRule) -> RuleFinding:
     try:
-        found = check([_Tissue(rule, shape, both_signs) for shape in SIZES for both_signs in (False, True)])
+        with np.errstate(all="ignore"):
+            found = check([_Tissue(rule, shape, both_signs) for shape in SIZES for both_signs in (False, True)])
     except _DoesNotApply as reason:
         return RuleFinding(name, None, str(reason))
     except Exception as error:  # the rule is anybody's
@@ -201,8 +204,7 @@ def _moves(tissues: Sequence[_Tissue]) -> str | None:
 def _pure(tissue: _Tissue) -> str | None:
     parts = (tissue.synapses, tissue.pre, tissue.post)
     given = _copies(*parts)
-    with np.errstate(all="ignore"):
-        tissue.rule.step(given[0], given[1], given[2], DT, DT)
+    tissue.rule.step(given[0], given[1], given[2], DT, DT)
     same = all(np.array_equal(part[name], kept[name]) for part, kept in zip(given, parts, strict=True) for name in kept)
     return None if same else "step writes into what it is given. Return a new array."
 
