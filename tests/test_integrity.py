@@ -110,3 +110,8 @@ def test_check_says_what_is_not_done_and_what_cannot_be_checked(stored, tmp_path
     (tmp_path / "empty").mkdir()
     for nothing in (tmp_path / "empty", tmp_path / "none"):
         assert biofa("check", nothing).exit_code == 2
+    (tmp_path / "model.toml").write_text("name = 'mine'\n")
+    outcome = biofa("check", tmp_path / "model.toml")
+    assert outcome.exit_code == 2
+    assert "is a model file, and what is checked here are results." in outcome.stderr
+    assert f"says: biofa show {tmp_path}" in outcome.stderr

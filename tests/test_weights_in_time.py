@@ -1,6 +1,7 @@
 """Weights in time, `record.synapses`: what the compiled run keeps is what the reference had, step by step."""
 
 import tracemalloc
+import warnings
 from typing import Annotated
 
 import numpy as np
@@ -285,6 +286,9 @@ def test_figures_and_the_card_show_them(result):
 def test_nwb_and_neo_hold_them(result, tmp_path):
     pynwb, neo = pytest.importorskip("pynwb"), pytest.importorskip("neo")
     exchange.export(result, "nwb", tmp_path / "kept.nwb")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="The file path provided")
+        exchange.export(result, "nwb", tmp_path / "no_suffix")
     whole = np.concatenate([result.synapses[2].read("w", trial) for trial in (0, 1)])
     with pynwb.NWBHDF5IO(str(tmp_path / "kept.nwb"), "r") as io:
         series = io.read().processing["simulation"]["list_w_2"]

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,10 @@ def export(result: Result, path: Path) -> Exported:
         _add_monitors(pynwb, file, result)
     else:
         _add_learned(pynwb, file, result)
-    with pynwb.NWBHDF5IO(str(path), "w") as io:
-        io.write(file)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The file path provided: .* does not end in")
+        with pynwb.NWBHDF5IO(str(path), "w") as io:
+            io.write(file)
     return Exported(
         (path,),
         (

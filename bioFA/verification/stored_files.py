@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bioFA.comparisons import table
-from bioFA.errors import FileError, NoSuchFile
+from bioFA.errors import FileError, NoSuchFile, WrongKind
 from bioFA.exchange import bundle
 from bioFA.runs import checkpoint
 from bioFA.runs.result import RESULT
@@ -31,6 +31,11 @@ def check(path: Path) -> list[Verdict]:
     Raises:
         FileError: if there is nothing that can be checked.
     """
+    if path.suffix == ".toml" and path.is_file():
+        raise WrongKind(
+            f"'{path}' is a model file, and what is checked here are results. Whether it is valid, and what it"
+            f" describes, says: biofa show {path}"
+        )
     if path.is_file():
         return [_file(path)]
     if not path.is_dir():
