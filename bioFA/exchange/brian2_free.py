@@ -28,10 +28,9 @@ from bioFA import draws
 from bioFA.consumers.reference import Reference
 from bioFA.equations.dimensions import describe
 from bioFA.errors import NoCounterpart
-from bioFA.exchange import expected
+from bioFA.exchange import expected, free_parts
 from bioFA.exchange.base import Exported
 from bioFA.instance import Instance, draw
-from bioFA.measures.record import Record
 from bioFA.network import Network, Pathway, Population
 from bioFA.neurons.equations import TextNeuron
 from bioFA.runs.trained import STATE, Trained
@@ -54,13 +53,14 @@ def export(trained: Trained, path: Path) -> Exported:
     if trained.experiment.protocol.phases:
         raise _refused("protocol.phases divide the trial", "one phase")
     instance = draw(trained.experiment, trained.seed)
-    for population in instance.network.populations:
+    free_parts.check_sources(instance.network, _refused)
+    for population in free_parts.cells(instance.network):
         _check_population(population)
     for pathway in instance.network.pathways:
-        _check_pathway(instance.network, pathway)
+        _check_pathway(pathway)
     arrays: dict[str, Array] = {}
-    parts = [_cells(instance, p, arrays) for p in _cells_of(instance.network)]
-    parts[:0] = [_source(p) for p in _sources_of(instance.network)]
+    parts = [_cells(instance, p, arrays) for p in free_parts.cells(instance.network)]
+    parts[:0] = [_source(p) for p in free_parts.sources(instance.network)]
     arrays |= _shown(instance)
     parts += [_synapses(instance, pathway, arrays) for pathway in instance.network.pathways]
     parts += _background(instance, arrays)
@@ -78,21 +78,10 @@ def export(trained: Trained, path: Path) -> Exported:
     return Exported(tuple(path / name for name in names), tuple(lost))
 
 
-def _cells_of(network: Network) -> list[Population]:
-    return [population for population in network.populations if isinstance(population.neuron, TextNeuron)]
-
-
-def _sources_of(network: Network) -> list[Population]:
-    return [population for population in network.populations if not isinstance(population.neuron, TextNeuron)]
-
-
 def _check_population(population: Population) -> None:
     """Refuse neurons that the script has no words for."""
     neuron, place = population.neuron, f"population '{population.name}'"
-    if not isinstance(neuron, TextNeuron):
-        if neuron.spike_signals != ("s",):
-            raise _refused(f"{place}: {neuron.family_name} sends graded signals", "spikes of poisson or spikes_from")
-        return
+    assert isinstance(neuron, TextNeuron)
     if neuron.happens:
         raise _refused(f"{place}: it has events of its own", "spikes alone")
     if neuron.draws:
@@ -105,17 +94,14 @@ def _check_population(population: Population) -> None:
             raise _refused(f"{place}: its text names '{word}'", "a text without it")
 
 
-def _check_pathway(network: Network, pathway: Pathway) -> None:
+def _check_pathway(pathway: Pathway) -> None:
     """Refuse synapses that the script has no words for."""
     place = f"pathway '{pathway.name}'"
     if pathway.plasticity is not None:
         raise _refused(f"{place} learns", "fixed weights")
     if pathway.dynamics is not None:
         raise _refused(f"{place} has short-term dynamics", "synapses without")
-    if pathway.carries != "s":
-        raise _refused(f"{place} carries '{pathway.carries}'", "spikes")
-    if not pathway.listed and (not pathway.weights.owns or pathway.weights.one_to_one):
-        raise _refused(f"{place}: {type(pathway.weights).__name__} is no matrix of its own", "connect = 'one_to_one'")
+    free_parts.check_synapses(pathway, _refused)
 
 
 def _refused(what: str, use: str) -> NoCounterpart:
@@ -190,36 +176,17 @@ def _source(population: Population) -> str:
 
 
 def _shown(instance: Instance) -> dict[str, Array]:
-    """The spikes of every source in the first trial, by name: a network of sources alone draws the same numbers."""
-    sources = _sources_of(instance.network)
-    if not sources:
-        return {}
-    alone = Network(populations=tuple(sources), pathways=())
-    experiment = instance.experiment.replace(circuit=alone, record=Record(), measures=())
-    drawn = draw(experiment, instance.seed)
-    feed = drawn.passing(0, 0, experiment.protocol.shown_steps)
-    shown: dict[str, Array] = {}
-    for name, train in drawn.trains.items():
-        if len(np.unique(np.stack(train), axis=1).T) < len(train[0]):
-            raise _refused(f"population '{name}': a neuron spikes twice in one step", "one spike a step")
-    for name, (neurons, steps) in Reference(drawn).segment(drawn.state, feed, learning=False).spikes.items():
-        shown |= {f"{name}.neurons": neurons, f"{name}.steps": steps}
-    return shown
+    """The spikes of every source in the first trial, by name."""
+    found: dict[str, Array] = {}
+    for name, (neurons, steps) in free_parts.shown(instance, _refused).items():
+        found |= {f"{name}.neurons": neurons, f"{name}.steps": steps}
+    return found
 
 
 def _synapses(instance: Instance, pathway: Pathway, arrays: dict[str, Array]) -> str:
     """The synapses of a pathway, one by one, with weights and delays."""
     name, python = pathway.name, _name("synapses", pathway.name)
-    if pathway.listed:
-        listed = instance.synapses[name]
-        pre, post, weights, delays = listed.pre, listed.post, listed.weights, listed.delays
-    else:
-        matrix = instance.state[f"{name}.w"]
-        post, pre = np.nonzero(instance.masks.get(name, np.ones(matrix.shape, dtype=bool)))
-        weights = matrix[post, pre]
-        delays = np.zeros(1, dtype=np.int32)
-        for part in instance.delays.get(name, {}).values():
-            delays = delays + (part if part.size == 1 else part[post, pre])
+    pre, post, weights, delays = free_parts.synapses(instance, pathway)
     unit = describe(instance.network.weight_dimension(pathway))
     ends = ", ".join(_name("group", end) for end in (pathway.source, pathway.target))
     one_delay = f", delay={int(delays[0])}*defaultclock.dt" if len(delays) == 1 else ""
@@ -239,18 +206,13 @@ def _synapses(instance: Instance, pathway: Pathway, arrays: dict[str, Array]) ->
 
 def _background(instance: Instance, arrays: dict[str, Array]) -> Iterator[str]:
     """Poisson numbers of the background of each population, by the same hash."""
-    feed, dt = instance.passing(0, 0, 0), instance.experiment.protocol.step
     statements = []
     for population in instance.network.populations:
-        for number, background in enumerate(population.background):
-            place = f"{population.name}.background_{number}"
-            mean, weight = (
-                np.array(np.broadcast_to(instance.constants[f"{place}_{what}"], population.size))
-                for what in ("rate", "weight")
-            )
-            arrays |= {f"{place}.mean": mean * background.count * dt, f"{place}.weight": weight}
+        for background in free_parts.outside(instance, population):
+            place = background.place
+            arrays |= {f"{place}.mean": background.mean, f"{place}.weight": background.weight}
             group = f"{_name('group', population.name)}.{background.port}_"
-            numbers = f"number({feed.keys[place]}, 0, step, np.arange({population.size}))"
+            numbers = f"number({background.key}, 0, step, np.arange({population.size}))"
             statements.append(f'    {group} += data["{place}.weight"]*poisson({numbers}, data["{place}.mean"])')
     if not statements:
         return
@@ -272,7 +234,7 @@ def _recipe(instance: Instance) -> expected.Recipe:
     steps = max(min(length, STEPS, MOST // neurons), 1)
     segment = Reference(instance).segment(instance.state, instance.passing(0, 0, steps), learning=False)
     arrays: dict[str, Array] = {}
-    for population in _cells_of(network):
+    for population in free_parts.cells(network):
         if population.name in segment.spikes:
             found, at = segment.spikes[population.name]
             arrays |= {f"{population.name}.steps": at, f"{population.name}.neurons": found}

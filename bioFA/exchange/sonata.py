@@ -38,7 +38,7 @@ import h5py
 import numpy as np
 
 from bioFA.errors import BioFAError, DamagedFile, ModelError
-from bioFA.exchange import drives, expected
+from bioFA.exchange import drives, expected, sonata_free
 from bioFA.exchange.base import (
     ANNOTATION,
     Exported,
@@ -55,6 +55,7 @@ from bioFA.exchange.format import Format
 from bioFA.exchange.sonata_circuit import CIRCUIT, LIF, SIMULATION, Circuit, Edges, configurations
 from bioFA.exchange.sonata_spikes import stamp, write_spikes
 from bioFA.instance import Instance, draw
+from bioFA.modelfiles import toml
 from bioFA.network import Pathway, Population
 from bioFA.neurons import NeuronModel
 from bioFA.neurons.counterparts import CurrentLif, RateUnit
@@ -65,6 +66,7 @@ FORMAT = Format(
     "nodes, edges, spikes and configuration as a SONATA folder, for NEST through bmtk",
     reads=True,
     mark=CIRCUIT,
+    holds_free=True,
     holds_delays=False,
     tools={"NEST": "nest-simulator==3.10.0", "bmtk": "bmtk==1.2.0", "libsonata": "libsonata==0.2.2"},
 )
@@ -110,8 +112,11 @@ def export(trained: Trained, path: Path) -> Exported:
     """Write the folder.
 
     Raises:
-        ModelError: if a pathway of the part that answers has no weights to write.
+        ModelError: if a pathway of the part that answers has no weights to write, or NEST has no counterpart of a
+            neuron or synapse of a network in which time passes.
     """
+    if trained.experiment.free:
+        return sonata_free.export(trained, path, FORMAT)
     writer = _Writer(trained)
     partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
     try:
@@ -494,7 +499,17 @@ def load(path: Path) -> Imported:
             f"'{path}' is not a whole SONATA circuit ({type(error).__name__}: {error}). Give the folder that holds"
             f" {CIRCUIT}."
         ) from None
+    if _passes(content):
+        return sonata_free.read(circuit, content)
     return _annotated(circuit, content)
+
+
+def _passes(noted: Mapping[str, Any]) -> bool:
+    """Whether an annotation is of a network in which time passes, as far as it can be read."""
+    try:
+        return toml.loads(str(noted["experiment"])).free
+    except (KeyError, ModelError):
+        return False  # which is told by who reads it
 
 
 def _annotated(circuit: Circuit, noted: Mapping[str, Any]) -> Imported:
