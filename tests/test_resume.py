@@ -23,7 +23,7 @@ from bioFA.runs.result import RESULT, load_result
 from bioFA.system.locks import hold
 
 SMALL = {"task.examples": 60, "task.test_examples": 20, "protocol.snapshots": 4}
-FEW = {"task.examples": 20, "task.test_examples": 5, "protocol.snapshots": 4}
+FEW = {"task.examples": 8, "task.test_examples": 3, "protocol.snapshots": 4}
 """For networks of many steps a presentation."""
 FINISHED = {RESULT} | {
     f"{figure}.{ending}" for figure in ("learning_curve", "alignment", "weights") for ending in ("png", "pdf", "svg")
@@ -108,7 +108,7 @@ def test_neurons_that_keep_a_state_go_on_from_it(tmp_path):
 )
 def test_spikes_go_on_as_if_nothing_had_happened(tmp_path, backend):
     system = systems.SPIKING[0]
-    system = system.replace(protocol=system.protocol.replace(presentations=12, snapshots=4))
+    system = system.replace(protocol=system.protocol.replace(presentations=8, snapshots=4))
     with pytest.raises(KeyboardInterrupt):
         bioFA.simulate(system, seed=3, backend=backend, progress=stopper(2), folder=tmp_path)
     assert same(bioFA.resume(tmp_path), bioFA.simulate(system, seed=3, backend=backend))
