@@ -75,7 +75,7 @@ class Build:
         folder.mkdir(exist_ok=True)
         command = [python, "-m", "benchmarks.peers.biofa", str(folder), precision]
         if work.case is None:
-            command = [python, "-P", str(ROOT / "benchmarks" / "peers" / "model.py"), work.model, precision]
+            command = [python, "-P", str(ROOT / "benchmarks" / "built_in.py"), work.model, precision]
         self.process = subprocess.Popen(
             command, cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
