@@ -462,9 +462,9 @@ def _refusal(owner: type[Component], errors: Sequence[Any]) -> ModelError | File
     for found in errors:
         if isinstance(fault := found.get("ctx", {}).get("error"), Fault):
             return fault.error.inside(*found["loc"])
-    lines = [_explain(owner, found) for found in errors]
-    more = [f"... and {len(lines) - MOST_FAULTS} more like these."] if len(lines) > MOST_FAULTS else []
-    return _KINDS.get(errors[0]["type"], WrongType)("\n".join([*lines[:MOST_FAULTS], *more]), at=errors[0]["loc"])
+    lines = [_explain(owner, found) for found in errors[:MOST_FAULTS]]
+    more = [f"... and {len(errors) - MOST_FAULTS} more like these."] if len(errors) > MOST_FAULTS else []
+    return _KINDS.get(errors[0]["type"], WrongType)("\n".join([*lines, *more]), at=errors[0]["loc"])
 
 
 def _explain(owner: type[Component], error: Any) -> str:
