@@ -224,5 +224,7 @@ def test_a_text_survives_its_file_and_formats_without_a_place_refuse_it(tmp_path
     bounded = read_distribution({"name": "text", "text": "i*nA", "high": "3 nA"})
     assert read_distribution(written_distribution(bounded)) == bounded
     assert isinstance(bounded, Text)
-    with pytest.raises(ModelError, match="time passes without a task"):
+    with pytest.raises(ModelError, match="NEST has no neuron like equations"):
         exchange.export(Trained(experiment, 1, 0, draw(experiment, 1).state), "sonata", tmp_path / "out")
+    with pytest.raises(ModelError, match="time passes without a task"):
+        exchange.export(Trained(experiment, 1, 0, draw(experiment, 1).state), "nir", tmp_path / "out")
