@@ -283,6 +283,9 @@ def test_a_format_that_holds_a_run_says_that_there_is_nothing_to_run(tmp_path):
     result = bioFA.simulate(bioFA.load("linear", FEW), seed=1, backend="numpy", folder=tmp_path / "run")
     outcome = exchange.export(result, "arrays", tmp_path / "arrays")
     assert outcome.run == "nothing: this format holds what a run recorded, not a model that runs"
+    bundle = tmp_path / "bundle"
+    assert exchange.export(result, "bundle", bundle).run == f"sh {bundle}/rerun.sh, as {bundle}/README.md says"
+    assert (bundle / "rerun.sh").exists()
     said = CliRunner().invoke(
         cli.main,
         ["export", str(tmp_path / "run"), "--to", "safetensors", "--out", str(tmp_path / "network.safetensors")],

@@ -12,6 +12,7 @@ from test_neuroml import NML, pynml
 
 import bioFA
 from bioFA import Experiment, ModelError, Network, Pathway, Population, exchange, neurons
+from bioFA.exchange import neuroml_free
 from bioFA.neurons.equations import Equations
 from bioFA.neurons.standard import StandardNeuron
 
@@ -226,6 +227,12 @@ def test_what_neuroml_has_no_words_for_is_refused(place, fields, said, tmp_path)
     with pytest.raises(ModelError, match=said):
         exchange.export(as_trained(changed), "neuroml", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_more_synapses_than_jneuroml_has_memory_for_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(neuroml_free, "SYNAPSES", 3)
+    with pytest.raises(ModelError, match=r"at most 3 synapses, .*; the network has [0-9]+\. Make it smaller"):
+        exchange.export(as_trained(model()), "neuroml", tmp_path / "out")
 
 
 def test_the_order_of_brian2_and_phases_are_refused(tmp_path):

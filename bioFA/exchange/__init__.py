@@ -93,7 +93,7 @@ def export(source: Result | Trained | str | Path, to: str, path: str | Path, **o
             f"'{path}' could not be written: {error}. Give a place that can be written, with space left."
         ) from None
     readme = next((place for place in written.paths if place.name.endswith(README)), None)
-    if FORMATS[to].needs_result:
+    if FORMATS[to].needs_result and not written.run:
         return replace(written, run="nothing: this format holds what a run recorded, not a model that runs")
     return replace(written, run=f"as {readme} says, which also says what must come out") if readme else written
 

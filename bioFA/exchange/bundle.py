@@ -108,7 +108,7 @@ def export(result: Result, path: Path) -> Exported:
         if origin
         else ()
     )
-    return Exported((path,), lost)
+    return Exported((path,), lost, run=f"sh {path / RERUN}, as {path / 'README.md'} says")
 
 
 def load(path: Path) -> Imported:

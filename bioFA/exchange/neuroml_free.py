@@ -224,7 +224,10 @@ class _Network:
             self._cells(population, first)
         count = sum(len(listed.pre) for listed in self.synapses.values())
         if count > SYNAPSES:
-            raise _refused(f"the network has {count} synapses", f"at most {SYNAPSES}, as jNeuroML's memory allows")
+            raise NoCounterpart(
+                f"NeuroML export writes at most {SYNAPSES} synapses, as jNeuroML's memory allows; the network has"
+                f" {count}. Make it smaller, or export it to SONATA or Brian2."
+            )
 
     def _cells(self, population: Population, first: Mapping[str, Array]) -> None:
         """The component types and components of a population."""
