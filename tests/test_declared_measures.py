@@ -12,6 +12,7 @@ from test_free_runs import CELL, model
 import bioFA
 from bioFA import cli
 from bioFA.analysis import population_activity as whole_arrays
+from bioFA.comparisons.outcomes import in_one_order
 from bioFA.consumers.reference import Reference
 from bioFA.runs import free_run
 from bioFA.runs.declared import Course
@@ -189,6 +190,12 @@ def test_a_course_far_from_zero_keeps_its_spread():
         course.add(piece)
     assert np.allclose(course.of_neurons("std"), values.std(axis=0), rtol=1e-9)
     assert np.allclose(course.of_neurons("mean"), values.mean(axis=0), rtol=1e-14)
+
+
+def test_a_measure_that_the_first_condition_lacks_stands_where_others_have_it():
+    lists = [["exc.rate", "exc.cv", "inh.rate"], ["exc.rate", "inh.rate", "inh.cv"], ["exc.peak", "exc.rate"]]
+    assert in_one_order(lists[::-1]) == in_one_order(lists)
+    assert in_one_order(lists) == ["exc.peak", "exc.rate", "exc.cv", "inh.rate", "inh.cv"]
 
 
 @pytest.mark.parametrize(("better", "best"), [("higher", "0.5"), pytest.param("lower", "0", marks=pytest.mark.slow)])

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -274,7 +274,7 @@ def measure_rows(outcomes: Outcomes) -> list[dict[str, Any]]:
     declared = [measure for experiment in outcomes.sweep.experiments for measure in experiment.measures]
     names = dict.fromkeys(measure.label for measure in declared)
     if not declared:
-        names = dict.fromkeys(name for runs in done for one in runs if one is not None for name in one)
+        names = dict.fromkeys(in_one_order(tuple(one) for runs in done for one in runs if one is not None))
     rows = []
     for name in names:
         for number, runs in enumerate(done):
@@ -287,6 +287,18 @@ def measure_rows(outcomes: Outcomes) -> list[dict[str, Any]]:
             row |= {"low": interval.low, "high": interval.high, "n": len(values), "n_finite": len(finite)}
             rows.append(_named(outcomes, number) | row | {"values": values})
     return rows
+
+
+def in_one_order(found: Iterable[Sequence[str]]) -> list[str]:
+    """The names of several lists, each once: what some of them lack follows the name that it follows in the others."""
+    names: list[str] = []
+    for one in dict.fromkeys(map(tuple, found)):
+        at = 0
+        for name in one:
+            if name not in names:
+                names.insert(at, name)
+            at = names.index(name) + 1
+    return names
 
 
 def _power(x: float) -> float:
