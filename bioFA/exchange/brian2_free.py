@@ -25,7 +25,6 @@ from typing import Any
 import numpy as np
 
 from bioFA import draws
-from bioFA.consumers.reference import Reference
 from bioFA.equations.dimensions import describe
 from bioFA.errors import NoCounterpart
 from bioFA.exchange import expected, free_parts
@@ -38,10 +37,6 @@ from bioFA.units import steps_of
 
 Array = np.ndarray
 SCRIPT, DATA = "network.py", "data.npz"
-STEPS = 2000
-"""So many steps at most are in expected.npz,"""
-MOST = 20_000_000
-"""of at most so many neurons times steps."""
 
 
 def export(trained: Trained, path: Path) -> Exported:
@@ -229,15 +224,7 @@ def _background(instance: Instance, arrays: dict[str, Array]) -> Iterator[str]:
 
 def _recipe(instance: Instance) -> expected.Recipe:
     """Every spike of the first steps."""
-    network, length = instance.network, instance.experiment.protocol.shown_steps
-    neurons = sum(population.size for population in network.populations)
-    steps = max(min(length, STEPS, MOST // neurons), 1)
-    segment = Reference(instance).segment(instance.state, instance.passing(0, 0, steps), learning=False)
-    arrays: dict[str, Array] = {}
-    for population in free_parts.cells(network):
-        if population.name in segment.spikes:
-            found, at = segment.spikes[population.name]
-            arrays |= {f"{population.name}.steps": at, f"{population.name}.neurons": found}
+    steps, arrays = free_parts.answers(instance)
     return expected.Recipe(
         tuple(f"{name}=={version(name)}" for name in ("brian2", "numpy")),
         f"python {SCRIPT} --steps {steps} --out answers",

@@ -20,6 +20,10 @@ from bioFA.neurons.equations import TextNeuron
 Array = np.ndarray
 Refused = Callable[[str, str], NoCounterpart]
 """The error of a format, of what it has no words for and what it has."""
+STEPS = 2000
+"""So many steps at most are in expected.npz,"""
+NEURON_STEPS = 20_000_000
+"""of at most so many neurons times steps."""
 
 
 class Listed(NamedTuple):
@@ -111,6 +115,20 @@ def shown(instance: Instance, refused: Refused) -> dict[str, tuple[Array, Array]
         if len(np.unique(np.stack(train), axis=1).T) < len(train[0]):
             raise refused(f"population '{name}': a neuron spikes twice in one step", "one spike a step")
     return dict(Reference(drawn).segment(drawn.state, feed, learning=False).spikes)
+
+
+def answers(instance: Instance) -> tuple[int, dict[str, Array]]:
+    """What must come out, by the reference: a number of steps, and step and neuron of every spike in so many first
+    steps, as `population.steps` and `population.neurons` of each population that spikes by itself."""
+    network, length = instance.network, instance.experiment.protocol.shown_steps
+    steps = max(min(length, STEPS, NEURON_STEPS // sum(population.size for population in network.populations)), 1)
+    segment = Reference(instance).segment(instance.state, instance.passing(0, 0, steps), learning=False)
+    arrays: dict[str, Array] = {}
+    for population in cells(network):
+        if population.name in segment.spikes:
+            neurons, at = segment.spikes[population.name]
+            arrays |= {f"{population.name}.steps": at, f"{population.name}.neurons": neurons}
+    return steps, arrays
 
 
 class Outside(NamedTuple):

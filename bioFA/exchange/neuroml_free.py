@@ -25,7 +25,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from bioFA.consumers.reference import Reference
 from bioFA.distributions import Values
 from bioFA.equations.dimensions import Dimension, describe
 from bioFA.errors import NoCounterpart
@@ -46,10 +45,6 @@ from bioFA.units import steps_of
 Array = np.ndarray
 Element = ElementTree.Element
 NEURONS, NETWORK, SIMULATION = "neurons.xml", "network.nml", "LEMS_network.xml"
-STEPS = 2000
-"""So many steps at most are in expected.npz,"""
-MOST = 20_000_000
-"""of at most so many neurons times steps."""
 SYNAPSES = 500_000
 """More synapses than jNeuroML has memory for."""
 PIECES = 200
@@ -491,13 +486,8 @@ def _lost(trained: Trained, late: list[str], network: _Network) -> list[str]:
 
 def _recipe(drawn: Instance, network: _Network, programs: tuple[str, ...]) -> expected.Recipe:
     """Every spike of the first steps, as jNeuroML steps; numbers of spikes where it draws its own."""
-    length = drawn.experiment.protocol.shown_steps
-    steps = max(min(length, STEPS, MOST // sum(p.size for p in drawn.network.populations)), 1)
-    segment = Reference(drawn).segment(drawn.state, drawn.passing(0, 0, steps), learning=False)
-    arrays: dict[str, Array] = {"steps": np.array(steps)}
-    for population in network.spiking():
-        neurons, at = segment.spikes[population.name]
-        arrays |= {f"{population.name}.steps": at, f"{population.name}.neurons": neurons}
+    steps, spikes = free_parts.answers(drawn)
+    arrays = {"steps": np.array(steps)} | spikes
     script = _COUNTS if network.drawn_there else _COMPARE
     names = [population.name for population in network.spiking()]
     script = script.replace("@NAMES@", repr(names)).replace("@DT@", repr(drawn.experiment.protocol.step))

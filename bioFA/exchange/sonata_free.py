@@ -32,7 +32,6 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from bioFA.consumers.reference import Reference
 from bioFA.errors import NoCounterpart
 from bioFA.exchange import expected, free_parts, nest_models
 from bioFA.exchange.base import ANNOTATION, Exported, Imported, annotated, annotation
@@ -50,8 +49,6 @@ CHUNK = 1_000_000
 """So many synapses are converted and written at a time."""
 MOST = 5_000_000
 """So many spikes of a background are written one by one; of more, their rate."""
-STEPS, NEURON_STEPS = 2000, 20_000_000
-"""So many steps at most are in expected.npz, of at most so many neurons times steps."""
 NEAR, FEW = 0.25, 10
 """Where spikes are not in NEST's steps, the numbers of spikes differ by at most this share and so many more."""
 
@@ -425,14 +422,7 @@ class _Writer:
 
     def _recipe(self, format: Format) -> expected.Recipe:
         """Every spike of the first steps."""
-        neurons = sum(population.size for population in self.network.populations)
-        steps = max(min(self.steps, STEPS, NEURON_STEPS // neurons), 1)
-        instance = self.instance
-        segment = Reference(instance).segment(instance.state, instance.passing(0, 0, steps), learning=False)
-        arrays: dict[str, Array] = {}
-        for name in self.cells:
-            found, at = segment.spikes[name]
-            arrays |= {f"{name}.steps": at, f"{name}.neurons": found}
+        steps, arrays = free_parts.answers(self.instance)
         script = _COMPARE.replace("@DT@", f"{round(1e3 * self.dt, 12)!r}").replace("@STEPS@", str(steps))
         return expected.Recipe(
             format.requirements("NEST", "bmtk", "numpy", "h5py"),
