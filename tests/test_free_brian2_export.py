@@ -45,6 +45,18 @@ CONDUCTING = Equations(
 )
 
 
+def between(some):
+    """Pathways of weights whose sums are free of rounding: some listed, some whole, one a matrix."""
+    return (
+        Pathway("p0", source="trains", target="jumping", port="jump", weights=2.0**-3, **some),
+        Pathway("p1", source="given", target="conducting", port="exc", weights=2.0**-2, connect="all"),
+        Pathway("p2", source="jumping", target="conducting", port="exc", weights=2.0**-4, **some),
+        Pathway("p3", source="conducting", target="jumping", port="jump", delay="1.5 ms",
+                weights=bioFA.weights.Constant(value=-(2.0**-8))),
+        Pathway("p4", source="jumping", target="jumping", port="jump", weights=2.0**-5, **some),
+    )  # fmt: skip
+
+
 def model(order="deliver_first", duration="100 ms", **protocol):
     """Jumps into what is reset, a held port, conductances, given and Poisson spikes, background, and all delays."""
     listed = [[n % 3, f"{2.3 * n:.1f} ms"] for n in range(60)]
@@ -60,12 +72,7 @@ def model(order="deliver_first", duration="100 ms", **protocol):
               if order == "deliver_first" else ()),
         ),
         pathways=(
-            Pathway("p0", source="trains", target="jumping", port="jump", weights=2.0**-3, **some),
-            Pathway("p1", source="given", target="conducting", port="exc", weights=2.0**-2, connect="all"),
-            Pathway("p2", source="jumping", target="conducting", port="exc", weights=2.0**-4, **some),
-            Pathway("p3", source="conducting", target="jumping", port="jump", delay="1.5 ms",
-                    weights=bioFA.weights.Constant(value=-(2.0**-8))),
-            Pathway("p4", source="jumping", target="jumping", port="jump", weights=2.0**-5, **some),
+            *between(some),
             *((Pathway("p5", source="jumping", target="leaky", port="exc", weights=512 * STEP * 1e-3, **some),)
               if order == "deliver_first" else ()),
         ),

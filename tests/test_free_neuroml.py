@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from test_free_brian2_export import CONDUCTING, JUMPING, as_trained
+from test_free_brian2_export import CONDUCTING, JUMPING, as_trained, between
 from test_neuroml import NML, pynml
 
 import bioFA
@@ -50,12 +50,7 @@ def model(duration="100 ms", dt="0.1 ms", background=False, **changed):
         Population("leaky", size=4, neuron={"name": "lif_exp", "i_e": "500 pA", "refractory": "1 ms"}),
     )  # fmt: skip
     pathways = (
-        Pathway("p0", source="trains", target="jumping", port="jump", weights=2.0**-3, **some),
-        Pathway("p1", source="given", target="conducting", port="exc", weights=2.0**-2, connect="all"),
-        Pathway("p2", source="jumping", target="conducting", port="exc", weights=2.0**-4, **some),
-        Pathway("p3", source="conducting", target="jumping", port="jump", delay="1.5 ms",
-                weights=bioFA.weights.Constant(value=-(2.0**-8))),
-        Pathway("p4", source="jumping", target="jumping", port="jump", weights=2.0**-5, **some),
+        *between(some),
         Pathway("p5", source="course", target="held", port="push", weights=2.0**-1, connect="all"),
         Pathway("p6", source="jumping", target="held", port="kick", weights="0.1 V", connect="all", delay="0.3 ms",
                 dynamics=depressing),
