@@ -4,18 +4,20 @@ synapses with weights and delays, the spikes that sources show, and those of a b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bioFA import draws
 from bioFA.consumers.reference import Reference
+from bioFA.distributions import Values
+from bioFA.equations.dimensions import Dimension, describe
 from bioFA.errors import NoCounterpart
 from bioFA.instance import Instance, draw
 from bioFA.measures.record import Record
-from bioFA.network import Network, Pathway, Population
-from bioFA.neurons.equations import TextNeuron
+from bioFA.network import Network, Node, Pathway, Population
+from bioFA.neurons.equations import Equations, TextNeuron
 
 Array = np.ndarray
 Refused = Callable[[str, str], NoCounterpart]
@@ -117,18 +119,62 @@ def shown(instance: Instance, refused: Refused) -> dict[str, tuple[Array, Array]
     return dict(Reference(drawn).segment(drawn.state, feed, learning=False).spikes)
 
 
-def answers(instance: Instance) -> tuple[int, dict[str, Array]]:
+def answers(instance: Instance, watched: Sequence[Node] = ()) -> tuple[int, dict[str, Array]]:
     """What must come out, by the reference: a number of steps, and step and neuron of every spike in so many first
-    steps, as `population.steps` and `population.neurons` of each population that spikes by itself."""
+    steps, as `population.steps` and `population.neurons` of each population that spikes by itself; and each watched
+    variable as every step begins, `population.variable` `(steps, size)`."""
     network, length = instance.network, instance.experiment.protocol.shown_steps
     steps = max(min(length, STEPS, NEURON_STEPS // sum(population.size for population in network.populations)), 1)
-    segment = Reference(instance).segment(instance.state, instance.passing(0, 0, steps), learning=False)
+    segment = Reference(instance).segment(
+        instance.state,
+        instance.passing(0, 0, steps),
+        learning=False,
+        every=1 if watched else None,
+        watched=watched,
+        whole=True,
+    )
     arrays: dict[str, Array] = {}
     for population in cells(network):
         if population.name in segment.spikes:
             neurons, at = segment.spikes[population.name]
             arrays |= {f"{population.name}.steps": at, f"{population.name}.neurons": neurons}
-    return steps, arrays
+    return steps, arrays | {name: course[0] for name, course in segment.courses.items()}
+
+
+def by_euler(instance: Instance, population: Population, first: Mapping[str, Array]) -> Equations:
+    """The text of a neuron with the numbers that were drawn, moved by Euler's method.
+
+    Args:
+        instance: the network that was drawn.
+        population: whose neurons are text.
+        first: the state as the trial begins.
+    """
+    neuron, name = population.neuron, population.name
+    assert isinstance(neuron, TextNeuron)
+    parameters = {
+        one: _values(instance.constants[f"{name}.{one}"], dimension)
+        for one, dimension in neuron.parameter_dimensions.items()
+    }
+    initial = {one: _values(first[f"{name}.{one}"], neuron.text.known[one]) for one in neuron.text.state}
+    return Equations(
+        model=neuron.model,
+        ports=dict(neuron.ports),
+        threshold=neuron.threshold,
+        reset=neuron.reset,
+        refractory=neuron.pause,
+        method="euler",
+        on_arrival=neuron.on_arrival,
+        given=parameters,
+        initial=initial,
+    )
+
+
+def _values(values: Array, dimension: Dimension) -> Any:
+    """Numbers in SI as a description has them."""
+    unit = describe(dimension)
+    values = np.atleast_1d(values)
+    written = [float(value) if unit == "1" else f"{float(value)!r} {unit}" for value in values]
+    return written[0] if (values == values[0]).all() else Values(values=tuple(written))
 
 
 class Outside(NamedTuple):

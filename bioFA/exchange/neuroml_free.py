@@ -25,8 +25,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from bioFA.distributions import Values
-from bioFA.equations.dimensions import Dimension, describe
 from bioFA.errors import NoCounterpart
 from bioFA.exchange import expected, free_parts
 from bioFA.exchange.base import Exported
@@ -37,7 +35,7 @@ from bioFA.exchange.lems_text import Dimensions, called
 from bioFA.instance import Instance, draw
 from bioFA.network import Pathway, Population
 from bioFA.neurons.current import Current
-from bioFA.neurons.equations import Equations, TextNeuron
+from bioFA.neurons.equations import TextNeuron
 from bioFA.runs.trained import STATE, Trained
 from bioFA.synapses.tsodyks_markram import TsodyksMarkram
 from bioFA.units import steps_of
@@ -149,7 +147,8 @@ def _as_there(drawn: Instance) -> Instance:
     first = drawn.trial_begins(0)
     fed = {population.name for population in cells(drawn.network)}
     populations = tuple(
-        p.replace(neuron=_by_euler(drawn, p, first)) if p.name in fed else p for p in drawn.network.populations
+        p.replace(neuron=free_parts.by_euler(drawn, p, first)) if p.name in fed else p
+        for p in drawn.network.populations
     )
     circuit = drawn.network.replace(populations=populations)
     synapses, delays = dict(drawn.synapses), dict(drawn.delays)
@@ -166,36 +165,6 @@ def _as_there(drawn: Instance) -> Instance:
     }
     experiment = drawn.experiment.replace(circuit=circuit)
     return replace(drawn, experiment=experiment, state=state, synapses=synapses, delays=delays)
-
-
-def _by_euler(drawn: Instance, population: Population, first: Mapping[str, Array]) -> Equations:
-    """The text of a neuron, with the numbers that were drawn."""
-    neuron, name = population.neuron, population.name
-    assert isinstance(neuron, TextNeuron)
-    parameters = {
-        one: _values(drawn.constants[f"{name}.{one}"], dimension)
-        for one, dimension in neuron.parameter_dimensions.items()
-    }
-    initial = {one: _values(first[f"{name}.{one}"], neuron.text.known[one]) for one in neuron.text.state}
-    return Equations(
-        model=neuron.model,
-        ports=dict(neuron.ports),
-        threshold=neuron.threshold,
-        reset=neuron.reset,
-        refractory=neuron.pause,
-        method="euler",
-        on_arrival=neuron.on_arrival,
-        given=parameters,
-        initial=initial,
-    )
-
-
-def _values(values: Array, dimension: Dimension) -> Any:
-    """Numbers in SI as a description has them."""
-    unit = describe(dimension)
-    values = np.atleast_1d(values)
-    written = [float(value) if unit == "1" else f"{float(value)!r} {unit}" for value in values]
-    return written[0] if (values == values[0]).all() else Values(values=tuple(written))
 
 
 class _Network:

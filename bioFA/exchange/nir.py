@@ -22,6 +22,8 @@ a nested LIF differently. All sources stand side by side in the one Input, in th
 Nodes are named so that their alphabetical order, in which HDF5 gives them back, is an order of the network.
 Metadata of the graph: `dt` (s), `schedule`, `sources`, and `bioFA` (see `base.py`).
 
+A network in which time passes is written whole, by `nir_free.py`.
+
 What is read and how stands in `nir_file.py` (the file) and `nir_reader.py` (graphs of others).
 """
 
@@ -51,6 +53,7 @@ from bioFA.exchange.base import (
 )
 from bioFA.exchange.format import Format
 from bioFA.exchange.nir_file import Contents, Table, contents
+from bioFA.exchange.nir_free import FreeGraph
 from bioFA.exchange.nir_reader import ALIKE, Reader
 from bioFA.instance import Instance
 from bioFA.network import Pathway, Population
@@ -64,10 +67,12 @@ from bioFA.units import steps_of
 Array = np.ndarray
 NIR = Package("NIR", "nir", "nir")
 FORMAT = Format(
-    "the part that answers as a NIR graph, for snnTorch, norse, SpikingJelly and others",
+    "the part that answers as a NIR graph, for snnTorch, norse, SpikingJelly and others; without a task, the whole"
+    " network",
     ".nir",
     reads=True,
     package=NIR,
+    holds_free=True,
     holds_delays=False,
     tools={
         "PyTorch": "torch==2.13.0", "NIR": "nir==1.0.8", "nirtorch": "nirtorch==2.6", "snnTorch": "snntorch==1.0.0",
@@ -119,6 +124,8 @@ def export(trained: Trained, path: Path) -> Exported:
     """
     nir = NIR.require("export to NIR")
     network, protocol = trained.experiment.network, trained.experiment.protocol
+    if trained.experiment.free:
+        return _export_free(trained, path, nir)
     written = _write(trained)
     metadata: Table = {**_metadata(trained, written), ANNOTATION: annotation(trained)}
     lost = written.lost
@@ -139,6 +146,25 @@ def export(trained: Trained, path: Path) -> Exported:
     ):
         nir.write(partial, graph)
     return Exported((path, *companions), (*lost, *learning_lost(network, "the metadata"), *missing))
+
+
+def _export_free(trained: Trained, path: Path, nir: Any) -> Exported:
+    """Write the graph of a network in which time passes."""
+    free = FreeGraph(trained)
+    metadata = {**free.metadata, ANNOTATION: annotation(trained)}
+    graph = nir.dict2NIRNode(_copied(_free(free).graph()) | {"metadata": metadata})
+    recipe = free.recipe(path, FORMAT.requirements("NIR", "numpy"))
+    with (
+        expected.written_beside(path, free.title(path, trained), recipe) as companions,
+        written_whole(path) as partial,
+    ):
+        nir.write(partial, graph)
+    return Exported((path, *companions), tuple(free.lost))
+
+
+def _free(free: FreeGraph) -> _Written:
+    """The graph of a network in which time passes, as one that is written."""
+    return _Written(nodes=free.nodes, edges=free.edges)
 
 
 def _as_in_tools(neuron: NeuronModel) -> NeuronModel:
@@ -437,7 +463,12 @@ def _annotated(trained: Trained, held: Contents, path: Path) -> Imported:
     """The network of the annotation, with weights from the graph where they were changed there."""
     found = held.graph
     try:
-        written = _write(trained)
+        if trained.experiment.free:
+            free = FreeGraph(trained)
+            written, known = _free(free), free.metadata
+        else:
+            written = _write(trained)
+            known = _metadata(trained, written)
     except KeyError as error:
         raise DamagedFile(
             f"the annotation '{ANNOTATION}' of '{path}' is damaged (it lacks {error}). Export the network again, or"
@@ -454,11 +485,10 @@ def _annotated(trained: Trained, held: Contents, path: Path) -> Imported:
     held.ledger.take("graph", "nodes", "edges")
     for *within, last in ours:
         held.ledger.take(f"node '{'/'.join(within)}'", last)
-    noted = _metadata(trained, written)
-    held.ledger.take("metadata", ANNOTATION, *noted)
+    held.ledger.take("metadata", ANNOTATION, *known)
     changes = [
         f"metadata: {name} was changed after bioFA wrote it; the noted value stays"
-        for name, value in noted.items()
+        for name, value in known.items()
         if not np.array_equal(found["metadata"].get(name, value), value)
     ]
     changed = {key for key, value in ours.items() if not np.array_equal(value, theirs[key])}
@@ -489,9 +519,9 @@ def _annotated(trained: Trained, held: Contents, path: Path) -> Imported:
                 f"the weights that bioFA had noted for {place.pathway}: {np.count_nonzero(new != old)} of them were"
                 " changed in the graph after it was written; the graph's are taken"
             )
-    known = {(*place.nodes, place.field) for place in written.places}
+    placed = {(*place.nodes, place.field) for place in written.places}
     lost += [
-        f"{'.'.join(key)} was changed after bioFA wrote it; the noted value stays" for key in sorted(changed - known)
+        f"{'.'.join(key)} was changed after bioFA wrote it; the noted value stays" for key in sorted(changed - placed)
     ]
     return Imported(replace(trained, state=state), (*lost, *held.ledger.rest()))
 
