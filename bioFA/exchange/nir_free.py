@@ -178,11 +178,10 @@ class FreeGraph:
             )
         lost += [sentence for cell in self.cells.values() for sentence in cell.lost]
         for population in free_parts.sources(self.network):
-            drawn = "the spikes" if population.neuron.spike_signals == ("s",) else "the course"
             if population.name in self.heard:
                 lost.append(
-                    f"how {population.name} makes what it sends: a graph is fed; {drawn} of the first trial are"
-                    " beside it"
+                    f"how {population.name} makes what it sends: a graph is fed; what it shows in the first trial"
+                    " stands beside it"
                 )
             else:
                 lost.append(f"{population.name}, which leads to nothing")
@@ -224,10 +223,9 @@ class FreeGraph:
     def title(self, path: Path, trained: Trained) -> str:
         """What the README says before it tells how the graph is run."""
         lost = "".join(f"\n- {sentence}" for sentence in self.lost)
+        about = f"\n{trained.experiment.description}\n" if trained.experiment.description else ""
         return f"""{path.name}: {trained.experiment.name} as a NIR graph
-
-{trained.experiment.description}
-
+{about}
 Seed {trained.seed}; steps of {self.dt:g} s. In a step, inputs, maps and delays hand on at once what inputs show in it and what neurons sent at the end of the step before (a Delay of d holds
 back d/dt steps); then each neuron's I, and with it v, move by Euler's method, then come threshold and reset. A spike is 1 in its step. v begins at 0; in SI it is `POPULATION_zero` +
 `POPULATION_one` v (metadata of the graph). What sources show in the whole first trial is in the `.npz` file: `SOURCE.steps` and `SOURCE.neurons` of its spikes, or `SOURCE.course`, a value a step,
