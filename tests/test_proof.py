@@ -138,6 +138,21 @@ def test_a_segment_that_did_not_reach_its_end_is_refused(program, results, done)
     assert str(refusal.value) == "the compiled program stopped before the last of 5 presentations. Run it again."
 
 
+PART = SimpleNamespace(presentations=1, span=(3, 10))
+"""Steps 3 to before 10 of a trial, in which time passes without a task."""
+
+
+def test_a_part_of_a_trial_is_proven_by_its_own_steps(program, results):
+    np.array([3.0, 4.0]).tofile(results / "parameters")
+    (results / "done.txt").write_text("finished 7")
+    program._prove(results, PART, {"second": 4.0})
+    for done in ("finished 4", "finished 10", "finished 13"):
+        (results / "done.txt").write_text(done)
+        with pytest.raises(IncompleteRun) as refusal:
+            program._prove(results, PART, {})
+        assert str(refusal.value) == "the compiled program stopped before the last of 7 steps. Run it again."
+
+
 def test_a_parameter_that_was_not_taken_is_refused_by_its_name(program, results):
     program.binary.parameters = ()
     (results / "done.txt").write_text("finished 20")
