@@ -115,6 +115,18 @@ def test_another_table_in_the_same_folder_is_refused(table, parts, other):
     )
 
 
+def test_files_of_somebodys_own_are_noted_and_refused_once_they_are_changed(tmp_path, parts, monkeypatch):
+    file = tmp_path / "mine.py"
+    file.write_text("one")
+    noted = {"mine": (str(file), sha(b"one"))}
+    monkeypatch.setattr("bioFA.comparisons.table._origins", lambda conditions: noted)
+    write(tmp_path / "s", REQUEST, *parts)
+    assert read(tmp_path / "s").origins == {"mine": [str(file), sha(b"one")]}
+    file.write_text("two")
+    with pytest.raises(ChangedSince, match="mine"):
+        write(tmp_path / "s", REQUEST, *parts)
+
+
 def test_a_folder_that_holds_something_else_is_refused(tmp_path, parts):
     (tmp_path / "lock").touch()
     assert write(tmp_path, REQUEST, *parts).jobs

@@ -277,7 +277,7 @@ def write(
         if folder.is_dir() and any(entry.name not in (LOCK, MODELS) for entry in folder.iterdir()):
             raise PlaceTaken(f"--out: '{folder}' already holds something else. Give a new folder.")
         try:
-            (folder / RUNS).mkdir(parents=True, exist_ok=True)
+            (folder / RUNS).mkdir(parents=True)
             with written_whole(path) as partial:
                 code = {"code": origins} if (origins := _origins(conditions)) else {}
                 sealed_json.write(partial, "table", table, format=FORMAT, versions=provenance.versions(), **code)
