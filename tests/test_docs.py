@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import forks
 import pytest
 
 import bioFA
@@ -40,6 +41,33 @@ for kind, text in json.loads(sys.stdin.read()):
 """  # noqa: E501
 
 
+BIOFA = """#!{python} -IS
+import os, sys
+sys.path.insert(0, {here!r})
+import forks
+code = "from bioFA.__main__ import main; main(prog_name='biofa')"
+sys.exit(forks.ask({server!r}, code, ["biofa", *sys.argv[1:]], os.getcwd(), os.environ))
+"""
+"""The command `biofa` of the pages, as a fork of one process that has imported it."""
+
+PICTURES = "from bioFA.show import style; style.write.__defaults__ = (('.png',),)"
+"""Of each figure one file, not three."""
+
+
+@pytest.fixture(scope="module")
+def biofa(tmp_path_factory):
+    """A folder that holds the command `biofa`."""
+    place = tmp_path_factory.mktemp("bin")
+    modules = ("bioFA.__main__", "bioFA.show.report", "bioFA.show.figures", "bioFA.comparisons.run")
+    server = forks.start(place / "server", (*modules, "bioFA.consumers.brian.run"), prepare=PICTURES)
+    text = BIOFA.format(python=sys.executable, here=str(Path(__file__).parent), server=str(place / "server"))
+    (place / "biofa").write_text(text)
+    (place / "biofa").chmod(0o755)
+    yield place
+    server.terminate()
+    server.wait()
+
+
 def test_there_are_pages():
     assert {path.stem for path in PAGES} >= {
         "tutorial",
@@ -54,18 +82,15 @@ def test_there_are_pages():
 
 @pytest.mark.slow
 @pytest.mark.compiled
+@pytest.mark.usefixtures("quick_builds")
 @pytest.mark.parametrize("page", [path for path in PAGES if BLOCK.search(path.read_text())], ids=lambda path: path.stem)
-def test_every_block_of_a_page_runs_in_order(page, tmp_path):
+def test_every_block_of_a_page_runs_in_order(page, tmp_path, biofa):
     import json
 
     blocks = [(kind, text) for kind, text in BLOCK.findall(page.read_text()) if kind in ("python", "sh", "toml")]
     assert any(kind != "toml" for kind, _ in blocks)
-    tools = tmp_path / "bin"
-    tools.mkdir()
-    (tools / "biofa").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m bioFA "$@"\n')
-    (tools / "biofa").chmod(0o755)
     (tmp_path / "page").mkdir()
-    environment = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}", "HERE": str(tmp_path)}
+    environment = os.environ | {"PATH": f"{biofa}:{os.environ['PATH']}", "HERE": str(tmp_path)}
     (tmp_path / "run.py").write_text(RUNNER)  # a file, so that classes in blocks have a source
     done = subprocess.run(
         [sys.executable, str(tmp_path / "run.py")],
@@ -126,6 +151,7 @@ def test_docstrings_become_markdown_without_losing_a_word():
 
 @pytest.mark.slow
 @pytest.mark.compiled
+@pytest.mark.usefixtures("quick_builds")
 def test_the_site_builds_without_a_warning_and_runs_gallery_and_notebooks(tmp_path):
     for package in ("sphinx", "myst_nb", "sphinx_gallery", "furo"):
         pytest.importorskip(package, reason="the documentation needs: pip install '.[docs]'")

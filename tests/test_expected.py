@@ -12,11 +12,11 @@ import inspect
 import json
 import os
 import re
-import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import forks
 import nir
 import numpy as np
 import pytest
@@ -131,7 +131,7 @@ def blocks(readme):
 
 
 TWICE = """
-code = compile(__import__("sys").stdin.read(), "README", "exec")
+code = @CODE@
 exec(code, {"__name__": "__main__"})
 import numpy as np
 @SPOIL@
@@ -143,26 +143,58 @@ except AssertionError:
 """
 """Runs a block on the answers, and again on spoiled ones, in one process: most of its time goes into imports."""
 
+LINES = """
+import runpy, sys
+for line in @LINES@:
+    sys.argv = line.split()[1:]
+    runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+"""Runs lines such as `python network.py --number 3`, in one process."""
 
-def run(readme, python, argument, answers):
-    """Run the lines of a README in its folder, in an environment where there is no bioFA."""
-    forbidden = readme.parent / "without_biofa"
-    forbidden.mkdir(exist_ok=True)
+IMPORTED = {"Brian2": ("brian2",), "NEST": ("h5py",), "libsonata": ("libsonata",), "jNeuroML": ("numpy",)}
+"""What a program's exports import; others import PyTorch, and what its name says (`ARGUMENTS`)."""
+
+
+@pytest.fixture(scope="session")
+def forked(tmp_path_factory):
+    """Code in a fork of a Python that has imported what the exports for a program import; there is no bioFA."""
+    forbidden, servers = tmp_path_factory.mktemp("without_biofa"), {}
     (forbidden / "sitecustomize.py").write_text(WITHOUT_BIOFA)
-    environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
-    environment |= {"PYTHONPATH": str(forbidden), "PATH": f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}"}
+
+    def environment(python):
+        path = f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}"
+        kept = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+        return kept | {"PYTHONPATH": str(forbidden), "PATH": path}
+
+    def run(program, python, code, arguments, folder):
+        if program not in servers:
+            modules = IMPORTED.get(program, ("torch", *filter(None, [ARGUMENTS.get(program)])))
+            socket = forbidden / f"{program}.socket"
+            servers[program] = socket, forks.start(socket, modules, python, environment=environment(python))
+        return forks.output_of(servers[program][0], code, ["-c", *arguments], folder, environment(python))
+
+    yield run
+    for _, server in servers.values():
+        server.terminate()
+        server.wait()
+
+
+def run(readme, program, python, answers, forked):
+    """Run the lines of a README in its folder, in an environment where there is no bioFA."""
+    argument = [ARGUMENTS[program]] if program in ARGUMENTS else []
     for language, code in blocks(readme):
-        if language == "sh":
-            command, given = ["bash", "-ec", code], ""
+        lines = code.splitlines()
+        if language == "python":
+            code = TWICE.replace("@CODE@", repr(code)).replace("@SPOIL@", inspect.getsource(spoil))
+            code = code.replace("@ANSWERS@", repr(str(answers)))
+        elif program == "Brian2" and all(line.startswith("python network.py ") for line in lines):
+            code = LINES.replace("@LINES@", repr(lines))
         else:
-            twice = TWICE.replace("@SPOIL@", inspect.getsource(spoil)).replace("@ANSWERS@", repr(str(answers)))
-            command, given = [python, "-c", twice, *([argument] if argument else [])], code
-        done = subprocess.run(
-            command, cwd=readme.parent, input=given, capture_output=True, text=True, env=environment, check=False
-        )
-        if done.returncode:
-            return f"{done.stdout[-2000:]}{done.stderr[-2000:]}"
-    return done.stdout
+            code = f"import subprocess, sys; sys.exit(subprocess.call(['bash', '-ec', {code!r}]))"
+        ended, printed = forked(program, python, code, argument, readme.parent)
+        if ended:
+            return printed[-4000:]
+    return printed
 
 
 def spoil(file):
@@ -206,7 +238,7 @@ def test_what_the_table_does_not_call_refused_is_exported_with_a_readme_that_nam
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("model", "format", "program"), PAIRS)
-def test_an_export_run_as_its_readme_says_gives_what_is_expected(model, format, program, exported, tmp_path):
+def test_an_export_run_as_its_readme_says_gives_what_is_expected(model, format, program, exported, forked):
     python = python_of(program)
     path, outcome = exported(model, format)
     readme, answers = companions(path)
@@ -214,7 +246,7 @@ def test_an_export_run_as_its_readme_says_gives_what_is_expected(model, format, 
     with np.load(answers) as found:
         assert all(array.any() for name, array in found.items() if array.size > 1 and ".spikes." not in name)
     kept = answers.read_bytes()
-    printed = run(readme, python, ARGUMENTS.get(program, ""), answers)
+    printed = run(readme, program, python, answers, forked)
     answers.write_bytes(kept)
     assert printed.endswith("spoiled answers are noticed\n"), printed
 
