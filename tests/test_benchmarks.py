@@ -75,6 +75,7 @@ def test_plain_loop_bioFA_and_reference_give_the_same_weights_and_are_timed():
 
 @pytest.mark.compiled
 @pytest.mark.slow
+@pytest.mark.usefixtures("quick_builds")
 def test_stock_brian_and_bioFA_spike_and_learn_alike_in_the_event_driven_network(monkeypatch):
     """Every weight after 300 steps, so every spike that changed one; the input is shown anew after its last row."""
     monkeypatch.setattr(events, "EVENTS", (EVENT_DRIVEN, STOCK_EVENTS))

@@ -147,6 +147,7 @@ def test_the_script_gives_the_same_answers_spikes_and_weights_where_there_is_no_
 
 @pytest.mark.slow
 @pytest.mark.compiled
+@pytest.mark.usefixtures("quick_builds")
 @pytest.mark.parametrize(("model", "presentations", "further"), [("digits", 1077, 100), ("digits_spiking", 3, 5)])
 def test_the_compiled_script_gives_the_same_on_every_test_image(model, presentations, further, tmp_path):
     shorter = {"protocol.presentation": "40 ms", "protocol.learning_onset": "20 ms"} if "spiking" in model else {}

@@ -37,7 +37,7 @@ NEURONS = {
     },
 }
 PROTOCOL = Protocol(dt="1 ms", presentation="24 ms", learning_onset="4 ms", epochs=2)
-PRESENTATIONS = 12
+PRESENTATIONS = 5
 
 
 def layered(scheme, neurons):

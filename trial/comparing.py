@@ -154,14 +154,14 @@ LONG = (
     "--seeds",
     "1",
     "--set",
-    "protocol.epochs=40",
+    "protocol.epochs=12",
     "--set",
     "task.test_examples=20",
     "--backend",
     "numpy",
     "--json",
 )
-"""A comparison of one run that takes many seconds."""
+"""A comparison of one run that takes several seconds."""
 
 
 @fault("F20", "a run passes its limit of time or memory", "time", "memory", "killed by the system")
