@@ -47,8 +47,8 @@ def white(n_in, n_out):
     )
 
 
-def run(experiment, seed=1):
-    return bioFA.simulate(experiment, seed=seed, backend="numpy")
+def run(experiment, seed=1, backend="numpy"):
+    return bioFA.simulate(experiment, seed=seed, backend=backend)
 
 
 def matrices(state):
@@ -203,9 +203,10 @@ def test_feedback_may_be_all_positive_but_not_of_rank_one(seed):
 
 
 @pytest.mark.slow
+@pytest.mark.compiled
 def test_the_linear_model_learns_and_aligns_as_in_figure_1():
     runs = {
-        scheme: [run(bioFA.load("linear").with_scheme(scheme), seed) for seed in range(1, 9)]
+        scheme: [run(bioFA.load("linear").with_scheme(scheme), seed, "cpp") for seed in range(1, 9)]
         for scheme in ("fa", "bp", "shallow", "np")
     }
     error = {scheme: np.array([result.metrics["nse"] for result in results]) for scheme, results in runs.items()}
