@@ -52,7 +52,7 @@ def test_a_built_in_model_of_rates_agrees_over_2000_steps_and_more(model, scheme
 )
 def test_every_other_built_in_model_agrees(model):
     experiment = bioFA.load(model)
-    some = min(20, max(5, 2500 // experiment.protocol.steps))
+    some = min(20, max(3, 1500 // experiment.protocol.steps))
     outcome = verify(experiment, seed=3, presentations=2000 if experiment.network.is_static() else some)
     assert outcome.agrees, str(outcome)
     assert any(moved > 1e-3 for moved in outcome.moved.values())
