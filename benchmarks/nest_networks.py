@@ -5,7 +5,9 @@
 Both get the same description: neurons, rules of connection, weights, delays, Poisson background (as numbers of spikes,
 drawn for each neuron), and, bit for bit, the same first values. Synapses and background spikes are drawn by each with
 numbers of its own, so the two agree as two seeds of one network do; both are measured by the same functions
-(`bioFA.analysis.streamed_activity`), after the warm-up of the model. A measure agrees where its mean over seeds is
+(`bioFA.analysis.streamed_activity`), after the warm-up of the model. With `--same`, NEST gets bioFA's synapses and
+background spikes, too, one by one, and spikes that are not in both are counted; the neurons of `coba` are then
+`lif_cond` with `method = "rkf45"`, whose steps are those of NEST's cell. A measure agrees where its mean over seeds is
 within 5 % of NEST's; runs whose activity dies before their end are counted, and left out of the means.
 
 What each neuron is in NEST is said in `NEURONS`, by the name of the model. NEST is installed by the extra `nest`.
@@ -22,12 +24,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import bioFA
+from bioFA import draws
 from bioFA.analysis.streamed_activity import ActivityMeasures, StreamedActivity
 from bioFA.equations.dimensions import FREQUENCY
 from bioFA.errors import Unavailable
 from bioFA.experiment import Experiment
 from bioFA.instance import Instance, draw
+from bioFA.modelfiles.toml import parse_change
 from bioFA.network import Pathway, Population
+from bioFA.neurons.lif_cond import LifCond
 from bioFA.units import steps_of
 
 Array = np.ndarray
@@ -60,6 +65,8 @@ class Counterpart(NamedTuple):
 
 FACTORS = {"V": 1e3, "E": 1e3, "t": 1e3, "g": 1e9, "C": 1e12}
 """From SI to NEST's mV, ms, nS and pF, by the first letter of NEST's names."""
+OF_LIF_COND = {"tau_e": "tau_exc", "tau_i": "tau_inh"}
+"""What `lif_cond` calls the parameters of `coba` that it names otherwise."""
 NEURONS = {
     "random_ei": Counterpart(
         "iaf_psc_delta",
@@ -94,11 +101,13 @@ NEURONS = {
 
 
 class Run(NamedTuple):
-    """What one simulator did under one seed: the measures of each population, and whether it was active to the end."""
+    """What one simulator did under one seed: the measures of each population, whether it was active to the end, and,
+    where both have the same network, all spikes as `step * size + neuron`."""
 
     measures: Mapping[str, ActivityMeasures]
     active: bool
     seconds: float
+    spikes: Mapping[str, Array] = {}
 
     def number(self, population: str, measure: str) -> float | None:
         """One measure; None where too few spikes tell it."""
@@ -106,17 +115,38 @@ class Run(NamedTuple):
         return found
 
 
-def ours(experiment: Experiment, seed: int) -> Run:
+def of_nests_steps(experiment: Experiment) -> Experiment:
+    """The same network with all spikes recorded, its conductance-based neurons integrated in NEST's own steps."""
+    network = experiment.network
+    populations = [
+        population.replace(neuron=_in_nests_steps(population.neuron)) if experiment.name == "coba" else population
+        for population in network.populations
+    ]
+    record = experiment.record.replace(spikes=None, traces=())
+    return experiment.replace(circuit=network.replace(populations=tuple(populations)), record=record)
+
+
+def _in_nests_steps(neuron: Any) -> LifCond:
+    """The text of `coba` as `lif_cond`, with NEST's control of its error."""
+    fields = {OF_LIF_COND.get(name, name): value for name, value in neuron.given.items()}
+    return LifCond(**fields, initial=neuron.initial, refractory=neuron.refractory, method="rkf45")
+
+
+def ours(experiment: Experiment, seed: int, same: bool = False) -> Run:
     """The network in bioFA, compiled."""
     began = time.perf_counter()
     result = bioFA.simulate(experiment, seed=seed, backend="cpp")
     last = experiment.protocol.shown_steps * experiment.protocol.step - LAST
     late = [len(result.spikes(one.population, start=last)[0]) for one in result.measures]
-    return Run({one.population: one for one in result.measures}, any(late), time.perf_counter() - began)
+    spikes = {}
+    for one in result.measures if same else ():
+        neurons, times = result.spikes(one.population)
+        spikes[one.population] = np.rint(times / experiment.protocol.step).astype(np.int64) * one.size + neurons
+    return Run({one.population: one for one in result.measures}, any(late), time.perf_counter() - began, spikes)
 
 
-def theirs(experiment: Experiment, seed: int) -> Run:
-    """The network in NEST."""
+def theirs(experiment: Experiment, seed: int, same: bool = False) -> Run:
+    """The network in NEST; with bioFA's synapses and background spikes where it is the `same`."""
     import nest
 
     began = time.perf_counter()
@@ -126,37 +156,45 @@ def theirs(experiment: Experiment, seed: int) -> Run:
     nest.verbosity = nest.VerbosityLevel.ERROR
     nest.set(resolution=1e3 * dt, local_num_threads=1, rng_seed=seed)
     cells = {p.name: _cells(nest, instance, p, kind) for p in experiment.network.populations}
+    # a cell on which spikes jump has no step before the first in which a background spike could come: it begins a step
+    # earlier, at a potential that decays to the first one
+    earlier = int(same and bool(kind.jumps))
     for population in experiment.network.populations:
-        _drive(nest, instance, population, cells[population.name], kind)
+        if earlier:
+            cells[population.name].V_m = [v / _decayed(instance, population, kind) for v in cells[population.name].V_m]
+        (_give if same else _drive)(nest, instance, population, cells[population.name], kind)
     for pathway in experiment.network.pathways:
-        _join(nest, instance, pathway, cells, kind)
+        (_wire if same else _join)(nest, instance, pathway, cells, kind)
     recorders = {name: nest.Create("spike_recorder") for name in cells}
     for name, recorder in recorders.items():
         nest.Connect(cells[name], recorder)
-    nest.Simulate(1e3 * dt * (length + 1))
-    measures, last = {}, 0
+    nest.Simulate(1e3 * dt * (length + 1 + earlier))
+    measures, last, spikes = {}, 0, {}
     for name, recorder in recorders.items():
-        steps = np.rint(np.asarray(recorder.events["times"]) / (1e3 * dt)).astype(np.int64)
+        steps = np.rint(np.asarray(recorder.events["times"]) / (1e3 * dt)).astype(np.int64) - earlier
         neurons = np.asarray(recorder.events["senders"]) - cells[name][0].global_id
         order = np.argsort(steps, kind="stable")[: np.count_nonzero(steps < length)]
         streamed = StreamedActivity(len(cells[name]), dt, length, experiment.protocol.warm_up_steps)
         streamed.add(neurons[order], steps[order], 0, length)
         measures[name] = streamed.measures(name)
         last = max(last, int(steps[order].max(initial=0)))
-    return Run(measures, last >= length - steps_of(LAST, dt), time.perf_counter() - began)
+        spikes[name] = steps[order] * len(cells[name]) + neurons[order]
+    return Run(measures, last >= length - steps_of(LAST, dt), time.perf_counter() - began, spikes if same else {})
 
 
 def _cells(nest: Any, instance: Instance, population: Population, kind: Counterpart) -> Any:
     """The neurons of a population, each with the first values that it has in bioFA."""
     neuron: Any = population.neuron
-    if (neuron.threshold, neuron.reset) != kind.says:
+    cond = isinstance(neuron, LifCond)
+    if not cond and (neuron.threshold, neuron.reset) != kind.says:
         raise Unavailable(
             f"population '{population.name}': threshold and reset are {neuron.threshold!r} and {neuron.reset!r}, but"
             f" {kind.model} was set for {kind.says[0]!r} and {kind.says[1]!r}. Change both."
         )
+    names = OF_LIF_COND if cond else {}
     fields: dict[str, Any] = {**kind.fixed, "t_ref": 1e3 * neuron.pause}
     fields |= {
-        theirs: float(instance.constants[f"{population.name}.{ours}"][0]) * FACTORS[theirs[0]]
+        theirs: float(instance.constants[f"{population.name}.{names.get(ours, ours)}"][0]) * FACTORS[theirs[0]]
         for theirs, ours in kind.parameters.items()
     }
     cells = nest.Create(kind.model, population.size, params=fields)
@@ -176,6 +214,26 @@ def _drive(nest: Any, instance: Instance, population: Population, cells: Any, ki
         nest.Connect(source, cells, "all_to_all", {"weight": weight, "delay": 1e3 * dt})
 
 
+def _give(nest: Any, instance: Instance, population: Population, cells: Any, kind: Counterpart) -> None:
+    """The background spikes that bioFA draws, in numbers for every neuron and step."""
+    experiment = instance.experiment
+    dt, steps = experiment.protocol.step, experiment.protocol.shown_steps
+    feed = instance.passing(0, 0, steps)
+    for number, background in enumerate(population.background):
+        name = f"{population.name}.background_{number}"
+        mean_number = instance.constants[f"{name}_rate"] * background.count * dt
+        key = feed.keys[name]
+        drawn = np.empty((population.size, steps), dtype=np.uint16)
+        for step in range(steps):
+            drawn[:, step] = draws.poisson(draws.uniform(key, 0, step, population.size), mean_number)
+        weight = instance.constants[f"{name}_weight"][0] * kind.weight * _decayed(instance, population, kind)
+        sources = nest.Create("spike_generator", population.size, {"allow_offgrid_times": True})
+        for source, numbers in zip(sources, drawn, strict=True):
+            at = np.flatnonzero(numbers)
+            source.set({"spike_times": 1e3 * dt * (at + 1), "spike_multiplicities": numbers[at].astype(np.int64)})
+        nest.Connect(sources, cells, "one_to_one", {"weight": weight, "delay": 1e3 * dt})
+
+
 def _decayed(instance: Instance, population: Population, kind: Counterpart) -> float:
     """What is left of a jump of the potential after a step; 1 where spikes do not jump on it."""
     if not kind.jumps:
@@ -183,11 +241,32 @@ def _decayed(instance: Instance, population: Population, kind: Counterpart) -> f
     return float(np.exp(-instance.experiment.protocol.step / instance.constants[f"{population.name}.{kind.jumps}"][0]))
 
 
+def _wire(nest: Any, instance: Instance, pathway: Pathway, cells: Mapping[str, Any], kind: Counterpart) -> None:
+    """A pathway synapse by synapse, as bioFA has drawn it."""
+    synapses = instance.synapses[pathway.name]
+    weight, delay = _weight_and_delay(instance, pathway, kind)
+    count = len(synapses.post)
+    first = {name: cells[name][0].global_id for name in (pathway.source, pathway.target)}
+    nest.Connect(
+        first[pathway.source] + np.asarray(synapses.pre, dtype=np.int64),
+        first[pathway.target] + np.asarray(synapses.post, dtype=np.int64),
+        "one_to_one",
+        {"weight": np.full(count, weight), "delay": np.full(count, delay), "synapse_model": "static_synapse"},
+    )
+
+
+def _weight_and_delay(instance: Instance, pathway: Pathway, kind: Counterpart) -> tuple[float, float]:
+    """Those of all synapses of a pathway, as NEST has them; in ms the delay."""
+    neuron: Any = instance.network.population(pathway.target).neuron
+    synapses = instance.synapses[pathway.name]
+    delay = (max(int(synapses.delays[0]), 1) + bool(kind.jumps)) * 1e3 * instance.experiment.protocol.step
+    weight = float(synapses.weights[0]) * neuron.ports[pathway.port].sign * kind.weight
+    return weight * _decayed(instance, instance.network.population(pathway.target), kind), delay
+
+
 def _join(nest: Any, instance: Instance, pathway: Pathway, cells: Mapping[str, Any], kind: Counterpart) -> None:
     """A pathway by the same rule of connection, which NEST draws."""
-    neuron: Any = instance.network.population(pathway.target).neuron
     connect: Any = pathway.connect
-    synapses = instance.synapses[pathway.name]
     rule = {
         "fan_in": lambda: {"rule": "fixed_indegree", "indegree": connect.count},
         "fan_out": lambda: {"rule": "fixed_outdegree", "outdegree": connect.count},
@@ -197,15 +276,22 @@ def _join(nest: Any, instance: Instance, pathway: Pathway, cells: Mapping[str, A
     }[connect.family_name]()
     if connect.family_name != "total":
         rule |= {"allow_multapses": connect.multapses}
-    delay = (max(int(synapses.delays[0]), 1) + bool(kind.jumps)) * 1e3 * instance.experiment.protocol.step
-    weight = float(synapses.weights[0]) * neuron.ports[pathway.port].sign * kind.weight
-    weight *= _decayed(instance, instance.network.population(pathway.target), kind)
+    weight, delay = _weight_and_delay(instance, pathway, kind)
     nest.Connect(
         cells[pathway.source],
         cells[pathway.target],
         rule | {"allow_autapses": connect.autapses},
         {"weight": weight, "delay": delay},
     )
+
+
+def differing(mine: Array, other: Array, size: int, dt: float) -> str:
+    """How many spikes of a population are not in both, and when the first of them is."""
+    odd = np.setxor1d(mine, other)
+    if not len(odd):
+        return f"all {len(mine)} spikes are the same"
+    first = odd[0] // size * dt
+    return f"{len(odd)} spikes are not in both, of {len(mine)} and {len(other)}, the first at {first:.4g} s"
 
 
 def _error(values: Sequence[float]) -> float:
@@ -256,12 +342,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=5, help="run the seeds 1 to N (default 5)")
     parser.add_argument("--file", help="a model file in place of the built-in one")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a field")
+    parser.add_argument("--same", action="store_true", help="give NEST bioFA's synapses and background spikes")
     options = parser.parse_args(arguments)
-    changes = dict(one.split("=", 1) for one in options.set)
+    changes = dict(map(parse_change, options.set))
     experiment = bioFA.load(options.file or options.model, changes)
+    if options.same:
+        experiment = of_nests_steps(experiment)
     runs = []
     for seed in range(1, options.seeds + 1):
-        runs.append((ours(experiment, seed), theirs(experiment, seed)))
+        runs.append((ours(experiment, seed, options.same), theirs(experiment, seed, options.same)))
         rates = "; ".join(
             f"{simulator} "
             + ", ".join(f"{n} {m.rate:.2f} Hz" for n, m in run.measures.items())
@@ -269,6 +358,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for simulator, run in zip(("bioFA", "NEST"), runs[-1], strict=True)
         )
         print(f"seed {seed}: {rates}", flush=True)
+        for name, size in ((p.name, p.size) for p in experiment.network.populations if options.same):
+            mine, other = (one.spikes[name] for one in runs[-1])
+            print(f"  {name}: {differing(mine, other, size, experiment.protocol.step)}")
     found, close = table(options.model, runs)
     print(f"\n{found}\n")
     for k, simulator in enumerate(("bioFA", "NEST")):

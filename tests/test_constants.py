@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import re
 import time
 import tomllib
 
@@ -301,12 +302,36 @@ def test_reading_leaves_the_tables_as_they_were():
         ("= clip(n, 0, 3) + floor(n/3) + n % 3 + n // 3", {"n": 8}, 3 + 2 + 2 + 2),
         ("= pi*e**n", {"n": 2}, math.pi * math.e**2),
         ("= dt*i + t", {"dt": 2, "i": 3, "t": 4}, 10),
+        ("exc[0:= clip(400, 0, 4*n)]", {"n": 50}, "exc[0:200]"),
+        ("exc[= n/2 := n].v", {"n": 8}, "exc[4:8].v"),
+        ("exc[:= n]", {"n": 8}, "exc[:8]"),
+        ("exc[0:n]", {"n": 8}, "exc[0:n]"),
+        ("see exc[0:= n]", {"n": 8}, "see exc[0:= n]"),
     ],
 )
 def test_an_expression_has_this_value(text, constants, expected):
     found = value(text, **constants)
     assert found == expected
     assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("exc[0:= n/3]", "'= n/3' must be a whole number from 0 on"),
+        ("exc[= -n:8]", "the first neuron of a part of a population or the one after its last; got -8"),
+        ("exc[0:= tau]", "got 2 ms"),
+        ("exc[0:= m]", "'m', which is no constant"),
+    ],
+)
+def test_an_end_of_a_part_that_is_no_number_of_neurons_is_refused(text, says):
+    with pytest.raises(ModelError, match=re.escape(says)):
+        value(text, n=8, tau="2 ms")
+
+
+def test_the_built_in_network_is_read_at_every_size():
+    for order, recorded in ((2500, ("exc[0:400]", "inh[0:100]")), (50, ("exc[0:200]", "inh[0:50]"))):
+        assert bioFA.load("random_ei", {"constants.order": order}).record.spikes == recorded
 
 
 def test_names_that_are_not_constants_keep_their_text():

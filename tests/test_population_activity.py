@@ -134,6 +134,29 @@ def test_too_little_to_vary_has_no_measure_of_variation_and_no_peak():
     assert "so few windows, 2, make it too low, 1 - 1/2" in rows["Fano factor"]
 
 
+def test_a_flat_spectrum_has_no_peak_and_a_rhythm_has_one():
+    """Of 200 flat spectra two may have one; both ways of measuring decide alike."""
+    rng, size, steps = np.random.default_rng(3), 50, 2000
+
+    def peaks(depth):
+        counts = rng.poisson(size * 0.02 * (1 + depth * np.sin(2 * np.pi * 40e-3 * np.arange(steps))))
+        train = np.repeat(np.arange(steps), counts)
+        neurons = rng.integers(0, size, len(train))
+        found = StreamedActivity(size, 1e-3, steps, 0)
+        found.add(neurons, train, 0, steps)
+        row = next(of for name, _, of in found.measures("e").rows() if name == "spectrum peak")
+        whole = measures.peak_frequency(Spikes(neurons, 1e-3 * train, size, 0.0, 2.0))
+        return found.measures("e").peak_hz, whole, row
+
+    flat = [peaks(0.0) for _ in range(200)]
+    assert sum(found is not None for found, _, _ in flat) <= 2
+    assert sum(bool(np.isfinite(whole)) for _, whole, _ in flat) <= 2
+    assert "none above what chance gives a flat spectrum in 1 of 100 runs" in flat[0][2]
+    for found, whole, row in (peaks(0.5) for _ in range(20)):
+        assert found == pytest.approx(40, abs=4) == whole
+        assert "resolved to 4 Hz" in row
+
+
 def test_a_silent_population_has_a_rate_of_0_and_nothing_else():
     silent = Spikes(np.array([], int), np.array([]), 3, 0.0, 1.0)
     np.testing.assert_array_equal(measures.rates(silent), np.zeros(3))

@@ -5,6 +5,7 @@
     fano         variance over mean of a neuron's spike counts in windows; 1 for a Poisson process
     synchrony    variance over mean of the population's spike counts in bins; 1 for independent Poisson processes
     spectrum     power density of the population's rate, in Hz^2/Hz, by Welch's method
+    peak         where the spectrum is highest, if it is higher there than a flat one is in 99 of 100 runs
 
 Spikes are two arrays, neuron and time in seconds, of those within [start, stop): what comes before `start`, such as a
 warm-up, is not counted. The counts are of whole bins: what is left at the end is not looked at. Times that only
@@ -31,6 +32,8 @@ FEWEST_SPIKES = 4
 """A population with fewer spikes has no peak of its spectrum: that of one spike is flat."""
 FINEST_EDGE = 1e-3
 """Width, in seconds, of the bins whose rounding decides whether a spike is at an end of the interval."""
+FALSE_ALARMS = 0.01
+"""A flat spectrum is said to have a peak in at most this share of runs."""
 SYNCHRONY_BIN = 3e-3
 """The bin of Potjans & Diesmann (2014)."""
 FANO_WINDOW = 0.1
@@ -168,9 +171,35 @@ def spectrum(spikes: Spikes, width: float = 1e-3, resolution: float | None = Non
 def peak_frequency(spikes: Spikes, width: float = 1e-3, resolution: float | None = None) -> float:
     """The frequency in Hz at which the spectrum is highest.
 
-    NaN with fewer than four spikes, and where the rate is the same in all bins, so that it has no spectrum.
+    NaN with fewer than four spikes, where the rate is the same in all bins, so that it has no spectrum, and where what
+    is highest may be chance (`stands_out`).
     """
     if len(spikes.times) < FEWEST_SPIKES or np.ptp(counts(spikes, width)) == 0:
         return float("nan")
     frequencies, power = spectrum(spikes, width, resolution)
-    return float(frequencies[np.argmax(power)])
+    points = round(1 / (frequencies[0] * width))
+    windows = (spikes.bins(width) - points) // (points - points // 2) + 1
+    return float(frequencies[np.argmax(power)]) if stands_out(power, windows) else float("nan")
+
+
+def stands_out(power: Array, windows: int) -> bool:
+    """Whether the highest power of a spectrum is higher than chance makes that of a flat one.
+
+    Over a flat spectrum, such as that of Poisson processes of constant rate, power is distributed as its mean times
+    chi^2(k)/k. With Hann windows that overlap by half, whose powers have the correlation 1/36, n windows give
+    k = 2n/(1 + (n - 1)/(18 n)) degrees of freedom. A chance of x times the mean or more is at most
+    exp(-k/2 (x - 1 - ln x)) (Chernoff), for one frequency; the sum over all frequencies must be at most 0.01.
+
+    Args:
+        power: of every frequency but 0, `(n,)`.
+        windows: how many were averaged.
+
+    Source: Welch (1967), IEEE Trans. Audio Electroacoust. 15:70, section "variance"; Chernoff (1952), Ann. Math. Stat.
+    23:493.
+    """
+    mean = float(power.mean()) if len(power) else 0.0
+    if windows < 1 or not mean > 0:
+        return False
+    above = float(power.max()) / mean
+    freedom = 2 * windows / (1 + (windows - 1) / (18 * windows))
+    return bool(len(power) * np.exp(-freedom / 2 * (above - 1 - np.log(above))) <= FALSE_ALARMS)

@@ -16,11 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from bioFA.analysis.population_activity import (
+    FALSE_ALARMS,
     FANO_WINDOW,
     FEWEST_INTERVALS,
     FEWEST_SPIKES,
     SEGMENTS,
     SYNCHRONY_BIN,
+    stands_out,
 )
 
 Array = np.ndarray
@@ -40,8 +42,9 @@ class ActivityMeasures:
     is the mean over all `size` neurons; `cv` that over `neurons_with_cv`, which have at least three intervals; `fano`
     that over `neurons_with_fano`, which spike in some window, of counts in windows of `fano_window` seconds;
     `synchrony` is of the population's counts in bins of `synchrony_bin`; `peak_hz` is where the spectrum of its rate in
-    bins of `spectrum_bin` is highest, which is known to `resolution_hz`; none with fewer than four spikes, or where
-    that rate never changes. Of all neurons, `active` spike at least once.
+    bins of `spectrum_bin` is highest, which is known to `resolution_hz`; none with fewer than four spikes, where that
+    rate never changes, or where a flat spectrum may well be as high (`population_activity.stands_out`). Of all neurons,
+    `active` spike at least once.
     """
 
     population: str
@@ -85,6 +88,8 @@ class ActivityMeasures:
         elif windows < FEW_WINDOWS:
             of_fano += f"; so few windows, {windows}, make it too low, 1 - 1/{windows} for a Poisson process"
         resolution = "" if self.resolution_hz is None else f", resolved to {self.resolution_hz:.3g} Hz"
+        if self.peak_hz is None and self.resolution_hz is not None and self.spikes >= FEWEST_SPIKES:
+            resolution = f": none above what chance gives a flat spectrum in {100 * FALSE_ALARMS:g} of 100 runs"
         return [
             ("rate", shown(self.rate, " Hz"), f"mean of {neurons}, {self.active} of which spike"),
             (
@@ -290,7 +295,11 @@ class StreamedActivity:
             fano_window=self.window * self.dt,
             synchrony=(bins * squares - total**2) / (bins * total) if total and bins > 1 else None,
             synchrony_bin=self.bins.width * self.dt,
-            peak_hz=float(frequencies[np.argmax(power)]) if spikes >= FEWEST_SPIKES and power.any() else None,
+            peak_hz=(
+                float(frequencies[np.argmax(power)])
+                if spikes >= FEWEST_SPIKES and stands_out(power, self.segments)
+                else None
+            ),
             resolution_hz=float(frequencies[0]) if len(frequencies) else None,
             spectrum_bin=self.rate.width * self.dt,
         )

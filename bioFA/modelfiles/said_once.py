@@ -10,7 +10,8 @@
     tau = "20 ms"
 
 In a file with `[constants]` every text that begins with "=", wherever it stands, is an expression of them. Its value
-takes its place: a plain number, or text with a unit. A population's `neuron = "cell"` is the table `[neurons.cell]`,
+takes its place: a plain number, or text with a unit. So may the ends of a part of a population be,
+`"exc[0:= clip(400, 0, 4*order)]"`. A population's `neuron = "cell"` is the table `[neurons.cell]`,
 `neuron = { name = "cell", tau = "10 ms" }` the same with fields laid over it; so are the neurons of a layered circuit,
 of its layers and of their interneurons.
 An experiment knows nothing of either: it is made of the tables in which everything is put in.
@@ -58,6 +59,8 @@ CONSTANTS, NEURONS = "constants", "neurons"
 """The tables of a model file that are put into the others."""
 MOST_EXPRESSIONS, MOST_ENTRIES = 2_000, 1_000_000
 """More different expressions, or more entries of shared neurons with all places where they are put in, no model has."""
+_PART = re.compile(r"([a-z][a-z0-9_]*)\[([^:\[\]]*):([^:\[\]]*)\](\.\w+)?")
+"""A part of a population, such as `exc[0:= n]`, or a variable of it."""
 EXACT = 2**53
 """Beyond it a float has not every whole number."""
 DIALECT = Dialect(
@@ -299,8 +302,26 @@ class _Evaluation:
             return {key: self.of(value, (*keys, key)) for key, value in part.items()}
         if isinstance(part, list):
             return [self.of(value, (*keys, number)) for number, value in enumerate(part)]
-        if not is_expression(part):
-            return part
+        if isinstance(part, str) and (found := _PART.fullmatch(part)) and any(map(is_expression, found.groups())):
+            return self._part(found, keys)
+        return self._value(part, keys) if is_expression(part) else part
+
+    def _part(self, found: re.Match[str], keys: Keys) -> str:
+        """A part of a population some of whose ends are expressions, with whole numbers in their places."""
+        name, *ends, rest = found.groups()
+        numbers = [self._value(end, keys) if is_expression(end) else end for end in ends]
+        self.computed[keys] = found[0]
+        for end, number in zip(ends, numbers, strict=True):
+            if is_expression(end) and (not isinstance(number, int) or number < 0):
+                with _inside(*keys):
+                    raise WrongType(
+                        f"'{end.strip()[:60]}' must be a whole number from 0 on, the first neuron of a part of a"
+                        f" population or the one after its last; got {number}."
+                    )
+        return f"{name}[{numbers[0]}:{numbers[1]}]{rest or ''}"
+
+    def _value(self, part: str, keys: Keys) -> int | float | str:
+        """The value of an expression, and a note of its place."""
         self.computed[keys] = part.strip()
         if part not in self.known:
             with _inside(*keys):

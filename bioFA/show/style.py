@@ -58,7 +58,8 @@ def write(figure: Figure, folder: Path, name: str, suffixes: Sequence[str] = SUF
                     figure.savefig(
                         partial, format=path.suffix[1:], dpi=DOTS_PER_INCH, metadata=_UNDATED.get(path.suffix)
                     )
-                figure.set_layout_engine("none")  # laid out once, so that all files show the same
+                with matplotlib.rc_context({"figure.constrained_layout.use": False}):
+                    figure.set_layout_engine(None)  # laid out once: all files show the same, and are drawn once each
     except OSError as error:
         raise CannotWrite(
             f"the figures could not be written to '{folder}': {error}. Give one with space left."
