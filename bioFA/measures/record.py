@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 
 from bioFA.components import Amount, Component, Count, Name, Number
 from bioFA.distributions import Quantity, in_si
-from bioFA.errors import Contradiction, OutOfRange, UnknownName, suggestion, under
+from bioFA.errors import Contradiction, DuplicateName, OutOfRange, UnknownName, suggestion, under
 from bioFA.network import Network, sliced
 from bioFA.units import Unit, steps_of
 
@@ -33,6 +33,12 @@ class Trace(Component):
     until: Annotated[Number, Unit("s"), Gt(0)] | None = None
 
     model_config = ConfigDict(populate_by_name=True)
+
+    def model_post_init(self, context: object) -> None:
+        """Refuse no neurons, and a variable that is named twice."""
+        if not self.neurons:
+            raise Contradiction("Trace.neurons is empty, so nothing is kept. Leave it out.", at=("neurons",))
+        _check_once("Trace", self.variables)
 
     def steps(self, dt: float, length: int) -> range:
         """The steps of a trial of so many that are kept."""
@@ -114,6 +120,7 @@ class SynapseTrace(Component):
             raise Contradiction(f"SynapseTrace: got both {ways[0]} and {ways[1]}. Leave one out.", at=(ways[1],))
         for empty in (name for name in ("pre", "pairs", "variables") if getattr(self, name) == ()):
             raise Contradiction(f"SynapseTrace.{empty} is empty, so nothing is kept. Leave it out.", at=(empty,))
+        _check_once("SynapseTrace", self.variables)
         if self.histogram is not None and self.variables != ("w",):
             raise Contradiction(
                 "SynapseTrace.histogram counts weights, variables = ['w']. Leave variables out.", at=("variables",)
@@ -233,6 +240,16 @@ class Record(Component):
             for number, kept in enumerate(getattr(self, place)):
                 with under("record", place, number):
                     kept.check(network, dt, length)
+
+
+def _check_once(where: str, variables: tuple[str, ...]) -> None:
+    """Refuse a variable that is named twice.
+
+    Raises:
+        DuplicateName: if one is.
+    """
+    if twice := next((name for name in variables if variables.count(name) > 1), None):
+        raise DuplicateName(f"{where}.variables names '{twice}' twice. Drop one.", at=("variables",))
 
 
 def _steps(start: float, until: float | None, every: float | None, dt: float, length: int) -> range:

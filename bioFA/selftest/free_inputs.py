@@ -610,6 +610,33 @@ CASES: dict[str, Case] = {
         "Those that learn: plastic.",
         base="free",
     ),
+    "a recorded variable named twice": Case(
+        "duplicate-name",
+        {"record.traces": [{"population": "exc", "variables": ["v", "v"]}]},
+        "record.traces.0.variables",
+        "names 'v' twice",
+        "Drop one.",
+        base="free",
+    ),
+    "a trace of no neurons": Case(
+        "contradiction",
+        {"record.traces": [{"population": "exc", "variables": ["v"], "neurons": []}]},
+        "record.traces.0.neurons",
+        "Trace.neurons is empty",
+        "Leave it out.",
+        base="free",
+    ),
+    "a variable of synapses named twice": Case(
+        "duplicate-name",
+        {
+            f"{PATHWAY}.dynamics": "tsodyks_markram",
+            SYNAPSES: [{"pathway": "exc_to_exc", "every": "10 ms", "variables": ["x", "u", "x"]}],
+        },
+        f"{SYNAPSES}.0.variables",
+        "names 'x' twice",
+        "Drop one.",
+        base="free",
+    ),
     "weights in time where nothing learns": Case(
         "unknown-name",
         {SYNAPSES: [{"pathway": "exc_to_inh", "every": "10 ms"}]},
