@@ -488,6 +488,14 @@ def test_what_cannot_be_done_is_said_in_one_sentence(place):
         bioFA.to_brian2(out / RESULT)
 
 
+def test_more_background_spikes_a_step_than_can_be_drawn_are_refused():
+    """Beyond a mean of 745, exp(-mean) is 0, and every number drawn would be the largest."""
+    small = {"constants.order": 10, "protocol.duration": "300 ms"}
+    draw(bioFA.load("random_ei", small | {"constants.nu_ext": 499}), 1)
+    with pytest.raises(ModelError, match="at most 500 spikes a step of 0"):
+        draw(bioFA.load("random_ei", small | {"constants.nu_ext": 501}), 1)
+
+
 def test_the_model_card_says_how_neurons_are_joined_driven_and_recorded():
     cells = [cell for table in card(model(warm_up="20 ms")) for row in table.rows for cell in row]
     assert "fan_in, count = 2, no multapses, autapses; delay uniform, low = 1 ms, high = 5 ms" in cells

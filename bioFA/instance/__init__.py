@@ -45,7 +45,7 @@ def draw(experiment: Experiment, seed: int) -> Instance:
         raise OutOfRange(f"seed must be a whole number from 0 to 2**63 - 1; got {seed!r}. For example: seed = 1.")
     seed = int(seed)
     state, masks = beginning(experiment.network, seed)
-    constants = constants_of(experiment.network, seed)
+    constants = constants_of(experiment, seed)
     synapses: dict[str, Synapses] = {}
     delays: dict[str, Mapping[str, Array]] = {}
     for pathway in experiment.network.listed():

@@ -8,13 +8,15 @@ from dataclasses import replace
 import numpy as np
 
 from bioFA.distributions import Distribution
+from bioFA.draws import LARGEST_MEAN
 from bioFA.equations.dimensions import FREQUENCY, Dimension
-from bioFA.errors import ModelError
+from bioFA.errors import ModelError, OutOfRange
 from bioFA.experiment import Experiment
 from bioFA.instance.feed import Array, Synapses, stream
 from bioFA.instance.promises import constrained, gathering
 from bioFA.network import Network, Pathway
 from bioFA.synapses.dynamics import LONG_AGO
+from bioFA.units import as_time
 
 
 def beginning(network: Network, seed: int) -> tuple[dict[str, Array], dict[str, Array]]:
@@ -58,8 +60,13 @@ def first_state(network: Network, seed: int, trial: int) -> dict[str, Array]:
     return state
 
 
-def constants_of(network: Network, seed: int) -> dict[str, Array]:
-    """The parameters that may differ between neurons, and rate and weight of their background."""
+def constants_of(experiment: Experiment, seed: int) -> dict[str, Array]:
+    """The parameters that may differ between neurons, and rate and weight of their background.
+
+    Raises:
+        OutOfRange: if a background brings more spikes a step than Poisson numbers are drawn for.
+    """
+    network, dt = experiment.network, experiment.protocol.dt
     found: dict[str, Array] = {}
     for population in network.populations:
         drawn = {name: (*given, population.size) for name, given in population.neuron.own_parameters().items()}
@@ -70,6 +77,13 @@ def constants_of(network: Network, seed: int) -> dict[str, Array]:
         for name, (distribution, dimension, size) in drawn.items():
             place = f"{population.name}.{name}"
             found[place] = _constant(place, distribution, dimension, size, seed)
+        for number, background in enumerate(population.background):
+            mean = found[f"{population.name}.background_{number}_rate"].max() * background.count * (dt or 0.0)
+            if not mean <= LARGEST_MEAN:
+                raise OutOfRange(
+                    f"background of '{population.name}': count*rate must be at most {LARGEST_MEAN:g} spikes a step"
+                    f" of {as_time(dt or 0.0)}; got {mean:.4g}. Give a shorter dt, or fewer spikes of more weight."
+                )
     return found
 
 
