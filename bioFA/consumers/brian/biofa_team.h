@@ -52,7 +52,7 @@ inline void pause() {
 
 // How a step may be shared: not; by a thread's own neurons; by these, keeping what is read in this step (GATHERS: in one of
 // two places, by turns); by its own targets, reading what all have kept (SENDS), or anything (READS). What only reads what
-// all have kept (WATCHES) is done by one thread, by turns, and nobody waits for it.
+// all have kept (WATCHES) is done by one thread, and nobody waits for it.
 enum Shared : char { ALONE, WATCHES, OWN, GATHERS, SENDS, READS };
 
 struct Work {
@@ -79,7 +79,6 @@ inline std::vector<int64_t> needed(const std::vector<Work>& works) {
         int64_t most = std::max(alone, shared == READS ? moved : read);
         if (shared == ALONE) most = at;
         if (shared == WATCHES || shared == SENDS) most = std::max(most, kept);
-        if (shared == WATCHES) most = std::max(most, at - count + 1);  // another thread did it in the step before
         if (shared == GATHERS) most = std::max(most, at - i - count);  // who reads this place did so two steps ago
         found[static_cast<size_t>(i)] = most - (at - i);
         if (shared == ALONE) alone = at + 1;
@@ -171,8 +170,8 @@ struct Walk {
                 const int64_t done = step * count + i;
                 // in the first step every object finds what it works on, one object at a time
                 const int64_t need = step == 0 ? done : step * count + needs[static_cast<size_t>(i)];
-                const bool mute = one.shared == ALONE || one.shared == WATCHES;  // only one thread does it
-                if (!mute || number == (one.shared == WATCHES ? step % threads : 0)) {
+                const bool mute = one.shared == ALONE || one.shared == WATCHES;  // another thread does it
+                if (!(mute && number > 0)) {
                     if (known < need) known = team.wait(number, need);
                     if (mute) seat() = alone;
                     one.call();
