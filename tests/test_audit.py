@@ -188,6 +188,17 @@ def test_times_that_are_set_from_outside_are_each_named():
     }
 
 
+def test_a_network_in_which_time_passes_is_not_told_of_presentations():
+    assert not audit(bioFA.load("coba")).demands
+    assert of(audit(bioFA.load("coba", {"protocol.trials": 2})), "times_from_outside") == {"protocol.trials"}
+    learns = {"name": "equation", "equation": "dw/dt = -learning_rate*w"}
+    changes = {"circuit.pathways.0.plasticity": learns, "protocol.warm_up": 0.01}
+    plastic = bioFA.load("coba", changes)
+    waiting = next(demand for demand in audit(plastic).demands if demand.kind == "times_from_outside")
+    assert (waiting.place, waiting.change) == ("protocol.warm_up", "warm_up = '0 s'")
+    assert waiting.found == "learning waits for 0.01 s of every trial."
+
+
 def test_one_weight_for_all_feedback_is_a_global_signal_and_norms_know_other_synapses():
     assert of(
         audit(bioFA.load("digits", {"circuit.feedback": {"name": "constant", "value": 1.0}})), "global_signal"

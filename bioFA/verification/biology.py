@@ -350,13 +350,14 @@ def _gain(circuit: _Circuit) -> Found:
 
 def _windows(circuit: _Circuit) -> Found:
     protocol = circuit.protocol
-    if protocol.onset_steps:
-        yield (
-            "protocol.learning_onset",
-            f"learning waits for {protocol.learning_onset:g} s of every presentation.",
-            "learning_onset = '0 s'",
-        )
-    if protocol.reset and not circuit.network.is_static():
+    free = protocol.free
+    if protocol.onset_steps and (circuit.network.plastic() or not free):
+        name, waits = ("warm_up", protocol.warm_up) if free else ("learning_onset", protocol.learning_onset)
+        every = "trial" if free else "presentation"
+        yield f"protocol.{name}", f"learning waits for {waits:g} s of every {every}.", f"{name} = '0 s'"
+    if free and protocol.trials > 1:
+        yield "protocol.trials", "neurons begin anew with every trial.", "trials = 1"
+    if not free and protocol.reset and not circuit.network.is_static():
         yield "protocol.reset", "neurons begin anew with every presentation.", "reset = false"
     if any(phase.learns is not None for phase in protocol.phases):
         yield "protocol.phases", "which pathways learn changes at set times.", "one phase"
