@@ -226,5 +226,5 @@ def test_a_text_survives_its_file_and_formats_without_a_place_refuse_it(tmp_path
     assert isinstance(bounded, Text)
     with pytest.raises(ModelError, match="NEST has no neuron like equations"):
         exchange.export(Trained(experiment, 1, 0, draw(experiment, 1).state), "sonata", tmp_path / "out")
-    with pytest.raises(ModelError, match="time passes without a task"):
+    with pytest.raises(ModelError, match="for which NIR has no words"):
         exchange.export(Trained(experiment, 1, 0, draw(experiment, 1).state), "nir", tmp_path / "out")
