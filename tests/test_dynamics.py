@@ -7,7 +7,7 @@ from scipy.linalg import expm
 from tiers import first_of
 
 import bioFA
-from bioFA import Experiment, Network, Pathway, Population, errors
+from bioFA import Experiment, Network, Pathway, Population, errors, exchange
 from bioFA.consumers.brian.run import Compiled
 from bioFA.consumers.reference import Reference
 from bioFA.instance import draw
@@ -262,6 +262,29 @@ def test_the_compiled_program_computes_what_the_reference_does(kind):
         state = theirs.state
         parts.append(theirs)
     same_synapses(whole, *parts)
+
+
+def test_recorded_dynamics_are_in_datasets_nwb_and_neo(tmp_path):
+    pynwb, neo = pytest.importorskip("pynwb"), pytest.importorskip("neo")
+    result = bioFA.simulate(busy(KINDS["three"]), 1, "numpy")
+    kept = result.synapses[0]
+    assert kept.variables == ("x", "u", "y")
+    data = result.to_xarray()
+    exchange.export(result, "nwb", tmp_path / "kept.nwb")
+    exchange.export(result, "neo", tmp_path / "kept.nix")
+    segments = neo.NixIO(str(tmp_path / "kept.nix"), "ro").read_block().segments
+    with pynwb.NWBHDF5IO(str(tmp_path / "kept.nwb"), "r") as io:
+        for name in kept.variables:
+            trials = [kept.read(name, trial) for trial in (0, 1)]
+            np.testing.assert_array_equal(data[f"to.{name}"], trials)
+            series = io.read().processing["simulation"][f"to_{name}_0"]
+            np.testing.assert_array_equal(series.data[:], np.concatenate(trials))
+            assert series.unit == "n.a."
+            for trial, segment in zip(trials, segments, strict=True):
+                signal = next(one for one in segment.analogsignals if one.name == f"to.{name}")
+                assert signal.units.dimensionality.string == "dimensionless"
+                np.testing.assert_array_equal(signal.magnitude, trial)
+                assert list(signal.annotations["pre"]) == kept.pre.tolist()
 
 
 def same_synapses(whole, *parts):

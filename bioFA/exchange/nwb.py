@@ -115,13 +115,14 @@ def _add_monitors(pynwb: Any, file: Any, result: Result) -> None:
             unit = describe(network.weight_dimension(network.pathway(kept.pathway))) if variable == "w" else "1"
             ends = ", ".join(f"{j} to {i}" for j, i in zip(kept.pre, kept.post, strict=True))
             what, of = f"{variable} of the synapses of {kept.pathway} that join the neurons {ends}", variable
-            values = kept.read if kept.edges is None else kept.counts
             if kept.edges is not None:
                 what, of, unit = f"synapses of {kept.pathway} between the weights {kept.edges.tolist()}", "counts", "1"
             module.add(
                 pynwb.TimeSeries(
                     name=f"{kept.pathway}_{of}_{number}",
-                    data=np.concatenate([values(trial=trial) for trial in trials]),
+                    data=np.concatenate([
+                        kept.read(variable, trial) if kept.edges is None else kept.counts(trial) for trial in trials
+                    ]),
                     unit="n.a." if unit == "1" else unit,
                     timestamps=times,
                     description=what,
