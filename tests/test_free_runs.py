@@ -29,7 +29,9 @@ from bioFA.instance import draw
 from bioFA.network import Network, Pathway, Population
 from bioFA.neurons.equations import Equations
 from bioFA.runs import checkpoint, free_run
+from bioFA.runs.monitors import RecordedTrace
 from bioFA.runs.result import RESULT
+from bioFA.show import free_figures
 from bioFA.show.model_card import card
 
 CELL = Equations(
@@ -122,6 +124,7 @@ def test_what_is_recorded_is_what_the_reference_did(result):
         trace = result.traces[0]
         for variable in ("v", "g"):
             assert np.array_equal(trace.read(variable, trial), segment.traces[0][variable])
+            assert np.array_equal(trace.read(variable, trial, first=5), segment.traces[0][variable][5:])
         times, rate = result.rates("exc", trial)
         counts = np.bincount(segment.spikes["exc"][1] // 5, minlength=20)
         assert np.allclose(rate, counts / (6 * 5e-3))
@@ -268,6 +271,16 @@ def test_memory_does_not_grow_with_the_duration(monkeypatch, tmp_path):
         tracemalloc.stop()
         assert found.monitors.counts["exc"] == 2 * duration * 1000
     assert peaks[1] < 1.1 * peaks[0], peaks
+    drawn, read = [], RecordedTrace.read
+
+    def noting(trace, variable, trial=0, first=0):
+        drawn.append(read(trace, variable, trial, first))
+        return drawn[-1]
+
+    monkeypatch.setattr(RecordedTrace, "read", noting)
+    free_figures.traces(found)
+    assert drawn
+    assert {len(values) for values in drawn} == {501}, "read more than the last second, every 2 ms"
 
 
 @pytest.mark.parametrize("after", first_of(13, 1, 4, 7, 19, 20, 21, 30, 38, 39))

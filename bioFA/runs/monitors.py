@@ -223,8 +223,8 @@ class RecordedTrace:
         """A variable in the first trial, `(samples, neurons)`, in SI."""
         return self.read(variable)
 
-    def read(self, variable: str, trial: int = 0) -> Array:
-        """A variable in a trial, `(samples, neurons)`, in SI.
+    def read(self, variable: str, trial: int = 0, first: int = 0) -> Array:
+        """A variable in a trial, from a sample on, `(samples, neurons)`, in SI.
 
         Raises:
             ModelError: if it was not recorded, or there is no such trial.
@@ -235,7 +235,7 @@ class RecordedTrace:
             )
         self.monitors.check_trial(trial)
         with self.monitors.opened() as group:
-            found: Array = group[f"traces/{self.number}/{variable}"][trial]
+            found: Array = group[f"traces/{self.number}/{variable}"][trial, first:]
             return found
 
 

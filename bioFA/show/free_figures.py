@@ -212,12 +212,12 @@ def _unit(result: Result, population: str, variable: str) -> str:
 
 
 def _draw_trace(panel: Axes, trace: RecordedTrace, variable: str, unit: str) -> None:
-    times, values = trace.times, trace[variable]
-    late = times >= times[-1] - LAST
-    thin = -(-int(late.sum()) // MOST_POINTS)
+    first = int(np.searchsorted(trace.times, trace.times[-1] - LAST))
+    times, values = trace.times[first:], trace.read(variable, first=first)
+    thin = -(-len(times) // MOST_POINTS)
     lines = list(zip(_cycle(MOST_TRACES), trace.neurons[:MOST_TRACES], values.T[:MOST_TRACES], strict=False))
     for colour, neuron, course in lines:
-        panel.plot(times[late][::thin], course[late][::thin], color=colour, linewidth=0.7, label=str(neuron))
+        panel.plot(times[::thin], course[::thin], color=colour, linewidth=0.7, label=str(neuron))
     panel.set_ylabel(f"{trace.population}\n{variable}{unit}", rotation=0, ha="right", va="center")
     panel.yaxis.set_major_locator(MaxNLocator(nbins=3))
     panel.margins(x=0)
