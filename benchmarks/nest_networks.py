@@ -24,10 +24,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import bioFA
-from bioFA import draws
 from bioFA.analysis.streamed_activity import ActivityMeasures, StreamedActivity
 from bioFA.equations.dimensions import FREQUENCY
 from bioFA.errors import Unavailable
+from bioFA.exchange import free_parts
 from bioFA.experiment import Experiment
 from bioFA.instance import Instance, draw
 from bioFA.modelfiles.toml import parse_change
@@ -216,17 +216,10 @@ def _drive(nest: Any, instance: Instance, population: Population, cells: Any, ki
 
 def _give(nest: Any, instance: Instance, population: Population, cells: Any, kind: Counterpart) -> None:
     """The background spikes that bioFA draws, in numbers for every neuron and step."""
-    experiment = instance.experiment
-    dt, steps = experiment.protocol.step, experiment.protocol.shown_steps
-    feed = instance.passing(0, 0, steps)
-    for number, background in enumerate(population.background):
-        name = f"{population.name}.background_{number}"
-        mean_number = instance.constants[f"{name}_rate"] * background.count * dt
-        key = feed.keys[name]
-        drawn = np.empty((population.size, steps), dtype=np.uint16)
-        for step in range(steps):
-            drawn[:, step] = draws.poisson(draws.uniform(key, 0, step, population.size), mean_number)
-        weight = instance.constants[f"{name}_weight"][0] * kind.weight * _decayed(instance, population, kind)
+    dt, steps = instance.experiment.protocol.step, instance.experiment.protocol.shown_steps
+    for background in free_parts.outside(instance, population):
+        drawn = np.stack([numbers.astype(np.uint16) for numbers in background.numbers(steps)], axis=1)
+        weight = background.weight[0] * kind.weight * _decayed(instance, population, kind)
         sources = nest.Create("spike_generator", population.size, {"allow_offgrid_times": True})
         for source, numbers in zip(sources, drawn, strict=True):
             at = np.flatnonzero(numbers)

@@ -12,7 +12,8 @@ import pytest
 from tiers import first_of
 
 import bioFA
-from bioFA import Experiment, draws
+from bioFA import Experiment
+from bioFA.exchange import free_parts
 from bioFA.instance import draw
 from bioFA.runs.simulation import consumer
 
@@ -213,13 +214,10 @@ def test_random_ei_on_the_same_synapses_and_background_spikes_is_nests_in_every_
     for population in network.populations:
         name = population.name
         cells[name].V_m = list(instance.state[f"{name}.v"] * 1e3 / decay)
-        mean = instance.constants[f"{name}.background_0_rate"] * population.background[0].count * dt * 1e-3
-        key = feed.keys[f"{name}.background_0"]
-        numbers = np.array([
-            draws.poisson(draws.uniform(key, 0, step, population.size), mean) for step in range(steps)
-        ]).astype(int)
+        (background,) = free_parts.outside(instance, population)
+        numbers = np.array(list(background.numbers(steps)))
         assert numbers.sum(axis=1).var() / numbers.sum(axis=1).mean() == pytest.approx(1, abs=5 * (2 / steps) ** 0.5)
-        weight = float(instance.constants[f"{name}.background_0_weight"][0]) * 1e3 * decay
+        weight = float(background.weight[0]) * 1e3 * decay
         for cell, counts in zip(cells[name], numbers.T, strict=True):
             at = np.flatnonzero(counts)
             trains = {"spike_times": dt * (at + 1), "spike_multiplicities": counts[at], "allow_offgrid_times": True}
