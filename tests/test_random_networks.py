@@ -77,7 +77,8 @@ class Drawing:
         kind = self.one(*kinds, *(("linear", "values", "from_file") if count else ()))
         self.used[f"distribution {kind}"] += 1
         first, last = sorted((self.between(low, high), self.between(low, high)))
-        last = last if last > first else first + 0.1 * (high - low)
+        if last == first:
+            first, last = max(first - 0.1 * (high - low), low), min(last + 0.1 * (high - low), high)
 
         def text(number):
             return f"{number:.9g} {unit}" if unit else float(number)
