@@ -1,5 +1,6 @@
 """The main job: real handwritten digits learned by feedback alignment, compiled, over five seeds."""
 
+import functools
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import bioFA
 from bioFA.consumers.reference import Reference
 from bioFA.instance import draw
 from bioFA.network import Node
+from bioFA.tasks import digits
 
 pytest.importorskip("sklearn")
 
@@ -96,3 +98,20 @@ def test_every_cell_of_digits_dale_sends_one_sign():
     assert all((array >= 0).all() for array in rates.values())
     assert all((array > 0).any() for array in rates.values())
     assert result.metrics["validation_error"] < 0.5
+
+
+@pytest.mark.parametrize("shipped", [True, False], ids=["read", "imported"])
+def test_the_images_and_their_split_are_those_of_scikit_learn(monkeypatch, shipped):
+    """Also where its file lies elsewhere, so that it has to be imported."""
+    datasets, selection = pytest.importorskip("sklearn.datasets"), pytest.importorskip("sklearn.model_selection")
+    if not shipped:
+        monkeypatch.setattr(digits, "find_spec", lambda name: None)
+    pixels, labels = datasets.load_digits(return_X_y=True)
+    split = functools.partial(selection.train_test_split, test_size=360, random_state=0)
+    rest, test = split(np.arange(1797), stratify=labels)
+    train, held = split(rest, stratify=labels[rest])
+    data = digits.Digits().draw(np.random.default_rng(1))
+    for part, places in ((data.train, train), (data.validation, held), (data.test, test)):
+        np.testing.assert_array_equal(part.inputs, pixels[places] / 16)
+        np.testing.assert_array_equal(part.labels, labels[places])
+        np.testing.assert_array_equal(part.targets, np.eye(10)[labels[places]])
