@@ -119,8 +119,8 @@ def test_large_states_of_a_network_in_which_time_passes_are_kept_of_the_last_seg
     stops = range(10, 60, 10)
     begun(tmp_path / "r", dataclasses.replace(run, experiment=bioFA.load(model)), *map(segment, stops))
     with reopen(tmp_path / "r") as kept:
-        assert [path.name for path in kept.paths()] == [f"stretch-{n:05d}.h5" for n in range(6)]
-        assert all(path.is_file() for path in kept.paths())
+        assert [path.name for path in kept.monitored()] == [f"stretch-{n:05d}.h5" for n in range(1, 6)]
+        assert all(path.is_file() for path in kept.monitored())
         found = list(kept.segments())[1:]
     assert [one.thinned for one in found] == [thin, thin, thin, False, False]
     for stop, one in zip(stops, found, strict=True):
@@ -133,13 +133,24 @@ def test_a_segment_that_is_damaged_stays_so_where_states_are_thinned(tmp_path, r
     with begin(tmp_path / "r", dataclasses.replace(run, experiment=bioFA.load("coba")), {}) as kept:
         kept.keep(segment(10))
         kept.flush()
-        damaged = kept.paths()[1]
+        (damaged,) = kept.monitored()
         damaged.write_bytes(damaged.read_bytes()[:-1])
         before = damaged.read_bytes()
         for stop in (20, 30, 40):
             kept.keep(segment(stop))
         kept.flush()
     assert damaged.read_bytes() == before
+
+
+def test_what_waits_to_be_written_is_told_after_what_is(tmp_path, run):
+    with begin(tmp_path / "r", dataclasses.replace(run, experiment=bioFA.load("coba")), {}) as kept:
+        kept.keep(segment(10))
+        kept.flush()
+        waiting = segment(20)
+        kept.keep(waiting)
+        written, recorded = kept.monitored()
+        assert written.name == "stretch-00001.h5"
+        assert recorded is waiting.monitored
 
 
 def test_a_state_of_nothing_comes_back(tmp_path, run):

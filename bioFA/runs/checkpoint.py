@@ -137,9 +137,11 @@ class Checkpoint:
                 )
             yield segment
 
-    def paths(self) -> list[Path]:
-        """The files of the segments, in order, once none waits to be written."""
-        return [_path(self.place, number) for number in range(self.count)]
+    def monitored(self) -> list[Path | Mapping[str, Array]]:
+        """What every segment recorded, in order: its file, or the arrays by their places where it waits to be
+        written. That of the state before the first presentation is left out."""
+        written = [_path(self.place, number) for number in range(1, self.count)]
+        return [*written, *(segment.monitored for segment in self._waiting)]
 
     def keep(self, segment: SegmentEnd) -> None:
         """Keep one more segment: on disk when this returns, or within INTERVAL.

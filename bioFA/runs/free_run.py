@@ -184,11 +184,10 @@ class FreeRun:
             )
 
     def result(self, backend: str, timing: Mapping[str, Any], record: Mapping[str, Any]) -> Result:
-        """All of it; what was recorded is still in the files of the segments."""
-        self.kept.flush()
+        """All of it; what was recorded is still in the segments."""
         experiment, run = self.instance.experiment, self.kept.run
-        files = self.kept.paths()[1:]
         trials = [(end - 1) // self.layout.length - self.layout.first_trial for end in self.ends]
+        recorded = list(zip(self.kept.monitored(), trials, strict=True))
         measures = tuple(activity.measures(name) for name, activity in self.activity.items())
         return Result(
             experiment=experiment,
@@ -207,7 +206,7 @@ class FreeRun:
             measures=measures,
             declared=self.declared.values(),
             spectra={name: np.array(activity.spectrum()) for name, activity in self.activity.items()},
-            monitors=Unassembled(self.layout, list(zip(files, trials, strict=True)), self.instance.chosen),
+            monitors=Unassembled(self.layout, recorded, self.instance.chosen),
         )
 
 

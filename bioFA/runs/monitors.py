@@ -1,7 +1,7 @@
 """What a run in which time passes recorded: spikes, traces of chosen variables, and rates, read when asked for.
 
 While the run goes on, each segment keeps what was recorded in it in its own file (`checkpoint.py`); in the end all of
-it goes, segment by segment, into `result.h5`, so that no more than one segment is in memory at a time:
+it goes, segment by segment, into `result.h5`, so that only those that still wait to be written are in memory:
 
     monitors/spikes/POPULATION/neurons   int32, every spike, trial by trial, by step, then neuron
     monitors/spikes/POPULATION/steps     int32, of the trial; a spike of step m has the time m dt
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Array = np.ndarray
+Kept = tuple[Path | Mapping[str, Array], int]
+"""What a segment recorded, as its file or as arrays by their places in it, and of which trial it is a part."""
 GROUP = "monitors"
 CHUNK = 1 << 16
 """Spikes in a chunk of a dataset, and about so many values of a trace."""
@@ -123,14 +126,14 @@ class Layout:
 
 
 def assemble(
-    file: h5py.File, layout: Layout, segments: Sequence[tuple[Path, int]], chosen: Sequence[Chosen] = ()
+    file: h5py.File, layout: Layout, segments: Sequence[Kept], chosen: Sequence[Chosen] = ()
 ) -> None:
     """Write what all segments kept into the file of a result.
 
     Args:
         file: the new file.
         layout: of the experiment.
-        segments: the file of each, in order, and of which trial it is a part.
+        segments: what each recorded, in order, and of which trial it is a part.
         chosen: the synapses that `record.synapses` asks for.
     """
     group = file.create_group(GROUP)
@@ -153,10 +156,10 @@ def assemble(
             streams[place] = _Grid(group, place, (layout.trials, len(steps), width), kind)
     for name, bins in layout.rate_bins().items():
         streams[f"rates/{name}"] = _Grid(group, f"rates/{name}", (layout.trials, bins.count), np.int64)
-    for path, trial in segments:
-        with h5py.File(path, "r") as kept:
+    for segment, trial in segments:
+        with _Opened(segment) if isinstance(segment, Path) else nullcontext(segment) as recorded:
             for name, stream in streams.items():
-                stream.append(kept[f"{GROUP}/{name}"][()], trial)
+                stream.append(recorded[name][()], trial)
     for name in layout.spikes:
         first = np.concatenate([[0], np.cumsum(streams[f"spikes/{name}/steps"].counts)])
         group.create_dataset(f"spikes/{name}/first", data=first.astype(np.int64))
@@ -591,9 +594,9 @@ def _number(number: int) -> str:
 
 
 class Unassembled:
-    """What was recorded, still in the files of segments (`assemble`)."""
+    """What was recorded, still in the segments (`assemble`)."""
 
-    def __init__(self, layout: Layout, segments: Sequence[tuple[Path, int]], chosen: Sequence[Chosen] = ()):
+    def __init__(self, layout: Layout, segments: Sequence[Kept], chosen: Sequence[Chosen] = ()):
         self.layout, self.segments, self.chosen = layout, segments, chosen
 
     def copy(self, file: h5py.File) -> None:
