@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ from bioFA.errors import CannotWrite, FileError, NoSuchFile, PlaceTaken
 
 if TYPE_CHECKING:
     from bioFA.runs.result import Result
+    from bioFA.show.worker import Drawing
 
 FIGURES = ("learning_curve", "alignment", "weights", "confusion", "raster", "neurons", "traces", "spectrum")
 """What `biofa run` draws into its folder beside the result,"""
@@ -106,6 +107,7 @@ def run(
     from bioFA.consumers import BACKENDS
     from bioFA.runs.simulation import simulate
 
+    drawing = _drawing(figures, as_json)
     experiment = load_experiment(model, scheme, changes)
     if out == "":
         raise NoSuchFile("--out: the folder has no name; got ''. Give one, such as --out results/mine.")
@@ -122,11 +124,11 @@ def run(
             experiment,
             seed,
             backend,
-            progress,
+            drawing.expected(progress),
             precision,
             weights=weights,
             folder=folder,
-            finish=_draw(folder, figures, as_json),
+            finish=drawing.into(folder),
             after=after,
             threads=threads,
         )
@@ -161,8 +163,9 @@ def resume(folder: str, figures: bool | None, as_json: bool, **driving: Any) -> 
         sweep = read(place, driving["mixed"])
         refuse_changed_code(sweep)
         return drive(sweep, as_json, **driving)
-    with stoppable(place), progress_bar(str(place), "going on", "done") as progress:
-        result = continue_run(place, progress, _draw(place, figures, as_json), driving["force"])
+    drawing, shown = _drawing(figures, as_json), progress_bar(str(place), "going on", "done")
+    with stoppable(place), shown as progress:
+        result = continue_run(place, drawing.expected(progress), drawing.into(place), driving["force"])
     return _print_result(result, place, as_json)
 
 
@@ -190,15 +193,12 @@ def _refuse_taken(folder: Path) -> None:
         )
 
 
-def _draw(folder: Path, wanted: bool | None, as_json: bool) -> Callable[[Result], None] | None:
-    """What draws the figures of a result into a folder, if they are wanted."""
+def _drawing(wanted: bool | None, as_json: bool) -> Drawing:
+    """What draws the figures of a run, if they are wanted; it ends with the command."""
+    from bioFA.show.worker import Drawing
 
-    def draw(result: Result) -> None:
-        from bioFA.show import figures
-
-        figures.save_all(result, folder)
-
-    return draw if (not as_json if wanted is None else wanted) else None
+    wanted = not as_json if wanted is None else wanted
+    return click.get_current_context().with_resource(contextlib.closing(Drawing(wanted)))
 
 
 def _print_result(result: Result, folder: Path, as_json: bool) -> None:

@@ -60,13 +60,15 @@ def raster(result: Result) -> Figure:
         neurons, times = monitors.spikes(name, 0, start, stop)
         shown = np.isin(neurons, rows[name])
         places = np.searchsorted(rows[name], neurons[shown])
-        panel.plot(
-            times[shown],
-            places,
-            "|",
+        points = 72 * height / len(rows[name])  # of a row, of which a tick fills one, but from 2 to 6 points
+        half = min(max(points, 2.0), 6.0) / points / 2
+        panel.plot(  # all ticks are one line, which is written in a fraction of the time and space of as many markers
+            np.repeat(times[shown], 3),
+            (places[:, None] + [-half, half, np.nan]).ravel(),
             color="black",
-            markersize=min(max(72 * height / len(rows[name]), 2.0), 6.0),
-            markeredgewidth=0.6,
+            linewidth=0.6,
+            solid_capstyle="butt",
+            snap=True,
             rasterized=len(places) > MOST_DOTS,
         )
         last = len(rows[name]) - 1
