@@ -181,3 +181,17 @@ def test_spikes_that_cannot_be_are_refused(arguments, error, said):
 def test_a_window_that_does_not_fit_is_refused():
     with pytest.raises(OutOfRange, match="do not fit an interval of 1 s"):
         measures.fano_factors(Spikes(np.array([0]), np.array([0.1]), 1, 0.0, 1.0), 2.0)
+
+
+@pytest.mark.parametrize("scale", [1, 10**4])
+def test_sums_too_large_for_a_float_lose_nothing(scale):
+    """The CV and Fano factor of neurons in whose sums all but the last digits cancel."""
+    found = StreamedActivity(3, 1e-3, 1000, 0)
+    count, mean = 10**4, 10**3 * scale
+    found.intervals[:] = found.trials = count
+    found.sum[:] = found.counted[:] = count * mean
+    found.squares[:] = found.counted_squares[:] = [count * mean**2 + 1, count * mean**2 + 4, count * mean**2]
+    np.testing.assert_array_equal(found.cvs(), [count**0.5 / (count * mean), 2 * count**0.5 / (count * mean), 0])
+    windows = count * found.windows
+    spreads = [windows * int(squares) - (count * mean) ** 2 for squares in found.counted_squares]
+    np.testing.assert_array_equal(found.fano_factors(), [spread / (windows * count * mean) for spread in spreads])

@@ -255,9 +255,9 @@ class StreamedActivity:
     def cvs(self) -> Array:
         """CV of the intervals of each neuron, `(size,)`; NaN with fewer than three intervals."""
         found = np.full(self.size, np.nan)
-        for neuron in np.flatnonzero(self.intervals >= FEWEST_INTERVALS):
-            count, total, squares = (int(array[neuron]) for array in (self.intervals, self.sum, self.squares))
-            found[neuron] = np.sqrt(count * squares - total**2) / total  # exact but for the root
+        known = self.intervals >= FEWEST_INTERVALS
+        spread = _spread(self.intervals[known], self.sum[known], self.squares[known])
+        found[known] = np.sqrt(spread.astype(float)) / self.sum[known]  # exact but for the root
         return found
 
     def fano_factors(self) -> Array:
@@ -267,9 +267,9 @@ class StreamedActivity:
         found = np.full(self.size, np.nan)
         if count < 2:
             return found
-        for neuron in np.flatnonzero(self.counted):
-            total, squares = int(self.counted[neuron]), int(self.counted_squares[neuron])
-            found[neuron] = (count * squares - total**2) / (count * total)
+        known = self.counted > 0
+        counted = self.counted[known]
+        found[known] = _spread(np.full(len(counted), count), counted, self.counted_squares[known]) / (count * counted)
         return found
 
     def measures(self, population: str) -> ActivityMeasures:
@@ -326,3 +326,10 @@ class StreamedActivity:
 
 _OF_NEURONS = ("spikes", "intervals", "sum", "squares", "last", "in_window", "counted", "counted_squares")
 """What is kept of every neuron, `(size,)` each."""
+
+
+def _spread(count: Array, total: Array, squares: Array) -> Array:
+    """`count * squares - total**2`, exactly: where that is too much for a float, as Python's integers."""
+    largest = float(count.max(initial=0)) * float(squares.max(initial=0))  # the square of a sum is no more
+    kind = np.int64 if largest < 2**53 else object
+    return count.astype(kind) * squares.astype(kind) - total.astype(kind) ** 2
