@@ -156,7 +156,7 @@ def assemble(
             streams[place] = _Grid(group, place, (layout.trials, len(steps), width), kind)
     for name, bins in layout.rate_bins().items():
         streams[f"rates/{name}"] = _Grid(group, f"rates/{name}", (layout.trials, bins.count), np.int64)
-    for segment, trial in segments:
+    for segment, trial in segments if streams else ():
         with _Opened(segment) if isinstance(segment, Path) else nullcontext(segment) as recorded:
             for name, stream in streams.items():
                 stream.append(recorded[name][()], trial)
