@@ -252,6 +252,8 @@ class Reference:
         """
         synapses = self.synapses[pathway.name]
         senders = np.flatnonzero(carried)
+        if not len(senders):
+            return
         counts = synapses.first[senders + 1] - synapses.first[senders]
         which = np.repeat(synapses.first[senders] - np.cumsum(counts) + counts, counts) + np.arange(counts.sum())
         weights = synapses.weights[which] if len(synapses.weights) > 1 else synapses.weights

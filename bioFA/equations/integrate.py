@@ -51,6 +51,7 @@ class Integrator:
         """
         self.model, self.method, self.tolerances = model, method, tolerances
         self.noises = {name: _noises(formula) for name, formula in model.moved.items()}
+        self.last: dict[bool, tuple[tuple[Any, ...], Array]] = {}
         if method not in METHODS:
             raise Unavailable(f"method '{method}' is not known. Known: {', '.join(METHODS)}.")
         if any(self.noises.values()) and method != "euler":
@@ -100,6 +101,11 @@ class Integrator:
             if "t" in expression.names:
                 raise Unavailable("method 'exact': an equation names t, which moves. Use one of: euler, rk4.")
         return slopes, rest
+
+    @cached_property
+    def matrix_names(self) -> tuple[str, ...]:
+        """The names that M holds."""
+        return tuple(dict.fromkeys(name for slope in self.matrix[0].values() for name in slope.names))
 
     def step(self, values: Mapping[str, Any], dt: float, normal: Mapping[str, Array] | None = None) -> dict[str, Array]:
         """The variables one step later.
@@ -185,14 +191,13 @@ class Integrator:
         names = list(self.model.moved)
         _, rest = self.matrix
         size = np.broadcast(*(np.asarray(value) for value in values.values())).shape
-        active = np.broadcast_to(values.get("not_refractory", True), size)
-        constant = np.zeros((*size, len(names)))
+        active = values.get("not_refractory", True)
+        both = np.empty((*size, 2 * len(names)))  # the variables, then b
         for row, name in enumerate(names):
             runs = np.where(active, 1.0, 0.0) if name in self.model.held else 1.0
-            constant[..., row] = runs * rest[name].evaluate(values)
-        state = np.stack([np.broadcast_to(values[name], size) for name in names], axis=-1)
-        whole = propagators(self, values, dt, active)
-        moved = np.einsum("...ij,...j->...i", whole, np.concatenate([state, constant], axis=-1))
+            both[..., row] = values[name]
+            both[..., len(names) + row] = runs * rest[name].evaluate(values)
+        moved = np.einsum("...ij,...j->...i", propagators(self, values, dt, active), both)
         return {name: moved[..., row] for row, name in enumerate(names)}
 
 
@@ -205,16 +210,34 @@ def propagators(integrator: Integrator, values: Mapping[str, Any], dt: float, ac
         dt: the step, in seconds.
         active: whether a neuron is not refractory; in others, what is held stands still.
     """
-    names = list(integrator.model.moved)
+    shape = np.broadcast(active, *(np.asarray(value) for value in values.values())).shape
+    moving, *still = (_propagators(integrator, values, dt, shape, all_) for all_ in _ways(integrator, active))
+    return np.where(np.asarray(active)[..., None, None], moving, still[0]) if still else moving
+
+
+def _ways(integrator: Integrator, active: Any) -> tuple[bool, ...]:
+    """Whether neurons move as those that are not refractory, or as both kinds."""
+    return (True,) if not integrator.model.held or np.all(active) else (True, False)
+
+
+def _propagators(
+    integrator: Integrator, values: Mapping[str, Any], dt: float, shape: tuple[int, ...], active: bool
+) -> Array:
+    """Of neurons that are all refractory, or none; the last ones, where nothing that M holds has changed."""
     slopes, _ = integrator.matrix
-    size = np.broadcast(active, *(np.asarray(value) for value in values.values())).shape
-    matrix = np.zeros((*size, 2 * len(names), 2 * len(names)))
+    key = (dt, shape, *(np.asarray(values[name]).tobytes() for name in integrator.matrix_names))
+    if integrator.last.get(active, (None,))[0] == key:
+        return integrator.last[active][1]
+    names = list(integrator.model.moved)
+    matrix = np.zeros((*shape, 2 * len(names), 2 * len(names)))
     for (row, column), slope in slopes.items():
-        runs = np.where(active, 1.0, 0.0) if row in integrator.model.held else 1.0
+        runs = float(active or row not in integrator.model.held)
         matrix[..., names.index(row), names.index(column)] = runs * slope.evaluate(values)
     for place in range(len(names)):
         matrix[..., place, len(names) + place] = 1.0
-    return _expm(matrix * dt)[..., : len(names), :]
+    found = _expm(matrix * dt)[..., : len(names), :]
+    integrator.last[active] = key, found
+    return found
 
 
 def _expm(matrices: Array) -> Array:

@@ -88,6 +88,13 @@ def _port(value: Any) -> Any:
     return Port(unit=value) if isinstance(value, str) else value
 
 
+def _of_all(values: Any, size: int) -> Array:
+    """Values of one number or of each neuron, as numbers of each, `(size,)`, in an array of their own."""
+    found = np.empty(size)
+    found[:] = values
+    return found
+
+
 def _one_port(port: Port) -> Any:
     return port.unit if port.sign == 1 else port.model_dump()
 
@@ -342,7 +349,7 @@ class TextNeuron(NeuronModel):
         if variable not in self.text.subexpressions:
             return np.array(needs[self.needs(variable)[0]])
         found = self.text.written_out[variable].evaluate({**self._names(needs, moment), **needs})
-        return np.array(np.broadcast_to(found, moment.size), dtype=float)
+        return _of_all(found, moment.size)
 
     def _names(self, state: Mapping[str, Array], moment: Moment) -> dict[str, Any]:
         """What every text knows."""
@@ -393,7 +400,7 @@ class TextNeuron(NeuronModel):
             for statement in self.tested[name][1]:
                 self._set(values, statement, where)
         values |= {name: where.astype(float) for name, where in happened.items()}
-        return {name: np.array(np.broadcast_to(values[name], moment.size), dtype=float) for name in self.state}
+        return {name: _of_all(values[name], moment.size) for name in self.state}
 
     @property
     def _tests_within(self) -> bool:
@@ -453,7 +460,7 @@ class TextNeuron(NeuronModel):
             values["left"] = np.where(passed, max(steps_of(self.pause, moment.dt), 1), values["left"])
             values["fired"] = passed.astype(float)
         values |= {name: np.asarray(where, dtype=float) for name, where in happened.items()}
-        return {name: np.array(np.broadcast_to(values[name], moment.size), dtype=float) for name in self.state}
+        return {name: _of_all(values[name], moment.size) for name in self.state}
 
     def _set(self, values: dict[str, Any], statement: Statement, where: Any) -> None:
         """Run a statement for the neurons where something holds."""
