@@ -6,6 +6,7 @@ the files; a file is imported when something is asked of its format, and optiona
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -51,11 +52,10 @@ class Formats(Mapping[str, Format]):
     def __init__(self, home: str):
         self.home = home
 
-    def names(self) -> list[str]:
+    def names(self) -> tuple[str, ...]:
         """The names of the files that state a format."""
         folders = importlib.import_module(self.home).__path__
-        files = [file for folder in folders for file in Path(folder).glob("*.py")]
-        return sorted(file.stem for file in files if STATEMENT in file.read_text(encoding="utf-8"))
+        return _stating(tuple((folder, Path(folder).stat().st_mtime_ns) for folder in folders))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
@@ -76,3 +76,10 @@ class Formats(Mapping[str, Format]):
     def module(self, name: str) -> ModuleType:
         """The file of a format."""
         return importlib.import_module(f"{self.home}.{name}")
+
+
+@functools.lru_cache(8)
+def _stating(folders: tuple[tuple[str, int], ...]) -> tuple[str, ...]:
+    """The names of the files that state a format, in folders that were changed last at these times."""
+    files = [file for folder, _ in folders for file in Path(folder).glob("*.py")]
+    return tuple(sorted(file.stem for file in files if STATEMENT in file.read_text(encoding="utf-8")))
