@@ -8,8 +8,9 @@ from click.testing import CliRunner
 
 import bioFA
 from bioFA.__main__ import main
+from bioFA.cli import drawing as module
 from bioFA.runs.result import RESULT, load_result
-from bioFA.show import figures, style, worker
+from bioFA.show import figures, style
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux alone")
 MODELS = {
@@ -58,9 +59,9 @@ def test_the_command_draws_them_where_the_process_cannot(tmp_path, monkeypatch):
 def test_it_is_not_kept_through_a_run_that_takes_long(tmp_path, monkeypatch, seconds, kept):
     """After one of ten segments; what it would have drawn is drawn all the same."""
     clock = iter([0.0, seconds])
-    drawing = worker.Drawing(True)
+    drawing = module.Drawing(True)
     process = drawing._process
-    monkeypatch.setattr(worker.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
     drawing.expected(lambda *_: None)(1, 10, {})
     assert drawing._process == (process if kept else None)
     if kept:
@@ -73,13 +74,13 @@ def test_it_is_not_kept_through_a_run_that_takes_long(tmp_path, monkeypatch, sec
 
 
 def test_it_ends_with_the_command():
-    drawing = worker.Drawing(True)
+    drawing = module.Drawing(True)
     os.close(drawing._pipe)  # as the system does
     assert os.waitpid(drawing._process, 0)[1] == 0
 
 
 def test_there_is_none_on_one_core_or_where_no_figures_are_wanted(monkeypatch):
-    assert worker.Drawing(False)._process is None
-    assert worker.Drawing(False).into(None) is None
+    assert module.Drawing(False)._process is None
+    assert module.Drawing(False).into(None) is None
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0})
-    assert worker.Drawing(True)._process is None
+    assert module.Drawing(True)._process is None

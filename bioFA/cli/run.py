@@ -31,8 +31,8 @@ from bioFA.cli.console import (
 from bioFA.errors import CannotWrite, FileError, NoSuchFile, PlaceTaken
 
 if TYPE_CHECKING:
+    from bioFA.cli.drawing import Drawing
     from bioFA.runs.result import Result
-    from bioFA.show.worker import Drawing
 
 FIGURES = ("learning_curve", "alignment", "weights", "confusion", "raster", "neurons", "traces", "spectrum")
 """What `biofa run` draws into its folder beside the result,"""
@@ -195,7 +195,7 @@ def _refuse_taken(folder: Path) -> None:
 
 def _drawing(wanted: bool | None, as_json: bool) -> Drawing:
     """What draws the figures of a run, if they are wanted; it ends with the command."""
-    from bioFA.show.worker import Drawing
+    from bioFA.cli.drawing import Drawing
 
     wanted = not as_json if wanted is None else wanted
     return click.get_current_context().with_resource(contextlib.closing(Drawing(wanted)))
