@@ -5,6 +5,7 @@ Hypothesis makes more texts here.
 """
 
 import ast
+import gc
 import os
 import re
 import subprocess
@@ -361,3 +362,24 @@ def test_an_archive_of_arrays_that_unfolds_out_of_proportion_is_refused(tmp_path
     assert (tmp_path / "bomb.npz").stat().st_size < 3_000_000
     with pytest.raises(MalformedFile, match=r"Arrays\.path: '.*bomb\.npz' unfolds to 1363148800 bytes"):
         Arrays(path=str(tmp_path / "bomb.npz")).draw(None)
+
+
+class Left:
+    """Removes a folder when it is collected, as a `TemporaryDirectory` does."""
+
+    def __init__(self, folder):
+        self.itself, self.folder = self, folder
+
+    def __del__(self):
+        self.folder.rmdir()
+
+
+def test_what_others_left_to_be_collected_is_no_doing_of_a_reader(canary, tmp_path):
+    (tmp_path / "left").mkdir()
+    Left(tmp_path / "left")
+    with canary.watching():
+        kept = [[] for _ in range(200_000)]  # enough for any generation to be collected
+    assert canary.seen == []
+    del kept
+    gc.collect()
+    assert not (tmp_path / "left").exists()

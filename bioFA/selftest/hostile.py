@@ -12,6 +12,7 @@ and it took less than `LIMIT` seconds of the processor's time.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import subprocess
@@ -395,11 +396,15 @@ class Canary:
     def watching(self, folder: Path | None = None) -> Iterator[Canary]:
         """Forget what was noted, and watch; files in `folder` may be read."""
         self.seen, self._folder = [], "" if folder is None else str(folder)
+        collects = gc.isenabled()
+        gc.disable()  # what others left behind may take long to collect, and remove folders as it goes
         began, self._watching = time.process_time(), True
         try:
             yield self
         finally:
             self._watching, self.took = False, time.process_time() - began
+            if collects:
+                gc.enable()
 
     def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self._watching:
