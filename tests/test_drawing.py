@@ -6,7 +6,6 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-import bioFA
 from bioFA.__main__ import main
 from bioFA.cli import drawing as module
 from bioFA.runs.result import RESULT, load_result
@@ -55,22 +54,13 @@ def test_the_command_draws_them_where_the_process_cannot(tmp_path, monkeypatch):
     assert len(list((tmp_path / "run").iterdir())) == 1 + 3 * 3
 
 
-@pytest.mark.parametrize(("seconds", "kept"), [(1.0, True), (10.0, False)])
-def test_it_is_not_kept_through_a_run_that_takes_long(tmp_path, monkeypatch, seconds, kept):
-    """After one of ten segments; what it would have drawn is drawn all the same."""
-    clock = iter([0.0, seconds])
+def test_it_ends_where_there_is_nothing_to_draw():
     drawing = module.Drawing(True)
     process = drawing._process
-    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
-    drawing.expected(lambda *_: None)(1, 10, {})
-    assert drawing._process == (process if kept else None)
-    if kept:
-        drawing.close()
+    drawing.close()
+    assert drawing._process is None
     with pytest.raises(ProcessLookupError):
         os.kill(process, 0)
-    result = bioFA.simulate(bioFA.load("linear", {"task.examples": 60, "task.test_examples": 20}), backend="numpy")
-    drawing.into(tmp_path)(result)
-    assert (tmp_path / "learning_curve.pdf").is_file()
 
 
 def test_it_ends_with_the_command():

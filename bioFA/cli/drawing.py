@@ -2,9 +2,8 @@
 
 Importing matplotlib and writing three formats of each figure takes seconds, longer than a short run. The command that
 runs forks a process before anything is drawn, allocated or started; it loads what draws meanwhile and, told where the
-result is, forks a process for each figure. It is not kept through a run that takes long. Where there is none (elsewhere
-than on Linux, where forking is not safe, or on one core), or it fails, the command draws the figures itself, one by
-one, and says what is wrong.
+result is, forks a process for each figure. Where there is none (elsewhere than on Linux, where forking is not safe, or
+on one core), or it fails, the command draws the figures itself, one by one, and says what is wrong.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import io
 import os
 import signal
 import sys
-import time
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -28,10 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from bioFA.runs.result import Result
-    from bioFA.runs.simulation import Finish, Progress
-
-LONG = 30.0
-"""Seconds to the expected end of a run above which the process is ended."""
+    from bioFA.runs.simulation import Finish
 
 
 class Drawing:
@@ -42,18 +37,6 @@ class Drawing:
         self._process: int | None = None
         if wanted and sys.platform == "linux" and len(os.sched_getaffinity(0)) > 1:
             self._start()
-
-    def expected(self, progress: Progress) -> Progress:
-        """A run's progress, which also ends the process where the rest of the run seems to take long: as if every
-        presentation or step cost what those before it did."""
-        began = time.monotonic()
-
-        def report(done: int, total: int, latest: dict[str, float]) -> None:
-            progress(done, total, latest)
-            if (time.monotonic() - began) * (total - done) > LONG * done:
-                self.close()
-
-        return report
 
     def into(self, folder: Path) -> Finish | None:
         """What draws the figures of a result that is written to a folder; None where they are not wanted.

@@ -124,7 +124,7 @@ def run(
             experiment,
             seed,
             backend,
-            drawing.expected(progress),
+            progress,
             precision,
             weights=weights,
             folder=folder,
@@ -165,7 +165,7 @@ def resume(folder: str, figures: bool | None, as_json: bool, **driving: Any) -> 
         return drive(sweep, as_json, **driving)
     drawing, shown = _drawing(figures, as_json), progress_bar(str(place), "going on", "done")
     with stoppable(place), shown as progress:
-        result = continue_run(place, drawing.expected(progress), drawing.into(place), driving["force"])
+        result = continue_run(place, progress, drawing.into(place), driving["force"])
     return _print_result(result, place, as_json)
 
 
