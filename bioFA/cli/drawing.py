@@ -15,7 +15,6 @@ import os
 import signal
 import sys
 import warnings
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,8 +22,6 @@ from typing import TYPE_CHECKING
 from bioFA.system.processes import end_after
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from bioFA.runs.result import Result
     from bioFA.runs.simulation import Finish
 
@@ -102,7 +99,7 @@ def _serve(told: int) -> int:
     forks = []
     for draw in figures.drawn(result):
         if not (fork := os.fork()):
-            end_after(partial(_write, draw, result, folder))
+            end_after(lambda: int(not figures.save(draw, result, folder)))  # noqa: B023 - it sees no other
         forks.append(fork)
     ended = [os.waitpid(fork, 0)[1] for fork in forks]
     return int(any(ended))
@@ -121,10 +118,3 @@ def _load() -> None:
         figure = Figure()
         figure.subplots().set_title("$10^1$")
         figure.savefig(io.BytesIO(), format="png")
-
-
-def _write(draw: Callable[[Result], Figure], result: Result, folder: Path) -> int:
-    from bioFA.show import style
-
-    style.write(draw(result), folder, draw.__name__)
-    return 0

@@ -367,7 +367,16 @@ def save_all(result: Result, folder: str | Path) -> list[Path]:
     Raises:
         FileError: if the folder cannot be written.
     """
-    return [path for draw in drawn(result) for path in write(draw(result), Path(folder), draw.__name__)]
+    return [path for draw in drawn(result) for path in save(draw, result, Path(folder))]
+
+
+def save(draw: Callable[[Result], Figure], result: Result, folder: Path) -> list[Path]:
+    """Write one figure of a result as .png, .pdf and .svg, and return their paths.
+
+    Raises:
+        FileError: if the folder cannot be written.
+    """
+    return write(draw(result), folder, draw.__name__)
 
 
 def _activity(result: Result) -> Activity:
