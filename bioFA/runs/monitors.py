@@ -373,7 +373,7 @@ class Monitors:
         """What `record.traces` asked for, in its order."""
         return tuple(
             RecordedTrace(
-                self, number, trace.population, trace.variables, trace.neurons, np.array(steps) * self.layout.dt
+                self, number, trace.population, trace.variables, trace.neurons, _times(steps, self.layout.dt)
             )
             for number, (trace, steps) in enumerate(self.layout.traces)
         )
@@ -387,7 +387,7 @@ class Monitors:
                 pre, post = (group[f"synapses/{number}/{end}"][()] for end in ("pre", "post"))
                 low, high, bins = self.layout.histograms.get(number, (0.0, 0.0, 0))
                 edges = np.linspace(low, high, bins + 1) if bins else None
-                times = np.array(steps) * self.layout.dt
+                times = _times(steps, self.layout.dt)
                 found.append(RecordedSynapses(self, number, kept.pathway, kept.variables, pre, post, times, edges))
         return tuple(found)
 
@@ -587,6 +587,13 @@ def _counts(weights: Array, low: float, high: float, bins: int) -> Array:
     places = np.clip(np.searchsorted(edges, weights, side="right") - 1, 0, bins - 1)
     rows = np.arange(len(weights))[:, None] * bins
     return np.bincount((places + rows).ravel(), minlength=len(weights) * bins).reshape(len(weights), bins)
+
+
+def _times(steps: range, dt: float) -> Array:
+    """The times of steps in seconds, with no second array beside them."""
+    times = np.arange(steps.start, steps.stop, steps.step, dtype=float)
+    times *= dt
+    return times
 
 
 def _number(number: int) -> str:
